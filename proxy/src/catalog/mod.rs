@@ -1,0 +1,1 @@
+//! What the database holds: relations and functions of a schema.

@@ -1,0 +1,3 @@
+//! The `pgstrata` binary.
+
+fn main() {}

@@ -1,0 +1,183 @@
+//! What the engine answers: a route for the text, and what each statement in it does.
+
+use std::ops::Range;
+
+use smallvec::SmallVec;
+
+/// What one text (of a `Query` or a `Parse` message) needs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// How the text reaches the tenant's schema.
+    pub route: Route,
+    /// The statements of the text in their order; empty ones are left out, so
+    /// that entry *i* is the one that gets the *i*th `CommandComplete`.
+    pub statements: SmallVec<[Statement; 1]>,
+}
+
+/// How a text reaches the tenant's schema. It is one route for the whole text.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Route {
+    /// Means the same under every search path: sent as it is.
+    Pass,
+    /// Sent with schema prefixes in it, sorted by offset.
+    Splice(SmallVec<[Splice; 4]>),
+    /// Sent as it is, under the tenant's search path.
+    SearchPath,
+    /// As [`Route::SearchPath`], for one statement that can't run in a transaction
+    /// block: the server's session path is set before and put back after it.
+    OwnTransaction,
+    /// Not sent at all.
+    Refuse(Refusal),
+}
+
+/// A place where a schema prefix goes in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Splice {
+    /// The byte offset in the client's text before which the prefix goes.
+    pub at: usize,
+    /// Which schema it is.
+    pub schema: SchemaRef,
+}
+
+/// One of the schemas of a [`super::Scope`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SchemaRef {
+    /// The tenant's own.
+    Tenant,
+    /// The shared schema with this index.
+    Shared(u16),
+}
+
+/// Why the guard refuses a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The SQLSTATE: 42501 mostly.
+    pub code: &'static str,
+    /// What was refused, in words for the application's developer.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+/// One statement of a text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Statement {
+    /// Where it stands in the text, in bytes, from its first token to the end
+    /// of its last one (its semicolon is outside).
+    pub span: Range<usize>,
+    /// What it does to the session.
+    pub kind: StatementKind,
+    /// Set where the statement leaves state on its server that ties the client to it.
+    pub pin: Option<PinReason>,
+    /// Whether it (may) write: anything but a SELECT, VALUES, TABLE, SHOW or EXPLAIN
+    /// with no data-modifying CTE and no locking clause.
+    pub writes: bool,
+    /// Whether it changes what a catalog snapshot holds (DDL of any kind).
+    pub ddl: bool,
+}
+
+/// What a statement does to the session that runs it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum StatementKind {
+    /// Nothing that the session must know.
+    Plain,
+    /// `BEGIN`, `START TRANSACTION`.
+    Begin,
+    /// `COMMIT`, `END`, `PREPARE TRANSACTION`; with `AND CHAIN`, a new one begins at once.
+    Commit {
+        /// `AND CHAIN`.
+        chain: bool,
+    },
+    /// `ROLLBACK`, `ABORT`.
+    Rollback {
+        /// `AND CHAIN`.
+        chain: bool,
+    },
+    /// `SAVEPOINT`.
+    Savepoint,
+    /// `ROLLBACK TO`.
+    RollbackTo,
+    /// `RELEASE`.
+    Release,
+    /// `SET TRANSACTION ...`: must come before any snapshot, and needs no path.
+    SetTransaction,
+    /// `SET [SESSION | LOCAL] name = value`, `SET TIME ZONE`, and each other spelling.
+    Set(Setting),
+    /// `RESET name`, `SET name TO DEFAULT`; the name in lower case.
+    Reset {
+        /// The parameter's name in lower case.
+        name: Box<str>,
+        /// `SET LOCAL name TO DEFAULT`.
+        local: bool,
+    },
+    /// `RESET ALL`.
+    ResetAll,
+    /// `SHOW name`; the name in lower case (`search_path`, `all` ...).
+    Show(Box<str>),
+    /// `DISCARD ALL`, `DISCARD PLANS` ...
+    Discard(Discard),
+    /// SQL `PREPARE name`.
+    Prepare(Box<str>),
+    /// `DEALLOCATE name`; `None` is `DEALLOCATE ALL`.
+    Deallocate(Option<Box<str>>),
+    /// `COPY ... FROM STDIN`.
+    CopyIn,
+}
+
+/// A `SET` that holds beyond the statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// The parameter's name in lower case (`TIME ZONE` is `timezone`, `NAMES` is `client_encoding`).
+    pub name: Box<str>,
+    /// The value as it stands in the text, in bytes: all that is behind `=` or `TO`.
+    pub value: Range<usize>,
+    /// `SET LOCAL`.
+    pub local: bool,
+}
+
+/// What `DISCARD` discards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Discard {
+    /// Everything.
+    All,
+    /// Cached plans.
+    Plans,
+    /// Sequence state.
+    Sequences,
+    /// Temporary tables.
+    Temp,
+}
+
+/// What ties a client to its server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum PinReason {
+    /// Session pooling, by configuration.
+    SessionPooling,
+    /// A temporary table, view or sequence.
+    TempTable,
+    /// SQL `PREPARE`.
+    SqlPrepare,
+    /// A cursor `WITH HOLD`.
+    HoldCursor,
+    /// A session-level advisory lock.
+    AdvisoryLock,
+    /// `LISTEN`.
+    Listen,
+    /// `set_config(.., false)`, `LOAD`, `SET` in a form that is not tracked.
+    SessionState,
+}
+
+impl PinReason {
+    /// The name in metrics and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            PinReason::SessionPooling => "session_pooling",
+            PinReason::TempTable => "temp_table",
+            PinReason::SqlPrepare => "sql_prepare",
+            PinReason::HoldCursor => "hold_cursor",
+            PinReason::AdvisoryLock => "advisory_lock",
+            PinReason::Listen => "listen",
+            PinReason::SessionState => "session_state",
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Whose SQL it is, and what the schemas hold that its names may mean.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use pgstrata_tenancy::Strategy;
+
+/// All that a plan depends on besides the text. One for each tenant and user
+/// policy, shared by its clients, replaced when the catalog changes.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    /// The tenant's name, for messages; `None` for a client with no tenant.
+    pub tenant: Option<Box<str>>,
+    /// The schema that unqualified names mean first.
+    pub schema: Box<str>,
+    /// The schemas behind it on the path, in order; the tenant may read them.
+    pub shared: Arc<[Box<str>]>,
+    /// The name of the database, for names of three parts.
+    pub database: Box<str>,
+    /// The role that servers are logged in as: what `"$user"` would mean.
+    pub server_role: Box<str>,
+    /// The way that is wanted where both are possible.
+    pub strategy: Strategy,
+    /// SQL that carries SQL (`DO`, function bodies, `query_to_xml` ...) is let through.
+    pub dynamic_sql: bool,
+    /// Writes and DDL in shared schemas are let through.
+    pub shared_writes: bool,
+    /// What the schemas hold. `None` until it is loaded: nothing is spliced then.
+    pub names: Option<Arc<Names>>,
+}
+
+/// What the schemas on one path hold.
+#[derive(Clone, Debug)]
+pub struct Names {
+    /// The tenant's schema.
+    pub tenant: Arc<SchemaNames>,
+    /// The shared schemas, as [`Scope::shared`] orders them.
+    pub shared: Vec<Arc<SchemaNames>>,
+    /// `pg_catalog`.
+    pub builtin: Arc<Builtins>,
+}
+
+/// What one schema holds.
+#[derive(Clone, Debug, Default)]
+pub struct SchemaNames {
+    /// Tables, views, sequences ... by name. Indexes and composite types are left out.
+    pub relations: HashMap<Box<str>, Relation>,
+    /// The names of its functions, procedures and aggregates.
+    pub functions: HashSet<Box<str>>,
+    /// The names of its types, the row types of its relations left out.
+    pub types: HashSet<Box<str>>,
+    /// It holds operators, casts' operator classes or collations of its own.
+    pub has_operators: bool,
+    /// Some table in it has a trigger or rule that runs a user's function.
+    pub has_triggers: bool,
+}
+
+/// A relation of a schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Relation {
+    /// `pg_class.relkind`.
+    pub kind: u8,
+    /// Nothing behind it resolves names at run time: no trigger, rule or policy
+    /// with a user's function, no user function in a default, check or index,
+    /// and, if it is a view, the same for all that it reads.
+    pub plain: bool,
+}
+
+/// What `pg_catalog` holds.
+#[derive(Clone, Debug, Default)]
+pub struct Builtins {
+    /// Relations, by name.
+    pub relations: HashSet<Box<str>>,
+    /// Functions and aggregates, by name.
+    pub functions: HashSet<Box<str>>,
+    /// Types, by name.
+    pub types: HashSet<Box<str>>,
+}
+
+/// How the bytes of the text are to be read, and what the session has done before it.
+#[derive(Clone, Copy, Debug)]
+pub struct TextMode {
+    /// The session's `standard_conforming_strings`.
+    pub standard_conforming_strings: bool,
+    /// The client has a `search_path` of its own in force: nothing is spliced.
+    pub own_path: bool,
+    /// The client may hold temporary tables, which shadow the tenant's: nothing is spliced.
+    pub temp_tables: bool,
+}
+
+impl Default for TextMode {
+    fn default() -> Self {
+        Self { standard_conforming_strings: true, own_path: false, temp_tables: false }
+    }
+}

@@ -1,0 +1,83 @@
+//! Identifiers, quoted as PostgreSQL's own `quote_ident` would when it must.
+
+/// The longest identifier that PostgreSQL keeps, in bytes (`NAMEDATALEN - 1`).
+pub const MAX_BYTES: usize = 63;
+
+/// Appends `name` in double quotes, inner quotes doubled.
+///
+/// Always quotes: a quoted identifier is never a keyword and never folded.
+/// `name` must hold no NUL (PostgreSQL has no way to write one).
+pub fn push_quoted(out: &mut String, name: &str) {
+    out.push('"');
+    for c in name.chars() {
+        if c == '"' {
+            out.push('"');
+        }
+        out.push(c);
+    }
+    out.push('"');
+}
+
+/// `name` in double quotes; see [`push_quoted`].
+pub fn quoted(name: &str) -> String {
+    let mut out = String::with_capacity(name.len() + 2);
+    push_quoted(&mut out, name);
+    out
+}
+
+/// A `search_path` value: the schemas quoted and separated by commas.
+///
+/// An empty list gives `""`, PostgreSQL's spelling of a path with nothing on it.
+pub fn search_path<'a>(schemas: impl IntoIterator<Item = &'a str>) -> String {
+    let mut out = String::new();
+    for schema in schemas {
+        if !out.is_empty() {
+            out.push_str(", ");
+        }
+        push_quoted(&mut out, schema);
+    }
+    if out.is_empty() {
+        out.push_str("\"\"");
+    }
+    out
+}
+
+/// Appends `value` as a string literal that reads the same whatever
+/// `standard_conforming_strings` says: `E'..'` as soon as there is a backslash.
+pub fn push_literal(out: &mut String, value: &str) {
+    if value.contains('\\') {
+        out.push_str(" E");
+    }
+    out.push('\'');
+    for c in value.chars() {
+        if c == '\'' || c == '\\' {
+            out.push(c);
+        }
+        out.push(c);
+    }
+    out.push('\'');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotes_are_doubled() {
+        assert_eq!(quoted("acme"), r#""acme""#);
+        assert_eq!(quoted(r#"a"b"#), r#""a""b""#);
+    }
+
+    #[test]
+    fn path_of_nothing_is_an_empty_identifier() {
+        assert_eq!(search_path([]), "\"\"");
+        assert_eq!(search_path(["acme", "public"]), r#""acme", "public""#);
+    }
+
+    #[test]
+    fn literal_with_backslash_is_an_escape_string() {
+        let mut out = String::new();
+        push_literal(&mut out, r"it's a \ ");
+        assert_eq!(out, r" E'it''s a \\ '");
+    }
+}

@@ -1,0 +1,13 @@
+//! What a tenant is, and how SQL reaches its schema. No I/O in here.
+//!
+//! # Layout
+//! - [`tenant`]: [`TenantId`], a checked tenant name.
+//! - [`ident`]: identifiers quoted as PostgreSQL quotes them.
+//! - [`strategy`]: [`Strategy`], the two ways to a tenant's schema.
+
+pub mod ident;
+pub mod strategy;
+pub mod tenant;
+
+pub use strategy::Strategy;
+pub use tenant::{TenantId, TenantIdError};

@@ -1,0 +1,70 @@
+//! A tenant's name, checked once where it comes in.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::ident;
+
+/// A tenant's name: 1 to 63 bytes with no NUL. Cheap to clone.
+///
+/// It is any text that PostgreSQL can hold as an identifier, so wherever it
+/// enters SQL it goes through [`ident::push_quoted`].
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TenantId(Arc<str>);
+
+/// Why a text is no tenant name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TenantIdError {
+    /// Nothing was given.
+    #[error("a tenant name must not be empty")]
+    Empty,
+    /// PostgreSQL would cut it, and two tenants could become one.
+    #[error("a tenant name must not be longer than {} bytes", ident::MAX_BYTES)]
+    TooLong,
+    /// PostgreSQL has no way to write it.
+    #[error("a tenant name must not contain a NUL byte")]
+    Nul,
+}
+
+impl TenantId {
+    /// Checks `name` and takes it as it is: nothing is folded or trimmed.
+    pub fn new(name: &str) -> Result<Self, TenantIdError> {
+        match name {
+            "" => Err(TenantIdError::Empty),
+            _ if name.len() > ident::MAX_BYTES => Err(TenantIdError::TooLong),
+            _ if name.contains('\0') => Err(TenantIdError::Nul),
+            _ => Ok(Self(name.into())),
+        }
+    }
+
+    /// The name as it was given.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for TenantId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for TenantId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TenantId({:?})", &*self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_checked() {
+        assert_eq!(TenantId::new(""), Err(TenantIdError::Empty));
+        assert_eq!(TenantId::new("a\0b"), Err(TenantIdError::Nul));
+        assert_eq!(TenantId::new(&"é".repeat(32)), Err(TenantIdError::TooLong));
+        assert!(TenantId::new(&"x".repeat(63)).is_ok());
+        assert_eq!(TenantId::new("Acme \"1\"").unwrap().as_str(), "Acme \"1\"");
+    }
+}
