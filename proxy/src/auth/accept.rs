@@ -1,0 +1,336 @@
+//! A client at the door: from its first byte to a proven identity.
+//!
+//! As PostgreSQL's `ProcessStartupPacket`, see
+//! <https://www.postgresql.org/docs/current/protocol-flow.html>.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::error::{OpenError, violation};
+use super::exchange::{Candidate, authenticate};
+use super::login::{Login, log_refusal, say_goodbye};
+use super::tenant::{Claim, Rules, claim};
+use super::tls::{self, ALPN, Tls};
+use super::users::{ProcessKey, UserError, Users};
+use crate::config::{Config, ListenTls, Tenancy, User};
+use crate::wire::refusal::{Refusal, sqlstate};
+use crate::wire::startup::{self, FirstPacket, StartupParams, put};
+use crate::wire::stream::ClientStream;
+
+/// The first byte of a TLS handshake; no start-up packet begins with it.
+const TLS_HANDSHAKE: u8 = 0x16;
+
+/// What openings are judged by. Built once for each configuration.
+pub struct AcceptContext {
+    /// TLS, unless it is off.
+    pub tls: Option<Tls>,
+    /// Whether clients without TLS are refused.
+    pub tls_required: bool,
+    /// Where tenants are named.
+    pub tenancy: Tenancy,
+    /// The databases that clients can ask for.
+    pub databases: HashSet<String>,
+    /// Who may log in.
+    pub users: Users,
+}
+
+/// Why a configuration gives no [`AcceptContext`].
+#[derive(Debug, thiserror::Error)]
+pub enum ContextError {
+    /// For its TLS.
+    #[error(transparent)]
+    Tls(#[from] tls::TlsError),
+    /// For one of its users.
+    #[error(transparent)]
+    User(#[from] UserError),
+}
+
+impl AcceptContext {
+    /// Reads certificates and hashes passwords: slow, and blocking.
+    pub fn new(config: &Config, key: Arc<ProcessKey>) -> Result<Self, ContextError> {
+        Ok(Self {
+            tls: tls::acceptor(&config.listen)?,
+            tls_required: config.listen.tls == ListenTls::Required,
+            tenancy: config.tenancy.clone(),
+            databases: config.databases.keys().cloned().collect(),
+            users: Users::new(&config.users, key)?,
+        })
+    }
+}
+
+/// What a client came for.
+#[derive(Debug)]
+pub enum Opening<S = TcpStream> {
+    /// To work. Its tenant is still to be admitted.
+    Session(Box<Login<S>>),
+    /// To cancel what another connection runs.
+    Cancel {
+        /// As named in `BackendKeyData`.
+        pid: i32,
+        /// As given there.
+        key: Bytes,
+        /// To be dropped once that is done: the client waits for the end of it.
+        stream: ClientStream<S>,
+    },
+}
+
+/// Takes a client in, up to the proof of who it is.
+///
+/// Whoever is turned away has been told so, and the log too, when this returns.
+/// There is no time limit in here: the caller sets one around it.
+pub async fn open<S>(
+    stream: S,
+    peer: SocketAddr,
+    context: &AcceptContext,
+) -> Result<Opening<S>, OpenError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut door = Door::open(stream, peer, context).await?;
+    loop {
+        match door.packet().await {
+            Ok(FirstPacket::Ssl) if !door.ssl_done => door = door.answer_ssl(context).await?,
+            Ok(FirstPacket::Gss) if !door.gss_done => {
+                if let Err(error) = door.answer_gss().await {
+                    return Err(door.fail(error).await);
+                }
+            }
+            Ok(FirstPacket::Ssl | FirstPacket::Gss) => {
+                let refusal = unsupported("encryption was asked for twice");
+                return Err(door.fail(refusal.into()).await);
+            }
+            Ok(FirstPacket::Cancel { pid, key }) => {
+                return Ok(Opening::Cancel { pid, key, stream: door.stream });
+            }
+            Ok(FirstPacket::Startup(startup)) => return door.log_in(&startup, context).await,
+            Err(error) => return Err(door.fail(error).await),
+        }
+    }
+}
+
+/// A connection of which nothing is known yet.
+struct Door<S> {
+    stream: ClientStream<S>,
+    buffer: BytesMut,
+    peer: SocketAddr,
+    ssl_done: bool,
+    gss_done: bool,
+    /// Protocol 2 had another form of errors.
+    is_v2: bool,
+    /// For the log.
+    user: Option<String>,
+    tenant: Option<String>,
+}
+
+impl<S> Door<S>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    /// Waits for the first byte; if it is TLS at once, that is done first.
+    async fn open(
+        mut stream: S,
+        peer: SocketAddr,
+        context: &AcceptContext,
+    ) -> Result<Self, OpenError> {
+        let mut buffer = BytesMut::with_capacity(1024);
+        if stream.read_buf(&mut buffer).await? == 0 {
+            return Err(OpenError::Closed);
+        }
+        let direct = buffer.first() == Some(&TLS_HANDSHAKE);
+        let mut door = Self {
+            stream: ClientStream::Plain(stream),
+            buffer,
+            peer,
+            ssl_done: false,
+            gss_done: false,
+            is_v2: false,
+            user: None,
+            tenant: None,
+        };
+        if direct {
+            door = match &context.tls {
+                Some(tls) => door.handshake(tls, true).await?,
+                None => return Err(door.fail(violation("TLS is off")).await),
+            };
+        }
+        Ok(door)
+    }
+
+    async fn packet(&mut self) -> Result<FirstPacket, OpenError> {
+        loop {
+            if let Some(packet) = startup::take_packet(&mut self.buffer)? {
+                return Ok(packet);
+            }
+            if self.stream.read_buf(&mut self.buffer).await? == 0 {
+                return Err(OpenError::Closed);
+            }
+        }
+    }
+
+    async fn answer_ssl(mut self, context: &AcceptContext) -> Result<Self, OpenError> {
+        self.ssl_done = true;
+        let tls = context.tls.as_ref().filter(|_| !self.stream.is_tls());
+        if let Err(error) = self.answer(if tls.is_some() { b"S" } else { b"N" }, "SSL").await {
+            return Err(self.fail(error).await);
+        }
+        match tls {
+            Some(tls) => self.handshake(tls, false).await,
+            None => Ok(self),
+        }
+    }
+
+    async fn answer_gss(&mut self) -> Result<(), OpenError> {
+        self.gss_done = true;
+        self.answer(b"N", "GSSAPI encryption").await
+    }
+
+    /// What comes behind the request before it is answered did not come through
+    /// the encryption that was asked for: it may be anybody's (CVE-2021-23222).
+    async fn answer(&mut self, answer: &[u8], request: &str) -> Result<(), OpenError> {
+        if !self.buffer.is_empty() {
+            return Err(violation(format!("received unencrypted data after {request} request")));
+        }
+        self.stream.write_all(answer).await?;
+        Ok(self.stream.flush().await?)
+    }
+
+    /// Speaks TLS from here on. What has been read already is its first part.
+    async fn handshake(self, tls: &Tls, direct: bool) -> Result<Self, OpenError> {
+        let Self { stream, buffer, peer, .. } = self;
+        let ClientStream::Plain(stream) = stream else {
+            return Err(violation("TLS inside TLS"));
+        };
+        let accepting = tls.acceptor.accept_with(stream, |session| {
+            let mut read = buffer.as_ref();
+            // An error in what was read comes up again as soon as the handshake goes on.
+            while matches!(session.read_tls(&mut read), Ok(1..))
+                && session.process_new_packets().is_ok()
+            {}
+        });
+        let stream = accepting.await.map_err(|error| {
+            tracing::info!(%peer, %error, "TLS handshake failed");
+            OpenError::Tls(error)
+        })?;
+        let named = stream.get_ref().1.alpn_protocol() == Some(ALPN);
+        let mut door = Self {
+            stream: ClientStream::Tls(Box::new(stream)),
+            buffer: BytesMut::with_capacity(1024),
+            gss_done: true,
+            ..self
+        };
+        if direct && !named {
+            let message = "direct TLS connection without the ALPN protocol \"postgresql\"";
+            return Err(door.fail(violation(message)).await);
+        }
+        door.ssl_done |= !direct;
+        Ok(door)
+    }
+
+    async fn log_in(
+        mut self,
+        startup: &StartupParams,
+        context: &AcceptContext,
+    ) -> Result<Opening<S>, OpenError> {
+        match self.identify(startup, context).await {
+            Ok((claim, user)) => Ok(Opening::Session(Box::new(Login {
+                stream: self.stream,
+                buffer: self.buffer,
+                protocol_minor: startup.minor(),
+                user,
+                database: claim.database,
+                tenant: claim.tenant,
+                settings: claim.settings,
+                peer: self.peer,
+            }))),
+            Err(error) => Err(self.fail(error).await),
+        }
+    }
+
+    /// The start-up packet, then the proof, then the database, in PostgreSQL's own order.
+    async fn identify(
+        &mut self,
+        startup: &StartupParams,
+        context: &AcceptContext,
+    ) -> Result<(Claim, Arc<User>), OpenError> {
+        self.user = startup.get("user").map(str::to_owned);
+        self.negotiate(startup).await?;
+        if context.tls_required && !self.stream.is_tls() {
+            let message = "connections without TLS are not accepted";
+            let refusal = Refusal::new(sqlstate::INVALID_AUTHORIZATION, message);
+            return Err(refusal.hint("Use sslmode=require or stricter.").into());
+        }
+        let rules = Rules {
+            tenancy: &context.tenancy,
+            is_user: &|name| context.users.get(name).is_some(),
+            is_database: &|name| context.databases.contains(name),
+        };
+        let claim = claim(startup, &rules)?;
+        self.tenant = claim.tenant.as_ref().map(ToString::to_string);
+        let candidate = Candidate {
+            user: &claim.user,
+            as_sent: &claim.user_as_sent,
+            users: &context.users,
+            tls: context.tls.as_ref().filter(|_| self.stream.is_tls()).map(|tls| &tls.scram),
+        };
+        let user = authenticate(&mut self.stream, &mut self.buffer, &candidate).await?;
+        if !context.databases.contains(&claim.database) {
+            let message = format!("database \"{}\" does not exist", claim.database);
+            return Err(Refusal::new(sqlstate::INVALID_CATALOG_NAME, message).into());
+        }
+        Ok((claim, user))
+    }
+
+    /// Refuses other major versions, and says so where the client wants more than there is.
+    async fn negotiate(&mut self, startup: &StartupParams) -> Result<(), OpenError> {
+        let (asked, newest) = (startup.protocol, startup::NEWEST);
+        if asked.major != newest.major {
+            self.is_v2 = asked.major < newest.major;
+            let message = format!(
+                "unsupported frontend protocol {}.{}: server supports {major}.0 to {major}.{}",
+                asked.major,
+                asked.minor,
+                newest.minor,
+                major = newest.major,
+            );
+            return Err(unsupported(message).into());
+        }
+        if let Some(negotiation) = startup.negotiation() {
+            let mut out = BytesMut::new();
+            put(&negotiation, &mut out);
+            self.stream.write_all(&out).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells the client and the log why this is the end.
+    async fn fail(mut self, error: OpenError) -> OpenError {
+        match &error {
+            OpenError::Refused(refusal) => {
+                log_refusal(self.peer, self.user.as_deref(), self.tenant.as_deref(), refusal);
+                let mut out = BytesMut::new();
+                if self.is_v2 {
+                    refusal.encode_v2(&mut out)
+                } else {
+                    refusal.encode(&mut out)
+                }
+                say_goodbye(&mut self.stream, &out).await;
+            }
+            OpenError::Closed => {
+                tracing::debug!(peer = %self.peer, user = self.user, "client left")
+            }
+            OpenError::Io(error) | OpenError::Tls(error) => {
+                tracing::info!(peer = %self.peer, user = self.user, %error, "client lost");
+            }
+        }
+        error
+    }
+}
+
+fn unsupported(message: impl Into<String>) -> Refusal {
+    Refusal::new(sqlstate::FEATURE_NOT_SUPPORTED, message)
+}

@@ -1,0 +1,25 @@
+//! Who a client is, and which tenant it may work for.
+//!
+//! # Layout
+//! - [`accept`]: from the first byte to a [`Login`](login::Login) that waits for its tenant.
+//! - [`tenant`]: what a start-up packet says about user, database, tenant and settings.
+//! - [`users`]: who may log in, with secrets that are ready to be checked against.
+//! - [`exchange`]: the proof itself: SCRAM-SHA-256, MD5, a password over TLS.
+//! - [`login`]: the last step, in which the tenant is admitted or refused.
+//! - [`tls`]: certificate and key from files.
+
+pub mod accept;
+pub mod error;
+pub mod exchange;
+pub mod login;
+pub mod tenant;
+pub mod tls;
+pub mod users;
+mod verifier;
+
+#[cfg(test)]
+mod accept_tests;
+#[cfg(test)]
+mod exchange_tests;
+#[cfg(test)]
+mod tenant_tests;

@@ -1,0 +1,92 @@
+//! Where servers are, and the way there.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use postgres_protocol::message::frontend;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::TlsConnector;
+
+use super::connect::ConnectError;
+use super::tls::{self, TlsConfigError};
+use crate::config::{Database, ServerTls};
+use crate::wire::stream::ServerStream;
+
+/// A silent peer is asked for life after so long, as often as the system does it.
+const KEEPALIVE: Duration = Duration::from_secs(60);
+
+/// A database to connect to. Built once for each entry of the configuration.
+#[derive(Clone)]
+pub struct Target {
+    /// The database's name on its server.
+    pub(crate) name: String,
+    /// Its entry in the configuration.
+    pub(crate) config: Database,
+    tls: Option<Arc<ClientConfig>>,
+}
+
+impl Target {
+    /// The database of that entry. Reads certificates: slow, and blocking.
+    pub fn new(entry: &str, config: &Database) -> Result<Self, TlsConfigError> {
+        let name = config.database.as_deref().unwrap_or(entry).to_owned();
+        Ok(Self { name, tls: tls::client_tls_config(config)?, config: config.clone() })
+    }
+
+    /// Opens a socket, with TLS as far as the configuration wants it and the server has it.
+    pub(crate) async fn dial(&self) -> Result<ServerStream, ConnectError> {
+        let failed = |source| ConnectError::Dial { address: self.to_string(), source };
+        if self.config.host.starts_with('/') {
+            let path = format!("{}/.s.PGSQL.{}", self.config.host, self.config.port);
+            return Ok(ServerStream::Unix(UnixStream::connect(path).await.map_err(failed)?));
+        }
+        let address = (self.config.host.as_str(), self.config.port);
+        let stream = TcpStream::connect(address).await.map_err(failed)?;
+        stream.set_nodelay(true).map_err(failed)?;
+        let keepalive = TcpKeepalive::new().with_time(KEEPALIVE);
+        SockRef::from(&stream).set_tcp_keepalive(&keepalive).map_err(failed)?;
+        match &self.tls {
+            Some(tls) => self.ask_for_tls(stream, Arc::clone(tls)).await,
+            None => Ok(ServerStream::Plain(stream)),
+        }
+    }
+
+    /// `SSLRequest`, see <https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-SSL>.
+    async fn ask_for_tls(
+        &self,
+        mut stream: TcpStream,
+        tls: Arc<ClientConfig>,
+    ) -> Result<ServerStream, ConnectError> {
+        let mut request = BytesMut::new();
+        frontend::ssl_request(&mut request);
+        stream.write_all(&request).await?;
+        // One byte and no more: what is behind it must come through TLS.
+        match stream.read_u8().await? {
+            b'S' => {}
+            b'N' if self.config.tls == ServerTls::Prefer => return Ok(ServerStream::Plain(stream)),
+            b'N' => return Err(ConnectError::NoTls),
+            other => {
+                return Err(ConnectError::Protocol(format!(
+                    "SSLRequest was answered by byte {other}"
+                )));
+            }
+        }
+        let host = ServerName::try_from(self.config.host.clone())
+            .map_err(|_| ConnectError::BadHost(self.config.host.clone()))?;
+        let connected = TlsConnector::from(tls).connect(host, stream).await;
+        let failed = |source| ConnectError::Tls { address: self.to_string(), source };
+        Ok(ServerStream::Tls(Box::new(connected.map_err(failed)?)))
+    }
+}
+
+/// Host and port.
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.config.host, self.config.port)
+    }
+}

@@ -1,0 +1,98 @@
+//! Client encodings in which an ASCII byte is always that ASCII character.
+
+use super::refusal::{Refusal, sqlstate};
+
+/// Whether SQL in this client encoding can be scanned for ASCII bytes.
+///
+/// In SJIS, BIG5, GBK, UHC, GB18030, JOHAB and SHIFT_JIS_2004 the second byte
+/// of a character may be a backslash or a quote's neighbour. A name that
+/// PostgreSQL does not know is not safe either.
+/// See <https://www.postgresql.org/docs/current/multibyte.html>.
+pub fn is_ascii_safe(name: &str) -> bool {
+    let name = folded(name);
+    match name.as_str() {
+        "abc" | "alt" | "euccn" | "eucjis2004" | "eucjp" | "euckr" | "euctw" | "koi8" | "koi8r"
+        | "koi8u" | "muleinternal" | "sqlascii" | "tcvn" | "tcvn5712" | "unicode" | "utf8"
+        | "vscii" | "win" => true,
+        _ => is_single_byte(&name),
+    }
+}
+
+/// Refuses a `client_encoding` that the proxy can not scan.
+pub fn check_client_encoding(value: &str) -> Result<(), Refusal> {
+    if is_ascii_safe(value) {
+        return Ok(());
+    }
+    let message = format!("client encoding \"{value}\" is not supported");
+    Err(Refusal::new(sqlstate::INVALID_PARAMETER_VALUE, message).hint("Use client_encoding=UTF8."))
+}
+
+/// The families of single-byte encodings, by number.
+fn is_single_byte(name: &str) -> bool {
+    let number = |prefix: &str| name.strip_prefix(prefix).and_then(|n| n.parse::<u16>().ok());
+    let windows = |n| matches!(n, 866 | 874 | 1250..=1258);
+    number("windows").is_some_and(windows)
+        || number("win").is_some_and(windows)
+        || number("latin").is_some_and(|n| (1..=10).contains(&n))
+        || number("iso8859").is_some_and(|n| matches!(n, 1..=10 | 13..=16))
+}
+
+/// As PostgreSQL's `clean_encoding_name`: letters and digits only, in lower case.
+fn folded(name: &str) -> String {
+    let kept = name.chars().filter(char::is_ascii_alphanumeric);
+    kept.map(|c| c.to_ascii_lowercase()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn encodings_with_ascii_trail_bytes_are_refused_under_every_name() {
+        for name in [
+            "SJIS",
+            "mskanji",
+            "Shift_JIS",
+            "WIN932",
+            "windows-932",
+            "BIG5",
+            "WIN950",
+            "GBK",
+            "WIN936",
+            "UHC",
+            "WIN949",
+            "windows949",
+            "GB18030",
+            "JOHAB",
+            "SHIFT_JIS_2004",
+            "'sjis'",
+            "",
+            "nonsense",
+        ] {
+            assert!(!is_ascii_safe(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn other_encodings_are_let_through() {
+        for name in [
+            "UTF8",
+            "utf-8",
+            "UNICODE",
+            "SQL_ASCII",
+            "LATIN1",
+            "latin-10",
+            "ISO_8859_15",
+            "WIN1252",
+            "windows1251",
+            "EUC_JP",
+            "EUC_JIS_2004",
+            "KOI8R",
+            "win",
+        ] {
+            assert!(is_ascii_safe(name), "{name}");
+        }
+        let refusal = check_client_encoding("SJIS").unwrap_err();
+        assert_eq!(refusal.code, "22023");
+    }
+}

@@ -1,0 +1,84 @@
+//! Why a client is turned away, in the words that it is told.
+
+use bytes::{BufMut, BytesMut};
+use pgwire::messages::Message;
+use pgwire::messages::response::ErrorResponse;
+
+/// The SQLSTATEs that a client can be turned away with.
+///
+/// See <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
+pub mod sqlstate {
+    /// `protocol_violation`
+    pub const PROTOCOL_VIOLATION: &str = "08P01";
+    /// `feature_not_supported`
+    pub const FEATURE_NOT_SUPPORTED: &str = "0A000";
+    /// `invalid_parameter_value`
+    pub const INVALID_PARAMETER_VALUE: &str = "22023";
+    /// `invalid_authorization_specification`
+    pub const INVALID_AUTHORIZATION: &str = "28000";
+    /// `invalid_password`
+    pub const INVALID_PASSWORD: &str = "28P01";
+    /// `invalid_catalog_name`
+    pub const INVALID_CATALOG_NAME: &str = "3D000";
+    /// `syntax_error`
+    pub const SYNTAX_ERROR: &str = "42601";
+    /// `insufficient_privilege`
+    pub const INSUFFICIENT_PRIVILEGE: &str = "42501";
+    /// `undefined_object`
+    pub const UNDEFINED_OBJECT: &str = "42704";
+    /// `internal_error`
+    pub const INTERNAL_ERROR: &str = "XX000";
+}
+
+/// A FATAL error: the client reads it, and the connection ends.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message} ({code})")]
+pub struct Refusal {
+    /// The SQLSTATE.
+    pub code: &'static str,
+    /// What is wrong, in one line.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl Refusal {
+    /// A refusal without a hint.
+    pub fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), hint: None }
+    }
+
+    /// Adds what to do about it.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Appends the `ErrorResponse`.
+    ///
+    /// See <https://www.postgresql.org/docs/current/protocol-error-fields.html>.
+    pub fn encode(&self, out: &mut BytesMut) {
+        let mut fields = vec![
+            (b'S', "FATAL".to_owned()),
+            (b'V', "FATAL".to_owned()),
+            (b'C', self.code.to_owned()),
+            (b'M', without_nul(&self.message)),
+        ];
+        fields.extend(self.hint.as_deref().map(|hint| (b'H', without_nul(hint))));
+        // It can only be too long, and what it quotes is bounded by the start-up packet.
+        let _ = ErrorResponse::new(fields).encode(out);
+    }
+
+    /// Appends the error as protocol 2 had it: one text, no fields.
+    pub fn encode_v2(&self, out: &mut BytesMut) {
+        out.put_slice(b"EFATAL:  ");
+        out.put_slice(without_nul(&self.message).as_bytes());
+        out.put_slice(b"\n\0");
+    }
+}
+
+/// A NUL would end the field too early.
+fn without_nul(text: &str) -> String {
+    text.replace('\0', "")
+}
