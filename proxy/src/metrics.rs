@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
-use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use pgstrata_tenancy::Strategy;
 
 use crate::sql::plan::PinReason;
@@ -44,8 +44,13 @@ const SECONDS: [f64; 16] = [
 /// One counter for each strategy and kind.
 type ByRoute = [[Counter; 3]; 2];
 
-/// The handles of all metrics.
+/// The handles of all metrics. Each proxy has its own recorder, none is the process's.
 pub struct Metrics {
+    recorder: PrometheusRecorder,
+    handles: Handles,
+}
+
+struct Handles {
     round_trips: ByRoute,
     requests: ByRoute,
     overhead: Counter,
@@ -62,13 +67,7 @@ pub struct Metrics {
     plan_bytes: Gauge,
     cancels: Counter,
     server_prepares: Counter,
-}
-
-/// Makes the recorder of this process the Prometheus one; gives the handle that renders it.
-pub fn install() -> Result<PrometheusHandle, BuildError> {
-    PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS)?
-        .install_recorder()
+    guarded: Counter,
 }
 
 fn by_route(name: &'static str) -> ByRoute {
@@ -83,15 +82,128 @@ fn at(counters: &ByRoute, strategy: Strategy, kind: Kind) -> Option<&Counter> {
     counters.get(row)?.get(column)
 }
 
-impl Default for Metrics {
-    fn default() -> Self {
-        Self::new()
+impl Metrics {
+    /// All metrics, at zero.
+    pub fn new() -> Result<Self, BuildError> {
+        let builder = PrometheusBuilder::new();
+        let builder = builder.set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS)?;
+        let recorder = builder.build_recorder();
+        let made = metrics::with_local_recorder(&recorder, Handles::new);
+        Ok(Self { recorder, handles: made })
+    }
+
+    /// Renders them in Prometheus' text format, and keeps the histograms small.
+    pub fn handle(&self) -> PrometheusHandle {
+        self.recorder.handle()
+    }
+
+    /// A client was served: one message or pipeline, answered after so many waits on the server.
+    pub fn request(&self, strategy: Strategy, kind: Kind, round_trips: u64, took: Duration) {
+        if let Some(counter) = at(&self.handles.requests, strategy, kind) {
+            counter.increment(1);
+        }
+        if let Some(counter) = at(&self.handles.round_trips, strategy, kind) {
+            counter.increment(round_trips);
+        }
+        self.handles.query.record(took);
+    }
+
+    /// A wait on a server that no client's message asked for: a check, a rollback, a clean-up.
+    pub fn overhead_round_trip(&self) {
+        self.handles.overhead.increment(1);
+    }
+
+    /// A client got a server after so long.
+    pub fn waited(&self, took: Duration) {
+        self.handles.wait.record(took);
+    }
+
+    /// A client got in.
+    pub fn client_in(&self) {
+        self.handles.clients.increment(1);
+        self.handles.clients_total.increment(1);
+    }
+
+    /// A client that had got in is gone.
+    pub fn client_out(&self) {
+        self.handles.clients.decrement(1);
+    }
+
+    /// A client was turned away.
+    pub fn client_refused(&self) {
+        self.handles.refused.increment(1);
+    }
+
+    /// A server logged in.
+    pub fn server_connected(&self) {
+        self.handles.server_connects.increment(1);
+    }
+
+    /// A server could not be had.
+    pub fn server_connect_failed(&self) {
+        self.handles.server_connect_errors.increment(1);
+    }
+
+    /// A server broke while a client had it.
+    pub fn server_lost(&self) {
+        self.handles.servers_lost.increment(1);
+    }
+
+    /// A valid cancel request came in.
+    pub fn cancelled(&self) {
+        self.handles.cancels.increment(1);
+    }
+
+    /// A statement was prepared on a server because the client's server changed.
+    pub fn prepared_on_demand(&self) {
+        self.handles.server_prepares.increment(1);
+    }
+
+    /// A client was sent an error with this SQLSTATE.
+    pub fn error(&self, sqlstate: &[u8]) {
+        // The class alone: two characters, so that no input can make a new series for each error.
+        let class = sqlstate.get(..2).filter(|c| c.iter().all(u8::is_ascii_alphanumeric));
+        let class = class.and_then(|c| std::str::from_utf8(c).ok()).unwrap_or("XX");
+        self.record(|| counter!("pgstrata_errors_total", "class" => class.to_owned()).increment(1));
+    }
+
+    /// A client was tied to its server.
+    pub fn pinned(&self, reason: PinReason) {
+        self.record(|| counter!("pgstrata_pins_total", "reason" => reason.as_str()).increment(1));
+    }
+
+    /// The guard refused a statement.
+    pub fn guarded(&self) {
+        self.handles.guarded.increment(1);
+    }
+
+    /// The plan cache's own counts.
+    pub fn plan_cache(&self, hits: u64, misses: u64, bytes: u64) {
+        self.handles.plan_hits.absolute(hits);
+        self.handles.plan_misses.absolute(misses);
+        self.handles.plan_bytes.set(bytes as f64);
+    }
+
+    /// The servers of one database, by what they do.
+    pub fn servers(&self, database: &str, idle: usize, active: usize, waiting: usize) {
+        let set = |state: &'static str, n: usize| {
+            gauge!("pgstrata_servers", "database" => database.to_owned(), "state" => state).set(n as f64);
+        };
+        self.record(|| {
+            set("idle", idle);
+            set("active", active);
+            gauge!("pgstrata_clients_waiting", "database" => database.to_owned()).set(waiting as f64);
+        });
+    }
+
+    /// For metrics whose labels are not known beforehand.
+    fn record(&self, with: impl FnOnce()) {
+        metrics::with_local_recorder(&self.recorder, with);
     }
 }
 
-impl Metrics {
-    /// Handles of the recorder that is installed now.
-    pub fn new() -> Self {
+impl Handles {
+    fn new() -> Self {
         describe();
         Self {
             round_trips: by_route("pgstrata_round_trips_total"),
@@ -110,104 +222,8 @@ impl Metrics {
             plan_bytes: gauge!("pgstrata_plan_cache_bytes"),
             cancels: counter!("pgstrata_cancel_requests_total"),
             server_prepares: counter!("pgstrata_server_prepares_total"),
+            guarded: counter!("pgstrata_statements_refused_total"),
         }
-    }
-
-    /// A client was served: one message or pipeline, answered after so many waits on the server.
-    pub fn request(&self, strategy: Strategy, kind: Kind, round_trips: u64, took: Duration) {
-        if let Some(counter) = at(&self.requests, strategy, kind) {
-            counter.increment(1);
-        }
-        if let Some(counter) = at(&self.round_trips, strategy, kind) {
-            counter.increment(round_trips);
-        }
-        self.query.record(took);
-    }
-
-    /// A wait on a server that no client's message asked for: a check, a rollback, a clean-up.
-    pub fn overhead_round_trip(&self) {
-        self.overhead.increment(1);
-    }
-
-    /// A client got a server after so long.
-    pub fn waited(&self, took: Duration) {
-        self.wait.record(took);
-    }
-
-    /// A client got in.
-    pub fn client_in(&self) {
-        self.clients.increment(1);
-        self.clients_total.increment(1);
-    }
-
-    /// A client that had got in is gone.
-    pub fn client_out(&self) {
-        self.clients.decrement(1);
-    }
-
-    /// A client was turned away.
-    pub fn client_refused(&self) {
-        self.refused.increment(1);
-    }
-
-    /// A server logged in.
-    pub fn server_connected(&self) {
-        self.server_connects.increment(1);
-    }
-
-    /// A server could not be had.
-    pub fn server_connect_failed(&self) {
-        self.server_connect_errors.increment(1);
-    }
-
-    /// A server broke while a client had it.
-    pub fn server_lost(&self) {
-        self.servers_lost.increment(1);
-    }
-
-    /// A valid cancel request came in.
-    pub fn cancelled(&self) {
-        self.cancels.increment(1);
-    }
-
-    /// A statement was prepared on a server because the client's server changed.
-    pub fn prepared_on_demand(&self) {
-        self.server_prepares.increment(1);
-    }
-
-    /// A client was sent an error with this SQLSTATE.
-    pub fn error(&self, sqlstate: &[u8]) {
-        // The class alone: two characters, so that no input can make a new series for each error.
-        let class = sqlstate.get(..2).filter(|c| c.iter().all(u8::is_ascii_alphanumeric));
-        let class = class.and_then(|c| std::str::from_utf8(c).ok()).unwrap_or("XX");
-        counter!("pgstrata_errors_total", "class" => class.to_owned()).increment(1);
-    }
-
-    /// A client was tied to its server.
-    pub fn pinned(&self, reason: PinReason) {
-        counter!("pgstrata_pins_total", "reason" => reason.as_str()).increment(1);
-    }
-
-    /// The guard refused a statement.
-    pub fn guarded(&self) {
-        counter!("pgstrata_statements_refused_total").increment(1);
-    }
-
-    /// The plan cache's own counts.
-    pub fn plan_cache(&self, hits: u64, misses: u64, bytes: u64) {
-        self.plan_hits.absolute(hits);
-        self.plan_misses.absolute(misses);
-        self.plan_bytes.set(bytes as f64);
-    }
-
-    /// The servers of one database, by what they do.
-    pub fn servers(&self, database: &str, idle: usize, active: usize, waiting: usize) {
-        let set = |state: &'static str, n: usize| {
-            gauge!("pgstrata_servers", "database" => database.to_owned(), "state" => state).set(n as f64);
-        };
-        set("idle", idle);
-        set("active", active);
-        gauge!("pgstrata_clients_waiting", "database" => database.to_owned()).set(waiting as f64);
     }
 }
 

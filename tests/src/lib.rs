@@ -1,1 +1,33 @@
 //! The harness of the end-to-end tests.
+//!
+//! # Layout
+//! - [`stage`]: a PostgreSQL, a proxy in front of it, and ways to talk to both.
+//! - [`setup`]: what the proxy's configuration is to be.
+//! - [`database`]: clusters that are there in a moment, each test its own.
+//! - [`relay`]: between proxy and PostgreSQL: counts round trips, delays, breaks.
+//! - [`wire`]: a client that speaks the protocol message by message.
+//! - [`answer`]: what such a client got back.
+//! - [`program`]: psql, pgbench and drivers of other languages.
+// A harness fails as a test fails: loudly.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+pub mod answer;
+pub mod database;
+pub mod program;
+pub mod relay;
+pub mod setup;
+pub mod stage;
+pub mod wire;
+
+pub use answer::Answer;
+pub use relay::Relay;
+pub use setup::Setup;
+pub use stage::Stage;
+pub use wire::Wire;
+
+/// The names of acme_corp's users.
+pub const ACME: [&str; 3] = ["Alice", "Bob", "Carol"];
+/// The names of globex's users.
+pub const GLOBEX: [&str; 2] = ["Hank", "Mindy"];
+/// The names of the users in public.
+pub const PUBLIC: [&str; 1] = ["Template"];

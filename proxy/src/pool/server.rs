@@ -10,6 +10,7 @@ use lru::LruCache;
 
 use super::connect::Connected;
 use super::settings::Settings;
+use crate::wire::frame;
 use crate::wire::stream::ServerStream;
 
 /// A connection to PostgreSQL, between or inside transactions.
@@ -60,6 +61,13 @@ impl Server {
             in_doubt: false,
             born: Instant::now(),
         }
+    }
+
+    /// A `ParameterStatus` with this body came.
+    pub fn note_parameter(&mut self, body: &[u8]) {
+        let Some((name, rest)) = frame::cstr(body) else { return };
+        let Some((value, _)) = frame::cstr(rest) else { return };
+        self.parameters.insert(name.into(), value.into());
     }
 
     /// The session was wiped (`DISCARD ALL`, `DEALLOCATE ALL`): nothing is prepared on it.

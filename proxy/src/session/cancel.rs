@@ -27,6 +27,8 @@ pub struct CancelSlot {
     pub pid: i32,
     /// What it says for the key.
     pub key: Bytes,
+    /// The database that it works in.
+    database: Box<str>,
     state: Mutex<State>,
     idle: Notify,
 }
@@ -45,8 +47,8 @@ pub struct CancelEntry {
 }
 
 impl Cancels {
-    /// Gives a client a random key.
-    pub fn register(self: &Arc<Self>, protocol_minor: u16) -> CancelEntry {
+    /// Gives a client of that database a random key.
+    pub fn register(self: &Arc<Self>, protocol_minor: u16, database: &str) -> CancelEntry {
         let mut key = vec![0u8; if protocol_minor >= 2 { LONG_KEY } else { SHORT_KEY }];
         rand::fill(&mut key[..]);
         let mut slots = lock(&self.slots);
@@ -56,15 +58,16 @@ impl Cancels {
                 break pid;
             }
         };
-        let slot = Arc::new(CancelSlot { pid, key: key.into(), state: Mutex::default(), idle: Notify::new() });
+        let slot = Arc::new(CancelSlot { pid, key: key.into(), database: database.into(), state: Mutex::default(), idle: Notify::new() });
         slots.insert(pid, Arc::clone(&slot));
         CancelEntry { slot, cancels: Arc::clone(self) }
     }
 
-    /// The client with this key, if there is one.
-    pub fn find(&self, pid: i32, key: &[u8]) -> Option<Arc<CancelSlot>> {
+    /// The client with this key, and its database, if there is one.
+    pub fn find(&self, pid: i32, key: &[u8]) -> Option<(Arc<CancelSlot>, Box<str>)> {
         let slot = lock(&self.slots).get(&pid).cloned()?;
-        bool::from(slot.key.ct_eq(key)).then_some(slot)
+        let database = slot.database.clone();
+        bool::from(slot.key.ct_eq(key)).then_some((slot, database))
     }
 }
 
@@ -134,14 +137,14 @@ mod tests {
     #[test]
     fn key_must_be_right_to_the_last_byte() {
         let cancels = Arc::new(Cancels::default());
-        let entry = cancels.register(0);
+        let entry = cancels.register(0, "app");
         let (pid, mut key) = (entry.slot().pid, entry.slot().key.to_vec());
         assert_eq!(key.len(), SHORT_KEY);
         assert!(cancels.find(pid, &key).is_some());
         key[3] ^= 1;
         assert!(cancels.find(pid, &key).is_none());
         assert!(cancels.find(pid, &[]).is_none());
-        assert_eq!(cancels.register(2).slot().key.len(), LONG_KEY);
+        assert_eq!(cancels.register(2, "app").slot().key.len(), LONG_KEY);
         drop(entry);
         key[3] ^= 1;
         assert!(cancels.find(pid, &key).is_none());
@@ -150,7 +153,7 @@ mod tests {
     #[tokio::test]
     async fn cancel_of_an_idle_client_reaches_nobody() {
         let cancels = Arc::new(Cancels::default());
-        let entry = cancels.register(0);
+        let entry = cancels.register(0, "app");
         entry.attach(7, &Bytes::from_static(b"1234"));
         assert!(!entry.detach());
         entry.settled().await;

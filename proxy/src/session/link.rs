@@ -380,7 +380,7 @@ impl Link {
     }
 }
 
-fn no_server(error: &CheckoutError) -> Refusal {
+pub(super) fn no_server(error: &CheckoutError) -> Refusal {
     use crate::pool::connect::ConnectError;
     let (code, message, hint) = match error {
         CheckoutError::Timeout(_) => (

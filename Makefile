@@ -1,0 +1,52 @@
+# The one door, for people and for CI: `make help` says what there is.
+
+CARGO_TARGET_DIR ?= target
+E2E_JOBS ?= 4
+NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test fmt clippy unit e2e e2e-newest setup-test
+
+help: ## what there is
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
+
+demo: ## the proxy with a PostgreSQL of its own; flags: make demo ARGS="--port 7000"
+	@scripts/setup demo
+	@cargo build --release --quiet --locked --package pgstrata --bin pgstrata
+	@$(CARGO_TARGET_DIR)/release/pgstrata demo $(ARGS)
+
+test: ## all that CI checks
+	@scripts/setup test
+	@$(MAKE) --no-print-directory fmt
+	@$(MAKE) --no-print-directory clippy
+	@$(MAKE) --no-print-directory unit
+	@$(MAKE) --no-print-directory e2e
+	@$(MAKE) --no-print-directory e2e-newest
+
+fmt: ## is all code formatted?
+	cargo fmt --all --check
+
+clippy: ## lints; a warning is an error
+	cargo clippy --locked --workspace --all-targets -- --deny warnings
+
+unit: ## tests that need nothing but the code
+ifdef NEXTEST
+	cargo nextest run --locked --workspace --exclude pgstrata-tests --no-fail-fast
+else
+	cargo test --locked --workspace --exclude pgstrata-tests --no-fail-fast
+endif
+	cargo test --locked --workspace --exclude pgstrata-tests --doc
+
+e2e: setup-test ## tests with a real PostgreSQL and real drivers
+	cargo build --locked --package pgstrata --bin pgstrata
+ifdef NEXTEST
+	cargo nextest run --locked --package pgstrata-tests --no-fail-fast --test-threads $(E2E_JOBS)
+else
+	cargo test --locked --package pgstrata-tests --no-fail-fast -- --test-threads $(E2E_JOBS)
+endif
+
+e2e-newest: export PGSTRATA_TEST_POSTGRES = newest
+e2e-newest: e2e ## the same on the newest PostgreSQL that is installed
+
+setup-test:
+	@scripts/setup test

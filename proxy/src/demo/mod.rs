@@ -1,0 +1,224 @@
+//! `pgstrata demo`: the proxy with a PostgreSQL of its own, to try it out.
+//!
+//! # Layout
+//! - [`find`]: where PostgreSQL's programs are.
+//! - [`account`]: who runs them; PostgreSQL refuses to run as root.
+//! - [`postgres`]: a cluster of our own, started and ended.
+//! - `keeper`: ends it where we are killed and can't.
+//! - [`seed`]: what its database holds.
+//! - [`background`]: the proxy on a thread beside us.
+
+pub mod account;
+pub mod background;
+pub mod find;
+mod keeper;
+pub mod postgres;
+pub mod seed;
+
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use pgstrata_tenancy::Strategy;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use self::background::Background;
+use self::postgres::{Cluster, ClusterError, Options};
+use crate::ServeError;
+use crate::config::Config;
+
+/// `pgstrata demo`
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// The port for PostgreSQL clients.
+    #[arg(long, default_value_t = 6432)]
+    pub port: u16,
+    /// The port for metrics and health checks.
+    #[arg(long, default_value_t = 9187)]
+    pub http_port: u16,
+    /// Keep the data in this folder, and use it again the next time.
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// How statements reach the tenant's schema.
+    #[arg(long, value_enum, default_value_t = Way::SearchPath)]
+    pub strategy: Way,
+}
+
+/// A strategy, as the command line spells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum Way {
+    /// By the search path.
+    SearchPath,
+    /// By names with their schema, where that is proven to mean the same.
+    SchemaQualified,
+}
+
+impl From<Way> for Strategy {
+    fn from(way: Way) -> Self {
+        match way {
+            Way::SearchPath => Strategy::SearchPath,
+            Way::SchemaQualified => Strategy::SchemaQualified,
+        }
+    }
+}
+
+/// Why the demonstration can't run.
+#[derive(Debug, thiserror::Error)]
+pub enum DemoError {
+    /// Somebody else listens there.
+    #[error("port {port} is in use: choose another one with {flag}")]
+    PortInUse {
+        /// The port.
+        port: u16,
+        /// The flag that chooses another one.
+        flag: &'static str,
+    },
+    /// Two demonstrations must not share their data.
+    #[error("another demo is running with its data in {0}")]
+    FolderInUse(PathBuf),
+    /// The folder for the data can't be used.
+    #[error("can't use the folder {path}: {source}")]
+    Folder {
+        /// Which one.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// PostgreSQL did not start.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// The tables could not be made.
+    #[error("filling the database failed: {0}")]
+    Seed(#[from] tokio_postgres::Error),
+    /// The configuration that we wrote ourselves is wrong.
+    #[error("the demo's configuration is wrong: {0}")]
+    Config(#[from] toml::de::Error),
+    /// The operating system refused something.
+    #[error("can't start: {0}")]
+    Io(#[from] io::Error),
+    /// The proxy ended with an error.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+}
+
+/// Runs until Ctrl-C or SIGTERM.
+pub fn run(args: &Args) -> Result<(), DemoError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // Caught from here on: a signal while PostgreSQL starts must not leave it behind.
+    let mut signals = runtime.block_on(async { Signals::new() })?;
+    check_port(args.port, "--port")?;
+    check_port(args.http_port, "--http-port")?;
+    let _lock = args.data.as_deref().map(lock_folder).transpose()?;
+    let data = args.data.as_deref().map(fs::canonicalize).transpose()?;
+    let options = Options { data: data.map(|dir| dir.join("postgres")), ..Options::default() };
+    let cluster = Cluster::start(options)?;
+    runtime.block_on(seed::seed(&cluster))?;
+    let mut proxy = Background::start(config(args, &cluster)?)?;
+    // Nobody may be reading, and that is no reason to stop.
+    let _ = io::stdout().write_all(welcome(args, &cluster).as_bytes());
+    let _ = io::stdout().flush();
+    runtime.block_on(async {
+        while !proxy.has_ended() && !signals.arrive_within(Duration::from_millis(200)).await {}
+    });
+    proxy.stop().map_err(DemoError::from)
+}
+
+/// The signals that end the demonstration.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        let interrupt = signal(SignalKind::interrupt())?;
+        Ok(Self { interrupt, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn arrive_within(&mut self, time: Duration) -> bool {
+        tokio::select! {
+            _ = self.interrupt.recv() => true,
+            _ = self.terminate.recv() => true,
+            () = tokio::time::sleep(time) => false,
+        }
+    }
+}
+
+fn check_port(port: u16, flag: &'static str) -> Result<(), DemoError> {
+    match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            Err(DemoError::PortInUse { port, flag })
+        }
+        other => other.map(drop).map_err(DemoError::from),
+    }
+}
+
+/// Makes the folder if it is missing, and keeps others out of it as long as the
+/// file that is returned stays open.
+fn lock_folder(dir: &Path) -> Result<File, DemoError> {
+    let folder = |source| DemoError::Folder { path: dir.to_owned(), source };
+    fs::create_dir_all(dir).map_err(folder)?;
+    let file =
+        File::options().create(true).append(true).open(dir.join("demo.lock")).map_err(folder)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(DemoError::FolderInUse(dir.to_owned())),
+        Err(TryLockError::Error(source)) => Err(folder(source)),
+    }
+}
+
+fn config(args: &Args, cluster: &Cluster) -> Result<Config, DemoError> {
+    let text = format!(
+        "
+        [listen]
+        address = '127.0.0.1:{port}'
+        shutdown_timeout = '2s'
+        [http]
+        address = '127.0.0.1:{http_port}'
+        [log]
+        level = 'warn'
+        [tenancy]
+        strategy = '{strategy}'
+        missing_tenant = 'public'
+        [databases.{database}]
+        host = '127.0.0.1'
+        port = {server_port}
+        user = '{role}'
+        password = '{password}'
+        tls = 'disable'
+        [[users]]
+        name = '{role}'
+        password = '{password}'
+        tenants = ['*']
+        ",
+        port = args.port,
+        http_port = args.http_port,
+        strategy = Strategy::from(args.strategy),
+        database = seed::DATABASE,
+        server_port = cluster.port(),
+        role = seed::ROLE,
+        password = seed::PASSWORD,
+    );
+    Ok(toml::from_str(&text)?)
+}
+
+fn welcome(args: &Args, cluster: &Cluster) -> String {
+    let url = format!("postgresql://app:app@127.0.0.1:{}/app", args.port);
+    format!(
+        "pgstrata is running in front of PostgreSQL {version}. Try, in another terminal:
+
+  psql \"{url}?options=-ctenant%3Dacme_corp\" -c 'select * from users'
+  psql \"{url}?options=-ctenant%3Dglobex\" -c 'select * from users'
+  psql \"{url}\" -c 'select * from users'          # no tenant: public
+  curl http://127.0.0.1:{http_port}/metrics
+
+Ctrl-C stops all of it.
+READY
+",
+        version = cluster.install().major,
+        http_port = args.http_port,
+    )
+}

@@ -1,0 +1,80 @@
+//! Clusters that are there in a moment, each test its own.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use pgstrata::demo::find::Install;
+use pgstrata::demo::postgres::{Cluster, Options};
+use pgstrata::demo::seed::seed;
+
+/// The PostgreSQL that is tested: `PGSTRATA_TEST_POSTGRES` is a major version
+/// or `newest`; else it is the one that the demo would take.
+pub fn install() -> Install {
+    let wish = std::env::var("PGSTRATA_TEST_POSTGRES").unwrap_or_default();
+    let found = match wish.as_str() {
+        "" => Install::find(),
+        "newest" => Install::find_newest(),
+        major => Install::find_major(
+            major.parse().expect("PGSTRATA_TEST_POSTGRES is a number or `newest`"),
+        ),
+    };
+    found.unwrap_or_else(|| {
+        panic!("PostgreSQL {wish} is not installed: `scripts/setup test` does it")
+    })
+}
+
+/// A cluster with the demonstration's database, on a free port.
+pub async fn cluster() -> Cluster {
+    cluster_with(Options::default()).await
+}
+
+/// As [`cluster`], with options.
+pub async fn cluster_with(options: Options) -> Cluster {
+    let install = install();
+    let template = template(&install).await;
+    Cluster::start(Options { install: Some(install), template: Some(template), ..options }).unwrap()
+}
+
+/// The folder that build results go to: this program is in its `debug/deps`.
+pub fn target_dir() -> PathBuf {
+    let program = std::env::current_exe().unwrap();
+    program.ancestors().nth(3).unwrap().to_owned()
+}
+
+/// A stopped cluster to copy. `initdb` takes a second of every core that there
+/// is, so one process makes it, once, and the others wait.
+async fn template(install: &Install) -> PathBuf {
+    let kept = target_dir().join("clusters");
+    fs::create_dir_all(&kept).unwrap();
+    let template = kept.join(format!("{}-{:x}", install.major, fingerprint()));
+    let lock = File::create(kept.join("lock")).unwrap();
+    lock.lock().unwrap();
+    if !template.exists() {
+        make_template(install, &template).await;
+    }
+    template
+}
+
+/// Another seed or another user needs another template.
+fn fingerprint() -> u64 {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    include_str!("../../proxy/src/demo/seed.sql").hash(&mut hasher);
+    include_str!("../../proxy/src/demo/seed.rs").hash(&mut hasher);
+    hasher.finish()
+}
+
+async fn make_template(install: &Install, template: &Path) {
+    let options = Options { install: Some(install.clone()), ..Options::default() };
+    let mut cluster = Cluster::start(options).unwrap();
+    seed(&cluster).await.unwrap();
+    cluster.stop().unwrap();
+    // Under its name it is complete: an interrupted copy never gets that far.
+    let partial = template.with_extension("partial");
+    let _ = fs::remove_dir_all(&partial);
+    let copied =
+        Command::new("cp").arg("-a").arg(cluster.socket_dir().join("data")).arg(&partial).status();
+    assert!(copied.unwrap().success());
+    fs::rename(&partial, template).unwrap();
+}

@@ -1,0 +1,52 @@
+//! psql, pgbench and drivers of other languages.
+
+use std::path::{Path, PathBuf};
+
+use tokio::process::Command;
+
+use crate::database::install;
+
+/// Runs a program to its end. Fails with what it said if it fails.
+pub async fn run(mut command: Command) -> String {
+    let output = command.kill_on_drop(true).output().await;
+    let output = output.unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?} failed: {}\n{said}\n{complaint}", output.status);
+    said
+}
+
+/// `psql` or `pgbench`: of the PostgreSQL that is tested, or the system's.
+pub fn client_program(name: &str) -> Command {
+    let own = install().program(name);
+    let mut command = Command::new(if own.is_file() { own } else { name.into() });
+    command.env_remove("PGOPTIONS").env("PGCONNECT_TIMEOUT", "30");
+    command
+}
+
+/// A Python script of `tests/drivers`, in the environment with the drivers.
+pub fn python(script: &str) -> Command {
+    let mut command = Command::new(project().join(".tools/venv/bin/python"));
+    command.arg(project().join("tests/drivers").join(script)).env("PYTHONDONTWRITEBYTECODE", "1");
+    command
+}
+
+/// A JavaScript program of `tests/drivers`.
+pub fn node(script: &str) -> Command {
+    let mut command = Command::new("node");
+    command.arg(project().join("tests/drivers").join(script));
+    command.env("NODE_PATH", project().join(".tools/node/node_modules"));
+    command
+}
+
+/// The `pgstrata` that was built with these tests.
+pub fn pgstrata() -> Command {
+    let program = std::env::current_exe().unwrap();
+    let built = program.parent().and_then(Path::parent).unwrap().join("pgstrata");
+    assert!(built.is_file(), "{} is missing: `make e2e` builds it", built.display());
+    Command::new(built)
+}
+
+fn project() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}

@@ -1,0 +1,102 @@
+//! What the proxy's configuration is to be.
+
+use std::fmt::Write;
+
+use pgstrata_tenancy::Strategy;
+
+/// Both strategies: what one does, the other must do too.
+pub const STRATEGIES: [Strategy; 2] = [Strategy::SearchPath, Strategy::SchemaQualified];
+
+/// A proxy's configuration, and what stands between it and PostgreSQL.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    strategy: Strategy,
+    max_servers: usize,
+    relay: bool,
+    pub(crate) max_connections: u32,
+    lines: Vec<(&'static str, String)>,
+    users: Vec<String>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            strategy: Strategy::SearchPath,
+            max_servers: 2,
+            relay: false,
+            max_connections: 60,
+            lines: Vec::new(),
+            users: Vec::new(),
+        }
+    }
+}
+
+impl Setup {
+    /// Two servers, by the search path; user `app` may name any tenant, and user
+    /// `acme` (password `acme`) may name acme_corp.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How statements reach the tenant's schema.
+    pub fn strategy(mut self, strategy: Strategy) -> Self {
+        self.strategy = strategy;
+        self
+    }
+
+    /// Servers at most.
+    pub fn servers(mut self, count: usize) -> Self {
+        self.max_servers = count;
+        self
+    }
+
+    /// With a [`crate::Relay`] between proxy and PostgreSQL.
+    pub fn relay(mut self) -> Self {
+        self.relay = true;
+        self
+    }
+
+    /// One more line in a section: `line("pool", "mode = 'session'")`.
+    pub fn line(mut self, section: &'static str, line: impl Into<String>) -> Self {
+        self.lines.push((section, line.into()));
+        self
+    }
+
+    /// One more user.
+    pub fn user(mut self, lines: impl Into<String>) -> Self {
+        self.users.push(lines.into());
+        self
+    }
+
+    pub(crate) fn has_relay(&self) -> bool {
+        self.relay
+    }
+
+    /// The configuration file.
+    pub fn toml(&self, listen: u16, http: u16, server: u16) -> String {
+        let mut text = String::new();
+        let mut section = |name: &str, fixed: &str| {
+            let more = self.lines.iter().filter(|(section, _)| *section == name);
+            let more: String = more.map(|(_, line)| format!("{line}\n")).collect();
+            write!(text, "[{name}]\n{fixed}\n{more}").unwrap();
+        };
+        section("listen", &format!("address = '127.0.0.1:{listen}'\nshutdown_timeout = '1s'"));
+        section("http", &format!("address = '127.0.0.1:{http}'"));
+        section("log", "");
+        section("limits", "");
+        section("pool", &format!("max_servers = {}", self.max_servers));
+        // Nothing that is believed for a while is asked for again in a test's time.
+        let caches = "tenant_cache = '1h'\ncatalog_cache = '1h'";
+        section("tenancy", &format!("strategy = '{}'\n{caches}", self.strategy));
+        let server = format!(
+            "host = '127.0.0.1'\nport = {server}\nuser = 'app'\npassword = 'app'\ntls = 'disable'"
+        );
+        section("databases.app", &server);
+        text.push_str("[[users]]\nname = 'app'\npassword = 'app'\ntenants = ['*']\n");
+        text.push_str("[[users]]\nname = 'acme'\npassword = 'acme'\ntenants = ['acme_corp']\n");
+        for user in &self.users {
+            write!(text, "[[users]]\n{user}\n").unwrap();
+        }
+        text
+    }
+}

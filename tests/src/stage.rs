@@ -1,0 +1,125 @@
+//! A PostgreSQL, a proxy in front of it, and ways to talk to both.
+
+use std::net::{Ipv4Addr, TcpListener};
+
+use pgstrata::demo::background::Background;
+use pgstrata::demo::postgres::{Cluster, Options};
+use tokio_postgres::{Client, Config, NoTls};
+
+use crate::database::cluster_with;
+use crate::{Relay, Setup, Wire};
+
+/// All of it runs until this is dropped. The proxy goes first.
+#[derive(Debug)]
+pub struct Stage {
+    proxy: Background,
+    port: u16,
+    http_port: u16,
+    relay: Option<Relay>,
+    /// The PostgreSQL behind the proxy.
+    pub cluster: Cluster,
+}
+
+impl Stage {
+    /// Sets it up with a new cluster.
+    pub async fn new(setup: Setup) -> Self {
+        let options = Options { max_connections: setup.max_connections, ..Options::default() };
+        Self::on(cluster_with(options).await, setup).await
+    }
+
+    /// Sets it up with a cluster that is there.
+    pub async fn on(cluster: Cluster, setup: Setup) -> Self {
+        let relay = match setup.has_relay() {
+            true => Some(Relay::start(cluster.port()).await),
+            false => None,
+        };
+        let server = relay.as_ref().map_or(cluster.port(), Relay::port);
+        let (port, http_port) = (free_port(), free_port());
+        let text = setup.toml(port, http_port, server);
+        let proxy = Background::start(parse(&text)).expect("the proxy starts");
+        Self { proxy, port, http_port, relay, cluster }
+    }
+
+    /// Where clients connect.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Where the metrics are.
+    pub fn http_port(&self) -> u16 {
+        self.http_port
+    }
+
+    /// The relay that the setup asked for.
+    pub fn relay(&self) -> &Relay {
+        self.relay.as_ref().expect("the setup has a relay")
+    }
+
+    /// Whether the proxy still runs.
+    pub fn is_running(&self) -> bool {
+        !self.proxy.has_ended()
+    }
+
+    /// How user `app` connects, as libpq writes it.
+    pub fn url(&self, tenant: Option<&str>) -> String {
+        let url = format!("postgresql://app:app@127.0.0.1:{}/app", self.port);
+        match tenant {
+            Some(tenant) => format!("{url}?options=-ctenant%3D{tenant}"),
+            None => url,
+        }
+    }
+
+    /// How user `app` connects, for tokio-postgres.
+    pub fn config(&self, tenant: Option<&str>) -> Config {
+        self.url(tenant).parse().unwrap()
+    }
+
+    /// A client of a tenant.
+    pub async fn client(&self, tenant: &str) -> Client {
+        connect(&self.config(Some(tenant))).await.expect("the tenant is let in")
+    }
+
+    /// A client without a tenant.
+    pub async fn public_client(&self) -> Client {
+        connect(&self.config(None)).await.expect("clients without a tenant are let in")
+    }
+
+    /// A raw client of a tenant, ready for queries.
+    pub async fn wire(&self, tenant: &str) -> Wire {
+        let option = format!("-ctenant={tenant}");
+        Wire::login(self.port, "app", "app", &[("options", &option)])
+            .await
+            .expect("the tenant is let in")
+    }
+
+    /// PostgreSQL's superuser in database `app`, past the proxy.
+    pub async fn superuser(&self) -> Client {
+        connect(&self.cluster.superuser("app")).await.expect("PostgreSQL runs")
+    }
+
+    /// What `public.users` holds, seen past the proxy.
+    pub async fn public_users(&self) -> Vec<String> {
+        names(&self.superuser().await, "SELECT name FROM public.users ORDER BY id").await
+    }
+}
+
+/// Connects; the connection's own task ends with the client.
+pub async fn connect(config: &Config) -> Result<Client, tokio_postgres::Error> {
+    let (client, connection) = config.connect(NoTls).await?;
+    tokio::spawn(connection);
+    Ok(client)
+}
+
+/// The first column of a query's answer.
+pub async fn names(client: &Client, query: &str) -> Vec<String> {
+    client.query(query, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
+}
+
+/// A port that nobody has now.
+pub fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
+
+fn parse(text: &str) -> pgstrata::config::Config {
+    toml::from_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
