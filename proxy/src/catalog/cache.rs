@@ -58,7 +58,10 @@ struct Weight;
 
 impl Weighter<Arc<str>, Entry> for Weight {
     fn weight(&self, _: &Arc<str>, entry: &Entry) -> u64 {
-        let names = entry.names.as_ref().map_or(0, |names| weight(&names.tenant));
+        let names = entry
+            .names
+            .as_ref()
+            .map_or(0, |names| weight(&names.tenant));
         names.max(WEIGHT / SCHEMAS)
     }
 }
@@ -85,7 +88,12 @@ impl Catalog {
             hasher: RandomState::new(),
             age,
         });
-        let loader = Loader { catalog: Arc::downgrade(&catalog), control, queue, common: None };
+        let loader = Loader {
+            catalog: Arc::downgrade(&catalog),
+            control,
+            queue,
+            common: None,
+        };
         (catalog, loader)
     }
 
@@ -115,7 +123,9 @@ impl Catalog {
 
     /// Changes when the schema, or a shared one, was invalidated.
     pub fn epoch(&self, schema: &str) -> u64 {
-        let own = self.slot(schema).map_or(0, |epoch| epoch.load(Ordering::Acquire));
+        let own = self
+            .slot(schema)
+            .map_or(0, |epoch| epoch.load(Ordering::Acquire));
         // Both only grow, so their sum changes when one of them does.
         own + self.shared_epoch.load(Ordering::Acquire)
     }
@@ -139,12 +149,26 @@ impl Catalog {
     /// Puts in what a load gave that was begun at `epoch`. [`Catalog::get`]
     /// leaves it alone if the schema was invalidated since.
     fn put(&self, schema: Arc<str>, epoch: u64, names: Option<Arc<Names>>) {
-        let age = if names.is_some() { self.age } else { self.age.min(PAUSE) };
         let now = Instant::now();
-        // A failure isn't refreshed early: that would be no pause.
-        let refresh = if names.is_some() { now + age / 4 * 3 } else { now + age };
-        self.loaded.insert(Arc::clone(&schema), Entry { names, epoch, refresh, until: now + age });
-        self.loading.lock().unwrap_or_else(PoisonError::into_inner).remove(&schema);
+        // What all paths share may be a quarter of the age old already.
+        let (refresh, until) = match names {
+            Some(_) => (now + self.age / 2, now + self.age / 4 * 3),
+            // A failure isn't refreshed early: that would be no pause.
+            None => (now + self.age.min(PAUSE), now + self.age.min(PAUSE)),
+        };
+        self.loaded.insert(
+            Arc::clone(&schema),
+            Entry {
+                names,
+                epoch,
+                refresh,
+                until,
+            },
+        );
+        self.loading
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&schema);
     }
 }
 
@@ -198,12 +222,20 @@ impl Loader {
         };
         let (shared, builtin) = (common.shared.clone(), Arc::clone(&common.builtin));
         // A client with no tenant: its schema may be one of the shared ones.
-        let known = catalog.shared.iter().zip(&shared).find(|(name, _)| *name == schema);
+        let known = catalog
+            .shared
+            .iter()
+            .zip(&shared)
+            .find(|(name, _)| *name == schema);
         let tenant = match known {
             Some((_, names)) => Arc::clone(names),
             None => Arc::new(load::schema(&self.control, schema).await?),
         };
-        Ok(Names { tenant, shared, builtin })
+        Ok(Names {
+            tenant,
+            shared,
+            builtin,
+        })
     }
 }
 
@@ -214,6 +246,63 @@ impl Common {
         for schema in &catalog.shared {
             shared.push(Arc::new(load::schema(control, schema).await?));
         }
-        Ok(Self { shared, builtin, epoch, until: Instant::now() + catalog.age })
+        // A short time, so that with a tenant's own nothing is ever older than `age`.
+        Ok(Self {
+            shared,
+            builtin,
+            epoch,
+            until: Instant::now() + catalog.age / 4,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::Config;
+
+    fn catalog(queue: &mut Option<Loader>) -> Arc<Catalog> {
+        let text = "[databases.app]\nhost = \"/nowhere\"\nuser = \"app\"";
+        let config = Config::parse(text, Path::new("test.toml")).unwrap();
+        let control = Control::new("app", &config.databases["app"], None).unwrap();
+        let (catalog, loader) = Catalog::new(control, &["public".into()], Duration::from_secs(60));
+        *queue = Some(loader);
+        catalog
+    }
+
+    fn names() -> Option<Arc<Names>> {
+        Some(Arc::new(Names {
+            tenant: Arc::default(),
+            shared: Vec::new(),
+            builtin: Arc::default(),
+        }))
+    }
+
+    #[test]
+    fn load_from_before_an_invalidation_is_not_used() {
+        let mut loader = None;
+        let catalog = catalog(&mut loader);
+        for invalidated in ["a", "public"] {
+            let before = catalog.epoch("a");
+            catalog.invalidate(invalidated);
+            catalog.put("a".into(), before, names());
+            assert!(catalog.get("a").is_none(), "{invalidated}");
+            catalog.put("a".into(), catalog.epoch("a"), names());
+            assert!(catalog.get("a").is_some(), "{invalidated}");
+        }
+    }
+
+    #[test]
+    fn one_load_at_a_time_is_asked_for() {
+        let mut loader = None;
+        let catalog = catalog(&mut loader);
+        let queue = &mut loader.as_mut().unwrap().queue;
+        assert!(catalog.get("a").is_none() && catalog.get("a").is_none());
+        assert!(queue.try_recv().is_ok() && queue.try_recv().is_err());
+        // A failed load is not tried again at once.
+        catalog.put("a".into(), catalog.epoch("a"), None);
+        assert!(catalog.get("a").is_none() && queue.try_recv().is_err());
     }
 }
