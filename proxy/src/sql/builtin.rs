@@ -11,6 +11,7 @@ pub fn is_grammar(name: &str) -> bool {
             | "least"
             | "grouping"
             | "row"
+            | "array"
             | "current_date"
             | "current_time"
             | "current_timestamp"

@@ -111,9 +111,8 @@ impl Known<'_> {
     }
 
     fn types(&self) -> bool {
-        let builtin = |name: &Box<str>| {
-            self.names.builtin.types.contains(name) && !builtin::is_name_type(name)
-        };
+        let builtin =
+            |name: &str| self.names.builtin.types.contains(name) && !builtin::is_name_type(name);
         self.shape
             .types
             .iter()

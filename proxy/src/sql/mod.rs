@@ -26,7 +26,7 @@ pub mod scope;
 pub mod shape;
 pub mod statement;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub mod tokens;
 
 pub use engine::{CacheStats, Engine};

@@ -52,7 +52,11 @@ pub(super) fn tokens(t: &Tokens<'_>, range: Range<usize>) -> Option<Vec<TokenWit
             out.push(fed(Fed::make_word("FOR", None), i));
             i += if t.kw(i + 1, "no") { 3 } else { 2 };
         }
-        out.push(fed(token(t, i)?, i));
+        // `ONLY` is reserved, and says nothing about names; `ROWS ONLY` is another one.
+        let only = t.kw(i, "only") && !t.any_kw(i.wrapping_sub(1), &["row", "rows"]);
+        if !only {
+            out.push(fed(token(t, i)?, i));
+        }
         i += 1;
     }
     out.push(fed(Fed::EOF, range.end));

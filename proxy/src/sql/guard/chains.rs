@@ -107,21 +107,29 @@ fn takes_schema(t: &Tokens<'_>, i: usize, length: usize) -> bool {
     t.is(behind, TokenKind::Open)
         || t.is_string(behind)
         || t.is(before, TokenKind::Cast)
-        || t.any_kw(
-            before,
-            &[
-                "collate",
-                "as",
-                "from",
-                "join",
-                "into",
-                "table",
-                "only",
-                "references",
-                "using",
-            ],
-        )
+        || (!is_comparison(t, before)
+            && t.any_kw(
+                before,
+                &[
+                    "collate",
+                    "as",
+                    "from",
+                    "join",
+                    "into",
+                    "table",
+                    "only",
+                    "references",
+                    "using",
+                ],
+            ))
         || operator
+}
+
+/// `a IS [NOT] DISTINCT FROM b`: this FROM introduces no relation.
+fn is_comparison(t: &Tokens<'_>, from: usize) -> bool {
+    let back = |n: usize| from.wrapping_sub(n);
+    t.kws(back(1), &["distinct", "from"])
+        && (t.kw(back(2), "is") || (t.kw(back(2), "not") && t.kw(back(3), "is")))
 }
 
 /// `SET a.b = ..`, `(a.b, ..) VALUES`: the chain stands where something is assigned.
@@ -216,6 +224,7 @@ impl Clauses {
     /// Whether an operand may stand behind token `before`.
     fn begins(t: &Tokens<'_>, before: usize) -> bool {
         t.any_kw(before, OPERAND)
+            || is_comparison(t, before)
             || matches!(
                 t.kind(before),
                 Some(
@@ -236,7 +245,7 @@ impl Clauses {
             }
             Some(TokenKind::Close) if self.stack.len() > 1 => _ = self.stack.pop(),
             Some(TokenKind::Word) if t.any_kw(i, EXPRESSIONS) => self.set(true),
-            Some(TokenKind::Word) if t.any_kw(i, NAMES) => self.set(false),
+            Some(TokenKind::Word) if t.any_kw(i, NAMES) && !is_comparison(t, i) => self.set(false),
             _ => {}
         }
     }

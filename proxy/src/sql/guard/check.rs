@@ -180,7 +180,9 @@ impl Gate<'_> {
                 }
                 Some(_) => {}
                 None => {
-                    return Err(self.refusal("name an object in a string of this form", Some(PLAIN)));
+                    return Err(
+                        self.refusal("name an object in a string of this form", Some(PLAIN))
+                    );
                 }
             }
             rest = rest.get(dot + 1..).unwrap_or_default();

@@ -188,7 +188,8 @@ pub fn demands(t: &Tokens<'_>, range: &Range<usize>, out: &mut Vec<Demand>) {
         let Some(name) = t.name(i) else { continue };
         let call = t.is(i + 1, TokenKind::Open);
         // `(x).f` calls `f` as well.
-        if !call && !(i > range.start && t.is(i - 1, TokenKind::Dot)) {
+        let field = i > range.start && t.is(i - 1, TokenKind::Dot);
+        if !call && !field {
             continue;
         }
         let Some(class) = class(&name) else {
@@ -260,16 +261,20 @@ fn strings<'a>(t: &'a Tokens<'a>, range: Range<usize>) -> impl Iterator<Item = u
 /// `ts_rewrite(query, 'select ..')` runs its text; with three arguments it runs none.
 fn rewrite(t: &Tokens<'_>, i: usize, end: usize, out: &mut Vec<Demand>) {
     let close = t.behind_close(i + 1, end);
-    let (mut at, mut commas) = (i + 2, 0);
+    let (mut at, mut commas, mut brackets) = (i + 2, 0, 0usize);
     while at < close {
-        commas += usize::from(t.is(at, TokenKind::Comma));
+        match t.kind(at) {
+            Some(TokenKind::OpenBracket) => brackets += 1,
+            Some(TokenKind::CloseBracket) => brackets = brackets.saturating_sub(1),
+            Some(TokenKind::Comma) if brackets == 0 => commas += 1,
+            _ => {}
+        }
         at = if t.is(at, TokenKind::Open) {
             t.behind_close(at, close)
         } else {
             at + 1
         };
     }
-    // An array's commas count too, so that anything unusual is refused.
     if commas != 2 {
         out.push(Demand::Dynamic(
             "call ts_rewrite, which runs text as SQL".into(),
@@ -357,9 +362,7 @@ fn casts(t: &Tokens<'_>, i: usize, out: &mut Vec<Demand>) {
     let first = if qualified { i - 2 } else { i };
     let literal = if t.is_string(i + 1) {
         Some(i + 1)
-    } else if first >= 1 && t.is(first - 1, TokenKind::Cast) {
-        behind_cast_chain(t, first - 1)
-    } else if first >= 2 && t.kw(first - 1, "as") {
+    } else if first >= 1 && (t.is(first - 1, TokenKind::Cast) || t.kw(first - 1, "as")) {
         behind_cast_chain(t, first - 1)
     } else {
         None

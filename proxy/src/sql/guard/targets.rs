@@ -64,6 +64,11 @@ impl Targets<'_> {
             parts.push(part);
             next += 2;
         }
+        // `schema.+`: an operator's name is no word.
+        if self.t.is(next, TokenKind::Dot) {
+            parts.push("operator".into());
+            next += 2;
+        }
         let object = parts.pop().unwrap_or_default();
         out.push(Demand::Write {
             schema: parts.pop(),

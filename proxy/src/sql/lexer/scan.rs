@@ -127,9 +127,8 @@ pub(super) fn string(text: &[u8], mut at: usize, escapes: bool, doubles: bool) -
             false => memchr::memchr(b'\'', rest)?,
         };
         at += found + 1;
-        if byte(text, at - 1) == b'\\' {
-            at += 1;
-        } else if doubles && byte(text, at) == b'\'' {
+        let escaped = byte(text, at - 1) == b'\\';
+        if escaped || (doubles && byte(text, at) == b'\'') {
             at += 1;
         } else {
             return Some(at);
