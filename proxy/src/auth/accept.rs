@@ -4,10 +4,12 @@
 //! <https://www.postgresql.org/docs/current/protocol-flow.html>.
 
 use std::collections::HashSet;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use rustls::ServerConnection;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -205,14 +207,13 @@ where
         let ClientStream::Plain(stream) = stream else {
             return Err(violation("TLS inside TLS"));
         };
-        let accepting = tls.acceptor.accept_with(stream, |session| {
-            let mut read = buffer.as_ref();
-            // An error in what was read comes up again as soon as the handshake goes on.
-            while matches!(session.read_tls(&mut read), Ok(1..))
-                && session.process_new_packets().is_ok()
-            {}
-        });
-        let stream = accepting.await.map_err(|error| {
+        let mut begun = Ok(());
+        let accepting = tls.acceptor.accept_with(stream, |session| begun = feed(session, &buffer));
+        let accepted = match begun {
+            Ok(()) => accepting.await,
+            Err(error) => Err(io::Error::other(error)),
+        };
+        let stream = accepted.map_err(|error| {
             tracing::info!(%peer, %error, "TLS handshake failed");
             OpenError::Tls(error)
         })?;
@@ -329,6 +330,15 @@ where
         }
         error
     }
+}
+
+/// Gives the session what has been read of it already.
+fn feed(session: &mut ServerConnection, mut read: &[u8]) -> Result<(), rustls::Error> {
+    // Reading nothing would mean the end of the stream.
+    while !read.is_empty() && session.read_tls(&mut read).is_ok() {
+        session.process_new_packets()?;
+    }
+    Ok(())
 }
 
 fn unsupported(message: impl Into<String>) -> Refusal {

@@ -23,3 +23,7 @@ mod accept_tests;
 mod exchange_tests;
 #[cfg(test)]
 mod tenant_tests;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tls_tests;
