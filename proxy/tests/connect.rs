@@ -7,7 +7,7 @@ mod postgres;
 
 use std::time::Duration;
 
-use pgstrata::config::Database;
+use pgstrata::config::{Database, Secret, ServerTls};
 use pgstrata::pool::cancel::send_cancel;
 use pgstrata::pool::connect::{ConnectError, Connected, connect};
 use pgstrata::pool::target::Target;
@@ -15,16 +15,20 @@ use pgstrata::wire::stream::ServerStream;
 use postgres::Postgres;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-const TLS: [&str; 2] = ["tls = 'disable'", "tls = 'require'"];
-const PASSWORD: &str = "password = 'pass word'";
+const TLS: [ServerTls; 2] = [ServerTls::Disable, ServerTls::Require];
+const PASSWORD: &str = "pass word";
 
-/// `[databases.entry]` for that server; `more` is more lines of it.
-fn database(postgres: &Postgres, user: &str, more: &str) -> Database {
-    let port = postgres.port;
-    let text = format!(
-        "host = 'localhost'\nport = {port}\ndatabase = 'postgres'\nuser = '{user}'\n{more}"
-    );
-    toml::from_str(&text).unwrap()
+/// That server, for a user who has the password and no TLS; tests change what they are about.
+fn database(postgres: &Postgres, user: &str) -> Database {
+    Database {
+        host: "localhost".to_owned(),
+        port: postgres.port,
+        database: Some("postgres".to_owned()),
+        user: user.to_owned(),
+        password: Secret::new(PASSWORD),
+        tls: ServerTls::Disable,
+        tls_ca: None,
+    }
 }
 
 async fn log_in(database: &Database) -> Result<Connected, ConnectError> {
@@ -50,12 +54,12 @@ async fn every_method_logs_in() {
     let postgres = Postgres::start();
     for user in ["by_scram", "by_md5"] {
         for tls in TLS {
-            let database = database(&postgres, user, &format!("{PASSWORD}\n{tls}"));
+            let database = Database { tls, ..database(&postgres, user) };
             let mut server = log_in(&database).await.unwrap();
             assert!(ask(&mut server, "select current_user").await.contains(user));
         }
     }
-    let trusted = log_in(&database(&postgres, "by_trust", "")).await.unwrap();
+    let trusted = log_in(&database(&postgres, "by_trust")).await.unwrap();
     let reported = |name| &trusted.parameters.iter().find(|(known, _)| known == name).unwrap().1;
     assert_eq!(reported("application_name"), "a test");
     assert_eq!(reported("client_encoding"), "UTF8");
@@ -65,8 +69,7 @@ async fn every_method_logs_in() {
 #[tokio::test]
 async fn clear_password_is_sent_over_tls_only() {
     let postgres = Postgres::start();
-    let [plain, tls] =
-        TLS.map(|tls| database(&postgres, "by_password", &format!("{PASSWORD}\n{tls}")));
+    let [plain, tls] = TLS.map(|tls| Database { tls, ..database(&postgres, "by_password") });
     let refused = log_in(&plain).await;
     assert!(matches!(refused, Err(ConnectError::InsecurePassword)), "{refused:?}");
     log_in(&tls).await.unwrap();
@@ -75,9 +78,8 @@ async fn clear_password_is_sent_over_tls_only() {
 #[tokio::test]
 async fn refusal_keeps_its_sqlstate_and_tells_no_password() {
     let postgres = Postgres::start();
-    let wrong = |user| database(&postgres, user, "password = 'hunter2'");
-    let mut nowhere = wrong("by_trust");
-    nowhere.database = Some("nowhere".to_owned());
+    let wrong = |user| Database { password: Secret::new("hunter2"), ..database(&postgres, user) };
+    let nowhere = Database { database: Some("nowhere".to_owned()), ..wrong("by_trust") };
     for (database, expected) in [
         (wrong("by_scram"), "28P01"),
         (wrong("by_md5"), "28P01"),
@@ -91,7 +93,8 @@ async fn refusal_keeps_its_sqlstate_and_tells_no_password() {
             "{error}"
         );
     }
-    let error = log_in(&database(&postgres, "by_scram", "")).await.unwrap_err();
+    let silent = Database { password: Secret::default(), ..database(&postgres, "by_scram") };
+    let error = log_in(&silent).await.unwrap_err();
     assert!(matches!(error, ConnectError::NoPassword));
 }
 
@@ -101,42 +104,46 @@ async fn tls_modes_are_those_of_libpq() {
     let known = postgres.certificate("authority.pem");
     let stranger = postgres.certificate("stranger.pem");
     for (host, tls, authority, works) in [
-        ("localhost", "prefer", &stranger, true),
-        ("localhost", "require", &stranger, true),
-        ("localhost", "verify-ca", &known, true),
-        ("localhost", "verify-ca", &stranger, false),
-        ("localhost", "verify-full", &known, true),
-        ("localhost", "verify-full", &stranger, false),
+        ("localhost", ServerTls::Prefer, &stranger, true),
+        ("localhost", ServerTls::Require, &stranger, true),
+        ("localhost", ServerTls::VerifyCa, &known, true),
+        ("localhost", ServerTls::VerifyCa, &stranger, false),
+        ("localhost", ServerTls::VerifyFull, &known, true),
+        ("localhost", ServerTls::VerifyFull, &stranger, false),
         // The certificate is for localhost alone.
-        ("127.0.0.1", "verify-ca", &known, true),
-        ("127.0.0.1", "verify-full", &known, false),
+        ("127.0.0.1", ServerTls::VerifyCa, &known, true),
+        ("127.0.0.1", ServerTls::VerifyFull, &known, false),
     ] {
-        let more = format!("{PASSWORD}\ntls = '{tls}'\ntls_ca = '{authority}'");
-        let mut database = database(&postgres, "by_scram", &more);
-        database.host = host.to_owned();
+        let database = Database {
+            host: host.to_owned(),
+            tls,
+            tls_ca: Some(authority.into()),
+            ..database(&postgres, "by_scram")
+        };
         let connected = log_in(&database).await;
         match &connected {
             Ok(server) => assert!(matches!(server.stream, ServerStream::Tls(_))),
             Err(error) => assert!(matches!(error, ConnectError::Tls { .. }), "{error}"),
         }
-        assert_eq!(connected.is_ok(), works, "{host} {tls} {authority}: {connected:?}");
+        assert_eq!(connected.is_ok(), works, "{host} {tls:?} {authority}: {connected:?}");
     }
 }
 
 #[tokio::test]
 async fn server_without_tls_is_used_as_the_mode_says() {
     let postgres = Postgres::start_without_tls();
-    let plain = log_in(&database(&postgres, "by_trust", "tls = 'prefer'")).await.unwrap();
+    let with = |tls| Database { tls, ..database(&postgres, "by_trust") };
+    let plain = log_in(&with(ServerTls::Prefer)).await.unwrap();
     assert!(matches!(plain.stream, ServerStream::Plain(_)));
-    let refused = log_in(&database(&postgres, "by_trust", "tls = 'require'")).await;
+    let refused = log_in(&with(ServerTls::Require)).await;
     assert!(matches!(refused, Err(ConnectError::NoTls)));
 }
 
 #[tokio::test]
 async fn unix_socket_is_a_host_that_begins_with_a_slash() {
     let postgres = Postgres::start();
-    let mut database = database(&postgres, "by_scram", PASSWORD);
-    database.host = postgres.socket_directory();
+    let database =
+        Database { host: postgres.socket_directory(), ..database(&postgres, "by_scram") };
     let mut server = log_in(&database).await.unwrap();
     assert!(matches!(server.stream, ServerStream::Unix(_)));
     assert!(ask(&mut server, "select 'here'").await.contains("here"));
@@ -144,9 +151,11 @@ async fn unix_socket_is_a_host_that_begins_with_a_slash() {
 
 #[tokio::test]
 async fn nobody_there_is_an_error_with_the_address() {
+    let postgres = Postgres::start();
     let port = postgres::free_port();
-    let text = format!("host = '127.0.0.1'\nport = {port}\nuser = 'x'");
-    let error = log_in(&toml::from_str(&text).unwrap()).await.unwrap_err();
+    let host = "127.0.0.1".to_owned();
+    let nobody = Database { host, port, ..database(&postgres, "by_trust") };
+    let error = log_in(&nobody).await.unwrap_err();
     assert!(error.to_string().contains(&format!("127.0.0.1:{port}")), "{error}");
 }
 
@@ -154,7 +163,7 @@ async fn nobody_there_is_an_error_with_the_address() {
 async fn cancel_reaches_the_query_of_its_key_only() {
     let postgres = Postgres::start();
     for tls in TLS {
-        let database = database(&postgres, "by_trust", tls);
+        let database = Database { tls, ..database(&postgres, "by_trust") };
         let target = Target::new("entry", &database).unwrap();
         let mut server = log_in(&database).await.unwrap();
         let mut watcher = log_in(&database).await.unwrap();

@@ -23,7 +23,7 @@ const CANCEL: u32 = 80_877_102;
 /// All that is answered to `sent`, and how the opening ends.
 async fn say(sent: &[u8]) -> (Vec<u8>, Result<Opening<DuplexStream>, OpenError>) {
     let (mut client, server) = tokio::io::duplex(64 * 1024);
-    let context = context("");
+    let context = context();
     client.write_all(sent).await.unwrap();
     client.shutdown().await.unwrap();
     let opening = open(server, PEER, &context).await;
@@ -51,7 +51,7 @@ async fn client_that_says_nothing_is_no_error_worth_a_word() {
 #[tokio::test]
 async fn requests_for_encryption_are_answered_no() {
     let (mut client, server) = tokio::io::duplex(1024);
-    let context = context("");
+    let context = context();
     let talk = async {
         for code in [GSS, SSL] {
             client.write_all(&packet(code, b"")).await.unwrap();
@@ -79,7 +79,7 @@ async fn bytes_sent_ahead_of_the_answer_are_refused() {
 #[tokio::test]
 async fn encryption_is_asked_for_once() {
     let (mut client, server) = tokio::io::duplex(1024);
-    let context = context("");
+    let context = context();
     let talk = async {
         for _ in 0..2 {
             client.write_all(&packet(SSL, b"")).await.unwrap();
@@ -151,7 +151,7 @@ async fn message_that_lies_about_its_length_is_refused() {
 
 #[tokio::test]
 async fn tls_can_be_a_must() {
-    let mut context = context("");
+    let mut context = context();
     context.tls_required = true;
     let told = knock(&context, "app", Some("secret"), &[("database", "shop")]).await.unwrap_err();
     assert_eq!(told.0, "28000");
@@ -164,7 +164,7 @@ async fn visitor_gets_all_that_it_asked_for() {
         ("options", "-ctenant=acme -c statement_timeout=5s"),
         ("application_name", "test"),
     ];
-    let (ready, login) = visit(&context(""), "app", Some("secret"), &startup).await;
+    let (ready, login) = visit(&context(), "app", Some("secret"), &startup).await;
     let ready = ready.unwrap();
     let login = login.unwrap();
     assert_eq!(ready.parameters, [("server_version".to_owned(), "18.0".to_owned())]);
@@ -176,7 +176,7 @@ async fn visitor_gets_all_that_it_asked_for() {
 
 #[tokio::test]
 async fn tenant_that_is_missing_reads_as_one_that_is_forbidden() {
-    let context = context("");
+    let context = context();
     let mut told = Vec::new();
     // The first exists and is another's, the second does not exist at all, the third is allowed by its pattern.
     for tenant in ["globex", "nowhere", "pre_nowhere"] {
@@ -191,13 +191,13 @@ async fn tenant_that_is_missing_reads_as_one_that_is_forbidden() {
 #[tokio::test]
 async fn tenant_by_pattern_is_admitted() {
     let startup = [("database", "shop"), ("tenant", "pre_1")];
-    knock(&context(""), "app", Some("secret"), &startup).await.unwrap();
-    knock(&context(""), "app.pre_1", Some("secret"), &[("database", "shop")]).await.unwrap();
+    knock(&context(), "app", Some("secret"), &startup).await.unwrap();
+    knock(&context(), "app.pre_1", Some("secret"), &[("database", "shop")]).await.unwrap();
 }
 
 #[tokio::test]
 async fn unknown_database_is_told_to_who_has_proven_itself_only() {
-    let context = context("");
+    let context = context();
     let startup = [("database", "nowhere")];
     let (code, message) = knock(&context, "app", Some("secret"), &startup).await.unwrap_err();
     assert_eq!((code.as_str(), message.as_str()), ("3D000", "database \"nowhere\" does not exist"));

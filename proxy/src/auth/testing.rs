@@ -9,47 +9,45 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::accept::{AcceptContext, Opening, open};
 use super::error::OpenError;
 use super::login::Login;
-use super::users::ProcessKey;
-use crate::config::Config;
+use super::users::{ProcessKey, Users};
+use crate::config::{AuthMethod, Secret, Tenancy, TenantSource, User};
 use crate::pool::connect::ConnectError;
 use crate::pool::login::{Credentials, Ready, log_in};
 use crate::wire::refusal::Refusal;
 
 pub(super) const PEER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5432);
 
-const CONFIG: &str = r#"
-    [tenancy]
-    sources = ["options", "parameter", "user_suffix"]
+/// `secret`, as PostgreSQL 15 keeps it in `pg_authid`.
+const VERIFIER: &str = "SCRAM-SHA-256$4096:AJa8gswyvlakoLmDGd8bdQ==\
+    $mbx2CkVdtK4BT3mSxncZxRgrcmOkEBvhHEIqb0jzwgA=:yCJ8mYKHra1RgjylKJIqjBDad8RLZQ5NJ5uVFx1nNxA=";
 
-    [databases.shop]
-    host = "localhost"
-    user = "pool"
+/// The door of that house, where no TLS is spoken.
+pub(super) fn context() -> AcceptContext {
+    let users = [
+        user("app", AuthMethod::ScramSha256, "secret"),
+        user("hashed", AuthMethod::ScramSha256, VERIFIER),
+        user("old", AuthMethod::Md5, "secret"),
+        user("plain", AuthMethod::Password, "secret"),
+        user("trusty", AuthMethod::Trust, ""),
+    ];
+    let sources = [TenantSource::Options, TenantSource::Parameter, TenantSource::UserSuffix];
+    AcceptContext {
+        tls: None,
+        tls_required: false,
+        tenancy: Tenancy { sources: sources.to_vec(), ..Tenancy::default() },
+        databases: ["shop".to_owned()].into(),
+        users: Users::new(&users, Arc::new(ProcessKey::random())).unwrap(),
+    }
+}
 
-    [[users]]
-    name = "app"
-    password = "secret"
-    tenants = ["acme", "pre_*"]
-
-    [[users]]
-    name = "old"
-    password = "secret"
-    auth = "md5"
-    tenants = ["*"]
-
-    [[users]]
-    name = "plain"
-    password = "secret"
-    auth = "password"
-
-    [[users]]
-    name = "trusty"
-    auth = "trust"
-"#;
-
-/// The door of that house; `more` is more configuration.
-pub(super) fn context(more: &str) -> AcceptContext {
-    let config: Config = toml::from_str(&format!("{CONFIG}\n{more}")).unwrap();
-    AcceptContext::new(&config, Arc::new(ProcessKey::random())).unwrap()
+fn user(name: &str, auth: AuthMethod, password: &str) -> User {
+    User {
+        name: name.to_owned(),
+        password: Secret::new(password),
+        tenants: vec!["acme".to_owned(), "pre_*".to_owned()],
+        auth,
+        dynamic_sql: false,
+    }
 }
 
 /// Our side: in this house live the tenants acme, globex and pre_1.

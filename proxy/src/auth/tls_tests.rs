@@ -13,6 +13,7 @@ use super::error::OpenError;
 use super::login::Login;
 use super::testing::{context, log_in_as, serve};
 use super::tls::from_chain;
+use crate::config::{Database, Secret, ServerTls};
 use crate::pool::connect::ConnectError;
 use crate::pool::login::Ready;
 use crate::pool::tls::{client_tls_config, end_point};
@@ -25,11 +26,19 @@ fn context_with_tls(signature: &'static rcgen::SignatureAlgorithm) -> AcceptCont
     let certificate = names.self_signed(&key).unwrap();
     let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
     let tls = from_chain(vec![certificate.der().clone()], key).unwrap();
-    AcceptContext { tls: Some(tls), tls_required: true, ..context("") }
+    AcceptContext { tls: Some(tls), tls_required: true, ..context() }
 }
 
 fn client() -> ClientConfig {
-    let database = toml::from_str("host = 'localhost'\nuser = 'x'\ntls = 'require'").unwrap();
+    let database = Database {
+        host: "localhost".to_owned(),
+        port: 5432,
+        database: None,
+        user: "app".to_owned(),
+        password: Secret::default(),
+        tls: ServerTls::Require,
+        tls_ca: None,
+    };
     ClientConfig::clone(&client_tls_config(&database).unwrap().unwrap())
 }
 
