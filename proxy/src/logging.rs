@@ -19,9 +19,7 @@ pub enum LogError {
 /// Starts logging for the whole process.
 pub fn init(log: &Log) -> Result<(), LogError> {
     let filter = EnvFilter::builder().parse(&log.level)?;
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match log.format {
         LogFormat::Text => lines.finish().try_init()?,
         // Fields at the top level: that is where log stores look for them.

@@ -87,9 +87,7 @@ impl Stage {
     /// A raw client of a tenant, ready for queries.
     pub async fn wire(&self, tenant: &str) -> Wire {
         let option = format!("-ctenant={tenant}");
-        Wire::login(self.port, "app", "app", &[("options", &option)])
-            .await
-            .expect("the tenant is let in")
+        Wire::login(self.port, "app", "app", &[("options", &option)]).await.expect("the tenant is let in")
     }
 
     /// PostgreSQL's superuser in database `app`, past the proxy.

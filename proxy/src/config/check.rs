@@ -18,13 +18,11 @@ pub(super) fn check(config: &Config, place: &Place<'_>, problems: &mut Problems)
     limits(config, problems);
     times(config, problems);
     if config.http.enabled && config.http.address == config.listen.address {
-        let message =
-            "\"address\" in [http] is the one that clients connect to: give it another port";
+        let message = "\"address\" in [http] is the one that clients connect to: give it another port";
         problems.at(&["http.address", "listen.address"], message);
     }
     if EnvFilter::builder().parse(&config.log.level).is_err() {
-        let message =
-            "\"level\" in [log] must be a filter such as \"info\" or \"info,pgstrata=debug\"";
+        let message = "\"level\" in [log] must be a filter such as \"info\" or \"info,pgstrata=debug\"";
         problems.at(&["log.level"], message);
     }
     if config.databases.is_empty() {
@@ -39,10 +37,7 @@ pub(super) fn check(config: &Config, place: &Place<'_>, problems: &mut Problems)
 }
 
 fn listen(listen: &Listen, place: &Place<'_>, problems: &mut Problems) {
-    let files = [
-        ("tls_certificate", &listen.tls_certificate),
-        ("tls_key", &listen.tls_key),
-    ];
+    let files = [("tls_certificate", &listen.tls_certificate), ("tls_key", &listen.tls_key)];
     for (key, file) in files {
         let path = format!("listen.{key}");
         match file {
@@ -63,30 +58,14 @@ fn limits(config: &Config, problems: &mut Problems) {
         ("pool.max_servers", pool.max_servers),
         ("limits.max_query_bytes", limits.max_query_bytes),
         ("limits.max_message_bytes", limits.max_message_bytes),
-        (
-            "limits.max_prepared_statements_per_client",
-            limits.max_prepared_statements_per_client,
-        ),
-        (
-            "limits.max_prepared_bytes_per_client",
-            limits.max_prepared_bytes_per_client,
-        ),
-        (
-            "limits.max_prepared_statements_per_server",
-            limits.max_prepared_statements_per_server,
-        ),
-        (
-            "limits.plan_cache_bytes",
-            usize::try_from(limits.plan_cache_bytes).unwrap_or(usize::MAX),
-        ),
+        ("limits.max_prepared_statements_per_client", limits.max_prepared_statements_per_client),
+        ("limits.max_prepared_bytes_per_client", limits.max_prepared_bytes_per_client),
+        ("limits.max_prepared_statements_per_server", limits.max_prepared_statements_per_server),
+        ("limits.plan_cache_bytes", usize::try_from(limits.plan_cache_bytes).unwrap_or(usize::MAX)),
     ];
     for (path, size) in sizes {
         if size == 0 {
-            zero(
-                path,
-                "with 0 nothing could be served: give 1 or more",
-                problems,
-            );
+            zero(path, "with 0 nothing could be served: give 1 or more", problems);
         }
     }
     if pool.min_servers > pool.max_servers {
@@ -110,21 +89,14 @@ fn times(config: &Config, problems: &mut Problems) {
     ];
     for (path, time) in times {
         if time == Duration::ZERO {
-            zero(
-                path,
-                "0 doesn't switch it off: give a time such as \"30s\"",
-                problems,
-            );
+            zero(path, "0 doesn't switch it off: give a time such as \"30s\"", problems);
         }
     }
 }
 
 fn zero(path: &str, advice: &str, problems: &mut Problems) {
     if let Some((section, key)) = path.split_once('.') {
-        problems.at(
-            &[path],
-            format!("\"{key}\" in [{section}] must not be 0: {advice}"),
-        );
+        problems.at(&[path], format!("\"{key}\" in [{section}] must not be 0: {advice}"));
     }
 }
 
@@ -136,8 +108,7 @@ fn database(name: &str, database: &Database, place: &Place<'_>, problems: &mut P
         ("database", database.database.as_ref()),
     ] {
         if text.is_some_and(|text| text.is_empty() || text.contains('\0')) {
-            let message =
-                format!("\"{key}\" in [databases.{name}] must not be empty or hold a NUL");
+            let message = format!("\"{key}\" in [databases.{name}] must not be empty or hold a NUL");
             problems.at(&[&path(key)], message);
         }
     }

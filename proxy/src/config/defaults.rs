@@ -6,8 +6,7 @@ use std::time::Duration;
 use pgstrata_tenancy::Strategy;
 
 use super::{
-    Http, Limits, Listen, ListenTls, Log, LogFormat, MissingTenant, Pool, PoolMode, Tenancy,
-    TenantSource,
+    Http, Limits, Listen, ListenTls, Log, LogFormat, MissingTenant, Pool, PoolMode, Tenancy, TenantSource,
 };
 
 /// PostgreSQL's own port.
@@ -29,19 +28,13 @@ impl Default for Listen {
 
 impl Default for Http {
     fn default() -> Self {
-        Self {
-            enabled: true,
-            address: SocketAddr::from(([127, 0, 0, 1], 9187)),
-        }
+        Self { enabled: true, address: SocketAddr::from(([127, 0, 0, 1], 9187)) }
     }
 }
 
 impl Default for Log {
     fn default() -> Self {
-        Self {
-            level: "info".into(),
-            format: LogFormat::Text,
-        }
+        Self { level: "info".into(), format: LogFormat::Text }
     }
 }
 

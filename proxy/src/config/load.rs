@@ -7,8 +7,8 @@ use toml::de::DeTable;
 use super::problem::Problems;
 use super::read::Section;
 use super::{
-    Config, ConfigError, Database, Http, Limits, Listen, Log, Pool, Secret, Tenancy, Tenant, User,
-    check, defaults,
+    Config, ConfigError, Database, Http, Limits, Listen, Log, Pool, Secret, Tenancy, Tenant, User, check,
+    defaults,
 };
 
 /// Where secrets and files come from. Tests bring their own.
@@ -67,10 +67,7 @@ impl Config {
         origin: &Path,
         surroundings: &dyn Surroundings,
     ) -> Result<Self, ConfigError> {
-        let place = Place {
-            origin,
-            surroundings,
-        };
+        let place = Place { origin, surroundings };
         let mut problems = Problems::new(text);
         let config = read(text, &place, &mut problems);
         if let Some(config) = &config {
@@ -124,18 +121,12 @@ fn listen(s: &mut Section<'_>, place: &Place<'_>) -> Listen {
 
 fn http(s: &mut Section<'_>) -> Http {
     let default = Http::default();
-    Http {
-        enabled: s.or("enabled", default.enabled),
-        address: s.or("address", default.address),
-    }
+    Http { enabled: s.or("enabled", default.enabled), address: s.or("address", default.address) }
 }
 
 fn log(s: &mut Section<'_>) -> Log {
     let default = Log::default();
-    Log {
-        level: s.or("level", default.level),
-        format: s.or("format", default.format),
-    }
+    Log { level: s.or("level", default.level), format: s.or("format", default.format) }
 }
 
 fn limits(s: &mut Section<'_>) -> Limits {
@@ -144,18 +135,11 @@ fn limits(s: &mut Section<'_>) -> Limits {
         threads: s.or("threads", d.threads),
         max_query_bytes: s.or("max_query_bytes", d.max_query_bytes),
         max_message_bytes: s.or("max_message_bytes", d.max_message_bytes),
-        max_prepared_statements_per_client: s.or(
-            "max_prepared_statements_per_client",
-            d.max_prepared_statements_per_client,
-        ),
-        max_prepared_bytes_per_client: s.or(
-            "max_prepared_bytes_per_client",
-            d.max_prepared_bytes_per_client,
-        ),
-        max_prepared_statements_per_server: s.or(
-            "max_prepared_statements_per_server",
-            d.max_prepared_statements_per_server,
-        ),
+        max_prepared_statements_per_client: s
+            .or("max_prepared_statements_per_client", d.max_prepared_statements_per_client),
+        max_prepared_bytes_per_client: s.or("max_prepared_bytes_per_client", d.max_prepared_bytes_per_client),
+        max_prepared_statements_per_server: s
+            .or("max_prepared_statements_per_server", d.max_prepared_statements_per_server),
         plan_cache_bytes: s.or("plan_cache_bytes", d.plan_cache_bytes),
     }
 }
@@ -189,10 +173,7 @@ fn tenancy(s: &mut Section<'_>) -> Tenancy {
 }
 
 fn tenant(s: &mut Section<'_>) -> Tenant {
-    Tenant {
-        schema: s.option("schema"),
-        strategy: s.option("strategy"),
-    }
+    Tenant { schema: s.option("schema"), strategy: s.option("strategy") }
 }
 
 fn database(s: &mut Section<'_>, place: &Place<'_>) -> Database {

@@ -24,14 +24,8 @@ pub struct ConfigError {
 impl ConfigError {
     /// An error of the file as a whole.
     pub(super) fn whole(origin: &Path, message: String) -> Self {
-        let problem = Problem {
-            line: None,
-            message,
-        };
-        Self {
-            origin: origin.to_owned(),
-            problems: vec![problem],
-        }
+        let problem = Problem { line: None, message };
+        Self { origin: origin.to_owned(), problems: vec![problem] }
     }
 
     /// All that is wrong, by line.
@@ -92,10 +86,7 @@ impl Problems {
     /// Reports something at a place in the text.
     pub(super) fn at_span(&mut self, span: &Range<usize>, message: impl Into<String>) {
         let line = Some(self.line_of(span.start));
-        self.list.push(Problem {
-            line,
-            message: message.into(),
-        });
+        self.list.push(Problem { line, message: message.into() });
     }
 
     /// Reports that the value of `path` can't be used.
@@ -113,10 +104,7 @@ impl Problems {
         }
         let line = paths.iter().find_map(|path| self.lines.get(*path));
         let line = line.or_else(|| paths.iter().find_map(|path| self.table_line(path)));
-        self.list.push(Problem {
-            line: line.copied(),
-            message: message.into(),
-        });
+        self.list.push(Problem { line: line.copied(), message: message.into() });
     }
 
     /// Marks the value of `path` as refused: see [`Problems::at`].
@@ -132,10 +120,7 @@ impl Problems {
         }
         problems.sort();
         problems.dedup();
-        Err(ConfigError {
-            origin: origin.to_owned(),
-            problems,
-        })
+        Err(ConfigError { origin: origin.to_owned(), problems })
     }
 
     /// Remembers that `path` can stand in a file.

@@ -28,14 +28,8 @@ impl<'a> Section<'a> {
         read: impl FnOnce(&mut Section<'_>) -> R,
     ) -> R {
         let (path, label) = (String::new(), "the file".to_owned());
-        let mut section = Section {
-            problems,
-            table: Some(table),
-            span: 0..0,
-            path,
-            label,
-            known: Vec::new(),
-        };
+        let mut section =
+            Section { problems, table: Some(table), span: 0..0, path, label, known: Vec::new() };
         let out = read(&mut section);
         section.report_unknown();
         out
@@ -64,18 +58,13 @@ impl<'a> Section<'a> {
     pub(super) fn required(&mut self, key: &'static str, example: &str) -> String {
         if self.find(key).is_none() && self.table.is_some() {
             let message = format!("{} needs \"{key}\": add {key} = \"{example}\"", self.label);
-            self.problems
-                .refuse(&self.join(key), &self.span.clone(), message);
+            self.problems.refuse(&self.join(key), &self.span.clone(), message);
         }
         self.option(key).unwrap_or_default()
     }
 
     /// Reads the table `key`; an absent one reads as empty.
-    pub(super) fn section<R>(
-        &mut self,
-        key: &'static str,
-        read: impl FnOnce(&mut Section<'_>) -> R,
-    ) -> R {
+    pub(super) fn section<R>(&mut self, key: &'static str, read: impl FnOnce(&mut Section<'_>) -> R) -> R {
         let raw = self.find(key);
         let (path, label) = (self.join(key), format!("[{key}]"));
         self.child(raw, path, label, read)
@@ -105,11 +94,7 @@ impl<'a> Section<'a> {
     }
 
     /// Reads the tables `[[key]]`.
-    pub(super) fn list<R>(
-        &mut self,
-        key: &'static str,
-        read: impl Fn(&mut Section<'_>) -> R,
-    ) -> Vec<R> {
+    pub(super) fn list<R>(&mut self, key: &'static str, read: impl Fn(&mut Section<'_>) -> R) -> Vec<R> {
         let Some(raw) = self.find(key) else {
             return Vec::new();
         };
@@ -147,14 +132,7 @@ impl<'a> Section<'a> {
             self.problems.locate(&path, &span);
         }
         let problems = &mut *self.problems;
-        let mut section = Section {
-            problems,
-            table,
-            span,
-            path,
-            label,
-            known: Vec::new(),
-        };
+        let mut section = Section { problems, table, span, path, label, known: Vec::new() };
         let out = read(&mut section);
         section.report_unknown();
         out

@@ -55,9 +55,8 @@ fn annotated_file_loads_and_holds_the_defaults() {
 
 #[test]
 fn every_key_is_annotated_with_its_default() {
-    let uncommented = |lead: &'static str| {
-        move |line: &str| line.strip_prefix(lead).unwrap_or(line).to_owned() + "\n"
-    };
+    let uncommented =
+        |lead: &'static str| move |line: &str| line.strip_prefix(lead).unwrap_or(line).to_owned() + "\n";
     let defaults: String = ANNOTATED.lines().map(uncommented("#")).collect();
     let config = parse(&keys_only(&defaults)).unwrap();
     let bare = parse(&with_basics("")).unwrap();
@@ -72,45 +71,20 @@ fn every_key_is_annotated_with_its_default() {
     let mut problems = Problems::new("");
     let origin = Path::new("etc/pgstrata.toml");
     let text = keys_only(&all);
-    read(
-        &text,
-        &Place {
-            origin,
-            surroundings: &Fake,
-        },
-        &mut problems,
-    )
-    .unwrap();
+    read(&text, &Place { origin, surroundings: &Fake }, &mut problems).unwrap();
     let present: BTreeSet<&str> = problems.paths().collect();
-    let missing: Vec<&str> = problems
-        .asked()
-        .filter(|key| !present.contains(key))
-        .collect();
-    assert!(
-        missing.is_empty(),
-        "not in config/pgstrata.toml: {missing:?}"
-    );
+    let missing: Vec<&str> = problems.asked().filter(|key| !present.contains(key)).collect();
+    assert!(missing.is_empty(), "not in config/pgstrata.toml: {missing:?}");
 }
 
 /// The lines that are TOML: what is left of an uncommented file without its prose.
 fn keys_only(text: &str) -> String {
     let is_toml = |line: &&str| line.starts_with('[') || line.split(' ').nth(1) == Some("=");
-    text.lines()
-        .filter(is_toml)
-        .map(|line| line.to_owned() + "\n")
-        .collect()
+    text.lines().filter(is_toml).map(|line| line.to_owned() + "\n").collect()
 }
 
 fn sections(config: &Config) -> String {
-    let Config {
-        listen,
-        http,
-        log,
-        limits,
-        pool,
-        tenancy,
-        ..
-    } = config;
+    let Config { listen, http, log, limits, pool, tenancy, .. } = config;
     format!("{listen:?}{http:?}{log:?}{limits:?}{pool:?}{tenancy:?}")
 }
 
@@ -151,25 +125,13 @@ fn every_kind_of_value_is_read() {
         "#,
     )
     .unwrap();
-    assert_eq!(
-        config.listen.tls_key.as_deref(),
-        Some(Path::new("etc/server.key"))
-    );
+    assert_eq!(config.listen.tls_key.as_deref(), Some(Path::new("etc/server.key")));
     assert_eq!(config.limits.max_query_bytes, 65536);
     assert_eq!(config.pool.wait_timeout, Duration::from_secs(90));
-    assert_eq!(
-        config.tenancy.sources,
-        [TenantSource::UserSuffix, TenantSource::Options]
-    );
-    assert_eq!(
-        config.tenants["Acme Corp"].strategy,
-        Some(Strategy::SchemaQualified)
-    );
+    assert_eq!(config.tenancy.sources, [TenantSource::UserSuffix, TenantSource::Options]);
+    assert_eq!(config.tenants["Acme Corp"].strategy, Some(Strategy::SchemaQualified));
     assert_eq!(config.databases["app"].password.expose(), None);
-    assert_eq!(
-        config.databases["other"].password.expose(),
-        Some("from the environment")
-    );
+    assert_eq!(config.databases["other"].password.expose(), Some("from the environment"));
     assert_eq!(config.users[0].password.expose(), Some("from a file"));
     assert!(config.users[0].may_name("acme_corp") && !config.users[0].may_name("globex"));
 }

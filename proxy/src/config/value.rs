@@ -23,10 +23,7 @@ pub(super) struct Wrong {
 
 impl Wrong {
     fn new(raw: &Raw<'_>, want: impl Into<String>) -> Self {
-        Self {
-            span: raw.span(),
-            want: want.into(),
-        }
+        Self { span: raw.span(), want: want.into() }
     }
 }
 
@@ -58,9 +55,7 @@ impl Value for PathBuf {
 
 impl Value for bool {
     fn read(raw: &Raw<'_>) -> Result<Self, Wrong> {
-        raw.get_ref()
-            .as_bool()
-            .ok_or_else(|| Wrong::new(raw, "true or false, with no quotes"))
+        raw.get_ref().as_bool().ok_or_else(|| Wrong::new(raw, "true or false, with no quotes"))
     }
 }
 
@@ -119,10 +114,7 @@ impl Value for SocketAddr {
 impl<T: Value> Value for Vec<T> {
     fn read(raw: &Raw<'_>) -> Result<Self, Wrong> {
         let Some(items) = raw.get_ref().as_array() else {
-            return Err(Wrong::new(
-                raw,
-                "a list in brackets, such as [\"a\", \"b\"]",
-            ));
+            return Err(Wrong::new(raw, "a list in brackets, such as [\"a\", \"b\"]"));
         };
         let read = |item| {
             T::read(item).map_err(|Wrong { span, want }| Wrong {

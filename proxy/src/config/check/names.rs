@@ -23,10 +23,7 @@ fn sources(tenancy: &Tenancy, problems: &mut Problems) {
         problems.at(path, message);
     }
     if has_duplicates(&tenancy.sources) {
-        problems.at(
-            path,
-            "\"sources\" in [tenancy] lists one place twice: leave one out",
-        );
+        problems.at(path, "\"sources\" in [tenancy] lists one place twice: leave one out");
     }
     let c = tenancy.separator;
     if c.is_alphanumeric() || c.is_whitespace() || c.is_control() || c == '_' {
@@ -40,17 +37,11 @@ fn shared_schemas(schemas: &[String], problems: &mut Problems) {
     let path = &["tenancy.shared_schemas"];
     for schema in schemas {
         if let Err(reason) = usable_schema(schema) {
-            problems.at(
-                path,
-                format!("\"{schema}\" in \"shared_schemas\": {reason}"),
-            );
+            problems.at(path, format!("\"{schema}\" in \"shared_schemas\": {reason}"));
         }
     }
     if has_duplicates(schemas) {
-        problems.at(
-            path,
-            "\"shared_schemas\" in [tenancy] lists one schema twice: leave one out",
-        );
+        problems.at(path, "\"shared_schemas\" in [tenancy] lists one schema twice: leave one out");
     }
 }
 
@@ -68,12 +59,7 @@ fn tenants(config: &Config, problems: &mut Problems) {
             problems.at(&[&table], format!("[{table}]: {error}"));
         } else if let Err(reason) = usable_schema(schema) {
             problems.at(paths, format!("schema \"{schema}\" of [{table}]: {reason}"));
-        } else if config
-            .tenancy
-            .shared_schemas
-            .iter()
-            .any(|shared| shared == schema)
-        {
+        } else if config.tenancy.shared_schemas.iter().any(|shared| shared == schema) {
             let message = format!(
                 "schema \"{schema}\" of [{table}] is one of \"shared_schemas\", which all tenants \
                  read: give the tenant a schema of its own"
@@ -92,23 +78,14 @@ fn tenants(config: &Config, problems: &mut Problems) {
 
 /// A name that holds the separator could be read in two ways.
 fn suffixes(config: &Config, problems: &mut Problems) {
-    let Tenancy {
-        sources, separator, ..
-    } = &config.tenancy;
+    let Tenancy { sources, separator, .. } = &config.tenancy;
     if sources.contains(&TenantSource::DatabaseSuffix) {
-        for name in config
-            .databases
-            .keys()
-            .filter(|name| name.contains(*separator))
-        {
+        for name in config.databases.keys().filter(|name| name.contains(*separator)) {
             let message = format!(
                 "[databases.{name}] holds the separator \"{separator}\", which starts a tenant's \
                  name there: rename it, or change \"separator\" in [tenancy]"
             );
-            problems.at(
-                &[&format!("databases.{name}"), "tenancy.separator"],
-                message,
-            );
+            problems.at(&[&format!("databases.{name}"), "tenancy.separator"], message);
         }
     }
     if sources.contains(&TenantSource::UserSuffix) {
@@ -137,7 +114,5 @@ fn usable_schema(schema: &str) -> Result<(), String> {
 }
 
 fn has_duplicates<T: PartialEq>(list: &[T]) -> bool {
-    list.iter()
-        .enumerate()
-        .any(|(i, item)| list.iter().skip(i + 1).any(|other| other == item))
+    list.iter().enumerate().any(|(i, item)| list.iter().skip(i + 1).any(|other| other == item))
 }

@@ -10,12 +10,7 @@ const SCRAM: &str = "SCRAM-SHA-256$";
 pub(super) fn check(config: &Config, problems: &mut Problems) {
     for (i, user) in config.users.iter().enumerate() {
         let paths = UserPaths::new(i);
-        name(
-            user,
-            config.users.get(..i).unwrap_or_default(),
-            &paths,
-            problems,
-        );
+        name(user, config.users.get(..i).unwrap_or_default(), &paths, problems);
         tenants(user, &paths, problems);
         match user.password.expose() {
             Some(password) => secret(user, password, &paths, problems),
@@ -74,10 +69,8 @@ fn name(user: &User, earlier: &[User], paths: &UserPaths, problems: &mut Problem
         let message = "\"name\" in [[users]] must not be empty or hold a NUL";
         problems.at(&[&paths.name], message);
     } else if earlier.iter().any(|other| other.name == user.name) {
-        let message = format!(
-            "user \"{}\" is there twice: merge the two, with all tenants in one list",
-            user.name
-        );
+        let message =
+            format!("user \"{}\" is there twice: merge the two, with all tenants in one list", user.name);
         problems.at(&[&paths.name], message);
     }
 }
@@ -92,10 +85,7 @@ fn tenants(user: &User, paths: &UserPaths, problems: &mut Problems) {
         problems.at(&[&paths.tenants, &paths.name], message);
     }
     if user.tenants.iter().any(String::is_empty) {
-        problems.at(
-            &[&paths.tenants],
-            "an empty name in \"tenants\": leave it out",
-        );
+        problems.at(&[&paths.tenants], "an empty name in \"tenants\": leave it out");
     }
 }
 
@@ -143,18 +133,14 @@ fn is_verifier(text: &str) -> bool {
     };
     iterations.parse::<u32>().is_ok_and(|n| n > 0)
         && base64_bytes(salt).is_some_and(|n| n > 0)
-        && [stored, server]
-            .into_iter()
-            .all(|key| base64_bytes(key) == Some(32))
+        && [stored, server].into_iter().all(|key| base64_bytes(key) == Some(32))
 }
 
 /// How many bytes `text` holds, if it is base64.
 fn base64_bytes(text: &str) -> Option<usize> {
     let digits = text.trim_end_matches('=');
     let padding = text.len() - digits.len();
-    let valid = digits
-        .bytes()
-        .all(|b| b.is_ascii_alphanumeric() || b == b'+' || b == b'/');
+    let valid = digits.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+' || b == b'/');
     (valid && text.len().is_multiple_of(4) && padding <= 2).then(|| text.len() / 4 * 3 - padding)
 }
 
