@@ -125,6 +125,8 @@ pub struct Limits {
     pub max_prepared_bytes_per_client: usize,
     /// How many prepared statements are kept on one server.
     pub max_prepared_statements_per_server: usize,
+    /// What the texts of the prepared statements on one server may weigh, in bytes.
+    pub max_prepared_bytes_per_server: usize,
     /// What the cached plans may weigh in all, in bytes.
     pub plan_cache_bytes: u64,
 }

@@ -126,7 +126,8 @@ impl DatabaseHandle {
             ("client_encoding".to_owned(), "UTF8".to_owned()),
             ("search_path".to_owned(), baseline.to_string()),
         ];
-        let max_prepared = config.limits.max_prepared_statements_per_server;
+        let limits = &config.limits;
+        let max_prepared = (limits.max_prepared_statements_per_server, limits.max_prepared_bytes_per_server);
         let servers = Servers::new(target, parameters, &config.pool, max_prepared, Arc::clone(metrics))
             .map_err(|error| SetupError::Pool(name.to_owned(), error))?;
         let tenancy = &config.tenancy;

@@ -61,6 +61,7 @@ fn limits(config: &Config, problems: &mut Problems) {
         ("limits.max_prepared_statements_per_client", limits.max_prepared_statements_per_client),
         ("limits.max_prepared_bytes_per_client", limits.max_prepared_bytes_per_client),
         ("limits.max_prepared_statements_per_server", limits.max_prepared_statements_per_server),
+        ("limits.max_prepared_bytes_per_server", limits.max_prepared_bytes_per_server),
         ("limits.plan_cache_bytes", usize::try_from(limits.plan_cache_bytes).unwrap_or(usize::MAX)),
     ];
     for (path, size) in sizes {

@@ -47,6 +47,7 @@ impl Default for Limits {
             max_prepared_statements_per_client: 10_000,
             max_prepared_bytes_per_client: 64 << 20,
             max_prepared_statements_per_server: 500,
+            max_prepared_bytes_per_server: 4 << 20,
             plan_cache_bytes: 64 << 20,
         }
     }

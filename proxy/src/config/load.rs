@@ -140,6 +140,7 @@ fn limits(s: &mut Section<'_>) -> Limits {
         max_prepared_bytes_per_client: s.or("max_prepared_bytes_per_client", d.max_prepared_bytes_per_client),
         max_prepared_statements_per_server: s
             .or("max_prepared_statements_per_server", d.max_prepared_statements_per_server),
+        max_prepared_bytes_per_server: s.or("max_prepared_bytes_per_server", d.max_prepared_bytes_per_server),
         plan_cache_bytes: s.or("plan_cache_bytes", d.plan_cache_bytes),
     }
 }

@@ -44,7 +44,7 @@ pub struct Server {
 
 impl Server {
     /// A server that has just logged in.
-    pub fn new(connected: Connected, max_prepared: usize) -> Self {
+    pub fn new(connected: Connected, max_prepared: (usize, usize)) -> Self {
         let Connected { stream, buffer, parameters, pid, key } = connected;
         let boxed = |text: String| text.into_bytes().into_boxed_slice();
         Self {
@@ -80,40 +80,78 @@ impl Server {
 
 /// The prepared statements on one server, by id; the one that was used longest ago goes first.
 #[derive(Debug)]
-pub struct PreparedNames(LruCache<u64, ()>);
+pub struct PreparedNames {
+    /// What each weighs, in bytes of text.
+    known: LruCache<u64, usize>,
+    bytes: usize,
+    max_bytes: usize,
+}
 
 impl PreparedNames {
-    /// Room for so many, at least one.
-    pub fn new(capacity: usize) -> Self {
-        Self(LruCache::new(NonZeroUsize::new(capacity).unwrap_or(NonZeroUsize::MIN)))
+    /// Room for so many statements with so many bytes of text. There is always room for one.
+    pub fn new((max_count, max_bytes): (usize, usize)) -> Self {
+        let max_count = NonZeroUsize::new(max_count).unwrap_or(NonZeroUsize::MIN);
+        Self { known: LruCache::new(max_count), bytes: 0, max_bytes }
     }
 
     /// Whether the statement is there. Counts as a use.
     pub fn touch(&mut self, id: u64) -> bool {
-        self.0.get(&id).is_some()
+        self.known.get(&id).is_some()
     }
 
-    /// Adds a statement; gives the one that must be closed to make room.
-    pub fn insert(&mut self, id: u64) -> Option<u64> {
-        self.0.push(id, ()).map(|(old, ())| old).filter(|old| *old != id)
+    /// Adds a statement that is not there; gives those that must be closed to make room.
+    pub fn insert(&mut self, id: u64, bytes: usize) -> Vec<u64> {
+        let mut out = Vec::new();
+        self.bytes += bytes;
+        if let Some((old, weight)) = self.known.push(id, bytes) {
+            self.bytes -= weight;
+            out.extend((old != id).then_some(old));
+        }
+        while self.bytes > self.max_bytes && self.known.len() > 1 {
+            let Some((old, weight)) = self.known.pop_lru() else { break };
+            self.bytes -= weight;
+            out.push(old);
+        }
+        out
     }
 
     /// The statement did not come about, or is gone.
     pub fn remove(&mut self, id: u64) {
-        self.0.pop(&id);
+        self.bytes -= self.known.pop(&id).unwrap_or_default();
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.known.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.known.is_empty()
     }
 
     fn clear(&mut self) {
-        self.0.clear();
+        self.known.clear();
+        self.bytes = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_one_used_longest_ago_goes_by_count_and_by_bytes() {
+        let mut names = PreparedNames::new((3, 100));
+        assert!(names.insert(1, 10).is_empty());
+        assert!(names.insert(2, 10).is_empty());
+        assert!(names.insert(3, 10).is_empty());
+        assert!(names.touch(1));
+        assert_eq!(names.insert(4, 10), [2]);
+        assert_eq!(names.insert(5, 85), [3, 1]);
+        assert_eq!(names.insert(6, 1000), [4, 5]);
+        assert_eq!(names.len(), 1);
+        names.remove(6);
+        assert!(names.is_empty() && names.bytes == 0);
     }
 }

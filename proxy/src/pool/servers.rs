@@ -36,7 +36,7 @@ pub struct ServerManager {
     target: Target,
     parameters: Vec<(String, String)>,
     settings: config::Pool,
-    max_prepared: usize,
+    max_prepared: (usize, usize),
     reported: ArcSwapOption<Vec<(String, String)>>,
     metrics: Arc<Metrics>,
 }
@@ -67,7 +67,7 @@ impl Servers {
         target: Target,
         parameters: Vec<(String, String)>,
         settings: &config::Pool,
-        max_prepared: usize,
+        max_prepared: (usize, usize),
         metrics: Arc<Metrics>,
     ) -> Result<Self, deadpool::managed::BuildError> {
         let manager = ServerManager {

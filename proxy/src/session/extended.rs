@@ -103,7 +103,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// Prepares a named statement on the server at hand; makes room for it.
     fn prepare(&mut self, prepared: &Prepared, client: Option<Bytes>, statement: &ClientStatement) {
         let Some(link) = &mut self.link else { return };
-        if let Some(old) = link.lease.prepared.insert(prepared.id) {
+        for old in link.lease.prepared.insert(prepared.id, prepared.identity.text.len()) {
             message::close(&mut link.lease.outbuf, b'S', self.shared.store.name(old).as_bytes());
             link.expect(Expect::Close { client: false });
         }

@@ -7,6 +7,7 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::expect::Expect;
+use super::link::Link;
 use super::{End, Session, Status};
 use crate::pool::settings::SEARCH_PATH;
 use crate::sql::plan::Refusal;
@@ -38,33 +39,23 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     fn relay_all(&mut self, buf: &mut BytesMut) -> Result<(), End> {
         // Messages in `run..at` go to the client as they are.
         let (mut run, mut at) = (0, 0);
-        loop {
-            let Some(link) = &mut self.link else { break };
+        while let Some(link) = &mut self.link {
             let rest = buf.get(at..).unwrap_or_default();
-            if link.pass_left > 0 {
-                let length = link.pass_left.min(rest.len());
-                link.pass_left -= length;
-                at += length;
+            let passed = link.pass(rest);
+            if passed > 0 {
                 if !link.pass_on {
-                    run = at;
+                    self.outbuf.extend_from_slice(buf.get(run..at).unwrap_or_default());
+                    run = at + passed;
                 }
-                if length == 0 {
-                    break;
-                }
+                at += passed;
                 continue;
             }
             let Ok(header) = frame::header(rest) else {
                 return self.broken_server("a message with an invalid length");
             };
-            let Some(header) = header else { break };
+            let Some(header) = header.filter(|_| link.pass_left == 0) else { break };
             if matches!(header.tag, b'D' | b'd') {
-                link.pass_left = header.total;
-                link.pass_on = link.expects.front().is_some_and(Expect::is_clients);
-                link.request.delivered |= link.pass_on;
-                if !link.pass_on {
-                    self.outbuf.extend_from_slice(buf.get(run..at).unwrap_or_default());
-                    run = at;
-                }
+                link.begin_pass(header);
                 continue;
             }
             if rest.len() < header.total {
@@ -447,6 +438,22 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         self.refresh_effective();
         Ok(())
+    }
+}
+
+impl Link {
+    /// A row or a piece of COPY data begins: it goes on as it comes, however long it is.
+    fn begin_pass(&mut self, header: Header) {
+        self.pass_left = header.total;
+        self.pass_on = self.expects.front().is_some_and(Expect::is_clients);
+        self.request.delivered |= self.pass_on;
+    }
+
+    /// How much of `rest` belongs to it.
+    fn pass(&mut self, rest: &[u8]) -> usize {
+        let length = self.pass_left.min(rest.len());
+        self.pass_left -= length;
+        length
     }
 }
 
