@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use super::statements::ClientStatement;
 use crate::sql::plan::Refusal;
-use crate::wire::position::PositionMap;
+use crate::sql::rewrite::PositionMap;
 
 /// What a statement does to the session once PostgreSQL says that it is complete.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,12 +7,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::effect::{effect_of, needs_path};
 use super::expect::Expect;
-use super::query::{format_set_local, kind_of, rewrite};
+use super::query::{format_set_local, kind_of};
 use super::request::Step;
 use super::statements::{ClientStatement, Identity, Prepared};
 use super::{End, Session, Status, path};
 use crate::metrics::Kind;
 use crate::sql::plan::{Plan, Refusal, Route, Statement, StatementKind};
+use crate::sql::rewrite::rewrite;
 use crate::wire::frame::{self, Header};
 use crate::wire::message;
 
@@ -62,7 +63,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// Makes a client's statement out of what the engine said of it.
     fn statement(&mut self, named: bool, text: &[u8], types: &[u8], plan: Plan) -> ClientStatement {
-        let rewritten = rewrite(text, &plan, &[], "", &self.identity);
+        let rewritten = rewrite(text, plan.splices(), &self.identity.prefixes, &[], "");
         let map = rewritten.map;
         let sent = Bytes::from(rewritten.pieces.concat());
         let text = if map.is_empty() { sent.clone() } else { Bytes::copy_from_slice(text) };

@@ -44,6 +44,7 @@ use self::statements::{ClientStatement, ClientStatements};
 use crate::pool::settings::{Settings, Tracked};
 use crate::shared::{DatabaseHandle, Shared};
 use crate::sql::plan::{PinReason, Plan};
+use crate::sql::rewrite::Prefixes;
 use crate::sql::scope::Scope;
 use crate::wire::message::{self, Severity};
 
@@ -102,8 +103,8 @@ pub struct Identity {
     /// The tenant's path as [`pgstrata_tenancy::ident::search_path`] writes it; empty
     /// where it is the one that servers are born with.
     pub home: Arc<str>,
-    /// The schemas of the scope as they stand in front of a name; see [`Identity::prefixes_of`].
-    pub prefixes: Box<[Box<str>]>,
+    /// The schemas of the scope as they stand in front of a name; see [`Prefixes`].
+    pub prefixes: Prefixes,
     /// The settings of the start-up packet: what `RESET` goes back to.
     pub base: Arc<Settings>,
     /// For the log.

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use pgstrata_tenancy::ident;
 use smallvec::SmallVec;
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -13,19 +12,13 @@ use super::request::Step;
 use super::{End, Session, Status};
 use crate::metrics::Kind;
 use crate::pool::settings::SEARCH_PATH;
-use crate::sql::plan::{Discard, Plan, Refusal, Route, SchemaRef, Statement, StatementKind};
+use crate::sql::plan::{Discard, Plan, Refusal, Route, Statement, StatementKind};
+use crate::sql::rewrite::rewrite;
 use crate::sql::scope::TextMode;
 use crate::wire::message;
-use crate::wire::position::{PositionMap, chars};
 
 /// A statement that always fails and touches nothing: for errors that are ours.
 const FAILS: &[u8] = b"EXECUTE \"pgstrata: refused\"";
-
-/// The text that is sent, in pieces, and where the client's text is in it.
-pub(super) struct Rewritten<'a> {
-    pub pieces: SmallVec<[&'a [u8]; 8]>,
-    pub map: PositionMap,
-}
 
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// A `Query` message with this text.
@@ -105,7 +98,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             }
         }
         link.path_set = path_set && !path.is_empty() || link.local_path;
-        let rewritten = rewrite(text, plan, &places, &set_path, &self.identity);
+        let rewritten = rewrite(text, plan.splices(), &self.identity.prefixes, &places, &set_path);
         message::query(&mut link.lease.outbuf, &rewritten.pieces);
         reply.map = rewritten.map;
         link.expect(Expect::Query(reply));
@@ -176,58 +169,6 @@ impl Link {
 /// `SET LOCAL search_path` as a statement in front of others.
 pub(super) fn format_set_local(path: &str) -> String {
     format!("SET LOCAL search_path TO {path}; ")
-}
-
-/// The client's text with schemas and path settings put in.
-pub(super) fn rewrite<'a>(
-    text: &'a [u8],
-    plan: &Plan,
-    places: &[usize],
-    set_path: &'a str,
-    identity: &'a super::Identity,
-) -> Rewritten<'a> {
-    let mut out = Rewritten { pieces: SmallVec::new(), map: PositionMap::default() };
-    let splices: &[_] = if let Route::Splice(splices) = &plan.route { splices } else { &[] };
-    let (mut places, mut splices) = (places.iter().copied().peekable(), splices.iter().peekable());
-    let (mut done, mut done_chars) = (0, 0);
-    loop {
-        let place = places.peek().copied().unwrap_or(usize::MAX);
-        let splice = splices.peek().map_or(usize::MAX, |splice| splice.at);
-        let at = place.min(splice);
-        let until = at.min(text.len());
-        let piece = text.get(done..until).unwrap_or_default();
-        out.pieces.push(piece);
-        if at == usize::MAX {
-            return out;
-        }
-        done = until;
-        done_chars += chars(piece);
-        let insert = if place <= splice {
-            places.next();
-            set_path.as_bytes()
-        } else {
-            splices.next().map_or(&[][..], |splice| identity.prefix(splice.schema))
-        };
-        out.map.insert(done_chars, chars(insert));
-        out.pieces.push(insert);
-    }
-}
-
-impl super::Identity {
-    /// A schema as it stands in front of a name: quoted, with the dot.
-    pub(super) fn prefix(&self, schema: SchemaRef) -> &[u8] {
-        match schema {
-            SchemaRef::Tenant => self.prefixes.first(),
-            SchemaRef::Shared(index) => self.prefixes.get(usize::from(index) + 1),
-        }
-        .map_or(&[][..], |prefix| prefix.as_bytes())
-    }
-
-    /// The prefixes of a scope: its own schema's first, then those of the shared ones.
-    pub fn prefixes_of(scope: &crate::sql::scope::Scope) -> Box<[Box<str>]> {
-        let schemas = std::iter::once(&scope.schema).chain(scope.shared.iter());
-        schemas.map(|schema| format!("{}.", ident::quoted(schema)).into()).collect()
-    }
 }
 
 /// What a text is counted as.

@@ -11,9 +11,9 @@ use super::link::Link;
 use super::{End, Session, Status};
 use crate::pool::settings::SEARCH_PATH;
 use crate::sql::plan::Refusal;
+use crate::sql::rewrite::PositionMap;
 use crate::wire::frame::{self, HEADER, Header};
 use crate::wire::message::{self, Severity};
-use crate::wire::position::PositionMap;
 
 /// A control message of PostgreSQL's is never longer; rows and COPY data are not held.
 const MAX_CONTROL: usize = 64 << 20;

@@ -17,6 +17,7 @@ use crate::pool::servers::CheckoutError;
 use crate::pool::settings::{self, SEARCH_PATH, Settings, Tracked};
 use crate::shared::{DatabaseHandle, Shared};
 use crate::sql::plan::PinReason;
+use crate::sql::rewrite::Prefixes;
 use crate::sql::scope::Scope;
 use crate::wire::refusal::{Refusal, sqlstate};
 use crate::wire::stream::ClientStream;
@@ -73,7 +74,7 @@ async fn prepare<S>(
     let home = if *path == *database.baseline { "".into() } else { path.into() };
     let identity = Identity {
         database: Arc::clone(database),
-        prefixes: Identity::prefixes_of(&scope),
+        prefixes: Prefixes::of(&scope),
         scope: Arc::new(scope),
         home,
         base,

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use bytes::Bytes;
 
 use crate::sql::plan::Plan;
-use crate::wire::position::PositionMap;
+use crate::sql::rewrite::PositionMap;
 
 /// What makes a statement the same as another.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -31,5 +31,4 @@ pub mod tokens;
 
 pub use engine::{CacheStats, Engine};
 pub use plan::{Plan, Refusal, Route, Splice, Statement, StatementKind};
-pub use rewrite::PositionMap;
 pub use scope::{Scope, TextMode};

@@ -14,6 +14,13 @@ pub struct Plan {
     pub statements: SmallVec<[Statement; 1]>,
 }
 
+impl Plan {
+    /// Where prefixes go in; none but for [`Route::Splice`].
+    pub fn splices(&self) -> &[Splice] {
+        if let Route::Splice(splices) = &self.route { splices } else { &[] }
+    }
+}
+
 /// How a text reaches the tenant's schema. It is one route for the whole text.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Route {

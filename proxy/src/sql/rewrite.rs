@@ -1,84 +1,123 @@
-//! Prefixes put into a text, and error positions brought back out of it.
+//! Schemas and path settings put into a text, and error positions brought back out of it.
 
-use pgstrata_tenancy::ident::push_quoted;
+use pgstrata_tenancy::ident;
+use smallvec::SmallVec;
 
 use super::plan::{SchemaRef, Splice};
 use super::scope::Scope;
 
-/// `"schema".`, as it goes in front of a name.
-fn prefix(schema: SchemaRef, scope: &Scope) -> String {
-    let mut out = String::new();
-    let name = match schema {
-        SchemaRef::Tenant => Some(&scope.schema),
-        SchemaRef::Shared(i) => scope.shared.get(i as usize),
-    };
-    if let Some(name) = name {
-        push_quoted(&mut out, name);
-        out.push('.');
-    }
-    out
+/// A text as it is sent, in pieces.
+#[derive(Debug, Default)]
+pub struct Rewritten<'a> {
+    /// One behind the other, they are the text.
+    pub pieces: SmallVec<[&'a [u8]; 8]>,
+    /// Where the client's text is in it.
+    pub map: PositionMap,
 }
 
-/// `text` with the prefixes in it. `splices` are sorted, as a plan has them.
-pub fn splice(text: &[u8], splices: &[Splice], scope: &Scope) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len() + splices.len() * (scope.schema.len() + 3));
-    let mut done = 0;
-    for splice in splices {
-        out.extend_from_slice(text.get(done..splice.at).unwrap_or_default());
-        out.extend_from_slice(prefix(splice.schema, scope).as_bytes());
-        done = splice.at.max(done);
+/// The schemas of a scope as they stand in front of a name: quoted, with the dot.
+#[derive(Clone, Debug)]
+pub struct Prefixes(Box<[Box<str>]>);
+
+impl Prefixes {
+    /// Those of `scope`.
+    pub fn of(scope: &Scope) -> Self {
+        let schemas = std::iter::once(&scope.schema).chain(scope.shared.iter());
+        Self(schemas.map(|schema| format!("{}.", ident::quoted(schema)).into()).collect())
     }
-    out.extend_from_slice(text.get(done..).unwrap_or_default());
-    out
+
+    fn get(&self, schema: SchemaRef) -> &[u8] {
+        let prefix = match schema {
+            SchemaRef::Tenant => self.0.first(),
+            SchemaRef::Shared(index) => self.0.get(usize::from(index) + 1),
+        };
+        prefix.map_or(&[], |prefix| prefix.as_bytes())
+    }
 }
 
-/// Brings an error's position in the sent text back to the client's own.
+/// `text` with a prefix at each splice, and with `set_path` at each of `places` (byte offsets).
+/// Both are sorted, as a plan has them.
+pub fn rewrite<'a>(
+    text: &'a [u8],
+    splices: &[Splice],
+    prefixes: &'a Prefixes,
+    places: &[usize],
+    set_path: &'a str,
+) -> Rewritten<'a> {
+    let mut out = Rewritten::default();
+    let (mut places, mut splices) = (places.iter().copied().peekable(), splices.iter().peekable());
+    let (mut done, mut done_chars) = (0, 0);
+    loop {
+        let place = places.peek().copied().unwrap_or(usize::MAX);
+        let splice = splices.peek().map_or(usize::MAX, |splice| splice.at);
+        let at = place.min(splice);
+        let until = at.min(text.len());
+        let piece = text.get(done..until).unwrap_or_default();
+        out.pieces.push(piece);
+        if at == usize::MAX {
+            return out;
+        }
+        done = until;
+        done_chars += chars(piece);
+        let insert = if place <= splice {
+            places.next();
+            set_path.as_bytes()
+        } else {
+            splices.next().map_or(&[][..], |splice| prefixes.get(splice.schema))
+        };
+        out.map.insert(done_chars, chars(insert));
+        out.pieces.push(insert);
+    }
+}
+
+/// Where a text was added to, in the order of the text. Counted in characters, as
+/// PostgreSQL counts the `P` field of an error.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PositionMap {
-    /// Where in the client's text (in bytes) how many characters were put in; sorted.
-    insertions: Vec<(usize, usize)>,
+    inserts: SmallVec<[Insert; 2]>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Insert {
+    /// Characters of the client's text in front of it.
+    at: usize,
+    /// Characters that were put in.
+    length: usize,
 }
 
 impl PositionMap {
-    /// A map for any insertions: byte offset in the client's text, characters put in.
-    pub fn new(mut insertions: Vec<(usize, usize)>) -> Self {
-        insertions.sort_by_key(|(at, _)| *at);
-        Self { insertions }
+    /// Notes that `length` characters went in behind `at` characters of the client's text.
+    fn insert(&mut self, at: usize, length: usize) {
+        self.inserts.push(Insert { at, length });
     }
 
-    /// A map for a plan's splices.
-    pub fn of_splices(splices: &[Splice], scope: &Scope) -> Self {
-        Self::new(splices.iter().map(|s| (s.at, prefix(s.schema, scope).chars().count())).collect())
+    /// Whether the client's text went out as it was.
+    pub fn is_empty(&self) -> bool {
+        self.inserts.is_empty()
     }
 
-    /// Whether nothing was put in.
-    pub fn is_identity(&self) -> bool {
-        self.insertions.is_empty()
-    }
-
-    /// The position in the client's `text` of `position` in what was sent. Both count
-    /// characters from 1, as PostgreSQL does. What points into an insertion comes to
-    /// stand behind it: at the name that it belongs to.
-    pub fn to_client(&self, text: &[u8], position: usize) -> usize {
-        let (mut sent, mut client, mut byte) = (1, 1, 0);
-        for &(at, inserted) in &self.insertions {
-            let between = characters(text.get(byte..at).unwrap_or_default());
-            if position < sent + between {
+    /// The position (from 1) in the client's text for one in the text that was sent.
+    /// What points into an insert points to the character behind it.
+    pub fn to_client(&self, position: usize) -> usize {
+        let sent = position.saturating_sub(1);
+        let mut shift = 0;
+        for insert in &self.inserts {
+            let start = insert.at + shift;
+            if sent < start {
                 break;
             }
-            (sent, client, byte) = (sent + between, client + between, at.max(byte));
-            if position < sent + inserted {
-                return client;
+            if sent < start + insert.length {
+                return insert.at + 1;
             }
-            sent += inserted;
+            shift += insert.length;
         }
-        client + position.saturating_sub(sent)
+        sent - shift + 1
     }
 }
 
-/// Characters of UTF-8: all bytes but those that continue one.
-fn characters(bytes: &[u8]) -> usize {
-    bytes.iter().filter(|&&b| b & 0xC0 != 0x80).count()
+/// How many characters UTF-8 text has; for a single-byte encoding a few too few.
+fn chars(text: &[u8]) -> usize {
+    text.iter().filter(|b| (**b & 0xC0) != 0x80).count()
 }
 
 #[cfg(test)]
@@ -86,20 +125,39 @@ mod tests {
     use super::*;
 
     #[test]
-    fn positions_come_back() {
-        let text = "select é from users u, items i where x".as_bytes();
-        let users = text.windows(5).position(|w| w == b"users").unwrap();
-        let items = text.windows(5).position(|w| w == b"items").unwrap();
-        let map = PositionMap::new(vec![(items, 7), (users, 7), (0, 10)]);
-        let sent = "SET path; select é from \"acme\".users u, \"acme\".items i where x";
-        for (needle, back) in
+    fn positions_come_back_from_a_text_with_all_kinds_of_inserts() {
+        let text = "select é from users u, items i where x";
+        let at = |needle: &str| text.find(needle).unwrap();
+        let prefixes = Prefixes(Box::new(["\"acme\".".into()]));
+        let splices = [at("users"), at("items")].map(|at| Splice { at, schema: SchemaRef::Tenant });
+        let rewritten = rewrite(text.as_bytes(), &splices, &prefixes, &[0], "SET path; ");
+        let sent = String::from_utf8(rewritten.pieces.concat()).unwrap();
+        assert_eq!(sent, "SET path; select é from \"acme\".users u, \"acme\".items i where x");
+        let position = |text: &str, needle: &str| text[..text.rfind(needle).unwrap()].chars().count() + 1;
+        for (found, back) in
             [("é", "é"), ("users", "users"), ("\"acme\".users", "users"), ("items", "items"), ("x", "x")]
         {
-            let at = |text: &str| text[..text.rfind(back).unwrap()].chars().count() + 1;
-            let from = sent[..sent.rfind(needle).unwrap()].chars().count() + 1;
-            assert_eq!(map.to_client(text, from), at(std::str::from_utf8(text).unwrap()), "{needle}");
+            assert_eq!(rewritten.map.to_client(position(&sent, found)), position(text, back), "{found}");
         }
-        assert_eq!(map.to_client(text, 3), 1);
-        assert_eq!(PositionMap::default().to_client(text, 9), 9);
+        assert_eq!(rewritten.map.to_client(3), 1);
+    }
+
+    #[test]
+    fn position_behind_a_prefix_moves_back() {
+        let mut map = PositionMap::default();
+        map.insert(0, 10);
+        assert_eq!(map.to_client(11), 1);
+        assert_eq!(map.to_client(15), 5);
+        assert_eq!(map.to_client(3), 1);
+    }
+
+    #[test]
+    fn position_between_two_inserts_moves_by_the_first() {
+        let mut map = PositionMap::default();
+        map.insert(14, 7);
+        map.insert(30, 7);
+        assert_eq!(map.to_client(8), 8);
+        assert_eq!(map.to_client(14 + 7 + 3), 17);
+        assert_eq!(map.to_client(30 + 14 + 1), 31);
     }
 }

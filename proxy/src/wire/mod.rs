@@ -4,14 +4,12 @@
 //! - [`startup`], [`options`], [`encoding`], [`refusal`]: until a client is in.
 //! - [`frame`]: message boundaries afterwards.
 //! - [`message`]: the few messages that we build.
-//! - [`position`]: where an error stands in the client's text.
 //! - [`stream`]: the sockets at both ends.
 
 pub mod encoding;
 pub mod frame;
 pub mod message;
 pub mod options;
-pub mod position;
 pub mod refusal;
 pub mod startup;
 pub mod stream;

@@ -4,12 +4,19 @@ use std::sync::Arc;
 
 use pgstrata_tenancy::Strategy;
 
+use crate::sql::plan::Splice;
+use crate::sql::rewrite::{Prefixes, rewrite};
 use crate::sql::scope::{Builtins, Names, Relation, SchemaNames};
-use crate::sql::{Engine, Plan, Route, Scope, TextMode, rewrite};
+use crate::sql::{Engine, Plan, Route, Scope, TextMode};
 
 pub(crate) fn schema(relations: &[&str]) -> SchemaNames {
     let relation = |name: &&str| ((*name).into(), Relation { kind: b'r', plain: true });
     SchemaNames { relations: relations.iter().map(relation).collect(), ..SchemaNames::default() }
+}
+
+/// What PostgreSQL gets for a text with these splices.
+pub(crate) fn splice(text: &[u8], splices: &[Splice]) -> Vec<u8> {
+    rewrite(text, splices, &Prefixes::of(&scope()), &[], "").pieces.concat()
 }
 
 pub(crate) fn builtins() -> Builtins {
@@ -66,8 +73,6 @@ pub(crate) fn sent(text: &str) -> String {
         Route::SearchPath => "path".into(),
         Route::OwnTransaction => "own".into(),
         Route::Refuse(refusal) => format!("refuse: {}", refusal.message),
-        Route::Splice(splices) => {
-            String::from_utf8(rewrite::splice(text.as_bytes(), &splices, &scope())).expect("UTF-8")
-        }
+        Route::Splice(splices) => String::from_utf8(splice(text.as_bytes(), &splices)).expect("UTF-8"),
     }
 }

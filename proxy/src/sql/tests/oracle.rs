@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::fixture::*;
+use crate::sql::Route;
 use crate::sql::lexer::Lexer;
-use crate::sql::{Route, rewrite};
 
 /// Relations of a tree: place, schema, name. Read from its printed form, which leaves none out.
 fn relations(text: &str) -> Option<Vec<(usize, String, String)>> {
@@ -200,7 +200,7 @@ fn spliced_names_are_those_of_postgresql() {
                 assert!(spliced.is_subset(&places), "spliced what is no relation: {text}");
                 let left: Vec<_> = bare.iter().filter(|(at, ..)| !spliced.contains(at)).collect();
                 assert!(left.iter().all(|(_, _, name)| ctes.contains(name)), "left out {left:?}: {text}");
-                let sent = rewrite::splice(text.as_bytes(), &splices, &scope());
+                let sent = splice(text.as_bytes(), &splices);
                 let after = relations(std::str::from_utf8(&sent).unwrap()).expect("still parses");
                 assert_eq!(after.len(), found.len(), "{text}");
             }
