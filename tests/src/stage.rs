@@ -64,7 +64,7 @@ impl Stage {
     pub fn url(&self, tenant: Option<&str>) -> String {
         let url = format!("postgresql://app:app@127.0.0.1:{}/app", self.port);
         match tenant {
-            Some(tenant) => format!("{url}?options=-ctenant%3D{tenant}"),
+            Some(tenant) => format!("{url}?options={}", tenant_option(tenant).replace('=', "%3D")),
             None => url,
         }
     }
@@ -86,7 +86,7 @@ impl Stage {
 
     /// A raw client of a tenant, ready for queries.
     pub async fn wire(&self, tenant: &str) -> Wire {
-        let option = format!("-ctenant={tenant}");
+        let option = tenant_option(tenant);
         Wire::login(self.port, "app", "app", &[("options", &option)])
             .await
             .expect("the tenant is let in")
@@ -122,4 +122,15 @@ pub fn free_port() -> u16 {
 
 fn parse(text: &str) -> pgstrata::config::Config {
     toml::from_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+/// What names the tenant in the start-up packet's options.
+///
+/// `PGSTRATA_TEST_DIRECT=1` runs the tests with a path in place of a tenant: against
+/// PostgreSQL itself, to tell a test's own mistakes from the proxy's.
+pub fn tenant_option(tenant: &str) -> String {
+    match std::env::var_os("PGSTRATA_TEST_DIRECT") {
+        Some(_) => format!("-csearch_path={tenant},public"),
+        None => format!("-ctenant={tenant}"),
+    }
 }
