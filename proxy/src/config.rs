@@ -1,4 +1,23 @@
 //! The configuration file as types. Unknown keys are refused; defaults are production's.
+//!
+//! # Layout
+//! - [`load`]: from the file to these types; [`read`] and [`value`] are its tools.
+//! - [`check`]: contradictions, once the types are filled.
+//! - [`problem`]: what is wrong with a file, and on which line.
+//! - [`defaults`]: what holds where the file says nothing.
+//! - [`secret`]: passwords, from the file, the environment or another file.
+//! - [`pattern`]: the tenants that a user may name.
+
+mod check;
+mod defaults;
+mod load;
+mod pattern;
+mod problem;
+mod read;
+mod secret;
+#[cfg(test)]
+mod tests;
+mod value;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -6,43 +25,36 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use pgstrata_tenancy::Strategy;
-use serde::Deserialize;
+
+pub use load::{Os, Surroundings};
+pub use problem::{ConfigError, Problem};
+pub use secret::Secret;
 
 /// The whole file.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone)]
 pub struct Config {
     /// Where clients connect.
-    #[serde(default)]
     pub listen: Listen,
     /// Where Prometheus and health checks connect.
-    #[serde(default)]
     pub http: Http,
     /// What is logged, and how.
-    #[serde(default)]
     pub log: Log,
     /// Threads, and what they may use.
-    #[serde(default)]
     pub limits: Limits,
     /// The pool of servers of each database.
-    #[serde(default)]
     pub pool: Pool,
     /// How a client names its tenant, and what the name means.
-    #[serde(default)]
     pub tenancy: Tenancy,
     /// What differs for single tenants, by name.
-    #[serde(default)]
     pub tenants: BTreeMap<String, Tenant>,
     /// The databases that clients can ask for, by the name that they use.
     pub databases: BTreeMap<String, Database>,
     /// Who may connect.
-    #[serde(default)]
     pub users: Vec<User>,
 }
 
 /// `[listen]`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Clone)]
 pub struct Listen {
     /// Address and port for clients.
     pub address: SocketAddr,
@@ -55,16 +67,13 @@ pub struct Listen {
     /// How many clients may be connected at once.
     pub max_clients: usize,
     /// How long a client may take from connecting to the end of its login.
-    #[serde(with = "humantime_serde")]
     pub login_timeout: Duration,
     /// How long clients may go on after the first SIGTERM.
-    #[serde(with = "humantime_serde")]
     pub shutdown_timeout: Duration,
 }
 
 /// `listen.tls`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ListenTls {
     /// `SSLRequest` is answered with `N`.
     Off,
@@ -75,8 +84,7 @@ pub enum ListenTls {
 }
 
 /// `[http]`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Clone)]
 pub struct Http {
     /// Whether there is an HTTP listener at all.
     pub enabled: bool,
@@ -85,8 +93,7 @@ pub struct Http {
 }
 
 /// `[log]`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Clone)]
 pub struct Log {
     /// A `tracing` filter: `info`, `pgstrata=debug` ...
     pub level: String,
@@ -95,8 +102,7 @@ pub struct Log {
 }
 
 /// `log.format`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
     /// For people.
     Text,
@@ -105,8 +111,7 @@ pub enum LogFormat {
 }
 
 /// `[limits]`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Clone)]
 pub struct Limits {
     /// Threads that serve clients. 0: one for each core.
     pub threads: usize,
@@ -125,8 +130,7 @@ pub struct Limits {
 }
 
 /// `[pool]`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Clone)]
 pub struct Pool {
     /// When a server goes back to the pool.
     pub mode: PoolMode,
@@ -135,25 +139,19 @@ pub struct Pool {
     /// Servers at most, for each database.
     pub max_servers: usize,
     /// How long a client waits for a server.
-    #[serde(with = "humantime_serde")]
     pub wait_timeout: Duration,
     /// How long connecting and logging in to PostgreSQL may take.
-    #[serde(with = "humantime_serde")]
     pub connect_timeout: Duration,
     /// A server that nobody needed for so long is closed.
-    #[serde(with = "humantime_serde")]
     pub idle_timeout: Duration,
     /// A server that is so old is closed at its next return.
-    #[serde(with = "humantime_serde")]
     pub max_lifetime: Duration,
     /// A server that was idle for so long is asked whether it lives before a client gets it.
-    #[serde(with = "humantime_serde")]
     pub check_after: Duration,
 }
 
 /// `pool.mode`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PoolMode {
     /// At the end of each transaction.
     Transaction,
@@ -162,8 +160,7 @@ pub enum PoolMode {
 }
 
 /// `[tenancy]`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Clone)]
 pub struct Tenancy {
     /// How statements reach the tenant's schema, unless the tenant says otherwise.
     pub strategy: Strategy,
@@ -178,16 +175,13 @@ pub struct Tenancy {
     /// Whether tenants may write to shared schemas.
     pub shared_writes: bool,
     /// How long the answer whether a tenant exists is believed.
-    #[serde(with = "humantime_serde")]
     pub tenant_cache: Duration,
     /// How long what is known of a schema's tables is believed.
-    #[serde(with = "humantime_serde")]
     pub catalog_cache: Duration,
 }
 
 /// `tenancy.missing_tenant`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MissingTenant {
     /// It works in the schema `public`.
     Public,
@@ -196,8 +190,7 @@ pub enum MissingTenant {
 }
 
 /// An entry of `tenancy.sources`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TenantSource {
     /// `options=-ctenant=NAME`
     Options,
@@ -210,8 +203,7 @@ pub enum TenantSource {
 }
 
 /// `[tenants.NAME]`
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Clone, Default)]
 pub struct Tenant {
     /// The tenant's schema, where it is not called as the tenant is.
     pub schema: Option<String>,
@@ -220,31 +212,26 @@ pub struct Tenant {
 }
 
 /// `[databases.NAME]`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone)]
 pub struct Database {
     /// A host name or address, or the directory of a Unix socket.
     pub host: String,
     /// The port.
-    #[serde(default = "default_port")]
     pub port: u16,
     /// The database's name there; the entry's own name if it is left out.
     pub database: Option<String>,
     /// The role that servers log in as. No superuser.
     pub user: String,
     /// Its password.
-    #[serde(flatten)]
     pub password: Secret,
     /// Whether, and how strictly, TLS is used.
-    #[serde(default)]
     pub tls: ServerTls,
     /// The authorities that may sign the server's certificate, in PEM; the system's if left out.
     pub tls_ca: Option<PathBuf>,
 }
 
 /// `databases.NAME.tls`: as libpq's `sslmode`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ServerTls {
     /// No TLS.
     Disable,
@@ -260,28 +247,22 @@ pub enum ServerTls {
 }
 
 /// `[[users]]`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone)]
 pub struct User {
     /// The name that clients log in with.
     pub name: String,
     /// A password in plain text, or PostgreSQL's verifier (`SCRAM-SHA-256$...`).
-    #[serde(flatten)]
     pub password: Secret,
     /// The tenants that this user may name: names, or patterns with `*`.
-    #[serde(default)]
     pub tenants: Vec<String>,
     /// How the user proves who it is.
-    #[serde(default)]
     pub auth: AuthMethod,
     /// SQL that carries SQL (`DO`, function bodies ...) is let through. For migrations.
-    #[serde(default)]
     pub dynamic_sql: bool,
 }
 
 /// `users.auth`
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum AuthMethod {
     /// SCRAM-SHA-256.
     #[default]
@@ -292,103 +273,4 @@ pub enum AuthMethod {
     Password,
     /// No proof at all.
     Trust,
-}
-
-/// One secret, from the file, the environment or another file.
-#[derive(Clone, Default, Deserialize)]
-#[serde(default)]
-pub struct Secret {
-    /// The secret itself.
-    password: Option<String>,
-    /// The environment variable that holds it.
-    password_env: Option<String>,
-    /// The file that holds it; one line end at its end is cut off.
-    password_file: Option<PathBuf>,
-}
-
-impl Secret {
-    /// The secret, once the configuration is resolved.
-    pub fn expose(&self) -> Option<&str> {
-        self.password.as_deref()
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Secret(..)")
-    }
-}
-
-fn default_port() -> u16 {
-    5432
-}
-
-impl Default for Listen {
-    fn default() -> Self {
-        Self {
-            address: SocketAddr::from(([127, 0, 0, 1], 6432)),
-            tls: ListenTls::Off,
-            tls_certificate: None,
-            tls_key: None,
-            max_clients: 10_000,
-            login_timeout: Duration::from_secs(15),
-            shutdown_timeout: Duration::from_secs(30),
-        }
-    }
-}
-
-impl Default for Http {
-    fn default() -> Self {
-        Self { enabled: true, address: SocketAddr::from(([127, 0, 0, 1], 9187)) }
-    }
-}
-
-impl Default for Log {
-    fn default() -> Self {
-        Self { level: "info".into(), format: LogFormat::Text }
-    }
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            threads: 0,
-            max_query_bytes: 64 << 20,
-            max_message_bytes: 1 << 30,
-            max_prepared_statements_per_client: 10_000,
-            max_prepared_bytes_per_client: 64 << 20,
-            max_prepared_statements_per_server: 500,
-            plan_cache_bytes: 64 << 20,
-        }
-    }
-}
-
-impl Default for Pool {
-    fn default() -> Self {
-        Self {
-            mode: PoolMode::Transaction,
-            min_servers: 0,
-            max_servers: 20,
-            wait_timeout: Duration::from_secs(30),
-            connect_timeout: Duration::from_secs(10),
-            idle_timeout: Duration::from_secs(600),
-            max_lifetime: Duration::from_secs(3600),
-            check_after: Duration::from_secs(30),
-        }
-    }
-}
-
-impl Default for Tenancy {
-    fn default() -> Self {
-        Self {
-            strategy: Strategy::SearchPath,
-            missing_tenant: MissingTenant::Public,
-            sources: vec![TenantSource::Options, TenantSource::Parameter],
-            separator: '.',
-            shared_schemas: vec!["public".into()],
-            shared_writes: false,
-            tenant_cache: Duration::from_secs(10),
-            catalog_cache: Duration::from_secs(60),
-        }
-    }
 }

@@ -1,10 +1,12 @@
 //! A PostgreSQL, a proxy in front of it, and ways to talk to both.
 
 use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
 
+use pgstrata::config::Config;
 use pgstrata::demo::background::Background;
 use pgstrata::demo::postgres::{Cluster, Options};
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::{Client, NoTls};
 
 use crate::database::cluster_with;
 use crate::{Relay, Setup, Wire};
@@ -70,7 +72,7 @@ impl Stage {
     }
 
     /// How user `app` connects, for tokio-postgres.
-    pub fn config(&self, tenant: Option<&str>) -> Config {
+    pub fn config(&self, tenant: Option<&str>) -> tokio_postgres::Config {
         self.url(tenant).parse().unwrap()
     }
 
@@ -104,7 +106,7 @@ impl Stage {
 }
 
 /// Connects; the connection's own task ends with the client.
-pub async fn connect(config: &Config) -> Result<Client, tokio_postgres::Error> {
+pub async fn connect(config: &tokio_postgres::Config) -> Result<Client, tokio_postgres::Error> {
     let (client, connection) = config.connect(NoTls).await?;
     tokio::spawn(connection);
     Ok(client)
@@ -120,8 +122,9 @@ pub fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
-fn parse(text: &str) -> pgstrata::config::Config {
-    toml::from_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+fn parse(text: &str) -> Config {
+    Config::parse(text, Path::new("pgstrata.toml"))
+        .unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
 
 /// What names the tenant in the start-up packet's options.

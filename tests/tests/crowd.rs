@@ -38,7 +38,7 @@ async fn two_thousand_idle_and_two_hundred_busy_clients_over_twenty_servers() {
             tenant(number).1
         );
     }
-    let query = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app' AND application_name <> 'pgstrata-control'";
+    let query = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app'";
     let servers: i64 = stage.superuser().await.query_one(query, &[]).await.unwrap().get(0);
     assert!(servers <= 22, "{servers} servers for a pool of 20 and what looks up tenants");
 }

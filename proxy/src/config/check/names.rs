@@ -1,0 +1,118 @@
+//! Names: of tenants, schemas and databases, and what parts them in a suffix.
+
+use std::collections::BTreeMap;
+
+use pgstrata_tenancy::TenantId;
+
+use crate::config::problem::Problems;
+use crate::config::{Config, Tenancy, TenantSource};
+
+/// Reports names that PostgreSQL can't hold, and names that could mean two things.
+pub(super) fn check(config: &Config, problems: &mut Problems) {
+    sources(&config.tenancy, problems);
+    shared_schemas(&config.tenancy.shared_schemas, problems);
+    tenants(config, problems);
+    suffixes(config, problems);
+}
+
+fn sources(tenancy: &Tenancy, problems: &mut Problems) {
+    let path = &["tenancy.sources"];
+    if tenancy.sources.is_empty() {
+        let message = "\"sources\" in [tenancy] is empty, so that nobody could name a tenant: \
+                       list at least one, such as [\"options\"]";
+        problems.at(path, message);
+    }
+    if has_duplicates(&tenancy.sources) {
+        problems.at(path, "\"sources\" in [tenancy] lists one place twice: leave one out");
+    }
+    let c = tenancy.separator;
+    if c.is_alphanumeric() || c.is_whitespace() || c.is_control() || c == '_' {
+        let message = "\"separator\" in [tenancy] must not be a letter, a digit, \"_\" or a blank: \
+                       names are made of these; take \".\", say";
+        problems.at(&["tenancy.separator"], message);
+    }
+}
+
+fn shared_schemas(schemas: &[String], problems: &mut Problems) {
+    let path = &["tenancy.shared_schemas"];
+    for schema in schemas {
+        if let Err(reason) = usable_schema(schema) {
+            problems.at(path, format!("\"{schema}\" in \"shared_schemas\": {reason}"));
+        }
+    }
+    if has_duplicates(schemas) {
+        problems.at(path, "\"shared_schemas\" in [tenancy] lists one schema twice: leave one out");
+    }
+}
+
+fn tenants(config: &Config, problems: &mut Problems) {
+    let mut owners: BTreeMap<&str, &str> = BTreeMap::new();
+    for (name, tenant) in &config.tenants {
+        let table = format!("tenants.{name}");
+        let schema = tenant.schema.as_deref().unwrap_or(name);
+        let place = format!("{table}.schema");
+        let paths: &[&str] = match tenant.schema {
+            Some(_) => &[&place],
+            None => &[&table],
+        };
+        if let Err(error) = TenantId::new(name) {
+            problems.at(&[&table], format!("[{table}]: {error}"));
+        } else if let Err(reason) = usable_schema(schema) {
+            problems.at(paths, format!("schema \"{schema}\" of [{table}]: {reason}"));
+        } else if config.tenancy.shared_schemas.iter().any(|shared| shared == schema) {
+            let message = format!(
+                "schema \"{schema}\" of [{table}] is one of \"shared_schemas\", which all tenants \
+                 read: give the tenant a schema of its own"
+            );
+            problems.at(paths, message);
+        }
+        if let Some(other) = owners.insert(schema, name) {
+            let message = format!(
+                "[{table}] and [tenants.{other}] have one schema, \"{schema}\", and would see each \
+                 other's rows: give each its own"
+            );
+            problems.at(paths, message);
+        }
+    }
+}
+
+/// A name that holds the separator could be read in two ways.
+fn suffixes(config: &Config, problems: &mut Problems) {
+    let Tenancy { sources, separator, .. } = &config.tenancy;
+    if sources.contains(&TenantSource::DatabaseSuffix) {
+        for name in config.databases.keys().filter(|name| name.contains(*separator)) {
+            let message = format!(
+                "[databases.{name}] holds the separator \"{separator}\", which starts a tenant's \
+                 name there: rename it, or change \"separator\" in [tenancy]"
+            );
+            problems.at(&[&format!("databases.{name}"), "tenancy.separator"], message);
+        }
+    }
+    if sources.contains(&TenantSource::UserSuffix) {
+        for (i, user) in config.users.iter().enumerate() {
+            if !user.name.contains(*separator) {
+                continue;
+            }
+            let message = format!(
+                "user \"{}\" holds the separator \"{separator}\", which starts a tenant's name \
+                 there: rename it, or change \"separator\" in [tenancy]",
+                user.name
+            );
+            problems.at(&[&format!("users[{i}].name"), "tenancy.separator"], message);
+        }
+    }
+}
+
+fn usable_schema(schema: &str) -> Result<(), String> {
+    if let Err(error) = TenantId::new(schema) {
+        return Err(error.to_string().replace("tenant name", "schema name"));
+    }
+    if crate::catalog::is_system_schema(schema) {
+        return Err("it is one of PostgreSQL's own schemas: give another".into());
+    }
+    Ok(())
+}
+
+fn has_duplicates<T: PartialEq>(list: &[T]) -> bool {
+    list.iter().enumerate().any(|(i, item)| list.iter().skip(i + 1).any(|other| other == item))
+}

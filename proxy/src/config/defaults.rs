@@ -1,0 +1,84 @@
+//! What holds where the file says nothing.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use pgstrata_tenancy::Strategy;
+
+use super::{
+    Http, Limits, Listen, ListenTls, Log, LogFormat, MissingTenant, Pool, PoolMode, Tenancy,
+    TenantSource,
+};
+
+/// PostgreSQL's own port.
+pub(super) const SERVER_PORT: u16 = 5432;
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self {
+            address: SocketAddr::from(([127, 0, 0, 1], 6432)),
+            tls: ListenTls::Off,
+            tls_certificate: None,
+            tls_key: None,
+            max_clients: 10_000,
+            login_timeout: Duration::from_secs(15),
+            shutdown_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self { enabled: true, address: SocketAddr::from(([127, 0, 0, 1], 9187)) }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { level: "info".into(), format: LogFormat::Text }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            threads: 0,
+            max_query_bytes: 64 << 20,
+            max_message_bytes: 1 << 30,
+            max_prepared_statements_per_client: 10_000,
+            max_prepared_bytes_per_client: 64 << 20,
+            max_prepared_statements_per_server: 500,
+            plan_cache_bytes: 64 << 20,
+        }
+    }
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        Self {
+            mode: PoolMode::Transaction,
+            min_servers: 0,
+            max_servers: 20,
+            wait_timeout: Duration::from_secs(30),
+            connect_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(600),
+            max_lifetime: Duration::from_secs(3600),
+            check_after: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Default for Tenancy {
+    fn default() -> Self {
+        Self {
+            strategy: Strategy::SearchPath,
+            missing_tenant: MissingTenant::Public,
+            sources: vec![TenantSource::Options, TenantSource::Parameter],
+            separator: '.',
+            shared_schemas: vec!["public".into()],
+            shared_writes: false,
+            tenant_cache: Duration::from_secs(10),
+            catalog_cache: Duration::from_secs(60),
+        }
+    }
+}

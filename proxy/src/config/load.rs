@@ -1,0 +1,200 @@
+//! From the file to the types: every key, in the order of the types.
+
+use std::path::{Path, PathBuf};
+
+use toml::de::DeTable;
+
+use super::problem::Problems;
+use super::read::Section;
+use super::{
+    Config, ConfigError, Database, Http, Limits, Listen, Log, Pool, Secret, Tenancy, Tenant, User,
+    check, defaults,
+};
+
+/// Where secrets and files come from. Tests bring their own.
+pub trait Surroundings {
+    /// The value of an environment variable, if it is set and UTF-8.
+    fn env(&self, name: &str) -> Option<String>;
+    /// The text of a file.
+    fn read(&self, path: &Path) -> std::io::Result<String>;
+}
+
+/// The process's own environment and files.
+pub struct Os;
+
+impl Surroundings for Os {
+    fn env(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok()
+    }
+
+    fn read(&self, path: &Path) -> std::io::Result<String> {
+        std::fs::read_to_string(path)
+    }
+}
+
+/// Where a file stands, and what is around it.
+pub(super) struct Place<'a> {
+    pub(super) origin: &'a Path,
+    pub(super) surroundings: &'a dyn Surroundings,
+}
+
+impl Place<'_> {
+    /// A path of the file: relative ones start where the file stands.
+    pub(super) fn resolve(&self, path: PathBuf) -> PathBuf {
+        match self.origin.parent() {
+            Some(folder) => folder.join(path),
+            None => path,
+        }
+    }
+}
+
+impl Config {
+    /// Reads and checks the file at `path`. All that is wrong is reported at once.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let unreadable = |error| ConfigError::whole(path, format!("cannot read the file: {error}"));
+        let text = Os.read(path).map_err(unreadable)?;
+        Self::parse(&text, path)
+    }
+
+    /// Reads and checks `text`, which stands in the file `origin`.
+    pub fn parse(text: &str, origin: &Path) -> Result<Self, ConfigError> {
+        Self::parse_with(text, origin, &Os)
+    }
+
+    /// As [`Config::parse`], with secrets and files from `surroundings`.
+    pub fn parse_with(
+        text: &str,
+        origin: &Path,
+        surroundings: &dyn Surroundings,
+    ) -> Result<Self, ConfigError> {
+        let place = Place { origin, surroundings };
+        let mut problems = Problems::new(text);
+        let config = read(text, &place, &mut problems);
+        if let Some(config) = &config {
+            check::check(config, &place, &mut problems);
+        }
+        problems.finish(origin)?;
+        config.ok_or_else(|| ConfigError::whole(origin, "the file can't be read as TOML".into()))
+    }
+}
+
+/// Fills the types; `None` if the text is no TOML.
+pub(super) fn read(text: &str, place: &Place<'_>, problems: &mut Problems) -> Option<Config> {
+    let (table, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        // The message alone: displayed, the error would quote the line.
+        let span = error.span().unwrap_or(0..0);
+        problems.at_span(&span, format!("not valid TOML: {}", error.message()));
+    }
+    if !errors.is_empty() {
+        return None;
+    }
+    Some(Section::whole(problems, table.get_ref(), |file| Config {
+        listen: file.section("listen", |s| listen(s, place)),
+        http: file.section("http", http),
+        log: file.section("log", log),
+        limits: file.section("limits", limits),
+        pool: file.section("pool", pool),
+        tenancy: file.section("tenancy", tenancy),
+        tenants: file.named("tenants", tenant),
+        databases: file.named("databases", |s| database(s, place)),
+        users: file.list("users", |s| user(s, place)),
+    }))
+}
+
+fn path(section: &mut Section<'_>, place: &Place<'_>, key: &'static str) -> Option<PathBuf> {
+    section.option(key).map(|path| place.resolve(path))
+}
+
+fn listen(s: &mut Section<'_>, place: &Place<'_>) -> Listen {
+    let default = Listen::default();
+    Listen {
+        address: s.or("address", default.address),
+        tls: s.or("tls", default.tls),
+        tls_certificate: path(s, place, "tls_certificate"),
+        tls_key: path(s, place, "tls_key"),
+        max_clients: s.or("max_clients", default.max_clients),
+        login_timeout: s.or("login_timeout", default.login_timeout),
+        shutdown_timeout: s.or("shutdown_timeout", default.shutdown_timeout),
+    }
+}
+
+fn http(s: &mut Section<'_>) -> Http {
+    let default = Http::default();
+    Http { enabled: s.or("enabled", default.enabled), address: s.or("address", default.address) }
+}
+
+fn log(s: &mut Section<'_>) -> Log {
+    let default = Log::default();
+    Log { level: s.or("level", default.level), format: s.or("format", default.format) }
+}
+
+fn limits(s: &mut Section<'_>) -> Limits {
+    let d = Limits::default();
+    Limits {
+        threads: s.or("threads", d.threads),
+        max_query_bytes: s.or("max_query_bytes", d.max_query_bytes),
+        max_message_bytes: s.or("max_message_bytes", d.max_message_bytes),
+        max_prepared_statements_per_client: s
+            .or("max_prepared_statements_per_client", d.max_prepared_statements_per_client),
+        max_prepared_bytes_per_client: s
+            .or("max_prepared_bytes_per_client", d.max_prepared_bytes_per_client),
+        max_prepared_statements_per_server: s
+            .or("max_prepared_statements_per_server", d.max_prepared_statements_per_server),
+        plan_cache_bytes: s.or("plan_cache_bytes", d.plan_cache_bytes),
+    }
+}
+
+fn pool(s: &mut Section<'_>) -> Pool {
+    let default = Pool::default();
+    Pool {
+        mode: s.or("mode", default.mode),
+        min_servers: s.or("min_servers", default.min_servers),
+        max_servers: s.or("max_servers", default.max_servers),
+        wait_timeout: s.or("wait_timeout", default.wait_timeout),
+        connect_timeout: s.or("connect_timeout", default.connect_timeout),
+        idle_timeout: s.or("idle_timeout", default.idle_timeout),
+        max_lifetime: s.or("max_lifetime", default.max_lifetime),
+        check_after: s.or("check_after", default.check_after),
+    }
+}
+
+fn tenancy(s: &mut Section<'_>) -> Tenancy {
+    let default = Tenancy::default();
+    Tenancy {
+        strategy: s.or("strategy", default.strategy),
+        missing_tenant: s.or("missing_tenant", default.missing_tenant),
+        sources: s.or("sources", default.sources),
+        separator: s.or("separator", default.separator),
+        shared_schemas: s.or("shared_schemas", default.shared_schemas),
+        shared_writes: s.or("shared_writes", default.shared_writes),
+        tenant_cache: s.or("tenant_cache", default.tenant_cache),
+        catalog_cache: s.or("catalog_cache", default.catalog_cache),
+    }
+}
+
+fn tenant(s: &mut Section<'_>) -> Tenant {
+    Tenant { schema: s.option("schema"), strategy: s.option("strategy") }
+}
+
+fn database(s: &mut Section<'_>, place: &Place<'_>) -> Database {
+    Database {
+        host: s.required("host", "127.0.0.1"),
+        port: s.or("port", defaults::SERVER_PORT),
+        database: s.option("database"),
+        user: s.required("user", "app"),
+        password: Secret::read(s, place),
+        tls: s.option("tls").unwrap_or_default(),
+        tls_ca: path(s, place, "tls_ca"),
+    }
+}
+
+fn user(s: &mut Section<'_>, place: &Place<'_>) -> User {
+    User {
+        name: s.required("name", "app"),
+        password: Secret::read(s, place),
+        tenants: s.option("tenants").unwrap_or_default(),
+        auth: s.option("auth").unwrap_or_default(),
+        dynamic_sql: s.or("dynamic_sql", false),
+    }
+}

@@ -1,0 +1,94 @@
+//! Passwords, which are never printed.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use super::load::Place;
+use super::read::Section;
+
+/// One secret, from the file, the environment or another file.
+#[derive(Clone, Default)]
+pub struct Secret(Option<Box<str>>);
+
+impl Secret {
+    /// A secret that is known already.
+    pub fn new(text: &str) -> Self {
+        Self(Some(text.into()))
+    }
+
+    /// The secret itself; `None` where there is none.
+    pub fn expose(&self) -> Option<&str> {
+        self.0.as_deref()
+    }
+
+    /// Reads `password`, `password_env` or `password_file` of `section`.
+    pub(super) fn read(section: &mut Section<'_>, place: &Place<'_>) -> Self {
+        let plain: Option<String> = section.option("password");
+        let variable: Option<String> = section.option("password_env");
+        let file: Option<PathBuf> = section.option("password_file");
+        let (key, found) = match (plain, variable, file) {
+            (None, None, None) => return Self::default(),
+            (Some(plain), None, None) => ("password", Ok(plain)),
+            (None, Some(name), None) => ("password_env", from_variable(&name, place)),
+            (None, None, Some(path)) => ("password_file", from_file(path, place)),
+            (plain, variable, _) => {
+                // The line of the second one: the first was fine until then.
+                let second = match (plain, variable) {
+                    (Some(_), Some(_)) => "password_env",
+                    _ => "password_file",
+                };
+                section.refuse(
+                    second,
+                    "two sources for one password: keep one of \
+                    \"password\", \"password_env\" and \"password_file\""
+                        .into(),
+                );
+                return Self::default();
+            }
+        };
+        match found.and_then(usable) {
+            Ok(text) => Self::new(&text),
+            Err(reason) => {
+                section.refuse(key, format!("\"{key}\": {reason}"));
+                Self::default()
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+// The variable isn't named: the password itself may stand there by mistake.
+fn from_variable(name: &str, place: &Place<'_>) -> Result<String, String> {
+    place.surroundings.env(name).ok_or_else(|| {
+        "the environment variable that it names is not set (or is not UTF-8): \
+         export it, or write its name, not the password itself"
+            .to_owned()
+    })
+}
+
+fn from_file(path: PathBuf, place: &Place<'_>) -> Result<String, String> {
+    let path = place.resolve(path);
+    let mut text = place
+        .surroundings
+        .read(&path)
+        .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    for end in ['\n', '\r'] {
+        if text.ends_with(end) {
+            text.pop();
+        }
+    }
+    Ok(text)
+}
+
+fn usable(text: String) -> Result<String, String> {
+    match text.as_str() {
+        "" => Err("the password is empty: set one, or leave the key out".into()),
+        text if text.contains('\0') => Err("a password can't hold a NUL byte".into()),
+        _ => Ok(text),
+    }
+}

@@ -1,0 +1,144 @@
+//! The configuration as its users see it: files in, types or errors out.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::Path;
+
+use super::load::{Place, read};
+use super::problem::Problems;
+use super::*;
+
+mod refusals;
+
+/// The annotated file that is delivered.
+const ANNOTATED: &str = include_str!("../../../config/pgstrata.toml");
+
+/// One variable and a few files.
+struct Fake;
+
+impl Surroundings for Fake {
+    fn env(&self, name: &str) -> Option<String> {
+        (name == "APP_PASSWORD").then(|| "from the environment".into())
+    }
+
+    fn read(&self, path: &Path) -> io::Result<String> {
+        match path.to_str() {
+            Some("/etc/pw") => Ok("from a file\r\n".into()),
+            Some("etc/pem" | "etc/server.crt" | "etc/server.key") => Ok("PEM".into()),
+            Some("etc/empty") => Ok("\n".into()),
+            _ => Err(io::Error::new(io::ErrorKind::NotFound, "no such file")),
+        }
+    }
+}
+
+fn parse(text: &str) -> Result<Config, ConfigError> {
+    Config::parse_with(text, Path::new("etc/pgstrata.toml"), &Fake)
+}
+
+/// A database and a user, so that a test need only say what it is about.
+fn with_basics(text: &str) -> String {
+    format!(
+        "{text}\n[databases.app]\nhost = \"db\"\nuser = \"app\"\n\
+         [[users]]\nname = \"app\"\npassword = \"pw\"\ntenants = [\"*\"]\n"
+    )
+}
+
+#[test]
+fn annotated_file_loads_and_holds_the_defaults() {
+    let config = Config::parse(ANNOTATED, Path::new("config/pgstrata.toml")).unwrap();
+    assert_eq!(config.databases["app"].user, "app");
+    assert_eq!(config.users[0].password.expose(), Some("app"));
+    let bare = parse(&with_basics("")).unwrap();
+    assert_eq!(format!("{:?}", config.pool), format!("{:?}", bare.pool));
+    assert_eq!(config.listen.address.to_string(), "127.0.0.1:6432");
+}
+
+#[test]
+fn every_key_is_annotated_with_its_default() {
+    let uncommented = |lead: &'static str| {
+        move |line: &str| line.strip_prefix(lead).unwrap_or(line).to_owned() + "\n"
+    };
+    let defaults: String = ANNOTATED.lines().map(uncommented("#")).collect();
+    let config = parse(&keys_only(&defaults)).unwrap();
+    let bare = parse(&with_basics("")).unwrap();
+    assert_eq!(sections(&config), sections(&bare));
+    assert_eq!(config.databases["app"].port, 5432);
+    assert_eq!(config.databases["app"].tls, ServerTls::default());
+    assert_eq!(config.users[0].auth, AuthMethod::default());
+    assert!(!config.users[0].dynamic_sql);
+
+    let examples: String = ANNOTATED.lines().map(uncommented("## ")).collect();
+    let all: String = examples.lines().map(uncommented("#")).collect();
+    let mut problems = Problems::new("");
+    let origin = Path::new("etc/pgstrata.toml");
+    let text = keys_only(&all);
+    read(&text, &Place { origin, surroundings: &Fake }, &mut problems).unwrap();
+    let present: BTreeSet<&str> = problems.paths().collect();
+    let missing: Vec<&str> = problems.asked().filter(|key| !present.contains(key)).collect();
+    assert!(missing.is_empty(), "not in config/pgstrata.toml: {missing:?}");
+}
+
+/// The lines that are TOML: what is left of an uncommented file without its prose.
+fn keys_only(text: &str) -> String {
+    let is_toml = |line: &&str| line.starts_with('[') || line.split(' ').nth(1) == Some("=");
+    text.lines().filter(is_toml).map(|line| line.to_owned() + "\n").collect()
+}
+
+fn sections(config: &Config) -> String {
+    let Config { listen, http, log, limits, pool, tenancy, .. } = config;
+    format!("{listen:?}{http:?}{log:?}{limits:?}{pool:?}{tenancy:?}")
+}
+
+#[test]
+fn every_kind_of_value_is_read() {
+    let config = parse(
+        r#"
+        [listen]
+        address = "[::1]:7000"
+        tls = "required"
+        tls_certificate = "server.crt"
+        tls_key = "server.key"
+        [limits]
+        max_query_bytes = 0x1_0000
+        [pool]
+        mode = "session"
+        wait_timeout = "1m 30s"
+        [tenancy]
+        separator = "@"
+        sources = ["user_suffix", "options"]
+        shared_schemas = []
+        [tenants."Acme Corp"]
+        schema = "t_1001"
+        strategy = "schema_qualified"
+        [databases.app]
+        host = "/var/run/postgresql"
+        user = "app"
+        [databases.other]
+        host = "db"
+        user = "app"
+        tls = "verify-full"
+        tls_ca = "pem"
+        password_env = "APP_PASSWORD"
+        [[users]]
+        name = "app"
+        tenants = ["acme_*"]
+        password_file = "/etc/pw"
+        "#,
+    )
+    .unwrap();
+    assert_eq!(config.listen.tls_key.as_deref(), Some(Path::new("etc/server.key")));
+    assert_eq!(config.limits.max_query_bytes, 65536);
+    assert_eq!(config.pool.wait_timeout, Duration::from_secs(90));
+    assert_eq!(config.tenancy.sources, [TenantSource::UserSuffix, TenantSource::Options]);
+    assert_eq!(config.tenants["Acme Corp"].strategy, Some(Strategy::SchemaQualified));
+    assert_eq!(config.databases["app"].password.expose(), None);
+    assert_eq!(config.databases["other"].password.expose(), Some("from the environment"));
+    assert_eq!(config.users[0].password.expose(), Some("from a file"));
+    assert!(config.users[0].may_name("acme_corp") && !config.users[0].may_name("globex"));
+}
+
+#[test]
+fn debug_shows_no_secret() {
+    let config = parse(&with_basics("")).unwrap();
+    assert!(!format!("{config:?}").contains("pw"), "{config:?}");
+}

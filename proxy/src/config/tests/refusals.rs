@@ -1,0 +1,168 @@
+//! What is refused, with the line and the advice.
+
+use super::{parse, with_basics};
+
+fn error(text: &str) -> String {
+    parse(text).expect_err("it must be refused").to_string()
+}
+
+/// `text` is refused with exactly one problem, on line `line`, that says `says`.
+#[track_caller]
+fn refused(text: &str, line: usize, says: &str) {
+    let error = error(text);
+    let start = format!("etc/pgstrata.toml:{line}: ");
+    let one = error.lines().count() == 1 && error.starts_with(&start) && error.contains(says);
+    assert!(one, "wanted {start}..{says}.., got:\n{error}");
+}
+
+/// As [`refused`], with a database and a user behind `text`.
+#[track_caller]
+fn refused_part(text: &str, line: usize, says: &str) {
+    refused(&with_basics(text), line, says);
+}
+
+/// As [`refused`], with `keys` in a table of a user whose name is on line 5.
+#[track_caller]
+fn refused_user(keys: &str, line: usize, says: &str) {
+    let database = "[databases.app]\nhost = \"db\"\nuser = \"app\"\n";
+    refused(&format!("{database}[[users]]\nname = \"joe\"\n{keys}"), line, says);
+}
+
+#[test]
+fn unknown_key_names_the_nearest() {
+    let error = error(&with_basics("[pool]\nmax_server = 3"));
+    assert_eq!(
+        error,
+        "etc/pgstrata.toml:2: unknown key \"max_server\" in [pool]; did you mean \"max_servers\"?"
+    );
+    refused_part("[listn]", 1, "unknown key \"listn\" in the file; did you mean \"listen\"?");
+    refused_part("[http]\nfoo = 1", 2, "it knows enabled, address");
+    refused_part("[tenants.x]\nshema = 'y'", 2, "in [tenants.x]; did you mean \"schema\"?");
+}
+
+#[test]
+fn wrong_types_say_what_is_wanted() {
+    refused_part("[pool]\nmax_servers = '3'", 2, "must be a whole number with no quotes");
+    refused_part("[pool]\nmax_servers = -3", 2, "0 or more");
+    refused_part("[pool]\nwait_timeout = 30", 2, "\"30s\"");
+    refused_part("[pool]\nwait_timeout = '30 parsecs'", 2, "a time with its unit");
+    refused_part("[pool]\nmode = 'statement'", 2, "must be \"transaction\" or \"session\"");
+    refused_part("[listen]\naddress = 'localhost'", 2, "an IP address and a port");
+    refused_part("[http]\nenabled = 'yes'", 2, "true or false");
+    refused_part("[tenancy]\nseparator = '::'", 2, "exactly one character");
+    refused_part("[tenancy]\nsources = 'options'", 2, "a list in brackets");
+    refused_part("[tenancy]\nsources = [\n'options',\n'header']", 4, "\"database_suffix\"");
+    refused_part("pool = 3", 1, "[pool] must be a table");
+    refused_part("tenants = 3", 1, "[tenants.NAME]");
+    refused("users = 3\n[databases.a]\nhost='h'\nuser='u'", 1, "[[users]]");
+    refused("[databases.a]\nhost='h'\nuser='u'\nport = 70000", 4, "from 1 to 65535");
+}
+
+#[test]
+fn missing_parts_are_named() {
+    refused("[databases.a]\nuser = 'u'", 1, "[databases.a] needs \"host\": add host = ");
+    let none = error("[pool]");
+    assert!(none.contains("etc/pgstrata.toml: no database"), "{none}");
+    let file = super::Config::load(std::path::Path::new("no/such.toml")).unwrap_err().to_string();
+    assert!(file.starts_with("no/such.toml: cannot read the file: "), "{file}");
+}
+
+#[test]
+fn all_problems_are_listed_by_line() {
+    let error =
+        error("[pool]\nmode = 1\nmin_servers = 9\nmax_servers = 3\nx = 1\n[http]\nport = 2");
+    let lines: Vec<u32> = error.lines().filter_map(|l| l.split(':').nth(1)?.parse().ok()).collect();
+    assert_eq!(lines, [2, 3, 5, 7], "{error}");
+}
+
+#[test]
+fn broken_toml_is_located_and_not_quoted() {
+    let error = error("[[users]]\nname = \"joe\"\npassword = \"hunter2\nauth = \"trust\"\n");
+    assert!(error.starts_with("etc/pgstrata.toml:3: not valid TOML: "), "{error}");
+    assert!(!error.contains("hunter2"), "{error}");
+    refused_part("[pool]\n[pool]", 2, "duplicate key");
+}
+
+#[test]
+fn contradictions_of_the_listener() {
+    refused_part("[listen]\ntls = 'required'\ntls_key = 'pem'", 2, "\"tls_certificate\"");
+    refused_part("[listen]\ntls_key = 'gone'", 2, "cannot read etc/gone: no such file");
+    refused_part("[listen]\nmax_clients = 0", 2, "must not be 0");
+    refused_part("[listen]\nlogin_timeout = '0s'", 2, "must not be 0");
+    refused_part("[http]\naddress = '127.0.0.1:6432'", 2, "another port");
+    refused_part("[log]\nlevel = 'pgstrata=loud'", 2, "must be a filter");
+    refused_part("[pool]\nmin_servers = 30", 2, "above \"max_servers\", 20");
+}
+
+#[test]
+fn contradictions_of_names() {
+    refused_part("[tenancy]\nsources = []", 2, "nobody could name a tenant");
+    refused_part("[tenancy]\nsources = ['options', 'options']", 2, "twice");
+    refused_part("[tenancy]\nseparator = '_'", 2, "must not be a letter");
+    refused_part("[tenancy]\nshared_schemas = ['pg_catalog']", 2, "PostgreSQL's own");
+    refused_part("[tenants.a]\nschema = ''", 2, "a schema name must not be empty");
+    refused_part("[tenants.a]\nschema = 'information_schema'", 2, "PostgreSQL's own");
+    refused_part("[tenants.pg_x]", 1, "PostgreSQL's own");
+    refused_part("[tenants.''] ", 1, "must not be empty");
+    refused_part("[tenants.a]\nschema = 'public'", 2, "shared_schemas");
+    refused_part("[tenants.a]\n[tenants.b]\nschema = 'a'", 3, "have one schema, \"a\"");
+    let database = "[databases.'a.b']\nhost = 'h'\nuser = 'u'\n[tenancy]\n";
+    refused_part(&format!("{database}sources = ['database_suffix']"), 1, "holds the separator");
+}
+
+#[test]
+fn contradictions_of_databases() {
+    let start = "[databases.a]\nuser = 'u'\nhost = ";
+    refused(&format!("{start}''"), 3, "must not be empty");
+    refused(&format!("{start}'/run'\ntls = 'require'"), 4, "a Unix socket does not have");
+    refused(&format!("{start}'h'\ntls_ca = 'pem'"), 4, "no certificate is verified");
+    refused(&format!("{start}'h'\npassword_env = 'GONE'"), 4, "is not set");
+    refused(&format!("{start}'h'\npassword_file = 'gone'"), 4, "cannot read etc/gone");
+    refused(&format!("{start}'h'\npassword_file = 'empty'"), 4, "the password is empty");
+}
+
+#[test]
+fn contradictions_of_users() {
+    let all = "tenants = ['*']\n";
+    refused_user(all, 5, "user \"joe\" has no password");
+    refused_user("password = 'pw'", 5, "may name no tenant");
+    refused_user("password = 'pw'\ntenants = []", 7, "may name no tenant");
+    refused_user("password = 'pw'\ntenants = ['']", 7, "an empty name");
+    refused_user(&format!("{all}password = 'pw'\npassword_env = 'X'"), 8, "two sources");
+    refused_user(&format!("{all}password = 'pw'\nauth = 'password'"), 8, "which needs TLS");
+    refused_user(&format!("{all}password = 'pw'\nauth = 'trust'"), 8, "never asks for");
+    let again = format!("{all}password = 'pw'\n[[users]]\nname = 'joe'\n{all}password = 'pw'");
+    refused_user(&again, 9, "user \"joe\" is there twice");
+}
+
+#[test]
+fn scram_verifiers_are_looked_at() {
+    let verifier = "SCRAM-SHA-256$4096:c2FsdHNhbHRzYWx0c2FsdA==$\
+        AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    let user = |password: &str| format!("tenants = ['*']\npassword = '{password}'\n");
+    let md5 = format!("{}auth = 'md5'", user(verifier));
+    refused_user(&md5, 8, "can't log in by MD5 with a SCRAM verifier");
+    refused_user(&user(&verifier[..80]), 7, "can't be read");
+    refused_user(&user("SCRAM-SHA-256$0:aaaa$b:c"), 7, "can't be read");
+    refused_user(&user("md5a3556571e93b0d20722ba62be61e8c2d"), 7, "an MD5 hash");
+    let good =
+        format!("[databases.a]\nhost='h'\nuser='u'\n[[users]]\nname='x'\n{}", user(verifier));
+    assert_eq!(parse(&good).unwrap().users[0].password.expose(), Some(verifier));
+}
+
+#[test]
+fn no_error_holds_a_secret() {
+    for keys in [
+        "password = 'hunter2'\npassword_file = 'x'",
+        "password_env = 'hunter2'",
+        "password = 'SCRAM-SHA-256$hunter2'",
+        "auth = 'hunter2'",
+        "password = [ 'hunter2' ]",
+        "password = 'hunter2'\nauth = 'trust'\ntenants = 3",
+    ] {
+        let text =
+            format!("[databases.app]\nhost = 'h'\nuser = 'u'\n[[users]]\nname = 'x'\n{keys}");
+        let error = parse(&text).unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+    }
+}
