@@ -2,22 +2,30 @@
 //!
 //! # Layout
 //! - [`config`]: the configuration file as types.
-//! - [`wire`]: start-up packets, options, refusals, streams.
+//! - [`wire`]: bytes and what they mean: start-up packets, frames, messages.
 //! - [`auth`]: who a client is, and which tenant it may work for.
 //! - [`pool`]: connections to PostgreSQL.
 //! - [`sql`]: text -> plan. What a statement needs to reach its tenant. No I/O.
 //! - [`catalog`]: what the database holds: relations and functions of a schema.
-//! - [`logging`]: logs, to stderr.
-//! - [`demo`]: the proxy with a PostgreSQL of its own, to try it out and to test it.
+//! - [`session`]: one client: the state machine that joins wire, sql and pool.
+//! - [`shared`]: what all sessions of a process share.
+//! - [`serve`](mod@serve): listeners, threads, and the way out.
+//! - [`admin`]: `/metrics`, `/healthz`, `/readyz`.
+//! - [`metrics`], [`logging`]: what can be seen from outside.
+//! - [`demo`]: a PostgreSQL of its own with two tenants, to try it on.
 
+pub mod admin;
 pub mod auth;
 pub mod catalog;
 pub mod config;
 pub mod demo;
 pub mod logging;
+pub mod metrics;
 pub mod pool;
+pub mod serve;
+pub mod session;
+pub mod shared;
 pub mod sql;
-mod stub;
 pub mod wire;
 
-pub use stub::{ServeError, serve, serve_blocking};
+pub use serve::{ServeError, serve, serve_blocking};

@@ -5,10 +5,16 @@
 //! - [`tls`]: how strictly the server's certificate is looked at.
 //! - [`connect`]: a socket becomes a server that is ready for queries.
 //! - [`login`]: the proof of who we are.
+//! - [`server`]: such a connection, and what is known of its session.
+//! - [`servers`]: the pool of them.
+//! - [`settings`]: session settings, tracked and replayed.
 //! - [`cancel`]: the query of a server is cancelled.
 
 pub mod cancel;
 pub mod connect;
 pub mod login;
+pub mod server;
+pub mod servers;
+pub mod settings;
 pub mod target;
 pub mod tls;

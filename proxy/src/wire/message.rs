@@ -21,6 +21,11 @@ fn put_cstr(out: &mut BytesMut, text: &[u8]) {
     out.put_u8(0);
 }
 
+/// A message with a body that is there already.
+pub fn raw(out: &mut BytesMut, tag: u8, body: &[u8]) {
+    message(out, tag, |out| out.put_slice(body));
+}
+
 /// `Query` with the parts of its text in their order.
 pub fn query(out: &mut BytesMut, parts: &[&[u8]]) {
     message(out, b'Q', |out| {

@@ -1,7 +1,17 @@
-//! Bytes and what they mean: start-up packets, options, refusals, streams.
+//! Bytes and what they mean. No I/O but the stream types.
+//!
+//! # Layout
+//! - [`startup`], [`options`], [`encoding`], [`refusal`]: until a client is in.
+//! - [`frame`]: message boundaries afterwards.
+//! - [`message`]: the few messages that we build.
+//! - [`position`]: where an error stands in the client's text.
+//! - [`stream`]: the sockets at both ends.
 
 pub mod encoding;
+pub mod frame;
+pub mod message;
 pub mod options;
+pub mod position;
 pub mod refusal;
 pub mod startup;
 pub mod stream;

@@ -1,0 +1,52 @@
+//! The HTTP side: `/metrics`, `/healthz`, `/readyz`.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::shared::Shared;
+
+#[derive(Clone)]
+struct Context {
+    shared: Arc<Shared>,
+    stopping: watch::Receiver<bool>,
+}
+
+/// Answers for as long as the runtime lives: while clients leave, probes go on.
+pub async fn serve(listener: TcpListener, shared: Arc<Shared>, stopping: watch::Receiver<bool>) {
+    let router = Router::new()
+        .route("/metrics", get(metrics))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .with_state(Context { shared, stopping });
+    if let Err(error) = axum::serve(listener, router).await {
+        tracing::error!(%error, "the HTTP listener is gone");
+    }
+}
+
+/// Prometheus' text format.
+async fn metrics(State(context): State<Context>) -> impl IntoResponse {
+    context.shared.observe();
+    let text = context.shared.metrics.handle().render();
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
+}
+
+/// Whether new clients should be sent here: every database has given us a server, and we stay.
+async fn ready(State(context): State<Context>) -> (StatusCode, String) {
+    if *context.stopping.borrow() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "shutting down\n".into());
+    }
+    for (name, database) in &context.shared.databases {
+        if let Err(error) = database.servers.check_out().await {
+            tracing::warn!(database = name, %error, "not ready");
+            return (StatusCode::SERVICE_UNAVAILABLE, format!("database \"{name}\" can not be reached\n"));
+        }
+    }
+    (StatusCode::OK, "ready\n".into())
+}

@@ -1,0 +1,225 @@
+//! The pool of one database's servers.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use deadpool::Runtime;
+use deadpool::managed::{
+    Manager, Metrics as Usage, Object, Pool, PoolError, QueueMode, RecycleError, RecycleResult,
+};
+use socket2::SockRef;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
+
+use super::connect::{ConnectError, connect};
+use super::server::Server;
+use super::target::Target;
+use crate::config;
+use crate::metrics::Metrics;
+use crate::wire::stream::ServerStream;
+use crate::wire::{frame, message};
+
+/// A server on loan. It goes back to its pool when it is dropped.
+pub type Lease = Object<ServerManager>;
+
+/// A server that was used this recently is not asked whether its socket still stands.
+const TRUSTED_FOR: Duration = Duration::from_millis(20);
+
+/// How long a server may take to answer whether it lives.
+const CHECK_LIMIT: Duration = Duration::from_secs(5);
+
+/// Makes servers, and judges those that come back.
+pub struct ServerManager {
+    target: Target,
+    parameters: Vec<(String, String)>,
+    settings: config::Pool,
+    max_prepared: usize,
+    reported: ArcSwapOption<Vec<(String, String)>>,
+    metrics: Arc<Metrics>,
+}
+
+/// Why a client got no server.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckoutError {
+    /// All were busy for too long.
+    #[error("no server became free within {0:?}")]
+    Timeout(Duration),
+    /// A new one could not be had.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// We are on our way out.
+    #[error("the pool is closed")]
+    Closed,
+}
+
+/// One database's servers, shared by all tenants.
+#[derive(Clone)]
+pub struct Servers {
+    pool: Pool<ServerManager>,
+}
+
+impl Servers {
+    /// A pool for `target` whose servers are born with `parameters`. Connects to nobody yet.
+    pub fn new(
+        target: Target,
+        parameters: Vec<(String, String)>,
+        settings: &config::Pool,
+        max_prepared: usize,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, deadpool::managed::BuildError> {
+        let manager = ServerManager {
+            target,
+            parameters,
+            settings: settings.clone(),
+            max_prepared,
+            reported: ArcSwapOption::empty(),
+            metrics,
+        };
+        let pool = Pool::builder(manager)
+            .max_size(settings.max_servers)
+            .wait_timeout(Some(settings.wait_timeout))
+            // The one used last is the warmest, and the others can grow old and go.
+            .queue_mode(QueueMode::Lifo)
+            .runtime(Runtime::Tokio1)
+            .build()?;
+        Ok(Self { pool })
+    }
+
+    /// A server with nothing left on it from anybody else but tracked settings.
+    pub async fn check_out(&self) -> Result<Lease, CheckoutError> {
+        self.pool.get().await.map_err(|error| match error {
+            PoolError::Backend(error) => CheckoutError::Connect(error),
+            PoolError::Closed => CheckoutError::Closed,
+            _ => CheckoutError::Timeout(self.settings().wait_timeout),
+        })
+    }
+
+    /// What servers of this database report at their start; `None` before there was one.
+    pub fn reported(&self) -> Option<Arc<Vec<(String, String)>>> {
+        self.pool.manager().reported.load_full()
+    }
+
+    /// Where these servers are.
+    pub fn target(&self) -> &Target {
+        &self.pool.manager().target
+    }
+
+    /// Open, idle, and waited-for servers.
+    pub fn status(&self) -> deadpool::Status {
+        self.pool.status()
+    }
+
+    /// No server is lent from now on; those that come back are closed.
+    pub fn close(&self) {
+        self.pool.close();
+    }
+
+    /// Closes servers that nobody needs, and opens those that shall always be there.
+    pub async fn tend(&self) {
+        let settings = self.settings();
+        let mut spare = self.pool.status().size.saturating_sub(settings.min_servers);
+        self.pool.retain(|_, usage| {
+            let old = usage.last_used() > settings.idle_timeout && spare > 0;
+            spare -= usize::from(old);
+            !old
+        });
+        if self.pool.status().size < settings.min_servers {
+            let mut held = Vec::new();
+            while held.len() < settings.min_servers {
+                match self.check_out().await {
+                    Ok(lease) => held.push(lease),
+                    Err(error) => {
+                        tracing::warn!(database = %self.target(), %error, "can not keep min_servers open");
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    fn settings(&self) -> &config::Pool {
+        &self.pool.manager().settings
+    }
+}
+
+impl Manager for ServerManager {
+    type Type = Server;
+    type Error = ConnectError;
+
+    async fn create(&self) -> Result<Server, ConnectError> {
+        let parameters: Vec<_> =
+            self.parameters.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+        let connecting = timeout(self.settings.connect_timeout, connect(&self.target, &parameters));
+        let connected = connecting
+            .await
+            .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
+            .inspect_err(|error| {
+                self.metrics.server_connect_failed();
+                tracing::warn!(database = %self.target, %error, "can not connect to PostgreSQL");
+            })?;
+        self.metrics.server_connected();
+        self.reported.store(Some(Arc::new(connected.parameters.clone())));
+        Ok(Server::new(connected, self.max_prepared))
+    }
+
+    async fn recycle(&self, server: &mut Server, usage: &Usage) -> RecycleResult<ConnectError> {
+        if server.in_doubt {
+            return Err(RecycleError::message("its state is in doubt"));
+        }
+        if server.born.elapsed() > self.settings.max_lifetime {
+            return Err(RecycleError::message("it has reached max_lifetime"));
+        }
+        let idle = usage.last_used();
+        if idle > TRUSTED_FOR && !is_quiet(&server.stream) {
+            return Err(RecycleError::message("PostgreSQL closed it"));
+        }
+        if idle > self.settings.check_after {
+            let answer = timeout(CHECK_LIMIT, ping(server)).await;
+            if !matches!(answer, Ok(Ok(()))) {
+                return Err(RecycleError::message("it does not answer"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether nothing has arrived: neither the end of the stream nor PostgreSQL's last words.
+///
+/// Looks at the socket itself: the runtime may not have heard of its end yet.
+fn is_quiet(stream: &ServerStream) -> bool {
+    let mut byte = [MaybeUninit::uninit()];
+    let peeked = match stream {
+        ServerStream::Plain(stream) => SockRef::from(stream).peek(&mut byte),
+        ServerStream::Tls(stream) => SockRef::from(stream.get_ref().0).peek(&mut byte),
+        ServerStream::Unix(stream) => SockRef::from(stream).peek(&mut byte),
+    };
+    matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+}
+
+/// An empty query: the cheapest question that PostgreSQL answers.
+async fn ping(server: &mut Server) -> io::Result<()> {
+    message::query(&mut server.outbuf, &[]);
+    let question = server.outbuf.split();
+    server.stream.write_all(&question).await?;
+    server.stream.flush().await?;
+    loop {
+        while let Ok(Some(header)) = frame::header(&server.inbuf) {
+            if server.inbuf.len() < header.total {
+                break;
+            }
+            let answer = server.inbuf.split_to(header.total);
+            match header.tag {
+                b'Z' if answer.last() == Some(&b'I') => return Ok(()),
+                b'Z' | b'E' => return Err(io::ErrorKind::InvalidData.into()),
+                _ => {}
+            }
+        }
+        if server.stream.read_buf(&mut server.inbuf).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+}
+

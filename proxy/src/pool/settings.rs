@@ -1,0 +1,173 @@
+//! Session settings: what a client wants, what a server has, and the way from one to the other.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use pgstrata_tenancy::ident;
+
+/// Settings of a session: the parameter's name in lower case, and the SQL that sets it.
+pub type Settings = BTreeMap<Box<str>, Box<str>>;
+
+/// The path is never replayed: it goes with each transaction.
+pub const SEARCH_PATH: &str = "search_path";
+
+/// Settings with PostgreSQL's rule for transactions: a rollback takes them back.
+#[derive(Clone, Debug, Default)]
+pub struct Tracked {
+    committed: Arc<Settings>,
+    current: Arc<Settings>,
+}
+
+impl Tracked {
+    /// Begins with these.
+    pub fn new(settings: Arc<Settings>) -> Self {
+        Self { committed: Arc::clone(&settings), current: settings }
+    }
+
+    /// What holds now.
+    pub fn current(&self) -> &Arc<Settings> {
+        &self.current
+    }
+
+    /// A setting was set.
+    pub fn set(&mut self, name: &str, sql: &str) {
+        Arc::make_mut(&mut self.current).insert(name.into(), sql.into());
+    }
+
+    /// A setting went back to what `base` has for it.
+    pub fn reset(&mut self, name: &str, base: &Settings) {
+        match base.get(name) {
+            Some(sql) => self.set(name, &sql.clone()),
+            None if self.current.contains_key(name) => {
+                Arc::make_mut(&mut self.current).remove(name);
+            }
+            None => {}
+        }
+    }
+
+    /// All of them became these, as far as the open transaction goes.
+    pub fn replace(&mut self, settings: Arc<Settings>) {
+        self.current = settings;
+    }
+
+    /// All settings went back to `base`.
+    pub fn reset_all(&mut self, base: &Arc<Settings>) {
+        self.current = Arc::clone(base);
+    }
+
+    /// The transaction was committed.
+    pub fn commit(&mut self) {
+        if !Arc::ptr_eq(&self.committed, &self.current) {
+            self.committed = Arc::clone(&self.current);
+        }
+    }
+
+    /// The transaction was rolled back.
+    pub fn roll_back(&mut self) {
+        if !Arc::ptr_eq(&self.committed, &self.current) {
+            self.current = Arc::clone(&self.committed);
+        }
+    }
+}
+
+/// The SQL that brings a server from `has` to `wants`; `None` where there is nothing to do.
+///
+/// A path that was left on the server is taken off with `clear_path`, and otherwise
+/// left alone; none is ever put on.
+pub fn difference(has: &Arc<Settings>, wants: &Arc<Settings>, clear_path: bool) -> Option<String> {
+    if Arc::ptr_eq(has, wants) && !has.contains_key(SEARCH_PATH) {
+        return None;
+    }
+    let mut sql = String::new();
+    let is_over = |name: &str| if is_path(name) { clear_path } else { !wants.contains_key(name) };
+    for name in has.keys().filter(|name| is_over(name)) {
+        sql.push_str("RESET ");
+        push_name(&mut sql, name);
+        sql.push_str("; ");
+    }
+    for (_, set) in wants.iter().filter(|(name, set)| !is_path(name) && has.get(*name) != Some(*set)) {
+        sql.push_str(set);
+        sql.push_str("; ");
+    }
+    (!sql.is_empty()).then_some(sql)
+}
+
+/// What a server has once [`difference`] ran on it.
+pub fn after(has: &Arc<Settings>, wants: &Arc<Settings>, clear_path: bool) -> Arc<Settings> {
+    let kept = has.get_key_value(SEARCH_PATH).filter(|_| !clear_path);
+    if kept.is_none() && !wants.contains_key(SEARCH_PATH) {
+        return Arc::clone(wants);
+    }
+    let mut settings = Settings::clone(wants);
+    settings.remove(SEARCH_PATH);
+    settings.extend(kept.map(|(name, sql)| (name.clone(), sql.clone())));
+    Arc::new(settings)
+}
+
+/// The SQL for a setting of the start-up packet, whose value is text and no SQL.
+pub fn from_startup(name: &str, value: &str) -> Box<str> {
+    let mut sql = String::from("SELECT pg_catalog.set_config(");
+    ident::push_literal(&mut sql, name);
+    sql.push_str(", ");
+    ident::push_literal(&mut sql, value);
+    sql.push_str(", false)");
+    sql.into()
+}
+
+fn is_path(name: &str) -> bool {
+    name == SEARCH_PATH
+}
+
+/// A parameter's name; each part of a qualified one (`app.user`) is quoted by itself.
+fn push_name(sql: &mut String, name: &str) {
+    for (i, part) in name.split('.').enumerate() {
+        if i > 0 {
+            sql.push('.');
+        }
+        ident::push_quoted(sql, part);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(pairs: &[(&str, &str)]) -> Arc<Settings> {
+        Arc::new(pairs.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect())
+    }
+
+    #[test]
+    fn only_what_differs_is_sent() {
+        let has = settings(&[("a", "SET a TO 1"), ("b", "SET b TO 1"), ("c.d", "SET c.d TO 1")]);
+        let wants = settings(&[("a", "SET a TO 1"), ("b", "SET b TO 2")]);
+        assert_eq!(difference(&has, &wants, true).unwrap(), r#"RESET "c"."d"; SET b TO 2; "#);
+        assert_eq!(difference(&wants, &settings(&[("a", "SET a TO 1"), ("b", "SET b TO 2")]), true), None);
+    }
+
+    #[test]
+    fn path_left_on_a_server_is_taken_off_and_never_replayed() {
+        let path = settings(&[("search_path", "SET search_path TO x")]);
+        assert_eq!(difference(&path, &settings(&[])).unwrap(), "RESET \"search_path\"; ");
+        assert_eq!(difference(&path, &path.clone(), true).unwrap(), "RESET \"search_path\"; ");
+        assert_eq!(difference(&path, &settings(&[]), true).unwrap(), "RESET \"search_path\"; ");
+        assert_eq!(difference(&path, &settings(&[]), false), None);
+        assert_eq!(difference(&settings(&[]), &path, true), None);
+        assert!(after(&path, &path, true).is_empty());
+        assert_eq!(after(&path, &settings(&[]), false), path);
+    }
+
+    #[test]
+    fn rollback_takes_settings_back() {
+        let mut tracked = Tracked::default();
+        tracked.set("a", "SET a TO 1");
+        tracked.commit();
+        tracked.set("a", "SET a TO 2");
+        tracked.roll_back();
+        assert_eq!(tracked.current().get("a").map(|v| &**v), Some("SET a TO 1"));
+        let base = settings(&[("a", "SET a TO 0")]);
+        tracked.reset("a", &base);
+        assert_eq!(tracked.current().get("a").map(|v| &**v), Some("SET a TO 0"));
+        tracked.reset("zzz", &base);
+        assert_eq!(tracked.current().len(), 1);
+    }
+}

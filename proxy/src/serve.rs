@@ -1,0 +1,271 @@
+//! Listeners, threads, and the way out.
+//!
+//! Each worker thread runs its own single-threaded runtime, and a client stays on the
+//! thread that it was given to. Sessions need nothing of that: they are plain futures.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
+use tokio::task::LocalSet;
+use tokio::time::{interval, timeout};
+
+use crate::admin;
+use crate::auth::accept::{Opening, open};
+use crate::auth::error::OpenError;
+use crate::config::Config;
+use crate::session::start;
+use crate::shared::{SetupError, Shared};
+use crate::wire::refusal::Refusal;
+
+/// How often the pools are tended.
+const TEND: Duration = Duration::from_secs(1);
+
+/// Clients that may wait for one worker to take them in.
+const HANDOVER: usize = 1024;
+
+/// Why the proxy could not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// A port is taken, most often.
+    #[error("can not listen on {address} ({key}): {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The configuration's key.
+        key: &'static str,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The configuration can't be put to work.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// A thread or its runtime could not be made.
+    #[error("can not start a thread: {0}")]
+    Thread(#[source] io::Error),
+}
+
+/// The same as [`serve`], with a runtime for the caller's thread.
+pub fn serve_blocking(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ServeError::Thread)?;
+    runtime.block_on(serve(config, shutdown))
+}
+
+/// Serves clients until `shutdown` is done and they have left, or `shutdown_timeout` is over.
+pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
+    let clients = listen(config.listen.address, "listen.address").await?;
+    let http = match config.http.enabled {
+        true => Some(listen(config.http.address, "http.address").await?),
+        false => None,
+    };
+    let shared = Shared::new(config)?;
+    let (stop, stopping) = watch::channel(false);
+    if let Some(http) = http {
+        tokio::spawn(admin::serve(http, Arc::clone(&shared), stopping.clone()));
+    }
+    let workers = Workers::start(&shared, &stopping)?;
+    let tending = tokio::spawn(tend(Arc::clone(&shared)));
+    tracing::info!(address = %shared.config.listen.address, threads = workers.queues.len(), "ready");
+    tokio::select! {
+        () = accept(clients, &workers, &shared) => {}
+        () = shutdown => {}
+    }
+    tracing::info!(clients = workers.clients.load(Ordering::Relaxed), "shutting down");
+    let _ = stop.send(true);
+    workers.finish(shared.config.listen.shutdown_timeout).await;
+    tending.abort();
+    Ok(())
+}
+
+async fn listen(address: SocketAddr, key: &'static str) -> Result<TcpListener, ServeError> {
+    TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address, key, source })
+}
+
+/// Takes clients in for as long as the listener stands.
+async fn accept(listener: TcpListener, workers: &Workers, shared: &Shared) {
+    let mut next = 0usize;
+    loop {
+        let (stream, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of descriptors, most often: others must leave first.
+                tracing::error!(%error, "can not accept a client");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        if workers.clients.load(Ordering::Relaxed) >= shared.config.listen.max_clients {
+            shared.metrics.client_refused();
+            turn_away(stream, peer, shared.config.listen.max_clients).await;
+            continue;
+        }
+        next = next.wrapping_add(1);
+        workers.hand_over(next, stream, peer).await;
+    }
+}
+
+/// There are too many clients already.
+async fn turn_away(mut stream: TcpStream, peer: SocketAddr, limit: usize) {
+    tracing::warn!(%peer, limit, "client refused: listen.max_clients is reached");
+    let refusal = Refusal::new("53300", format!("sorry, too many clients already (listen.max_clients is {limit})"));
+    let mut out = BytesMut::new();
+    refusal.encode(&mut out);
+    // The socket's own buffer has room for it; a client that reads nothing holds nobody up.
+    let _ = timeout(Duration::from_millis(100), stream.write_all(&out)).await;
+}
+
+/// Looks after the pools and the gauges.
+async fn tend(shared: Arc<Shared>) {
+    let mut ticks = interval(TEND);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        for database in shared.databases.values() {
+            database.servers.tend().await;
+        }
+        shared.observe();
+        shared.metrics.handle().run_upkeep();
+    }
+}
+
+/// A client on its way to its worker.
+type Handover = (std::net::TcpStream, SocketAddr);
+
+/// The threads that serve clients.
+struct Workers {
+    queues: Vec<mpsc::Sender<Handover>>,
+    threads: Vec<thread::JoinHandle<()>>,
+    clients: Arc<AtomicUsize>,
+}
+
+impl Workers {
+    fn start(shared: &Arc<Shared>, stopping: &watch::Receiver<bool>) -> Result<Self, ServeError> {
+        let cores = thread::available_parallelism().map_or(1, |n| n.get());
+        let count = if shared.config.limits.threads == 0 { cores } else { shared.config.limits.threads };
+        let mut workers = Self { queues: Vec::new(), threads: Vec::new(), clients: Arc::default() };
+        for number in 0..count {
+            let (queue, arrivals) = mpsc::channel(HANDOVER);
+            let worker = Worker {
+                shared: Arc::clone(shared),
+                stopping: stopping.clone(),
+                clients: Arc::clone(&workers.clients),
+            };
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ServeError::Thread)?;
+            let run = move || LocalSet::new().block_on(&runtime, worker.run(arrivals));
+            let thread = thread::Builder::new().name(format!("pgstrata-{number}")).spawn(run);
+            workers.threads.push(thread.map_err(ServeError::Thread)?);
+            workers.queues.push(queue);
+        }
+        Ok(workers)
+    }
+
+    async fn hand_over(&self, number: usize, stream: TcpStream, peer: SocketAddr) {
+        let Some(queue) = self.queues.get(number % self.queues.len().max(1)) else { return };
+        let _ = stream.set_nodelay(true);
+        let Ok(stream) = stream.into_std() else { return };
+        self.clients.fetch_add(1, Ordering::Relaxed);
+        if queue.send((stream, peer)).await.is_err() {
+            self.clients.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Waits for the clients to leave, but not for ever.
+    async fn finish(self, limit: Duration) {
+        let Self { queues, threads, clients } = self;
+        drop(queues);
+        let left = async {
+            while clients.load(Ordering::Relaxed) > 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        if timeout(limit, left).await.is_err() {
+            tracing::warn!(clients = clients.load(Ordering::Relaxed), "shutdown_timeout is over: closing the rest");
+            return;
+        }
+        for thread in threads {
+            // They end as soon as their last client is gone.
+            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        }
+    }
+}
+
+/// One thread's part of the clients.
+struct Worker {
+    shared: Arc<Shared>,
+    stopping: watch::Receiver<bool>,
+    clients: Arc<AtomicUsize>,
+}
+
+impl Worker {
+    async fn run(self, mut arrivals: mpsc::Receiver<Handover>) {
+        while let Some((stream, peer)) = arrivals.recv().await {
+            let guard = Count(Arc::clone(&self.clients));
+            let (shared, stopping) = (Arc::clone(&self.shared), self.stopping.clone());
+            tokio::task::spawn_local(async move {
+                let _guard = guard;
+                match TcpStream::from_std(stream) {
+                    Ok(stream) => client(stream, peer, shared, stopping).await,
+                    Err(error) => tracing::warn!(%peer, %error, "client lost"),
+                }
+            });
+        }
+        // The queue is closed: the proxy stops when the last client has left.
+        while self.clients.load(Ordering::Relaxed) > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+/// One client that is connected.
+struct Count(Arc<AtomicUsize>);
+
+impl Drop for Count {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A client's whole life.
+async fn client(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>, stopping: watch::Receiver<bool>) {
+    let limit = shared.config.listen.login_timeout;
+    let login = async {
+        match open(stream, peer, &shared.accept).await? {
+            Opening::Session(login) => start::start(*login, Arc::clone(&shared), stopping).await.map(Some),
+            Opening::Cancel { pid, key, stream } => {
+                cancel(&shared, pid, &key).await;
+                drop(stream);
+                Ok(None)
+            }
+        }
+    };
+    // The opening is large and over soon; the session must not carry its room along.
+    let session = match timeout(limit, Box::pin(login)).await {
+        Ok(Ok(Some(session))) => session,
+        Ok(Ok(None) | Err(OpenError::Closed)) => return,
+        Ok(Err(_)) => return shared.metrics.client_refused(),
+        Err(_) => {
+            tracing::info!(%peer, "client closed: login_timeout is over");
+            return shared.metrics.client_refused();
+        }
+    };
+    shared.metrics.client_in();
+    session.run().await;
+    shared.metrics.client_out();
+}
+
+/// Cancels what the client with that key runs. A wrong key does nothing, and says nothing.
+async fn cancel(shared: &Shared, pid: i32, key: &[u8]) {
+    let Some((slot, database)) = shared.cancels.find(pid, key) else { return };
+    shared.metrics.cancelled();
+    if let Some(database) = shared.databases.get(&*database) {
+        slot.cancel(database.servers.target()).await;
+    }
+}

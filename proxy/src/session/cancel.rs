@@ -1,0 +1,161 @@
+//! Cancel keys of our own, and what they reach: the query that their client is running.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use subtle::ConstantTimeEq;
+use tokio::sync::Notify;
+
+use crate::pool::cancel::send_cancel;
+use crate::pool::target::Target;
+
+/// The key of protocol 3.0, in bytes; from 3.2 on it is as long as we like.
+const SHORT_KEY: usize = 4;
+const LONG_KEY: usize = 32;
+
+/// All clients that can be cancelled.
+#[derive(Debug, Default)]
+pub struct Cancels {
+    slots: Mutex<HashMap<i32, Arc<CancelSlot>>>,
+}
+
+/// One client's key, and the server that it is using now.
+#[derive(Debug)]
+pub struct CancelSlot {
+    /// What `BackendKeyData` says for the process.
+    pub pid: i32,
+    /// What it says for the key.
+    pub key: Bytes,
+    /// The database that it works in.
+    database: Box<str>,
+    state: Mutex<State>,
+    idle: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    server: Option<(i32, Bytes)>,
+    in_flight: usize,
+}
+
+/// A client's entry; leaving takes it out.
+#[derive(Debug)]
+pub struct CancelEntry {
+    slot: Arc<CancelSlot>,
+    cancels: Arc<Cancels>,
+}
+
+impl Cancels {
+    /// Gives a client of that database a random key.
+    pub fn register(self: &Arc<Self>, protocol_minor: u16, database: &str) -> CancelEntry {
+        let mut key = vec![0u8; if protocol_minor >= 2 { LONG_KEY } else { SHORT_KEY }];
+        rand::fill(&mut key[..]);
+        let mut slots = lock(&self.slots);
+        let pid = loop {
+            let pid = rand::random::<i32>() & i32::MAX;
+            if pid != 0 && !slots.contains_key(&pid) {
+                break pid;
+            }
+        };
+        let slot = Arc::new(CancelSlot { pid, key: key.into(), database: database.into(), state: Mutex::default(), idle: Notify::new() });
+        slots.insert(pid, Arc::clone(&slot));
+        CancelEntry { slot, cancels: Arc::clone(self) }
+    }
+
+    /// The client with this key, and its database, if there is one.
+    pub fn find(&self, pid: i32, key: &[u8]) -> Option<(Arc<CancelSlot>, Box<str>)> {
+        let slot = lock(&self.slots).get(&pid).cloned()?;
+        let database = slot.database.clone();
+        bool::from(slot.key.ct_eq(key)).then_some((slot, database))
+    }
+}
+
+impl CancelSlot {
+    /// Cancels what the client runs now. When it runs nothing, this does nothing.
+    pub async fn cancel(&self, target: &Target) {
+        let server = {
+            let mut state = lock(&self.state);
+            let Some(server) = state.server.clone() else { return };
+            state.in_flight += 1;
+            server
+        };
+        if let Err(error) = send_cancel(target, server.0, &server.1).await {
+            tracing::warn!(database = %target, %error, "can not pass a cancel request on");
+        }
+        lock(&self.state).in_flight -= 1;
+        self.idle.notify_waiters();
+    }
+}
+
+impl CancelEntry {
+    /// The key, to be told to the client.
+    pub fn slot(&self) -> &Arc<CancelSlot> {
+        &self.slot
+    }
+
+    /// The client works on this server from now on.
+    pub fn attach(&self, pid: i32, key: &Bytes) {
+        lock(&self.slot.state).server = Some((pid, key.clone()));
+    }
+
+    /// It works on none. `true`: a cancel for that server is still on its way, so
+    /// that [`CancelEntry::settled`] must be awaited before anybody else gets the server.
+    pub fn detach(&self) -> bool {
+        let mut state = lock(&self.slot.state);
+        state.server = None;
+        state.in_flight > 0
+    }
+
+    /// Returns when no cancel is on its way.
+    pub async fn settled(&self) {
+        loop {
+            let notified = self.slot.idle.notified();
+            if lock(&self.slot.state).in_flight == 0 {
+                return;
+            }
+            notified.await;
+        }
+    }
+}
+
+impl Drop for CancelEntry {
+    fn drop(&mut self) {
+        lock(&self.cancels.slots).remove(&self.slot.pid);
+    }
+}
+
+/// Nothing in here can be left half done, so a panic elsewhere changes nothing.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn key_must_be_right_to_the_last_byte() {
+        let cancels = Arc::new(Cancels::default());
+        let entry = cancels.register(0, "app");
+        let (pid, mut key) = (entry.slot().pid, entry.slot().key.to_vec());
+        assert_eq!(key.len(), SHORT_KEY);
+        assert!(cancels.find(pid, &key).is_some());
+        key[3] ^= 1;
+        assert!(cancels.find(pid, &key).is_none());
+        assert!(cancels.find(pid, &[]).is_none());
+        assert_eq!(cancels.register(2, "app").slot().key.len(), LONG_KEY);
+        drop(entry);
+        key[3] ^= 1;
+        assert!(cancels.find(pid, &key).is_none());
+    }
+
+    #[tokio::test]
+    async fn cancel_of_an_idle_client_reaches_nobody() {
+        let cancels = Arc::new(Cancels::default());
+        let entry = cancels.register(0, "app");
+        entry.attach(7, &Bytes::from_static(b"1234"));
+        assert!(!entry.detach());
+        entry.settled().await;
+    }
+}

@@ -1,0 +1,191 @@
+//! What statements leave behind in a session.
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::Session;
+use super::expect::Effect;
+use super::path::{self, CONFORMING, Effective};
+use crate::pool::settings::SEARCH_PATH;
+use crate::sql::plan::{Discard, PinReason, Route, Statement, StatementKind};
+
+/// What a statement does once it is complete. `text` is the text that it stands in.
+pub(super) fn effect_of(statement: &Statement, text: &[u8]) -> Option<Effect> {
+    match &statement.kind {
+        StatementKind::Set(setting) if !setting.local => {
+            let raw = |range| text.get(range).and_then(|raw| std::str::from_utf8(raw).ok());
+            let sql = if &*setting.name == SEARCH_PATH {
+                path::parse_list(raw(setting.value.clone())?)?.into()
+            } else {
+                raw(statement.span.clone())?.into()
+            };
+            Some(Effect::Set(setting.name.clone(), sql))
+        }
+        StatementKind::Reset { name, local: false } => Some(Effect::Reset(name.clone())),
+        StatementKind::ResetAll => Some(Effect::ResetAll),
+        StatementKind::Discard(Discard::All) => Some(Effect::DiscardAll),
+        StatementKind::Deallocate(None) => Some(Effect::DeallocateAll),
+        _ if statement.ddl => Some(Effect::Ddl),
+        _ => None,
+    }
+}
+
+/// Whether the path must be set before the statement runs.
+pub(super) fn needs_path(statement: &Statement, route: &Route) -> bool {
+    match &statement.kind {
+        // A rollback to it must come back to this path, not to none.
+        StatementKind::Savepoint => true,
+        StatementKind::Show(name) => matches!(&**name, SEARCH_PATH | "all"),
+        StatementKind::Plain | StatementKind::CopyIn | StatementKind::Prepare(_) => {
+            matches!(route, Route::SearchPath | Route::OwnTransaction)
+        }
+        _ => false,
+    }
+}
+
+/// What a statement does to the path of the transaction that it runs in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PathChange {
+    /// Nothing.
+    Keep,
+    /// A right path is in force behind it.
+    Set,
+    /// The client's own path is in force behind it.
+    Own,
+    /// The server's own is, which is the path of no tenant.
+    Lost,
+}
+
+/// See [`PathChange`].
+pub(super) fn path_change(statement: &Statement) -> PathChange {
+    match &statement.kind {
+        StatementKind::Commit { .. }
+        | StatementKind::Rollback { .. }
+        | StatementKind::ResetAll
+        | StatementKind::Discard(Discard::All) => PathChange::Lost,
+        // The savepoint was set under a right path.
+        StatementKind::RollbackTo => PathChange::Set,
+        StatementKind::Set(setting) if &*setting.name == SEARCH_PATH => PathChange::Own,
+        StatementKind::Reset { name, .. } if &**name == SEARCH_PATH => PathChange::Lost,
+        _ => PathChange::Keep,
+    }
+}
+
+impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
+    /// A statement is about to be sent: what it may do that a failure would not take back.
+    pub(super) fn before(&mut self, statement: &Statement, text: &[u8]) {
+        if let Some(reason) = statement.pin {
+            self.pin(reason);
+        }
+        let untracked = matches!(&statement.kind, StatementKind::Set(s) if !s.local) && effect_of(statement, text).is_none();
+        let unwinds = matches!(statement.kind, StatementKind::RollbackTo)
+            && self.link.as_ref().is_some_and(|link| !std::sync::Arc::ptr_eq(link.settings.current(), &link.lease.settings));
+        if untracked || unwinds {
+            // Which settings hold afterwards is known to PostgreSQL alone.
+            self.pin(PinReason::SessionState);
+        }
+        if let Some(link) = &mut self.link {
+            link.ddl |= statement.ddl;
+            link.lease.in_doubt |= untracked || unwinds;
+        }
+    }
+
+    /// A statement is complete.
+    pub(super) fn apply(&mut self, effect: Effect) {
+        let Some(link) = &mut self.link else { return };
+        let base = &self.identity.base;
+        match effect {
+            Effect::Set(name, sql) => {
+                self.settings.set(&name, &sql);
+                link.settings.set(&name, &sql);
+            }
+            Effect::Reset(name) => {
+                self.settings.reset(&name, base);
+                link.settings.reset(&name, &Default::default());
+            }
+            Effect::ResetAll => {
+                self.settings.reset_all(base);
+                link.settings.reset_all(&Default::default());
+            }
+            Effect::DiscardAll => {
+                self.settings.reset_all(base);
+                link.settings.reset_all(&Default::default());
+                link.lease.forget_prepared();
+                self.forget_session();
+            }
+            Effect::DeallocateAll => {
+                self.statements.clear();
+                link.lease.forget_prepared();
+            }
+            Effect::Ddl => {}
+        }
+    }
+
+    /// `DISCARD ALL`: no statement, no temporary table, no pin.
+    pub(super) fn forget_session(&mut self) {
+        self.statements.clear();
+        let in_doubt = self.link.as_ref().is_some_and(|link| link.lease.in_doubt);
+        if self.pin != Some(PinReason::SessionPooling) && !in_doubt {
+            self.pin = None;
+            self.temp = false;
+        }
+    }
+
+    /// The transaction was rolled back: settings are as they were before it.
+    pub(super) fn undo_settings(&mut self) {
+        self.settings.roll_back();
+        if let Some(link) = &mut self.link {
+            link.settings.roll_back();
+        }
+    }
+
+    /// The transaction was committed.
+    pub(super) fn keep_settings(&mut self) {
+        self.settings.commit();
+        if let Some(link) = &mut self.link {
+            link.settings.commit();
+        }
+    }
+
+    /// A request is over: the next is read with what now holds.
+    pub(super) fn refresh_effective(&mut self) {
+        if !std::sync::Arc::ptr_eq(&self.effective_of, self.settings.current()) {
+            self.effective_of = std::sync::Arc::clone(self.settings.current());
+            self.effective = Effective::of(&self.settings, &self.identity.home);
+        }
+    }
+
+    /// A statement of a pipeline was sent: what comes behind it is read with what it sets.
+    pub(super) fn foresee(&mut self, statement: &Statement, text: &[u8]) {
+        let change = path_change(statement);
+        let Some(link) = &mut self.link else { return };
+        match change {
+            PathChange::Keep => {}
+            PathChange::Set => link.path_set = true,
+            PathChange::Own => {
+                link.path_set = true;
+                link.local_path = true;
+            }
+            PathChange::Lost => {
+                link.path_set = false;
+                link.local_path = false;
+            }
+        }
+        match effect_of(statement, text) {
+            Some(Effect::Set(name, sql)) if &*name == CONFORMING => self.effective.conforming = !path::turns_off(&sql),
+            Some(Effect::Set(name, list)) if &*name == SEARCH_PATH => {
+                self.effective.path = list.into();
+                self.effective.own = true;
+            }
+            Some(Effect::Reset(_) | Effect::ResetAll | Effect::DiscardAll) => {
+                self.effective.path = std::sync::Arc::clone(&self.identity.home);
+                // Until PostgreSQL has confirmed it, nothing is taken for granted.
+                self.effective.own = true;
+            }
+            _ => {}
+        }
+        // Whatever is foreseen here is looked at again when the request is over.
+        if change != PathChange::Keep {
+            self.effective_of = std::sync::Arc::default();
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! What the server still owes: one entry for each message that it was sent, in their order.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+use super::statements::ClientStatement;
+use crate::sql::plan::Refusal;
+use crate::wire::position::PositionMap;
+
+/// What a statement does to the session once PostgreSQL says that it is complete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// A setting holds: its name, and the SQL that sets it again elsewhere.
+    Set(Box<str>, Box<str>),
+    /// A setting is back at the start-up's value.
+    Reset(Box<str>),
+    /// All of them are.
+    ResetAll,
+    /// `DISCARD ALL`.
+    DiscardAll,
+    /// `DEALLOCATE ALL`.
+    DeallocateAll,
+    /// The catalog changed.
+    Ddl,
+}
+
+/// An answer that is due.
+#[derive(Debug)]
+pub enum Expect {
+    /// All of a `Query`, up to `ReadyForQuery`.
+    Query(QueryReply),
+    /// A `Query` of our own: nothing of it reaches the client.
+    OwnQuery,
+    /// `ParseComplete`.
+    Parse {
+        /// The statement's number; 0 for the one that sets the path.
+        id: u64,
+        /// It has a name on the server.
+        named: bool,
+        /// The client's `Parse`, and the name that it gave.
+        client: Option<Bytes>,
+        /// Where errors stand in the client's text.
+        map: PositionMap,
+    },
+    /// `BindComplete`.
+    Bind {
+        /// The client sent it.
+        client: bool,
+    },
+    /// `ParameterDescription`, then `RowDescription` or `NoData`.
+    Describe,
+    /// Rows up to `CommandComplete`, `EmptyQueryResponse` or `PortalSuspended`.
+    Execute {
+        /// The client sent it.
+        client: bool,
+        /// What it does when it is complete.
+        effect: Option<Effect>,
+    },
+    /// `CloseComplete`.
+    Close {
+        /// The client sent it.
+        client: bool,
+    },
+    /// Nothing: this is the client's when its turn has come.
+    Local {
+        /// The message.
+        message: &'static [u8],
+        /// A statement that the client closed; it lives on if the pipeline failed before.
+        closed: Option<(Bytes, ClientStatement)>,
+    },
+    /// An error, made to happen: the client gets this one instead.
+    Poison(Box<Refusal>),
+    /// `ReadyForQuery`.
+    Sync,
+}
+
+/// What is known of a `Query` on its way.
+#[derive(Debug, Default)]
+pub struct QueryReply {
+    /// Which `CommandComplete`s are those of statements that were put in.
+    pub injected: SmallVec<[u32; 2]>,
+    /// How many came already.
+    pub seen: u32,
+    /// Where errors stand in the client's text.
+    pub map: PositionMap,
+    /// What each of the statements sent does, by its number.
+    pub effects: SmallVec<[(u32, Effect); 1]>,
+    /// The error that is made to happen, and what the client gets instead.
+    pub poison: Option<Box<Refusal>>,
+}
+
+/// The answers that are due.
+pub type Expects = VecDeque<Expect>;
+
+impl Expect {
+    /// Whether what arrives now is for the client.
+    pub fn is_clients(&self) -> bool {
+        match self {
+            Expect::OwnQuery => false,
+            Expect::Parse { client, .. } => client.is_some(),
+            Expect::Bind { client } | Expect::Execute { client, .. } | Expect::Close { client } => *client,
+            _ => true,
+        }
+    }
+
+    /// Whether `ReadyForQuery` ends it.
+    pub fn ends_ready(&self) -> bool {
+        matches!(self, Expect::Query(_) | Expect::OwnQuery | Expect::Sync)
+    }
+}

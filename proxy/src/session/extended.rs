@@ -1,0 +1,396 @@
+//! The extended protocol: statements by name, on whichever server it is.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::effect::{effect_of, needs_path};
+use super::expect::Expect;
+use super::query::{format_set_local, kind_of, rewrite};
+use super::request::Step;
+use super::statements::{ClientStatement, Identity, Prepared};
+use super::{End, Session, Status, path};
+use crate::metrics::Kind;
+use crate::sql::plan::{Plan, Refusal, Route, Statement, StatementKind};
+use crate::wire::frame::{self, Header};
+use crate::wire::message;
+
+/// `ParseComplete` and `CloseComplete`.
+const PARSE_COMPLETE: &[u8] = b"1\0\0\0\x04";
+const CLOSE_COMPLETE: &[u8] = b"3\0\0\0\x04";
+
+/// A statement that no server has: binding it fails, and fails the transaction.
+const NOWHERE: &[u8] = b"pgstrata: refused";
+
+/// A request up to this length is kept until its first answer, so that it can be run again.
+const MAX_REPLAY: usize = 64 << 10;
+
+/// After so many messages with no `Sync` PostgreSQL is asked for the answers so far,
+/// so that what is owed does not grow without bound.
+const MAX_OWED: usize = 1000;
+
+impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
+    /// `Parse`: name, text, parameter types.
+    pub(super) fn parse(&mut self, body: &[u8]) -> Result<Step, End> {
+        let (name, rest) = frame::cstr(body).ok_or_else(malformed)?;
+        let (text, types) = frame::cstr(rest).ok_or_else(malformed)?;
+        let Some(()) = self.begin_extended(b'P', body) else { return Ok(Step::NeedServer) };
+        if !name.is_empty() && self.statements.get(name).is_some() {
+            let name = String::from_utf8_lossy(name);
+            return Ok(self.poison(refusal("42P05", format!("prepared statement \"{name}\" already exists"))));
+        }
+        let plan = self.plan_for(text);
+        if let Route::Refuse(refusal) = plan.route {
+            self.shared.metrics.guarded();
+            return Ok(self.poison(refusal));
+        }
+        let limits = &self.shared.config.limits;
+        let (count, bytes) = (limits.max_prepared_statements_per_client, limits.max_prepared_bytes_per_client);
+        if !name.is_empty() && !self.statements.fits(text.len(), count, bytes) {
+            let mut refusal = refusal("53400", "too many prepared statements".into());
+            refusal.hint = Some(format!(
+                "A client may hold {count} of them with {bytes} bytes of text (limits.max_prepared_statements_per_client, limits.max_prepared_bytes_per_client). Close those that are not needed."
+            ));
+            return Ok(self.poison(refusal));
+        }
+        let statement = self.statement(!name.is_empty(), text, types, plan);
+        self.send_parse(Bytes::copy_from_slice(name), statement);
+        Ok(Step::Done)
+    }
+
+    /// Makes a client's statement out of what the engine said of it.
+    fn statement(&mut self, named: bool, text: &[u8], types: &[u8], plan: Plan) -> ClientStatement {
+        let rewritten = rewrite(text, &plan, &[], "", &self.identity);
+        let map = rewritten.map;
+        let sent = Bytes::from(rewritten.pieces.concat());
+        let text = if map.is_empty() { sent.clone() } else { Bytes::copy_from_slice(text) };
+        let under_path = plan.statements.iter().any(|s| needs_path(s, &plan.route));
+        let identity = Identity {
+            text: sent,
+            types: Bytes::copy_from_slice(types),
+            path: if under_path { Arc::clone(&self.effective.path) } else { Arc::default() },
+            epoch: self.identity.database.catalog.epoch(&self.identity.scope.schema),
+        };
+        let store = &self.shared.store;
+        let prepared = if named { store.intern(identity) } else { store.unshared(identity) };
+        ClientStatement { text, types: prepared.identity.types.clone(), plan: Arc::new(plan), prepared, map }
+    }
+
+    fn send_parse(&mut self, name: Bytes, statement: ClientStatement) {
+        self.ensure_path_for(&statement.plan);
+        let Some(link) = &mut self.link else { return };
+        let prepared = Arc::clone(&statement.prepared);
+        if name.is_empty() {
+            link.lease.unnamed = Some(prepared.id);
+            put_parse(&mut link.lease.outbuf, b"", &prepared);
+            link.expect(Expect::Parse { id: prepared.id, named: false, client: Some(name.clone()), map: statement.map.clone() });
+        } else if link.lease.prepared.touch(prepared.id) {
+            link.expect(Expect::Local { message: PARSE_COMPLETE, closed: None });
+        } else {
+            self.prepare(&prepared, Some(name.clone()), &statement);
+        }
+        self.statements.insert(name, statement);
+        self.emit_locals();
+    }
+
+    /// Prepares a named statement on the server at hand; makes room for it.
+    fn prepare(&mut self, prepared: &Prepared, client: Option<Bytes>, statement: &ClientStatement) {
+        let Some(link) = &mut self.link else { return };
+        if let Some(old) = link.lease.prepared.insert(prepared.id) {
+            message::close(&mut link.lease.outbuf, b'S', self.shared.store.name(old).as_bytes());
+            link.expect(Expect::Close { client: false });
+        }
+        put_parse(&mut link.lease.outbuf, self.shared.store.name(prepared.id).as_bytes(), prepared);
+        let map = statement.map.clone();
+        link.expect(Expect::Parse { id: prepared.id, named: true, client, map });
+    }
+
+    /// `Bind`: portal, statement, and the rest as it comes.
+    pub(super) fn bind(&mut self, body: &[u8], header: Header) -> Result<Step, End> {
+        let (portal, rest) = frame::cstr(body).ok_or_else(malformed)?;
+        let (name, rest) = frame::cstr(rest).ok_or_else(malformed)?;
+        let Some(()) = self.begin_extended(b'B', body) else { return Ok(Step::NeedServer) };
+        let Some(on_server) = self.ensure_statement(name) else { return Ok(Step::Done) };
+        let behind = header.total - frame::HEADER - portal.len() - name.len() - 2;
+        let Some(link) = &mut self.link else { return Ok(Step::NeedServer) };
+        message::bind_head(&mut link.lease.outbuf, portal, on_server.as_bytes(), behind);
+        link.lease.outbuf.extend_from_slice(rest);
+        link.expect(Expect::Bind { client: true });
+        if behind > rest.len() {
+            link.request.replay = None;
+        }
+        self.note_portal(portal, name);
+        Ok(Step::Done)
+    }
+
+    /// Remembers a portal whose statement does something to the session.
+    fn note_portal(&mut self, portal: &[u8], name: &[u8]) {
+        self.portals.retain(|(open, _)| &open[..] != portal);
+        let Some(statement) = self.statements.get(name) else { return };
+        let notable = |s: &Statement| s.kind != StatementKind::Plain || s.pin.is_some() || s.ddl;
+        if statement.plan.statements.iter().any(notable) && self.portals.len() < MAX_OWED {
+            self.portals.push((Bytes::copy_from_slice(portal), statement.clone()));
+        }
+    }
+
+    /// `Describe` of a statement or portal.
+    pub(super) fn describe(&mut self, body: &[u8]) -> Result<Step, End> {
+        let (&what, rest) = body.split_first().ok_or_else(malformed)?;
+        let (name, _) = frame::cstr(rest).ok_or_else(malformed)?;
+        let Some(()) = self.begin_extended(b'D', body) else { return Ok(Step::NeedServer) };
+        if what == b'S' {
+            let Some(on_server) = self.ensure_statement(name) else { return Ok(Step::Done) };
+            if let Some(link) = &mut self.link {
+                message::describe_statement(&mut link.lease.outbuf, on_server.as_bytes());
+            }
+        } else {
+            self.pass_message(b'D', body);
+        }
+        if let Some(link) = &mut self.link {
+            link.expect(Expect::Describe);
+        }
+        Ok(Step::Done)
+    }
+
+    /// `Execute` of a portal.
+    pub(super) fn execute(&mut self, body: &[u8]) -> Result<Step, End> {
+        let (portal, _) = frame::cstr(body).ok_or_else(malformed)?;
+        let Some(()) = self.begin_extended(b'E', body) else { return Ok(Step::NeedServer) };
+        let found = self.portals.iter().find(|(name, _)| &name[..] == portal);
+        let statement = found.map(|(_, statement)| statement.clone());
+        let mut effect = None;
+        if let Some(statement) = &statement {
+            for one in &statement.plan.statements {
+                self.before(one, &statement.text);
+                effect = effect_of(one, &statement.text);
+            }
+        }
+        self.pass_message(b'E', body);
+        if let Some(link) = &mut self.link {
+            link.expect(Expect::Execute { client: true, effect });
+        }
+        if let Some(statement) = &statement {
+            for one in &statement.plan.statements {
+                self.foresee(one, &statement.text);
+            }
+        }
+        Ok(Step::Done)
+    }
+
+    /// `Close` of a statement, which is ours to answer, or of a portal.
+    pub(super) fn close(&mut self, body: &[u8]) -> Result<Step, End> {
+        let (&what, rest) = body.split_first().ok_or_else(malformed)?;
+        let (name, _) = frame::cstr(rest).ok_or_else(malformed)?;
+        if what != b'S' {
+            let Some(()) = self.begin_extended(b'C', body) else { return Ok(Step::NeedServer) };
+            self.portals.retain(|(open, _)| &open[..] != name);
+            self.pass_message(b'C', body);
+            if let Some(link) = &mut self.link {
+                link.expect(Expect::Close { client: true });
+            }
+            return Ok(Step::Done);
+        }
+        let closed = self.statements.remove(name).map(|statement| (Bytes::copy_from_slice(name), statement));
+        match &mut self.link {
+            Some(link) => {
+                link.begin(&self.settings, self.status);
+                link.expect(Expect::Local { message: CLOSE_COMPLETE, closed });
+                self.emit_locals();
+            }
+            None => self.outbuf.extend_from_slice(CLOSE_COMPLETE),
+        }
+        Ok(Step::Done)
+    }
+
+    /// `Flush`.
+    pub(super) fn flush(&mut self) -> Step {
+        if let Some(link) = &mut self.link {
+            message::flush(&mut link.lease.outbuf);
+        }
+        Step::Done
+    }
+
+    /// `Sync`: the request is complete.
+    pub(super) fn sync(&mut self) -> Step {
+        match &mut self.link {
+            Some(link) => {
+                link.keep(b'S', &[]);
+                message::sync(&mut link.lease.outbuf);
+                link.expect(Expect::Sync);
+                link.request.awaiting = true;
+            }
+            None => message::ready_for_query(&mut self.outbuf, self.status.byte()),
+        }
+        Step::Done
+    }
+
+    /// `CopyData`, `CopyDone`, `CopyFail`, and what PostgreSQL ignores in between.
+    pub(super) fn copy_in(&mut self, header: Header, buf: &mut BytesMut) {
+        let Some(link) = &mut self.link else { return };
+        let part = buf.split_to(header.total.min(buf.len()));
+        self.stream_left = header.total - part.len();
+        link.lease.outbuf.extend_from_slice(&part);
+        match header.tag {
+            b'c' | b'f' => link.copy_in = false,
+            _ => {}
+        }
+    }
+
+    /// The first message of a pipeline needs a server, with the right settings; `None`: get one.
+    fn begin_extended(&mut self, tag: u8, body: &[u8]) -> Option<()> {
+        let link = self.link.as_mut()?;
+        if !link.request.sent {
+            link.begin(&self.settings, self.status);
+            let again = tag == b'B' && self.status == Status::Idle;
+            link.request.replay = again.then(BytesMut::new);
+        }
+        link.keep(tag, body);
+        if link.expects.len() >= MAX_OWED && link.expects.len().is_multiple_of(MAX_OWED) {
+            message::flush(&mut link.lease.outbuf);
+        }
+        Some(())
+    }
+
+    /// Passes a message on as it is.
+    fn pass_message(&mut self, tag: u8, body: &[u8]) {
+        let Some(link) = &mut self.link else { return };
+        message::raw(&mut link.lease.outbuf, tag, body);
+    }
+
+    /// Makes the server fail where the client was refused, so that its transaction fails with it.
+    fn poison(&mut self, refusal: Refusal) -> Step {
+        let Some(link) = &mut self.link else { return Step::NeedServer };
+        message::bind_head(&mut link.lease.outbuf, b"", NOWHERE, 6);
+        link.lease.outbuf.extend_from_slice(&[0; 6]);
+        link.expect(Expect::Poison(Box::new(refusal)));
+        link.request.failed = true;
+        Step::Done
+    }
+
+    /// The name of a client's statement on the server at hand, where it is prepared and its
+    /// path is set from now on. `None`: there is no such statement, and that has been dealt with.
+    fn ensure_statement(&mut self, name: &[u8]) -> Option<String> {
+        let Some(mut statement) = self.statements.get(name).cloned() else {
+            let what = if name.is_empty() {
+                "unnamed prepared statement does not exist".to_owned()
+            } else {
+                format!("prepared statement \"{}\" does not exist", String::from_utf8_lossy(name))
+            };
+            self.poison(refusal("26000", what));
+            return None;
+        };
+        if self.is_outdated(&statement) {
+            let plan = self.plan_for(&statement.text);
+            if let Route::Refuse(refusal) = plan.route {
+                self.shared.metrics.guarded();
+                self.poison(refusal);
+                return None;
+            }
+            let (text, types) = (statement.text.clone(), statement.types.clone());
+            statement = self.statement(!name.is_empty(), &text, &types, plan);
+            self.statements.insert(Bytes::copy_from_slice(name), statement.clone());
+        }
+        self.ensure_path_for(&statement.plan);
+        let prepared = Arc::clone(&statement.prepared);
+        let link = self.link.as_mut()?;
+        if name.is_empty() {
+            if link.lease.unnamed.replace(prepared.id) != Some(prepared.id) {
+                put_parse(&mut link.lease.outbuf, b"", &prepared);
+                let map = statement.map.clone();
+                link.expect(Expect::Parse { id: prepared.id, named: false, client: None, map });
+                self.shared.metrics.prepared_on_demand();
+            }
+            return Some(String::new());
+        }
+        if !link.lease.prepared.touch(prepared.id) {
+            self.prepare(&prepared, None, &statement);
+            self.shared.metrics.prepared_on_demand();
+        }
+        Some(self.shared.store.name(prepared.id))
+    }
+
+    /// Whether a statement was prepared for another path or another state of the catalog.
+    fn is_outdated(&self, statement: &ClientStatement) -> bool {
+        let identity = &statement.prepared.identity;
+        let spliced = matches!(statement.plan.route, Route::Splice(_));
+        let own = self.effective.own || self.link.as_ref().is_some_and(|link| link.local_path);
+        let moved = !identity.path.is_empty() && *identity.path != *self.effective.path;
+        let epoch = self.identity.database.catalog.epoch(&self.identity.scope.schema);
+        moved || spliced && (own || self.temp) || identity.epoch != epoch
+    }
+
+    /// Sets the path in front of a statement that needs it.
+    fn ensure_path_for(&mut self, plan: &Plan) {
+        let kind = kind_of(&self.scope.tenant, plan);
+        let needed = plan.statements.iter().any(|s| needs_path(s, &plan.route));
+        let path = Arc::clone(&self.effective.path);
+        let status = self.status;
+        let Some(link) = &mut self.link else { return };
+        if kind != Kind::Shared && link.request.kind != Kind::TenantWrite {
+            link.request.kind = kind;
+        }
+        if !needed || path.is_empty() || link.path_set || status == Status::Failed {
+            return;
+        }
+        link.path_set = true;
+        if link.request.sent_for_client() {
+            link.set_path_inside(&path, path::PORTAL);
+        } else if status == Status::Block {
+            let sql = format_set_local(&path);
+            message::query(&mut link.lease.outbuf, &[sql.as_bytes()]);
+            link.expect(Expect::OwnQuery);
+        } else if plan.route == Route::OwnTransaction {
+            link.set_session_path(&path);
+        } else {
+            link.set_path_inside(&path, b"");
+        }
+    }
+}
+
+impl super::link::Link {
+    /// Sets the path for the transaction that the pipeline runs in.
+    fn set_path_inside(&mut self, path: &str, portal: &[u8]) {
+        let out = &mut self.lease.outbuf;
+        let prepare = !self.lease.has_path_statement;
+        if prepare {
+            message::parse(out, path::STATEMENT, path::STATEMENT_TEXT, path::STATEMENT_TYPES);
+        }
+        message::bind_text(out, portal, path::STATEMENT, path.as_bytes());
+        message::execute(out, portal);
+        if !portal.is_empty() {
+            message::close(out, b'P', portal);
+        }
+        if prepare {
+            self.lease.has_path_statement = true;
+            self.expect(Expect::Parse { id: 0, named: true, client: None, map: Default::default() });
+        }
+        self.expect(Expect::Bind { client: false });
+        self.expect(Expect::Execute { client: false, effect: None });
+        if !portal.is_empty() {
+            self.expect(Expect::Close { client: false });
+        }
+    }
+
+    /// Keeps a message of a request that may have to be run again.
+    fn keep(&mut self, tag: u8, body: &[u8]) {
+        let Some(replay) = &mut self.request.replay else { return };
+        if replay.len() + body.len() > MAX_REPLAY {
+            self.request.replay = None;
+            return;
+        }
+        message::raw(replay, tag, body);
+    }
+}
+
+fn put_parse(out: &mut BytesMut, name: &[u8], prepared: &Prepared) {
+    message::parse(out, name, &prepared.identity.text, &prepared.identity.types);
+}
+
+fn refusal(code: &'static str, message: String) -> Refusal {
+    Refusal { code, message, hint: None }
+}
+
+fn malformed() -> End {
+    End::fatal("08P01", "invalid message format")
+}

@@ -1,0 +1,157 @@
+//! Bytes in and out. Reading stops where what was read before has not been written yet,
+//! so that a slow peer never makes us hold more than a few buffers.
+
+use std::future::poll_fn;
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_util::io::poll_read_buf;
+
+use super::request::HIGH_WATER;
+use super::{End, Session, Status};
+use crate::wire::frame;
+
+/// What one read from a client can bring. On the stack: an idle client has no buffer.
+const CLIENT_READ: usize = 16 << 10;
+
+/// The room that a server's read buffer is given.
+const SERVER_READ: usize = 32 << 10;
+
+/// What moved the session on.
+enum Event {
+    /// Bytes came, or went.
+    Progress,
+    /// PostgreSQL closed the connection, or it broke.
+    ServerGone,
+    /// The client closed the connection, or it broke.
+    ClientGone,
+    /// The proxy is shutting down.
+    Shutdown,
+}
+
+impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
+    /// Waits until bytes have come or gone in any of the four directions.
+    pub(super) async fn exchange(&mut self) -> Result<(), End> {
+        if self.link.is_none() && self.inbuf.is_empty() {
+            // An idle client holds no buffers.
+            self.inbuf = BytesMut::new();
+            self.outbuf = if self.outbuf.is_empty() { BytesMut::new() } else { std::mem::take(&mut self.outbuf) };
+        }
+        let event = if self.is_between_transactions() {
+            let mut shutdown = self.shutdown.clone();
+            tokio::select! {
+                biased;
+                event = poll_fn(|cx| self.poll_exchange(cx)) => event,
+                _ = shutdown.wait_for(|stop| *stop) => Event::Shutdown,
+            }
+        } else {
+            poll_fn(|cx| self.poll_exchange(cx)).await
+        };
+        match event {
+            Event::Progress => Ok(()),
+            Event::ServerGone => self.server_gone(),
+            Event::ClientGone => Err(End::ClientGone),
+            Event::Shutdown => Err(End::fatal("57P01", "terminating connection: the proxy is shutting down")),
+        }
+    }
+
+    fn is_between_transactions(&self) -> bool {
+        self.status == Status::Idle && !self.has_sent() && self.outbuf.is_empty()
+    }
+
+    pub(super) fn server_is_full(&self) -> bool {
+        self.link.as_ref().is_some_and(|link| link.lease.outbuf.len() > HIGH_WATER)
+    }
+
+    fn poll_exchange(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        let was_full = self.outbuf.len() > HIGH_WATER || self.server_is_full();
+        let mut moved = false;
+        match self.poll_server(cx) {
+            Poll::Ready(Ok(())) => moved = true,
+            Poll::Ready(Err(_)) => return Poll::Ready(Event::ServerGone),
+            Poll::Pending => {}
+        }
+        if let Poll::Ready(Err(_)) = poll_write_all(&mut self.stream, &mut self.outbuf, cx) {
+            return Poll::Ready(Event::ClientGone);
+        }
+        if !self.eof && self.wants_more() {
+            match self.poll_client(cx) {
+                Poll::Ready(Ok(())) => moved = true,
+                Poll::Ready(Err(_)) => return Poll::Ready(Event::ClientGone),
+                Poll::Pending => {}
+            }
+        }
+        if self.eof && self.is_awaiting() && !self.leaving {
+            return Poll::Ready(Event::ClientGone);
+        }
+        let is_full = self.outbuf.len() > HIGH_WATER || self.server_is_full();
+        if moved || was_full && !is_full { Poll::Ready(Event::Progress) } else { Poll::Pending }
+    }
+
+    /// Whether the client's next message is not in the buffer yet, and there is room for it.
+    fn wants_more(&self) -> bool {
+        let whole = match frame::header(&self.inbuf) {
+            Ok(Some(header)) => header.total.max(HIGH_WATER),
+            _ => HIGH_WATER,
+        };
+        self.inbuf.len() < whole
+    }
+
+    /// Reads once from the client. The end of its stream sets `eof`.
+    pub(super) fn poll_client(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut room = [MaybeUninit::<u8>::uninit(); CLIENT_READ];
+        let mut room = ReadBuf::uninit(&mut room);
+        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut room))?;
+        self.eof |= room.filled().is_empty();
+        self.inbuf.extend_from_slice(room.filled());
+        Poll::Ready(Ok(()))
+    }
+
+    /// Writes what is due to the server; reads once from it, if the client can take more.
+    fn poll_server(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(link) = &mut self.link else { return Poll::Pending };
+        let server = &mut *link.lease;
+        if !server.outbuf.is_empty() && link.request.heard {
+            link.request.heard = false;
+            link.request.round_trips += 1;
+        }
+        if let Poll::Ready(Err(error)) = poll_write_all(&mut server.stream, &mut server.outbuf, cx) {
+            // PostgreSQL may have said why before it closed: that is read first.
+            if server.inbuf.is_empty() && self.outbuf.len() > HIGH_WATER {
+                return Poll::Ready(Err(error));
+            }
+            server.outbuf.clear();
+            server.in_doubt = true;
+        }
+        if self.outbuf.len() > HIGH_WATER {
+            return Poll::Pending;
+        }
+        server.inbuf.reserve(SERVER_READ / 4);
+        let read = ready!(poll_read_buf(Pin::new(&mut server.stream), cx, &mut server.inbuf))?;
+        link.request.heard = true;
+        if read == 0 { Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())) } else { Poll::Ready(Ok(())) }
+    }
+}
+
+/// Writes as much as the stream takes.
+fn poll_write_all<S>(stream: &mut S, buf: &mut BytesMut, cx: &mut Context<'_>) -> Poll<io::Result<()>>
+where
+    S: AsyncWrite + Unpin,
+{
+    if buf.is_empty() {
+        return Poll::Ready(Ok(()));
+    }
+    while !buf.is_empty() {
+        let written = ready!(Pin::new(&mut *stream).poll_write(cx, buf))?;
+        if written == 0 {
+            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        }
+        buf.advance(written);
+    }
+    // TLS keeps the rest of a record until it is told to let go.
+    Pin::new(stream).poll_flush(cx)
+}

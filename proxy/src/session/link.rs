@@ -1,0 +1,399 @@
+//! A server comes when a request needs one, and goes back clean.
+
+use std::future::poll_fn;
+use std::io;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use bytes::{Buf, BytesMut};
+use deadpool::managed::Object;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
+
+use super::expect::{Expect, Expects};
+use super::{End, Session, Status};
+use crate::metrics::Kind;
+use crate::pool::cancel::send_cancel;
+use crate::pool::servers::{CheckoutError, Lease};
+use crate::pool::settings::{self, Tracked};
+use crate::sql::plan::{PinReason, Refusal};
+use crate::wire::{frame, message};
+
+/// How long a server may take to be cleaned behind a client that left; then it is closed.
+const CLEAN_LIMIT: Duration = Duration::from_secs(5);
+
+/// A server, and what is known of the request that it works on.
+pub(super) struct Link {
+    pub lease: Lease,
+    pub expects: Expects,
+    /// The settings of its session, with those of the open transaction.
+    pub settings: Tracked,
+    /// The path is set for the transaction, as of what was written.
+    pub path_set: bool,
+    /// The client has set a path for this transaction by itself.
+    pub local_path: bool,
+    /// DDL ran in this transaction.
+    pub ddl: bool,
+    /// PostgreSQL waits for `CopyData`.
+    pub copy_in: bool,
+    /// So many bytes of PostgreSQL's message are still to come.
+    pub pass_left: usize,
+    /// They are for the client.
+    pub pass_on: bool,
+    /// PostgreSQL's FATAL error, if it sent one.
+    pub last_words: Option<Box<[u8]>>,
+    pub request: Request,
+}
+
+/// One request on its way.
+pub(super) struct Request {
+    /// Something was sent for it.
+    pub sent: bool,
+    /// Its last message was sent: `ReadyForQuery` will come.
+    pub awaiting: bool,
+    /// An error came: everything up to `Sync` is void.
+    pub failed: bool,
+    /// Some answer of it has reached the client.
+    pub delivered: bool,
+    /// An error was among its answers.
+    pub erred: bool,
+    /// What it is counted as.
+    pub kind: Kind,
+    /// When its first byte was sent.
+    pub started: Instant,
+    /// Waits on the server so far.
+    pub round_trips: u64,
+    /// The last that happened on the wire was a read: the next write begins a round trip.
+    pub heard: bool,
+    /// Its messages as the client sent them, while it can still be run again.
+    pub replay: Option<BytesMut>,
+}
+
+impl Request {
+    fn new() -> Self {
+        Self {
+            sent: false,
+            awaiting: false,
+            failed: false,
+            delivered: false,
+            erred: false,
+            kind: Kind::Shared,
+            started: Instant::now(),
+            round_trips: 0,
+            heard: true,
+            replay: None,
+        }
+    }
+}
+
+impl Request {
+    /// Something other than our own preparations was sent for it.
+    pub fn sent_for_client(&self) -> bool {
+        self.sent
+    }
+}
+
+impl Link {
+    fn new(lease: Lease) -> Self {
+        Self {
+            settings: Tracked::new(Arc::clone(&lease.settings)),
+            lease,
+            expects: Expects::new(),
+            path_set: false,
+            local_path: false,
+            ddl: false,
+            copy_in: false,
+            pass_left: 0,
+            pass_on: false,
+            last_words: None,
+            request: Request::new(),
+        }
+    }
+
+    /// A message was put in the write buffer, and this is what it is answered with.
+    pub fn expect(&mut self, expect: Expect) {
+        if !self.request.sent {
+            self.request.sent = true;
+            self.request.started = Instant::now();
+        }
+        self.expects.push_back(expect);
+    }
+
+    /// The request is over.
+    pub fn next_request(&mut self) {
+        self.request = Request::new();
+    }
+}
+
+impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
+    pub(super) fn is_awaiting(&self) -> bool {
+        self.link.as_ref().is_some_and(|link| link.request.awaiting)
+    }
+
+    pub(super) fn is_copying_in(&self) -> bool {
+        self.link.as_ref().is_some_and(|link| link.copy_in)
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        self.link.as_ref().is_some_and(|link| link.request.failed)
+    }
+
+    pub(super) fn has_sent(&self) -> bool {
+        self.link.as_ref().is_some_and(|link| link.request.sent)
+    }
+
+    /// Gets a server. If there is none to be had, the request is answered with the reason.
+    pub(super) async fn attach(&mut self) -> Result<(), End> {
+        let started = Instant::now();
+        match self.check_out().await {
+            Some(Ok(lease)) => {
+                self.shared.metrics.waited(started.elapsed());
+                self.cancel.attach(lease.pid, &lease.key);
+                self.link = Some(Link::new(lease));
+                Ok(())
+            }
+            Some(Err(error)) => {
+                self.shared.metrics.waited(started.elapsed());
+                self.deny(&no_server(&error))
+            }
+            None => Err(End::ClientGone),
+        }
+    }
+
+    /// Waits for a server, and for the client to give up: `None`.
+    async fn check_out(&mut self) -> Option<Result<Lease, CheckoutError>> {
+        let database = Arc::clone(&self.identity.database);
+        let mut checkout = Box::pin(database.servers.check_out());
+        poll_fn(|cx| {
+            if let Poll::Ready(lease) = checkout.as_mut().poll(cx) {
+                return Poll::Ready(Some(lease));
+            }
+            while !self.eof && self.inbuf.len() < super::request::HIGH_WATER {
+                match self.poll_client(cx) {
+                    Poll::Ready(Ok(())) => {}
+                    Poll::Ready(Err(_)) => return Poll::Ready(None),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+            if self.eof { Poll::Ready(None) } else { Poll::Pending }
+        })
+        .await
+    }
+
+    /// Answers the message at the head of the buffer with an error.
+    fn deny(&mut self, refusal: &Refusal) -> Result<(), End> {
+        self.plan = None;
+        self.tell(refusal);
+        match frame::header(&self.inbuf) {
+            Ok(Some(header)) if header.tag == b'Q' => {
+                self.inbuf.advance(header.total.min(self.inbuf.len()));
+                message::ready_for_query(&mut self.outbuf, Status::Idle.byte());
+            }
+            _ => self.skip_to_sync = true,
+        }
+        Ok(())
+    }
+
+    /// Ties the client to its server.
+    pub(super) fn pin(&mut self, reason: PinReason) {
+        self.temp |= matches!(reason, PinReason::TempTable | PinReason::SessionState);
+        if self.pin.is_none() {
+            self.shared.metrics.pinned(reason);
+            self.pin = Some(reason);
+        }
+    }
+
+    /// Puts the server back if nothing ties it to this client.
+    pub(super) async fn release(&mut self) {
+        let free = self.link.as_ref().is_some_and(|link| {
+            self.status == Status::Idle && self.pin.is_none() && !link.request.sent && link.expects.is_empty()
+        });
+        if !free {
+            return;
+        }
+        if self.cancel.detach() {
+            self.cancel.settled().await;
+        }
+        if let Some(link) = self.link.take() {
+            link.give_back();
+        }
+    }
+
+    /// The end: what the client still has to hear is written, what it left behind is cleaned.
+    pub(super) async fn leave(mut self, end: &End) {
+        if !matches!(end, End::ClientGone) {
+            let rest = self.outbuf.split();
+            let goodbye = async {
+                self.stream.write_all(&rest).await?;
+                self.stream.shutdown().await
+            };
+            let _ = timeout(CLEAN_LIMIT, goodbye).await;
+        }
+        let Some(mut link) = self.link.take() else { return };
+        let Self { stream, cancel, identity, status, pin, shared, .. } = self;
+        drop(stream);
+        let tied = pin.is_some_and(|reason| reason != PinReason::SessionPooling);
+        let clean = async {
+            if !link.expects.is_empty() && !matches!(end, End::Terminated) {
+                let target = identity.database.servers.target();
+                let _ = send_cancel(target, link.lease.pid, &link.lease.key).await;
+            }
+            if tied {
+                return Err(io::ErrorKind::Other.into());
+            }
+            shared.metrics.overhead_round_trip();
+            link.clean(status, pin.is_some()).await
+        };
+        let cleaned = timeout(CLEAN_LIMIT, clean).await;
+        if cancel.detach() {
+            cancel.settled().await;
+        }
+        if !matches!(cleaned, Ok(Ok(()))) {
+            link.lease.in_doubt = true;
+        }
+        link.give_back();
+    }
+}
+
+impl Link {
+    /// Writes what brings the server's settings to the client's, in front of a request.
+    pub fn bring_settings(&mut self, wants: &Tracked, status: Status) {
+        if status == Status::Failed {
+            return;
+        }
+        let (has, wants, idle) = (self.settings.current(), wants.current(), status == Status::Idle);
+        let sql = settings::difference(has, wants, idle);
+        let now = settings::after(has, wants, idle);
+        if let Some(sql) = sql {
+            message::query(&mut self.lease.outbuf, &[sql.as_bytes()]);
+            self.expects.push_back(Expect::OwnQuery);
+        }
+        self.settings.replace(now);
+        if idle {
+            self.settings.commit();
+        }
+    }
+
+    /// Closes the server: the pool makes a new one when it is needed.
+    pub fn discard(self) {
+        drop(Object::take(self.lease));
+    }
+
+    fn give_back(self) {
+        if self.lease.in_doubt {
+            return self.discard();
+        }
+        let Self { mut lease, settings, .. } = self;
+        lease.settings = Arc::clone(settings.current());
+    }
+
+    /// Ends whatever is open on the server: a COPY, a pipeline, a transaction, a session.
+    async fn clean(&mut self, status: Status, session: bool) -> io::Result<()> {
+        // Which of these came about can't be told from here on.
+        let preparing = self.expects.iter().any(|e| matches!(e, Expect::Parse { named: true, .. }));
+        if self.lease.in_doubt || preparing {
+            return Err(io::ErrorKind::Other.into());
+        }
+        if self.copy_in {
+            message::copy_fail(&mut self.lease.outbuf, b"the client is gone");
+        }
+        if self.request.sent && !self.request.awaiting {
+            message::sync(&mut self.lease.outbuf);
+            self.expects.push_back(Expect::Sync);
+        }
+        let mut status = status.byte();
+        let due = self.expects.iter().filter(|e| e.ends_ready()).count();
+        if due > 0 {
+            status = self.drain(due).await?;
+        }
+        if status != b'I' {
+            message::query(&mut self.lease.outbuf, &[b"ROLLBACK"]);
+            status = self.drain(1).await?;
+            self.settings.roll_back();
+        }
+        if session {
+            message::query(&mut self.lease.outbuf, &[b"DISCARD ALL"]);
+            status = self.drain(1).await?;
+            self.lease.forget_prepared();
+            self.settings = Tracked::default();
+        }
+        if status == b'I' { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) }
+    }
+
+    /// Reads and drops answers until so many `ReadyForQuery` have come; gives the last one's status.
+    async fn drain(&mut self, due: usize) -> io::Result<u8> {
+        let (mut left, mut status) = (due, b'I');
+        loop {
+            let question = self.lease.outbuf.split();
+            self.lease.stream.write_all(&question).await?;
+            self.lease.stream.flush().await?;
+            while let Some((tag, last)) = self.drop_message()? {
+                match tag {
+                    b'Z' => {
+                        status = last;
+                        left -= 1;
+                    }
+                    // PostgreSQL has read our Sync as part of the COPY.
+                    b'G' => {
+                        message::copy_fail(&mut self.lease.outbuf, b"the client is gone");
+                        if matches!(self.expects.front(), Some(Expect::Execute { .. })) {
+                            message::sync(&mut self.lease.outbuf);
+                        }
+                    }
+                    _ => {}
+                }
+                if left == 0 {
+                    return Ok(status);
+                }
+            }
+            if !self.lease.outbuf.is_empty() {
+                continue;
+            }
+            let server = &mut *self.lease;
+            if server.stream.read_buf(&mut server.inbuf).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+    }
+
+    /// Takes one message off the read buffer: its type and its last byte.
+    fn drop_message(&mut self) -> io::Result<Option<(u8, u8)>> {
+        let server = &mut *self.lease;
+        let rest = self.pass_left.min(server.inbuf.len());
+        server.inbuf.advance(rest);
+        self.pass_left -= rest;
+        if self.pass_left > 0 {
+            return Ok(None);
+        }
+        let header = frame::header(&server.inbuf).map_err(|_| io::ErrorKind::InvalidData)?;
+        let Some(header) = header else { return Ok(None) };
+        if matches!(header.tag, b'D' | b'd') && server.inbuf.len() < header.total {
+            self.pass_left = header.total;
+            return self.drop_message();
+        }
+        if server.inbuf.len() < header.total {
+            return Ok(None);
+        }
+        let message = server.inbuf.split_to(header.total);
+        Ok(Some((header.tag, message.last().copied().unwrap_or_default())))
+    }
+}
+
+pub(super) fn no_server(error: &CheckoutError) -> Refusal {
+    use crate::pool::connect::ConnectError;
+    let (code, message, hint) = match error {
+        CheckoutError::Timeout(_) => (
+            "53300",
+            error.to_string(),
+            Some("All servers are busy. Raise pool.max_servers, or look for long transactions.".into()),
+        ),
+        CheckoutError::Connect(ConnectError::Refused { code, message }) if code == "53300" || code == "57P03" => {
+            ("57P03", format!("PostgreSQL does not accept connections now: {message}"), None)
+        }
+        // Addresses and logins of ours are no business of the client's; the log has them.
+        CheckoutError::Connect(_) => ("08006", "can not connect to PostgreSQL".into(), None),
+        CheckoutError::Closed => ("57P01", "the proxy is shutting down".into(), None),
+    };
+    Refusal { code, message, hint }
+}

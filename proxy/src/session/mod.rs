@@ -1,0 +1,180 @@
+//! One client: the state machine that joins wire, engine and pool.
+//!
+//! A *request* is a `Query` message, or the extended messages up to their `Sync`. The
+//! next one is looked at when PostgreSQL has answered the one before, so that the state
+//! of the transaction is known, not guessed, wherever a decision hangs on it.
+//!
+//! # Layout
+//! - [`start`]: from a proven identity to a session that runs.
+//! - [`request`]: the client's messages, one step for each.
+//! - [`query`], [`extended`]: what goes to the server for them.
+//! - [`expect`], [`reply`]: what the server owes, and what becomes of its answers.
+//! - [`statements`]: prepared statements by identity.
+//! - [`path`]: the search path, and when it must be set.
+//! - [`effect`]: what statements leave behind in a session.
+//! - [`io`]: bytes in, bytes out, nothing buffered without bound.
+//! - [`link`]: a server comes, and goes back clean.
+//! - [`cancel`]: cancel keys.
+
+pub mod cancel;
+mod effect;
+mod expect;
+mod extended;
+mod io;
+mod link;
+pub mod path;
+mod query;
+mod reply;
+mod request;
+pub mod start;
+pub mod statements;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
+
+use self::cancel::CancelEntry;
+use self::link::Link;
+use self::path::Effective;
+use self::request::Step;
+use self::statements::{ClientStatement, ClientStatements};
+use crate::pool::settings::{Settings, Tracked};
+use crate::shared::{DatabaseHandle, Shared};
+use crate::sql::plan::{PinReason, Plan};
+use crate::sql::scope::Scope;
+use crate::wire::message::{self, Severity};
+
+/// The parameters that a client was told, with their values.
+pub type Told = HashMap<Box<[u8]>, Box<[u8]>>;
+
+/// The transaction status of `ReadyForQuery`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// `I`: in no transaction block.
+    Idle,
+    /// `T`: in one.
+    Block,
+    /// `E`: in one that failed.
+    Failed,
+}
+
+impl Status {
+    fn byte(self) -> u8 {
+        match self {
+            Status::Idle => b'I',
+            Status::Block => b'T',
+            Status::Failed => b'E',
+        }
+    }
+}
+
+/// The end of a session.
+#[derive(Debug)]
+pub enum End {
+    /// The client said `Terminate`, and all it asked for was done before.
+    Terminated,
+    /// The client's connection broke or was closed.
+    ClientGone,
+    /// The client is told this, and then closed.
+    Fatal {
+        /// The SQLSTATE.
+        code: String,
+        /// What is wrong.
+        message: String,
+    },
+}
+
+impl End {
+    fn fatal(code: &str, message: impl Into<String>) -> Self {
+        End::Fatal { code: code.into(), message: message.into() }
+    }
+}
+
+/// Who the client is, and what its names mean. Fixed for the session.
+pub struct Identity {
+    /// The database's pool and catalog.
+    pub database: Arc<DatabaseHandle>,
+    /// The tenant's rules, with no names in them.
+    pub scope: Arc<Scope>,
+    /// The tenant's path as [`pgstrata_tenancy::ident::search_path`] writes it; empty
+    /// where it is the one that servers are born with.
+    pub home: Arc<str>,
+    /// The schemas of the scope as they stand in front of a name; see [`Identity::prefixes_of`].
+    pub prefixes: Box<[Box<str>]>,
+    /// The settings of the start-up packet: what `RESET` goes back to.
+    pub base: Arc<Settings>,
+    /// For the log.
+    pub peer: std::net::SocketAddr,
+}
+
+/// One client that is logged in.
+pub struct Session<C> {
+    stream: C,
+    /// Read from the client and not yet looked at.
+    inbuf: BytesMut,
+    /// To be written to the client.
+    outbuf: BytesMut,
+    /// The client will send no more.
+    eof: bool,
+    /// The client said `Terminate` behind what is still running.
+    leaving: bool,
+    /// So many bytes of the client's message are still to come and to be passed on.
+    stream_left: usize,
+    /// An error was answered with no server at hand: everything up to `Sync` is void.
+    skip_to_sync: bool,
+    shared: Arc<Shared>,
+    identity: Identity,
+    /// The scope with the newest names in it.
+    scope: Arc<Scope>,
+    settings: Tracked,
+    effective: Effective,
+    /// The settings that `effective` was made of.
+    effective_of: Arc<Settings>,
+    told: Arc<Told>,
+    statements: ClientStatements,
+    /// Portals whose statement does something to the session.
+    portals: Vec<(Bytes, ClientStatement)>,
+    status: Status,
+    pin: Option<PinReason>,
+    /// Temporary tables may be there.
+    temp: bool,
+    /// What the engine said of the `Query` that waits for a server.
+    plan: Option<Plan>,
+    link: Option<Link>,
+    cancel: CancelEntry,
+    shutdown: watch::Receiver<bool>,
+}
+
+impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
+    /// Serves the client until it leaves, and puts its server back.
+    pub async fn run(mut self) -> End {
+        let end = match self.serve().await {
+            Ok(never) => match never {},
+            Err(end) => end,
+        };
+        if let End::Fatal { code, message } = &end {
+            tracing::info!(peer = %self.identity.peer, code, message, "client closed");
+            self.shared.metrics.error(code.as_bytes());
+            message::error(&mut self.outbuf, Severity::Fatal, code, message, None);
+        }
+        self.leave(&end).await;
+        end
+    }
+
+    async fn serve(&mut self) -> Result<std::convert::Infallible, End> {
+        loop {
+            match self.step()? {
+                Step::Done => {}
+                Step::NeedServer => self.attach().await?,
+                Step::Wait => {
+                    self.exchange().await?;
+                    self.relay()?;
+                    self.release().await;
+                }
+            }
+        }
+    }
+}

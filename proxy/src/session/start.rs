@@ -1,0 +1,271 @@
+//! From a proven identity to a session that runs.
+
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use pgstrata_tenancy::{Strategy, ident};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::watch;
+
+use super::path::{Effective, parse_list};
+use super::statements::ClientStatements;
+use super::{Identity, Session, Status, Told};
+use crate::auth::error::OpenError;
+use crate::auth::login::Login;
+use crate::config::{MissingTenant, PoolMode};
+use crate::pool::servers::CheckoutError;
+use crate::pool::settings::{self, SEARCH_PATH, Settings, Tracked};
+use crate::shared::{DatabaseHandle, Shared};
+use crate::sql::plan::PinReason;
+use crate::sql::scope::Scope;
+use crate::wire::refusal::{Refusal, sqlstate};
+use crate::wire::stream::ClientStream;
+use crate::wire::{frame, message};
+
+/// Admits a client to its tenant, tells it so, and makes its session.
+pub async fn start<S>(
+    login: Login<S>,
+    shared: Arc<Shared>,
+    shutdown: watch::Receiver<bool>,
+) -> Result<Session<ClientStream<S>>, OpenError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let Some(database) = shared.databases.get(&login.database).cloned() else {
+        let message = format!("database \"{}\" does not exist", login.database);
+        return Err(login.refuse(Refusal::new(sqlstate::INVALID_CATALOG_NAME, message)).await);
+    };
+    let mut schema: Option<Arc<str>> = None;
+    let login = login
+        .admit(async |tenant| {
+            schema = database.directory.resolve(tenant).await.map_err(|error| {
+                tracing::warn!(database = database.name, error = %with_sources(&error), "can not look a tenant up");
+                Refusal::new("08006", "can not look the tenant up: PostgreSQL does not answer")
+            })?;
+            Ok(schema.is_some())
+        })
+        .await?;
+    match prepare(&login, &shared, &database, schema).await {
+        Ok((identity, told)) => enter(login, shared, identity, told, shutdown).await,
+        Err(refusal) => Err(login.refuse(refusal).await),
+    }
+}
+
+/// The identity of a client that is admitted, and what it will be told of its parameters.
+async fn prepare<S>(
+    login: &Login<S>,
+    shared: &Shared,
+    database: &Arc<DatabaseHandle>,
+    schema: Option<Arc<str>>,
+) -> Result<(Identity, Arc<Told>), Refusal> {
+    let tenancy = &shared.config.tenancy;
+    if login.tenant.is_none() && tenancy.missing_tenant == MissingTenant::Reject {
+        let refusal = Refusal::new(sqlstate::INVALID_AUTHORIZATION, "no tenant was named");
+        return Err(refusal.hint("Name it in the connection string: options=-ctenant=NAME"));
+    }
+    let scope = scope_of(login, shared, database, schema.as_deref().unwrap_or("public"));
+    let base = Arc::new(base_settings(&login.settings, &scope)?);
+    let told = validate(database, &base).await?;
+    let path = ident::search_path(std::iter::once(&*scope.schema).chain(scope.shared.iter().map(|s| &**s).filter(|s| **s != *scope.schema)));
+    let home = if *path == *database.baseline { "".into() } else { path.into() };
+    let identity = Identity {
+        database: Arc::clone(database),
+        prefixes: Identity::prefixes_of(&scope),
+        scope: Arc::new(scope),
+        home,
+        base,
+        peer: login.peer,
+    };
+    Ok((identity, told))
+}
+
+fn scope_of<S>(login: &Login<S>, shared: &Shared, database: &DatabaseHandle, schema: &str) -> Scope {
+    let config = &shared.config;
+    let own = login.tenant.as_ref().and_then(|tenant| config.tenants.get(tenant.as_str()));
+    let target = database.servers.target();
+    Scope {
+        tenant: login.tenant.as_ref().map(|tenant| tenant.as_str().into()),
+        schema: schema.into(),
+        shared: config.tenancy.shared_schemas.iter().map(|schema| schema.as_str().into()).collect(),
+        database: target.name.as_str().into(),
+        server_role: target.config.user.as_str().into(),
+        strategy: own.and_then(|tenant| tenant.strategy).unwrap_or(config.tenancy.strategy),
+        dynamic_sql: login.user.dynamic_sql,
+        shared_writes: config.tenancy.shared_writes,
+        names: None,
+    }
+}
+
+/// The settings of the start-up packet, each as the SQL that sets it.
+fn base_settings(settings: &[(String, String)], scope: &Scope) -> Result<Settings, Refusal> {
+    let sql = |(name, value): &(String, String)| {
+        let sql = if name == SEARCH_PATH { confined_path(value, scope)? } else { settings::from_startup(name, value) };
+        Ok((name.as_str().into(), sql))
+    };
+    settings.iter().map(sql).collect()
+}
+
+/// A path of the client's own, if it stays within what its tenant may name.
+fn confined_path(value: &str, scope: &Scope) -> Result<Box<str>, Refusal> {
+    let allowed = |name: &str| {
+        let known = [&*scope.schema, "pg_catalog", "pg_temp", "information_schema", ""];
+        known.contains(&name) || scope.shared.iter().any(|shared| **shared == *name)
+    };
+    let names: Option<Vec<String>> = value.split(',').map(|name| parse_list(name.trim())).collect();
+    let within = names.is_some_and(|names| {
+        names.iter().all(|name| allowed(&name.trim_matches('"').replace("\"\"", "\"")))
+    });
+    match parse_list(value) {
+        _ if value.trim().is_empty() => Ok("\"\"".into()),
+        Some(list) if within => Ok(list.into()),
+        _ => {
+            let message = "permission denied: search_path names a schema that is not this tenant's";
+            Err(Refusal::new(sqlstate::INSUFFICIENT_PRIVILEGE, message))
+        }
+    }
+}
+
+/// Lets PostgreSQL judge the settings, once for each set of them.
+async fn validate(database: &DatabaseHandle, base: &Arc<Settings>) -> Result<Arc<Told>, Refusal> {
+    let key = settings::after(&Arc::default(), base, true);
+    if let Some(told) = database.validated.get(&key) {
+        return Ok(told);
+    }
+    let mut lease = database.servers.check_out().await.map_err(|error| no_server(&error))?;
+    let sql = settings::difference(&lease.settings, &key, true);
+    if let Some(sql) = sql {
+        // Until PostgreSQL has answered, nobody knows what this server has.
+        lease.in_doubt = true;
+        try_settings(&mut lease, &sql).await?;
+        lease.settings = Arc::clone(&key);
+        lease.in_doubt = false;
+    }
+    let mut told: Told = lease.parameters.clone();
+    told.remove(&b"search_path"[..]);
+    let told = Arc::new(told);
+    database.validated.insert(key, Arc::clone(&told));
+    Ok(told)
+}
+
+/// Runs the settings on a server; PostgreSQL's own words if it takes them not.
+async fn try_settings(server: &mut crate::pool::server::Server, sql: &str) -> Result<(), Refusal> {
+    let lost = |_| Refusal::new("08006", "the connection to PostgreSQL was lost");
+    let mut question = BytesMut::new();
+    message::query(&mut question, &[sql.as_bytes()]);
+    server.stream.write_all(&question).await.map_err(lost)?;
+    server.stream.flush().await.map_err(lost)?;
+    let mut refused = None;
+    loop {
+        while let Ok(Some(header)) = frame::header(&server.inbuf) {
+            if server.inbuf.len() < header.total {
+                break;
+            }
+            let answer = server.inbuf.split_to(header.total);
+            let body = answer.get(frame::HEADER..).unwrap_or_default();
+            match header.tag {
+                b'S' => server.note_parameter(body),
+                b'E' => {
+                    let message = frame::field(body, b'M').unwrap_or_default();
+                    refused = Some(String::from_utf8_lossy(message).into_owned());
+                }
+                b'Z' => {
+                    let refusal = |message| Refusal::new(sqlstate::INVALID_PARAMETER_VALUE, message);
+                    server.in_doubt = false;
+                    return refused.map_or(Ok(()), |message| Err(refusal(message)));
+                }
+                _ => {}
+            }
+        }
+        let read = server.stream.read_buf(&mut server.inbuf).await.map_err(lost)?;
+        if read == 0 {
+            return Err(lost(std::io::ErrorKind::UnexpectedEof.into()));
+        }
+    }
+}
+
+fn no_server(error: &CheckoutError) -> Refusal {
+    let refusal = super::link::no_server(error);
+    Refusal { code: refusal.code, message: refusal.message, hint: refusal.hint }
+}
+
+async fn enter<S>(
+    mut login: Login<S>,
+    shared: Arc<Shared>,
+    identity: Identity,
+    told: Arc<Told>,
+    shutdown: watch::Receiver<bool>,
+) -> Result<Session<ClientStream<S>>, OpenError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let cancel = shared.cancels.register(login.protocol_minor, &login.database);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let parameters: Vec<_> = told.iter().map(|(name, value)| (text(name), text(value))).collect();
+    let pairs = parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    login.accept(pairs, cancel.slot().pid, &cancel.slot().key).await?;
+    tracing::debug!(peer = %login.peer, user = login.user.name, tenant = identity.scope.tenant.as_deref(), "client in");
+    let settings = Tracked::new(Arc::clone(&identity.base));
+    let session_pooling = shared.config.pool.mode == PoolMode::Session;
+    Ok(Session {
+        stream: login.stream,
+        inbuf: login.buffer,
+        outbuf: BytesMut::new(),
+        eof: false,
+        leaving: false,
+        stream_left: 0,
+        skip_to_sync: false,
+        scope: Arc::clone(&identity.scope),
+        effective: Effective::of(&settings, &identity.home),
+        effective_of: Arc::clone(settings.current()),
+        settings,
+        told,
+        statements: ClientStatements::default(),
+        portals: Vec::new(),
+        status: Status::Idle,
+        pin: session_pooling.then_some(PinReason::SessionPooling),
+        temp: session_pooling,
+        plan: None,
+        link: None,
+        cancel,
+        shutdown,
+        identity,
+        shared,
+    })
+}
+
+impl<C> Session<C> {
+    /// Takes up the newest names of the tenant's schemas, where they are needed at all.
+    pub(super) fn refresh_scope(&mut self) {
+        if self.identity.scope.strategy != Strategy::SchemaQualified && !self.identity.shared_may_be_hit() {
+            return;
+        }
+        let names = self.identity.database.catalog.get(&self.identity.scope.schema);
+        let same = match (&names, &self.scope.names) {
+            (Some(new), Some(old)) => Arc::ptr_eq(new, old),
+            (None, None) => true,
+            _ => false,
+        };
+        if !same {
+            self.scope = Arc::new(Scope { names, ..Scope::clone(&self.identity.scope) });
+        }
+    }
+}
+
+impl Identity {
+    /// Whether an unqualified write could land in a shared schema: only the names can tell.
+    fn shared_may_be_hit(&self) -> bool {
+        !self.scope.shared_writes && self.scope.tenant.is_some()
+    }
+}
+
+/// An error with all that it came from, in one line.
+pub fn with_sources(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}

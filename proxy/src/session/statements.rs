@@ -1,0 +1,185 @@
+//! Prepared statements: a client's names, and the one store behind all clients.
+//!
+//! A statement's identity is its text as PostgreSQL gets it, its parameter types, the
+//! path that it was resolved under and the catalog's epoch. Two clients with the same
+//! identity share one name on a server; two tenants never do, as their path or text differ.
+//! Ids count up and are never used again, so that a name can't mean another statement.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use bytes::Bytes;
+
+use crate::sql::plan::Plan;
+use crate::wire::position::PositionMap;
+
+/// What makes a statement the same as another.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Identity {
+    /// The text that PostgreSQL gets.
+    pub text: Bytes,
+    /// The parameter types of the `Parse` message: a count and so many oids.
+    pub types: Bytes,
+    /// The path that it is resolved under; empty for the server's own.
+    pub path: Arc<str>,
+    /// The state of the catalog that it was prepared for.
+    pub epoch: u64,
+}
+
+/// A statement as servers know it.
+#[derive(Debug)]
+pub struct Prepared {
+    /// Its number; never 0.
+    pub id: u64,
+    /// What it is.
+    pub identity: Identity,
+    store: Weak<StatementStore>,
+}
+
+/// All statements that some client has prepared.
+#[derive(Debug)]
+pub struct StatementStore {
+    /// In front of each server-side name. Random, so that no SQL can name another's statement.
+    prefix: String,
+    next: AtomicU64,
+    known: Mutex<HashMap<Identity, Weak<Prepared>>>,
+}
+
+/// A statement as its client knows it.
+#[derive(Clone, Debug)]
+pub struct ClientStatement {
+    /// The text that the client sent.
+    pub text: Bytes,
+    /// The parameter types that it sent.
+    pub types: Bytes,
+    /// What the engine said of it.
+    pub plan: Arc<Plan>,
+    /// What the servers have.
+    pub prepared: Arc<Prepared>,
+    /// Where errors stand in the client's text.
+    pub map: PositionMap,
+}
+
+impl StatementStore {
+    /// An empty store.
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self {
+            prefix: format!("pgstrata_{:016x}_", rand::random::<u64>()),
+            next: AtomicU64::new(1),
+            known: Mutex::default(),
+        })
+    }
+
+    /// The statement with this identity: an old one if some client holds it, else a new one.
+    pub fn intern(self: &Arc<Self>, identity: Identity) -> Arc<Prepared> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(prepared) = known.get(&identity).and_then(Weak::upgrade) {
+            return prepared;
+        }
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let prepared = Arc::new(Prepared { id, identity: identity.clone(), store: Arc::downgrade(self) });
+        known.insert(identity, Arc::downgrade(&prepared));
+        prepared
+    }
+
+    /// A statement of its own, for the unnamed one, which nobody shares.
+    pub fn unshared(self: &Arc<Self>, identity: Identity) -> Arc<Prepared> {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        Arc::new(Prepared { id, identity, store: Weak::new() })
+    }
+
+    /// The name that servers know the statement by.
+    pub fn name(&self, id: u64) -> String {
+        format!("{}{id}", self.prefix)
+    }
+
+    /// How many statements there are.
+    pub fn len(&self) -> usize {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Drop for Prepared {
+    fn drop(&mut self) {
+        let Some(store) = self.store.upgrade() else { return };
+        let mut known = store.known.lock().unwrap_or_else(PoisonError::into_inner);
+        // A new one may have taken its place between the last reference and here.
+        if known.get(&self.identity).is_some_and(|weak| weak.strong_count() == 0) {
+            known.remove(&self.identity);
+        }
+    }
+}
+
+/// The statements of one client, within its limits.
+#[derive(Debug, Default)]
+pub struct ClientStatements {
+    named: HashMap<Bytes, ClientStatement>,
+    unnamed: Option<ClientStatement>,
+    bytes: usize,
+}
+
+impl ClientStatements {
+    /// The statement of that name; the empty name is the unnamed one.
+    pub fn get(&self, name: &[u8]) -> Option<&ClientStatement> {
+        if name.is_empty() { self.unnamed.as_ref() } else { self.named.get(name) }
+    }
+
+    /// Whether one more statement with such a text fits.
+    pub fn fits(&self, text: usize, max_count: usize, max_bytes: usize) -> bool {
+        self.named.len() < max_count && self.bytes.saturating_add(text) <= max_bytes
+    }
+
+    /// Adds a statement, or puts another in its place.
+    pub fn insert(&mut self, name: Bytes, statement: ClientStatement) {
+        if name.is_empty() {
+            self.unnamed = Some(statement);
+            return;
+        }
+        self.bytes += statement.text.len();
+        if let Some(old) = self.named.insert(name, statement) {
+            self.bytes -= old.text.len();
+        }
+    }
+
+    /// Takes a statement out.
+    pub fn remove(&mut self, name: &[u8]) -> Option<ClientStatement> {
+        if name.is_empty() {
+            return self.unnamed.take();
+        }
+        let old = self.named.remove(name)?;
+        self.bytes -= old.text.len();
+        Some(old)
+    }
+
+    /// Takes all of them out.
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity(text: &'static str, path: &str) -> Identity {
+        Identity { text: Bytes::from_static(text.as_bytes()), types: Bytes::new(), path: path.into(), epoch: 0 }
+    }
+
+    #[test]
+    fn same_identity_is_shared_and_ids_are_never_used_again() {
+        let store = StatementStore::new();
+        let a = store.intern(identity("select 1", "acme"));
+        assert_eq!(a.id, store.intern(identity("select 1", "acme")).id);
+        assert_ne!(a.id, store.intern(identity("select 1", "globex")).id);
+        let old = a.id;
+        drop(a);
+        assert!(store.is_empty());
+        assert!(store.intern(identity("select 1", "acme")).id > old);
+    }
+}

@@ -1,0 +1,138 @@
+//! What all sessions of a process share. Made once, handed down, never global.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use pgstrata_tenancy::ident;
+use quick_cache::sync::Cache;
+
+use crate::auth::accept::{AcceptContext, ContextError};
+use crate::auth::users::ProcessKey;
+use crate::catalog::{Catalog, CatalogError, Control, TenantDirectory};
+use crate::config::Config;
+use crate::metrics::Metrics;
+use crate::pool::servers::Servers;
+use crate::pool::settings::Settings;
+use crate::pool::target::Target;
+use crate::pool::tls::TlsConfigError;
+use crate::session::Told;
+use crate::session::cancel::Cancels;
+use crate::session::statements::StatementStore;
+use crate::sql::Engine;
+
+/// How many sets of start-up settings are remembered as good, with what PostgreSQL made of them.
+const REMEMBERED_SETTINGS: usize = 10_000;
+
+/// What all sessions share.
+pub struct Shared {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// text -> plan.
+    pub engine: Engine,
+    /// The statements that clients have prepared.
+    pub store: Arc<StatementStore>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// The clients that can be cancelled.
+    pub cancels: Arc<Cancels>,
+    /// The databases, by the names that clients use.
+    pub databases: HashMap<String, Arc<DatabaseHandle>>,
+    /// What logins are judged by.
+    pub accept: AcceptContext,
+}
+
+/// One database: its servers, and what is known of its tenants.
+pub struct DatabaseHandle {
+    /// The pool.
+    pub servers: Servers,
+    /// What its schemas hold.
+    pub catalog: Catalog,
+    /// Which tenants there are.
+    pub directory: TenantDirectory,
+    /// The name in the configuration.
+    pub name: String,
+    /// The path that servers are born with, as [`ident::search_path`] writes it.
+    pub baseline: Arc<str>,
+    /// What servers report once they have these settings.
+    pub validated: Cache<Arc<Settings>, Arc<Told>>,
+}
+
+/// Why there is no proxy.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// For the way in.
+    #[error(transparent)]
+    Accept(#[from] ContextError),
+    /// For TLS to PostgreSQL.
+    #[error("database \"{0}\": {1}")]
+    Tls(String, #[source] TlsConfigError),
+    /// For the control connections.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// For the pool.
+    #[error("database \"{0}\": {1}")]
+    Pool(String, #[source] deadpool::managed::BuildError),
+    /// For the metrics.
+    #[error("metrics: {0}")]
+    Metrics(#[from] metrics_exporter_prometheus::BuildError),
+}
+
+impl Shared {
+    /// All of it. Reads certificates and hashes passwords; connects to nobody.
+    pub fn new(config: Config) -> Result<Arc<Self>, SetupError> {
+        let metrics = Arc::new(Metrics::new()?);
+        let mut databases = HashMap::new();
+        for name in config.databases.keys() {
+            databases.insert(name.clone(), Arc::new(DatabaseHandle::new(name, &config, &metrics)?));
+        }
+        Ok(Arc::new(Self {
+            engine: Engine::new(config.limits.plan_cache_bytes),
+            store: StatementStore::new(),
+            metrics,
+            cancels: Arc::default(),
+            databases,
+            accept: AcceptContext::new(&config, Arc::new(ProcessKey::random()))?,
+            config: Arc::new(config),
+        }))
+    }
+
+    /// Brings the gauges up to date. For each scrape, and now and then.
+    pub fn observe(&self) {
+        let cache = self.engine.stats();
+        self.metrics.plan_cache(cache.hits, cache.misses, cache.bytes);
+        for (name, database) in &self.databases {
+            let status = database.servers.status();
+            let active = status.size.saturating_sub(status.available);
+            self.metrics.servers(name, status.available, active, status.waiting);
+        }
+    }
+}
+
+impl DatabaseHandle {
+    fn new(name: &str, config: &Config, metrics: &Arc<Metrics>) -> Result<Self, SetupError> {
+        // Config::load has checked that each name has an entry.
+        let Some(entry) = config.databases.get(name) else {
+            return Err(CatalogError::NoTls(name.to_owned()).into());
+        };
+        let tls_failed = |error| SetupError::Tls(name.to_owned(), error);
+        let target = Target::new(name, entry).map_err(tls_failed)?;
+        let control = Control::new(name, entry, crate::pool::tls::client_tls_config(entry).map_err(tls_failed)?)?;
+        let baseline: Arc<str> =
+            ident::search_path(config.tenancy.shared_schemas.iter().map(String::as_str)).into();
+        let parameters = vec![
+            ("client_encoding".to_owned(), "UTF8".to_owned()),
+            ("search_path".to_owned(), baseline.to_string()),
+        ];
+        let max_prepared = config.limits.max_prepared_statements_per_server;
+        let servers = Servers::new(target, parameters, &config.pool, max_prepared, Arc::clone(metrics))
+            .map_err(|error| SetupError::Pool(name.to_owned(), error))?;
+        Ok(Self {
+            servers,
+            catalog: Catalog::new(control.clone(), config),
+            directory: TenantDirectory::new(control, config),
+            name: name.to_owned(),
+            baseline,
+            validated: Cache::new(REMEMBERED_SETTINGS),
+        })
+    }
+}
