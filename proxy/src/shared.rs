@@ -46,7 +46,7 @@ pub struct DatabaseHandle {
     /// The pool.
     pub servers: Servers,
     /// What its schemas hold.
-    pub catalog: Catalog,
+    pub catalog: Arc<Catalog>,
     /// Which tenants there are.
     pub directory: TenantDirectory,
     /// The name in the configuration.
@@ -79,6 +79,8 @@ pub enum SetupError {
 
 impl Shared {
     /// All of it. Reads certificates and hashes passwords; connects to nobody.
+    ///
+    /// Must be called inside a runtime, which then loads the catalog.
     pub fn new(config: Config) -> Result<Arc<Self>, SetupError> {
         let metrics = Arc::new(Metrics::new()?);
         let mut databases = HashMap::new();
@@ -126,9 +128,12 @@ impl DatabaseHandle {
         let max_prepared = config.limits.max_prepared_statements_per_server;
         let servers = Servers::new(target, parameters, &config.pool, max_prepared, Arc::clone(metrics))
             .map_err(|error| SetupError::Pool(name.to_owned(), error))?;
+        let tenancy = &config.tenancy;
+        let (catalog, loader) = Catalog::new(control.clone(), &tenancy.shared_schemas, tenancy.catalog_cache);
+        tokio::spawn(loader.run());
         Ok(Self {
             servers,
-            catalog: Catalog::new(control.clone(), config),
+            catalog,
             directory: TenantDirectory::new(control, config),
             name: name.to_owned(),
             baseline,

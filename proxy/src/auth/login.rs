@@ -59,7 +59,7 @@ where
         let Some(tenant) = &self.tenant else {
             return Ok(self);
         };
-        let may_name = may_name(&self.user, tenant.as_str());
+        let may_name = self.user.may_name(tenant.as_str());
         let refusal = match exists(tenant).await {
             Ok(exists) if exists & may_name => return Ok(self),
             Err(unknown) if may_name => unknown,
@@ -124,12 +124,4 @@ where
 {
     let _ = stream.write_all(words).await;
     let _ = stream.shutdown().await;
-}
-
-/// A name, `*`, or a beginning with `*` behind it.
-fn may_name(user: &User, tenant: &str) -> bool {
-    user.tenants.iter().any(|pattern| match pattern.strip_suffix('*') {
-        Some(prefix) => tenant.starts_with(prefix),
-        None => pattern == tenant,
-    })
 }

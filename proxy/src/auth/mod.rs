@@ -2,6 +2,7 @@
 //!
 //! # Layout
 //! - [`accept`]: from the first byte to a [`Login`](login::Login) that waits for its tenant.
+//! - `door`: the steps of that, each with its answer.
 //! - [`tenant`]: what a start-up packet says about user, database, tenant and settings.
 //! - [`users`]: who may log in, with secrets that are ready to be checked against.
 //! - [`exchange`]: the proof itself: SCRAM-SHA-256, MD5, a password over TLS.
@@ -9,6 +10,7 @@
 //! - [`tls`]: certificate and key from files.
 
 pub mod accept;
+mod door;
 pub mod error;
 pub mod exchange;
 pub mod login;
@@ -23,3 +25,7 @@ mod accept_tests;
 mod exchange_tests;
 #[cfg(test)]
 mod tenant_tests;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tls_tests;

@@ -77,8 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn postgresql_text_form_is_read() {
-        // CREATE ROLE with password 'secret' on PostgreSQL, by its own hand.
+    fn text_form_is_read() {
         let made = Verifier::new("secret", b"0123456789abcdef".to_vec());
         let (salt, stored, server) = (
             STANDARD.encode(&made.salt),

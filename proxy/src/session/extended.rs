@@ -351,8 +351,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 impl super::link::Link {
     /// Sets the path for the transaction that the pipeline runs in.
     fn set_path_inside(&mut self, path: &str, portal: &[u8]) {
-        let out = &mut self.lease.outbuf;
         let prepare = !self.lease.has_path_statement;
+        let out = &mut self.lease.outbuf;
         if prepare {
             message::parse(out, path::STATEMENT, path::STATEMENT_TEXT, path::STATEMENT_TYPES);
         }

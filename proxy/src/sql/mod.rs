@@ -3,45 +3,33 @@
 //! # Layout
 //! - [`plan`]: the answer: a [`Route`], and what each statement does to its session.
 //! - [`scope`]: the question's other half: whose SQL it is, and what its schemas hold.
+//! - [`engine`]: the way from one to the other, which the rest are steps of.
+//! - [`lexer`], [`tokens`], [`name`]: the text as PostgreSQL's scanner sees it.
+//! - [`statement`]: what each statement is, by its keywords.
+//! - [`analyse`]: which names it depends on, by its tree.
+//! - [`guard`]: what it may not do.
+//! - [`shape`], [`cache`]: what was found, kept for all texts of the same shape.
+//! - [`decide`], [`builtin`]: a shape and a scope make a plan.
+//! - [`rewrite`]: the plan's prefixes put in, error positions brought back.
 
+pub mod analyse;
+pub mod builtin;
+pub mod cache;
+pub mod decide;
+pub mod engine;
+pub mod guard;
+pub mod lexer;
+pub mod name;
 pub mod plan;
+pub mod rewrite;
 pub mod scope;
+pub mod shape;
+pub mod statement;
+#[cfg(test)]
+pub(crate) mod tests;
+pub mod tokens;
 
+pub use engine::{CacheStats, Engine};
 pub use plan::{Plan, Refusal, Route, Splice, Statement, StatementKind};
+pub use rewrite::PositionMap;
 pub use scope::{Scope, TextMode};
-
-/// Turns the text of a statement into a plan, from its cache where it has seen the shape.
-pub struct Engine {}
-
-/// How often the plan cache was asked, and how often it knew.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct CacheStats {
-    /// Shapes found.
-    pub hits: u64,
-    /// Shapes that had to be analysed.
-    pub misses: u64,
-    /// What the cached shapes weigh now, in bytes.
-    pub bytes: u64,
-}
-
-impl Engine {
-    /// An engine whose plan cache holds at most `cache_bytes`.
-    pub fn new(cache_bytes: u64) -> Self {
-        let _ = cache_bytes;
-        Self {}
-    }
-
-    /// What `text` (the client's bytes, without the closing NUL) needs.
-    ///
-    /// Never fails: a text that can't be understood goes by the search path,
-    /// where PostgreSQL says what is wrong with it, unless the guard refuses it.
-    pub fn plan(&self, text: &[u8], scope: &Scope, mode: TextMode) -> Plan {
-        let _ = (text, scope, mode);
-        Plan { route: Route::SearchPath, statements: Default::default() }
-    }
-
-    /// What the plan cache has done so far.
-    pub fn stats(&self) -> CacheStats {
-        CacheStats::default()
-    }
-}

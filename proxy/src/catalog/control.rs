@@ -1,0 +1,133 @@
+//! Control connections: they ask what the proxy itself wants to know.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_postgres::{Client, Manager, Pool, PoolError, Runtime};
+use rustls::ClientConfig;
+use tokio_postgres::config::SslMode;
+use tokio_postgres::{NoTls, Row};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::config::{Database, ServerTls};
+
+/// Connections at most: one for tenants' names, one for what schemas hold.
+const CONNECTIONS: usize = 2;
+
+/// How long one question may take, from connecting to its answer's end.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A fixed path, whatever the role or the database has: no name in our SQL can
+/// mean a tenant's object. Nothing is ever written. The planner is told that
+/// catalogs are large (to compile or to scan for one schema never pays).
+const OPTIONS: &str = "-c search_path=pg_catalog -c statement_timeout=10s -c lock_timeout=5s \
+                       -c default_transaction_read_only=on -c jit=off -c enable_seqscan=off";
+
+/// Why a question about the database has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogError {
+    /// TLS is asked for, and nobody said how.
+    #[error("database \"{0}\" wants TLS, but no TLS settings were given")]
+    NoTls(String),
+    /// The pool can't be built.
+    #[error("cannot set up control connections to database \"{0}\"")]
+    Setup(String, #[source] deadpool_postgres::BuildError),
+    /// No connection.
+    #[error("no control connection to database \"{0}\"")]
+    Connect(String, #[source] PoolError),
+    /// PostgreSQL refused the question.
+    #[error("asking database \"{0}\" for {1}")]
+    Query(String, &'static str, #[source] tokio_postgres::Error),
+}
+
+/// At most two connections to one database, opened when they are needed.
+#[derive(Clone)]
+pub struct Control {
+    name: String,
+    pool: Pool,
+}
+
+impl Control {
+    /// Connections to `database`, which clients call `name`.
+    ///
+    /// `tls` says how certificates are verified; without it there is no TLS.
+    pub fn new(
+        name: &str,
+        database: &Database,
+        tls: Option<Arc<ClientConfig>>,
+    ) -> Result<Self, CatalogError> {
+        let mut settings = tokio_postgres::Config::new();
+        settings
+            .host(&database.host)
+            .port(database.port)
+            .dbname(database.database.as_deref().unwrap_or(name))
+            .user(&database.user)
+            .application_name("pgstrata control")
+            .options(OPTIONS)
+            .connect_timeout(PATIENCE);
+        if let Some(password) = database.password.expose() {
+            settings.password(password);
+        }
+        let unix = database.host.starts_with('/');
+        settings.ssl_mode(match database.tls {
+            _ if unix => SslMode::Disable,
+            ServerTls::Disable => SslMode::Disable,
+            ServerTls::Prefer => SslMode::Prefer,
+            ServerTls::Require | ServerTls::VerifyCa | ServerTls::VerifyFull => SslMode::Require,
+        });
+        let manager = match tls {
+            Some(tls) => Manager::new(settings, MakeRustlsConnect::new((*tls).clone())),
+            None if settings.get_ssl_mode() == SslMode::Require => {
+                return Err(CatalogError::NoTls(name.to_owned()));
+            }
+            None => Manager::new(settings, NoTls),
+        };
+        let pool = Pool::builder(manager)
+            .max_size(CONNECTIONS)
+            .runtime(Runtime::Tokio1)
+            .wait_timeout(Some(PATIENCE))
+            .create_timeout(Some(PATIENCE))
+            .build()
+            .map_err(|error| CatalogError::Setup(name.to_owned(), error))?;
+        Ok(Self {
+            name: name.to_owned(),
+            pool,
+        })
+    }
+
+    /// The rows that answer `sql` about one schema; `what` is for the error.
+    pub(super) async fn ask(
+        &self,
+        sql: &str,
+        schema: &str,
+        what: &'static str,
+    ) -> Result<Vec<Row>, CatalogError> {
+        let client = self.client().await?;
+        let rows = async {
+            let statement = client.prepare_cached(sql).await?;
+            client.query(&statement, &[&schema]).await
+        };
+        rows.await.map_err(|error| self.failed(what, error))
+    }
+
+    /// The error of a question for `what`.
+    pub(super) fn failed(&self, what: &'static str, error: tokio_postgres::Error) -> CatalogError {
+        CatalogError::Query(self.name.clone(), what, error)
+    }
+
+    async fn client(&self) -> Result<Client, CatalogError> {
+        self.pool
+            .get()
+            .await
+            .map_err(|error| CatalogError::Connect(self.name.clone(), error))
+    }
+}
+
+impl std::fmt::Debug for Control {
+    // The manager's own Debug would go through the connection's settings.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Control")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}

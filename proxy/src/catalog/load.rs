@@ -1,0 +1,105 @@
+//! Asks PostgreSQL what a schema holds.
+
+use std::sync::LazyLock;
+
+use tokio_postgres::Row;
+
+use super::control::{CatalogError, Control};
+use crate::sql::scope::{Builtins, Relation, SchemaNames};
+
+/// One question for all that a schema holds. The edges stand in it twice:
+/// a recursive part may be named only once where it grows.
+static SCHEMA: LazyLock<String> =
+    LazyLock::new(|| include_str!("schema.sql").replace("{edges}", include_str!("edges.sql")));
+
+/// The same columns for `pg_catalog`, where only names matter.
+const BUILTINS: &str = "
+SELECT 'relation', c.relname::text, c.relkind::text, true
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = $1::pg_catalog.text::pg_catalog.name AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+UNION ALL
+SELECT DISTINCT 'function', p.proname::text, '', true
+FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+WHERE n.nspname = $1::pg_catalog.text::pg_catalog.name
+UNION ALL
+SELECT 'type', t.typname::text, '', true
+FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
+LEFT JOIN pg_catalog.pg_class c ON c.oid = t.typrelid
+WHERE n.nspname = $1::pg_catalog.text::pg_catalog.name
+  AND (t.typrelid = 0 OR c.relkind = 'c')";
+
+/// One thing that a schema holds.
+struct Thing {
+    what: String,
+    name: Box<str>,
+    kind: u8,
+    plain: bool,
+}
+
+impl Thing {
+    fn read(row: &Row) -> Result<Self, tokio_postgres::Error> {
+        let kind: &str = row.try_get(2)?;
+        let kind = kind.bytes().next().unwrap_or_default();
+        let name: &str = row.try_get(1)?;
+        Ok(Self {
+            what: row.try_get(0)?,
+            name: name.into(),
+            kind,
+            plain: row.try_get(3)?,
+        })
+    }
+}
+
+/// What `schema` holds; nothing at all if there is no such schema.
+pub async fn schema(control: &Control, schema: &str) -> Result<SchemaNames, CatalogError> {
+    let mut names = SchemaNames::default();
+    for thing in control
+        .things(&SCHEMA, schema, "what a schema holds")
+        .await?
+    {
+        let Thing {
+            what,
+            name,
+            kind,
+            plain,
+        } = thing;
+        match what.as_str() {
+            "relation" => drop(names.relations.insert(name, Relation { kind, plain })),
+            "function" => drop(names.functions.insert(name)),
+            "type" => drop(names.types.insert(name)),
+            "operators" => names.has_operators = true,
+            _ => names.has_triggers = true,
+        }
+    }
+    Ok(names)
+}
+
+/// What `pg_catalog` holds.
+pub async fn builtins(control: &Control) -> Result<Builtins, CatalogError> {
+    let mut names = Builtins::default();
+    for thing in control
+        .things(BUILTINS, "pg_catalog", "what pg_catalog holds")
+        .await?
+    {
+        let Thing { what, name, .. } = thing;
+        match what.as_str() {
+            "relation" => drop(names.relations.insert(name)),
+            "function" => drop(names.functions.insert(name)),
+            _ => drop(names.types.insert(name)),
+        }
+    }
+    Ok(names)
+}
+
+impl Control {
+    async fn things(
+        &self,
+        sql: &str,
+        schema: &str,
+        what: &'static str,
+    ) -> Result<Vec<Thing>, CatalogError> {
+        let rows = self.ask(sql, schema, what).await?;
+        let things: Result<Vec<Thing>, _> = rows.iter().map(Thing::read).collect();
+        things.map_err(|error| self.failed(what, error))
+    }
+}

@@ -1,0 +1,314 @@
+//! Which names a statement depends on, from sqlparser's tree and our own tokens.
+//!
+//! The parser is fed with our tokens, and a token's place is its number: so the
+//! two never disagree on where a string or a comment ends, and a name in the tree
+//! leads straight back to its bytes. What the walk doesn't know is never guessed:
+//! the statement is `unproven` and goes by the search path.
+
+mod expr;
+mod feed;
+mod query;
+#[cfg(test)]
+mod tests;
+mod types;
+mod write;
+
+use std::collections::HashSet;
+use std::ops::Range;
+
+use sqlparser::ast::{Ident, ObjectName, ObjectNamePart};
+use sqlparser::dialect::PostgreSqlDialect;
+use sqlparser::parser::Parser;
+
+use super::lexer::TokenKind;
+use super::shape::Named;
+use super::tokens::Tokens;
+
+/// How deep our walk goes into a tree; the parser's own limit is far below.
+const MAX_DEPTH: usize = 400;
+/// How deep the parser may recurse.
+const PARSER_DEPTH: usize = 60;
+
+/// All names of one statement.
+#[derive(Debug, Default)]
+pub struct Names {
+    /// Unqualified relations that are no CTEs.
+    pub relations: Vec<Named>,
+    /// Relations with a schema.
+    pub qualified: Vec<(Box<str>, Box<str>)>,
+    /// Unqualified functions.
+    pub functions: Vec<Box<str>>,
+    /// The last parts of column references with dots.
+    pub columns: Vec<Box<str>>,
+    /// Unqualified types that the grammar does not know.
+    pub types: Vec<Box<str>>,
+    /// First tokens of chains of names that are proven to be column references.
+    pub column_chains: HashSet<usize>,
+    /// Something in it depends on the path in a way that is not listed.
+    pub unproven: bool,
+    /// No parser has read it: nothing above is known.
+    pub unread: bool,
+}
+
+impl Names {
+    fn unproven() -> Self {
+        Self {
+            unproven: true,
+            unread: true,
+            ..Self::default()
+        }
+    }
+}
+
+/// The names in statement `range` of `t`.
+pub fn names(t: &Tokens<'_>, range: Range<usize>) -> Names {
+    let (lo, hi) = (range.start, range.end);
+    match () {
+        () if t.kw(lo, "explain") => names(t, behind_explain(t, lo, hi)..hi),
+        () if t.kw(lo, "declare") => match (lo..hi).find(|&i| t.kw(i, "for")) {
+            Some(at) => names(t, at + 1..hi),
+            None => Names::unproven(),
+        },
+        () if t.kw(lo, "copy") => copy(t, lo, hi),
+        () if t.any_kw(lo, &["truncate", "lock", "table"]) => listed(t, lo, hi),
+        () if t.is(lo, TokenKind::Open) => parsed(t, range),
+        () if t.any_kw(
+            lo,
+            &[
+                "select", "insert", "update", "delete", "merge", "values", "with",
+            ],
+        ) =>
+        {
+            parsed(t, range)
+        }
+        () => Names::unproven(),
+    }
+}
+
+fn behind_explain(t: &Tokens<'_>, lo: usize, hi: usize) -> usize {
+    let mut at = lo + 1;
+    if t.is(at, TokenKind::Open) && !t.any_kw(at + 1, &["select", "with", "values"]) {
+        at = t.behind_close(at, hi);
+    }
+    while t.any_kw(at, &["analyze", "analyse", "verbose"]) {
+        at += 1;
+    }
+    at
+}
+
+/// `COPY name [(columns)] ..` or `COPY (query) TO ..`.
+fn copy(t: &Tokens<'_>, lo: usize, hi: usize) -> Names {
+    if t.is(lo + 1, TokenKind::Open) {
+        let close = t.behind_close(lo + 1, hi);
+        return names(t, lo + 2..close.saturating_sub(1));
+    }
+    let mut names = Names::default();
+    let at = lo + 1 + usize::from(t.kw(lo + 1, "binary") && !t.any_kw(lo + 2, &["to", "from"]));
+    let next = names.relation_at(t, at, hi);
+    // `COPY t FROM STDIN WHERE ..` holds an expression.
+    names.unproven |= (next..hi).any(|i| t.kw(i, "where"));
+    names
+}
+
+/// `TRUNCATE [TABLE] a, b`, `LOCK [TABLE] a, b`, `TABLE a`.
+fn listed(t: &Tokens<'_>, lo: usize, hi: usize) -> Names {
+    let mut names = Names::default();
+    let mut at = lo + 1 + usize::from(t.kw(lo + 1, "table"));
+    loop {
+        at += usize::from(t.kw(at, "only"));
+        at = names.relation_at(t, at, hi);
+        at += usize::from(t.op(at, "*"));
+        if !t.is(at, TokenKind::Comma) || at >= hi {
+            break;
+        }
+        at += 1;
+    }
+    let known = [
+        "restart", "continue", "identity", "cascade", "restrict", "in", "mode", "nowait", "access",
+        "row",
+    ];
+    let modes = ["share", "exclusive", "update"];
+    names.unproven |= (at..hi).any(|i| !t.any_kw(i, &known) && !t.any_kw(i, &modes));
+    names
+}
+
+/// A SELECT, INSERT, UPDATE, DELETE, MERGE, VALUES or WITH, by the parser.
+fn parsed(t: &Tokens<'_>, range: Range<usize>) -> Names {
+    let Some(tokens) = feed::tokens(t, range.clone()) else {
+        return Names::unproven();
+    };
+    let dialect = PostgreSqlDialect {};
+    let mut parser = Parser::new(&dialect)
+        .with_recursion_limit(PARSER_DEPTH)
+        .with_tokens_with_locations(tokens);
+    let Ok(statement) = parser.parse_statement() else {
+        return Names::unproven();
+    };
+    if parser.peek_token_ref().token != sqlparser::tokenizer::Token::EOF {
+        return Names::unproven();
+    }
+    let mut walk = Walk {
+        t,
+        names: Names::default(),
+        claimed: HashSet::new(),
+        ctes: Vec::new(),
+        called: Vec::new(),
+        depth: 0,
+    };
+    walk.statement(&statement);
+    walk.finish(range)
+}
+
+impl Names {
+    /// Takes the relation whose first token is `at`; answers the token behind it.
+    fn relation_at(&mut self, t: &Tokens<'_>, at: usize, hi: usize) -> usize {
+        let Some(name) = t.name(at).filter(|_| at < hi) else {
+            self.unproven = true;
+            return at;
+        };
+        if !t.is(at + 1, TokenKind::Dot) {
+            self.relations.push(Named {
+                token: at as u32,
+                name: name.into(),
+            });
+            return at + 1;
+        }
+        match t.name(at + 2).filter(|_| !t.is(at + 3, TokenKind::Dot)) {
+            Some(relation) => self.qualified.push((name.into(), relation.into())),
+            None => self.unproven = true,
+        }
+        at + 3
+    }
+}
+
+/// Walks a tree with the CTE names that are in scope.
+struct Walk<'a> {
+    t: &'a Tokens<'a>,
+    names: Names,
+    /// Words of which the walk knows what they are.
+    claimed: HashSet<usize>,
+    ctes: Vec<Box<str>>,
+    /// Functions of the grammar whose words are claimed.
+    called: Vec<&'static str>,
+    depth: usize,
+}
+
+impl Walk<'_> {
+    fn unproven(&mut self) {
+        self.names.unproven = true;
+    }
+
+    /// Runs `step` one level deeper, unless that is too deep.
+    fn deeper(&mut self, step: impl FnOnce(&mut Self)) {
+        if self.depth >= MAX_DEPTH {
+            return self.unproven();
+        }
+        self.depth += 1;
+        step(self);
+        self.depth -= 1;
+    }
+
+    /// The token of an identifier of the tree; it counts as understood from now on.
+    fn claim(&mut self, ident: &Ident) -> Option<usize> {
+        let token = feed::token_of(ident.span);
+        match token.filter(|&i| self.t.kind(i).is_some_and(TokenKind::is_word)) {
+            Some(i) => {
+                self.claimed.insert(i);
+                Some(i)
+            }
+            None => {
+                self.unproven();
+                None
+            }
+        }
+    }
+
+    fn claim_all(&mut self, idents: &[Ident]) {
+        for ident in idents {
+            self.claim(ident);
+        }
+    }
+
+    /// The tokens of a dotted name.
+    fn parts(&mut self, name: &ObjectName) -> Option<Vec<usize>> {
+        let mut out = Vec::with_capacity(name.0.len());
+        for part in &name.0 {
+            let ObjectNamePart::Identifier(ident) = part else {
+                self.unproven();
+                return None;
+            };
+            out.push(self.claim(ident)?);
+        }
+        Some(out)
+    }
+
+    fn text(&self, token: usize) -> Box<str> {
+        self.t.name(token).unwrap_or_default().into()
+    }
+
+    /// A relation that may be a CTE.
+    fn source(&mut self, name: &ObjectName) {
+        self.relation(name, true);
+    }
+
+    /// A relation that is written: never a CTE.
+    fn target(&mut self, name: &ObjectName) {
+        self.relation(name, false);
+    }
+
+    fn relation(&mut self, name: &ObjectName, may_be_cte: bool) {
+        match self.parts(name).as_deref() {
+            Some([token]) => {
+                let name = self.text(*token);
+                if !may_be_cte || !self.ctes.contains(&name) {
+                    self.names.relations.push(Named {
+                        token: *token as u32,
+                        name,
+                    });
+                }
+            }
+            Some([schema, relation]) => {
+                let pair = (self.text(*schema), self.text(*relation));
+                self.names.qualified.push(pair);
+            }
+            _ => self.unproven(),
+        }
+    }
+
+    /// A function's name.
+    fn function_name(&mut self, name: &ObjectName) {
+        match self.parts(name).as_deref() {
+            Some([token]) => {
+                let name = self.text(*token);
+                self.names.functions.push(name);
+            }
+            Some([schema, function]) if self.text(*schema).as_ref() == "pg_catalog" => {
+                let name = self.text(*function);
+                self.names.functions.push(name);
+            }
+            // A user's function, whose body may name anything.
+            _ => self.unproven(),
+        }
+    }
+
+    /// A chain of names that refers to a column.
+    fn column(&mut self, tokens: &[usize]) {
+        if let [first, .., last] = tokens {
+            self.names.column_chains.insert(*first);
+            let name = self.text(*last);
+            self.names.columns.push(name);
+        }
+    }
+
+    /// The names, if no word is left over that the walk has not understood.
+    fn finish(mut self, range: Range<usize>) -> Names {
+        let whole = range.clone().all(|i| match self.t.kind(i) {
+            Some(TokenKind::Word) => self.claimed.contains(&i) || feed::is_grammar(self.t.raw(i)),
+            Some(TokenKind::Quoted | TokenKind::UnicodeQuoted) => self.claimed.contains(&i),
+            _ => true,
+        });
+        self.names.unproven |= !whole;
+        self.names.relations.sort_by_key(|r| r.token);
+        self.names
+    }
+}

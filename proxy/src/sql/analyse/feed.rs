@@ -1,0 +1,372 @@
+//! Our tokens as the parser wants them, and back.
+
+use std::ops::Range;
+
+use sqlparser::tokenizer::{Location, Span, Token as Fed, TokenWithSpan};
+
+use crate::sql::lexer::TokenKind;
+use crate::sql::tokens::Tokens;
+
+/// More text than this is not parsed.
+const MAX_TOKENS: usize = 60_000;
+/// Deeper brackets than this are not parsed.
+const MAX_OPEN: usize = 48;
+/// More operators than this are not parsed: each may be a level of the tree,
+/// and a tree is dropped by recursion.
+const MAX_LINKS: usize = 2000;
+
+/// Words that make a tree deeper by one, as an operator does.
+const LINKS: &[&str] = &[
+    "and",
+    "or",
+    "not",
+    "is",
+    "like",
+    "ilike",
+    "similar",
+    "between",
+    "in",
+    "union",
+    "except",
+    "intersect",
+    "collate",
+    "at",
+    "isnull",
+    "notnull",
+    "escape",
+    "overlaps",
+];
+
+/// The tokens of `range`, or `None` if the parser should not see them.
+pub(super) fn tokens(t: &Tokens<'_>, range: Range<usize>) -> Option<Vec<TokenWithSpan>> {
+    if range.len() > MAX_TOKENS || !is_shallow(t, range.clone()) {
+        return None;
+    }
+    let mut out = Vec::with_capacity(range.len() + 1);
+    let mut i = range.start;
+    while i < range.end {
+        // The parser knows `FOR UPDATE` and `FOR SHARE` alone; names don't differ.
+        if t.kw(i, "for")
+            && (t.kws(i + 1, &["no", "key", "update"]) || t.kws(i + 1, &["key", "share"]))
+        {
+            out.push(fed(Fed::make_word("FOR", None), i));
+            i += if t.kw(i + 1, "no") { 3 } else { 2 };
+        }
+        // `ONLY` is reserved, and says nothing about names; `ROWS ONLY` is another one.
+        let only = t.kw(i, "only") && !t.any_kw(i.wrapping_sub(1), &["row", "rows"]);
+        if !only {
+            out.push(fed(token(t, i)?, i));
+        }
+        i += 1;
+    }
+    out.push(fed(Fed::EOF, range.end));
+    Some(out)
+}
+
+fn fed(token: Fed, i: usize) -> TokenWithSpan {
+    let at = Location {
+        line: 1,
+        column: i as u64 + 1,
+    };
+    TokenWithSpan {
+        token,
+        span: Span { start: at, end: at },
+    }
+}
+
+/// The number of the token that a span of the tree starts with.
+pub(super) fn token_of(span: Span) -> Option<usize> {
+    (span.start.line == 1)
+        .then(|| (span.start.column as usize).checked_sub(1))
+        .flatten()
+}
+
+fn is_shallow(t: &Tokens<'_>, range: Range<usize>) -> bool {
+    let (mut open, mut links) = (0usize, 0usize);
+    for i in range {
+        match t.kind(i) {
+            Some(TokenKind::Open) => open += 1,
+            Some(TokenKind::OpenBracket) => (open, links) = (open + 1, links + 1),
+            Some(TokenKind::Close | TokenKind::CloseBracket) => open = open.saturating_sub(1),
+            Some(TokenKind::Op | TokenKind::Cast) => links += 1,
+            Some(TokenKind::Word) if t.any_kw(i, LINKS) => links += 1,
+            _ => {}
+        }
+        if open > MAX_OPEN || links > MAX_LINKS {
+            return false;
+        }
+    }
+    true
+}
+
+fn token(t: &Tokens<'_>, i: usize) -> Option<Fed> {
+    Some(match t.kind(i)? {
+        TokenKind::Word => Fed::make_word(std::str::from_utf8(t.raw(i)).ok()?, None),
+        TokenKind::Quoted | TokenKind::UnicodeQuoted => Fed::make_word(&t.name(i)?, Some('"')),
+        // No value is handed over: nothing that we ask depends on one.
+        TokenKind::Str
+        | TokenKind::NationalStr
+        | TokenKind::EscapeStr
+        | TokenKind::UnicodeStr
+        | TokenKind::DollarStr => Fed::SingleQuotedString(String::new()),
+        TokenKind::BitStr => Fed::SingleQuotedByteStringLiteral(String::new()),
+        TokenKind::HexStr => Fed::HexStringLiteral(String::new()),
+        TokenKind::Number => Fed::Number("1".into(), false),
+        TokenKind::Param => Fed::Placeholder("$1".into()),
+        TokenKind::Op => operator(t.raw(i))?,
+        TokenKind::Dot => Fed::Period,
+        TokenKind::Comma => Fed::Comma,
+        TokenKind::Semicolon => Fed::SemiColon,
+        TokenKind::Open => Fed::LParen,
+        TokenKind::Close => Fed::RParen,
+        TokenKind::OpenBracket => Fed::LBracket,
+        TokenKind::CloseBracket => Fed::RBracket,
+        TokenKind::Colon => Fed::Colon,
+        TokenKind::Cast => Fed::DoubleColon,
+        TokenKind::Assign => Fed::Assignment,
+        TokenKind::DotDot | TokenKind::Other | TokenKind::Error => return None,
+    })
+}
+
+fn operator(raw: &[u8]) -> Option<Fed> {
+    Some(match raw {
+        b"=" => Fed::Eq,
+        b"<>" | b"!=" => Fed::Neq,
+        b"<" => Fed::Lt,
+        b">" => Fed::Gt,
+        b"<=" => Fed::LtEq,
+        b">=" => Fed::GtEq,
+        b"+" => Fed::Plus,
+        b"-" => Fed::Minus,
+        b"*" => Fed::Mul,
+        b"/" => Fed::Div,
+        b"%" => Fed::Mod,
+        b"||" => Fed::StringConcat,
+        b"=>" => Fed::RArrow,
+        b"&" => Fed::Ampersand,
+        b"|" => Fed::Pipe,
+        b"^" => Fed::Caret,
+        b"#" => Fed::Sharp,
+        b"~" => Fed::Tilde,
+        b"~*" => Fed::TildeAsterisk,
+        b"!~" => Fed::ExclamationMarkTilde,
+        b"!~*" => Fed::ExclamationMarkTildeAsterisk,
+        b"~~" => Fed::DoubleTilde,
+        b"~~*" => Fed::DoubleTildeAsterisk,
+        b"!~~" => Fed::ExclamationMarkDoubleTilde,
+        b"!~~*" => Fed::ExclamationMarkDoubleTildeAsterisk,
+        b"<<" => Fed::ShiftLeft,
+        b">>" => Fed::ShiftRight,
+        b"&&" => Fed::Overlap,
+        b"@" => Fed::AtSign,
+        b"->" => Fed::Arrow,
+        b"->>" => Fed::LongArrow,
+        b"#>" => Fed::HashArrow,
+        b"#>>" => Fed::HashLongArrow,
+        b"@>" => Fed::AtArrow,
+        b"<@" => Fed::ArrowAt,
+        b"#-" => Fed::HashMinus,
+        b"@?" => Fed::AtQuestion,
+        b"@@" => Fed::AtAt,
+        b"?" => Fed::Question,
+        b"?&" => Fed::QuestionAnd,
+        b"?|" => Fed::QuestionPipe,
+        other => Fed::CustomBinaryOperator(std::str::from_utf8(other).ok()?.into()),
+    })
+}
+
+/// Words of the grammar of the statements that we walk, in upper case and sorted.
+/// Any other word that the walk did not come by makes a statement unproven.
+const GRAMMAR: &[&str] = &[
+    "ALL",
+    "AND",
+    "ANY",
+    "ARRAY",
+    "AS",
+    "ASC",
+    "ASYMMETRIC",
+    "AT",
+    "BERNOULLI",
+    "BETWEEN",
+    "BIGINT",
+    "BIT",
+    "BOOLEAN",
+    "BOTH",
+    "BY",
+    "BYTEA",
+    "CASE",
+    "CAST",
+    "CHAR",
+    "CHARACTER",
+    "COLLATE",
+    "CONFLICT",
+    "CONSTRAINT",
+    "CROSS",
+    "CUBE",
+    "CURRENT",
+    "CURRENT_CATALOG",
+    "CURRENT_DATE",
+    "CURRENT_TIME",
+    "CURRENT_TIMESTAMP",
+    "DATE",
+    "DAY",
+    "DEC",
+    "DECIMAL",
+    "DEFAULT",
+    "DELETE",
+    "DESC",
+    "DISTINCT",
+    "DO",
+    "DOUBLE",
+    "ELSE",
+    "END",
+    "ESCAPE",
+    "EXCEPT",
+    "EXISTS",
+    "EXTRACT",
+    "FALSE",
+    "FETCH",
+    "FILTER",
+    "FIRST",
+    "FLOAT",
+    "FLOAT4",
+    "FLOAT8",
+    "FOLLOWING",
+    "FOR",
+    "FROM",
+    "FULL",
+    "GROUP",
+    "GROUPING",
+    "GROUPS",
+    "HAVING",
+    "HOUR",
+    "ILIKE",
+    "IN",
+    "INNER",
+    "INSERT",
+    "INT",
+    "INT2",
+    "INT4",
+    "INT8",
+    "INTEGER",
+    "INTERSECT",
+    "INTERVAL",
+    "INTO",
+    "IS",
+    "ISNULL",
+    "JOIN",
+    "JSON",
+    "JSONB",
+    "KEY",
+    "LAST",
+    "LATERAL",
+    "LEADING",
+    "LEFT",
+    "LIKE",
+    "LIMIT",
+    "LOCALTIME",
+    "LOCALTIMESTAMP",
+    "LOCKED",
+    "MATCHED",
+    "MATERIALIZED",
+    "MERGE",
+    "MINUTE",
+    "MONTH",
+    "NATURAL",
+    "NEXT",
+    "NO",
+    "NOT",
+    "NOTHING",
+    "NOTNULL",
+    "NOWAIT",
+    "NULL",
+    "NULLS",
+    "NUMERIC",
+    "OF",
+    "OFFSET",
+    "ON",
+    "ONLY",
+    "OR",
+    "ORDER",
+    "ORDINALITY",
+    "OUTER",
+    "OVER",
+    "OVERLAPS",
+    "OVERLAY",
+    "OVERRIDING",
+    "PARTITION",
+    "PLACING",
+    "POSITION",
+    "PRECEDING",
+    "PRECISION",
+    "RANGE",
+    "REAL",
+    "RECURSIVE",
+    "REPEATABLE",
+    "RETURNING",
+    "RIGHT",
+    "ROLLUP",
+    "ROW",
+    "ROWS",
+    "SECOND",
+    "SELECT",
+    "SET",
+    "SETS",
+    "SHARE",
+    "SIMILAR",
+    "SKIP",
+    "SMALLINT",
+    "SOME",
+    "SUBSTRING",
+    "SYMMETRIC",
+    "SYSTEM",
+    "TABLESAMPLE",
+    "TEXT",
+    "THEN",
+    "TIES",
+    "TIME",
+    "TIMESTAMP",
+    "TIMESTAMPTZ",
+    "TIMETZ",
+    "TO",
+    "TRAILING",
+    "TRIM",
+    "TRUE",
+    "TSQUERY",
+    "TSVECTOR",
+    "UNBOUNDED",
+    "UNION",
+    "UNIQUE",
+    "UNKNOWN",
+    "UPDATE",
+    "USING",
+    "UUID",
+    "VALUE",
+    "VALUES",
+    "VARBIT",
+    "VARCHAR",
+    "VARIADIC",
+    "VARYING",
+    "WHEN",
+    "WHERE",
+    "WINDOW",
+    "WITH",
+    "WITHIN",
+    "WITHOUT",
+    "YEAR",
+    "ZONE",
+];
+
+/// Whether a word may be one of the grammar's rather than a name.
+pub(super) fn is_grammar(raw: &[u8]) -> bool {
+    let upper = raw.to_ascii_uppercase();
+    GRAMMAR
+        .binary_search_by(|word| word.as_bytes().cmp(&upper))
+        .is_ok()
+}
+
+#[cfg(test)]
+#[test]
+fn grammar_is_sorted() {
+    assert!(GRAMMAR.is_sorted());
+}

@@ -1,0 +1,191 @@
+//! A shape and a scope -> a plan. This is all that a cached text costs.
+
+use smallvec::SmallVec;
+
+use super::builtin;
+use super::guard::check::check;
+use super::plan::{Plan, Route, SchemaRef, Setting, Splice, Statement, StatementKind};
+use super::scope::{Names, Scope, TextMode};
+use super::shape::{Shape, Way};
+use super::tokens::Tokens;
+
+use pgstrata_tenancy::Strategy;
+
+/// The plan for this text, whose shape is known.
+pub fn decide(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode) -> Plan {
+    let route = match check(&shape.demands, t, scope) {
+        Some(refusal) => Route::Refuse(refusal),
+        None => route(shape, t, scope, mode),
+    };
+    Plan {
+        route,
+        statements: statements(shape, t),
+    }
+}
+
+fn statements(shape: &Shape, t: &Tokens<'_>) -> SmallVec<[Statement; 1]> {
+    let place = |kind: &StatementKind| match kind {
+        // Token numbers until here: a literal's length differs from text to text.
+        StatementKind::Set(setting) => StatementKind::Set(Setting {
+            value: t.bytes(&setting.value),
+            ..setting.clone()
+        }),
+        other => other.clone(),
+    };
+    let each = shape.statements.iter().map(|s| Statement {
+        span: t.bytes(&s.tokens),
+        kind: place(&s.kind),
+        pin: s.pin,
+        writes: s.writes,
+        ddl: s.ddl,
+    });
+    each.collect()
+}
+
+fn route(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode) -> Route {
+    match shape.way {
+        Way::Free => Route::Pass,
+        Way::Own => Route::OwnTransaction,
+        Way::Path => Route::SearchPath,
+        Way::Names => by_names(shape, t, scope, mode).unwrap_or(Route::SearchPath),
+    }
+}
+
+/// The route of a text whose names are all listed; `None` is the search path.
+fn by_names(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode) -> Option<Route> {
+    let bare = shape.relations.is_empty() && shape.qualified.is_empty() && shape.columns.is_empty();
+    let calls = shape
+        .functions
+        .iter()
+        .any(|name| !builtin::is_grammar(name));
+    if bare && !calls && shape.types.is_empty() && !shape.operators {
+        return Some(Route::Pass);
+    }
+    let known = Known {
+        scope,
+        names: scope.names.as_deref()?,
+        shape,
+    };
+    let same = known.functions()
+        && known.types()
+        && known.operators()
+        && known.columns()
+        && known.qualified();
+    if !same {
+        return None;
+    }
+    if shape.relations.is_empty() {
+        return Some(Route::Pass);
+    }
+    let may_splice =
+        scope.strategy == Strategy::SchemaQualified && !mode.own_path && !mode.temp_tables;
+    let splices = may_splice.then(|| known.splices(t)).flatten()?;
+    Some(Route::Splice(splices))
+}
+
+/// The names of a shape in the light of what the schemas hold.
+struct Known<'a> {
+    scope: &'a Scope,
+    names: &'a Names,
+    shape: &'a Shape,
+}
+
+impl Known<'_> {
+    fn schemas_hold(&self, held: impl Fn(&super::scope::SchemaNames) -> bool) -> bool {
+        held(&self.names.tenant) || self.names.shared.iter().any(|schema| held(schema))
+    }
+
+    /// PostgreSQL's own, not overloaded, and the same under each path.
+    fn functions(&self) -> bool {
+        self.shape
+            .functions
+            .iter()
+            .filter(|name| !builtin::is_grammar(name))
+            .all(|name| {
+                self.names.builtin.functions.contains(name)
+                    && !builtin::depends_on_path(name)
+                    && !self.schemas_hold(|schema| {
+                        schema.functions.contains(name) || schema.types.contains(name)
+                    })
+            })
+    }
+
+    fn types(&self) -> bool {
+        let builtin =
+            |name: &str| self.names.builtin.types.contains(name) && !builtin::is_name_type(name);
+        self.shape
+            .types
+            .iter()
+            .all(|name| builtin(name) && !self.schemas_hold(|schema| schema.types.contains(name)))
+    }
+
+    /// Shared operators resolve under the server's own path; the tenant's do not.
+    fn operators(&self) -> bool {
+        !self.names.tenant.has_operators
+    }
+
+    /// `t.f` calls `f(t)` where `t` has no such column.
+    fn columns(&self) -> bool {
+        self.shape
+            .columns
+            .iter()
+            .all(|name| !self.schemas_hold(|schema| schema.functions.contains(name)))
+    }
+
+    fn qualified(&self) -> bool {
+        self.shape.qualified.iter().all(|(schema, name)| {
+            let held = match &**schema {
+                own if *own == *self.scope.schema => Some(&self.names.tenant),
+                other => self
+                    .scope
+                    .shared
+                    .iter()
+                    .position(|s| **s == *other)
+                    .and_then(|i| self.names.shared.get(i)),
+            };
+            held.and_then(|schema| schema.relations.get(name))
+                .is_some_and(|relation| relation.plain)
+        }) && self.no_triggers()
+    }
+
+    /// A write may reach a table that is not named, by a foreign key's action.
+    fn no_triggers(&self) -> bool {
+        !self.shape.statements.iter().any(|s| s.writes)
+            || !self.schemas_hold(|schema| schema.has_triggers)
+    }
+
+    fn splices(&self, t: &Tokens<'_>) -> Option<SmallVec<[Splice; 4]>> {
+        let mut out = SmallVec::with_capacity(self.shape.relations.len());
+        for relation in &self.shape.relations {
+            let at = t.all.get(relation.token as usize)?.start as usize;
+            out.push(Splice {
+                at,
+                schema: self.schema_of(&relation.name)?,
+            });
+        }
+        Some(out)
+    }
+
+    /// Where the search path would find a relation.
+    fn schema_of(&self, name: &str) -> Option<SchemaRef> {
+        // The catalog comes first on each path, and shows names by the path.
+        if self.names.builtin.relations.contains(name) {
+            return None;
+        }
+        if let Some(relation) = self.names.tenant.relations.get(name) {
+            return relation.plain.then_some(SchemaRef::Tenant);
+        }
+        let found = self
+            .names
+            .shared
+            .iter()
+            .enumerate()
+            .find_map(|(i, s)| s.relations.get(name).map(|r| (i, r)));
+        let (i, relation) = found?;
+        // The index must mean the same schema in the scope, whose prefix is written.
+        let schema = u16::try_from(i)
+            .ok()
+            .filter(|_| i < self.scope.shared.len())?;
+        relation.plain.then_some(SchemaRef::Shared(schema))
+    }
+}

@@ -1,0 +1,185 @@
+//! The engine: a text is lexed, its shape found or made, and a plan decided from it.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::analyse::{self, Names};
+use super::cache::{self, Shapes};
+use super::decide::decide;
+use super::guard;
+use super::lexer::{Lexer, Token, TokenKind};
+use super::plan::{Plan, StatementKind};
+use super::scope::{Scope, TextMode};
+use super::shape::{Shape, StatementShape, Way};
+use super::statement::classify;
+use super::tokens::{self, Tokens};
+
+/// Texts longer than this are not parsed: they go by the search path.
+const MAX_PARSED: usize = 256 * 1024;
+
+/// How often the plan cache was asked, and how often it knew.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CacheStats {
+    /// Shapes found.
+    pub hits: u64,
+    /// Shapes that had to be analysed.
+    pub misses: u64,
+    /// What the cached shapes weigh now, in bytes.
+    pub bytes: u64,
+}
+
+/// Turns the text of a statement into a plan, from its cache where it has seen the shape.
+pub struct Engine {
+    shapes: Shapes,
+}
+
+impl Engine {
+    /// An engine whose plan cache holds at most `cache_bytes`.
+    pub fn new(cache_bytes: u64) -> Self {
+        Self {
+            shapes: Shapes::new(cache_bytes),
+        }
+    }
+
+    /// What `text` (the client's bytes, without the closing NUL) needs.
+    ///
+    /// Never fails: a text that can't be understood goes by the search path,
+    /// where PostgreSQL says what is wrong with it, unless the guard refuses it.
+    pub fn plan(&self, text: &[u8], scope: &Scope, mode: TextMode) -> Plan {
+        let all: SmallVec<[Token; 64]> =
+            Lexer::new(text, mode.standard_conforming_strings).collect();
+        let t = Tokens {
+            text,
+            all: &all,
+            conforming: mode.standard_conforming_strings,
+            closes: &[],
+        };
+        let Some(key) = cache::key(&t) else {
+            return decide(&shape(&t), &t, scope, mode);
+        };
+        if let Some(known) = self.shapes.get(&key) {
+            return decide(&known, &t, scope, mode);
+        }
+        let shape = Arc::new(shape(&t));
+        self.shapes.insert(&key, shape.clone());
+        decide(&shape, &t, scope, mode)
+    }
+
+    /// What the plan cache has done so far.
+    pub fn stats(&self) -> CacheStats {
+        self.shapes.stats()
+    }
+}
+
+/// The shape of a text, whoever's it is.
+pub fn shape(t: &Tokens<'_>) -> Shape {
+    let closes = tokens::closes(t.all);
+    let t = &Tokens {
+        closes: &closes,
+        ..*t
+    };
+    let mut builder = Builder::default();
+    for range in tokens::statements(t) {
+        builder.add(t, classify(t, range));
+    }
+    builder.finish(t)
+}
+
+#[derive(Default)]
+struct Builder {
+    statements: Vec<StatementShape>,
+    names: Names,
+    demands: Vec<super::shape::Demand>,
+}
+
+impl Builder {
+    fn add(&mut self, t: &Tokens<'_>, mut statement: StatementShape) {
+        let names = (statement.way == Way::Names && t.text.len() <= MAX_PARSED)
+            .then(|| analyse::names(t, statement.tokens.clone()))
+            .filter(|names| !names.unread);
+        self.demands
+            .extend(guard::demands(t, &statement, names.as_ref()));
+        match names {
+            Some(names) if !names.unproven => self.take(names),
+            _ if statement.way == Way::Names => statement.way = Way::Path,
+            _ => {}
+        }
+        self.statements.push(statement);
+    }
+
+    fn take(&mut self, names: Names) {
+        self.names.relations.extend(names.relations);
+        self.names.qualified.extend(names.qualified);
+        self.names.functions.extend(names.functions);
+        self.names.columns.extend(names.columns);
+        self.names.types.extend(names.types);
+    }
+
+    /// How much the text as a whole depends on the path.
+    fn way(&self, t: &Tokens<'_>) -> Way {
+        // PostgreSQL says what is wrong with it: under the path, so that it says the same.
+        if t.all.iter().any(|token| token.kind == TokenKind::Error) {
+            return Way::Path;
+        }
+        let most = self
+            .statements
+            .iter()
+            .map(|s| s.way)
+            .max()
+            .unwrap_or_default();
+        let several = self.statements.len() > 1;
+        match most {
+            Way::Own if several => Way::Path,
+            // A path that is set in the middle is the client's for the rest of the text.
+            Way::Names if several && self.statements.iter().any(|s| changes_path(&s.kind)) => {
+                Way::Path
+            }
+            other => other,
+        }
+    }
+
+    fn finish(self, t: &Tokens<'_>) -> Shape {
+        let way = self.way(t);
+        let mut names = self.names;
+        let unique = |list: &mut Vec<Box<str>>| {
+            list.sort_unstable();
+            list.dedup();
+            std::mem::take(list).into_boxed_slice()
+        };
+        Shape {
+            way,
+            relations: names.relations.into(),
+            qualified: names.qualified.into(),
+            functions: unique(&mut names.functions),
+            columns: unique(&mut names.columns),
+            types: unique(&mut names.types),
+            operators: has_operators(t),
+            demands: self.demands.into(),
+            statements: self.statements.into(),
+        }
+    }
+}
+
+fn changes_path(kind: &StatementKind) -> bool {
+    match kind {
+        StatementKind::Set(setting) => &*setting.name == "search_path",
+        StatementKind::Reset { name, .. } => &**name == "search_path",
+        StatementKind::ResetAll | StatementKind::Discard(_) => true,
+        // A path that was set in the transaction goes with it.
+        StatementKind::Rollback { .. }
+        | StatementKind::RollbackTo
+        | StatementKind::Commit { .. } => true,
+        _ => false,
+    }
+}
+
+/// Words that stand for operators, or that find one by its name.
+const OPERATORS: &[&str] = &[
+    "all", "any", "between", "case", "collate", "distinct", "greatest", "ilike", "in", "is",
+    "least", "like", "natural", "nullif", "overlaps", "similar", "some", "using",
+];
+
+fn has_operators(t: &Tokens<'_>) -> bool {
+    (0..t.all.len()).any(|i| t.is(i, TokenKind::Op) || t.any_kw(i, OPERATORS))
+}

@@ -1,0 +1,41 @@
+//! What a tenant may not do, said in 42501 before PostgreSQL sees it. It fails closed.
+//!
+//! # Layout
+//! - [`chains`]: names with dots: each must start with a schema that may be named,
+//!   unless it is proven to be a column.
+//! - [`functions`], [`relations`]: what reaches over tenants whatever the schema.
+//! - [`commands`]: statements that are refused, or held within the tenant.
+//! - [`targets`]: what a statement writes.
+//! - [`check`]: the demands that those make, held against a scope.
+
+pub mod chains;
+pub mod check;
+pub mod commands;
+pub mod functions;
+pub mod relations;
+pub mod targets;
+#[cfg(test)]
+mod tests;
+
+use super::analyse::Names;
+use super::shape::{Demand, StatementShape};
+use super::tokens::Tokens;
+
+/// The string in front of every demand of the same kind is built in one place.
+pub(crate) fn never(what: impl Into<Box<str>>, hint: Option<&'static str>) -> Demand {
+    Demand::Never {
+        what: what.into(),
+        hint,
+    }
+}
+
+/// All that the guard asks of one statement. `names` is what the tree proved, if it could be read.
+pub fn demands(t: &Tokens<'_>, statement: &StatementShape, names: Option<&Names>) -> Vec<Demand> {
+    let mut out = Vec::new();
+    commands::demands(t, statement, &mut out);
+    chains::demands(t, statement, names, &mut out);
+    functions::demands(t, &statement.tokens, &mut out);
+    relations::demands(t, &statement.tokens, &mut out);
+    targets::demands(t, &statement.tokens, &mut out);
+    out
+}

@@ -1,0 +1,295 @@
+//! Demands, held against the scope of one tenant.
+
+use std::ops::Range;
+
+use super::relations;
+use crate::sql::lexer::TokenKind;
+use crate::sql::name;
+use crate::sql::plan::Refusal;
+use crate::sql::scope::{Names, Scope};
+use crate::sql::shape::Demand;
+use crate::sql::tokens::Tokens;
+
+/// Schemas that any tenant may name; none of them is ever written.
+const SYSTEM: [&str; 3] = ["pg_catalog", "information_schema", "pg_toast"];
+
+/// Why the first demand that the scope does not meet is refused.
+pub fn check(demands: &[Demand], t: &Tokens<'_>, scope: &Scope) -> Option<Refusal> {
+    let gate = Gate { t, scope };
+    demands.iter().find_map(|demand| gate.check(demand).err())
+}
+
+struct Gate<'a> {
+    t: &'a Tokens<'a>,
+    scope: &'a Scope,
+}
+
+type Checked = Result<(), Refusal>;
+
+impl Gate<'_> {
+    fn check(&self, demand: &Demand) -> Checked {
+        match demand {
+            Demand::Schema { first, second } => match second {
+                Some(schema) if **first == *self.scope.database => self.schema(schema),
+                _ => self.schema(first),
+            },
+            Demand::Write { schema, name } => self.write(schema.as_deref(), name),
+            Demand::WriteSchema(schema) => self.write_schema(schema),
+            Demand::Never { what, hint } => Err(self.refusal(what, *hint)),
+            Demand::Dynamic(what) => match self.scope.dynamic_sql {
+                true => Ok(()),
+                false => Err(self.refusal(what, Some(DYNAMIC))),
+            },
+            Demand::ObjectLiteral { token, write } => self.object(*token as usize, *write),
+            Demand::SchemaLiteral(token) => self.schema_literal(*token as usize),
+            Demand::Path(range) => self.path(range.clone()),
+        }
+    }
+
+    fn refusal(&self, what: &str, hint: Option<&str>) -> Refusal {
+        let message = match &self.scope.tenant {
+            Some(tenant) => format!("permission denied: tenant \"{tenant}\" may not {what}"),
+            None => format!("permission denied: a client with no tenant may not {what}"),
+        };
+        Refusal {
+            code: "42501",
+            message,
+            hint: hint.map(str::to_owned),
+        }
+    }
+
+    fn is_own(&self, schema: &str) -> bool {
+        schema == &*self.scope.schema
+    }
+
+    fn is_shared(&self, schema: &str) -> bool {
+        self.scope.shared.iter().any(|s| **s == *schema)
+    }
+
+    fn may_name(&self, schema: &str) -> bool {
+        // `pg_temp_3` is another session's: not to be named by number.
+        self.is_own(schema)
+            || self.is_shared(schema)
+            || SYSTEM.contains(&schema)
+            || schema == "pg_temp"
+    }
+
+    fn schema(&self, schema: &str) -> Checked {
+        match self.may_name(schema) {
+            true => Ok(()),
+            false => {
+                Err(self.refusal(&format!("name schema \"{schema}\""), Some(&self.nameable())))
+            }
+        }
+    }
+
+    fn nameable(&self) -> String {
+        let mut schemas = vec![&*self.scope.schema];
+        schemas.extend(
+            self.scope
+                .shared
+                .iter()
+                .map(|s| &**s)
+                .filter(|s| !self.is_own(s)),
+        );
+        format!("The schemas that may be named are: {}.", schemas.join(", "))
+    }
+
+    fn write_schema(&self, schema: &str) -> Checked {
+        if self.is_own(schema)
+            || schema == "pg_temp"
+            || (self.is_shared(schema) && self.scope.shared_writes)
+        {
+            return Ok(());
+        }
+        self.schema(schema)?;
+        let hint = "Shared schemas are read-only for tenants, unless the proxy's configuration says otherwise.";
+        Err(self.refusal(&format!("write to schema \"{schema}\""), Some(hint)))
+    }
+
+    fn write(&self, schema: Option<&str>, name: &str) -> Checked {
+        match schema {
+            Some(schema) => self.write_schema(schema),
+            None if name == "pg_settings" => self.write_schema("pg_catalog"),
+            None => match self.scope.names.as_deref() {
+                Some(names) => self.unqualified_write(names, name),
+                None => Ok(()),
+            },
+        }
+    }
+
+    /// An unqualified target is the tenant's, unless only another schema of the path has it.
+    fn unqualified_write(&self, names: &Names, name: &str) -> Checked {
+        if names.builtin.relations.contains(name) {
+            return self.write_schema("pg_catalog");
+        }
+        if names.tenant.relations.contains_key(name) {
+            return Ok(());
+        }
+        let found = names
+            .shared
+            .iter()
+            .position(|schema| schema.relations.contains_key(name));
+        match found.and_then(|i| self.scope.shared.get(i)) {
+            Some(schema) => self.write_schema(schema),
+            None => Ok(()),
+        }
+    }
+
+    /// A string that names an object: its schema must be one that may be named.
+    fn object(&self, token: usize, write: bool) -> Checked {
+        let Some(text) = self.t.string(token) else {
+            return Err(self.refusal("name an object in a string with escapes", Some(PLAIN)));
+        };
+        // Behind a bracket are a function's argument types, in front of it its name.
+        let (head, types) = text
+            .split_once('(')
+            .map_or((&*text, None), |(head, rest)| (head, Some(rest)));
+        match name::parts(head).as_deref() {
+            Some([object]) if write => self.write(None, object)?,
+            Some([object]) => self.readable(object)?,
+            Some([.., schema, object]) => {
+                if write {
+                    self.write_schema(schema)?;
+                } else {
+                    self.schema(schema)?;
+                }
+                self.readable(object)?;
+            }
+            // No list of names: a number, a list of privileges, an operator, a type with words.
+            _ => self.loose(head)?,
+        }
+        types.map_or(Ok(()), |types| self.loose(types))
+    }
+
+    /// Any word with a dot behind it, in a text of no known form.
+    fn loose(&self, text: &str) -> Checked {
+        let mut rest = text;
+        while let Some(dot) = rest.find('.') {
+            let before = rest.get(..dot).unwrap_or_default().trim_end();
+            let start = match before.strip_suffix('"') {
+                Some(quoted) => quoted.rfind('"').unwrap_or(0),
+                None => before
+                    .rfind(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$'))
+                    .map_or(0, |i| i + 1),
+            };
+            let word = before.get(start..).unwrap_or_default();
+            match name::parts(word).as_deref() {
+                Some([schema]) if !schema.bytes().all(|c| c.is_ascii_digit()) => {
+                    self.schema(schema)?
+                }
+                Some(_) => {}
+                None => {
+                    return Err(
+                        self.refusal("name an object in a string of this form", Some(PLAIN))
+                    );
+                }
+            }
+            rest = rest.get(dot + 1..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    fn readable(&self, object: &str) -> Checked {
+        match relations::is_private(object) {
+            true => Err(self.refusal(&format!("read {object}"), None)),
+            false => Ok(()),
+        }
+    }
+
+    fn schema_literal(&self, token: usize) -> Checked {
+        let Some(text) = self.t.string(token) else {
+            return Err(self.refusal("name a schema in a string with escapes", Some(PLAIN)));
+        };
+        match name::parts(&text).as_deref() {
+            Some([schema]) if is_privilege(schema) => Ok(()),
+            Some([schema]) => self.schema(schema),
+            // `USAGE, CREATE`, a number: no schema's name.
+            _ => Ok(()),
+        }
+    }
+
+    /// A `search_path`: only schemas that may be named.
+    fn path(&self, range: Range<usize>) -> Checked {
+        for i in range {
+            match self.t.kind(i) {
+                Some(TokenKind::Comma) => {}
+                Some(kind) if kind.is_word() => {
+                    self.path_entry(&self.t.name(i).unwrap_or_default())?
+                }
+                Some(kind) if kind.is_string() => self.path_string(i)?,
+                _ => return Err(self.refusal("set search_path to this", Some(&self.nameable()))),
+            }
+        }
+        Ok(())
+    }
+
+    /// One string may hold a list (`set_config`, startup) or one name (`SET`): both readings must hold.
+    fn path_string(&self, token: usize) -> Checked {
+        let Some(text) = self.t.string(token) else {
+            return Err(self.refusal("set search_path to a string with escapes", Some(PLAIN)));
+        };
+        search_path(&text).map_or_else(
+            || Err(self.refusal("set search_path to this", Some(&self.nameable()))),
+            |schemas| {
+                schemas
+                    .iter()
+                    .try_for_each(|schema| self.path_entry(schema))
+            },
+        )
+    }
+
+    fn path_entry(&self, schema: &str) -> Checked {
+        match schema {
+            "" => Ok(()),
+            "$user" => match self.is_own(&self.scope.server_role)
+                || self.is_shared(&self.scope.server_role)
+            {
+                true => Ok(()),
+                false => {
+                    Err(self.refusal("have \"$user\" in its search_path", Some(&self.nameable())))
+                }
+            },
+            _ => self.schema(schema),
+        }
+    }
+}
+
+const DYNAMIC: &str = "SQL in strings can't be checked. An administrator may allow it for this user (dynamic_sql = \"allow\").";
+const PLAIN: &str = "Write it as a plain string literal.";
+
+fn is_privilege(word: &str) -> bool {
+    matches!(word, "usage" | "create")
+}
+
+/// The schemas of a `search_path` value: names with commas between them.
+pub fn search_path(text: &str) -> Option<Vec<String>> {
+    if text.trim().is_empty() {
+        return Some(Vec::new());
+    }
+    let mut out = Vec::new();
+    let mut rest = text;
+    loop {
+        let end = unquoted_comma(rest);
+        let entry = rest.get(..end).unwrap_or_default();
+        match name::parts(entry).as_deref() {
+            Some([schema]) => out.push(schema.clone()),
+            // `SET search_path = 'a b'` is one odd name; nothing that may be named needs it.
+            _ if entry.trim() == "\"\"" => {}
+            _ => return None,
+        }
+        match rest.get(end + 1..) {
+            Some(next) => rest = next,
+            None => return Some(out),
+        }
+    }
+}
+
+fn unquoted_comma(text: &str) -> usize {
+    let mut quoted = false;
+    let found = text.bytes().position(|c| {
+        quoted ^= c == b'"';
+        c == b',' && !quoted
+    });
+    found.unwrap_or(text.len())
+}

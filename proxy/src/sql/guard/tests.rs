@@ -1,0 +1,447 @@
+//! The guard as a hostile tenant meets it.
+
+use crate::sql::Route;
+use crate::sql::tests::fixture::*;
+
+fn refused(texts: &[&str]) {
+    for text in texts {
+        match plan(text).route {
+            Route::Refuse(refusal) => {
+                assert_eq!(refusal.code, "42501", "{text}");
+                assert!(refusal.message.contains("\"acme\""), "{text}");
+            }
+            route => panic!("let through as {route:?}: {text}"),
+        }
+    }
+}
+
+fn allowed(texts: &[&str]) {
+    for text in texts {
+        if let Route::Refuse(refusal) = plan(text).route {
+            panic!("refused ({}): {text}", refusal.message);
+        }
+    }
+}
+
+#[test]
+fn another_schema_by_name_is_refused() {
+    refused(&[
+        "select * from globex.users",
+        "select * from GloBex.users",
+        "select * from \"globex\".users",
+        "select * from U&\"gl\\006fbex\".users",
+        "select * from U&\"gl!006fbex\" uescape '!'.users",
+        "select * from globex/* x */./**/users",
+        "select * from globex -- x\n . users",
+        "select * from app.globex.users",
+        "select * from \"app\" . globex . users",
+        "select globex.f(1)",
+        "select * from globex.f(1)",
+        "select 1::globex.mood",
+        "select cast('x' as globex.mood)",
+        "select globex.mood 'x'",
+        "select 1 operator(globex.+) 1",
+        "select 1 operator(globex.*) 1",
+        "select 'a' collate globex.c",
+        "table globex.users",
+        "with x as (select * from globex.users) select 1",
+        "insert into globex.users values (1)",
+        "update globex.users set a = 1",
+        "delete from globex.users",
+        "delete from t using globex.users",
+        "merge into t using globex.users u on true when matched then delete",
+        "truncate t, globex.users",
+        "lock table t, globex.users",
+        "copy globex.users to stdout",
+        "copy (select * from globex.users) to stdout",
+        "create table z (like globex.users)",
+        "create table z () inherits (globex.users)",
+        "create table z (a int references globex.users (id))",
+        "create view z as select * from globex.users",
+        "alter table t inherit globex.users",
+        "create index on globex.users (a)",
+        "drop table t, globex.users",
+        "comment on table globex.users is 'x'",
+        "create trigger x before insert on t for each row execute function globex.f()",
+        "create table z partition of globex.users default",
+        "analyze globex.users",
+        "vacuum globex.users",
+        "refresh materialized view globex.v",
+        "grant select on globex.users to public",
+        "create function f() returns int begin atomic select a from globex.users; end",
+        "create sequence s owned by globex.users.id",
+        "select * from t globex, globex.users",
+        "select globex.a from t globex, globex.users x",
+        "explain select * from globex.users",
+        "prepare p as select * from globex.users",
+        "declare c cursor for select * from globex.users",
+        "select * from (select * from globex.users) globex",
+        "select * from rows from (globex.f(1))",
+        "select 1; select * from globex.users",
+        "select globex.t 'x' from t globex",
+        "create rule r as on insert to t do also (select 1 from t globex; delete from globex.users)",
+        "selekt 1 from globex.users",
+        "create policy p on globex.t using (exists (select 1 from t globex))",
+        "call globex.p()",
+        "select ($1).x, globex.y(1) from t globex",
+        "drop function f(globex.mood)",
+        "create aggregate a (int) (sfunc = globex.f, stype = int)",
+        "select * from t tablesample globex.m(1)",
+        "create cast (globex.a as globex.b) without function",
+        "alter sequence s owned by globex.t.a",
+        "select a from t order by a using operator(globex.<)",
+        "do $$ begin end $$",
+        "select * from pg_temp_3.t",
+        "select * from \"globex\".\"users\" where 'x' = $$globex$$",
+        "reindex schema globex",
+        "grant select on all tables in schema globex to public",
+        "select globex.users.id from users",
+    ]);
+}
+
+#[test]
+fn columns_and_own_names_are_let_through() {
+    allowed(&[
+        "select u.id from users u",
+        "select users.id from users",
+        "select users.* from users",
+        "select acme.users.id from acme.users",
+        "select * from public.countries",
+        "select pg_catalog.now()",
+        "select * from app.acme.users",
+        "select (u.addr).city from users u",
+        "update users set addr.city = 'x'",
+        "insert into t (a.b, c) values (1, 2)",
+        "select globex.id from users globex",
+        "select count(globex.*) from users globex",
+        "insert into t values (1) on conflict (a) do update set a = excluded.a",
+        "create view z as select u.id from users u where u.a = 1",
+        "create table z (id int, e public.citext)",
+        "create index on t using gin (a public.gin_trgm_ops)",
+        "select 'globex.users'",
+        "create trigger x before update on t for each row when (old.a is distinct from new.a) execute function f()",
+        "set app.globex.x = '1'",
+        "select x.a from t x join u y on x.id = y.id where y.b > 1 group by x.a having max(y.c) > 2 order by x.a",
+        "with c as (select a from t) select c.a from c",
+        "select * from pg_temp.x",
+        "select * from information_schema.tables",
+    ]);
+}
+
+#[test]
+fn paths_and_roles_are_held() {
+    refused(&[
+        "set search_path = globex",
+        "set search_path to acme, globex",
+        "set search_path = 'globex'",
+        "set search_path = 'acme, globex'",
+        "set local search_path = \"globex\"",
+        "set session search_path = U&\"gl\\006fbex\"",
+        "set schema 'globex'",
+        "set \"search_path\" = globex",
+        "set SEARCH_PATH = globex",
+        "set search_path = \"$user\"",
+        "select set_config('search_path', 'globex', true)",
+        "select set_config('search_' || 'path', 'acme', true)",
+        "select set_config($1, $2, true)",
+        "select set_config('search_path', $1, true)",
+        "select pg_catalog.set_config('search_path', 'globex', false)",
+        "select \"set_config\"('SEARCH_PATH', 'acme,globex', false)",
+        "select set_config('role', 'x', true)",
+        "set role x",
+        "set role none",
+        "reset role",
+        "set session authorization x",
+        "reset session authorization",
+        "set local role x",
+        "set search_path = E'glo\\x62ex'",
+        "update pg_settings set setting = 'globex' where name = 'search_path'",
+        "update pg_catalog.pg_settings set setting = 'globex'",
+        "alter function f() set search_path = globex",
+        "alter role app_role set search_path = globex",
+        "create function f() returns int language sql set search_path = globex return 1",
+        "select set_config(E'search_path', E'globex', true)",
+        "select set_config(setting_name => 'search_path', new_value => 'globex', is_local => true)",
+        "with x as (update pg_settings set setting = 'a') select 1",
+        "select set_config('search_path', 'acme', true), set_config('search_path', 'globex', true)",
+        "set time zone 'UTC'; set search_path = globex",
+        "select set_config('search_path'::text, 'globex', true)",
+        "set session session authorization x",
+        "discard all; set role x",
+    ]);
+    allowed(&[
+        "set search_path = acme, public, pg_catalog, pg_temp",
+        "set search_path = ''",
+        "select set_config('search_path', '', false)",
+        "select set_config('search_path', 'acme, \"public\"', true)",
+        "reset search_path",
+        "reset all",
+        "discard all",
+        "select set_config('app.x', $1, true)",
+        "set search_path to default",
+        "show search_path",
+        "update t set role = 'x'",
+    ]);
+}
+
+#[test]
+fn shared_things_are_refused() {
+    refused(&[
+        "create schema x",
+        "drop schema acme",
+        "alter schema acme rename to x",
+        "create database x",
+        "drop database app",
+        "alter database app set x = 1",
+        "create role x",
+        "alter user x password 'y'",
+        "drop group x",
+        "create extension dblink",
+        "create language plpython3u",
+        "create or replace trusted language x",
+        "create event trigger e on ddl_command_start execute function f()",
+        "create subscription s connection '' publication p",
+        "create publication p for all tables",
+        "create server s foreign data wrapper w",
+        "create foreign data wrapper w",
+        "create user mapping for x server s",
+        "import foreign schema x from server s into y",
+        "alter table t set schema globex",
+        "drop owned by app_role",
+        "reassign owned by a to b",
+        "grant usage on schema acme to x",
+        "grant app_role to x",
+        "alter default privileges grant select on tables to x",
+        "security label on table t is 'x'",
+        "load 'x'",
+        "copy t to program 'sh'",
+        "copy t from '/etc/passwd'",
+        "copy (select 1) to '/tmp/x'",
+        "prepare transaction 'x'",
+        "commit prepared 'x'",
+        "rollback prepared 'x'",
+        "listen a",
+        "notify a",
+        "unlisten a",
+        "checkpoint",
+        "alter system set x = 1",
+        "create rule r as on insert to t do also notify a",
+        "create tablespace x location '/'",
+        "alter table t owner to x",
+        "create access method m type index handler f",
+        "reindex database app",
+        "comment on schema acme is 'x'",
+    ]);
+    allowed(&[
+        "unlisten *",
+        "copy t to stdout",
+        "grant select on t to x",
+        "fetch all from c",
+        "create table z (a int)",
+        "drop table t",
+        "reindex table t",
+    ]);
+}
+
+#[test]
+fn functions_over_tenants_are_refused() {
+    refused(&[
+        "select pg_read_file('/etc/passwd')",
+        "select \"pg_read_file\"('x')",
+        "select pg_catalog.pg_read_file('x')",
+        "select ('/etc/passwd'::text).pg_read_file",
+        "select * from pg_ls_dir('/')",
+        "select lo_get(1)",
+        "select lo_import('x')",
+        "select loread(1, 2)",
+        "select pg_terminate_backend(1)",
+        "select PG_CANCEL_BACKEND(1)",
+        "select pg_stat_get_activity(null)",
+        "select pg_logical_emit_message(true, 'a', 'b')",
+        "select pg_notify('a', 'b')",
+        "select pg_reload_conf()",
+        "select query_to_xml('select 1', true, true, '')",
+        "select schema_to_xml('globex', true, true, '')",
+        "select table_to_xml($1, true, true, '')",
+        "select ts_stat('select 1')",
+        "select * from dblink('x', 'y')",
+        "select * from crosstab('x')",
+        "select ts_rewrite('a', 'select 1')",
+        "select * from public.crosstab3('x')",
+        "select U&\"pg_read_fil\\0065\"('x')",
+        "select database_to_xml_and_xmlschema(true, true, '')",
+        "do 'begin end'",
+        "create function f() returns int language plpgsql as 'begin end'",
+        "create function f() returns int language sql as 'select 1'",
+        "create or replace procedure f() language plpgsql as $$ $$",
+        "execute x; do $$ $$",
+        "select ts_rewrite('a'::tsquery, array['a', 'b'][1])",
+    ]);
+    let mut scope = scope();
+    scope.dynamic_sql = true;
+    for text in [
+        "do 'begin end'",
+        "select query_to_xml('x', true, true, '')",
+        "create function f() returns int language sql as 'x'",
+    ] {
+        assert!(
+            !matches!(plan_as(text, &scope).route, Route::Refuse(_)),
+            "{text}"
+        );
+    }
+    assert!(matches!(
+        plan_as("select * from globex.t", &scope).route,
+        Route::Refuse(_)
+    ));
+}
+
+#[test]
+fn relations_with_others_values_are_refused() {
+    refused(&[
+        "select * from pg_stats",
+        "select * from pg_catalog.pg_stats",
+        "table pg_stats",
+        "select * from \"pg_statistic\"",
+        "select * from PG_STAT_ACTIVITY",
+        "copy pg_stats to stdout",
+        "select * from pg_stat_statements",
+        "select * from pg_prepared_xacts",
+        "select * from pg_sequences",
+        "select * from pg_largeobject",
+        "select * from pg_authid",
+        "select * from pg_shadow",
+        "select * from pg_user_mappings",
+        "select * from pg_hba_file_rules",
+        "select * from pg_locks",
+        "select * from U&\"pg_stat\\0073\"",
+        "select * from pg_stats_ext_exprs",
+        "select 'pg_stats'::regclass",
+    ]);
+    allowed(&[
+        "select * from pg_class",
+        "select * from pg_cursors",
+        "select * from pg_statistic_ext",
+        "select * from pg_settings",
+    ]);
+}
+
+#[test]
+fn names_in_literals_are_read() {
+    refused(&[
+        "select 'globex.users'::regclass",
+        "select 'GLOBEX.users'::regclass",
+        "select '\"globex\".users'::regclass",
+        "select regclass 'globex.users'",
+        "select cast('globex.users' as regclass)",
+        "select cast('globex.users' as pg_catalog.regclass)",
+        "select 'globex.users'::pg_catalog.regclass",
+        "select to_regclass('globex.users')",
+        "select nextval('globex.s')",
+        "select currval('globex.s'::regclass)",
+        "select setval('globex.s', 1)",
+        "select nextval('globex.s'::text::regclass)",
+        "select nextval($1)",
+        "select nextval('glo' || 'bex.s')",
+        "select nextval($1::regclass)",
+        "select nextval(E'glo\\x62ex.s')",
+        "select pg_get_serial_sequence('globex.users', 'id')",
+        "select nextval(pg_get_serial_sequence('globex.t', 'id'))",
+        "select pg_relation_size('globex.users')",
+        "select has_table_privilege('globex.users', 'select')",
+        "select 'globex'::regnamespace",
+        "select has_schema_privilege('globex', 'usage')",
+        "select 'globex.f(int)'::regprocedure",
+        "select 'f(globex.mood)'::regprocedure",
+        "select 'globex.+'::regoper",
+        "select ('globex.users')::regclass",
+        "select setval('public.s', 1)",
+        "select nextval(format('%s', 's'))",
+        "select nextval(('globex.s'))",
+        "select 'globex . users'::regclass",
+        "select $$globex.users$$::regclass",
+        "select nextval((select 's'))",
+        "select to_regclass(('globex.users'))",
+        "select 'app.globex.users'::regclass",
+        "select regclass('globex.users')",
+        "select \"nextval\"('globex.s')",
+        "select '{globex.users}'::regclass[]",
+    ]);
+    allowed(&[
+        "select 'users'::regclass",
+        "select 'acme.users'::regclass",
+        "select nextval('s')",
+        "select nextval('acme.s'::regclass)",
+        "select $1::regclass",
+        "select nextval(pg_get_serial_sequence('users', 'id'))",
+        "select currval(pg_get_serial_sequence('\"acme\".\"users\"', 'id')::regclass)",
+        "select to_regclass('public.countries')",
+        "select setval('users_id_seq', 10, false)",
+        "select setval('users_id_seq', (select max(id) from users))",
+        "select has_table_privilege('users', 'select, insert')",
+    ]);
+}
+
+#[test]
+fn shared_schemas_are_read_only() {
+    let writes = [
+        "insert into public.countries values (1)",
+        "insert into countries values (1)",
+        "update countries set a = 1",
+        "delete from public.countries",
+        "truncate countries",
+        "copy countries from stdin",
+        "create table public.x (a int)",
+        "alter table countries add a int",
+        "drop table public.countries",
+        "with x as (delete from countries returning 1) select 1",
+        "create trigger x before insert on countries for each row execute function f()",
+        "create index on public.countries (a)",
+        "create function public.f() returns int return 1",
+        "comment on table countries is 'x'",
+        "comment on column public.countries.a is 'x'",
+        "select 1 into public.x",
+        "create table x () inherits (public.countries)",
+        "grant select on countries to x",
+        "merge into countries using t on true when matched then delete",
+        "create rule r as on insert to countries do nothing",
+        "drop trigger x on countries",
+        "create operator public.+ (leftarg = int, rightarg = int, procedure = f)",
+        "alter table t attach partition countries default",
+        "explain analyze delete from countries",
+    ];
+    refused(&writes);
+    refused(&[
+        "insert into pg_class values (1)",
+        "create table pg_catalog.x (a int)",
+        "delete from information_schema.tables",
+        "update pg_type set a = 1",
+    ]);
+    let mut scope = scope();
+    scope.shared_writes = true;
+    for text in writes {
+        assert!(
+            !matches!(plan_as(text, &scope).route, Route::Refuse(_)),
+            "{text}"
+        );
+    }
+    allowed(&[
+        "insert into users values (1)",
+        "select * from countries for update",
+        "create table pg_temp.x (a int)",
+        "copy countries to stdout",
+    ]);
+}
+
+#[test]
+fn a_client_with_no_tenant_is_held_to_public() {
+    let mut scope = scope();
+    (scope.tenant, scope.schema, scope.shared) = (None, "public".into(), std::sync::Arc::new([]));
+    assert!(!matches!(
+        plan_as("insert into public.countries values (1)", &scope).route,
+        Route::Refuse(_)
+    ));
+    let Route::Refuse(refusal) = plan_as("select * from acme.users", &scope).route else {
+        panic!()
+    };
+    assert!(refusal.message.contains("no tenant"));
+}

@@ -1,0 +1,253 @@
+//! The pieces of the scanner: where each kind of token ends.
+
+/// The byte at `at`, NUL behind the end.
+fn byte(text: &[u8], at: usize) -> u8 {
+    text.get(at).copied().unwrap_or(0)
+}
+
+/// The first offset from `at` on whose byte does not satisfy `wanted`.
+pub(super) fn run(text: &[u8], at: usize, wanted: impl Fn(u8) -> bool) -> usize {
+    let rest = text.get(at..).unwrap_or_default();
+    at + rest.iter().position(|&c| !wanted(c)).unwrap_or(rest.len())
+}
+
+fn find(text: &[u8], at: usize, needle: u8) -> Option<usize> {
+    memchr::memchr(needle, text.get(at..)?).map(|found| at + found)
+}
+
+pub(super) fn is_space(c: u8) -> bool {
+    matches!(c, b' ' | b'\t' | b'\n' | b'\r' | 0x0c | 0x0b)
+}
+
+pub(super) fn starts_word(c: u8) -> bool {
+    c.is_ascii_alphabetic() || c == b'_' || c >= 0x80
+}
+
+fn continues_word(c: u8) -> bool {
+    starts_word(c) || c.is_ascii_digit() || c == b'$'
+}
+
+pub(super) fn is_operator(c: u8) -> bool {
+    matches!(
+        c,
+        b'~' | b'!'
+            | b'@'
+            | b'#'
+            | b'^'
+            | b'&'
+            | b'|'
+            | b'`'
+            | b'?'
+            | b'+'
+            | b'-'
+            | b'*'
+            | b'/'
+            | b'%'
+            | b'<'
+            | b'>'
+            | b'='
+    )
+}
+
+pub(super) fn word(text: &[u8], at: usize) -> usize {
+    run(text, at, continues_word)
+}
+
+/// Where the whitespace and comments from `at` on end.
+pub(super) struct Blank {
+    /// The first byte of the next token, or of a comment with no end.
+    pub end: usize,
+    /// A comment has no end.
+    pub unterminated: bool,
+}
+
+pub(super) fn skip_blank(text: &[u8], mut at: usize) -> Blank {
+    loop {
+        at = run(text, at, is_space);
+        match (byte(text, at), byte(text, at + 1)) {
+            (b'-', b'-') => at = line_end(text, at),
+            (b'/', b'*') => match block_comment(text, at) {
+                Some(end) => at = end,
+                None => {
+                    return Blank {
+                        end: at,
+                        unterminated: true,
+                    };
+                }
+            },
+            _ => {
+                return Blank {
+                    end: at,
+                    unterminated: false,
+                };
+            }
+        }
+    }
+}
+
+fn line_end(text: &[u8], at: usize) -> usize {
+    let rest = text.get(at..).unwrap_or_default();
+    at + memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len())
+}
+
+/// The end of the comment that starts at `at`; comments nest.
+fn block_comment(text: &[u8], at: usize) -> Option<usize> {
+    let (mut depth, mut at) = (1usize, at + 2);
+    while depth > 0 {
+        at += memchr::memchr2(b'*', b'/', text.get(at..)?)?;
+        match (byte(text, at), byte(text, at + 1)) {
+            (b'/', b'*') => (depth, at) = (depth + 1, at + 2),
+            (b'*', b'/') => (depth, at) = (depth - 1, at + 2),
+            _ => at += 1,
+        }
+    }
+    Some(at)
+}
+
+/// The end of a quoted identifier whose first byte behind the quote is at `at`.
+pub(super) fn quoted(text: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        at = find(text, at, b'"')? + 1;
+        if byte(text, at) != b'"' {
+            return Some(at);
+        }
+        at += 1;
+    }
+}
+
+/// The end of one piece of a string whose first byte behind the quote is at `at`.
+///
+/// `doubles`: two quotes are a quote; not so in bit strings, where they end one
+/// string and start another.
+pub(super) fn string(text: &[u8], mut at: usize, escapes: bool, doubles: bool) -> Option<usize> {
+    loop {
+        let rest = text.get(at..)?;
+        let found = match escapes {
+            true => memchr::memchr2(b'\'', b'\\', rest)?,
+            false => memchr::memchr(b'\'', rest)?,
+        };
+        at += found + 1;
+        let escaped = byte(text, at - 1) == b'\\';
+        if escaped || (doubles && byte(text, at) == b'\'') {
+            at += 1;
+        } else {
+            return Some(at);
+        }
+    }
+}
+
+/// Behind the quote that continues a string that ended at `at`: on another line,
+/// with nothing but whitespace and `--` comments in between.
+pub(super) fn continuation(text: &[u8], mut at: usize) -> Option<usize> {
+    let mut newline = false;
+    loop {
+        match byte(text, at) {
+            b'\n' | b'\r' => (newline, at) = (true, at + 1),
+            c if is_space(c) => at += 1,
+            b'-' if byte(text, at + 1) == b'-' => at = line_end(text, at),
+            b'\'' if newline => return Some(at + 1),
+            _ => return None,
+        }
+    }
+}
+
+/// The end of a `UESCAPE 'c'` that follows `at`.
+pub(super) fn uescape(text: &[u8], at: usize) -> Option<usize> {
+    let start = skip_blank(text, at).end;
+    let end = word(text, start);
+    if !text.get(start..end)?.eq_ignore_ascii_case(b"uescape") {
+        return None;
+    }
+    let quote = skip_blank(text, end).end;
+    let simple = byte(text, quote) == b'\''
+        && byte(text, quote + 2) == b'\''
+        && byte(text, quote + 1) != b'\'';
+    (simple && continuation(text, quote + 3).is_none()).then_some(quote + 3)
+}
+
+/// What starts at a dollar sign.
+pub(super) enum Dollar {
+    None,
+    Open,
+    Closed(usize),
+}
+
+pub(super) fn dollar_quote(text: &[u8], at: usize) -> Dollar {
+    let tag = match starts_word(byte(text, at + 1)) {
+        true => run(text, at + 1, |c| starts_word(c) || c.is_ascii_digit()),
+        false => at + 1,
+    };
+    if byte(text, tag) != b'$' {
+        return Dollar::None;
+    }
+    let (Some(delimiter), Some(body)) = (text.get(at..=tag), text.get(tag + 1..)) else {
+        return Dollar::None;
+    };
+    match memchr::memmem::find(body, delimiter) {
+        Some(found) => Dollar::Closed(tag + 1 + found + delimiter.len()),
+        None => Dollar::Open,
+    }
+}
+
+/// The end of the operator that starts at `at`.
+pub(super) fn operator(text: &[u8], at: usize) -> usize {
+    let longest = run(text, at, is_operator);
+    let all = text.get(at..longest).unwrap_or_default();
+    // A comment may start inside of it.
+    let comment = all
+        .windows(2)
+        .position(|pair| pair == b"/*" || pair == b"--");
+    let mut name = all.get(..comment.unwrap_or(all.len())).unwrap_or_default();
+    // `=-1` is `=` and `-1`, yet `@-` is one operator: the rule of the SQL standard's operators.
+    while let [head @ .., b'+' | b'-'] = name {
+        if head.is_empty() || head.iter().any(|c| b"~!@#^&|`?%".contains(c)) {
+            break;
+        }
+        name = head;
+    }
+    at + name.len().max(1)
+}
+
+/// The end of the number that starts at `at`.
+pub(super) fn number(text: &[u8], at: usize) -> usize {
+    if byte(text, at) == b'0' {
+        let based: Option<fn(u8) -> bool> = match byte(text, at + 1) {
+            b'x' | b'X' => Some(|c| c.is_ascii_hexdigit()),
+            b'o' | b'O' => Some(|c| matches!(c, b'0'..=b'7')),
+            b'b' | b'B' => Some(|c| matches!(c, b'0' | b'1')),
+            _ => None,
+        };
+        if let Some(digit) = based {
+            let end = digits(text, at + 2, digit, true);
+            return if end > at + 2 { end } else { at + 1 };
+        }
+    }
+    let decimal = |c: u8| c.is_ascii_digit();
+    let mut end = digits(text, at, decimal, false);
+    // `1..10` is a range: the dots are not the number's.
+    if byte(text, end) == b'.' && byte(text, end + 1) != b'.' {
+        end = digits(text, end + 1, decimal, false);
+    }
+    if matches!(byte(text, end), b'e' | b'E') {
+        let sign = usize::from(matches!(byte(text, end + 1), b'+' | b'-'));
+        let exponent = digits(text, end + 1 + sign, decimal, false);
+        if exponent > end + 1 + sign {
+            end = exponent;
+        }
+    }
+    end
+}
+
+/// Digits with single underscores between them; one may come first where `lead`.
+fn digits(text: &[u8], mut at: usize, digit: fn(u8) -> bool, lead: bool) -> usize {
+    let start = at;
+    loop {
+        if digit(byte(text, at)) {
+            at += 1;
+        } else if byte(text, at) == b'_' && (at > start || lead) && digit(byte(text, at + 1)) {
+            at += 2;
+        } else {
+            return at;
+        }
+    }
+}

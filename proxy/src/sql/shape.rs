@@ -1,0 +1,134 @@
+//! What one shape of text needs, whoever's it is: the part of a plan that is cached.
+
+use std::ops::Range;
+
+use super::plan::{PinReason, StatementKind};
+
+/// What is known of all texts of one shape. Positions are token numbers, so
+/// that it holds whatever the literals are.
+#[derive(Clone, Debug, Default)]
+pub struct Shape {
+    /// The statements, empty ones left out.
+    pub statements: Box<[StatementShape]>,
+    /// How much the text as a whole depends on the path.
+    pub way: Way,
+    /// Unqualified relations that are no CTEs.
+    pub relations: Box<[Named]>,
+    /// Relations with a schema: that schema, and the name.
+    pub qualified: Box<[(Box<str>, Box<str>)]>,
+    /// Unqualified functions.
+    pub functions: Box<[Box<str>]>,
+    /// The last parts of column references with dots, which may mean a function.
+    pub columns: Box<[Box<str>]>,
+    /// Unqualified types that the grammar does not know.
+    pub types: Box<[Box<str>]>,
+    /// It has operators, which a schema may overload.
+    pub operators: bool,
+    /// What the guard asks of the scope.
+    pub demands: Box<[Demand]>,
+}
+
+/// One statement of a shape.
+#[derive(Clone, Debug)]
+pub struct StatementShape {
+    /// Its tokens.
+    pub tokens: Range<usize>,
+    /// What it does; a [`super::plan::Setting`]'s value is a range of tokens here.
+    pub kind: StatementKind,
+    /// What of it ties the client to its server.
+    pub pin: Option<PinReason>,
+    /// Whether it may write.
+    pub writes: bool,
+    /// Whether it changes the catalog.
+    pub ddl: bool,
+    /// How much it depends on the path.
+    pub way: Way,
+}
+
+/// How much a statement depends on the search path; the later, the more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Way {
+    /// Not at all.
+    #[default]
+    Free,
+    /// By the names in it and nothing else: all are listed.
+    Names,
+    /// In ways that are not listed.
+    Path,
+    /// As `Path`, and it can't run in a transaction block.
+    Own,
+}
+
+/// A name and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// The token.
+    pub token: u32,
+    /// The name, as PostgreSQL reads it.
+    pub name: Box<str>,
+}
+
+/// Something that the guard holds against the scope.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Demand {
+    /// A chain of names that starts with a schema (or, with three parts, a database).
+    Schema {
+        /// The first part.
+        first: Box<str>,
+        /// The second of three or more.
+        second: Option<Box<str>>,
+    },
+    /// A relation or other object that is written or changed.
+    Write {
+        /// The schema that is written in front of it.
+        schema: Option<Box<str>>,
+        /// Its name.
+        name: Box<str>,
+    },
+    /// All of a schema is changed.
+    WriteSchema(Box<str>),
+    /// Never let through.
+    Never {
+        /// What it is, as it stands behind "may not".
+        what: Box<str>,
+        /// What to do about it.
+        hint: Option<&'static str>,
+    },
+    /// Let through with `dynamic_sql` only.
+    Dynamic(Box<str>),
+    /// The string literal at this token names an object.
+    ObjectLiteral {
+        /// The token.
+        token: u32,
+        /// The object is changed (`setval`).
+        write: bool,
+    },
+    /// The string literal at this token names a schema.
+    SchemaLiteral(u32),
+    /// A value for `search_path`: these tokens.
+    Path(Range<usize>),
+}
+
+impl Shape {
+    /// About how many bytes it holds on the heap.
+    pub fn weight(&self) -> u64 {
+        let names = |names: &[Box<str>]| names.iter().map(|n| n.len() + 16).sum::<usize>();
+        let bytes = size_of::<Self>()
+            + self.statements.len() * size_of::<StatementShape>()
+            + self
+                .relations
+                .iter()
+                .map(|r| r.name.len() + size_of::<Named>())
+                .sum::<usize>()
+            + self
+                .qualified
+                .iter()
+                .map(|(a, b)| a.len() + b.len() + 32)
+                .sum::<usize>()
+            + names(&self.functions)
+            + names(&self.columns)
+            + names(&self.types)
+            + self.demands.len() * (size_of::<Demand>() + 64);
+        bytes as u64
+    }
+}

@@ -1,0 +1,279 @@
+//! What one statement is: recognised by its keywords, with no parser.
+
+mod setting;
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+
+use super::lexer::TokenKind;
+use super::plan::{Discard, PinReason, StatementKind};
+use super::shape::{StatementShape, Way};
+use super::tokens::Tokens;
+
+/// What can be said of the statement `range` before its names are looked at.
+pub fn classify(t: &Tokens<'_>, range: Range<usize>) -> StatementShape {
+    let reader = Reader {
+        t,
+        lo: range.start,
+        hi: range.end,
+    };
+    let (kind, way) = reader.kind();
+    let ddl = reader.is_ddl();
+    let writes = ddl || reader.writes(&kind);
+    StatementShape {
+        pin: reader.pin(&kind),
+        tokens: range,
+        kind,
+        writes,
+        ddl,
+        way,
+    }
+}
+
+/// Reads one statement.
+struct Reader<'a> {
+    t: &'a Tokens<'a>,
+    lo: usize,
+    hi: usize,
+}
+
+impl Reader<'_> {
+    /// Whether the token `offset` behind the first is one of these keywords.
+    fn at(&self, offset: usize, keywords: &[&str]) -> bool {
+        self.lo + offset < self.hi && self.t.any_kw(self.lo + offset, keywords)
+    }
+
+    /// Whether these keywords stand somewhere in it, side by side.
+    fn has(&self, keywords: &[&str]) -> bool {
+        (self.lo..self.hi).any(|i| self.t.kws(i, keywords))
+    }
+
+    fn is_last(&self, offset: usize) -> bool {
+        self.lo + offset >= self.hi
+    }
+
+    fn name_at(&self, i: usize) -> Option<Box<str>> {
+        (i < self.hi)
+            .then(|| self.t.name(i))
+            .flatten()
+            .map(Into::into)
+    }
+
+    fn kind(&self) -> (StatementKind, Way) {
+        use StatementKind as Kind;
+        let chain = self.has(&["and", "chain"]);
+        let first = self.t.raw(self.lo).to_ascii_lowercase();
+        match first.as_slice() {
+            b"begin" | b"start" => (Kind::Begin, Way::Free),
+            b"commit" | b"end" if !self.at(1, &["prepared"]) => (Kind::Commit { chain }, Way::Free),
+            b"rollback" | b"abort" if !self.at(1, &["prepared"]) => {
+                (self.rollback(chain), Way::Free)
+            }
+            b"prepare" if self.at(1, &["transaction"]) => {
+                (Kind::Commit { chain: false }, Way::Free)
+            }
+            b"savepoint" => (Kind::Savepoint, Way::Free),
+            b"release" => (Kind::Release, Way::Free),
+            b"set" => (self.set(), Way::Free),
+            b"reset" => (self.reset(), Way::Free),
+            b"show" => self.show(),
+            b"discard" => (self.discard(), Way::Free),
+            b"prepare" => (
+                Kind::Prepare(self.name_at(self.lo + 1).unwrap_or_default()),
+                Way::Path,
+            ),
+            b"deallocate" => (self.deallocate(), Way::Free),
+            b"copy" if self.copies_in() => (Kind::CopyIn, Way::Names),
+            b"fetch" | b"move" | b"close" | b"listen" | b"notify" | b"unlisten" | b"checkpoint" => {
+                (Kind::Plain, Way::Free)
+            }
+            b"select" | b"insert" | b"update" | b"delete" | b"merge" | b"values" | b"with"
+            | b"explain" | b"table" | b"copy" | b"truncate" | b"lock" => (Kind::Plain, Way::Names),
+            b"(" => (Kind::Plain, Way::Names),
+            _ if self.needs_own_transaction() => (Kind::Plain, Way::Own),
+            _ => (Kind::Plain, Way::Path),
+        }
+    }
+
+    fn rollback(&self, chain: bool) -> StatementKind {
+        let to = if self.at(1, &["work", "transaction"]) {
+            2
+        } else {
+            1
+        };
+        match self.at(to, &["to"]) {
+            true => StatementKind::RollbackTo,
+            false => StatementKind::Rollback { chain },
+        }
+    }
+
+    fn discard(&self) -> StatementKind {
+        StatementKind::Discard(match () {
+            () if self.at(1, &["plans"]) => Discard::Plans,
+            () if self.at(1, &["sequences"]) => Discard::Sequences,
+            () if self.at(1, &["temp", "temporary"]) => Discard::Temp,
+            () => Discard::All,
+        })
+    }
+
+    fn deallocate(&self) -> StatementKind {
+        // `DEALLOCATE prepare` drops a statement of that name.
+        let at = if self.at(1, &["prepare"]) && !self.is_last(2) {
+            2
+        } else {
+            1
+        };
+        match self.at(at, &["all"]) {
+            true => StatementKind::Deallocate(None),
+            false => StatementKind::Deallocate(self.name_at(self.lo + at)),
+        }
+    }
+
+    /// `COPY name [(columns)] FROM STDIN`.
+    fn copies_in(&self) -> bool {
+        let mut i = self.lo;
+        while i < self.hi {
+            if self.t.is(i, TokenKind::Open) {
+                i = self.t.behind_close(i, self.hi);
+                continue;
+            }
+            if self.t.kw(i, "from") {
+                // `STDOUT` is taken for `STDIN` there, by PostgreSQL's own grammar.
+                return self.t.any_kw(i + 1, &["stdin", "stdout"]);
+            }
+            i += 1;
+        }
+        false
+    }
+
+    fn needs_own_transaction(&self) -> bool {
+        let concurrently = self.has(&["concurrently"]);
+        match () {
+            () if self.at(0, &["vacuum", "call", "do"]) => true,
+            () if self.at(0, &["commit", "rollback"]) => self.at(1, &["prepared"]),
+            () if self.at(0, &["create", "drop", "alter"]) && self.at(1, &["subscription"]) => true,
+            () if self.at(0, &["create", "drop"]) => {
+                self.at(1, &["database", "tablespace"])
+                    || (concurrently && self.at(1, &["index", "unique"]))
+            }
+            () if self.at(0, &["reindex"]) => concurrently || self.reindexes_many(),
+            () if self.at(0, &["cluster"]) => {
+                self.is_last(1) || (self.at(1, &["verbose"]) && self.is_last(2))
+            }
+            () if self.at(0, &["alter"]) => {
+                self.at(1, &["system"])
+                    || (self.at(1, &["table"])
+                        && concurrently
+                        && self.has(&["detach", "partition"]))
+                    || (self.at(1, &["database"]) && self.has(&["set", "tablespace"]))
+            }
+            () => false,
+        }
+    }
+
+    fn reindexes_many(&self) -> bool {
+        let behind = match self.t.is(self.lo + 1, TokenKind::Open) {
+            true => self.t.behind_close(self.lo + 1, self.hi),
+            false => self.lo + 1,
+        };
+        self.t.any_kw(behind, &["schema", "database", "system"])
+    }
+
+    fn is_ddl(&self) -> bool {
+        // A `DO` block or a procedure may do anything, so it counts.
+        self.at(0, &["create", "alter", "drop", "import", "do", "call"])
+            || (!self.at(0, &["insert", "merge"]) && self.selects_into())
+    }
+
+    /// `SELECT .. INTO table`: an `INTO` that no `INSERT` or `MERGE` stands in front of.
+    fn selects_into(&self) -> bool {
+        (self.lo + 1..self.hi)
+            .any(|i| self.t.kw(i, "into") && !self.t.any_kw(i - 1, &["insert", "merge"]))
+    }
+
+    fn writes(&self, kind: &StatementKind) -> bool {
+        match kind {
+            StatementKind::CopyIn | StatementKind::Prepare(_) => return true,
+            StatementKind::Plain => {}
+            _ => return false,
+        }
+        if self.at(
+            0,
+            &[
+                "fetch", "move", "close", "listen", "unlisten", "notify", "set", "lock",
+            ],
+        ) {
+            return false;
+        }
+        let reads = self.at(
+            0,
+            &[
+                "select", "values", "table", "with", "explain", "copy", "declare",
+            ],
+        ) || self.t.is(self.lo, TokenKind::Open);
+        !reads || (self.lo..self.hi).any(|i| self.marks_write(i))
+    }
+
+    fn marks_write(&self, i: usize) -> bool {
+        self.t
+            .any_kw(i, &["insert", "update", "delete", "merge", "into"])
+            || (self.t.kw(i, "for") && self.t.any_kw(i + 1, &["update", "share", "no", "key"]))
+    }
+
+    fn pin(&self, kind: &StatementKind) -> Option<PinReason> {
+        if matches!(kind, StatementKind::Prepare(_)) {
+            return Some(PinReason::SqlPrepare);
+        }
+        if matches!(kind, StatementKind::Plain) && self.at(0, &["set"]) {
+            return Some(PinReason::SessionState);
+        }
+        if self.at(0, &["listen"]) {
+            return Some(PinReason::Listen);
+        }
+        if self.at(0, &["load"]) {
+            return Some(PinReason::SessionState);
+        }
+        if self.at(0, &["declare"]) && self.has(&["with", "hold"]) {
+            return Some(PinReason::HoldCursor);
+        }
+        if self.makes_temp() {
+            return Some(PinReason::TempTable);
+        }
+        (self.lo..self.hi).find_map(|i| self.pinned_by_call(i))
+    }
+
+    fn makes_temp(&self) -> bool {
+        let creates = self.at(0, &["create"]);
+        (self.lo..self.hi).any(|i| {
+            let temp = self.t.any_kw(i, &["temp", "temporary"]);
+            let behind_into = i > self.lo
+                && (self.t.kw(i - 1, "into")
+                    || (self.t.any_kw(i - 1, &["local", "global"])
+                        && i > self.lo + 1
+                        && self.t.kw(i - 2, "into")));
+            let named = creates
+                && self.t.is(i + 1, TokenKind::Dot)
+                && self.t.name(i).is_some_and(|n| n == "pg_temp");
+            (temp && (behind_into || (creates && i < self.lo + 5))) || named
+        })
+    }
+
+    fn pinned_by_call(&self, i: usize) -> Option<PinReason> {
+        if !self.t.is(i + 1, TokenKind::Open) {
+            return None;
+        }
+        match self.t.name(i)?.as_ref() {
+            "pg_advisory_lock"
+            | "pg_advisory_lock_shared"
+            | "pg_try_advisory_lock"
+            | "pg_try_advisory_lock_shared" => Some(PinReason::AdvisoryLock),
+            "set_config" => {
+                let close = self.t.behind_close(i + 1, self.hi).saturating_sub(1);
+                let local = self.t.is(close - 2, TokenKind::Comma) && self.t.kw(close - 1, "true");
+                (!local).then_some(PinReason::SessionState)
+            }
+            _ => None,
+        }
+    }
+}

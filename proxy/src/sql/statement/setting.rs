@@ -1,0 +1,111 @@
+//! `SET`, `RESET` and `SHOW` in each of their spellings.
+
+use super::*;
+use crate::sql::plan::Setting;
+
+impl Reader<'_> {
+    pub(super) fn set(&self) -> StatementKind {
+        let scoped = self.at(1, &["session", "local"]) && !self.names_session_parts();
+        let local = scoped && self.at(1, &["local"]);
+        let at = self.lo + 1 + usize::from(scoped);
+        let value = |name: &str, from: usize| self.setting(name, from, local);
+        if self.t.kw(at, "transaction") {
+            return StatementKind::SetTransaction;
+        }
+        if self.t.kws(at, &["time", "zone"]) {
+            // An interval is a value in this spelling alone: it can't be said again as `timezone = ..`.
+            return match self.t.kw(at + 2, "interval") {
+                true => StatementKind::Plain,
+                false if self.t.kw(at + 2, "local") => reset("timezone", local),
+                false => value("timezone", at + 2),
+            };
+        }
+        if self.t.kw(at, "names") {
+            return value("client_encoding", at + 1);
+        }
+        if self.t.kw(at, "schema") {
+            return value("search_path", at + 1);
+        }
+        if self.t.kw(at, "role") {
+            return value("role", at + 1);
+        }
+        if self.t.kws(at, &["session", "authorization"]) {
+            return value("session_authorization", at + 2);
+        }
+        if self.t.kws(at, &["xml", "option"]) {
+            return value("xmloption", at + 2);
+        }
+        let (name, next) = self.parameter(at);
+        match !name.is_empty() && (self.t.kw(next, "to") || self.t.op(next, "=")) {
+            true => value(&name, next + 1),
+            // `SESSION CHARACTERISTICS`, and what PostgreSQL will refuse.
+            false => StatementKind::Plain,
+        }
+    }
+
+    /// `SET SESSION AUTHORIZATION` and `SET SESSION CHARACTERISTICS`: `SESSION` is no scope there.
+    fn names_session_parts(&self) -> bool {
+        self.at(1, &["session"]) && self.at(2, &["authorization", "characteristics"])
+    }
+
+    fn setting(&self, name: &str, from: usize, local: bool) -> StatementKind {
+        if from >= self.hi || self.t.kw(from, "default") {
+            return reset(name, local);
+        }
+        StatementKind::Set(Setting {
+            name: name.into(),
+            value: from..self.hi,
+            local,
+        })
+    }
+
+    /// A parameter's name with its dots, and the token behind it.
+    fn parameter(&self, mut at: usize) -> (String, usize) {
+        let mut name = String::new();
+        while let Some(part) = self.name_at(at) {
+            name.push_str(&part.to_ascii_lowercase());
+            if !self.t.is(at + 1, TokenKind::Dot) || at + 1 >= self.hi {
+                return (name, at + 1);
+            }
+            name.push('.');
+            at += 2;
+        }
+        (name, at)
+    }
+
+    pub(super) fn reset(&self) -> StatementKind {
+        let at = self.lo + 1;
+        if self.t.kw(at, "all") {
+            return StatementKind::ResetAll;
+        }
+        reset(&self.shown(at), false)
+    }
+
+    /// The name behind `RESET` or `SHOW`.
+    fn shown(&self, at: usize) -> String {
+        match () {
+            () if self.t.kws(at, &["time", "zone"]) => "timezone".into(),
+            () if self.t.kws(at, &["session", "authorization"]) => "session_authorization".into(),
+            () if self.t.kws(at, &["transaction", "isolation"]) => "transaction_isolation".into(),
+            () => self.parameter(at).0,
+        }
+    }
+
+    pub(super) fn show(&self) -> (StatementKind, Way) {
+        let name = self.shown(self.lo + 1);
+        // These two show the path itself.
+        let way = if matches!(name.as_str(), "search_path" | "all") {
+            Way::Path
+        } else {
+            Way::Free
+        };
+        (StatementKind::Show(name.into()), way)
+    }
+}
+
+fn reset(name: &str, local: bool) -> StatementKind {
+    StatementKind::Reset {
+        name: name.into(),
+        local,
+    }
+}

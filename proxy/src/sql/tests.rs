@@ -1,0 +1,6 @@
+//! The engine as its callers see it.
+
+pub(crate) mod fixture;
+mod oracle;
+mod robust;
+mod routes;

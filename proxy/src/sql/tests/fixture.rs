@@ -1,0 +1,103 @@
+//! One tenant, `acme`, with `public` shared, and a `globex` that must never be reached.
+
+use std::sync::Arc;
+
+use pgstrata_tenancy::Strategy;
+
+use crate::sql::scope::{Builtins, Names, Relation, SchemaNames};
+use crate::sql::{Engine, Plan, Route, Scope, TextMode, rewrite};
+
+pub(crate) fn schema(relations: &[&str]) -> SchemaNames {
+    let relation = |name: &&str| {
+        (
+            (*name).into(),
+            Relation {
+                kind: b'r',
+                plain: true,
+            },
+        )
+    };
+    SchemaNames {
+        relations: relations.iter().map(relation).collect(),
+        ..SchemaNames::default()
+    }
+}
+
+pub(crate) fn builtins() -> Builtins {
+    let names = |list: &str| list.split_whitespace().map(Into::into).collect();
+    Builtins {
+        relations: names("pg_class pg_settings pg_type pg_namespace pg_attribute"),
+        functions: names(
+            "now count sum max min avg lower upper length abs round row_number rank lag lead generate_series unnest \
+             extract substring position btrim overlay ceil floor string_agg array_agg jsonb_build_object to_char \
+             date_trunc concat md5 random set_config current_setting nextval pg_sleep pg_typeof to_tsvector json_agg \
+             jsonb_agg substr replace bool_or",
+        ),
+        types: names(
+            "int4 int8 text uuid jsonb json date timestamptz numeric bool inet regclass bytea oid money",
+        ),
+    }
+}
+
+pub(crate) fn names() -> Names {
+    let mut tenant = schema(&[
+        "users",
+        "items",
+        "orders",
+        "order_items",
+        "t",
+        "u",
+        "v",
+        "Odd Name",
+    ]);
+    tenant.functions.insert("full_name".into());
+    tenant.types.insert("mood".into());
+    tenant.relations.insert(
+        "not_plain".into(),
+        Relation {
+            kind: b'v',
+            plain: false,
+        },
+    );
+    let shared = schema(&["countries", "users"]);
+    Names {
+        tenant: Arc::new(tenant),
+        shared: vec![Arc::new(shared)],
+        builtin: Arc::new(builtins()),
+    }
+}
+
+pub(crate) fn scope() -> Scope {
+    Scope {
+        tenant: Some("acme".into()),
+        schema: "acme".into(),
+        shared: Arc::new(["public".into()]),
+        database: "app".into(),
+        server_role: "app_role".into(),
+        strategy: Strategy::SchemaQualified,
+        dynamic_sql: false,
+        shared_writes: false,
+        names: Some(Arc::new(names())),
+    }
+}
+
+pub(crate) fn plan(text: &str) -> Plan {
+    plan_as(text, &scope())
+}
+
+pub(crate) fn plan_as(text: &str, scope: &Scope) -> Plan {
+    Engine::new(1 << 20).plan(text.as_bytes(), scope, TextMode::default())
+}
+
+/// The route in short: the text that is sent, or what is done instead.
+pub(crate) fn sent(text: &str) -> String {
+    match plan(text).route {
+        Route::Pass => "pass".into(),
+        Route::SearchPath => "path".into(),
+        Route::OwnTransaction => "own".into(),
+        Route::Refuse(refusal) => format!("refuse: {}", refusal.message),
+        Route::Splice(splices) => {
+            String::from_utf8(rewrite::splice(text.as_bytes(), &splices, &scope())).expect("UTF-8")
+        }
+    }
+}
