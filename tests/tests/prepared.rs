@@ -170,6 +170,9 @@ async fn failed_parse_leaves_no_name() {
 async fn many_statements_on_one_server_are_bounded() {
     let limit = "max_prepared_statements_per_server = 10";
     let stage = Stage::new(Setup::new().servers(1).line("limits", limit)).await;
+    // Tenants may not look there themselves.
+    let view = "CREATE VIEW public.kept AS SELECT count(*) FROM pg_prepared_statements; GRANT SELECT ON kept TO app";
+    stage.superuser().await.batch_execute(view).await.unwrap();
     let mut wire = stage.wire("acme_corp").await;
     for number in 0..50 {
         prepare(
@@ -182,7 +185,7 @@ async fn many_statements_on_one_server_are_bounded() {
     for number in 0..50 {
         assert_eq!(run(&mut wire, &format!("s{number}")).await, [number.to_string()]);
     }
-    let count = wire.simple("SELECT count(*) FROM pg_prepared_statements").await.value();
+    let count = wire.simple("SELECT count FROM kept").await.value();
     // What the proxy prepares for itself is there as well.
     assert!(count.parse::<u32>().unwrap() <= 14, "{count} statements on the server");
 }

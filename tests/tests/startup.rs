@@ -179,8 +179,8 @@ async fn protocol_2_is_refused() {
     let stage = stage().await;
     let mut wire = Wire::connect(stage.port()).await;
     wire.startup(2 << 16, &[("user", "app")]).await;
-    let fault = wire.until(b'E').await.fault().expect("the client is told");
-    assert_eq!(fault.severity, "FATAL");
+    // As PostgreSQL, the proxy may answer in the old protocol, which has no lengths.
+    assert_eq!(wire.byte().await, b'E');
 }
 
 #[tokio::test(flavor = "multi_thread")]
