@@ -55,7 +55,8 @@ fn check(path: &std::path::Path) -> Result<(), String> {
 
 /// SIGTERM or SIGINT.
 async fn stop_signal() {
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
         // With no handler the signal ends the process by itself.
         return std::future::pending().await;
     };

@@ -4,8 +4,13 @@
 
 use std::time::Duration;
 
-use metrics::{Counter, Gauge, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
-use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use metrics::{
+    Counter, Gauge, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge,
+    histogram,
+};
+use metrics_exporter_prometheus::{
+    BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
+};
 use pgstrata_tenancy::Strategy;
 
 use crate::sql::plan::PinReason;
@@ -38,7 +43,8 @@ const STRATEGIES: [Strategy; 2] = [Strategy::SearchPath, Strategy::SchemaQualifi
 
 /// Bounds of the duration histograms, in seconds: 50 us to 100 s.
 const SECONDS: [f64; 16] = [
-    0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0, 100.0,
+    0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0,
+    100.0,
 ];
 
 /// One counter for each strategy and kind.
@@ -229,10 +235,19 @@ impl Handles {
 
 fn describe() {
     describe_counter!("pgstrata_round_trips_total", "Waits on PostgreSQL for clients' requests.");
-    describe_counter!("pgstrata_requests_total", "Requests of clients: a Query message, or a pipeline up to its Sync.");
-    describe_counter!("pgstrata_overhead_round_trips_total", "Waits on PostgreSQL that no client asked for: checks, rollbacks, clean-ups.");
+    describe_counter!(
+        "pgstrata_requests_total",
+        "Requests of clients: a Query message, or a pipeline up to its Sync."
+    );
+    describe_counter!(
+        "pgstrata_overhead_round_trips_total",
+        "Waits on PostgreSQL that no client asked for: checks, rollbacks, clean-ups."
+    );
     describe_histogram!("pgstrata_server_wait_seconds", "How long clients waited for a server.");
-    describe_histogram!("pgstrata_query_seconds", "From a request's first byte sent to PostgreSQL to its last byte answered.");
+    describe_histogram!(
+        "pgstrata_query_seconds",
+        "From a request's first byte sent to PostgreSQL to its last byte answered."
+    );
     describe_gauge!("pgstrata_clients", "Clients that are logged in.");
     describe_counter!("pgstrata_clients_accepted_total", "Clients that logged in.");
     describe_counter!("pgstrata_clients_refused_total", "Clients that were turned away.");
@@ -243,7 +258,10 @@ fn describe() {
     describe_counter!("pgstrata_plan_cache_misses_total", "Texts that had to be analysed.");
     describe_gauge!("pgstrata_plan_cache_bytes", "What the cached plans weigh.");
     describe_counter!("pgstrata_cancel_requests_total", "Cancel requests with a valid key.");
-    describe_counter!("pgstrata_server_prepares_total", "Statements that were prepared again on another server.");
+    describe_counter!(
+        "pgstrata_server_prepares_total",
+        "Statements that were prepared again on another server."
+    );
     describe_counter!("pgstrata_errors_total", "Errors sent to clients, by SQLSTATE class.");
     describe_counter!("pgstrata_pins_total", "Clients tied to their server, by reason.");
     describe_counter!("pgstrata_statements_refused_total", "Statements that the guard refused.");

@@ -55,7 +55,8 @@ pub enum ServeError {
 
 /// The same as [`serve`], with a runtime for the caller's thread.
 pub fn serve_blocking(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ServeError::Thread)?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ServeError::Thread)?;
     runtime.block_on(serve(config, shutdown))
 }
 
@@ -115,7 +116,8 @@ async fn accept(listener: TcpListener, workers: &Workers, shared: &Shared) {
 /// There are too many clients already.
 async fn turn_away(mut stream: TcpStream, peer: SocketAddr, limit: usize) {
     tracing::warn!(%peer, limit, "client refused: listen.max_clients is reached");
-    let refusal = Refusal::new("53300", format!("sorry, too many clients already (listen.max_clients is {limit})"));
+    let refusal =
+        Refusal::new("53300", format!("sorry, too many clients already (listen.max_clients is {limit})"));
     let mut out = BytesMut::new();
     refusal.encode(&mut out);
     // The socket's own buffer has room for it; a client that reads nothing holds nobody up.
@@ -158,7 +160,10 @@ impl Workers {
                 stopping: stopping.clone(),
                 clients: Arc::clone(&workers.clients),
             };
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ServeError::Thread)?;
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .map_err(ServeError::Thread)?;
             let run = move || LocalSet::new().block_on(&runtime, worker.run(arrivals));
             let thread = thread::Builder::new().name(format!("pgstrata-{number}")).spawn(run);
             workers.threads.push(thread.map_err(ServeError::Thread)?);
@@ -187,7 +192,10 @@ impl Workers {
             }
         };
         if timeout(limit, left).await.is_err() {
-            tracing::warn!(clients = clients.load(Ordering::Relaxed), "shutdown_timeout is over: closing the rest");
+            tracing::warn!(
+                clients = clients.load(Ordering::Relaxed),
+                "shutdown_timeout is over: closing the rest"
+            );
             return;
         }
         for thread in threads {

@@ -118,7 +118,8 @@ impl DatabaseHandle {
         };
         let tls_failed = |error| SetupError::Tls(name.to_owned(), error);
         let target = Target::new(name, entry).map_err(tls_failed)?;
-        let control = Control::new(name, entry, crate::pool::tls::client_tls_config(entry).map_err(tls_failed)?)?;
+        let control =
+            Control::new(name, entry, crate::pool::tls::client_tls_config(entry).map_err(tls_failed)?)?;
         let baseline: Arc<str> =
             ident::search_path(config.tenancy.shared_schemas.iter().map(String::as_str)).into();
         let parameters = vec![

@@ -45,14 +45,7 @@ async fn relations_are_plain_only_if_nothing_behind_them_resolves_names() {
             assert_eq!(relation.plain, name.starts_with("plain_"), "{name}");
         }
     }
-    assert_eq!(
-        names
-            .relations
-            .values()
-            .filter(|r| r.kind == b'S' && !r.plain)
-            .count(),
-        0
-    );
+    assert_eq!(names.relations.values().filter(|r| r.kind == b'S' && !r.plain).count(), 0);
     assert!(names.relations.len() > 40, "{}", names.relations.len());
     assert!(names.functions.contains("f") && names.functions.contains("touch"));
     for name in ["mood", "_mood", "pair", "positive"] {
@@ -62,10 +55,7 @@ async fn relations_are_plain_only_if_nothing_behind_them_resolves_names() {
     assert!(names.has_triggers && !names.has_operators);
 
     let public = load::schema(&control, "public").await.unwrap();
-    assert!(
-        !public.has_triggers && public.has_operators,
-        "citext brings operators"
-    );
+    assert!(!public.has_triggers && public.has_operators, "citext brings operators");
     let nothing = load::schema(&control, "nobody").await.unwrap();
     assert!(nothing.relations.is_empty() && nothing.functions.is_empty());
     let builtin = load::builtins(&control).await.unwrap();
@@ -79,10 +69,7 @@ async fn directory_knows_tenants_and_nothing_else() {
         return;
     };
     let client = server.connect().await;
-    client
-        .batch_execute("CREATE SCHEMA acme; CREATE SCHEMA t_1001; CREATE SCHEMA ext")
-        .await
-        .unwrap();
+    client.batch_execute("CREATE SCHEMA acme; CREATE SCHEMA t_1001; CREATE SCHEMA ext").await.unwrap();
     let config = config(
         &server,
         "[tenancy]\nshared_schemas = [\"ext\"]\ntenant_cache = \"1h\"\n[tenants.globex]\nschema = \"t_1001\"",
@@ -90,33 +77,19 @@ async fn directory_knows_tenants_and_nothing_else() {
     let directory = TenantDirectory::new(control(&config), &config);
     let resolve = async |name: &str| {
         let tenant = TenantId::new(name).unwrap();
-        directory
-            .resolve(&tenant)
-            .await
-            .unwrap()
-            .map(|schema| schema.to_string())
+        directory.resolve(&tenant).await.unwrap().map(|schema| schema.to_string())
     };
     assert_eq!(resolve("acme").await.as_deref(), Some("acme"));
     assert_eq!(resolve("globex").await.as_deref(), Some("t_1001"));
     // Shared, the system's, another tenant's by its schema, in other letters, injected, absent.
-    for name in [
-        "ext",
-        "public",
-        "pg_catalog",
-        "information_schema",
-        "t_1001",
-        "ACME",
-    ] {
+    for name in ["ext", "public", "pg_catalog", "information_schema", "t_1001", "ACME"] {
         assert_eq!(resolve(name).await, None, "{name}");
     }
     assert_eq!(resolve("x' OR true --").await, None);
     assert_eq!(resolve("late").await, None);
 
     // Absence is believed for a second at most, presence as long as configured.
-    client
-        .batch_execute("CREATE SCHEMA late; DROP SCHEMA acme")
-        .await
-        .unwrap();
+    client.batch_execute("CREATE SCHEMA late; DROP SCHEMA acme").await.unwrap();
     tokio::time::sleep(Duration::from_millis(1100)).await;
     assert_eq!(resolve("late").await.as_deref(), Some("late"));
     assert_eq!(resolve("acme").await.as_deref(), Some("acme"));
@@ -138,10 +111,7 @@ async fn catalog_loads_behind_and_forgets_on_invalidation() {
         return;
     };
     let client = server.connect().await;
-    client
-        .batch_execute("CREATE SCHEMA a; CREATE SCHEMA b; CREATE TABLE a.one()")
-        .await
-        .unwrap();
+    client.batch_execute("CREATE SCHEMA a; CREATE SCHEMA b; CREATE TABLE a.one()").await.unwrap();
     let config = config(&server, "");
     let shared = ["public".to_owned()];
     let (catalog, loader) = Catalog::new(control(&config), &shared, Duration::from_secs(3600));
@@ -153,41 +123,19 @@ async fn catalog_loads_behind_and_forgets_on_invalidation() {
     loaded(&catalog, "b").await;
 
     client.batch_execute("CREATE TABLE a.two()").await.unwrap();
-    assert!(
-        !loaded(&catalog, "a")
-            .await
-            .tenant
-            .relations
-            .contains_key("two")
-    );
+    assert!(!loaded(&catalog, "a").await.tenant.relations.contains_key("two"));
     let epoch = catalog.epoch("a");
     catalog.invalidate("a");
     assert_ne!(catalog.epoch("a"), epoch);
     assert!(catalog.get("a").is_none());
-    assert!(
-        loaded(&catalog, "a")
-            .await
-            .tenant
-            .relations
-            .contains_key("two")
-    );
+    assert!(loaded(&catalog, "a").await.tenant.relations.contains_key("two"));
 
-    client
-        .batch_execute("CREATE TABLE public.plans()")
-        .await
-        .unwrap();
+    client.batch_execute("CREATE TABLE public.plans()").await.unwrap();
     catalog.invalidate("public");
     assert!(catalog.get("a").is_none() && catalog.get("b").is_none());
-    assert!(
-        loaded(&catalog, "b").await.shared[0]
-            .relations
-            .contains_key("plans")
-    );
+    assert!(loaded(&catalog, "b").await.shared[0].relations.contains_key("plans"));
 
     // With nobody left to ask, the loader ends.
     drop(catalog);
-    tokio::time::timeout(Duration::from_secs(5), loading)
-        .await
-        .unwrap()
-        .unwrap();
+    tokio::time::timeout(Duration::from_secs(5), loading).await.unwrap().unwrap();
 }

@@ -142,8 +142,7 @@ async fn server_without_tls_is_used_as_the_mode_says() {
 #[tokio::test]
 async fn unix_socket_is_a_host_that_begins_with_a_slash() {
     let postgres = Postgres::start();
-    let database =
-        Database { host: postgres.socket_directory(), ..database(&postgres, "by_scram") };
+    let database = Database { host: postgres.socket_directory(), ..database(&postgres, "by_scram") };
     let mut server = log_in(&database).await.unwrap();
     assert!(matches!(server.stream, ServerStream::Unix(_)));
     assert!(ask(&mut server, "select 'here'").await.contains("here"));
@@ -168,8 +167,7 @@ async fn cancel_reaches_the_query_of_its_key_only() {
         let mut server = log_in(&database).await.unwrap();
         let mut watcher = log_in(&database).await.unwrap();
         let (pid, key) = (server.pid, server.key.clone());
-        let running =
-            format!("select 'runs' from pg_stat_activity where pid = {pid} and state = 'active'");
+        let running = format!("select 'runs' from pg_stat_activity where pid = {pid} and state = 'active'");
         let cancel = async {
             while !ask(&mut watcher, &running).await.contains("runs") {}
             let mut forged = key.to_vec();

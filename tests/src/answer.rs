@@ -61,8 +61,7 @@ impl Fault {
     pub fn read(message: &Message) -> Self {
         let fields = message.body.split(|byte| *byte == 0).filter_map(|field| field.split_first());
         let fields: Vec<(u8, String)> = fields.map(|(kind, value)| (*kind, text(value))).collect();
-        let field =
-            |kind| fields.iter().find(|(found, _)| *found == kind).map(|(_, value)| value.clone());
+        let field = |kind| fields.iter().find(|(found, _)| *found == kind).map(|(_, value)| value.clone());
         Self {
             severity: field(b'S').unwrap_or_default(),
             code: field(b'C').unwrap_or_default(),

@@ -15,13 +15,9 @@ pub fn install() -> Install {
     let found = match wish.as_str() {
         "" => Install::find(),
         "newest" => Install::find_newest(),
-        major => Install::find_major(
-            major.parse().expect("PGSTRATA_TEST_POSTGRES is a number or `newest`"),
-        ),
+        major => Install::find_major(major.parse().expect("PGSTRATA_TEST_POSTGRES is a number or `newest`")),
     };
-    found.unwrap_or_else(|| {
-        panic!("PostgreSQL {wish} is not installed: `scripts/setup test` does it")
-    })
+    found.unwrap_or_else(|| panic!("PostgreSQL {wish} is not installed: `scripts/setup test` does it"))
 }
 
 /// A cluster with the demonstration's database, on a free port.
@@ -73,8 +69,7 @@ async fn make_template(install: &Install, template: &Path) {
     // Under its name it is complete: an interrupted copy never gets that far.
     let partial = template.with_extension("partial");
     let _ = fs::remove_dir_all(&partial);
-    let copied =
-        Command::new("cp").arg("-a").arg(cluster.socket_dir().join("data")).arg(&partial).status();
+    let copied = Command::new("cp").arg("-a").arg(cluster.socket_dir().join("data")).arg(&partial).status();
     assert!(copied.unwrap().success());
     fs::rename(&partial, template).unwrap();
 }

@@ -88,9 +88,8 @@ impl Setup {
         // Nothing that is believed for a while is asked for again in a test's time.
         let caches = "tenant_cache = '1h'\ncatalog_cache = '1h'";
         section("tenancy", &format!("strategy = '{}'\n{caches}", self.strategy));
-        let server = format!(
-            "host = '127.0.0.1'\nport = {server}\nuser = 'app'\npassword = 'app'\ntls = 'disable'"
-        );
+        let server =
+            format!("host = '127.0.0.1'\nport = {server}\nuser = 'app'\npassword = 'app'\ntls = 'disable'");
         section("databases.app", &server);
         text.push_str("[[users]]\nname = 'app'\npassword = 'app'\ntenants = ['*']\n");
         text.push_str("[[users]]\nname = 'acme'\npassword = 'acme'\ntenants = ['acme_corp']\n");

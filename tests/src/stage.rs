@@ -89,9 +89,7 @@ impl Stage {
     /// A raw client of a tenant, ready for queries.
     pub async fn wire(&self, tenant: &str) -> Wire {
         let option = tenant_option(tenant);
-        Wire::login(self.port, "app", "app", &[("options", &option)])
-            .await
-            .expect("the tenant is let in")
+        Wire::login(self.port, "app", "app", &[("options", &option)]).await.expect("the tenant is let in")
     }
 
     /// PostgreSQL's superuser in database `app`, past the proxy.
@@ -123,8 +121,7 @@ pub fn free_port() -> u16 {
 }
 
 fn parse(text: &str) -> Config {
-    Config::parse(text, Path::new("pgstrata.toml"))
-        .unwrap_or_else(|error| panic!("{error}\n{text}"))
+    Config::parse(text, Path::new("pgstrata.toml")).unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
 
 /// What names the tenant in the start-up packet's options.

@@ -105,8 +105,7 @@ impl Wire {
                 b'R' => match message.body.get_i32() {
                     0 | 12 => {}
                     10 => {
-                        let mechanism =
-                            ScramSha256::new(password.as_bytes(), ChannelBinding::unsupported());
+                        let mechanism = ScramSha256::new(password.as_bytes(), ChannelBinding::unsupported());
                         let first = scram_first(mechanism.message());
                         self.message(b'p', &first).flush().await;
                         scram = Some(mechanism);

@@ -33,10 +33,7 @@ async fn two_thousand_idle_and_two_hundred_busy_clients_over_twenty_servers() {
         done.unwrap();
     }
     for (number, mut client) in idle.into_iter().enumerate() {
-        assert_eq!(
-            client.simple("SELECT name FROM users ORDER BY id").await.column(),
-            tenant(number).1
-        );
+        assert_eq!(client.simple("SELECT name FROM users ORDER BY id").await.column(), tenant(number).1);
     }
     let query = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app'";
     let servers: i64 = stage.superuser().await.query_one(query, &[]).await.unwrap().get(0);

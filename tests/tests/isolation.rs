@@ -59,8 +59,7 @@ async fn another_schema_by_name() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_schema_in_copy() {
-    all_refused(&["COPY globex.users TO STDOUT", "COPY (SELECT * FROM globex.users) TO STDOUT"])
-        .await;
+    all_refused(&["COPY globex.users TO STDOUT", "COPY (SELECT * FROM globex.users) TO STDOUT"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -144,14 +143,8 @@ async fn shared_schemas_are_read_only() {
 async fn own_tables_by_full_name() {
     for stage in stages().await {
         let mut client = stage.wire("acme_corp").await;
-        assert_eq!(
-            client.simple("SELECT name FROM acme_corp.users ORDER BY id").await.column(),
-            ACME
-        );
-        assert_eq!(
-            client.simple("SELECT name FROM plans ORDER BY id LIMIT 1").await.column(),
-            ["free"]
-        );
+        assert_eq!(client.simple("SELECT name FROM acme_corp.users ORDER BY id").await.column(), ACME);
+        assert_eq!(client.simple("SELECT name FROM plans ORDER BY id LIMIT 1").await.column(), ["free"]);
         assert_eq!(
             client.simple("SELECT name FROM public.plans ORDER BY id LIMIT 1").await.column(),
             ["free"]
@@ -165,10 +158,7 @@ async fn tables_made_at_run_time_are_the_tenants() {
     for stage in stages().await {
         let (mut acme, mut globex) = (stage.wire("acme_corp").await, stage.wire("globex").await);
         for (client, value) in [(&mut acme, "mine"), (&mut globex, "theirs")] {
-            assert_eq!(
-                client.simple("CREATE TABLE notes (id serial, text text)").await.fault(),
-                None
-            );
+            assert_eq!(client.simple("CREATE TABLE notes (id serial, text text)").await.fault(), None);
             let insert = format!("INSERT INTO notes (text) VALUES ('{value}')");
             assert_eq!(client.simple(&insert).await.commands(), ["INSERT 0 1"]);
         }

@@ -108,10 +108,7 @@ async fn killed_in_a_pipeline() {
     for stage in one_server().await {
         let mut killed = stage.wire("acme_corp").await;
         killed.parse("mine", NAMES).bind("mine", &[]).execute();
-        killed
-            .parse("", "INSERT INTO users (name, email) VALUES ('x', 'x')")
-            .bind("", &[])
-            .execute();
+        killed.parse("", "INSERT INTO users (name, email) VALUES ('x', 'x')").bind("", &[]).execute();
         killed.message(b'H', b"").flush().await;
         killed.until(b'D').await;
         drop(killed);
@@ -163,17 +160,12 @@ async fn settings_stay_with_their_client() {
     ];
     for (name, value) in settings {
         for stage in one_server().await {
-            let (mut first, mut second) =
-                (stage.wire("acme_corp").await, stage.wire("globex").await);
+            let (mut first, mut second) = (stage.wire("acme_corp").await, stage.wire("globex").await);
             let show = format!("SHOW {name}");
             let usual = second.simple(&show).await.value();
             assert_eq!(first.simple(&format!("SET {name} = '{value}'")).await.fault(), None);
             for _ in 0..3 {
-                assert_eq!(
-                    first.simple(&show).await.value(),
-                    value,
-                    "{name} of the client that set it"
-                );
+                assert_eq!(first.simple(&show).await.value(), value, "{name} of the client that set it");
                 assert_eq!(second.simple(&show).await.value(), usual, "{name} of another client");
             }
             first.simple(&format!("RESET {name}")).await;
@@ -186,11 +178,8 @@ async fn settings_stay_with_their_client() {
 async fn startup_settings_stay_with_their_client() {
     for stage in one_server().await {
         let option = format!("{} -c statement_timeout=12345", tenant_option("acme_corp"));
-        let parameters = [
-            ("options", option.as_str()),
-            ("TimeZone", "Asia/Tokyo"),
-            ("application_name", "first"),
-        ];
+        let parameters =
+            [("options", option.as_str()), ("TimeZone", "Asia/Tokyo"), ("application_name", "first")];
         let mut first = Wire::login(stage.port(), "app", "app", &parameters).await.unwrap();
         let mut second = stage.wire("globex").await;
         for _ in 0..3 {

@@ -27,8 +27,7 @@ async fn run(wire: &mut Wire, name: &str) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn same_name_means_another_text_on_another_client() {
     for stage in stages().await {
-        let (mut first, mut second) =
-            (stage.wire("acme_corp").await, stage.wire("acme_corp").await);
+        let (mut first, mut second) = (stage.wire("acme_corp").await, stage.wire("acme_corp").await);
         prepare(&mut first, "s", NAMES).await;
         prepare(&mut second, "s", "SELECT title FROM posts ORDER BY id").await;
         for _ in 0..4 {
@@ -120,16 +119,8 @@ async fn deallocate_all_and_discard_all_forget_every_name() {
             prepare(&mut wire, "s", NAMES).await;
             prepare(&mut other, "s", NAMES).await;
             assert_eq!(wire.simple(statement).await.fault(), None);
-            assert_eq!(
-                wire.bind("s", &[]).execute().sync().answer().await.code(),
-                "26000",
-                "{statement}"
-            );
-            assert_eq!(
-                run(&mut other, "s").await,
-                GLOBEX,
-                "{statement} is nothing to other clients"
-            );
+            assert_eq!(wire.bind("s", &[]).execute().sync().answer().await.code(), "26000", "{statement}");
+            assert_eq!(run(&mut other, "s").await, GLOBEX, "{statement} is nothing to other clients");
             prepare(&mut wire, "s", NAMES).await;
             assert_eq!(run(&mut wire, "s").await, ACME);
         }
@@ -139,15 +130,12 @@ async fn deallocate_all_and_discard_all_forget_every_name() {
 #[tokio::test(flavor = "multi_thread")]
 async fn table_changes_between_executions() {
     for stage in stages().await {
-        let (mut reader, mut owner) =
-            (stage.wire("acme_corp").await, stage.wire("acme_corp").await);
+        let (mut reader, mut owner) = (stage.wire("acme_corp").await, stage.wire("acme_corp").await);
         owner.simple("CREATE TABLE changing (a text)").await;
         owner.simple("INSERT INTO changing VALUES ('a')").await;
         prepare(&mut reader, "s", "SELECT * FROM changing").await;
         assert_eq!(run(&mut reader, "s").await, ["a"]);
-        for change in
-            ["ADD COLUMN b text DEFAULT 'b'", "DROP COLUMN b", "ALTER COLUMN a TYPE varchar(9)"]
-        {
+        for change in ["ADD COLUMN b text DEFAULT 'b'", "DROP COLUMN b", "ALTER COLUMN a TYPE varchar(9)"] {
             assert_eq!(owner.simple(&format!("ALTER TABLE changing {change}")).await.fault(), None);
             // PostgreSQL's `cached plan must not change result type` is nobody's fault.
             assert_eq!(run(&mut reader, "s").await, ["a"], "after {change}");
@@ -171,16 +159,13 @@ async fn many_statements_on_one_server_are_bounded() {
     let limit = "max_prepared_statements_per_server = 10";
     let stage = Stage::new(Setup::new().servers(1).line("limits", limit)).await;
     // Tenants may not look there themselves.
-    let view = "CREATE VIEW public.kept AS SELECT count(*) FROM pg_prepared_statements; GRANT SELECT ON kept TO app";
+    let view =
+        "CREATE VIEW public.kept AS SELECT count(*) FROM pg_prepared_statements; GRANT SELECT ON kept TO app";
     stage.superuser().await.batch_execute(view).await.unwrap();
     let mut wire = stage.wire("acme_corp").await;
     for number in 0..50 {
-        prepare(
-            &mut wire,
-            &format!("s{number}"),
-            &format!("SELECT '{number}' FROM users WHERE id = 1"),
-        )
-        .await;
+        prepare(&mut wire, &format!("s{number}"), &format!("SELECT '{number}' FROM users WHERE id = 1"))
+            .await;
     }
     for number in 0..50 {
         assert_eq!(run(&mut wire, &format!("s{number}")).await, [number.to_string()]);

@@ -57,11 +57,8 @@ async fn backend_terminated_in_a_transaction() {
     client.simple("BEGIN").await;
     client.simple("INSERT INTO users (name, email) VALUES ('x', 'x')").await;
     stage.superuser().await.query_one(END_BACKENDS, &[]).await.unwrap();
-    let fault = client
-        .simple("COMMIT")
-        .await
-        .fault()
-        .expect("the transaction is lost, and the client is told");
+    let fault =
+        client.simple("COMMIT").await.fault().expect("the transaction is lost, and the client is told");
     assert!(["57P01", "08006", "08003"].contains(&fault.code.as_str()), "{fault:?}");
     works(&stage).await;
 }

@@ -11,9 +11,8 @@ async fn stage() -> Stage {
 }
 
 async fn refused(stage: &Stage, user: &str, password: &str, parameters: &[(&str, &str)]) -> Fault {
-    let fault = Wire::login(stage.port(), user, password, parameters)
-        .await
-        .expect_err("this must be refused");
+    let fault =
+        Wire::login(stage.port(), user, password, parameters).await.expect_err("this must be refused");
     assert_eq!(fault.severity, "FATAL");
     fault
 }
@@ -57,11 +56,7 @@ async fn system_schemas_are_no_tenants() {
     let stage = stage().await;
     for schema in ["pg_catalog", "information_schema", "pg_toast"] {
         let option = format!("-ctenant={schema}");
-        assert_eq!(
-            refused(&stage, "app", "app", &[("options", &option)]).await.code,
-            "28000",
-            "{schema}"
-        );
+        assert_eq!(refused(&stage, "app", "app", &[("options", &option)]).await.code, "28000", "{schema}");
     }
 }
 
@@ -149,8 +144,7 @@ async fn encryption_requests_are_answered() {
         let mut wire = Wire::connect(stage.port()).await;
         wire.packet(request, b"").await;
         assert_eq!(wire.byte().await, b'N');
-        wire.startup(V3_0, &[("user", "app"), ("database", "app"), ("options", "-ctenant=globex")])
-            .await;
+        wire.startup(V3_0, &[("user", "app"), ("database", "app"), ("options", "-ctenant=globex")]).await;
         wire.authenticate("app").await.unwrap();
         assert_eq!(wire.simple(NAMES).await.column(), GLOBEX);
     }
@@ -160,12 +154,8 @@ async fn encryption_requests_are_answered() {
 async fn protocol_3_2_is_spoken() {
     let stage = stage().await;
     let mut wire = Wire::connect(stage.port()).await;
-    let parameters = [
-        ("user", "app"),
-        ("database", "app"),
-        ("options", "-ctenant=globex"),
-        ("_pq_.unknown", "1"),
-    ];
+    let parameters =
+        [("user", "app"), ("database", "app"), ("options", "-ctenant=globex"), ("_pq_.unknown", "1")];
     wire.startup(V3_2, &parameters).await;
     let first = wire.receive().await.unwrap();
     assert_eq!(char::from(first.tag), 'v', "the option that is not known is named");

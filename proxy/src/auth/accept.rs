@@ -78,11 +78,7 @@ pub enum Opening<S = TcpStream> {
 ///
 /// Whoever is turned away has been told so, and the log too, when this returns.
 /// There is no time limit in here: the caller sets one around it.
-pub async fn open<S>(
-    stream: S,
-    peer: SocketAddr,
-    context: &AcceptContext,
-) -> Result<Opening<S>, OpenError>
+pub async fn open<S>(stream: S, peer: SocketAddr, context: &AcceptContext) -> Result<Opening<S>, OpenError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {

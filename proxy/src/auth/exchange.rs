@@ -53,9 +53,7 @@ where
         Some(Proof::Trust) => true,
         Some(Proof::Scram(verifier)) => scram(stream, buffer, candidate, verifier).await?,
         Some(Proof::Md5(password)) => md5(stream, buffer, candidate, password).await?,
-        Some(Proof::PasswordHash(hash)) => {
-            has_hash(&cleartext(stream, buffer, candidate).await?, hash)
-        }
+        Some(Proof::PasswordHash(hash)) => has_hash(&cleartext(stream, buffer, candidate).await?, hash),
         Some(Proof::PasswordVerifier(verifier)) => {
             verifier.fits(&cleartext(stream, buffer, candidate).await?)
         }
@@ -91,9 +89,8 @@ where
     send(stream, &Authentication::SASL(mechanisms)).await?;
 
     let first = client_first(receive(stream, buffer).await?, binds)?;
-    let (challenge, waiting) = server
-        .on_client_first_message_with_secret(&first, verifier.secret())
-        .map_err(|_| malformed())?;
+    let (challenge, waiting) =
+        server.on_client_first_message_with_secret(&first, verifier.secret()).map_err(|_| malformed())?;
     send(stream, &Authentication::SASLContinue(challenge.into())).await?;
 
     let last = receive(stream, buffer).await?;

@@ -102,18 +102,12 @@ where
 
 /// The same words for a tenant that is not there and for one that is not this user's.
 fn no_tenant(tenant: &TenantId, user: &User) -> Refusal {
-    let message =
-        format!("tenant \"{tenant}\" does not exist or user \"{}\" may not use it", user.name);
+    let message = format!("tenant \"{tenant}\" does not exist or user \"{}\" may not use it", user.name);
     Refusal::new(sqlstate::INVALID_AUTHORIZATION, message)
 }
 
 /// The one line that a refusal leaves in the log.
-pub(crate) fn log_refusal(
-    peer: SocketAddr,
-    user: Option<&str>,
-    tenant: Option<&str>,
-    refusal: &Refusal,
-) {
+pub(crate) fn log_refusal(peer: SocketAddr, user: Option<&str>, tenant: Option<&str>, refusal: &Refusal) {
     tracing::warn!(%peer, user, tenant, code = refusal.code, reason = ?refusal.message, "client refused");
 }
 

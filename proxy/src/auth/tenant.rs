@@ -48,8 +48,7 @@ pub fn claim(startup: &StartupParams, rules: &Rules<'_>) -> Result<Claim, Refusa
     let user_as_sent = startup.get("user").unwrap_or_default();
     let (user, user_tenant) = split_user(user_as_sent, rules);
     let database = startup.get("database").filter(|name| !name.is_empty()).unwrap_or(user_as_sent);
-    let (database, database_tenant) = if database == user_as_sent && !(rules.is_database)(database)
-    {
+    let (database, database_tenant) = if database == user_as_sent && !(rules.is_database)(database) {
         // libpq sends the user's name where no database was asked for, suffix and all.
         (user, None)
     } else {
@@ -102,10 +101,9 @@ impl Named {
     }
 
     fn refuse_elsewhere(&self, tenancy: &Tenancy) -> Result<(), Refusal> {
-        for (source, place) in [
-            (TenantSource::Options, "in options"),
-            (TenantSource::Parameter, "as a startup parameter"),
-        ] {
+        for (source, place) in
+            [(TenantSource::Options, "in options"), (TenantSource::Parameter, "as a startup parameter")]
+        {
             if self.at(source).is_some() && !tenancy.sources.contains(&source) {
                 let message = format!("the tenant must not be named {place}");
                 return Err(unauthorized(message).hint(where_to(tenancy)));
@@ -118,9 +116,7 @@ impl Named {
 fn missing(tenancy: &Tenancy) -> Result<Option<TenantId>, Refusal> {
     match tenancy.missing_tenant {
         MissingTenant::Public => Ok(None),
-        MissingTenant::Reject => {
-            Err(unauthorized("the connection names no tenant").hint(where_to(tenancy)))
-        }
+        MissingTenant::Reject => Err(unauthorized("the connection names no tenant").hint(where_to(tenancy))),
     }
 }
 
@@ -233,8 +229,7 @@ fn is_setting_name(name: &str) -> bool {
     name.split('.').all(|part| {
         let mut chars = part.chars();
         let starts = |c: char| c.is_ascii_alphabetic() || c == '_' || !c.is_ascii();
-        chars.next().is_some_and(starts)
-            && chars.all(|c| starts(c) || c.is_ascii_digit() || c == '$')
+        chars.next().is_some_and(starts) && chars.all(|c| starts(c) || c.is_ascii_digit() || c == '$')
     })
 }
 
@@ -250,8 +245,7 @@ fn refuse_replication(startup: &StartupParams) -> Result<(), Refusal> {
         }
         _ => {
             let message = "replication connections are not supported";
-            Err(Refusal::new(sqlstate::FEATURE_NOT_SUPPORTED, message)
-                .hint("Connect to PostgreSQL itself."))
+            Err(Refusal::new(sqlstate::FEATURE_NOT_SUPPORTED, message).hint("Connect to PostgreSQL itself."))
         }
     }
 }

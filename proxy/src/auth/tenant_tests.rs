@@ -3,12 +3,8 @@ use crate::config::{MissingTenant, Tenancy, TenantSource};
 use crate::wire::refusal::Refusal;
 use crate::wire::startup::{NEWEST, StartupParams};
 
-const ALL: [TenantSource; 4] = [
-    TenantSource::Options,
-    TenantSource::Parameter,
-    TenantSource::UserSuffix,
-    TenantSource::DatabaseSuffix,
-];
+const ALL: [TenantSource; 4] =
+    [TenantSource::Options, TenantSource::Parameter, TenantSource::UserSuffix, TenantSource::DatabaseSuffix];
 
 /// Reads a packet where users `app` and `dotted.name`, and databases `shop` and `v1.shop`, exist.
 fn read_with(tenancy: &Tenancy, params: &[(&str, &str)]) -> Result<Claim, Refusal> {
@@ -47,8 +43,7 @@ fn tenant_is_found_in_each_place() {
 
 #[test]
 fn last_one_of_a_place_wins() {
-    let params =
-        [("user", "app"), ("options", "-ctenant=a --tenant=b"), ("tenant", "c"), ("tenant", "b")];
+    let params = [("user", "app"), ("options", "-ctenant=a --tenant=b"), ("tenant", "c"), ("tenant", "b")];
     assert_eq!(tenant(&params).as_deref(), Some("b"));
 }
 
@@ -137,10 +132,7 @@ fn settings_are_collected_and_the_packet_wins() {
         ("user", "app"),
         ("DateStyle", "ISO"),
         ("application_name", "packet"),
-        (
-            "options",
-            "-c statement_timeout=5s -c Application-Name=options --tenant=acme --search-path=x",
-        ),
+        ("options", "-c statement_timeout=5s -c Application-Name=options --tenant=acme --search-path=x"),
         ("replication", "off"),
         ("_pq_.future", "1"),
         ("tenant", "acme"),

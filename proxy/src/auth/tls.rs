@@ -59,10 +59,7 @@ pub fn acceptor(listen: &Listen) -> Result<Option<Tls>, TlsError> {
 }
 
 /// TLS with a chain, the server's own certificate first, and its key.
-pub fn from_chain(
-    chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
-) -> Result<Tls, TlsError> {
+pub fn from_chain(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<Tls, TlsError> {
     let scram = scram(chain.first());
     let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?
@@ -80,8 +77,7 @@ fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
 }
 
 fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
-    PrivateKeyDer::from_pem_file(path)
-        .map_err(|source| TlsError::Pem { path: path.to_owned(), source })
+    PrivateKeyDer::from_pem_file(path).map_err(|source| TlsError::Pem { path: path.to_owned(), source })
 }
 
 /// Channel binding hashes as the certificate's signature does, and some (Ed25519) have no hash:

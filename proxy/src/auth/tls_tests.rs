@@ -104,8 +104,7 @@ async fn channel_binding_is_checked() {
     let context = context_with_tls(&rcgen::PKCS_ECDSA_P384_SHA384);
     let (ready, _) = visit(&context, client(), Way::SslRequest, "app", Binding::ToServer).await;
     ready.unwrap();
-    let (ready, login) =
-        visit(&context, client(), Way::SslRequest, "app", Binding::ToAnother).await;
+    let (ready, login) = visit(&context, client(), Way::SslRequest, "app", Binding::ToAnother).await;
     assert!(matches!(ready, Err(ConnectError::Refused { .. })));
     assert!(matches!(login, Err(OpenError::Refused(_))));
 }
@@ -151,8 +150,7 @@ async fn client_hello_in_pieces_is_put_together() {
         }
     };
     let back = tokio::io::copy(&mut far_read, &mut near_write);
-    let (ready, login, (), _) =
-        tokio::join!(talk, serve_and_close(server, &context), crumble, back);
+    let (ready, login, (), _) = tokio::join!(talk, serve_and_close(server, &context), crumble, back);
     ready.unwrap();
     login.unwrap();
 }

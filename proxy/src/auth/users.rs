@@ -118,9 +118,7 @@ fn proof(user: &User, key: &ProcessKey) -> Result<Proof, UserError> {
     Ok(match (user.auth, given) {
         (AuthMethod::Trust, _) => Proof::Trust,
         (AuthMethod::ScramSha256, Some(verifier)) => Proof::Scram(verifier),
-        (AuthMethod::ScramSha256, None) => {
-            Proof::Scram(Verifier::new(password, key.salt(&user.name)))
-        }
+        (AuthMethod::ScramSha256, None) => Proof::Scram(Verifier::new(password, key.salt(&user.name))),
         (AuthMethod::Md5, Some(_)) => return Err(UserError::Md5OverVerifier(name())),
         (AuthMethod::Md5, None) => Proof::Md5(password.into()),
         (AuthMethod::Password, Some(verifier)) => Proof::PasswordVerifier(verifier),

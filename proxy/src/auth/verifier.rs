@@ -84,8 +84,7 @@ mod tests {
             STANDARD.encode(&made.stored_key),
             STANDARD.encode(&made.server_key),
         );
-        let read =
-            Verifier::parse(&format!("SCRAM-SHA-256$4096:{salt}${stored}:{server}")).unwrap();
+        let read = Verifier::parse(&format!("SCRAM-SHA-256$4096:{salt}${stored}:{server}")).unwrap();
         assert!(read.fits("secret"));
         assert!(!read.fits("Secret"));
         assert!(!read.fits(""));
@@ -93,9 +92,7 @@ mod tests {
 
     #[test]
     fn malformed_verifier_is_none() {
-        for text in
-            ["SCRAM-SHA-256$", "SCRAM-SHA-256$4096:c2FsdA==$", "SCRAM-SHA-256$0:c2FsdA==$YQ==:YQ=="]
-        {
+        for text in ["SCRAM-SHA-256$", "SCRAM-SHA-256$4096:c2FsdA==$", "SCRAM-SHA-256$0:c2FsdA==$YQ==:YQ=="] {
             assert!(Verifier::parse(text).is_none(), "{text}");
         }
     }

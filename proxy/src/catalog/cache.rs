@@ -58,10 +58,7 @@ struct Weight;
 
 impl Weighter<Arc<str>, Entry> for Weight {
     fn weight(&self, _: &Arc<str>, entry: &Entry) -> u64 {
-        let names = entry
-            .names
-            .as_ref()
-            .map_or(0, |names| weight(&names.tenant));
+        let names = entry.names.as_ref().map_or(0, |names| weight(&names.tenant));
         names.max(WEIGHT / SCHEMAS)
     }
 }
@@ -88,12 +85,7 @@ impl Catalog {
             hasher: RandomState::new(),
             age,
         });
-        let loader = Loader {
-            catalog: Arc::downgrade(&catalog),
-            control,
-            queue,
-            common: None,
-        };
+        let loader = Loader { catalog: Arc::downgrade(&catalog), control, queue, common: None };
         (catalog, loader)
     }
 
@@ -123,9 +115,7 @@ impl Catalog {
 
     /// Changes when the schema, or a shared one, was invalidated.
     pub fn epoch(&self, schema: &str) -> u64 {
-        let own = self
-            .slot(schema)
-            .map_or(0, |epoch| epoch.load(Ordering::Acquire));
+        let own = self.slot(schema).map_or(0, |epoch| epoch.load(Ordering::Acquire));
         // Both only grow, so their sum changes when one of them does.
         own + self.shared_epoch.load(Ordering::Acquire)
     }
@@ -156,19 +146,8 @@ impl Catalog {
             // A failure isn't refreshed early: that would be no pause.
             None => (now + self.age.min(PAUSE), now + self.age.min(PAUSE)),
         };
-        self.loaded.insert(
-            Arc::clone(&schema),
-            Entry {
-                names,
-                epoch,
-                refresh,
-                until,
-            },
-        );
-        self.loading
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&schema);
+        self.loaded.insert(Arc::clone(&schema), Entry { names, epoch, refresh, until });
+        self.loading.lock().unwrap_or_else(PoisonError::into_inner).remove(&schema);
     }
 }
 
@@ -222,20 +201,12 @@ impl Loader {
         };
         let (shared, builtin) = (common.shared.clone(), Arc::clone(&common.builtin));
         // A client with no tenant: its schema may be one of the shared ones.
-        let known = catalog
-            .shared
-            .iter()
-            .zip(&shared)
-            .find(|(name, _)| *name == schema);
+        let known = catalog.shared.iter().zip(&shared).find(|(name, _)| *name == schema);
         let tenant = match known {
             Some((_, names)) => Arc::clone(names),
             None => Arc::new(load::schema(&self.control, schema).await?),
         };
-        Ok(Names {
-            tenant,
-            shared,
-            builtin,
-        })
+        Ok(Names { tenant, shared, builtin })
     }
 }
 
@@ -247,12 +218,7 @@ impl Common {
             shared.push(Arc::new(load::schema(control, schema).await?));
         }
         // A short time, so that with a tenant's own nothing is ever older than `age`.
-        Ok(Self {
-            shared,
-            builtin,
-            epoch,
-            until: Instant::now() + catalog.age / 4,
-        })
+        Ok(Self { shared, builtin, epoch, until: Instant::now() + catalog.age / 4 })
     }
 }
 
@@ -273,11 +239,7 @@ mod tests {
     }
 
     fn names() -> Option<Arc<Names>> {
-        Some(Arc::new(Names {
-            tenant: Arc::default(),
-            shared: Vec::new(),
-            builtin: Arc::default(),
-        }))
+        Some(Arc::new(Names { tenant: Arc::default(), shared: Vec::new(), builtin: Arc::default() }))
     }
 
     #[test]

@@ -89,10 +89,7 @@ impl Control {
             .create_timeout(Some(PATIENCE))
             .build()
             .map_err(|error| CatalogError::Setup(name.to_owned(), error))?;
-        Ok(Self {
-            name: name.to_owned(),
-            pool,
-        })
+        Ok(Self { name: name.to_owned(), pool })
     }
 
     /// The rows that answer `sql` about one schema; `what` is for the error.
@@ -116,18 +113,13 @@ impl Control {
     }
 
     async fn client(&self) -> Result<Client, CatalogError> {
-        self.pool
-            .get()
-            .await
-            .map_err(|error| CatalogError::Connect(self.name.clone(), error))
+        self.pool.get().await.map_err(|error| CatalogError::Connect(self.name.clone(), error))
     }
 }
 
 impl std::fmt::Debug for Control {
     // The manager's own Debug would go through the connection's settings.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Control")
-            .field("name", &self.name)
-            .finish_non_exhaustive()
+        f.debug_struct("Control").field("name", &self.name).finish_non_exhaustive()
     }
 }

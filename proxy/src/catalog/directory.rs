@@ -42,12 +42,8 @@ impl TenantDirectory {
     /// The directory of the database that `control` is connected to.
     pub fn new(control: Control, config: &Config) -> Self {
         let mut schemas = HashMap::new();
-        let mut reserved: HashSet<Box<str>> = config
-            .tenancy
-            .shared_schemas
-            .iter()
-            .map(|schema| schema.as_str().into())
-            .collect();
+        let mut reserved: HashSet<Box<str>> =
+            config.tenancy.shared_schemas.iter().map(|schema| schema.as_str().into()).collect();
         // A client with no tenant works in it; as a tenant it would be everybody's.
         reserved.insert("public".into());
         for (name, tenant) in &config.tenants {
@@ -57,13 +53,7 @@ impl TenantDirectory {
             }
         }
         let believed = config.tenancy.tenant_cache;
-        Self {
-            control,
-            schemas,
-            reserved,
-            known: Cache::new(REMEMBERED),
-            believed,
-        }
+        Self { control, schemas, reserved, known: Cache::new(REMEMBERED), believed }
     }
 
     /// The schema of `tenant`; `None` if there is no such tenant.
@@ -85,16 +75,9 @@ impl TenantDirectory {
             EntryResult::Removed(..) | EntryResult::Timeout => return Ok(None),
         };
         let found = self.exists(&schema).await?.then_some(schema);
-        let believed = if found.is_some() {
-            self.believed
-        } else {
-            self.believed.min(ABSENT)
-        };
+        let believed = if found.is_some() { self.believed } else { self.believed.min(ABSENT) };
         // It fails if the entry was taken out meanwhile: then the next one asks again.
-        let _ = guard.insert(Answer {
-            schema: found.clone(),
-            until: Instant::now() + believed,
-        });
+        let _ = guard.insert(Answer { schema: found.clone(), until: Instant::now() + believed });
         Ok(found)
     }
 
@@ -108,10 +91,7 @@ impl TenantDirectory {
     }
 
     async fn exists(&self, schema: &str) -> Result<bool, CatalogError> {
-        let rows = self
-            .control
-            .ask(EXISTS, schema, "a tenant's schema")
-            .await?;
+        let rows = self.control.ask(EXISTS, schema, "a tenant's schema").await?;
         Ok(!rows.is_empty())
     }
 }

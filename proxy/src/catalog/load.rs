@@ -41,28 +41,15 @@ impl Thing {
         let kind: &str = row.try_get(2)?;
         let kind = kind.bytes().next().unwrap_or_default();
         let name: &str = row.try_get(1)?;
-        Ok(Self {
-            what: row.try_get(0)?,
-            name: name.into(),
-            kind,
-            plain: row.try_get(3)?,
-        })
+        Ok(Self { what: row.try_get(0)?, name: name.into(), kind, plain: row.try_get(3)? })
     }
 }
 
 /// What `schema` holds; nothing at all if there is no such schema.
 pub async fn schema(control: &Control, schema: &str) -> Result<SchemaNames, CatalogError> {
     let mut names = SchemaNames::default();
-    for thing in control
-        .things(&SCHEMA, schema, "what a schema holds")
-        .await?
-    {
-        let Thing {
-            what,
-            name,
-            kind,
-            plain,
-        } = thing;
+    for thing in control.things(&SCHEMA, schema, "what a schema holds").await? {
+        let Thing { what, name, kind, plain } = thing;
         match what.as_str() {
             "relation" => drop(names.relations.insert(name, Relation { kind, plain })),
             "function" => drop(names.functions.insert(name)),
@@ -77,10 +64,7 @@ pub async fn schema(control: &Control, schema: &str) -> Result<SchemaNames, Cata
 /// What `pg_catalog` holds.
 pub async fn builtins(control: &Control) -> Result<Builtins, CatalogError> {
     let mut names = Builtins::default();
-    for thing in control
-        .things(BUILTINS, "pg_catalog", "what pg_catalog holds")
-        .await?
-    {
+    for thing in control.things(BUILTINS, "pg_catalog", "what pg_catalog holds").await? {
         let Thing { what, name, .. } = thing;
         match what.as_str() {
             "relation" => drop(names.relations.insert(name)),
@@ -92,12 +76,7 @@ pub async fn builtins(control: &Control) -> Result<Builtins, CatalogError> {
 }
 
 impl Control {
-    async fn things(
-        &self,
-        sql: &str,
-        schema: &str,
-        what: &'static str,
-    ) -> Result<Vec<Thing>, CatalogError> {
+    async fn things(&self, sql: &str, schema: &str, what: &'static str) -> Result<Vec<Thing>, CatalogError> {
         let rows = self.ask(sql, schema, what).await?;
         let things: Result<Vec<Thing>, _> = rows.iter().map(Thing::read).collect();
         things.map_err(|error| self.failed(what, error))

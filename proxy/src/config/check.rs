@@ -18,13 +18,11 @@ pub(super) fn check(config: &Config, place: &Place<'_>, problems: &mut Problems)
     limits(config, problems);
     times(config, problems);
     if config.http.enabled && config.http.address == config.listen.address {
-        let message =
-            "\"address\" in [http] is the one that clients connect to: give it another port";
+        let message = "\"address\" in [http] is the one that clients connect to: give it another port";
         problems.at(&["http.address", "listen.address"], message);
     }
     if EnvFilter::builder().parse(&config.log.level).is_err() {
-        let message =
-            "\"level\" in [log] must be a filter such as \"info\" or \"info,pgstrata=debug\"";
+        let message = "\"level\" in [log] must be a filter such as \"info\" or \"info,pgstrata=debug\"";
         problems.at(&["log.level"], message);
     }
     if config.databases.is_empty() {
@@ -110,8 +108,7 @@ fn database(name: &str, database: &Database, place: &Place<'_>, problems: &mut P
         ("database", database.database.as_ref()),
     ] {
         if text.is_some_and(|text| text.is_empty() || text.contains('\0')) {
-            let message =
-                format!("\"{key}\" in [databases.{name}] must not be empty or hold a NUL");
+            let message = format!("\"{key}\" in [databases.{name}] must not be empty or hold a NUL");
             problems.at(&[&path(key)], message);
         }
     }

@@ -6,8 +6,7 @@ use std::time::Duration;
 use pgstrata_tenancy::Strategy;
 
 use super::{
-    Http, Limits, Listen, ListenTls, Log, LogFormat, MissingTenant, Pool, PoolMode, Tenancy,
-    TenantSource,
+    Http, Limits, Listen, ListenTls, Log, LogFormat, MissingTenant, Pool, PoolMode, Tenancy, TenantSource,
 };
 
 /// PostgreSQL's own port.

@@ -7,8 +7,8 @@ use toml::de::DeTable;
 use super::problem::Problems;
 use super::read::Section;
 use super::{
-    Config, ConfigError, Database, Http, Limits, Listen, Log, Pool, Secret, Tenancy, Tenant, User,
-    check, defaults,
+    Config, ConfigError, Database, Http, Limits, Listen, Log, Pool, Secret, Tenancy, Tenant, User, check,
+    defaults,
 };
 
 /// Where secrets and files come from. Tests bring their own.
@@ -137,8 +137,7 @@ fn limits(s: &mut Section<'_>) -> Limits {
         max_message_bytes: s.or("max_message_bytes", d.max_message_bytes),
         max_prepared_statements_per_client: s
             .or("max_prepared_statements_per_client", d.max_prepared_statements_per_client),
-        max_prepared_bytes_per_client: s
-            .or("max_prepared_bytes_per_client", d.max_prepared_bytes_per_client),
+        max_prepared_bytes_per_client: s.or("max_prepared_bytes_per_client", d.max_prepared_bytes_per_client),
         max_prepared_statements_per_server: s
             .or("max_prepared_statements_per_server", d.max_prepared_statements_per_server),
         plan_cache_bytes: s.or("plan_cache_bytes", d.plan_cache_bytes),

@@ -64,11 +64,7 @@ impl<'a> Section<'a> {
     }
 
     /// Reads the table `key`; an absent one reads as empty.
-    pub(super) fn section<R>(
-        &mut self,
-        key: &'static str,
-        read: impl FnOnce(&mut Section<'_>) -> R,
-    ) -> R {
+    pub(super) fn section<R>(&mut self, key: &'static str, read: impl FnOnce(&mut Section<'_>) -> R) -> R {
         let raw = self.find(key);
         let (path, label) = (self.join(key), format!("[{key}]"));
         self.child(raw, path, label, read)
@@ -98,11 +94,7 @@ impl<'a> Section<'a> {
     }
 
     /// Reads the tables `[[key]]`.
-    pub(super) fn list<R>(
-        &mut self,
-        key: &'static str,
-        read: impl Fn(&mut Section<'_>) -> R,
-    ) -> Vec<R> {
+    pub(super) fn list<R>(&mut self, key: &'static str, read: impl Fn(&mut Section<'_>) -> R) -> Vec<R> {
         let Some(raw) = self.find(key) else {
             return Vec::new();
         };

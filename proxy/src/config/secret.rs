@@ -73,10 +73,8 @@ fn from_variable(name: &str, place: &Place<'_>) -> Result<String, String> {
 
 fn from_file(path: PathBuf, place: &Place<'_>) -> Result<String, String> {
     let path = place.resolve(path);
-    let mut text = place
-        .surroundings
-        .read(&path)
-        .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    let mut text =
+        place.surroundings.read(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
     for end in ['\n', '\r'] {
         if text.ends_with(end) {
             text.pop();

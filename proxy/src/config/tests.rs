@@ -55,9 +55,8 @@ fn annotated_file_loads_and_holds_the_defaults() {
 
 #[test]
 fn every_key_is_annotated_with_its_default() {
-    let uncommented = |lead: &'static str| {
-        move |line: &str| line.strip_prefix(lead).unwrap_or(line).to_owned() + "\n"
-    };
+    let uncommented =
+        |lead: &'static str| move |line: &str| line.strip_prefix(lead).unwrap_or(line).to_owned() + "\n";
     let defaults: String = ANNOTATED.lines().map(uncommented("#")).collect();
     let config = parse(&keys_only(&defaults)).unwrap();
     let bare = parse(&with_basics("")).unwrap();

@@ -26,10 +26,7 @@ impl Account {
                 return Ok(Self { other: Some((user.uid.as_raw(), user.gid.as_raw())) });
             }
         }
-        Err(io::Error::new(
-            io::ErrorKind::NotFound,
-            "no account `postgres` or `nobody` to leave root for",
-        ))
+        Err(io::Error::new(io::ErrorKind::NotFound, "no account `postgres` or `nobody` to leave root for"))
     }
 
     /// A command that runs under this account, in a process group of its own, so

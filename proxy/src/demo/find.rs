@@ -126,10 +126,8 @@ mod tests {
             std::fs::create_dir(dir.path().join(name)).unwrap();
         }
         let found = numbered(dir.path(), "bin");
-        let names: Vec<_> = found
-            .iter()
-            .map(|path| path.strip_prefix(dir.path()).unwrap().to_str().unwrap())
-            .collect();
+        let names: Vec<_> =
+            found.iter().map(|path| path.strip_prefix(dir.path()).unwrap().to_str().unwrap()).collect();
         assert_eq!(names, ["postgresql/bin", "postgresql@16/bin", "15/bin", "9/bin"]);
     }
 }

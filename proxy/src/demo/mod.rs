@@ -149,9 +149,7 @@ impl Signals {
 
 fn check_port(port: u16, flag: &'static str) -> Result<(), DemoError> {
     match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-            Err(DemoError::PortInUse { port, flag })
-        }
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(DemoError::PortInUse { port, flag }),
         other => other.map(drop).map_err(DemoError::from),
     }
 }
@@ -161,8 +159,7 @@ fn check_port(port: u16, flag: &'static str) -> Result<(), DemoError> {
 fn lock_folder(dir: &Path) -> Result<File, DemoError> {
     let folder = |source| DemoError::Folder { path: dir.to_owned(), source };
     fs::create_dir_all(dir).map_err(folder)?;
-    let file =
-        File::options().create(true).append(true).open(dir.join("demo.lock")).map_err(folder)?;
+    let file = File::options().create(true).append(true).open(dir.join("demo.lock")).map_err(folder)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(DemoError::FolderInUse(dir.to_owned())),

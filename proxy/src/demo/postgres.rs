@@ -105,8 +105,7 @@ pub struct Cluster {
 impl Cluster {
     /// Makes a cluster and starts it on a free port. Returns when it takes connections.
     pub fn start(options: Options) -> Result<Self, ClusterError> {
-        let install =
-            options.install.clone().or_else(Install::find).ok_or(ClusterError::NotFound)?;
+        let install = options.install.clone().or_else(Install::find).ok_or(ClusterError::NotFound)?;
         let account = Account::choose().map_err(io_error("choosing an account for PostgreSQL"))?;
         let temp = short_temp_dir(&account).map_err(io_error("making a temporary folder"))?;
         let install = reachable(install, &account, temp.path())?;
@@ -115,8 +114,7 @@ impl Cluster {
             return Err(ClusterError::Unreachable(outer.to_owned()));
         }
         let keeper = Keeper::start(&data, temp.path()).map_err(io_error("starting a shell"))?;
-        let mut cluster =
-            Self { install, options, account, data, port: 0, child: None, keeper, temp };
+        let mut cluster = Self { install, options, account, data, port: 0, child: None, keeper, temp };
         cluster.initialise()?;
         cluster.launch_on_free_port()?;
         Ok(cluster)
@@ -186,15 +184,8 @@ impl Cluster {
                 let mut command = self.command("initdb");
                 fs::create_dir_all(&self.data).map_err(io_error("making the data folder"))?;
                 self.account.give(&self.data).map_err(io_error("giving away the data folder"))?;
-                command.args([
-                    "--username",
-                    SUPERUSER,
-                    "--auth-local=trust",
-                    "--auth-host=scram-sha-256",
-                ]);
-                command
-                    .args(["--encoding=UTF8", "--locale=C", "--no-sync", "--pgdata"])
-                    .arg(&self.data);
+                command.args(["--username", SUPERUSER, "--auth-local=trust", "--auth-host=scram-sha-256"]);
+                command.args(["--encoding=UTF8", "--locale=C", "--no-sync", "--pgdata"]).arg(&self.data);
                 finish(command, "initdb")?;
             }
         }

@@ -80,10 +80,7 @@ pub enum ConnectError {
 /// Connects and logs in. `parameters` go into the start-up packet.
 ///
 /// There is no time limit in here: the caller sets one around it.
-pub async fn connect(
-    target: &Target,
-    parameters: &[(&str, &str)],
-) -> Result<Connected, ConnectError> {
+pub async fn connect(target: &Target, parameters: &[(&str, &str)]) -> Result<Connected, ConnectError> {
     let mut stream = target.dial().await?;
     let mut buffer = BytesMut::with_capacity(1024);
     let credentials = Credentials {

@@ -8,9 +8,7 @@ use postgres_protocol::authentication::md5_hash;
 use postgres_protocol::authentication::sasl::{
     ChannelBinding, SCRAM_SHA_256, SCRAM_SHA_256_PLUS, ScramSha256,
 };
-use postgres_protocol::message::backend::{
-    AuthenticationSaslBody, ErrorResponseBody, Header, Message,
-};
+use postgres_protocol::message::backend::{AuthenticationSaslBody, ErrorResponseBody, Header, Message};
 use postgres_protocol::message::frontend;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
@@ -155,8 +153,7 @@ where
         loop {
             match self.receive().await? {
                 Message::ParameterStatus(body) => {
-                    let (name, value) =
-                        (body.name().map_err(garbage)?, body.value().map_err(garbage)?);
+                    let (name, value) = (body.name().map_err(garbage)?, body.value().map_err(garbage)?);
                     ready.parameters.push((name.to_owned(), value.to_owned()));
                 }
                 Message::BackendKeyData(body) => {
@@ -165,9 +162,7 @@ where
                 }
                 Message::ReadyForQuery(_) => return Ok(ready),
                 _ => {
-                    return Err(unexpected(
-                        "a message that does not belong in front of ReadyForQuery",
-                    ));
+                    return Err(unexpected("a message that does not belong in front of ReadyForQuery"));
                 }
             }
         }
@@ -179,8 +174,7 @@ fn choose(
     offer: &AuthenticationSaslBody,
     end_point: Option<&[u8]>,
 ) -> Result<(&'static str, ChannelBinding), ConnectError> {
-    let offered: Vec<_> =
-        offer.mechanisms().map(|name| Ok(name.to_owned())).collect().map_err(garbage)?;
+    let offered: Vec<_> = offer.mechanisms().map(|name| Ok(name.to_owned())).collect().map_err(garbage)?;
     let has = |mechanism: &str| offered.iter().any(|name| name == mechanism);
     match end_point {
         Some(hash) if has(SCRAM_SHA_256_PLUS) => {

@@ -150,8 +150,7 @@ impl Manager for ServerManager {
     type Error = ConnectError;
 
     async fn create(&self) -> Result<Server, ConnectError> {
-        let parameters: Vec<_> =
-            self.parameters.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+        let parameters: Vec<_> = self.parameters.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
         let connecting = timeout(self.settings.connect_timeout, connect(&self.target, &parameters));
         let connected = connecting
             .await
@@ -222,4 +221,3 @@ async fn ping(server: &mut Server) -> io::Result<()> {
         }
     }
 }
-

@@ -71,9 +71,7 @@ impl Target {
             b'N' if self.config.tls == ServerTls::Prefer => return Ok(ServerStream::Plain(stream)),
             b'N' => return Err(ConnectError::NoTls),
             other => {
-                return Err(ConnectError::Protocol(format!(
-                    "SSLRequest was answered by byte {other}"
-                )));
+                return Err(ConnectError::Protocol(format!("SSLRequest was answered by byte {other}")));
             }
         }
         let host = ServerName::try_from(self.config.host.clone())

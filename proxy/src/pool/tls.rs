@@ -11,9 +11,7 @@ use rustls::client::{VerifierBuilderError, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
-};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use x509_certificate::{CapturedX509Certificate, SignatureAlgorithm};
 
 use crate::auth::tls::ALPN;
@@ -76,8 +74,7 @@ fn authorities(
     if roots.is_empty() {
         return Err(TlsConfigError::NoRoots);
     }
-    let builder =
-        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
+    let builder = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
     Ok(builder.build()?)
 }
 
@@ -87,9 +84,9 @@ fn authorities(
 pub(crate) fn end_point(certificate: &CertificateDer<'_>) -> Option<Vec<u8>> {
     let parsed = CapturedX509Certificate::from_der(certificate.to_vec()).ok()?;
     let hash = match parsed.signature_algorithm()? {
-        SignatureAlgorithm::RsaSha1
-        | SignatureAlgorithm::RsaSha256
-        | SignatureAlgorithm::EcdsaSha256 => &digest::SHA256,
+        SignatureAlgorithm::RsaSha1 | SignatureAlgorithm::RsaSha256 | SignatureAlgorithm::EcdsaSha256 => {
+            &digest::SHA256
+        }
         SignatureAlgorithm::RsaSha384 | SignatureAlgorithm::EcdsaSha384 => &digest::SHA384,
         SignatureAlgorithm::RsaSha512 => &digest::SHA512,
         _ => return None,

@@ -58,7 +58,13 @@ impl Cancels {
                 break pid;
             }
         };
-        let slot = Arc::new(CancelSlot { pid, key: key.into(), database: database.into(), state: Mutex::default(), idle: Notify::new() });
+        let slot = Arc::new(CancelSlot {
+            pid,
+            key: key.into(),
+            database: database.into(),
+            state: Mutex::default(),
+            idle: Notify::new(),
+        });
         slots.insert(pid, Arc::clone(&slot));
         CancelEntry { slot, cancels: Arc::clone(self) }
     }

@@ -76,9 +76,13 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if let Some(reason) = statement.pin {
             self.pin(reason);
         }
-        let untracked = matches!(&statement.kind, StatementKind::Set(s) if !s.local) && effect_of(statement, text).is_none();
+        let untracked = matches!(&statement.kind, StatementKind::Set(s) if !s.local)
+            && effect_of(statement, text).is_none();
         let unwinds = matches!(statement.kind, StatementKind::RollbackTo)
-            && self.link.as_ref().is_some_and(|link| !std::sync::Arc::ptr_eq(link.settings.current(), &link.lease.settings));
+            && self
+                .link
+                .as_ref()
+                .is_some_and(|link| !std::sync::Arc::ptr_eq(link.settings.current(), &link.lease.settings));
         if untracked || unwinds {
             // Which settings hold afterwards is known to PostgreSQL alone.
             self.pin(PinReason::SessionState);
@@ -171,7 +175,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             }
         }
         match effect_of(statement, text) {
-            Some(Effect::Set(name, sql)) if &*name == CONFORMING => self.effective.conforming = !path::turns_off(&sql),
+            Some(Effect::Set(name, sql)) if &*name == CONFORMING => {
+                self.effective.conforming = !path::turns_off(&sql)
+            }
             Some(Effect::Set(name, list)) if &*name == SEARCH_PATH => {
                 self.effective.path = list.into();
                 self.effective.own = true;

@@ -46,7 +46,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return Ok(self.poison(refusal));
         }
         let limits = &self.shared.config.limits;
-        let (count, bytes) = (limits.max_prepared_statements_per_client, limits.max_prepared_bytes_per_client);
+        let (count, bytes) =
+            (limits.max_prepared_statements_per_client, limits.max_prepared_bytes_per_client);
         if !name.is_empty() && !self.statements.fits(text.len(), count, bytes) {
             let mut refusal = refusal("53400", "too many prepared statements".into());
             refusal.hint = Some(format!(
@@ -84,7 +85,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if name.is_empty() {
             link.lease.unnamed = Some(prepared.id);
             put_parse(&mut link.lease.outbuf, b"", &prepared);
-            link.expect(Expect::Parse { id: prepared.id, named: false, client: Some(name.clone()), map: statement.map.clone() });
+            link.expect(Expect::Parse {
+                id: prepared.id,
+                named: false,
+                client: Some(name.clone()),
+                map: statement.map.clone(),
+            });
         } else if link.lease.prepared.touch(prepared.id) {
             link.expect(Expect::Local { message: PARSE_COMPLETE, closed: None });
         } else {

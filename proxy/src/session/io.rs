@@ -39,7 +39,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if self.link.is_none() && self.inbuf.is_empty() {
             // An idle client holds no buffers.
             self.inbuf = BytesMut::new();
-            self.outbuf = if self.outbuf.is_empty() { BytesMut::new() } else { std::mem::take(&mut self.outbuf) };
+            self.outbuf =
+                if self.outbuf.is_empty() { BytesMut::new() } else { std::mem::take(&mut self.outbuf) };
         }
         let event = if self.is_between_transactions() {
             let mut shutdown = self.shutdown.clone();

@@ -388,7 +388,9 @@ pub(super) fn no_server(error: &CheckoutError) -> Refusal {
             error.to_string(),
             Some("All servers are busy. Raise pool.max_servers, or look for long transactions.".into()),
         ),
-        CheckoutError::Connect(ConnectError::Refused { code, message }) if code == "53300" || code == "57P03" => {
+        CheckoutError::Connect(ConnectError::Refused { code, message })
+            if code == "53300" || code == "57P03" =>
+        {
             ("57P03", format!("PostgreSQL does not accept connections now: {message}"), None)
         }
         // Addresses and logins of ours are no business of the client's; the log has them.

@@ -34,7 +34,11 @@ impl Effective {
     pub fn of(settings: &Tracked, home: &Arc<str>) -> Self {
         let own = settings.current().get(SEARCH_PATH);
         let conforming = settings.current().get(CONFORMING).is_none_or(|sql| !turns_off(sql));
-        Self { path: own.map_or_else(|| Arc::clone(home), |path| Arc::from(&**path)), own: own.is_some(), conforming }
+        Self {
+            path: own.map_or_else(|| Arc::clone(home), |path| Arc::from(&**path)),
+            own: own.is_some(),
+            conforming,
+        }
     }
 }
 
@@ -119,13 +123,20 @@ mod tests {
 
     #[test]
     fn standard_conforming_strings_is_seen_in_every_spelling() {
-        for off in ["SET standard_conforming_strings = off", "SET standard_conforming_strings TO 'OFF'",
-            "set standard_conforming_strings=f", "SET standard_conforming_strings TO 0",
-            "SELECT pg_catalog.set_config('standard_conforming_strings', 'no', false)"] {
+        for off in [
+            "SET standard_conforming_strings = off",
+            "SET standard_conforming_strings TO 'OFF'",
+            "set standard_conforming_strings=f",
+            "SET standard_conforming_strings TO 0",
+            "SELECT pg_catalog.set_config('standard_conforming_strings', 'no', false)",
+        ] {
             assert!(turns_off(off), "{off}");
         }
-        for on in ["SET standard_conforming_strings = on", "SET standard_conforming_strings TO 'true'",
-            "SELECT pg_catalog.set_config('standard_conforming_strings', 'on', false)"] {
+        for on in [
+            "SET standard_conforming_strings = on",
+            "SET standard_conforming_strings TO 'true'",
+            "SELECT pg_catalog.set_config('standard_conforming_strings', 'on', false)",
+        ] {
             assert!(!turns_off(on), "{on}");
         }
     }

@@ -244,18 +244,21 @@ pub(super) fn kind_of(tenant: &Option<Box<str>>, plan: &Plan) -> Kind {
 fn unreadable_setting(statement: &Statement, text: &[u8]) -> Option<Refusal> {
     let StatementKind::Set(setting) = &statement.kind else { return None };
     let value = std::str::from_utf8(text.get(setting.value.clone())?).ok()?;
-    let refusal = |code, message: String, hint: &str| Some(Refusal { code, message, hint: Some(hint.into()) });
+    let refusal =
+        |code, message: String, hint: &str| Some(Refusal { code, message, hint: Some(hint.into()) });
     match &*setting.name {
         SEARCH_PATH if super::path::parse_list(value).is_none() => refusal(
             "0A000",
             "search_path can only be set to a list of schema names".into(),
             "Write it as: SET search_path TO name, \"Name\"",
         ),
-        "client_encoding" if !crate::wire::encoding::is_ascii_safe(value.trim_matches(['\'', '"'])) => refusal(
-            "22023",
-            "this client_encoding is not supported".into(),
-            "Use UTF8, or another encoding whose characters hold no ASCII bytes.",
-        ),
+        "client_encoding" if !crate::wire::encoding::is_ascii_safe(value.trim_matches(['\'', '"'])) => {
+            refusal(
+                "22023",
+                "this client_encoding is not supported".into(),
+                "Use UTF8, or another encoding whose characters hold no ASCII bytes.",
+            )
+        }
         _ => None,
     }
 }

@@ -53,7 +53,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 }
                 continue;
             }
-            let Ok(header) = frame::header(rest) else { return self.broken_server("a message with an invalid length") };
+            let Ok(header) = frame::header(rest) else {
+                return self.broken_server("a message with an invalid length");
+            };
             let Some(header) = header else { break };
             if matches!(header.tag, b'D' | b'd') {
                 link.pass_left = header.total;
@@ -240,8 +242,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let Some(link) = &mut self.link else { return };
         match link.expects.front() {
             Some(front) if !front.is_clients() => {}
-            Some(Expect::Query(reply)) if !reply.map.is_empty() => put_mapped(&mut self.outbuf, b'N', body, &reply.map),
-            Some(Expect::Parse { map, .. }) if !map.is_empty() => put_mapped(&mut self.outbuf, b'N', body, map),
+            Some(Expect::Query(reply)) if !reply.map.is_empty() => {
+                put_mapped(&mut self.outbuf, b'N', body, &reply.map)
+            }
+            Some(Expect::Parse { map, .. }) if !map.is_empty() => {
+                put_mapped(&mut self.outbuf, b'N', body, map)
+            }
             _ => self.outbuf.extend_from_slice(whole),
         }
     }
@@ -270,7 +276,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 link.lease.in_doubt = true;
                 let text = String::from_utf8_lossy(frame::field(body, b'M').unwrap_or_default()).into_owned();
                 let code = String::from_utf8_lossy(code).into_owned();
-                return Err(End::Fatal { code, message: format!("can not set up the server for this client: {text}") });
+                return Err(End::Fatal {
+                    code,
+                    message: format!("can not set up the server for this client: {text}"),
+                });
             }
             Some(Expect::Query(reply)) => {
                 match &reply.poison {
@@ -281,7 +290,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 return Ok(());
             }
             Some(Expect::Poison(refusal)) => put_refusal(&mut self.outbuf, refusal),
-            Some(Expect::Parse { map, .. }) if !map.is_empty() => put_mapped(&mut self.outbuf, b'E', body, map),
+            Some(Expect::Parse { map, .. }) if !map.is_empty() => {
+                put_mapped(&mut self.outbuf, b'E', body, map)
+            }
             _ => self.outbuf.extend_from_slice(whole),
         }
         self.void_pipeline();
@@ -307,7 +318,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                         self.statements.remove(&name);
                     }
                 }
-                Expect::Local { closed: Some((name, statement)), .. } => self.statements.insert(name, statement),
+                Expect::Local { closed: Some((name, statement)), .. } => {
+                    self.statements.insert(name, statement)
+                }
                 Expect::Local { message, closed: None } => tracing::trace!(?message, "void"),
                 _ => {}
             }
@@ -405,11 +418,13 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         link.lease.in_doubt = true;
         self.cancel.detach();
         let words = link.last_words.take();
-        let field = |code| words.as_deref().and_then(|body| frame::field(body, code)).map(String::from_utf8_lossy);
+        let field =
+            |code| words.as_deref().and_then(|body| frame::field(body, code)).map(String::from_utf8_lossy);
         let code = field(b'C').unwrap_or("08006".into()).into_owned();
         let message = field(b'M').unwrap_or("the connection to PostgreSQL was lost".into()).into_owned();
         let sent = link.request.sent;
-        let keeps = self.status == Status::Idle && self.pin.is_none() && link.pass_left == 0 && self.stream_left == 0;
+        let keeps =
+            self.status == Status::Idle && self.pin.is_none() && link.pass_left == 0 && self.stream_left == 0;
         let awaiting = link.request.awaiting;
         let failed = link.request.failed;
         link.discard();

@@ -41,8 +41,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if self.stream_left > 0 {
             return Ok(self.stream_on());
         }
-        let header = frame::header(&self.inbuf)
-            .map_err(|error| End::fatal("08P01", error.to_string()))?;
+        let header = frame::header(&self.inbuf).map_err(|error| End::fatal("08P01", error.to_string()))?;
         let Some(header) = header else { return self.no_message() };
         let need = self.check_length(header)?;
         if self.is_awaiting() {
@@ -69,13 +68,18 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     fn check_length(&self, header: Header) -> Result<Need, End> {
         let limits = &self.shared.config.limits;
         let (need, limit, key) = match header.tag {
-            b'B' if header.total > WHOLE_BIND => (Need::Header, limits.max_message_bytes, "max_message_bytes"),
+            b'B' if header.total > WHOLE_BIND => {
+                (Need::Header, limits.max_message_bytes, "max_message_bytes")
+            }
             b'd' => (Need::Header, limits.max_message_bytes, "max_message_bytes"),
             _ => (Need::Whole, limits.max_query_bytes, "max_query_bytes"),
         };
         if header.total > limit.saturating_add(frame::HEADER) {
             let bytes = header.total - 1;
-            return Err(End::fatal("54000", format!("a message of {bytes} bytes is longer than limits.{key} ({limit})")));
+            return Err(End::fatal(
+                "54000",
+                format!("a message of {bytes} bytes is longer than limits.{key} ({limit})"),
+            ));
         }
         Ok(need)
     }
@@ -96,9 +100,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 self.leaving = true;
                 Ok(Step::Wait)
             }
-            tag if self.is_copying_in() => {
-                Err(End::fatal("08P01", format!("unexpected message type 0x{tag:02X} during COPY from stdin")))
-            }
+            tag if self.is_copying_in() => Err(End::fatal(
+                "08P01",
+                format!("unexpected message type 0x{tag:02X} during COPY from stdin"),
+            )),
             _ => Ok(Step::Wait),
         }
     }
@@ -182,7 +187,13 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// An error that the client gets now.
     pub(super) fn tell(&mut self, refusal: &Refusal) {
         self.shared.metrics.error(refusal.code.as_bytes());
-        message::error(&mut self.outbuf, Severity::Error, refusal.code, &refusal.message, refusal.hint.as_deref());
+        message::error(
+            &mut self.outbuf,
+            Severity::Error,
+            refusal.code,
+            &refusal.message,
+            refusal.hint.as_deref(),
+        );
     }
 }
 

@@ -66,7 +66,10 @@ async fn prepare<S>(
     let scope = scope_of(login, shared, database, schema.as_deref().unwrap_or("public"));
     let base = Arc::new(base_settings(&login.settings, &scope)?);
     let told = validate(database, &base).await?;
-    let path = ident::search_path(std::iter::once(&*scope.schema).chain(scope.shared.iter().map(|s| &**s).filter(|s| **s != *scope.schema)));
+    let path = ident::search_path(
+        std::iter::once(&*scope.schema)
+            .chain(scope.shared.iter().map(|s| &**s).filter(|s| **s != *scope.schema)),
+    );
     let home = if *path == *database.baseline { "".into() } else { path.into() };
     let identity = Identity {
         database: Arc::clone(database),
@@ -99,7 +102,11 @@ fn scope_of<S>(login: &Login<S>, shared: &Shared, database: &DatabaseHandle, sch
 /// The settings of the start-up packet, each as the SQL that sets it.
 fn base_settings(settings: &[(String, String)], scope: &Scope) -> Result<Settings, Refusal> {
     let sql = |(name, value): &(String, String)| {
-        let sql = if name == SEARCH_PATH { confined_path(value, scope)? } else { settings::from_startup(name, value) };
+        let sql = if name == SEARCH_PATH {
+            confined_path(value, scope)?
+        } else {
+            settings::from_startup(name, value)
+        };
         Ok((name.as_str().into(), sql))
     };
     settings.iter().map(sql).collect()
@@ -112,9 +119,8 @@ fn confined_path(value: &str, scope: &Scope) -> Result<Box<str>, Refusal> {
         known.contains(&name) || scope.shared.iter().any(|shared| **shared == *name)
     };
     let names: Option<Vec<String>> = value.split(',').map(|name| parse_list(name.trim())).collect();
-    let within = names.is_some_and(|names| {
-        names.iter().all(|name| allowed(&name.trim_matches('"').replace("\"\"", "\"")))
-    });
+    let within = names
+        .is_some_and(|names| names.iter().all(|name| allowed(&name.trim_matches('"').replace("\"\"", "\""))));
     match parse_list(value) {
         _ if value.trim().is_empty() => Ok("\"\"".into()),
         Some(list) if within => Ok(list.into()),

@@ -168,7 +168,12 @@ mod tests {
     use super::*;
 
     fn identity(text: &'static str, path: &str) -> Identity {
-        Identity { text: Bytes::from_static(text.as_bytes()), types: Bytes::new(), path: path.into(), epoch: 0 }
+        Identity {
+            text: Bytes::from_static(text.as_bytes()),
+            types: Bytes::new(),
+            path: path.into(),
+            epoch: 0,
+        }
     }
 
     #[test]

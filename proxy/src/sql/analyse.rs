@@ -52,11 +52,7 @@ pub struct Names {
 
 impl Names {
     fn unproven() -> Self {
-        Self {
-            unproven: true,
-            unread: true,
-            ..Self::default()
-        }
+        Self { unproven: true, unread: true, ..Self::default() }
     }
 }
 
@@ -72,13 +68,7 @@ pub fn names(t: &Tokens<'_>, range: Range<usize>) -> Names {
         () if t.kw(lo, "copy") => copy(t, lo, hi),
         () if t.any_kw(lo, &["truncate", "lock", "table"]) => listed(t, lo, hi),
         () if t.is(lo, TokenKind::Open) => parsed(t, range),
-        () if t.any_kw(
-            lo,
-            &[
-                "select", "insert", "update", "delete", "merge", "values", "with",
-            ],
-        ) =>
-        {
+        () if t.any_kw(lo, &["select", "insert", "update", "delete", "merge", "values", "with"]) => {
             parsed(t, range)
         }
         () => Names::unproven(),
@@ -123,10 +113,8 @@ fn listed(t: &Tokens<'_>, lo: usize, hi: usize) -> Names {
         }
         at += 1;
     }
-    let known = [
-        "restart", "continue", "identity", "cascade", "restrict", "in", "mode", "nowait", "access",
-        "row",
-    ];
+    let known =
+        ["restart", "continue", "identity", "cascade", "restrict", "in", "mode", "nowait", "access", "row"];
     let modes = ["share", "exclusive", "update"];
     names.unproven |= (at..hi).any(|i| !t.any_kw(i, &known) && !t.any_kw(i, &modes));
     names
@@ -138,9 +126,8 @@ fn parsed(t: &Tokens<'_>, range: Range<usize>) -> Names {
         return Names::unproven();
     };
     let dialect = PostgreSqlDialect {};
-    let mut parser = Parser::new(&dialect)
-        .with_recursion_limit(PARSER_DEPTH)
-        .with_tokens_with_locations(tokens);
+    let mut parser =
+        Parser::new(&dialect).with_recursion_limit(PARSER_DEPTH).with_tokens_with_locations(tokens);
     let Ok(statement) = parser.parse_statement() else {
         return Names::unproven();
     };
@@ -167,10 +154,7 @@ impl Names {
             return at;
         };
         if !t.is(at + 1, TokenKind::Dot) {
-            self.relations.push(Named {
-                token: at as u32,
-                name: name.into(),
-            });
+            self.relations.push(Named { token: at as u32, name: name.into() });
             return at + 1;
         }
         match t.name(at + 2).filter(|_| !t.is(at + 3, TokenKind::Dot)) {
@@ -261,10 +245,7 @@ impl Walk<'_> {
             Some([token]) => {
                 let name = self.text(*token);
                 if !may_be_cte || !self.ctes.contains(&name) {
-                    self.names.relations.push(Named {
-                        token: *token as u32,
-                        name,
-                    });
+                    self.names.relations.push(Named { token: *token as u32, name });
                 }
             }
             Some([schema, relation]) => {

@@ -95,16 +95,8 @@ const BOUND: &[&str] = &[
     "tsvector_update_trigger",
     "tsvector_update_trigger_column",
 ];
-const BOUND_PREFIXES: &[&str] = &[
-    "pg_",
-    "has_",
-    "to_reg",
-    "ts_",
-    "binary_upgrade_",
-    "index_",
-    "amvalidate",
-    "lo_",
-];
+const BOUND_PREFIXES: &[&str] =
+    &["pg_", "has_", "to_reg", "ts_", "binary_upgrade_", "index_", "amvalidate", "lo_"];
 
 /// Whether a function of `pg_catalog` answers differently under another path.
 pub fn depends_on_path(name: &str) -> bool {

@@ -28,11 +28,8 @@ pub fn key(t: &Tokens<'_>) -> Option<Key> {
     key.push(u8::from(t.conforming));
     for token in t.all {
         key.push(token.kind as u8);
-        let named = token.kind.is_word()
-            || matches!(
-                token.kind,
-                TokenKind::Op | TokenKind::Other | TokenKind::Error
-            );
+        let named =
+            token.kind.is_word() || matches!(token.kind, TokenKind::Op | TokenKind::Other | TokenKind::Error);
         if named {
             let raw = token.of(t.text);
             // NUL ends a word in the key, so none may be in it.
@@ -66,9 +63,7 @@ pub struct Shapes {
 impl Shapes {
     /// Room for `bytes` of shapes.
     pub fn new(bytes: u64) -> Self {
-        let about = usize::try_from(bytes / 1024)
-            .unwrap_or(usize::MAX)
-            .clamp(16, 1 << 20);
+        let about = usize::try_from(bytes / 1024).unwrap_or(usize::MAX).clamp(16, 1 << 20);
         Self {
             cache: Cache::with_weighter(about, bytes, Bytes),
             hits: AtomicU64::new(0),
@@ -79,11 +74,7 @@ impl Shapes {
     /// The shape of `key`, counted as a hit or a miss.
     pub fn get(&self, key: &[u8]) -> Option<Arc<Shape>> {
         let found = self.cache.get(key);
-        let counter = if found.is_some() {
-            &self.hits
-        } else {
-            &self.misses
-        };
+        let counter = if found.is_some() { &self.hits } else { &self.misses };
         counter.fetch_add(1, Ordering::Relaxed);
         found
     }

@@ -17,19 +17,15 @@ pub fn decide(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode) -> P
         Some(refusal) => Route::Refuse(refusal),
         None => route(shape, t, scope, mode),
     };
-    Plan {
-        route,
-        statements: statements(shape, t),
-    }
+    Plan { route, statements: statements(shape, t) }
 }
 
 fn statements(shape: &Shape, t: &Tokens<'_>) -> SmallVec<[Statement; 1]> {
     let place = |kind: &StatementKind| match kind {
         // Token numbers until here: a literal's length differs from text to text.
-        StatementKind::Set(setting) => StatementKind::Set(Setting {
-            value: t.bytes(&setting.value),
-            ..setting.clone()
-        }),
+        StatementKind::Set(setting) => {
+            StatementKind::Set(Setting { value: t.bytes(&setting.value), ..setting.clone() })
+        }
         other => other.clone(),
     };
     let each = shape.statements.iter().map(|s| Statement {
@@ -54,31 +50,20 @@ fn route(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode) -> Route 
 /// The route of a text whose names are all listed; `None` is the search path.
 fn by_names(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode) -> Option<Route> {
     let bare = shape.relations.is_empty() && shape.qualified.is_empty() && shape.columns.is_empty();
-    let calls = shape
-        .functions
-        .iter()
-        .any(|name| !builtin::is_grammar(name));
+    let calls = shape.functions.iter().any(|name| !builtin::is_grammar(name));
     if bare && !calls && shape.types.is_empty() && !shape.operators {
         return Some(Route::Pass);
     }
-    let known = Known {
-        scope,
-        names: scope.names.as_deref()?,
-        shape,
-    };
-    let same = known.functions()
-        && known.types()
-        && known.operators()
-        && known.columns()
-        && known.qualified();
+    let known = Known { scope, names: scope.names.as_deref()?, shape };
+    let same =
+        known.functions() && known.types() && known.operators() && known.columns() && known.qualified();
     if !same {
         return None;
     }
     if shape.relations.is_empty() {
         return Some(Route::Pass);
     }
-    let may_splice =
-        scope.strategy == Strategy::SchemaQualified && !mode.own_path && !mode.temp_tables;
+    let may_splice = scope.strategy == Strategy::SchemaQualified && !mode.own_path && !mode.temp_tables;
     let splices = may_splice.then(|| known.splices(t)).flatten()?;
     Some(Route::Splice(splices))
 }
@@ -97,22 +82,15 @@ impl Known<'_> {
 
     /// PostgreSQL's own, not overloaded, and the same under each path.
     fn functions(&self) -> bool {
-        self.shape
-            .functions
-            .iter()
-            .filter(|name| !builtin::is_grammar(name))
-            .all(|name| {
-                self.names.builtin.functions.contains(name)
-                    && !builtin::depends_on_path(name)
-                    && !self.schemas_hold(|schema| {
-                        schema.functions.contains(name) || schema.types.contains(name)
-                    })
-            })
+        self.shape.functions.iter().filter(|name| !builtin::is_grammar(name)).all(|name| {
+            self.names.builtin.functions.contains(name)
+                && !builtin::depends_on_path(name)
+                && !self.schemas_hold(|schema| schema.functions.contains(name) || schema.types.contains(name))
+        })
     }
 
     fn types(&self) -> bool {
-        let builtin =
-            |name: &str| self.names.builtin.types.contains(name) && !builtin::is_name_type(name);
+        let builtin = |name: &str| self.names.builtin.types.contains(name) && !builtin::is_name_type(name);
         self.shape
             .types
             .iter()
@@ -126,10 +104,7 @@ impl Known<'_> {
 
     /// `t.f` calls `f(t)` where `t` has no such column.
     fn columns(&self) -> bool {
-        self.shape
-            .columns
-            .iter()
-            .all(|name| !self.schemas_hold(|schema| schema.functions.contains(name)))
+        self.shape.columns.iter().all(|name| !self.schemas_hold(|schema| schema.functions.contains(name)))
     }
 
     fn qualified(&self) -> bool {
@@ -143,25 +118,20 @@ impl Known<'_> {
                     .position(|s| **s == *other)
                     .and_then(|i| self.names.shared.get(i)),
             };
-            held.and_then(|schema| schema.relations.get(name))
-                .is_some_and(|relation| relation.plain)
+            held.and_then(|schema| schema.relations.get(name)).is_some_and(|relation| relation.plain)
         }) && self.no_triggers()
     }
 
     /// A write may reach a table that is not named, by a foreign key's action.
     fn no_triggers(&self) -> bool {
-        !self.shape.statements.iter().any(|s| s.writes)
-            || !self.schemas_hold(|schema| schema.has_triggers)
+        !self.shape.statements.iter().any(|s| s.writes) || !self.schemas_hold(|schema| schema.has_triggers)
     }
 
     fn splices(&self, t: &Tokens<'_>) -> Option<SmallVec<[Splice; 4]>> {
         let mut out = SmallVec::with_capacity(self.shape.relations.len());
         for relation in &self.shape.relations {
             let at = t.all.get(relation.token as usize)?.start as usize;
-            out.push(Splice {
-                at,
-                schema: self.schema_of(&relation.name)?,
-            });
+            out.push(Splice { at, schema: self.schema_of(&relation.name)? });
         }
         Some(out)
     }
@@ -175,17 +145,11 @@ impl Known<'_> {
         if let Some(relation) = self.names.tenant.relations.get(name) {
             return relation.plain.then_some(SchemaRef::Tenant);
         }
-        let found = self
-            .names
-            .shared
-            .iter()
-            .enumerate()
-            .find_map(|(i, s)| s.relations.get(name).map(|r| (i, r)));
+        let found =
+            self.names.shared.iter().enumerate().find_map(|(i, s)| s.relations.get(name).map(|r| (i, r)));
         let (i, relation) = found?;
         // The index must mean the same schema in the scope, whose prefix is written.
-        let schema = u16::try_from(i)
-            .ok()
-            .filter(|_| i < self.scope.shared.len())?;
+        let schema = u16::try_from(i).ok().filter(|_| i < self.scope.shared.len())?;
         relation.plain.then_some(SchemaRef::Shared(schema))
     }
 }

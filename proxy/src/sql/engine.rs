@@ -37,9 +37,7 @@ pub struct Engine {
 impl Engine {
     /// An engine whose plan cache holds at most `cache_bytes`.
     pub fn new(cache_bytes: u64) -> Self {
-        Self {
-            shapes: Shapes::new(cache_bytes),
-        }
+        Self { shapes: Shapes::new(cache_bytes) }
     }
 
     /// What `text` (the client's bytes, without the closing NUL) needs.
@@ -47,14 +45,8 @@ impl Engine {
     /// Never fails: a text that can't be understood goes by the search path,
     /// where PostgreSQL says what is wrong with it, unless the guard refuses it.
     pub fn plan(&self, text: &[u8], scope: &Scope, mode: TextMode) -> Plan {
-        let all: SmallVec<[Token; 64]> =
-            Lexer::new(text, mode.standard_conforming_strings).collect();
-        let t = Tokens {
-            text,
-            all: &all,
-            conforming: mode.standard_conforming_strings,
-            closes: &[],
-        };
+        let all: SmallVec<[Token; 64]> = Lexer::new(text, mode.standard_conforming_strings).collect();
+        let t = Tokens { text, all: &all, conforming: mode.standard_conforming_strings, closes: &[] };
         let Some(key) = cache::key(&t) else {
             return decide(&shape(&t), &t, scope, mode);
         };
@@ -75,10 +67,7 @@ impl Engine {
 /// The shape of a text, whoever's it is.
 pub fn shape(t: &Tokens<'_>) -> Shape {
     let closes = tokens::closes(t.all);
-    let t = &Tokens {
-        closes: &closes,
-        ..*t
-    };
+    let t = &Tokens { closes: &closes, ..*t };
     let mut builder = Builder::default();
     for range in tokens::statements(t) {
         builder.add(t, classify(t, range));
@@ -98,8 +87,7 @@ impl Builder {
         let names = (statement.way == Way::Names && t.text.len() <= MAX_PARSED)
             .then(|| analyse::names(t, statement.tokens.clone()))
             .filter(|names| !names.unread);
-        self.demands
-            .extend(guard::demands(t, &statement, names.as_ref()));
+        self.demands.extend(guard::demands(t, &statement, names.as_ref()));
         match names {
             Some(names) if !names.unproven => self.take(names),
             _ if statement.way == Way::Names => statement.way = Way::Path,
@@ -122,19 +110,12 @@ impl Builder {
         if t.all.iter().any(|token| token.kind == TokenKind::Error) {
             return Way::Path;
         }
-        let most = self
-            .statements
-            .iter()
-            .map(|s| s.way)
-            .max()
-            .unwrap_or_default();
+        let most = self.statements.iter().map(|s| s.way).max().unwrap_or_default();
         let several = self.statements.len() > 1;
         match most {
             Way::Own if several => Way::Path,
             // A path that is set in the middle is the client's for the rest of the text.
-            Way::Names if several && self.statements.iter().any(|s| changes_path(&s.kind)) => {
-                Way::Path
-            }
+            Way::Names if several && self.statements.iter().any(|s| changes_path(&s.kind)) => Way::Path,
             other => other,
         }
     }
@@ -167,17 +148,15 @@ fn changes_path(kind: &StatementKind) -> bool {
         StatementKind::Reset { name, .. } => &**name == "search_path",
         StatementKind::ResetAll | StatementKind::Discard(_) => true,
         // A path that was set in the transaction goes with it.
-        StatementKind::Rollback { .. }
-        | StatementKind::RollbackTo
-        | StatementKind::Commit { .. } => true,
+        StatementKind::Rollback { .. } | StatementKind::RollbackTo | StatementKind::Commit { .. } => true,
         _ => false,
     }
 }
 
 /// Words that stand for operators, or that find one by its name.
 const OPERATORS: &[&str] = &[
-    "all", "any", "between", "case", "collate", "distinct", "greatest", "ilike", "in", "is",
-    "least", "like", "natural", "nullif", "overlaps", "similar", "some", "using",
+    "all", "any", "between", "case", "collate", "distinct", "greatest", "ilike", "in", "is", "least", "like",
+    "natural", "nullif", "overlaps", "similar", "some", "using",
 ];
 
 fn has_operators(t: &Tokens<'_>) -> bool {

@@ -23,10 +23,7 @@ use super::tokens::Tokens;
 
 /// The string in front of every demand of the same kind is built in one place.
 pub(crate) fn never(what: impl Into<Box<str>>, hint: Option<&'static str>) -> Demand {
-    Demand::Never {
-        what: what.into(),
-        hint,
-    }
+    Demand::Never { what: what.into(), hint }
 }
 
 /// All that the guard asks of one statement. `names` is what the tree proved, if it could be read.

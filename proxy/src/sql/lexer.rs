@@ -71,10 +71,7 @@ pub enum TokenKind {
 impl TokenKind {
     /// Whether it is a name or a keyword, in any spelling.
     pub fn is_word(self) -> bool {
-        matches!(
-            self,
-            TokenKind::Word | TokenKind::Quoted | TokenKind::UnicodeQuoted
-        )
+        matches!(self, TokenKind::Word | TokenKind::Quoted | TokenKind::UnicodeQuoted)
     }
 
     /// Whether it is a string whose value is text.
@@ -127,11 +124,7 @@ impl<'a> Lexer<'a> {
     /// (no message is that long) is not read.
     pub fn new(text: &'a [u8], standard_conforming_strings: bool) -> Self {
         let text = text.get(..u32::MAX as usize).unwrap_or(text);
-        Self {
-            text,
-            at: 0,
-            conforming: standard_conforming_strings,
-        }
+        Self { text, at: 0, conforming: standard_conforming_strings }
     }
 
     fn peek(&self, ahead: usize) -> u8 {
@@ -142,11 +135,7 @@ impl<'a> Lexer<'a> {
     fn token(&mut self, kind: TokenKind, start: usize, end: usize) -> Token {
         let end = end.min(self.text.len());
         self.at = end;
-        Token {
-            kind,
-            start: start as u32,
-            end: end as u32,
-        }
+        Token { kind, start: start as u32, end: end as u32 }
     }
 }
 
@@ -210,13 +199,7 @@ impl Lexer<'_> {
     }
 
     /// A string whose quote stands at `quote`, with all its continuations.
-    fn string(
-        &self,
-        kind: TokenKind,
-        quote: usize,
-        escapes: bool,
-        doubles: bool,
-    ) -> (TokenKind, usize) {
+    fn string(&self, kind: TokenKind, quote: usize, escapes: bool, doubles: bool) -> (TokenKind, usize) {
         let mut end = scan::string(self.text, quote + 1, escapes, doubles);
         while let Some(next) = end.and_then(|end| scan::continuation(self.text, end)) {
             end = scan::string(self.text, next, escapes, doubles);
@@ -227,10 +210,7 @@ impl Lexer<'_> {
     /// `U&'..'` or `U&".."`, and the `UESCAPE 'c'` behind it.
     fn unicode(&self) -> (TokenKind, usize) {
         let (kind, end) = if self.peek(2) == b'"' {
-            self.closed(
-                TokenKind::UnicodeQuoted,
-                scan::quoted(self.text, self.at + 3),
-            )
+            self.closed(TokenKind::UnicodeQuoted, scan::quoted(self.text, self.at + 3))
         } else {
             self.string(TokenKind::UnicodeStr, self.at + 2, false, true)
         };

@@ -39,10 +39,7 @@ fn cut(name: Cow<'_, str>) -> Cow<'_, str> {
     if name.len() <= MAX_BYTES {
         return name;
     }
-    let end = (0..=MAX_BYTES)
-        .rev()
-        .find(|&i| name.is_char_boundary(i))
-        .unwrap_or(0);
+    let end = (0..=MAX_BYTES).rev().find(|&i| name.is_char_boundary(i)).unwrap_or(0);
     Cow::Owned(name.get(..end).unwrap_or_default().to_owned())
 }
 
@@ -70,16 +67,12 @@ fn unicode(raw: &[u8]) -> String {
             continue;
         }
         let digits = if rest.starts_with('+') { 1..7 } else { 0..4 };
-        let unit = rest
-            .get(digits.clone())
-            .and_then(|hex| u32::from_str_radix(hex, 16).ok());
+        let unit = rest.get(digits.clone()).and_then(|hex| u32::from_str_radix(hex, 16).ok());
         rest = rest.get(digits.end..).unwrap_or_default();
         match (high.take(), unit) {
             (None, Some(unit @ 0xD800..0xDC00)) => high = Some(unit),
             (Some(first), Some(second @ 0xDC00..0xE000)) => {
-                out.push(scalar(
-                    0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00),
-                ));
+                out.push(scalar(0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00)));
             }
             (_, unit) => out.push(scalar(unit.unwrap_or(0xD800))),
         }
@@ -151,16 +144,10 @@ fn one_part(text: &str) -> Option<(String, &str)> {
         let name = cut(unquoted(quoted.get(..end)?.as_bytes())).into_owned();
         return Some((name, quoted.get(end + 1..)?));
     }
-    let end = text
-        .find(|c: char| c == '.' || c == ',' || c == '"' || blank(c))
-        .unwrap_or(text.len());
+    let end = text.find(|c: char| c == '.' || c == ',' || c == '"' || blank(c)).unwrap_or(text.len());
     let name = text.get(..end)?;
-    (!name.is_empty()).then(|| {
-        (
-            cut(folded(name.as_bytes())).into_owned(),
-            text.get(end..).unwrap_or_default(),
-        )
-    })
+    (!name.is_empty())
+        .then(|| (cut(folded(name.as_bytes())).into_owned(), text.get(end..).unwrap_or_default()))
 }
 
 #[cfg(test)]
@@ -171,18 +158,9 @@ mod tests {
     fn names_are_folded_decoded_and_cut() {
         assert_eq!(decode(TokenKind::Word, b"GloBex"), "globex");
         assert_eq!(decode(TokenKind::Quoted, b"\"Glo\"\"bex\""), "Glo\"bex");
-        assert_eq!(
-            decode(TokenKind::UnicodeQuoted, b"U&\"gl\\006fbex\""),
-            "globex"
-        );
-        assert_eq!(
-            decode(TokenKind::UnicodeQuoted, b"u&\"gl!006f!!\" uescape '!'"),
-            "glo!"
-        );
-        assert_eq!(
-            decode(TokenKind::UnicodeQuoted, b"U&\"\\+01F600\\D83D\\DE00\""),
-            "😀😀"
-        );
+        assert_eq!(decode(TokenKind::UnicodeQuoted, b"U&\"gl\\006fbex\""), "globex");
+        assert_eq!(decode(TokenKind::UnicodeQuoted, b"u&\"gl!006f!!\" uescape '!'"), "glo!");
+        assert_eq!(decode(TokenKind::UnicodeQuoted, b"U&\"\\+01F600\\D83D\\DE00\""), "😀😀");
         let long = "é".repeat(40);
         assert_eq!(decode(TokenKind::Word, long.as_bytes()), "é".repeat(31));
     }
@@ -198,16 +176,10 @@ mod tests {
 
     #[test]
     fn strings_are_read_only_where_that_is_certain() {
-        assert_eq!(
-            plain_string(TokenKind::Str, b"'a''b'", true).unwrap(),
-            "a'b"
-        );
+        assert_eq!(plain_string(TokenKind::Str, b"'a''b'", true).unwrap(), "a'b");
         assert_eq!(plain_string(TokenKind::Str, b"'a'\n'b'", true), None);
         assert_eq!(plain_string(TokenKind::Str, b"'a\\b'", false), None);
         assert_eq!(plain_string(TokenKind::EscapeStr, b"E'\\x61'", true), None);
-        assert_eq!(
-            plain_string(TokenKind::DollarStr, b"$q$a'b$q$", true).unwrap(),
-            "a'b"
-        );
+        assert_eq!(plain_string(TokenKind::DollarStr, b"$q$a'b$q$", true).unwrap(), "a'b");
     }
 }

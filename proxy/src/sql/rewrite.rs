@@ -48,12 +48,7 @@ impl PositionMap {
 
     /// A map for a plan's splices.
     pub fn of_splices(splices: &[Splice], scope: &Scope) -> Self {
-        Self::new(
-            splices
-                .iter()
-                .map(|s| (s.at, prefix(s.schema, scope).chars().count()))
-                .collect(),
-        )
+        Self::new(splices.iter().map(|s| (s.at, prefix(s.schema, scope).chars().count())).collect())
     }
 
     /// Whether nothing was put in.
@@ -97,20 +92,12 @@ mod tests {
         let items = text.windows(5).position(|w| w == b"items").unwrap();
         let map = PositionMap::new(vec![(items, 7), (users, 7), (0, 10)]);
         let sent = "SET path; select é from \"acme\".users u, \"acme\".items i where x";
-        for (needle, back) in [
-            ("é", "é"),
-            ("users", "users"),
-            ("\"acme\".users", "users"),
-            ("items", "items"),
-            ("x", "x"),
-        ] {
+        for (needle, back) in
+            [("é", "é"), ("users", "users"), ("\"acme\".users", "users"), ("items", "items"), ("x", "x")]
+        {
             let at = |text: &str| text[..text.rfind(back).unwrap()].chars().count() + 1;
             let from = sent[..sent.rfind(needle).unwrap()].chars().count() + 1;
-            assert_eq!(
-                map.to_client(text, from),
-                at(std::str::from_utf8(text).unwrap()),
-                "{needle}"
-            );
+            assert_eq!(map.to_client(text, from), at(std::str::from_utf8(text).unwrap()), "{needle}");
         }
         assert_eq!(map.to_client(text, 3), 1);
         assert_eq!(PositionMap::default().to_client(text, 9), 9);

@@ -90,10 +90,6 @@ pub struct TextMode {
 
 impl Default for TextMode {
     fn default() -> Self {
-        Self {
-            standard_conforming_strings: true,
-            own_path: false,
-            temp_tables: false,
-        }
+        Self { standard_conforming_strings: true, own_path: false, temp_tables: false }
     }
 }

@@ -115,16 +115,8 @@ impl Shape {
         let names = |names: &[Box<str>]| names.iter().map(|n| n.len() + 16).sum::<usize>();
         let bytes = size_of::<Self>()
             + self.statements.len() * size_of::<StatementShape>()
-            + self
-                .relations
-                .iter()
-                .map(|r| r.name.len() + size_of::<Named>())
-                .sum::<usize>()
-            + self
-                .qualified
-                .iter()
-                .map(|(a, b)| a.len() + b.len() + 32)
-                .sum::<usize>()
+            + self.relations.iter().map(|r| r.name.len() + size_of::<Named>()).sum::<usize>()
+            + self.qualified.iter().map(|(a, b)| a.len() + b.len() + 32).sum::<usize>()
             + names(&self.functions)
             + names(&self.columns)
             + names(&self.types)

@@ -13,22 +13,11 @@ use super::tokens::Tokens;
 
 /// What can be said of the statement `range` before its names are looked at.
 pub fn classify(t: &Tokens<'_>, range: Range<usize>) -> StatementShape {
-    let reader = Reader {
-        t,
-        lo: range.start,
-        hi: range.end,
-    };
+    let reader = Reader { t, lo: range.start, hi: range.end };
     let (kind, way) = reader.kind();
     let ddl = reader.is_ddl();
     let writes = ddl || reader.writes(&kind);
-    StatementShape {
-        pin: reader.pin(&kind),
-        tokens: range,
-        kind,
-        writes,
-        ddl,
-        way,
-    }
+    StatementShape { pin: reader.pin(&kind), tokens: range, kind, writes, ddl, way }
 }
 
 /// Reads one statement.
@@ -54,10 +43,7 @@ impl Reader<'_> {
     }
 
     fn name_at(&self, i: usize) -> Option<Box<str>> {
-        (i < self.hi)
-            .then(|| self.t.name(i))
-            .flatten()
-            .map(Into::into)
+        (i < self.hi).then(|| self.t.name(i)).flatten().map(Into::into)
     }
 
     fn kind(&self) -> (StatementKind, Way) {
@@ -67,29 +53,22 @@ impl Reader<'_> {
         match first.as_slice() {
             b"begin" | b"start" => (Kind::Begin, Way::Free),
             b"commit" | b"end" if !self.at(1, &["prepared"]) => (Kind::Commit { chain }, Way::Free),
-            b"rollback" | b"abort" if !self.at(1, &["prepared"]) => {
-                (self.rollback(chain), Way::Free)
-            }
-            b"prepare" if self.at(1, &["transaction"]) => {
-                (Kind::Commit { chain: false }, Way::Free)
-            }
+            b"rollback" | b"abort" if !self.at(1, &["prepared"]) => (self.rollback(chain), Way::Free),
+            b"prepare" if self.at(1, &["transaction"]) => (Kind::Commit { chain: false }, Way::Free),
             b"savepoint" => (Kind::Savepoint, Way::Free),
             b"release" => (Kind::Release, Way::Free),
             b"set" => (self.set(), Way::Free),
             b"reset" => (self.reset(), Way::Free),
             b"show" => self.show(),
             b"discard" => (self.discard(), Way::Free),
-            b"prepare" => (
-                Kind::Prepare(self.name_at(self.lo + 1).unwrap_or_default()),
-                Way::Path,
-            ),
+            b"prepare" => (Kind::Prepare(self.name_at(self.lo + 1).unwrap_or_default()), Way::Path),
             b"deallocate" => (self.deallocate(), Way::Free),
             b"copy" if self.copies_in() => (Kind::CopyIn, Way::Names),
             b"fetch" | b"move" | b"close" | b"listen" | b"notify" | b"unlisten" | b"checkpoint" => {
                 (Kind::Plain, Way::Free)
             }
-            b"select" | b"insert" | b"update" | b"delete" | b"merge" | b"values" | b"with"
-            | b"explain" | b"table" | b"copy" | b"truncate" | b"lock" => (Kind::Plain, Way::Names),
+            b"select" | b"insert" | b"update" | b"delete" | b"merge" | b"values" | b"with" | b"explain"
+            | b"table" | b"copy" | b"truncate" | b"lock" => (Kind::Plain, Way::Names),
             b"(" => (Kind::Plain, Way::Names),
             _ if self.needs_own_transaction() => (Kind::Plain, Way::Own),
             _ => (Kind::Plain, Way::Path),
@@ -97,11 +76,7 @@ impl Reader<'_> {
     }
 
     fn rollback(&self, chain: bool) -> StatementKind {
-        let to = if self.at(1, &["work", "transaction"]) {
-            2
-        } else {
-            1
-        };
+        let to = if self.at(1, &["work", "transaction"]) { 2 } else { 1 };
         match self.at(to, &["to"]) {
             true => StatementKind::RollbackTo,
             false => StatementKind::Rollback { chain },
@@ -119,11 +94,7 @@ impl Reader<'_> {
 
     fn deallocate(&self) -> StatementKind {
         // `DEALLOCATE prepare` drops a statement of that name.
-        let at = if self.at(1, &["prepare"]) && !self.is_last(2) {
-            2
-        } else {
-            1
-        };
+        let at = if self.at(1, &["prepare"]) && !self.is_last(2) { 2 } else { 1 };
         match self.at(at, &["all"]) {
             true => StatementKind::Deallocate(None),
             false => StatementKind::Deallocate(self.name_at(self.lo + at)),
@@ -154,8 +125,7 @@ impl Reader<'_> {
             () if self.at(0, &["commit", "rollback"]) => self.at(1, &["prepared"]),
             () if self.at(0, &["create", "drop", "alter"]) && self.at(1, &["subscription"]) => true,
             () if self.at(0, &["create", "drop"]) => {
-                self.at(1, &["database", "tablespace"])
-                    || (concurrently && self.at(1, &["index", "unique"]))
+                self.at(1, &["database", "tablespace"]) || (concurrently && self.at(1, &["index", "unique"]))
             }
             () if self.at(0, &["reindex"]) => concurrently || self.reindexes_many(),
             () if self.at(0, &["cluster"]) => {
@@ -163,9 +133,7 @@ impl Reader<'_> {
             }
             () if self.at(0, &["alter"]) => {
                 self.at(1, &["system"])
-                    || (self.at(1, &["table"])
-                        && concurrently
-                        && self.has(&["detach", "partition"]))
+                    || (self.at(1, &["table"]) && concurrently && self.has(&["detach", "partition"]))
                     || (self.at(1, &["database"]) && self.has(&["set", "tablespace"]))
             }
             () => false,
@@ -188,8 +156,7 @@ impl Reader<'_> {
 
     /// `SELECT .. INTO table`: an `INTO` that no `INSERT` or `MERGE` stands in front of.
     fn selects_into(&self) -> bool {
-        (self.lo + 1..self.hi)
-            .any(|i| self.t.kw(i, "into") && !self.t.any_kw(i - 1, &["insert", "merge"]))
+        (self.lo + 1..self.hi).any(|i| self.t.kw(i, "into") && !self.t.any_kw(i - 1, &["insert", "merge"]))
     }
 
     fn writes(&self, kind: &StatementKind) -> bool {
@@ -198,26 +165,16 @@ impl Reader<'_> {
             StatementKind::Plain => {}
             _ => return false,
         }
-        if self.at(
-            0,
-            &[
-                "fetch", "move", "close", "listen", "unlisten", "notify", "set", "lock",
-            ],
-        ) {
+        if self.at(0, &["fetch", "move", "close", "listen", "unlisten", "notify", "set", "lock"]) {
             return false;
         }
-        let reads = self.at(
-            0,
-            &[
-                "select", "values", "table", "with", "explain", "copy", "declare",
-            ],
-        ) || self.t.is(self.lo, TokenKind::Open);
+        let reads = self.at(0, &["select", "values", "table", "with", "explain", "copy", "declare"])
+            || self.t.is(self.lo, TokenKind::Open);
         !reads || (self.lo..self.hi).any(|i| self.marks_write(i))
     }
 
     fn marks_write(&self, i: usize) -> bool {
-        self.t
-            .any_kw(i, &["insert", "update", "delete", "merge", "into"])
+        self.t.any_kw(i, &["insert", "update", "delete", "merge", "into"])
             || (self.t.kw(i, "for") && self.t.any_kw(i + 1, &["update", "share", "no", "key"]))
     }
 
@@ -252,9 +209,8 @@ impl Reader<'_> {
                     || (self.t.any_kw(i - 1, &["local", "global"])
                         && i > self.lo + 1
                         && self.t.kw(i - 2, "into")));
-            let named = creates
-                && self.t.is(i + 1, TokenKind::Dot)
-                && self.t.name(i).is_some_and(|n| n == "pg_temp");
+            let named =
+                creates && self.t.is(i + 1, TokenKind::Dot) && self.t.name(i).is_some_and(|n| n == "pg_temp");
             (temp && (behind_into || (creates && i < self.lo + 5))) || named
         })
     }

@@ -94,10 +94,7 @@ impl<'a> Tokens<'a> {
 
     /// The bytes from the first to the last token of `range`.
     pub fn bytes(&self, range: &Range<usize>) -> Range<usize> {
-        let first = self
-            .all
-            .get(range.start)
-            .map_or(self.text.len(), |t| t.start as usize);
+        let first = self.all.get(range.start).map_or(self.text.len(), |t| t.start as usize);
         let last = range.end.checked_sub(1).and_then(|i| self.all.get(i));
         first..last.map_or(first, |t| t.end as usize).max(first)
     }
@@ -162,12 +159,7 @@ impl Body {
 
 /// Whether the statement at `start` is `CREATE [OR REPLACE] FUNCTION | PROCEDURE`.
 pub fn is_routine(t: &Tokens<'_>, start: usize) -> bool {
-    let at = start
-        + if t.kws(start + 1, &["or", "replace"]) {
-            3
-        } else {
-            1
-        };
+    let at = start + if t.kws(start + 1, &["or", "replace"]) { 3 } else { 1 };
     t.kw(start, "create") && t.any_kw(at, &["function", "procedure"])
 }
 
@@ -178,26 +170,15 @@ mod tests {
 
     fn split(text: &str) -> Vec<&str> {
         let all: Vec<_> = Lexer::new(text.as_bytes(), true).collect();
-        let t = Tokens {
-            text: text.as_bytes(),
-            all: &all,
-            conforming: true,
-            closes: &[],
-        };
+        let t = Tokens { text: text.as_bytes(), all: &all, conforming: true, closes: &[] };
         statements(&t).iter().map(|r| &text[t.bytes(r)]).collect()
     }
 
     #[test]
     fn statements_end_at_top_level_semicolons() {
-        assert_eq!(
-            split(" ; select 1 ;; select ';' -- x\n; "),
-            ["select 1", "select ';'"]
-        );
+        assert_eq!(split(" ; select 1 ;; select ';' -- x\n; "), ["select 1", "select ';'"]);
         assert_eq!(split("/* only a comment */"), [""; 0]);
-        assert_eq!(
-            split("create rule r as on insert to t do (select 1; select 2); x").len(),
-            2
-        );
+        assert_eq!(split("create rule r as on insert to t do (select 1; select 2); x").len(), 2);
     }
 
     #[test]

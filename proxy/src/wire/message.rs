@@ -169,13 +169,7 @@ pub enum Severity {
 }
 
 /// `ErrorResponse`.
-pub fn error(
-    out: &mut BytesMut,
-    severity: Severity,
-    code: &str,
-    text: &str,
-    hint: Option<&str>,
-) {
+pub fn error(out: &mut BytesMut, severity: Severity, code: &str, text: &str, hint: Option<&str>) {
     let severity: &[u8] = match severity {
         Severity::Error => b"ERROR",
         Severity::Fatal => b"FATAL",

@@ -16,8 +16,7 @@ pub fn parse(options: &str) -> Result<Vec<(String, String)>, Refusal> {
         let setting = if let Some(long) = argument.strip_prefix("--") {
             long_option(long, &format!("--{long}"))?
         } else if let Some(attached) = argument.strip_prefix("-c") {
-            let value =
-                if attached.is_empty() { arguments.next() } else { Some(attached.to_owned()) };
+            let value = if attached.is_empty() { arguments.next() } else { Some(attached.to_owned()) };
             let value = value.ok_or_else(|| unknown(&argument))?;
             long_option(&value, &format!("-c {value}"))?
         } else {

@@ -13,9 +13,7 @@ fn pair(name: &str, value: &str) -> (String, String) {
 
 #[test]
 fn three_spellings_are_one() {
-    for options in
-        ["-ctenant=acme", "-c tenant=acme", "--tenant=acme", "\t-c\x0b\n tenant=acme\r\x0c"]
-    {
+    for options in ["-ctenant=acme", "-c tenant=acme", "--tenant=acme", "\t-c\x0b\n tenant=acme\r\x0c"] {
         assert_eq!(settings(options), [pair("tenant", "acme")], "{options:?}");
     }
 }
@@ -57,9 +55,7 @@ fn argument_of_c_may_look_like_anything() {
 
 #[test]
 fn other_switches_are_refused() {
-    for options in
-        ["-d 5", "-e", "-Wx", "-S 100", "tenant=acme", "-", "--", "-c", "--=x", "-c =x", r"\"]
-    {
+    for options in ["-d 5", "-e", "-Wx", "-S 100", "tenant=acme", "-", "--", "-c", "--=x", "-c =x", r"\"] {
         assert_eq!(parse(options).unwrap_err().code, "0A000", "{options:?}");
     }
 }
@@ -76,8 +72,7 @@ fn setting_without_a_value_is_a_syntax_error() {
 fn escaped_text_survives_splitting() {
     let mut random = StdRng::seed_from_u64(1);
     for _ in 0..20_000 {
-        let arguments: Vec<String> =
-            (0..random.random_range(0..4)).map(|_| text(&mut random, 1)).collect();
+        let arguments: Vec<String> = (0..random.random_range(0..4)).map(|_| text(&mut random, 1)).collect();
         let escaped = arguments.iter().map(|text| text.chars().flat_map(|c| ['\\', c]).collect());
         let options = escaped.collect::<Vec<String>>().join("\x0b ");
         assert_eq!(split(&options), arguments, "{options:?}");
@@ -95,18 +90,14 @@ fn any_text_is_read_or_refused() {
                 && !argument.contains([' ', '\t', '\n', '\x0b', '\x0c', '\r'])));
         }
         if let Ok(settings) = parse(&options) {
-            assert!(
-                settings.iter().all(|(name, _)| !name.is_empty() && !name.contains(['=', '-']))
-            );
+            assert!(settings.iter().all(|(name, _)| !name.is_empty() && !name.contains(['=', '-'])));
         }
     }
 }
 
 fn text(random: &mut StdRng, least: usize) -> String {
-    const ALPHABET: [char; 16] = [
-        '-', 'c', '=', ' ', '\\', '\t', '\x0b', '\n', '\r', '\x0c', 'a', '_', '.', 'é', '\u{a0}',
-        '"',
-    ];
+    const ALPHABET: [char; 16] =
+        ['-', 'c', '=', ' ', '\\', '\t', '\x0b', '\n', '\r', '\x0c', 'a', '_', '.', 'é', '\u{a0}', '"'];
     let length = random.random_range(least..12);
     (0..length).map(|_| ALPHABET[random.random_range(0..ALPHABET.len())]).collect()
 }

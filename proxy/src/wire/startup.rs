@@ -120,8 +120,7 @@ fn cancel(mut body: Bytes) -> Result<FirstPacket, Refusal> {
 
 fn startup(code: u32, body: &[u8]) -> Result<FirstPacket, Refusal> {
     let [a, b, c, d] = code.to_be_bytes();
-    let protocol =
-        ProtocolVersion { major: u16::from_be_bytes([a, b]), minor: u16::from_be_bytes([c, d]) };
+    let protocol = ProtocolVersion { major: u16::from_be_bytes([a, b]), minor: u16::from_be_bytes([c, d]) };
     if protocol.major != NEWEST.major {
         // The rest of the packet has another layout: it is not read.
         return Ok(FirstPacket::Startup(StartupParams { protocol, params: Vec::new() }));

@@ -122,10 +122,7 @@ fn newer_minor_and_unknown_options_are_negotiated() {
         assert_eq!(negotiation(V3 | minor, b"user\0a\0\0"), None);
     }
     assert_eq!(negotiation(V3 | 9999, b"user\0a\0\0"), Some((spoken(2), vec![])));
-    assert_eq!(
-        negotiation(V3, b"user\0a\0_pq_.x\x001\0\0"),
-        Some((spoken(0), vec!["_pq_.x".to_owned()]))
-    );
+    assert_eq!(negotiation(V3, b"user\0a\0_pq_.x\x001\0\0"), Some((spoken(0), vec!["_pq_.x".to_owned()])));
     assert_eq!(startup(V3 | 9999, b"user\0a\0\0").minor(), 2);
     assert_eq!(startup(V3, b"user\0a\0\0").minor(), 0);
 }

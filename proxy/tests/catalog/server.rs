@@ -24,32 +24,17 @@ impl Server {
         };
         // PostgreSQL refuses to run as root.
         let root = Uid::effective().is_root();
-        let owner = root.then(|| {
-            User::from_name("postgres")
-                .unwrap()
-                .expect("no user postgres")
-        });
+        let owner = root.then(|| User::from_name("postgres").unwrap().expect("no user postgres"));
         let dir = TempDir::new().unwrap();
         if let Some(owner) = &owner {
             nix::unistd::chown(dir.path(), Some(owner.uid), Some(owner.gid)).unwrap();
         }
         let server = Self { bin, owner, dir };
         let data = server.data();
-        server.run(
-            "initdb",
-            &[
-                "-D", &data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "-N",
-            ],
-        );
-        let options = format!(
-            "-c listen_addresses='' -k {} -c fsync=off",
-            server.socket_dir()
-        );
+        server.run("initdb", &["-D", &data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "-N"]);
+        let options = format!("-c listen_addresses='' -k {} -c fsync=off", server.socket_dir());
         let log = format!("{}/log", server.socket_dir());
-        server.run(
-            "pg_ctl",
-            &["-D", &data, "-w", "-l", &log, "-o", &options, "start"],
-        );
+        server.run("pg_ctl", &["-D", &data, "-w", "-l", &log, "-o", &options, "start"]);
         Some(server)
     }
 
@@ -72,10 +57,7 @@ impl Server {
 
     fn run(&self, program: &str, arguments: &[&str]) {
         let mut command = Command::new(self.bin.join(program));
-        command
-            .args(arguments)
-            .current_dir("/")
-            .stdout(Stdio::null());
+        command.args(arguments).current_dir("/").stdout(Stdio::null());
         if let Some(owner) = &self.owner {
             command.uid(owner.uid.as_raw()).gid(owner.gid.as_raw());
         }
@@ -86,10 +68,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         if Path::new(&self.data()).exists() {
-            self.run(
-                "pg_ctl",
-                &["-D", &self.data(), "-m", "immediate", "-w", "stop"],
-            );
+            self.run("pg_ctl", &["-D", &self.data(), "-m", "immediate", "-w", "stop"]);
         }
     }
 }

@@ -136,9 +136,7 @@ fn authority() -> (Issuer<'static, KeyPair>, String) {
 }
 
 fn unprivileged() -> Option<User> {
-    Uid::effective()
-        .is_root()
-        .then(|| User::from_name("postgres").unwrap().expect("a user postgres"))
+    Uid::effective().is_root().then(|| User::from_name("postgres").unwrap().expect("a user postgres"))
 }
 
 /// Debian's folder of the newest version, or what is on the path.

@@ -69,10 +69,8 @@ fn name(user: &User, earlier: &[User], paths: &UserPaths, problems: &mut Problem
         let message = "\"name\" in [[users]] must not be empty or hold a NUL";
         problems.at(&[&paths.name], message);
     } else if earlier.iter().any(|other| other.name == user.name) {
-        let message = format!(
-            "user \"{}\" is there twice: merge the two, with all tenants in one list",
-            user.name
-        );
+        let message =
+            format!("user \"{}\" is there twice: merge the two, with all tenants in one list", user.name);
         problems.at(&[&paths.name], message);
     }
 }

@@ -69,8 +69,7 @@ fn missing_parts_are_named() {
 
 #[test]
 fn all_problems_are_listed_by_line() {
-    let error =
-        error("[pool]\nmode = 1\nmin_servers = 9\nmax_servers = 3\nx = 1\n[http]\nport = 2");
+    let error = error("[pool]\nmode = 1\nmin_servers = 9\nmax_servers = 3\nx = 1\n[http]\nport = 2");
     let lines: Vec<u32> = error.lines().filter_map(|l| l.split(':').nth(1)?.parse().ok()).collect();
     assert_eq!(lines, [2, 3, 5, 7], "{error}");
 }
@@ -145,8 +144,7 @@ fn scram_verifiers_are_looked_at() {
     refused_user(&user(&verifier[..80]), 7, "can't be read");
     refused_user(&user("SCRAM-SHA-256$0:aaaa$b:c"), 7, "can't be read");
     refused_user(&user("md5a3556571e93b0d20722ba62be61e8c2d"), 7, "an MD5 hash");
-    let good =
-        format!("[databases.a]\nhost='h'\nuser='u'\n[[users]]\nname='x'\n{}", user(verifier));
+    let good = format!("[databases.a]\nhost='h'\nuser='u'\n[[users]]\nname='x'\n{}", user(verifier));
     assert_eq!(parse(&good).unwrap().users[0].password.expose(), Some(verifier));
 }
 
@@ -160,8 +158,7 @@ fn no_error_holds_a_secret() {
         "password = [ 'hunter2' ]",
         "password = 'hunter2'\nauth = 'trust'\ntenants = 3",
     ] {
-        let text =
-            format!("[databases.app]\nhost = 'h'\nuser = 'u'\n[[users]]\nname = 'x'\n{keys}");
+        let text = format!("[databases.app]\nhost = 'h'\nuser = 'u'\n[[users]]\nname = 'x'\n{keys}");
         let error = parse(&text).unwrap_err();
         assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
     }

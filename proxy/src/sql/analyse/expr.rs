@@ -54,73 +54,30 @@ impl Walk<'_> {
                 self.expr(expr);
                 self.query(subquery);
             }
-            Between {
-                expr, low, high, ..
-            } => self.exprs([&**expr, low, high]),
-            Like {
-                expr,
-                pattern,
-                escape_char,
-                any: false,
-                ..
-            }
-            | ILike {
-                expr,
-                pattern,
-                escape_char,
-                any: false,
-                ..
-            }
-            | SimilarTo {
-                expr,
-                pattern,
-                escape_char,
-                ..
-            } => {
+            Between { expr, low, high, .. } => self.exprs([&**expr, low, high]),
+            Like { expr, pattern, escape_char, any: false, .. }
+            | ILike { expr, pattern, escape_char, any: false, .. }
+            | SimilarTo { expr, pattern, escape_char, .. } => {
                 self.exprs([&**expr, pattern]);
                 self.exprs(escape_char.as_deref());
             }
-            AnyOp {
-                left,
-                compare_op,
-                right,
-                ..
-            }
-            | AllOp {
-                left,
-                compare_op,
-                right,
-            } => {
+            AnyOp { left, compare_op, right, .. } | AllOp { left, compare_op, right } => {
                 self.operator(compare_op);
                 self.exprs([&**left, right]);
             }
-            Cast {
-                kind: CastKind::Cast | CastKind::DoubleColon,
-                expr,
-                data_type,
-                format: None,
-                ..
-            } => {
+            Cast { kind: CastKind::Cast | CastKind::DoubleColon, expr, data_type, format: None, .. } => {
                 self.expr(expr);
                 self.data_type(data_type);
             }
             TypedString(typed) => self.data_type(&typed.data_type),
-            AtTimeZone {
-                timestamp,
-                time_zone,
-            } => self.exprs([&**timestamp, time_zone]),
+            AtTimeZone { timestamp, time_zone } => self.exprs([&**timestamp, time_zone]),
             Collate { expr, collation } => {
                 self.expr(expr);
                 if self.parts(collation).is_some_and(|parts| parts.len() > 1) {
                     self.unproven();
                 }
             }
-            Case {
-                operand,
-                conditions,
-                else_result,
-                ..
-            } => {
+            Case { operand, conditions, else_result, .. } => {
                 self.exprs(operand.as_deref());
                 for when in conditions {
                     self.exprs([&when.condition, &when.result]);
@@ -128,9 +85,7 @@ impl Walk<'_> {
                 self.exprs(else_result.as_deref());
             }
             Exists { subquery, .. } | Subquery(subquery) => self.query(subquery),
-            GroupingSets(sets) | Cube(sets) | Rollup(sets) => {
-                sets.iter().for_each(|set| self.exprs(set))
-            }
+            GroupingSets(sets) | Cube(sets) | Rollup(sets) => sets.iter().for_each(|set| self.exprs(set)),
             Tuple(list) => self.exprs(list),
             Array(array) => self.exprs(&array.elem),
             Function(function) => self.function(function),
@@ -155,18 +110,12 @@ impl Walk<'_> {
                     self.claim_behind_open("extract");
                 }
             }
-            Ceil {
-                expr,
-                field: CeilFloorKind::DateTimeField(DateTimeField::NoDateTime),
-            } => {
+            Ceil { expr, field: CeilFloorKind::DateTimeField(DateTimeField::NoDateTime) } => {
                 self.expr(expr);
                 self.claim_call("ceil");
                 self.claim_call("ceiling");
             }
-            Floor {
-                expr,
-                field: CeilFloorKind::DateTimeField(DateTimeField::NoDateTime),
-            } => {
+            Floor { expr, field: CeilFloorKind::DateTimeField(DateTimeField::NoDateTime) } => {
                 self.expr(expr);
                 self.claim_call("floor");
             }
@@ -174,34 +123,19 @@ impl Walk<'_> {
                 self.calls("position");
                 self.exprs([&**expr, r#in]);
             }
-            Substring {
-                expr,
-                substring_from,
-                substring_for,
-                ..
-            } => {
+            Substring { expr, substring_from, substring_for, .. } => {
                 self.calls("substring");
                 self.claim_call("substr");
                 self.expr(expr);
                 self.exprs(substring_from.iter().chain(substring_for).map(|e| &**e));
             }
-            Trim {
-                trim_what,
-                expr,
-                trim_characters,
-                ..
-            } => {
+            Trim { trim_what, expr, trim_characters, .. } => {
                 self.calls("btrim");
                 self.expr(expr);
                 self.exprs(trim_what.as_deref());
                 self.exprs(trim_characters.iter().flatten());
             }
-            Overlay {
-                expr,
-                overlay_what,
-                overlay_from,
-                overlay_for,
-            } => {
+            Overlay { expr, overlay_what, overlay_from, overlay_for } => {
                 self.calls("overlay");
                 self.exprs([&**expr, overlay_what, overlay_from]);
                 self.exprs(overlay_for.as_deref());
@@ -231,9 +165,8 @@ impl Walk<'_> {
 
     /// `EXTRACT(word FROM ..)`: the word.
     fn claim_behind_open(&mut self, name: &'static str) {
-        let found = (0..self.t.all.len())
-            .filter(|&i| self.t.kw(i, name) && self.t.kw(i + 3, "from"))
-            .map(|i| i + 2);
+        let found =
+            (0..self.t.all.len()).filter(|&i| self.t.kw(i, name) && self.t.kw(i + 3, "from")).map(|i| i + 2);
         let found: Vec<usize> = found.collect();
         self.claimed.extend(found);
     }
@@ -270,11 +203,7 @@ impl Walk<'_> {
                     }
                 }
                 AccessExpr::Subscript(Subscript::Index { index }) => self.expr(index),
-                AccessExpr::Subscript(Subscript::Slice {
-                    lower_bound,
-                    upper_bound,
-                    stride: None,
-                }) => {
+                AccessExpr::Subscript(Subscript::Slice { lower_bound, upper_bound, stride: None }) => {
                     self.exprs(lower_bound.iter().chain(upper_bound));
                 }
                 AccessExpr::Dot(_) | AccessExpr::Subscript(_) => self.unproven(),
@@ -342,13 +271,8 @@ impl Walk<'_> {
         self.exprs(&spec.partition_by);
         self.order_by(&spec.order_by);
         if let Some(frame) = &spec.window_frame {
-            for bound in [Some(&frame.start_bound), frame.end_bound.as_ref()]
-                .into_iter()
-                .flatten()
-            {
-                if let WindowFrameBound::Preceding(Some(e)) | WindowFrameBound::Following(Some(e)) =
-                    bound
-                {
+            for bound in [Some(&frame.start_bound), frame.end_bound.as_ref()].into_iter().flatten() {
+                if let WindowFrameBound::Preceding(Some(e)) | WindowFrameBound::Following(Some(e)) = bound {
                     self.expr(e);
                 }
             }

@@ -17,24 +17,8 @@ const MAX_LINKS: usize = 2000;
 
 /// Words that make a tree deeper by one, as an operator does.
 const LINKS: &[&str] = &[
-    "and",
-    "or",
-    "not",
-    "is",
-    "like",
-    "ilike",
-    "similar",
-    "between",
-    "in",
-    "union",
-    "except",
-    "intersect",
-    "collate",
-    "at",
-    "isnull",
-    "notnull",
-    "escape",
-    "overlaps",
+    "and", "or", "not", "is", "like", "ilike", "similar", "between", "in", "union", "except", "intersect",
+    "collate", "at", "isnull", "notnull", "escape", "overlaps",
 ];
 
 /// The tokens of `range`, or `None` if the parser should not see them.
@@ -46,9 +30,7 @@ pub(super) fn tokens(t: &Tokens<'_>, range: Range<usize>) -> Option<Vec<TokenWit
     let mut i = range.start;
     while i < range.end {
         // The parser knows `FOR UPDATE` and `FOR SHARE` alone; names don't differ.
-        if t.kw(i, "for")
-            && (t.kws(i + 1, &["no", "key", "update"]) || t.kws(i + 1, &["key", "share"]))
-        {
+        if t.kw(i, "for") && (t.kws(i + 1, &["no", "key", "update"]) || t.kws(i + 1, &["key", "share"])) {
             out.push(fed(Fed::make_word("FOR", None), i));
             i += if t.kw(i + 1, "no") { 3 } else { 2 };
         }
@@ -64,21 +46,13 @@ pub(super) fn tokens(t: &Tokens<'_>, range: Range<usize>) -> Option<Vec<TokenWit
 }
 
 fn fed(token: Fed, i: usize) -> TokenWithSpan {
-    let at = Location {
-        line: 1,
-        column: i as u64 + 1,
-    };
-    TokenWithSpan {
-        token,
-        span: Span { start: at, end: at },
-    }
+    let at = Location { line: 1, column: i as u64 + 1 };
+    TokenWithSpan { token, span: Span { start: at, end: at } }
 }
 
 /// The number of the token that a span of the tree starts with.
 pub(super) fn token_of(span: Span) -> Option<usize> {
-    (span.start.line == 1)
-        .then(|| (span.start.column as usize).checked_sub(1))
-        .flatten()
+    (span.start.line == 1).then(|| (span.start.column as usize).checked_sub(1)).flatten()
 }
 
 fn is_shallow(t: &Tokens<'_>, range: Range<usize>) -> bool {
@@ -178,191 +152,30 @@ fn operator(raw: &[u8]) -> Option<Fed> {
 /// Words of the grammar of the statements that we walk, in upper case and sorted.
 /// Any other word that the walk did not come by makes a statement unproven.
 const GRAMMAR: &[&str] = &[
-    "ALL",
-    "AND",
-    "ANY",
-    "ARRAY",
-    "AS",
-    "ASC",
-    "ASYMMETRIC",
-    "AT",
-    "BERNOULLI",
-    "BETWEEN",
-    "BIGINT",
-    "BIT",
-    "BOOLEAN",
-    "BOTH",
-    "BY",
-    "BYTEA",
-    "CASE",
-    "CAST",
-    "CHAR",
-    "CHARACTER",
-    "COLLATE",
-    "CONFLICT",
-    "CONSTRAINT",
-    "CROSS",
-    "CUBE",
-    "CURRENT",
-    "CURRENT_CATALOG",
-    "CURRENT_DATE",
-    "CURRENT_TIME",
-    "CURRENT_TIMESTAMP",
-    "DATE",
-    "DAY",
-    "DEC",
-    "DECIMAL",
-    "DEFAULT",
-    "DELETE",
-    "DESC",
-    "DISTINCT",
-    "DO",
-    "DOUBLE",
-    "ELSE",
-    "END",
-    "ESCAPE",
-    "EXCEPT",
-    "EXISTS",
-    "EXTRACT",
-    "FALSE",
-    "FETCH",
-    "FILTER",
-    "FIRST",
-    "FLOAT",
-    "FLOAT4",
-    "FLOAT8",
-    "FOLLOWING",
-    "FOR",
-    "FROM",
-    "FULL",
-    "GROUP",
-    "GROUPING",
-    "GROUPS",
-    "HAVING",
-    "HOUR",
-    "ILIKE",
-    "IN",
-    "INNER",
-    "INSERT",
-    "INT",
-    "INT2",
-    "INT4",
-    "INT8",
-    "INTEGER",
-    "INTERSECT",
-    "INTERVAL",
-    "INTO",
-    "IS",
-    "ISNULL",
-    "JOIN",
-    "JSON",
-    "JSONB",
-    "KEY",
-    "LAST",
-    "LATERAL",
-    "LEADING",
-    "LEFT",
-    "LIKE",
-    "LIMIT",
-    "LOCALTIME",
-    "LOCALTIMESTAMP",
-    "LOCKED",
-    "MATCHED",
-    "MATERIALIZED",
-    "MERGE",
-    "MINUTE",
-    "MONTH",
-    "NATURAL",
-    "NEXT",
-    "NO",
-    "NOT",
-    "NOTHING",
-    "NOTNULL",
-    "NOWAIT",
-    "NULL",
-    "NULLS",
-    "NUMERIC",
-    "OF",
-    "OFFSET",
-    "ON",
-    "ONLY",
-    "OR",
-    "ORDER",
-    "ORDINALITY",
-    "OUTER",
-    "OVER",
-    "OVERLAPS",
-    "OVERLAY",
-    "OVERRIDING",
-    "PARTITION",
-    "PLACING",
-    "POSITION",
-    "PRECEDING",
-    "PRECISION",
-    "RANGE",
-    "REAL",
-    "RECURSIVE",
-    "REPEATABLE",
-    "RETURNING",
-    "RIGHT",
-    "ROLLUP",
-    "ROW",
-    "ROWS",
-    "SECOND",
-    "SELECT",
-    "SET",
-    "SETS",
-    "SHARE",
-    "SIMILAR",
-    "SKIP",
-    "SMALLINT",
-    "SOME",
-    "SUBSTRING",
-    "SYMMETRIC",
-    "SYSTEM",
-    "TABLESAMPLE",
-    "TEXT",
-    "THEN",
-    "TIES",
-    "TIME",
-    "TIMESTAMP",
-    "TIMESTAMPTZ",
-    "TIMETZ",
-    "TO",
-    "TRAILING",
-    "TRIM",
-    "TRUE",
-    "TSQUERY",
-    "TSVECTOR",
-    "UNBOUNDED",
-    "UNION",
-    "UNIQUE",
-    "UNKNOWN",
-    "UPDATE",
-    "USING",
-    "UUID",
-    "VALUE",
-    "VALUES",
-    "VARBIT",
-    "VARCHAR",
-    "VARIADIC",
-    "VARYING",
-    "WHEN",
-    "WHERE",
-    "WINDOW",
-    "WITH",
-    "WITHIN",
-    "WITHOUT",
-    "YEAR",
-    "ZONE",
+    "ALL", "AND", "ANY", "ARRAY", "AS", "ASC", "ASYMMETRIC", "AT", "BERNOULLI", "BETWEEN", "BIGINT", "BIT",
+    "BOOLEAN", "BOTH", "BY", "BYTEA", "CASE", "CAST", "CHAR", "CHARACTER", "COLLATE", "CONFLICT",
+    "CONSTRAINT", "CROSS", "CUBE", "CURRENT", "CURRENT_CATALOG", "CURRENT_DATE", "CURRENT_TIME",
+    "CURRENT_TIMESTAMP", "DATE", "DAY", "DEC", "DECIMAL", "DEFAULT", "DELETE", "DESC", "DISTINCT", "DO",
+    "DOUBLE", "ELSE", "END", "ESCAPE", "EXCEPT", "EXISTS", "EXTRACT", "FALSE", "FETCH", "FILTER", "FIRST",
+    "FLOAT", "FLOAT4", "FLOAT8", "FOLLOWING", "FOR", "FROM", "FULL", "GROUP", "GROUPING", "GROUPS", "HAVING",
+    "HOUR", "ILIKE", "IN", "INNER", "INSERT", "INT", "INT2", "INT4", "INT8", "INTEGER", "INTERSECT",
+    "INTERVAL", "INTO", "IS", "ISNULL", "JOIN", "JSON", "JSONB", "KEY", "LAST", "LATERAL", "LEADING", "LEFT",
+    "LIKE", "LIMIT", "LOCALTIME", "LOCALTIMESTAMP", "LOCKED", "MATCHED", "MATERIALIZED", "MERGE", "MINUTE",
+    "MONTH", "NATURAL", "NEXT", "NO", "NOT", "NOTHING", "NOTNULL", "NOWAIT", "NULL", "NULLS", "NUMERIC",
+    "OF", "OFFSET", "ON", "ONLY", "OR", "ORDER", "ORDINALITY", "OUTER", "OVER", "OVERLAPS", "OVERLAY",
+    "OVERRIDING", "PARTITION", "PLACING", "POSITION", "PRECEDING", "PRECISION", "RANGE", "REAL", "RECURSIVE",
+    "REPEATABLE", "RETURNING", "RIGHT", "ROLLUP", "ROW", "ROWS", "SECOND", "SELECT", "SET", "SETS", "SHARE",
+    "SIMILAR", "SKIP", "SMALLINT", "SOME", "SUBSTRING", "SYMMETRIC", "SYSTEM", "TABLESAMPLE", "TEXT", "THEN",
+    "TIES", "TIME", "TIMESTAMP", "TIMESTAMPTZ", "TIMETZ", "TO", "TRAILING", "TRIM", "TRUE", "TSQUERY",
+    "TSVECTOR", "UNBOUNDED", "UNION", "UNIQUE", "UNKNOWN", "UPDATE", "USING", "UUID", "VALUE", "VALUES",
+    "VARBIT", "VARCHAR", "VARIADIC", "VARYING", "WHEN", "WHERE", "WINDOW", "WITH", "WITHIN", "WITHOUT",
+    "YEAR", "ZONE",
 ];
 
 /// Whether a word may be one of the grammar's rather than a name.
 pub(super) fn is_grammar(raw: &[u8]) -> bool {
     let upper = raw.to_ascii_uppercase();
-    GRAMMAR
-        .binary_search_by(|word| word.as_bytes().cmp(&upper))
-        .is_ok()
+    GRAMMAR.binary_search_by(|word| word.as_bytes().cmp(&upper)).is_ok()
 }
 
 #[cfg(test)]

@@ -60,11 +60,7 @@ impl Walk<'_> {
             }
         }
         match &query.limit_clause {
-            Some(LimitClause::LimitOffset {
-                limit,
-                offset,
-                limit_by,
-            }) => {
+            Some(LimitClause::LimitOffset { limit, offset, limit_by }) => {
                 self.exprs(limit.iter());
                 self.exprs(offset.iter().map(|o| &o.value));
                 self.exprs(limit_by);
@@ -162,19 +158,13 @@ impl Walk<'_> {
                     self.expr(expr);
                     self.label(alias);
                 }
-                SelectItem::QualifiedWildcard(
-                    SelectItemQualifiedWildcardKind::ObjectName(name),
-                    options,
-                ) => {
+                SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options) => {
                     if let Some(tokens) = self.parts(name) {
                         self.names.column_chains.extend(tokens.first());
                     }
                     self.wildcard(options);
                 }
-                SelectItem::QualifiedWildcard(
-                    SelectItemQualifiedWildcardKind::Expr(expr),
-                    options,
-                ) => {
+                SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::Expr(expr), options) => {
                     self.expr(expr);
                     self.wildcard(options);
                 }
@@ -257,21 +247,14 @@ impl Walk<'_> {
                 walk.table(factor);
                 walk.alias(alias.as_ref());
             }
-            TableFactor::Derived {
-                subquery,
-                alias,
-                sample,
-                ..
-            } => {
+            TableFactor::Derived { subquery, alias, sample, .. } => {
                 walk.query(subquery);
                 walk.alias(alias.as_ref());
                 if sample.is_some() {
                     walk.unproven();
                 }
             }
-            TableFactor::Function {
-                name, args, alias, ..
-            } => {
+            TableFactor::Function { name, args, alias, .. } => {
                 walk.function_name(name);
                 walk.arguments(args);
                 walk.alias(alias.as_ref());
@@ -280,13 +263,7 @@ impl Walk<'_> {
                 walk.expr(expr);
                 walk.alias(alias.as_ref());
             }
-            TableFactor::UNNEST {
-                alias,
-                array_exprs,
-                with_offset,
-                with_offset_alias,
-                ..
-            } => {
+            TableFactor::UNNEST { alias, array_exprs, with_offset, with_offset_alias, .. } => {
                 if *with_offset || with_offset_alias.is_some() {
                     walk.unproven();
                 }
@@ -294,10 +271,7 @@ impl Walk<'_> {
                 walk.exprs(array_exprs);
                 walk.alias(alias.as_ref());
             }
-            TableFactor::NestedJoin {
-                table_with_joins,
-                alias,
-            } => {
+            TableFactor::NestedJoin { table_with_joins, alias } => {
                 walk.joined(table_with_joins);
                 walk.alias(alias.as_ref());
             }

@@ -44,10 +44,9 @@ impl Walk<'_> {
             | VarBit(_)
             | TsVector
             | TsQuery => {}
-            Array(
-                ArrayElemTypeDef::SquareBracket(element, _)
-                | ArrayElemTypeDef::Qualified(element, _),
-            ) => self.deeper(|walk| walk.data_type(element)),
+            Array(ArrayElemTypeDef::SquareBracket(element, _) | ArrayElemTypeDef::Qualified(element, _)) => {
+                self.deeper(|walk| walk.data_type(element))
+            }
             Custom(name, _) => match self.parts(name).as_deref() {
                 Some([token]) => {
                     let name = self.text(*token);

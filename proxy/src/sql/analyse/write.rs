@@ -95,9 +95,7 @@ impl Walk<'_> {
         }
         match &delete.from {
             FromTable::WithFromKeyword(list) => match list.as_slice() {
-                [TableWithJoins { relation, joins }] if joins.is_empty() => {
-                    self.target_factor(relation)
-                }
+                [TableWithJoins { relation, joins }] if joins.is_empty() => self.target_factor(relation),
                 _ => self.unproven(),
             },
             FromTable::WithoutKeyword(_) => self.unproven(),
@@ -128,12 +126,7 @@ impl Walk<'_> {
                         #[allow(unreachable_patterns)]
                         _ => self.unproven(),
                     }
-                    self.exprs(
-                        update
-                            .update_predicate
-                            .iter()
-                            .chain(&update.delete_predicate),
-                    );
+                    self.exprs(update.update_predicate.iter().chain(&update.delete_predicate));
                 }
                 MergeAction::Delete { .. } | MergeAction::DoNothing { .. } => {}
             }
@@ -148,14 +141,7 @@ impl Walk<'_> {
     /// The relation that is written: a table with an alias and no more.
     fn target_factor(&mut self, factor: &TableFactor) {
         match factor {
-            TableFactor::Table {
-                name,
-                alias,
-                args: None,
-                sample: None,
-                version: None,
-                ..
-            } => {
+            TableFactor::Table { name, alias, args: None, sample: None, version: None, .. } => {
                 self.target(name);
                 self.alias(alias.as_ref());
             }

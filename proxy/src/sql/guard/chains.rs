@@ -11,12 +11,7 @@ use crate::sql::shape::{Demand, StatementShape};
 use crate::sql::tokens::Tokens;
 
 /// What the chains of a statement ask.
-pub fn demands(
-    t: &Tokens<'_>,
-    statement: &StatementShape,
-    names: Option<&Names>,
-    out: &mut Vec<Demand>,
-) {
+pub fn demands(t: &Tokens<'_>, statement: &StatementShape, names: Option<&Names>, out: &mut Vec<Demand>) {
     // A parameter's name has dots of its own, which mean no schema.
     let setting = matches!(
         statement.kind,
@@ -42,18 +37,12 @@ pub fn demands(
         return;
     }
     let declared = declared(t, range.clone());
-    let free = if names.is_none() {
-        Clauses::expressions(t, range.clone())
-    } else {
-        HashSet::new()
-    };
+    let free = if names.is_none() { Clauses::expressions(t, range.clone()) } else { HashSet::new() };
     for i in range {
         let Some(length) = chain_at(t, i) else {
             continue;
         };
-        let known = t
-            .name(i)
-            .is_some_and(|name| declared.contains(name.as_ref()));
+        let known = t.name(i).is_some_and(|name| declared.contains(name.as_ref()));
         let assigned = names.is_some_and(|names| names.column_chains.contains(&i));
         let proven = match names {
             Some(names) => names.column_chains.contains(&i) && known,
@@ -69,10 +58,7 @@ pub fn demands(
 
 fn schema(t: &Tokens<'_>, i: usize, length: usize) -> Demand {
     let part = |n: usize| Box::from(t.name(i + 2 * n).unwrap_or_default());
-    Demand::Schema {
-        first: part(0),
-        second: (length > 2).then(|| part(1)),
-    }
+    Demand::Schema { first: part(0), second: (length > 2).then(|| part(1)) }
 }
 
 /// How many names stand in the chain that starts at `i`; `None` where none starts.
@@ -110,17 +96,7 @@ fn takes_schema(t: &Tokens<'_>, i: usize, length: usize) -> bool {
         || (!is_comparison(t, before)
             && t.any_kw(
                 before,
-                &[
-                    "collate",
-                    "as",
-                    "from",
-                    "join",
-                    "into",
-                    "table",
-                    "only",
-                    "references",
-                    "using",
-                ],
+                &["collate", "as", "from", "join", "into", "table", "only", "references", "using"],
             ))
         || operator
 }
@@ -158,10 +134,7 @@ fn declared(t: &Tokens<'_>, range: Range<usize>) -> HashSet<Box<str>> {
                 // `FROM t`, `t x`, `t AS x`, `) x`, and the last part of `s.t`.
                 let relation = t.any_kw(before, INTRODUCE) || t.is(before, TokenKind::Comma);
                 if follows
-                    && (relation
-                        || word
-                        || t.is(before, TokenKind::Close)
-                        || t.is(before, TokenKind::Dot))
+                    && (relation || word || t.is(before, TokenKind::Close) || t.is(before, TokenKind::Dot))
                 {
                     add(i);
                 }
@@ -178,18 +151,8 @@ fn declared(t: &Tokens<'_>, range: Range<usize>) -> HashSet<Box<str>> {
     out
 }
 
-const INTRODUCE: &[&str] = &[
-    "from",
-    "join",
-    "into",
-    "update",
-    "using",
-    "as",
-    "only",
-    "with",
-    "recursive",
-    "lateral",
-];
+const INTRODUCE: &[&str] =
+    &["from", "join", "into", "update", "using", "as", "only", "with", "recursive", "lateral"];
 
 /// Where expressions stand, told by keywords alone, for text that no parser reads.
 struct Clauses {
@@ -252,79 +215,16 @@ impl Clauses {
 }
 
 const EXPRESSIONS: &[&str] = &[
-    "select",
-    "where",
-    "having",
-    "returning",
-    "by",
-    "values",
-    "when",
-    "then",
-    "else",
-    "set",
-    "on",
-    "and",
-    "or",
-    "limit",
-    "offset",
+    "select", "where", "having", "returning", "by", "values", "when", "then", "else", "set", "on", "and",
+    "or", "limit", "offset",
 ];
 const NAMES: &[&str] = &[
-    "from",
-    "join",
-    "into",
-    "update",
-    "table",
-    "only",
-    "using",
-    "references",
-    "inherits",
-    "like",
-    "create",
-    "alter",
-    "drop",
-    "to",
-    "truncate",
-    "lock",
-    "comment",
-    "grant",
-    "revoke",
-    "of",
-    "with",
-    "insert",
-    "delete",
-    "merge",
-    "copy",
-    "collate",
-    "execute",
-    "function",
-    "procedure",
-    "operator",
-    "type",
-    "returns",
-    "trigger",
-    "rule",
-    "policy",
-    "index",
+    "from", "join", "into", "update", "table", "only", "using", "references", "inherits", "like", "create",
+    "alter", "drop", "to", "truncate", "lock", "comment", "grant", "revoke", "of", "with", "insert",
+    "delete", "merge", "copy", "collate", "execute", "function", "procedure", "operator", "type", "returns",
+    "trigger", "rule", "policy", "index",
 ];
 const OPERAND: &[&str] = &[
-    "select",
-    "where",
-    "having",
-    "returning",
-    "by",
-    "when",
-    "then",
-    "else",
-    "and",
-    "or",
-    "not",
-    "case",
-    "distinct",
-    "all",
-    "between",
-    "in",
-    "ilike",
-    "on",
-    "limit",
-    "offset",
+    "select", "where", "having", "returning", "by", "when", "then", "else", "and", "or", "not", "case",
+    "distinct", "all", "between", "in", "ilike", "on", "limit", "offset",
 ];

@@ -51,11 +51,7 @@ impl Gate<'_> {
             Some(tenant) => format!("permission denied: tenant \"{tenant}\" may not {what}"),
             None => format!("permission denied: a client with no tenant may not {what}"),
         };
-        Refusal {
-            code: "42501",
-            message,
-            hint: hint.map(str::to_owned),
-        }
+        Refusal { code: "42501", message, hint: hint.map(str::to_owned) }
     }
 
     fn is_own(&self, schema: &str) -> bool {
@@ -68,42 +64,30 @@ impl Gate<'_> {
 
     fn may_name(&self, schema: &str) -> bool {
         // `pg_temp_3` is another session's: not to be named by number.
-        self.is_own(schema)
-            || self.is_shared(schema)
-            || SYSTEM.contains(&schema)
-            || schema == "pg_temp"
+        self.is_own(schema) || self.is_shared(schema) || SYSTEM.contains(&schema) || schema == "pg_temp"
     }
 
     fn schema(&self, schema: &str) -> Checked {
         match self.may_name(schema) {
             true => Ok(()),
-            false => {
-                Err(self.refusal(&format!("name schema \"{schema}\""), Some(&self.nameable())))
-            }
+            false => Err(self.refusal(&format!("name schema \"{schema}\""), Some(&self.nameable()))),
         }
     }
 
     fn nameable(&self) -> String {
         let mut schemas = vec![&*self.scope.schema];
-        schemas.extend(
-            self.scope
-                .shared
-                .iter()
-                .map(|s| &**s)
-                .filter(|s| !self.is_own(s)),
-        );
+        schemas.extend(self.scope.shared.iter().map(|s| &**s).filter(|s| !self.is_own(s)));
         format!("The schemas that may be named are: {}.", schemas.join(", "))
     }
 
     fn write_schema(&self, schema: &str) -> Checked {
-        if self.is_own(schema)
-            || schema == "pg_temp"
-            || (self.is_shared(schema) && self.scope.shared_writes)
+        if self.is_own(schema) || schema == "pg_temp" || (self.is_shared(schema) && self.scope.shared_writes)
         {
             return Ok(());
         }
         self.schema(schema)?;
-        let hint = "Shared schemas are read-only for tenants, unless the proxy's configuration says otherwise.";
+        let hint =
+            "Shared schemas are read-only for tenants, unless the proxy's configuration says otherwise.";
         Err(self.refusal(&format!("write to schema \"{schema}\""), Some(hint)))
     }
 
@@ -126,10 +110,7 @@ impl Gate<'_> {
         if names.tenant.relations.contains_key(name) {
             return Ok(());
         }
-        let found = names
-            .shared
-            .iter()
-            .position(|schema| schema.relations.contains_key(name));
+        let found = names.shared.iter().position(|schema| schema.relations.contains_key(name));
         match found.and_then(|i| self.scope.shared.get(i)) {
             Some(schema) => self.write_schema(schema),
             None => Ok(()),
@@ -142,9 +123,7 @@ impl Gate<'_> {
             return Err(self.refusal("name an object in a string with escapes", Some(PLAIN)));
         };
         // Behind a bracket are a function's argument types, in front of it its name.
-        let (head, types) = text
-            .split_once('(')
-            .map_or((&*text, None), |(head, rest)| (head, Some(rest)));
+        let (head, types) = text.split_once('(').map_or((&*text, None), |(head, rest)| (head, Some(rest)));
         match name::parts(head).as_deref() {
             Some([object]) if write => self.write(None, object)?,
             Some([object]) => self.readable(object)?,
@@ -175,14 +154,10 @@ impl Gate<'_> {
             };
             let word = before.get(start..).unwrap_or_default();
             match name::parts(word).as_deref() {
-                Some([schema]) if !schema.bytes().all(|c| c.is_ascii_digit()) => {
-                    self.schema(schema)?
-                }
+                Some([schema]) if !schema.bytes().all(|c| c.is_ascii_digit()) => self.schema(schema)?,
                 Some(_) => {}
                 None => {
-                    return Err(
-                        self.refusal("name an object in a string of this form", Some(PLAIN))
-                    );
+                    return Err(self.refusal("name an object in a string of this form", Some(PLAIN)));
                 }
             }
             rest = rest.get(dot + 1..).unwrap_or_default();
@@ -214,9 +189,7 @@ impl Gate<'_> {
         for i in range {
             match self.t.kind(i) {
                 Some(TokenKind::Comma) => {}
-                Some(kind) if kind.is_word() => {
-                    self.path_entry(&self.t.name(i).unwrap_or_default())?
-                }
+                Some(kind) if kind.is_word() => self.path_entry(&self.t.name(i).unwrap_or_default())?,
                 Some(kind) if kind.is_string() => self.path_string(i)?,
                 _ => return Err(self.refusal("set search_path to this", Some(&self.nameable()))),
             }
@@ -231,31 +204,26 @@ impl Gate<'_> {
         };
         search_path(&text).map_or_else(
             || Err(self.refusal("set search_path to this", Some(&self.nameable()))),
-            |schemas| {
-                schemas
-                    .iter()
-                    .try_for_each(|schema| self.path_entry(schema))
-            },
+            |schemas| schemas.iter().try_for_each(|schema| self.path_entry(schema)),
         )
     }
 
     fn path_entry(&self, schema: &str) -> Checked {
         match schema {
             "" => Ok(()),
-            "$user" => match self.is_own(&self.scope.server_role)
-                || self.is_shared(&self.scope.server_role)
-            {
-                true => Ok(()),
-                false => {
-                    Err(self.refusal("have \"$user\" in its search_path", Some(&self.nameable())))
+            "$user" => {
+                match self.is_own(&self.scope.server_role) || self.is_shared(&self.scope.server_role) {
+                    true => Ok(()),
+                    false => Err(self.refusal("have \"$user\" in its search_path", Some(&self.nameable()))),
                 }
-            },
+            }
             _ => self.schema(schema),
         }
     }
 }
 
-const DYNAMIC: &str = "SQL in strings can't be checked. An administrator may allow it for this user (dynamic_sql = \"allow\").";
+const DYNAMIC: &str =
+    "SQL in strings can't be checked. An administrator may allow it for this user (dynamic_sql = \"allow\").";
 const PLAIN: &str = "Write it as a plain string literal.";
 
 fn is_privilege(word: &str) -> bool {

@@ -11,11 +11,7 @@ const SHARED: &str = "It is shared by all tenants; run it as an administrator, p
 
 /// What the statement's verb asks.
 pub fn demands(t: &Tokens<'_>, statement: &StatementShape, out: &mut Vec<Demand>) {
-    let command = Command {
-        t,
-        lo: statement.tokens.start,
-        hi: statement.tokens.end,
-    };
+    let command = Command { t, lo: statement.tokens.start, hi: statement.tokens.end };
     command.setting(&statement.kind, out);
     command.verb(out);
     // A statement inside of another (`EXPLAIN`, a rule's action) has its verb in the middle.
@@ -51,9 +47,7 @@ impl Command<'_> {
         };
         match (&**name, kind) {
             ("role" | "session_authorization", _) => out.push(never(format!("set {name}"), None)),
-            ("search_path", StatementKind::Set(setting)) => {
-                out.push(Demand::Path(setting.value.clone()))
-            }
+            ("search_path", StatementKind::Set(setting)) => out.push(Demand::Path(setting.value.clone())),
             _ => {}
         }
     }
@@ -77,17 +71,13 @@ impl Command<'_> {
         let first = self.t.raw(self.lo).to_ascii_lowercase();
         match first.as_slice() {
             b"create" | b"drop" | b"alter" => self.define(out),
-            b"do" => out.push(Demand::Dynamic(
-                "run DO, whose text no one can check".into(),
-            )),
+            b"do" => out.push(Demand::Dynamic("run DO, whose text no one can check".into())),
             b"copy" => self.copy(out),
             b"grant" | b"revoke" => self.grant(out),
             b"comment" if self.at(2, SHARED_KINDS) => {
                 out.push(never("comment on what is shared", Some(SHARED)))
             }
-            b"comment" if self.at(2, &["schema"]) => {
-                out.push(never("comment on a schema", Some(SHARED)))
-            }
+            b"comment" if self.at(2, &["schema"]) => out.push(never("comment on a schema", Some(SHARED))),
             b"listen" | b"notify" => out.push(never("use LISTEN or NOTIFY", Some(CHANNELS))),
             b"unlisten" if !self.t.op(self.lo + 1, "*") => {
                 out.push(never("use UNLISTEN with a name", Some(CHANNELS)))
@@ -112,8 +102,7 @@ impl Command<'_> {
     }
 
     fn reindex(&self, out: &mut Vec<Demand>) {
-        let Some(at) =
-            (self.lo..self.hi).find(|&i| self.t.any_kw(i, &["schema", "database", "system"]))
+        let Some(at) = (self.lo..self.hi).find(|&i| self.t.any_kw(i, &["schema", "database", "system"]))
         else {
             return;
         };
@@ -163,14 +152,7 @@ impl Command<'_> {
             && self.t.any_kw(
                 at,
                 &[
-                    "or",
-                    "replace",
-                    "trusted",
-                    "procedural",
-                    "temp",
-                    "temporary",
-                    "global",
-                    "local",
+                    "or", "replace", "trusted", "procedural", "temp", "temporary", "global", "local",
                     "unlogged",
                 ],
             )
@@ -194,22 +176,17 @@ impl Command<'_> {
 
     /// Functions: their bodies, and the settings that come with them.
     fn routine(&self, out: &mut Vec<Demand>) {
-        let alters = self.at(0, &["alter"])
-            && self.at(1, &["function", "procedure", "routine", "aggregate"]);
+        let alters = self.at(0, &["alter"]) && self.at(1, &["function", "procedure", "routine", "aggregate"]);
         if !alters && !is_routine(self.t, self.lo) {
             return;
         }
         self.settings_inside(out);
         if !alters && !self.has(&["begin", "atomic"]) && !self.has(&["return"]) {
-            out.push(Demand::Dynamic(
-                "create functions whose body is a string".into(),
-            ));
+            out.push(Demand::Dynamic("create functions whose body is a string".into()));
         }
         let body = (self.lo..self.hi).find(|&i| self.t.kw(i, "as") && self.t.is_string(i + 1));
         if body.is_some() && (self.has(&["begin", "atomic"]) || self.has(&["return"])) {
-            out.push(Demand::Dynamic(
-                "create functions whose body is a string".into(),
-            ));
+            out.push(Demand::Dynamic("create functions whose body is a string".into()));
         }
     }
 
@@ -226,9 +203,7 @@ impl Command<'_> {
             let value = at + 1;
             let sets = self.t.kw(value, "to") || self.t.op(value, "=");
             match name.as_str() {
-                "search_path" if sets => {
-                    out.push(Demand::Path(value + 1..self.value_end(value + 1)))
-                }
+                "search_path" if sets => out.push(Demand::Path(value + 1..self.value_end(value + 1))),
                 "search_path" if self.t.kw(i, "reset") || self.t.kw(value, "from") => {}
                 "search_path" | "role" | "session_authorization" | "schema" | "authorization" => {
                     out.push(never(format!("set {name} in a function"), None));
@@ -272,9 +247,7 @@ impl Command<'_> {
             return out.push(never("grant or revoke roles", Some(SHARED)));
         };
         if self.t.any_kw(on + 1, SHARED_KINDS)
-            || self
-                .t
-                .any_kw(on + 1, &["schema", "foreign", "large", "parameter"])
+            || self.t.any_kw(on + 1, &["schema", "foreign", "large", "parameter"])
         {
             out.push(never("grant or revoke on what is shared", Some(SHARED)));
         }
@@ -307,17 +280,6 @@ impl Command<'_> {
 
 /// What belongs to the database or the cluster, not to a schema.
 const SHARED_KINDS: &[&str] = &[
-    "database",
-    "role",
-    "user",
-    "group",
-    "tablespace",
-    "extension",
-    "language",
-    "subscription",
-    "publication",
-    "server",
-    "system",
-    "cast",
-    "transform",
+    "database", "role", "user", "group", "tablespace", "extension", "language", "subscription",
+    "publication", "server", "system", "cast", "transform",
 ];

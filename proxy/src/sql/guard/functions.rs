@@ -78,92 +78,29 @@ const SERVER: &[&str] = &[
     "pg_mcv_list_items",
 ];
 const SERVER_PREFIXES: &[&str] = &[
-    "pg_ls_",
-    "lo_",
-    "pg_stat_",
-    "pg_logical_",
-    "pg_replication_",
-    "pg_backup_",
-    "pg_walfile_",
-    "pg_file_",
-    "pg_get_shmem",
-    "pg_get_backend",
-    "pg_get_replication",
-    "pg_get_wal_",
-    "pg_stat_statements",
-    "binary_upgrade_",
-    "brin_summarize",
-    "brin_desummarize",
-    "gin_clean_",
-    "be_lo",
-    "pg_wal_",
-    "pg_buffercache",
-    "pg_prewarm",
-    "pgstat",
+    "pg_ls_", "lo_", "pg_stat_", "pg_logical_", "pg_replication_", "pg_backup_", "pg_walfile_", "pg_file_",
+    "pg_get_shmem", "pg_get_backend", "pg_get_replication", "pg_get_wal_", "pg_stat_statements",
+    "binary_upgrade_", "brin_summarize", "brin_desummarize", "gin_clean_", "be_lo", "pg_wal_",
+    "pg_buffercache", "pg_prewarm", "pgstat",
 ];
 const DYNAMIC: &[&str] = &["ts_stat", "connectby", "xpath_table"];
 const DYNAMIC_PREFIXES: &[&str] = &[
-    "query_to_xml",
-    "table_to_xml",
-    "schema_to_xml",
-    "database_to_xml",
-    "cursor_to_xml",
-    "dblink",
-    "crosstab",
+    "query_to_xml", "table_to_xml", "schema_to_xml", "database_to_xml", "cursor_to_xml", "dblink", "crosstab",
 ];
 const NAMES: &[&str] = &[
-    "to_regclass",
-    "to_regproc",
-    "to_regprocedure",
-    "to_regtype",
-    "to_regtypemod",
-    "to_regoper",
-    "to_regoperator",
-    "to_regcollation",
-    "regclass",
-    "regproc",
-    "regprocedure",
-    "regtype",
-    "regoper",
-    "regoperator",
-    "regconfig",
-    "regdictionary",
-    "regcollation",
-    "pg_get_serial_sequence",
-    "pg_relation_size",
-    "pg_total_relation_size",
-    "pg_table_size",
-    "pg_indexes_size",
-    "pg_relation_filenode",
-    "pg_relation_filepath",
-    "pg_get_viewdef",
-    "pg_partition_tree",
-    "pg_partition_root",
-    "pg_partition_ancestors",
-    "has_table_privilege",
-    "has_any_column_privilege",
-    "has_column_privilege",
-    "has_sequence_privilege",
-    "has_function_privilege",
-    "has_type_privilege",
-    "row_security_active",
-    "pg_get_object_address",
-    "pg_input_is_valid",
-    "pg_input_error_info",
-    "pgstattuple",
-    "pgstatindex",
+    "to_regclass", "to_regproc", "to_regprocedure", "to_regtype", "to_regtypemod", "to_regoper",
+    "to_regoperator", "to_regcollation", "regclass", "regproc", "regprocedure", "regtype", "regoper",
+    "regoperator", "regconfig", "regdictionary", "regcollation", "pg_get_serial_sequence",
+    "pg_relation_size", "pg_total_relation_size", "pg_table_size", "pg_indexes_size", "pg_relation_filenode",
+    "pg_relation_filepath", "pg_get_viewdef", "pg_partition_tree", "pg_partition_root",
+    "pg_partition_ancestors", "has_table_privilege", "has_any_column_privilege", "has_column_privilege",
+    "has_sequence_privilege", "has_function_privilege", "has_type_privilege", "row_security_active",
+    "pg_get_object_address", "pg_input_is_valid", "pg_input_error_info", "pgstattuple", "pgstatindex",
 ];
 const SCHEMAS: &[&str] = &["has_schema_privilege", "to_regnamespace", "regnamespace"];
 /// Types whose values are read as names.
 const NAME_TYPES: &[&str] = &[
-    "regclass",
-    "regproc",
-    "regprocedure",
-    "regtype",
-    "regoper",
-    "regoperator",
-    "regconfig",
-    "regdictionary",
+    "regclass", "regproc", "regprocedure", "regtype", "regoper", "regoperator", "regconfig", "regdictionary",
     "regcollation",
 ];
 
@@ -198,28 +135,15 @@ pub fn demands(t: &Tokens<'_>, range: &Range<usize>, out: &mut Vec<Demand>) {
             }
             continue;
         };
-        let arguments = i + 2..if call {
-            t.behind_close(i + 1, range.end).saturating_sub(1)
-        } else {
-            i + 2
-        };
+        let arguments = i + 2..if call { t.behind_close(i + 1, range.end).saturating_sub(1) } else { i + 2 };
         judge(t, class, &name, call, arguments, out);
     }
 }
 
-fn judge(
-    t: &Tokens<'_>,
-    class: Class,
-    name: &str,
-    call: bool,
-    args: Range<usize>,
-    out: &mut Vec<Demand>,
-) {
+fn judge(t: &Tokens<'_>, class: Class, name: &str, call: bool, args: Range<usize>, out: &mut Vec<Demand>) {
     match class {
         Class::Server => out.push(never(format!("call {name}"), None)),
-        Class::Dynamic => out.push(Demand::Dynamic(
-            format!("call {name}, which runs text as SQL").into(),
-        )),
+        Class::Dynamic => out.push(Demand::Dynamic(format!("call {name}, which runs text as SQL").into())),
         _ if !call => out.push(never(format!("call {name} in this form"), None)),
         Class::SetConfig => set_config(t, args, out),
         Class::Sequence => sequence(t, name, args, false, out),
@@ -230,10 +154,7 @@ fn judge(
 }
 
 fn object(token: usize, write: bool) -> Demand {
-    Demand::ObjectLiteral {
-        token: token as u32,
-        write,
-    }
+    Demand::ObjectLiteral { token: token as u32, write }
 }
 
 /// The strings among the arguments; those inside of nested brackets are another call's.
@@ -243,13 +164,9 @@ fn strings<'a>(t: &'a Tokens<'a>, range: Range<usize>) -> impl Iterator<Item = u
         while at < range.end {
             let i = at;
             // A bracket with nothing in front of it groups: it hides no argument.
-            let nested = t.is(i, TokenKind::Open)
-                && t.kind(i.wrapping_sub(1)).is_some_and(TokenKind::is_word);
-            at = if nested {
-                t.behind_close(i, range.end)
-            } else {
-                i + 1
-            };
+            let nested =
+                t.is(i, TokenKind::Open) && t.kind(i.wrapping_sub(1)).is_some_and(TokenKind::is_word);
+            at = if nested { t.behind_close(i, range.end) } else { i + 1 };
             if t.is_string(i) {
                 return Some(i);
             }
@@ -269,35 +186,22 @@ fn rewrite(t: &Tokens<'_>, i: usize, end: usize, out: &mut Vec<Demand>) {
             Some(TokenKind::Comma) if brackets == 0 => commas += 1,
             _ => {}
         }
-        at = if t.is(at, TokenKind::Open) {
-            t.behind_close(at, close)
-        } else {
-            at + 1
-        };
+        at = if t.is(at, TokenKind::Open) { t.behind_close(at, close) } else { at + 1 };
     }
     if commas != 2 {
-        out.push(Demand::Dynamic(
-            "call ts_rewrite, which runs text as SQL".into(),
-        ));
+        out.push(Demand::Dynamic("call ts_rewrite, which runs text as SQL".into()));
     }
 }
 
 /// `set_config('name', value, local)`: which setting it is must be plain to see.
 fn set_config(t: &Tokens<'_>, args: Range<usize>, out: &mut Vec<Demand>) {
-    let hint =
-        Some("Give set_config the setting's name, and a search_path, as plain string literals.");
+    let hint = Some("Give set_config the setting's name, and a search_path, as plain string literals.");
     let plain = |at: usize| t.string(at).filter(|_| t.is(at + 1, TokenKind::Comma));
     match plain(args.start).map(|name| name.to_ascii_lowercase()) {
-        None => out.push(never(
-            "call set_config with a name that is no plain literal",
-            hint,
-        )),
+        None => out.push(never("call set_config with a name that is no plain literal", hint)),
         Some(name) if name == "search_path" => match plain(args.start + 2) {
             Some(_) => out.push(Demand::Path(args.start + 2..args.start + 3)),
-            None => out.push(never(
-                "set search_path to a value that is no plain literal",
-                hint,
-            )),
+            None => out.push(never("set search_path to a value that is no plain literal", hint)),
         },
         Some(name) if matches!(name.as_str(), "role" | "session_authorization") => {
             out.push(never(format!("set {name}"), None));
@@ -315,11 +219,7 @@ fn sequence(t: &Tokens<'_>, name: &str, args: Range<usize>, write: bool, out: &m
     if t.kw(at, "regclass") && t.is_string(at + 1) && ends_argument(t, at + 2, &args) {
         return out.push(object(at + 1, write));
     }
-    if t.kw(at, "cast")
-        && t.is_string(at + 2)
-        && t.kw(at + 3, "as")
-        && t.is(at + 5, TokenKind::Close)
-    {
+    if t.kw(at, "cast") && t.is_string(at + 2) && t.kw(at + 3, "as") && t.is(at + 5, TokenKind::Close) {
         return out.push(object(at + 2, write));
     }
     let serial = usize::from(t.kw(at, "pg_catalog") && t.is(at + 1, TokenKind::Dot)) * 2;
@@ -333,9 +233,7 @@ fn sequence(t: &Tokens<'_>, name: &str, args: Range<usize>, write: bool, out: &m
             return;
         }
     }
-    out.push(Demand::Dynamic(
-        format!("call {name} with a sequence that is no plain literal").into(),
-    ));
+    out.push(Demand::Dynamic(format!("call {name} with a sequence that is no plain literal").into()));
 }
 
 fn ends_argument(t: &Tokens<'_>, at: usize, args: &Range<usize>) -> bool {
@@ -368,11 +266,7 @@ fn casts(t: &Tokens<'_>, i: usize, out: &mut Vec<Demand>) {
         None
     };
     if let Some(at) = literal {
-        out.push(if schema {
-            Demand::SchemaLiteral(at as u32)
-        } else {
-            object(at, false)
-        });
+        out.push(if schema { Demand::SchemaLiteral(at as u32) } else { object(at, false) });
     }
 }
 

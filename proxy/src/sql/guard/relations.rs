@@ -9,39 +9,17 @@ use crate::sql::tokens::Tokens;
 
 /// Exact names; `*_all_*` and the like are covered by [`is_private`].
 const PRIVATE: &[&str] = &[
-    "pg_authid",
-    "pg_auth_members",
-    "pg_file_settings",
-    "pg_largeobject",
-    "pg_locks",
-    "pg_prepared_statements",
-    "pg_prepared_xacts",
-    "pg_sequences",
-    "pg_shadow",
-    "pg_statistic",
-    "pg_statistic_ext_data",
-    "pg_stats",
-    "pg_subscription",
-    "pg_user_mapping",
-    "pg_user_mappings",
-    "pg_ident_file_mappings",
-    "pg_replication_slots",
-    "pg_shmem_allocations",
-    "pg_backend_memory_contexts",
+    "pg_authid", "pg_auth_members", "pg_file_settings", "pg_largeobject", "pg_locks",
+    "pg_prepared_statements", "pg_prepared_xacts", "pg_sequences", "pg_shadow", "pg_statistic",
+    "pg_statistic_ext_data", "pg_stats", "pg_subscription", "pg_user_mapping", "pg_user_mappings",
+    "pg_ident_file_mappings", "pg_replication_slots", "pg_shmem_allocations", "pg_backend_memory_contexts",
     "pg_aios",
 ];
 /// Beginnings of names. Views of statistics count rows and calls of all tenants.
-const PREFIXES: &[&str] = &[
-    "pg_stats_",
-    "pg_stat_",
-    "pg_statio_",
-    "pg_hba_",
-    "pg_buffercache",
-];
+const PREFIXES: &[&str] = &["pg_stats_", "pg_stat_", "pg_statio_", "pg_hba_", "pg_buffercache"];
 
 pub(super) fn is_private(name: &str) -> bool {
-    name.starts_with("pg_")
-        && (PRIVATE.contains(&name) || PREFIXES.iter().any(|p| name.starts_with(p)))
+    name.starts_with("pg_") && (PRIVATE.contains(&name) || PREFIXES.iter().any(|p| name.starts_with(p)))
 }
 
 /// Refuses each name in `range` that is such a relation's, wherever it stands:
@@ -53,10 +31,7 @@ pub fn demands(t: &Tokens<'_>, range: &Range<usize>, out: &mut Vec<Demand>) {
         };
         // The functions of the same names are judged as functions.
         if !t.is(i + 1, TokenKind::Open) {
-            out.push(never(
-                format!("read {name}"),
-                Some("It holds values of other tenants."),
-            ));
+            out.push(never(format!("read {name}"), Some("It holds values of other tenants.")));
         }
     }
 }

@@ -28,9 +28,7 @@ impl Targets<'_> {
             () if t.any_kw(i, &["insert", "merge"]) && t.kw(i + 1, "into") => i + 2,
             () if t.kw(i, "delete") && t.kw(i + 1, "from") => i + 2,
             // `FOR UPDATE`, `DO UPDATE SET`, `THEN UPDATE SET`, `ON UPDATE CASCADE` have no target.
-            () if t.kw(i, "update")
-                && !t.any_kw(i.wrapping_sub(1), &["for", "key", "on", "do", "then"]) =>
-            {
+            () if t.kw(i, "update") && !t.any_kw(i.wrapping_sub(1), &["for", "key", "on", "do", "then"]) => {
                 i + 1
             }
             () if t.kw(i, "into") && !t.any_kw(i.wrapping_sub(1), &["insert", "merge"]) => {
@@ -43,10 +41,7 @@ impl Targets<'_> {
 
     /// `SELECT .. INTO [TEMP | UNLOGGED] [TABLE] name`.
     fn behind_into(&self, mut at: usize) -> usize {
-        while self.t.any_kw(
-            at,
-            &["local", "global", "temp", "temporary", "unlogged", "table"],
-        ) {
+        while self.t.any_kw(at, &["local", "global", "temp", "temporary", "unlogged", "table"]) {
             at += 1;
         }
         at
@@ -70,10 +65,7 @@ impl Targets<'_> {
             next += 2;
         }
         let object = parts.pop().unwrap_or_default();
-        out.push(Demand::Write {
-            schema: parts.pop(),
-            name: object,
-        });
+        out.push(Demand::Write { schema: parts.pop(), name: object });
         next
     }
 
@@ -101,12 +93,7 @@ impl Targets<'_> {
             b"alter" | b"drop" => self.alter(lo, out),
             b"comment" => self.behind_on(lo, out),
             b"grant" | b"revoke" => self.behind_on(lo, out),
-            b"refresh" => {
-                _ = self.name(
-                    self.skip(lo + 1, &["materialized", "view", "concurrently"]),
-                    out,
-                )
-            }
+            b"refresh" => _ = self.name(self.skip(lo + 1, &["materialized", "view", "concurrently"]), out),
             b"cluster" | b"reindex" | b"analyze" | b"analyse" | b"vacuum" => {}
             _ => {}
         }
@@ -125,11 +112,8 @@ impl Targets<'_> {
         }
         let mut found = Vec::new();
         let behind = self.name(lo + 1, &mut found);
-        let behind = if self.t.is(behind, TokenKind::Open) {
-            self.t.behind_close(behind, self.hi)
-        } else {
-            behind
-        };
+        let behind =
+            if self.t.is(behind, TokenKind::Open) { self.t.behind_close(behind, self.hi) } else { behind };
         if self.t.kw(behind, "from") {
             out.append(&mut found);
         }
@@ -179,8 +163,7 @@ impl Targets<'_> {
         self.list(name, out);
         for i in name..self.hi {
             let parent = (self.t.kw(i, "inherit") && !self.t.kw(i.wrapping_sub(1), "no"))
-                || (self.t.kw(i, "partition")
-                    && self.t.any_kw(i.wrapping_sub(1), &["attach", "detach"]));
+                || (self.t.kw(i, "partition") && self.t.any_kw(i.wrapping_sub(1), &["attach", "detach"]));
             if parent {
                 self.name(i + 1, out);
             }
@@ -209,9 +192,7 @@ impl Targets<'_> {
     fn column(&self, at: usize, out: &mut Vec<Demand>) {
         let mut found = Vec::new();
         self.name(at, &mut found);
-        let parts = (0..)
-            .take_while(|n| *n == 0 || self.t.is(at + 2 * n - 1, TokenKind::Dot))
-            .count();
+        let parts = (0..).take_while(|n| *n == 0 || self.t.is(at + 2 * n - 1, TokenKind::Dot)).count();
         if parts > 2 {
             let name = |i: usize| self.t.name(i).unwrap_or_default().into();
             found = vec![Demand::Write {
@@ -219,55 +200,18 @@ impl Targets<'_> {
                 name: name(at + 2 * (parts - 2)),
             }];
         } else if let Some(table) = self.t.name(at) {
-            found = vec![Demand::Write {
-                schema: None,
-                name: table.into(),
-            }];
+            found = vec![Demand::Write { schema: None, name: table.into() }];
         }
         out.append(&mut found);
     }
 }
 
 const PREFIX: &[&str] = &[
-    "or",
-    "replace",
-    "global",
-    "local",
-    "temp",
-    "temporary",
-    "unlogged",
-    "unique",
-    "recursive",
-    "constraint",
+    "or", "replace", "global", "local", "temp", "temporary", "unlogged", "unique", "recursive", "constraint",
 ];
 const KINDS: &[&str] = &[
-    "table",
-    "view",
-    "materialized",
-    "sequence",
-    "index",
-    "function",
-    "procedure",
-    "routine",
-    "aggregate",
-    "type",
-    "domain",
-    "operator",
-    "class",
-    "family",
-    "collation",
-    "conversion",
-    "statistics",
-    "text",
-    "search",
-    "configuration",
-    "dictionary",
-    "parser",
-    "template",
-    "foreign",
-    "trigger",
-    "rule",
-    "policy",
-    "column",
-    "constraint",
+    "table", "view", "materialized", "sequence", "index", "function", "procedure", "routine", "aggregate",
+    "type", "domain", "operator", "class", "family", "collation", "conversion", "statistics", "text",
+    "search", "configuration", "dictionary", "parser", "template", "foreign", "trigger", "rule", "policy",
+    "column", "constraint",
 ];

@@ -233,13 +233,8 @@ fn shared_things_are_refused() {
         "comment on schema acme is 'x'",
     ]);
     allowed(&[
-        "unlisten *",
-        "copy t to stdout",
-        "grant select on t to x",
-        "fetch all from c",
-        "create table z (a int)",
-        "drop table t",
-        "reindex table t",
+        "unlisten *", "copy t to stdout", "grant select on t to x", "fetch all from c",
+        "create table z (a int)", "drop table t", "reindex table t",
     ]);
 }
 
@@ -284,15 +279,9 @@ fn functions_over_tenants_are_refused() {
         "select query_to_xml('x', true, true, '')",
         "create function f() returns int language sql as 'x'",
     ] {
-        assert!(
-            !matches!(plan_as(text, &scope).route, Route::Refuse(_)),
-            "{text}"
-        );
+        assert!(!matches!(plan_as(text, &scope).route, Route::Refuse(_)), "{text}");
     }
-    assert!(matches!(
-        plan_as("select * from globex.t", &scope).route,
-        Route::Refuse(_)
-    ));
+    assert!(matches!(plan_as("select * from globex.t", &scope).route, Route::Refuse(_)));
 }
 
 #[test]
@@ -419,10 +408,7 @@ fn shared_schemas_are_read_only() {
     let mut scope = scope();
     scope.shared_writes = true;
     for text in writes {
-        assert!(
-            !matches!(plan_as(text, &scope).route, Route::Refuse(_)),
-            "{text}"
-        );
+        assert!(!matches!(plan_as(text, &scope).route, Route::Refuse(_)), "{text}");
     }
     allowed(&[
         "insert into users values (1)",
@@ -436,12 +422,7 @@ fn shared_schemas_are_read_only() {
 fn a_client_with_no_tenant_is_held_to_public() {
     let mut scope = scope();
     (scope.tenant, scope.schema, scope.shared) = (None, "public".into(), std::sync::Arc::new([]));
-    assert!(!matches!(
-        plan_as("insert into public.countries values (1)", &scope).route,
-        Route::Refuse(_)
-    ));
-    let Route::Refuse(refusal) = plan_as("select * from acme.users", &scope).route else {
-        panic!()
-    };
+    assert!(!matches!(plan_as("insert into public.countries values (1)", &scope).route, Route::Refuse(_)));
+    let Route::Refuse(refusal) = plan_as("select * from acme.users", &scope).route else { panic!() };
     assert!(refusal.message.contains("no tenant"));
 }

@@ -69,17 +69,11 @@ pub(super) fn skip_blank(text: &[u8], mut at: usize) -> Blank {
             (b'/', b'*') => match block_comment(text, at) {
                 Some(end) => at = end,
                 None => {
-                    return Blank {
-                        end: at,
-                        unterminated: true,
-                    };
+                    return Blank { end: at, unterminated: true };
                 }
             },
             _ => {
-                return Blank {
-                    end: at,
-                    unterminated: false,
-                };
+                return Blank { end: at, unterminated: false };
             }
         }
     }
@@ -159,9 +153,8 @@ pub(super) fn uescape(text: &[u8], at: usize) -> Option<usize> {
         return None;
     }
     let quote = skip_blank(text, end).end;
-    let simple = byte(text, quote) == b'\''
-        && byte(text, quote + 2) == b'\''
-        && byte(text, quote + 1) != b'\'';
+    let simple =
+        byte(text, quote) == b'\'' && byte(text, quote + 2) == b'\'' && byte(text, quote + 1) != b'\'';
     (simple && continuation(text, quote + 3).is_none()).then_some(quote + 3)
 }
 
@@ -194,9 +187,7 @@ pub(super) fn operator(text: &[u8], at: usize) -> usize {
     let longest = run(text, at, is_operator);
     let all = text.get(at..longest).unwrap_or_default();
     // A comment may start inside of it.
-    let comment = all
-        .windows(2)
-        .position(|pair| pair == b"/*" || pair == b"--");
+    let comment = all.windows(2).position(|pair| pair == b"/*" || pair == b"--");
     let mut name = all.get(..comment.unwrap_or(all.len())).unwrap_or_default();
     // `=-1` is `=` and `-1`, yet `@-` is one operator: the rule of the SQL standard's operators.
     while let [head @ .., b'+' | b'-'] = name {

@@ -52,11 +52,7 @@ impl Reader<'_> {
         if from >= self.hi || self.t.kw(from, "default") {
             return reset(name, local);
         }
-        StatementKind::Set(Setting {
-            name: name.into(),
-            value: from..self.hi,
-            local,
-        })
+        StatementKind::Set(Setting { name: name.into(), value: from..self.hi, local })
     }
 
     /// A parameter's name with its dots, and the token behind it.
@@ -94,18 +90,11 @@ impl Reader<'_> {
     pub(super) fn show(&self) -> (StatementKind, Way) {
         let name = self.shown(self.lo + 1);
         // These two show the path itself.
-        let way = if matches!(name.as_str(), "search_path" | "all") {
-            Way::Path
-        } else {
-            Way::Free
-        };
+        let way = if matches!(name.as_str(), "search_path" | "all") { Way::Path } else { Way::Free };
         (StatementKind::Show(name.into()), way)
     }
 }
 
 fn reset(name: &str, local: bool) -> StatementKind {
-    StatementKind::Reset {
-        name: name.into(),
-        local,
-    }
+    StatementKind::Reset { name: name.into(), local }
 }

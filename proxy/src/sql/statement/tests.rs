@@ -6,12 +6,7 @@ use crate::sql::tokens;
 fn shape(text: &str) -> StatementShape {
     let all: Vec<_> = Lexer::new(text.as_bytes(), true).collect();
     let closes = tokens::closes(&all);
-    let t = Tokens {
-        text: text.as_bytes(),
-        all: &all,
-        conforming: true,
-        closes: &closes,
-    };
+    let t = Tokens { text: text.as_bytes(), all: &all, conforming: true, closes: &closes };
     let range = tokens::statements(&t).remove(0);
     classify(&t, range)
 }
@@ -21,21 +16,14 @@ fn kind(text: &str) -> StatementKind {
 }
 
 fn set(name: &str, value: Range<usize>, local: bool) -> StatementKind {
-    StatementKind::Set(Setting {
-        name: name.into(),
-        value,
-        local,
-    })
+    StatementKind::Set(Setting { name: name.into(), value, local })
 }
 
 #[test]
 fn transaction_control_is_known() {
     use StatementKind::*;
     assert_eq!(kind("Begin"), Begin);
-    assert_eq!(
-        kind("start transaction isolation level serializable"),
-        Begin
-    );
+    assert_eq!(kind("start transaction isolation level serializable"), Begin);
     assert_eq!(kind("commit and chain"), Commit { chain: true });
     assert_eq!(kind("end work"), Commit { chain: false });
     assert_eq!(kind("prepare transaction 'x'"), Commit { chain: false });
@@ -50,119 +38,53 @@ fn transaction_control_is_known() {
 #[test]
 fn set_is_known_in_each_spelling() {
     assert_eq!(kind("set x = 1"), set("x", 3..4, false));
-    assert_eq!(
-        kind("set session \"X\".y to 'a', 'b'"),
-        set("x.y", 6..9, false)
-    );
-    assert_eq!(
-        kind("set local search_path to a, b"),
-        set("search_path", 4..7, true)
-    );
+    assert_eq!(kind("set session \"X\".y to 'a', 'b'"), set("x.y", 6..9, false));
+    assert_eq!(kind("set local search_path to a, b"), set("search_path", 4..7, true));
     assert_eq!(kind("set schema 'a'"), set("search_path", 2..3, false));
     assert_eq!(kind("set time zone 'UTC'"), set("timezone", 3..4, false));
-    assert_eq!(
-        kind("set names 'utf8'"),
-        set("client_encoding", 2..3, false)
-    );
+    assert_eq!(kind("set names 'utf8'"), set("client_encoding", 2..3, false));
     assert_eq!(kind("set role x"), set("role", 2..3, false));
-    assert_eq!(
-        kind("set session authorization x"),
-        set("session_authorization", 3..4, false)
-    );
-    assert_eq!(
-        kind("set session session authorization x"),
-        set("session_authorization", 4..5, false)
-    );
-    assert_eq!(
-        kind("set xml option document"),
-        set("xmloption", 3..4, false)
-    );
-    assert_eq!(
-        kind("set transaction read only"),
-        StatementKind::SetTransaction
-    );
+    assert_eq!(kind("set session authorization x"), set("session_authorization", 3..4, false));
+    assert_eq!(kind("set session session authorization x"), set("session_authorization", 4..5, false));
+    assert_eq!(kind("set xml option document"), set("xmloption", 3..4, false));
+    assert_eq!(kind("set transaction read only"), StatementKind::SetTransaction);
     assert_eq!(
         shape("set session characteristics as transaction read only").pin,
         Some(PinReason::SessionState)
     );
     assert_eq!(kind("set local x to default"), reset_of("x", true));
     assert_eq!(kind("set time zone local"), reset_of("timezone", false));
-    assert_eq!(
-        kind("reset session authorization"),
-        reset_of("session_authorization", false)
-    );
+    assert_eq!(kind("reset session authorization"), reset_of("session_authorization", false));
     assert_eq!(kind("reset all"), StatementKind::ResetAll);
-    assert_eq!(
-        kind("show search_path"),
-        StatementKind::Show("search_path".into())
-    );
+    assert_eq!(kind("show search_path"), StatementKind::Show("search_path".into()));
 }
 
 fn reset_of(name: &str, local: bool) -> StatementKind {
-    StatementKind::Reset {
-        name: name.into(),
-        local,
-    }
+    StatementKind::Reset { name: name.into(), local }
 }
 
 #[test]
 fn other_session_statements_are_known() {
     assert_eq!(kind("discard temp"), StatementKind::Discard(Discard::Temp));
-    assert_eq!(
-        kind("prepare p as select 1"),
-        StatementKind::Prepare("p".into())
-    );
-    assert_eq!(
-        kind("deallocate prepare all"),
-        StatementKind::Deallocate(None)
-    );
-    assert_eq!(
-        kind("deallocate P"),
-        StatementKind::Deallocate(Some("p".into()))
-    );
-    assert_eq!(
-        kind("copy t (a, b) from stdin with csv"),
-        StatementKind::CopyIn
-    );
-    assert_eq!(
-        kind("copy (select 1 from stdin) to stdout"),
-        StatementKind::Plain
-    );
+    assert_eq!(kind("prepare p as select 1"), StatementKind::Prepare("p".into()));
+    assert_eq!(kind("deallocate prepare all"), StatementKind::Deallocate(None));
+    assert_eq!(kind("deallocate P"), StatementKind::Deallocate(Some("p".into())));
+    assert_eq!(kind("copy t (a, b) from stdin with csv"), StatementKind::CopyIn);
+    assert_eq!(kind("copy (select 1 from stdin) to stdout"), StatementKind::Plain);
 }
 
 #[test]
 fn what_pins_is_known() {
     let pin = |text| shape(text).pin;
-    assert_eq!(
-        pin("create temp table t (a int)"),
-        Some(PinReason::TempTable)
-    );
-    assert_eq!(
-        pin("create or replace temporary view v as select 1"),
-        Some(PinReason::TempTable)
-    );
-    assert_eq!(
-        pin("create table pg_temp.t (a int)"),
-        Some(PinReason::TempTable)
-    );
-    assert_eq!(
-        pin("select 1 into local temp t"),
-        Some(PinReason::TempTable)
-    );
-    assert_eq!(
-        pin("declare c cursor with hold for select 1"),
-        Some(PinReason::HoldCursor)
-    );
-    assert_eq!(
-        pin("select pg_advisory_lock(1)"),
-        Some(PinReason::AdvisoryLock)
-    );
+    assert_eq!(pin("create temp table t (a int)"), Some(PinReason::TempTable));
+    assert_eq!(pin("create or replace temporary view v as select 1"), Some(PinReason::TempTable));
+    assert_eq!(pin("create table pg_temp.t (a int)"), Some(PinReason::TempTable));
+    assert_eq!(pin("select 1 into local temp t"), Some(PinReason::TempTable));
+    assert_eq!(pin("declare c cursor with hold for select 1"), Some(PinReason::HoldCursor));
+    assert_eq!(pin("select pg_advisory_lock(1)"), Some(PinReason::AdvisoryLock));
     assert_eq!(pin("select pg_advisory_xact_lock(1)"), None);
     assert_eq!(pin("select set_config('a.b', 'x', true)"), None);
-    assert_eq!(
-        pin("select set_config('a.b', 'x', false)"),
-        Some(PinReason::SessionState)
-    );
+    assert_eq!(pin("select set_config('a.b', 'x', false)"), Some(PinReason::SessionState));
     assert_eq!(pin("select temp from t"), None);
 }
 
@@ -171,10 +93,7 @@ fn writes_and_ddl_are_told_apart() {
     let flags = |text| (shape(text).writes, shape(text).ddl);
     assert_eq!(flags("select 1"), (false, false));
     assert_eq!(flags("select 1 from t for no key update"), (true, false));
-    assert_eq!(
-        flags("with x as (delete from t returning 1) select 1"),
-        (true, false)
-    );
+    assert_eq!(flags("with x as (delete from t returning 1) select 1"), (true, false));
     assert_eq!(flags("insert into t select 1"), (true, false));
     assert_eq!(flags("select 1 into t"), (true, true));
     assert_eq!(flags("create table t (a int)"), (true, true));

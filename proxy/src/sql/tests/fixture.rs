@@ -8,19 +8,8 @@ use crate::sql::scope::{Builtins, Names, Relation, SchemaNames};
 use crate::sql::{Engine, Plan, Route, Scope, TextMode, rewrite};
 
 pub(crate) fn schema(relations: &[&str]) -> SchemaNames {
-    let relation = |name: &&str| {
-        (
-            (*name).into(),
-            Relation {
-                kind: b'r',
-                plain: true,
-            },
-        )
-    };
-    SchemaNames {
-        relations: relations.iter().map(relation).collect(),
-        ..SchemaNames::default()
-    }
+    let relation = |name: &&str| ((*name).into(), Relation { kind: b'r', plain: true });
+    SchemaNames { relations: relations.iter().map(relation).collect(), ..SchemaNames::default() }
 }
 
 pub(crate) fn builtins() -> Builtins {
@@ -40,31 +29,12 @@ pub(crate) fn builtins() -> Builtins {
 }
 
 pub(crate) fn names() -> Names {
-    let mut tenant = schema(&[
-        "users",
-        "items",
-        "orders",
-        "order_items",
-        "t",
-        "u",
-        "v",
-        "Odd Name",
-    ]);
+    let mut tenant = schema(&["users", "items", "orders", "order_items", "t", "u", "v", "Odd Name"]);
     tenant.functions.insert("full_name".into());
     tenant.types.insert("mood".into());
-    tenant.relations.insert(
-        "not_plain".into(),
-        Relation {
-            kind: b'v',
-            plain: false,
-        },
-    );
+    tenant.relations.insert("not_plain".into(), Relation { kind: b'v', plain: false });
     let shared = schema(&["countries", "users"]);
-    Names {
-        tenant: Arc::new(tenant),
-        shared: vec![Arc::new(shared)],
-        builtin: Arc::new(builtins()),
-    }
+    Names { tenant: Arc::new(tenant), shared: vec![Arc::new(shared)], builtin: Arc::new(builtins()) }
 }
 
 pub(crate) fn scope() -> Scope {

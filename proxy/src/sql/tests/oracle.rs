@@ -8,19 +8,10 @@ use crate::sql::{Route, rewrite};
 
 /// Relations of a tree: place, schema, name. Read from its printed form, which leaves none out.
 fn relations(text: &str) -> Option<Vec<(usize, String, String)>> {
-    let tree = format!(
-        "{:?}",
-        pg_query::parse(text, pg_query::ParserOptions::default())
-            .ok()?
-            .protobuf
-    );
+    let tree = format!("{:?}", pg_query::parse(text, pg_query::ParserOptions::default()).ok()?.protobuf);
     let field = |part: &str, name: &str| {
         let rest = &part[part.find(&format!("{name}: ")).expect(name) + name.len() + 2..];
-        rest.trim_start_matches('"')
-            .split(['"', ',', ' ', '}'])
-            .next()
-            .unwrap_or_default()
-            .to_owned()
+        rest.trim_start_matches('"').split(['"', ',', ' ', '}']).next().unwrap_or_default().to_owned()
     };
     let place = |part: &str| {
         // Behind a relation's alias, which has no place of its own.
@@ -31,19 +22,10 @@ fn relations(text: &str) -> Option<Vec<(usize, String, String)>> {
     };
     // `FOR UPDATE OF users` names an alias, though the tree has it as a relation.
     let locked = |at: usize| text[..at].ends_with(" of ");
-    let found = tree
-        .split("RangeVar { ")
-        .skip(1)
-        .filter(|part| part.starts_with("catalogname"));
+    let found = tree.split("RangeVar { ").skip(1).filter(|part| part.starts_with("catalogname"));
     Some(
         found
-            .map(|p| {
-                (
-                    place(p).unwrap_or(0),
-                    field(p, "schemaname"),
-                    field(p, "relname"),
-                )
-            })
+            .map(|p| (place(p).unwrap_or(0), field(p, "schemaname"), field(p, "relname")))
             .filter(|(at, ..)| !locked(*at))
             .collect(),
     )
@@ -52,15 +34,9 @@ fn relations(text: &str) -> Option<Vec<(usize, String, String)>> {
 fn ctes(text: &str) -> BTreeSet<String> {
     let tree = format!(
         "{:?}",
-        pg_query::parse(text, pg_query::ParserOptions::default())
-            .expect("parsed before")
-            .protobuf
+        pg_query::parse(text, pg_query::ParserOptions::default()).expect("parsed before").protobuf
     );
-    tree.split("ctename: \"")
-        .skip(1)
-        .filter_map(|part| part.split('"').next())
-        .map(str::to_owned)
-        .collect()
+    tree.split("ctename: \"").skip(1).filter_map(|part| part.split('"').next()).map(str::to_owned).collect()
 }
 
 /// Statements of all forms, made of all that may stand in each place.
@@ -159,14 +135,8 @@ fn corpus() -> Vec<(&'static str, String)> {
     let mut out = Vec::new();
     for (n, from) in froms.iter().enumerate() {
         for (m, condition) in conditions.iter().enumerate() {
-            let (item, tail) = (
-                items[(n * 7 + m) % items.len()],
-                tails[(n + m * 5) % tails.len()],
-            );
-            out.push((
-                "select",
-                format!("select {item} from {from} where {condition} {tail}"),
-            ));
+            let (item, tail) = (items[(n * 7 + m) % items.len()], tails[(n + m * 5) % tails.len()]);
+            out.push(("select", format!("select {item} from {from} where {condition} {tail}")));
             out.push(("select", format!("with w as (select * from {from}), z as (select * from w) select {item} from z, items where {condition}")));
             out.push(("update", format!("update items i set a = $1, b = default, c = (select a from orders) from {from} where {condition} returning *")));
             out.push((
@@ -180,23 +150,14 @@ fn corpus() -> Vec<(&'static str, String)> {
         }
     }
     for condition in conditions {
-        out.push((
-            "update",
-            format!("update users set (a, b) = (1, 2), d[1] = 3 where {condition}"),
-        ));
+        out.push(("update", format!("update users set (a, b) = (1, 2), d[1] = 3 where {condition}")));
         out.push(("delete", format!("delete from users where {condition}")));
         out.push(("insert", format!("insert into users values ($1, default), (2, 3) on conflict (id) do update set a = excluded.a where {condition} returning users.id")));
         out.push(("merge", format!("merge into items i using users u on i.id = u.id when matched and {condition} then update set a = u.a when not matched then insert (a) values (u.a)")));
-        out.push((
-            "other",
-            format!("explain (costs off) select 1 from users where {condition}"),
-        ));
+        out.push(("other", format!("explain (costs off) select 1 from users where {condition}")));
         out.push(("other", format!("with recursive r as (select * from users union all select r.* from r join items i on {condition}) select * from r")));
         out.push(("other", format!("with d as (delete from items where {condition} returning *), i as (insert into orders select * from d returning 1) select * from i, d")));
-        out.push((
-            "other",
-            format!("copy (select * from users where {condition}) to stdout"),
-        ));
+        out.push(("other", format!("copy (select * from users where {condition}) to stdout")));
     }
     let lone = [
         "insert into users default values",
@@ -234,23 +195,11 @@ fn spliced_names_are_those_of_postgresql() {
                 entry.0 += 1;
                 let ctes = ctes(&text);
                 let spliced: BTreeSet<usize> = splices.iter().map(|s| s.at).collect();
-                let bare: Vec<_> = found
-                    .iter()
-                    .filter(|(_, schema, _)| schema.is_empty())
-                    .collect();
+                let bare: Vec<_> = found.iter().filter(|(_, schema, _)| schema.is_empty()).collect();
                 let places: BTreeSet<usize> = bare.iter().map(|(at, ..)| *at).collect();
-                assert!(
-                    spliced.is_subset(&places),
-                    "spliced what is no relation: {text}"
-                );
-                let left: Vec<_> = bare
-                    .iter()
-                    .filter(|(at, ..)| !spliced.contains(at))
-                    .collect();
-                assert!(
-                    left.iter().all(|(_, _, name)| ctes.contains(name)),
-                    "left out {left:?}: {text}"
-                );
+                assert!(spliced.is_subset(&places), "spliced what is no relation: {text}");
+                let left: Vec<_> = bare.iter().filter(|(at, ..)| !spliced.contains(at)).collect();
+                assert!(left.iter().all(|(_, _, name)| ctes.contains(name)), "left out {left:?}: {text}");
                 let sent = rewrite::splice(text.as_bytes(), &splices, &scope());
                 let after = relations(std::str::from_utf8(&sent).unwrap()).expect("still parses");
                 assert_eq!(after.len(), found.len(), "{text}");
@@ -264,9 +213,7 @@ fn spliced_names_are_those_of_postgresql() {
     for text in missed.keys().step_by(missed.len() / 12 + 1) {
         println!("by the path: {text}");
     }
-    let (spliced, all) = share
-        .values()
-        .fold((0, 0), |sum, n| (sum.0 + n.0, sum.1 + n.1));
+    let (spliced, all) = share.values().fold((0, 0), |sum, n| (sum.0 + n.0, sum.1 + n.1));
     assert!(all > 1000 && spliced * 2 > all, "{spliced} of {all}");
 }
 
@@ -282,10 +229,7 @@ fn tokens_end_where_postgresql_says() {
         "select a*/*x*/b, a+--x\n1",
         "select $a$b$$a$, 'x' /* \n */ 'y'",
     ];
-    let texts = corpus()
-        .into_iter()
-        .map(|(_, text)| text)
-        .chain(odd.map(str::to_owned));
+    let texts = corpus().into_iter().map(|(_, text)| text).chain(odd.map(str::to_owned));
     for text in texts {
         let Ok(scanned) = pg_query::scan(&text) else {
             continue;
@@ -300,9 +244,7 @@ fn tokens_end_where_postgresql_says() {
             .filter(|t| !comment(t.token))
             .map(|t| (t.start as u32, t.end as u32))
             .collect();
-        let ours: Vec<_> = Lexer::new(text.as_bytes(), true)
-            .map(|t| (t.start, t.end))
-            .collect();
+        let ours: Vec<_> = Lexer::new(text.as_bytes(), true).map(|t| (t.start, t.end)).collect();
         assert_eq!(ours, theirs, "{text}");
     }
 }

@@ -29,10 +29,7 @@ fn plain_statements_are_spliced() {
             "with t as (select * from t), u as (select * from t) insert into t select * from u",
             r#"with t as (select * from "acme".t), u as (select * from t) insert into "acme".t select * from u"#,
         ),
-        (
-            "with recursive t as (select * from u), u as (select 1) select * from t",
-            "pass",
-        ),
+        ("with recursive t as (select * from u), u as (select 1) select * from t", "pass"),
         (
             "with x as (select * from users) select * from x, items",
             r#"with x as (select * from "acme".users) select * from x, "acme".items"#,
@@ -62,14 +59,8 @@ fn plain_statements_are_spliced() {
             r#"explain (analyze, costs off) select 1 from "acme".t"#,
         ),
         ("copy t (a) from stdin", "copy \"acme\".t (a) from stdin"),
-        (
-            "copy (select a from t) to stdout",
-            "copy (select a from \"acme\".t) to stdout",
-        ),
-        (
-            "truncate t, only u cascade",
-            "truncate \"acme\".t, only \"acme\".u cascade",
-        ),
+        ("copy (select a from t) to stdout", "copy (select a from \"acme\".t) to stdout"),
+        ("truncate t, only u cascade", "truncate \"acme\".t, only \"acme\".u cascade"),
         ("table t", "table \"acme\".t"),
         ("begin; select 1 from t", "begin; select 1 from \"acme\".t"),
         (
@@ -136,54 +127,19 @@ fn what_depends_on_the_path_goes_by_it() {
             "vacuum t; select 1",
         ],
     );
-    all(
-        "own",
-        &[
-            "vacuum t",
-            "create index concurrently i on t (a)",
-            "call p()",
-        ],
-    );
+    all("own", &["vacuum t", "create index concurrently i on t (a)", "call p()"]);
 }
 
 #[test]
 fn strategy_and_session_forbid_the_splice() {
     let text = "select * from users";
     let mut scope = scope();
-    let route = |scope: &_, mode| {
-        Engine::new(1 << 20)
-            .plan(text.as_bytes(), scope, mode)
-            .route
-    };
+    let route = |scope: &_, mode| Engine::new(1 << 20).plan(text.as_bytes(), scope, mode).route;
     let mode = TextMode::default();
-    assert_eq!(
-        route(
-            &scope,
-            TextMode {
-                own_path: true,
-                ..mode
-            }
-        ),
-        Route::SearchPath
-    );
-    assert_eq!(
-        route(
-            &scope,
-            TextMode {
-                temp_tables: true,
-                ..mode
-            }
-        ),
-        Route::SearchPath
-    );
-    let splice = Splice {
-        at: 14,
-        schema: SchemaRef::Tenant,
-    };
-    assert_eq!(
-        route(&scope, mode),
-        Route::Splice([splice].into_iter().collect())
-    );
+    assert_eq!(route(&scope, TextMode { own_path: true, ..mode }), Route::SearchPath);
+    assert_eq!(route(&scope, TextMode { temp_tables: true, ..mode }), Route::SearchPath);
+    let splice = Splice { at: 14, schema: SchemaRef::Tenant };
+    assert_eq!(route(&scope, mode), Route::Splice([splice].into_iter().collect()));
     scope.strategy = Strategy::SearchPath;
     assert_eq!(route(&scope, mode), Route::SearchPath);
     scope.strategy = Strategy::SchemaQualified;
@@ -195,14 +151,9 @@ fn strategy_and_session_forbid_the_splice() {
 fn one_shape_serves_all_literals() {
     let engine = Engine::new(1 << 20);
     let scope = scope();
-    for text in [
-        "select * from users where a = 'x'",
-        "select /* trace 1 */ * from users where a = 'longer'",
-    ] {
-        let Route::Splice(splices) = engine
-            .plan(text.as_bytes(), &scope, TextMode::default())
-            .route
-        else {
+    for text in ["select * from users where a = 'x'", "select /* trace 1 */ * from users where a = 'longer'"]
+    {
+        let Route::Splice(splices) = engine.plan(text.as_bytes(), &scope, TextMode::default()).route else {
             panic!()
         };
         assert_eq!(splices[0].at, text.find("users").unwrap());
@@ -216,14 +167,8 @@ fn one_shape_serves_all_literals() {
 fn spans_and_values_are_bytes_of_the_text() {
     let text = "/* é */ set x to 'a' ; ; select 1 -- end";
     let plan = plan(text);
-    let spans: Vec<_> = plan
-        .statements
-        .iter()
-        .map(|s| &text[s.span.clone()])
-        .collect();
+    let spans: Vec<_> = plan.statements.iter().map(|s| &text[s.span.clone()]).collect();
     assert_eq!(spans, ["set x to 'a'", "select 1"]);
-    let crate::sql::StatementKind::Set(setting) = &plan.statements[0].kind else {
-        panic!()
-    };
+    let crate::sql::StatementKind::Set(setting) = &plan.statements[0].kind else { panic!() };
     assert_eq!(&text[setting.value.clone()], "'a'");
 }
