@@ -8,8 +8,6 @@
 //! - [`wire`]: a client that speaks the protocol message by message.
 //! - [`answer`]: what such a client got back.
 //! - [`program`]: psql, pgbench and drivers of other languages.
-// A harness fails as a test fails: loudly.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 pub mod answer;
 pub mod database;

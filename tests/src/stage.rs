@@ -1,10 +1,12 @@
 //! A PostgreSQL, a proxy in front of it, and ways to talk to both.
 
 use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
 
+use pgstrata::config::Config;
 use pgstrata::demo::background::Background;
 use pgstrata::demo::postgres::{Cluster, Options};
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::{Client, NoTls};
 
 use crate::database::cluster_with;
 use crate::{Relay, Setup, Wire};
@@ -64,13 +66,13 @@ impl Stage {
     pub fn url(&self, tenant: Option<&str>) -> String {
         let url = format!("postgresql://app:app@127.0.0.1:{}/app", self.port);
         match tenant {
-            Some(tenant) => format!("{url}?options=-ctenant%3D{tenant}"),
+            Some(tenant) => format!("{url}?options={}", tenant_option(tenant).replace('=', "%3D")),
             None => url,
         }
     }
 
     /// How user `app` connects, for tokio-postgres.
-    pub fn config(&self, tenant: Option<&str>) -> Config {
+    pub fn config(&self, tenant: Option<&str>) -> tokio_postgres::Config {
         self.url(tenant).parse().unwrap()
     }
 
@@ -86,7 +88,7 @@ impl Stage {
 
     /// A raw client of a tenant, ready for queries.
     pub async fn wire(&self, tenant: &str) -> Wire {
-        let option = format!("-ctenant={tenant}");
+        let option = tenant_option(tenant);
         Wire::login(self.port, "app", "app", &[("options", &option)]).await.expect("the tenant is let in")
     }
 
@@ -102,7 +104,7 @@ impl Stage {
 }
 
 /// Connects; the connection's own task ends with the client.
-pub async fn connect(config: &Config) -> Result<Client, tokio_postgres::Error> {
+pub async fn connect(config: &tokio_postgres::Config) -> Result<Client, tokio_postgres::Error> {
     let (client, connection) = config.connect(NoTls).await?;
     tokio::spawn(connection);
     Ok(client)
@@ -118,6 +120,17 @@ pub fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
-fn parse(text: &str) -> pgstrata::config::Config {
-    toml::from_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+fn parse(text: &str) -> Config {
+    Config::parse(text, Path::new("pgstrata.toml")).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+/// What names the tenant in the start-up packet's options.
+///
+/// `PGSTRATA_TEST_DIRECT=1` runs the tests with a path in place of a tenant: against
+/// PostgreSQL itself, to tell a test's own mistakes from the proxy's.
+pub fn tenant_option(tenant: &str) -> String {
+    match std::env::var_os("PGSTRATA_TEST_DIRECT") {
+        Some(_) => format!("-csearch_path={tenant},public"),
+        None => format!("-ctenant={tenant}"),
+    }
 }

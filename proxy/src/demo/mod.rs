@@ -27,7 +27,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use self::background::Background;
 use self::postgres::{Cluster, ClusterError, Options};
 use crate::ServeError;
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 
 /// `pgstrata demo`
 #[derive(Clone, Debug, clap::Args)]
@@ -95,7 +95,7 @@ pub enum DemoError {
     Seed(#[from] tokio_postgres::Error),
     /// The configuration that we wrote ourselves is wrong.
     #[error("the demo's configuration is wrong: {0}")]
-    Config(#[from] crate::config::ConfigError),
+    Config(#[from] ConfigError),
     /// The operating system refused something.
     #[error("can't start: {0}")]
     Io(#[from] io::Error),
@@ -199,7 +199,7 @@ fn config(args: &Args, cluster: &Cluster) -> Result<Config, DemoError> {
         role = seed::ROLE,
         password = seed::PASSWORD,
     );
-    Ok(Config::parse(&text, Path::new("the demo"))?)
+    Ok(Config::parse(&text, Path::new("demo.toml"))?)
 }
 
 fn welcome(args: &Args, cluster: &Cluster) -> String {

@@ -263,9 +263,7 @@ impl Cluster {
     fn wait_until_ready(&mut self) -> Result<(), ClusterError> {
         let deadline = Instant::now() + START_TIMEOUT;
         while Instant::now() < deadline {
-            // Its last line says so once connections are taken.
-            let status = fs::read_to_string(self.data.join("postmaster.pid")).unwrap_or_default();
-            if status.lines().nth(7).is_some_and(|line| line.trim() == "ready") {
+            if self.is_ready() {
                 return Ok(());
             }
             let ended = self.child.as_mut().and_then(|child| child.try_wait().ok().flatten());
@@ -277,6 +275,15 @@ impl Cluster {
         }
         self.end(Signal::SIGKILL)?;
         Err(program_error("postgres", "not ready after a minute"))
+    }
+
+    /// The last line of PostgreSQL's own file says so once connections are taken.
+    /// After a crash the file of the one before is still there, with another id.
+    fn is_ready(&self) -> bool {
+        let status = fs::read_to_string(self.data.join("postmaster.pid")).unwrap_or_default();
+        let mut lines = status.lines().map(str::trim);
+        let id = self.child.as_ref().map(|child| child.id().to_string());
+        lines.next().map(str::to_owned) == id && lines.nth(6) == Some("ready")
     }
 
     fn end(&mut self, signal: Signal) -> Result<(), ClusterError> {

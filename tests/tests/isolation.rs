@@ -1,0 +1,194 @@
+//! A tenant tries to get at another tenant's rows.
+
+use pgstrata_tests::setup::STRATEGIES;
+use pgstrata_tests::{ACME, GLOBEX, PUBLIC, Setup, Stage};
+
+const NAMES: &str = "SELECT name FROM users ORDER BY id";
+
+async fn stages() -> [Stage; 2] {
+    let [first, second] = STRATEGIES.map(|strategy| Setup::new().strategy(strategy).servers(1));
+    [Stage::new(first).await, Stage::new(second).await]
+}
+
+/// Each text is refused with 42501 in both protocols, and the client goes on as itself.
+async fn all_refused(texts: &[&str]) {
+    for stage in stages().await {
+        let mut client = stage.wire("acme_corp").await;
+        for text in texts {
+            let simple = client.simple(text).await;
+            assert_eq!(simple.code(), "42501", "simple: {text}\n{simple:?}");
+            assert_eq!(simple.status(), Some('I'), "{text}");
+            let extended = client.extended(text, &[]).await;
+            assert_eq!(extended.code(), "42501", "extended: {text}\n{extended:?}");
+            assert_eq!(client.simple(NAMES).await.column(), ACME, "after {text}");
+        }
+        let mut neighbour = stage.wire("globex").await;
+        assert_eq!(neighbour.simple(NAMES).await.column(), GLOBEX);
+        assert_eq!(stage.public_users().await, PUBLIC);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_schema_by_name() {
+    all_refused(&[
+        "SELECT name FROM globex.users",
+        "SELECT name FROM \"globex\".users",
+        "SELECT name FROM GLOBEX . \"users\"",
+        "SELECT name FROM globex/* a comment */./**/users",
+        "SELECT name FROM U&\"glob\\0065x\".users",
+        "SELECT name FROM app.globex.users",
+        "SELECT (SELECT max(name) FROM globex.users)",
+        "WITH theirs AS (SELECT * FROM globex.users) SELECT * FROM theirs",
+        "SELECT 1 FROM users WHERE EXISTS (SELECT FROM globex.users)",
+        "TABLE globex.users",
+        "INSERT INTO globex.users (name, email) VALUES ('x', 'x')",
+        "UPDATE users SET name = g.name FROM globex.users g",
+        "DELETE FROM globex.users",
+        "EXPLAIN SELECT * FROM globex.users",
+        "CREATE VIEW spy AS SELECT * FROM globex.users",
+        "CREATE TABLE spy AS TABLE globex.users",
+        "CREATE TABLE spy (LIKE globex.users)",
+        "CREATE TABLE spy () INHERITS (globex.users)",
+        "TRUNCATE globex.users",
+        "DROP TABLE globex.users",
+        "ALTER TABLE users SET SCHEMA globex",
+        "LOCK TABLE globex.users",
+    ])
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_schema_in_copy() {
+    all_refused(&["COPY globex.users TO STDOUT", "COPY (SELECT * FROM globex.users) TO STDOUT"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn search_path_of_another_tenant() {
+    all_refused(&[
+        "SET search_path TO globex",
+        "SET search_path = 'acme_corp', 'globex'",
+        "SET SESSION search_path TO globex",
+        "SET \"search_path\" TO globex",
+        "SET SCHEMA 'globex'",
+        "SELECT set_config('search_path', 'globex', false)",
+        "SELECT set_config('search' || '_path', 'globex', true)",
+        "UPDATE pg_settings SET setting = 'globex' WHERE name = 'search_path'",
+    ])
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn path_set_and_used_in_one_batch() {
+    for stage in stages().await {
+        let mut client = stage.wire("acme_corp").await;
+        let answer = client.simple("SET search_path TO globex; SELECT name FROM users").await;
+        assert_eq!(answer.code(), "42501");
+        client.parse("", "SET search_path TO globex").bind("", &[]).execute();
+        client.parse("", NAMES).bind("", &[]).execute();
+        let answer = client.sync().answer().await;
+        assert_eq!(answer.code(), "42501");
+        assert!(!answer.tags().contains('D'));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn roles_and_sessions() {
+    all_refused(&[
+        "SET ROLE postgres",
+        "SET SESSION AUTHORIZATION postgres",
+        "CREATE SCHEMA mine",
+        "DROP SCHEMA globex CASCADE",
+        "ALTER ROLE app SET search_path TO globex",
+        "ALTER DATABASE app SET search_path TO globex",
+        "DROP OWNED BY app",
+        "SELECT pg_terminate_backend(1)",
+    ])
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_in_values() {
+    all_refused(&[
+        "SELECT query_to_xml('SELECT * FROM globex.users', true, true, '')",
+        "SELECT schema_to_xml('globex', true, true, '')",
+        "SELECT table_to_xml('globex.users', true, true, '')",
+        "SELECT nextval('globex.posts_id_seq')",
+        "SELECT 'globex.users'::regclass",
+        "SELECT * FROM ts_stat('SELECT to_tsvector(name) FROM globex.users')",
+    ])
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn code_in_strings() {
+    all_refused(&[
+        "DO $$ BEGIN PERFORM * FROM globex.users; END $$",
+        "DO $$ BEGIN EXECUTE 'SELECT * FROM glo' || 'bex.users'; END $$",
+        "CREATE FUNCTION spy() RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN 'x'; END $$",
+    ])
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shared_schemas_are_read_only() {
+    all_refused(&[
+        "INSERT INTO plans VALUES (4, 'x', 0)",
+        "UPDATE public.users SET name = 'x'",
+        "CREATE TABLE public.planted (id integer)",
+    ])
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn own_tables_by_full_name() {
+    for stage in stages().await {
+        let mut client = stage.wire("acme_corp").await;
+        assert_eq!(client.simple("SELECT name FROM acme_corp.users ORDER BY id").await.column(), ACME);
+        assert_eq!(client.simple("SELECT name FROM plans ORDER BY id LIMIT 1").await.column(), ["free"]);
+        assert_eq!(
+            client.simple("SELECT name FROM public.plans ORDER BY id LIMIT 1").await.column(),
+            ["free"]
+        );
+        assert_eq!(client.simple("SELECT current_schema()").await.value(), "acme_corp");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_made_at_run_time_are_the_tenants() {
+    for stage in stages().await {
+        let (mut acme, mut globex) = (stage.wire("acme_corp").await, stage.wire("globex").await);
+        for (client, value) in [(&mut acme, "mine"), (&mut globex, "theirs")] {
+            assert_eq!(client.simple("CREATE TABLE notes (id serial, text text)").await.fault(), None);
+            let insert = format!("INSERT INTO notes (text) VALUES ('{value}')");
+            assert_eq!(client.simple(&insert).await.commands(), ["INSERT 0 1"]);
+        }
+        assert_eq!(acme.simple("SELECT text FROM notes").await.column(), ["mine"]);
+        assert_eq!(globex.simple("SELECT text FROM notes").await.column(), ["theirs"]);
+        assert_eq!(acme.simple("DROP TABLE notes").await.fault(), None);
+        assert_eq!(acme.simple("SELECT text FROM notes").await.code(), "42P01");
+        assert_eq!(globex.simple("SELECT text FROM notes").await.column(), ["theirs"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_point_at_the_clients_own_text() {
+    for stage in stages().await {
+        let mut client = stage.wire("acme_corp").await;
+        let cases = [
+            ("SELECT * FROM missing", "42P01", "15"),
+            ("SELECT nothing FROM users", "42703", "8"),
+            ("SELECT name FROM users WHERE 'ü' = nothing", "42703", "36"),
+            ("SELECT name FROM users, posts WHERE user_id = users.nothing", "42703", "47"),
+        ];
+        for (text, code, position) in cases {
+            for answer in [client.simple(text).await, client.extended(text, &[]).await] {
+                let fault = answer.fault().expect(text);
+                assert_eq!(
+                    (fault.code.as_str(), fault.position.as_deref()),
+                    (code, Some(position)),
+                    "{text}"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! One request is one round trip to PostgreSQL, whatever the strategy.
+
+use std::time::Duration;
+
+use pgstrata_tenancy::Strategy;
+use pgstrata_tests::setup::STRATEGIES;
+use pgstrata_tests::{Setup, Stage, Wire};
+
+const READ: &str = "SELECT name FROM users WHERE id = 1";
+const ROUNDS: u64 = 20;
+
+async fn stage(strategy: Strategy) -> Stage {
+    Stage::new(Setup::new().strategy(strategy).servers(1).relay()).await
+}
+
+/// How many round trips `work` takes once everything is warm.
+async fn cost(stage: &Stage, wire: &mut Wire, work: impl AsyncFn(&mut Wire)) -> u64 {
+    for _ in 0..3 {
+        work(wire).await;
+    }
+    settle(stage).await;
+    let before = stage.relay().round_trips();
+    for _ in 0..ROUNDS {
+        work(wire).await;
+    }
+    settle(stage).await;
+    stage.relay().round_trips() - before
+}
+
+/// Waits until what a server is sent behind the client's back, if anything, has
+/// been sent, so that it is counted too.
+async fn settle(stage: &Stage) {
+    let mut seen = stage.relay().round_trips();
+    loop {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let now = stage.relay().round_trips();
+        if now == seen {
+            return;
+        }
+        seen = now;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn simple_read_takes_one() {
+    for strategy in STRATEGIES {
+        let stage = stage(strategy).await;
+        let mut wire = stage.wire("acme_corp").await;
+        let work = async |wire: &mut Wire| assert_eq!(wire.simple(READ).await.value(), "Alice");
+        assert_eq!(cost(&stage, &mut wire, work).await, ROUNDS, "{strategy}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unnamed_extended_read_takes_one() {
+    for strategy in STRATEGIES {
+        let stage = stage(strategy).await;
+        let mut wire = stage.wire("acme_corp").await;
+        let work = async |wire: &mut Wire| {
+            let answer = wire.extended("SELECT name FROM users WHERE id = $1", &["2"]).await;
+            assert_eq!(answer.value(), "Bob");
+        };
+        assert_eq!(cost(&stage, &mut wire, work).await, ROUNDS, "{strategy}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn prepared_read_takes_one() {
+    for strategy in STRATEGIES {
+        let stage = stage(strategy).await;
+        let mut wire = stage.wire("acme_corp").await;
+        wire.parse("one", "SELECT name FROM users WHERE id = $1").sync().answer().await;
+        let work = async |wire: &mut Wire| {
+            let answer = wire.bind("one", &["3"]).execute().sync().answer().await;
+            assert_eq!(answer.value(), "Carol");
+        };
+        assert_eq!(cost(&stage, &mut wire, work).await, ROUNDS, "{strategy}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn write_takes_one() {
+    for strategy in STRATEGIES {
+        let stage = stage(strategy).await;
+        let mut wire = stage.wire("acme_corp").await;
+        let work = async |wire: &mut Wire| {
+            let answer = wire.simple("UPDATE users SET name = name WHERE id = 1").await;
+            assert_eq!(answer.commands(), ["UPDATE 1"]);
+        };
+        assert_eq!(cost(&stage, &mut wire, work).await, ROUNDS, "{strategy}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn transaction_takes_one_for_each_statement() {
+    for strategy in STRATEGIES {
+        let stage = stage(strategy).await;
+        let mut wire = stage.wire("acme_corp").await;
+        let work = async |wire: &mut Wire| {
+            assert_eq!(wire.simple("BEGIN").await.status(), Some('T'));
+            assert_eq!(wire.simple(READ).await.value(), "Alice");
+            assert_eq!(wire.simple(READ).await.value(), "Alice");
+            assert_eq!(wire.simple("COMMIT").await.commands(), ["COMMIT"]);
+        };
+        assert_eq!(cost(&stage, &mut wire, work).await, 4 * ROUNDS, "{strategy}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_tenants_in_turn_on_one_server_take_one_each() {
+    for strategy in STRATEGIES {
+        let stage = stage(strategy).await;
+        let mut acme = stage.wire("acme_corp").await;
+        let other = tokio::sync::Mutex::new(stage.wire("globex").await);
+        let work = async |acme: &mut Wire| {
+            assert_eq!(acme.simple(READ).await.value(), "Alice");
+            assert_eq!(other.lock().await.simple(READ).await.value(), "Hank");
+        };
+        assert_eq!(cost(&stage, &mut acme, work).await, 2 * ROUNDS, "{strategy}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pipeline_takes_one() {
+    for strategy in STRATEGIES {
+        let stage = stage(strategy).await;
+        let mut wire = stage.wire("acme_corp").await;
+        let work = async |wire: &mut Wire| {
+            for _ in 0..5 {
+                wire.parse("", READ).bind("", &[]).execute();
+            }
+            assert_eq!(wire.sync().answer().await.column(), ["Alice"; 5]);
+        };
+        assert_eq!(cost(&stage, &mut wire, work).await, ROUNDS, "{strategy}");
+    }
+}

@@ -1,0 +1,94 @@
+//! PostgreSQL ends a connection, or ends itself: one clear error, and on it goes.
+
+use pgstrata_tests::{ACME, Setup, Stage, Wire};
+
+const NAMES: &str = "SELECT name FROM users ORDER BY id";
+
+async fn stage() -> Stage {
+    Stage::new(Setup::new().servers(1).relay()).await
+}
+
+/// A client of its own for each question, since the first may have been cut off.
+async fn works(stage: &Stage) {
+    let mut next = stage.wire("acme_corp").await;
+    assert_eq!(next.simple(NAMES).await.column(), ACME);
+}
+
+/// Starts a query that does not end, and returns once PostgreSQL runs it.
+async fn endless_query(stage: &Stage) -> Wire {
+    let mut client = stage.wire("acme_corp").await;
+    client.query("SELECT name FROM users, pg_sleep(600)").flush().await;
+    let server = stage.superuser().await;
+    let query = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)%' AND state = 'active' \
+                 AND pid <> pg_backend_pid()";
+    while server.query_one(query, &[]).await.unwrap().get::<_, i64>(0) == 0 {}
+    client
+}
+
+const END_BACKENDS: &str =
+    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'app'";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn backend_terminated_while_a_query_runs() {
+    let stage = stage().await;
+    let mut client = endless_query(&stage).await;
+    stage.superuser().await.query_one(END_BACKENDS, &[]).await.unwrap();
+    let fault = client.until(b'Z').await.fault().expect("the client is told");
+    assert_eq!(fault.code, "57P01", "{fault:?}");
+    works(&stage).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn idle_backends_terminated() {
+    let stage = stage().await;
+    let mut client = stage.wire("acme_corp").await;
+    assert_eq!(client.simple(NAMES).await.column(), ACME);
+    let server = stage.superuser().await;
+    server.query_one(END_BACKENDS, &[]).await.unwrap();
+    let left = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app'";
+    while server.query_one(left, &[]).await.unwrap().get::<_, i64>(0) > 0 {}
+    assert_eq!(client.simple(NAMES).await.column(), ACME, "the same client goes on");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn backend_terminated_in_a_transaction() {
+    let stage = stage().await;
+    let mut client = stage.wire("acme_corp").await;
+    client.simple("BEGIN").await;
+    client.simple("INSERT INTO users (name, email) VALUES ('x', 'x')").await;
+    stage.superuser().await.query_one(END_BACKENDS, &[]).await.unwrap();
+    let fault =
+        client.simple("COMMIT").await.fault().expect("the transaction is lost, and the client is told");
+    assert!(["57P01", "08006", "08003"].contains(&fault.code.as_str()), "{fault:?}");
+    works(&stage).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn postgres_restarted() {
+    let mut stage = stage().await;
+    let mut client = stage.wire("acme_corp").await;
+    assert_eq!(client.simple(NAMES).await.column(), ACME);
+    stage.cluster.restart().unwrap();
+    assert_eq!(client.simple(NAMES).await.column(), ACME, "the same client goes on");
+    works(&stage).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn postgres_crashed_and_started() {
+    let mut stage = stage().await;
+    let mut client = endless_query(&stage).await;
+    stage.cluster.kill().unwrap();
+    assert!(client.until(b'Z').await.fault().is_some(), "the client is told");
+    stage.cluster.restart().unwrap();
+    works(&stage).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn network_to_postgres_broken_while_a_query_runs() {
+    let stage = stage().await;
+    let mut client = endless_query(&stage).await;
+    stage.relay().drop_connections();
+    let fault = client.until(b'Z').await.fault().expect("the client is told");
+    assert!(fault.code.starts_with("08"), "{fault:?}");
+    works(&stage).await;
+}
