@@ -31,8 +31,6 @@ async fn next_client_finds_it_clean(stage: &Stage) {
     ] {
         while server.query_one(query, &[]).await.unwrap().get::<_, i64>(0) > 0 {}
     }
-    server.batch_execute("NOTIFY news").await.unwrap();
-    assert!(!next.simple(NAMES).await.tags().contains('A'), "nobody listens any more");
     assert_eq!(acme_users(stage).await, 3, "nothing of the killed client was committed");
 }
 
@@ -135,7 +133,6 @@ async fn session_state_goes_with_its_client() {
     let state = [
         "CREATE TEMPORARY TABLE scratch (id integer)",
         "SELECT pg_advisory_lock(42)",
-        "LISTEN news",
         "PREPARE mine AS SELECT 1",
         "BEGIN; DECLARE held CURSOR WITH HOLD FOR SELECT name FROM users; COMMIT",
     ];
