@@ -1,5 +1,7 @@
 //! Logs: to stderr, for people or for machines.
 
+use std::io::IsTerminal as _;
+
 use tracing_subscriber::filter::{EnvFilter, ParseError};
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
@@ -20,6 +22,7 @@ pub enum LogError {
 pub fn init(log: &Log) -> Result<(), LogError> {
     let filter = EnvFilter::builder().parse(&log.level)?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let lines = lines.with_ansi(std::io::stderr().is_terminal());
     match log.format {
         LogFormat::Text => lines.finish().try_init()?,
         // Fields at the top level: that is where log stores look for them.

@@ -32,6 +32,8 @@ async fn load(stage: &Stage, tenant: &str, mode: &str) {
         program = pgbench(stage, tenant);
         program.args(["--no-vacuum", "--protocol", mode]);
     }
+    // A thread for each client: one that waits for a server must not hold up those that have one.
+    program.args(["--jobs", &CLIENTS.to_string()]);
     program.args(["--client", &CLIENTS.to_string(), "--transactions", &TRANSACTIONS.to_string()]);
     run(program).await;
 }

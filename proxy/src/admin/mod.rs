@@ -1,6 +1,7 @@
 //! The HTTP side: `/metrics`, `/healthz`, `/readyz`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -9,8 +10,12 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use crate::shared::Shared;
+
+/// How long a probe waits for a server.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 #[derive(Clone)]
 struct Context {
@@ -43,7 +48,14 @@ async fn ready(State(context): State<Context>) -> (StatusCode, String) {
         return (StatusCode::SERVICE_UNAVAILABLE, "shutting down\n".into());
     }
     for (name, database) in &context.shared.databases {
-        if let Err(error) = database.servers.check_out().await {
+        let reached = match timeout(PATIENCE, database.servers.check_out()).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(error.to_string()),
+            // All servers are busy: PostgreSQL is there.
+            Err(_) if database.servers.status().size > 0 => Ok(()),
+            Err(_) => Err("no answer".to_owned()),
+        };
+        if let Err(error) = reached {
             tracing::warn!(database = name, %error, "not ready");
             return (StatusCode::SERVICE_UNAVAILABLE, format!("database \"{name}\" can not be reached\n"));
         }

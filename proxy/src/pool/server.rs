@@ -9,9 +9,13 @@ use bytes::{Bytes, BytesMut};
 use lru::LruCache;
 
 use super::connect::Connected;
-use super::settings::Settings;
+use super::settings::{self, Settings};
 use crate::wire::frame;
 use crate::wire::stream::ServerStream;
+
+/// `DISCARD ALL` without what would forget our prepared statements.
+const WIPE: &str = "SET SESSION AUTHORIZATION DEFAULT; RESET ALL; CLOSE ALL; UNLISTEN *; DISCARD TEMP; \
+                    DISCARD SEQUENCES; SELECT pg_catalog.pg_advisory_unlock_all(); ";
 
 /// A connection to PostgreSQL, between or inside transactions.
 #[derive(Debug)]
@@ -36,6 +40,8 @@ pub struct Server {
     pub has_path_statement: bool,
     /// Which client statement its unnamed statement is.
     pub unnamed: Option<u64>,
+    /// The client that used it last, if it may have left more behind than its settings.
+    pub used_by: Option<i32>,
     /// Its state is not known for sure: it must not be used again.
     pub in_doubt: bool,
     /// When it was connected.
@@ -58,8 +64,24 @@ impl Server {
             prepared: PreparedNames::new(max_prepared),
             has_path_statement: false,
             unnamed: None,
+            used_by: None,
             in_doubt: false,
             born: Instant::now(),
+        }
+    }
+
+    /// The SQL that makes its session one of `client`, with `wants` for settings; `None` where there
+    /// is nothing to do. To be sent before anything else, outside a transaction.
+    pub fn hand_over(&mut self, client: i32, wants: &Arc<Settings>) -> Option<String> {
+        match self.used_by.take() {
+            Some(other) if other != client => {
+                let settings = settings::difference(&Arc::default(), wants, true);
+                Some(format!("{WIPE}{}", settings.unwrap_or_default()))
+            }
+            same => {
+                self.used_by = same;
+                settings::difference(&self.settings, wants, true)
+            }
         }
     }
 

@@ -339,6 +339,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let path = Arc::clone(&self.effective.path);
         let status = self.status;
         let Some(link) = &mut self.link else { return };
+        link.opaque |= plan.opaque;
         if kind != Kind::Shared && link.request.kind != Kind::TenantWrite {
             link.request.kind = kind;
         }

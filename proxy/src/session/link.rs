@@ -34,6 +34,8 @@ pub(super) struct Link {
     pub path_set: bool,
     /// The client has set a path for this transaction by itself.
     pub local_path: bool,
+    /// Code ran that we do not know.
+    pub opaque: bool,
     /// DDL ran in this transaction.
     pub ddl: bool,
     /// PostgreSQL waits for `CopyData`.
@@ -103,6 +105,7 @@ impl Link {
             expects: Expects::new(),
             path_set: false,
             local_path: false,
+            opaque: false,
             ddl: false,
             copy_in: false,
             pass_left: 0,
@@ -154,7 +157,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             Some(Ok(lease)) => {
                 self.shared.metrics.waited(started.elapsed());
                 self.cancel.attach(lease.pid, &lease.key);
-                self.link = Some(Link::new(lease));
+                let mut link = Link::new(lease);
+                link.hand_over(self.cancel.slot().pid, &self.settings);
+                self.link = Some(link);
                 Ok(())
             }
             Some(Err(error)) => {
@@ -223,7 +228,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             self.cancel.settled().await;
         }
         if let Some(link) = self.link.take() {
-            link.give_back();
+            link.give_back(self.cancel.slot().pid);
         }
     }
 
@@ -260,11 +265,19 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if !matches!(cleaned, Ok(Ok(()))) {
             link.lease.in_doubt = true;
         }
-        link.give_back();
+        link.give_back(cancel.slot().pid);
     }
 }
 
 impl Link {
+    /// Makes the server's session the client's, in front of its first request.
+    pub fn hand_over(&mut self, client: i32, wants: &Tracked) {
+        let Some(sql) = self.lease.hand_over(client, wants.current()) else { return };
+        message::query(&mut self.lease.outbuf, &[sql.as_bytes()]);
+        self.expects.push_back(Expect::OwnQuery);
+        self.settings = Tracked::new(settings::after(&Arc::default(), wants.current(), true));
+    }
+
     /// Writes what brings the server's settings to the client's, in front of a request.
     pub fn bring_settings(&mut self, wants: &Tracked, status: Status) {
         if status == Status::Failed {
@@ -288,11 +301,14 @@ impl Link {
         drop(Object::take(self.lease));
     }
 
-    fn give_back(self) {
+    fn give_back(self, client: i32) {
         if self.lease.in_doubt {
             return self.discard();
         }
-        let Self { mut lease, settings, .. } = self;
+        let Self { mut lease, settings, opaque, .. } = self;
+        if opaque {
+            lease.used_by = Some(client);
+        }
         lease.settings = Arc::clone(settings.current());
     }
 

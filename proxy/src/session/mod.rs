@@ -159,7 +159,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             Err(end) => end,
         };
         if let End::Fatal { code, message } = &end {
-            tracing::info!(peer = %self.identity.peer, code, message, "client closed");
+            tracing::info!(peer = %self.identity.peer, code, reason = ?message, "client closed");
             self.shared.metrics.error(code.as_bytes());
             message::error(&mut self.outbuf, Severity::Fatal, code, message, None);
         }

@@ -67,6 +67,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let failed = self.status == Status::Failed;
         let Some(link) = &mut self.link else { return };
         link.begin(&self.settings, self.status);
+        link.opaque |= plan.opaque;
         link.request.kind = kind_of(&self.scope.tenant, plan);
         let mut path = Arc::clone(&self.effective.path);
         if own_transaction && !path.is_empty() {

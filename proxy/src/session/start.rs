@@ -1,6 +1,7 @@
 //! From a proven identity to a session that runs.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::BytesMut;
 use pgstrata_tenancy::{Strategy, ident};
@@ -22,6 +23,10 @@ use crate::sql::scope::Scope;
 use crate::wire::refusal::{Refusal, sqlstate};
 use crate::wire::stream::ClientStream;
 use crate::wire::{frame, message};
+
+/// How long a tenant's first client waits for its names, and how often it looks.
+const NAMES_PAUSE: Duration = Duration::from_millis(5);
+const NAMES_TRIES: u32 = 100;
 
 /// Admits a client to its tenant, tells it so, and makes its session.
 pub async fn start<S>(
@@ -67,6 +72,7 @@ async fn prepare<S>(
     let scope = scope_of(login, shared, database, schema.as_deref().unwrap_or("public"));
     let base = Arc::new(base_settings(&login.settings, &scope)?);
     let told = validate(database, &base).await?;
+    await_names(database, &scope).await;
     let path = ident::search_path(
         std::iter::once(&*scope.schema)
             .chain(scope.shared.iter().map(|s| &**s).filter(|s| **s != *scope.schema)),
@@ -143,7 +149,8 @@ async fn validate(database: &DatabaseHandle, base: &Arc<Settings>) -> Result<Arc
         return Ok(told);
     }
     let mut lease = database.servers.check_out().await.map_err(|error| no_server(&error))?;
-    let sql = settings::difference(&lease.settings, &key, true);
+    // As nobody's: whoever has it next starts from these settings.
+    let sql = lease.hand_over(0, &key);
     if let Some(sql) = sql {
         // Until PostgreSQL has answered, nobody knows what this server has.
         lease.in_doubt = true;
@@ -191,6 +198,17 @@ async fn try_settings(server: &mut crate::pool::server::Server, sql: &str) -> Re
         if read == 0 {
             return Err(lost(std::io::ErrorKind::UnexpectedEof.into()));
         }
+    }
+}
+
+/// Gives the first client of a tenant some time for the names of its schemas to be loaded: the guard
+/// and the qualified way know more with them.
+async fn await_names(database: &DatabaseHandle, scope: &Scope) {
+    for _ in 0..NAMES_TRIES {
+        if scope.tenant.is_none() || database.catalog.get(&scope.schema).is_some() {
+            return;
+        }
+        tokio::time::sleep(NAMES_PAUSE).await;
     }
 }
 

@@ -13,11 +13,11 @@ use pgstrata_tenancy::Strategy;
 
 /// The plan for this text, whose shape is known.
 pub fn decide(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode) -> Plan {
-    let route = match check(&shape.demands, t, scope) {
-        Some(refusal) => Route::Refuse(refusal),
+    let (route, opaque) = match check(&shape.demands, t, scope) {
+        Some(refusal) => (Route::Refuse(refusal), false),
         None => route(shape, t, scope, mode),
     };
-    Plan { route, statements: statements(shape, t) }
+    Plan { route, statements: statements(shape, t), opaque }
 }
 
 fn statements(shape: &Shape, t: &Tokens<'_>) -> SmallVec<[Statement; 1]> {
@@ -38,17 +38,26 @@ fn statements(shape: &Shape, t: &Tokens<'_>) -> SmallVec<[Statement; 1]> {
     each.collect()
 }
 
-fn route(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode) -> Route {
+/// The route, and whether the text may run code that is not in it.
+fn route(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode) -> (Route, bool) {
     match shape.way {
-        Way::Free => Route::Pass,
-        Way::Own => Route::OwnTransaction,
-        Way::Path => Route::SearchPath,
-        Way::Names => by_names(shape, t, scope, mode).unwrap_or(Route::SearchPath),
+        Way::Free => (Route::Pass, false),
+        Way::Own => (Route::OwnTransaction, true),
+        Way::Path => (Route::SearchPath, true),
+        Way::Names => match proven(shape, t, scope) {
+            Some(Route::Splice(_)) if !may_splice(scope, mode) => (Route::SearchPath, false),
+            Some(route) => (route, false),
+            None => (Route::SearchPath, true),
+        },
     }
 }
 
-/// The route of a text whose names are all listed; `None` is the search path.
-fn by_names(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode) -> Option<Route> {
+fn may_splice(scope: &Scope, mode: TextMode) -> bool {
+    scope.strategy == Strategy::SchemaQualified && !mode.own_path && !mode.temp_tables
+}
+
+/// The route of a text whose names are all known; `None` where one is not.
+fn proven(shape: &Shape, t: &Tokens<'_>, scope: &Scope) -> Option<Route> {
     let bare = shape.relations.is_empty() && shape.qualified.is_empty() && shape.columns.is_empty();
     let calls = shape.functions.iter().any(|name| !builtin::is_grammar(name));
     if bare && !calls && shape.types.is_empty() && !shape.operators {
@@ -63,9 +72,7 @@ fn by_names(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode) -> Opt
     if shape.relations.is_empty() {
         return Some(Route::Pass);
     }
-    let may_splice = scope.strategy == Strategy::SchemaQualified && !mode.own_path && !mode.temp_tables;
-    let splices = may_splice.then(|| known.splices(t)).flatten()?;
-    Some(Route::Splice(splices))
+    Some(Route::Splice(known.splices(t)?))
 }
 
 /// The names of a shape in the light of what the schemas hold.

@@ -12,6 +12,9 @@ pub struct Plan {
     /// The statements of the text in their order; empty ones are left out, so
     /// that entry *i* is the one that gets the *i*th `CommandComplete`.
     pub statements: SmallVec<[Statement; 1]>,
+    /// It may run code that is not in it: a user's function, a trigger, a `DO` block. What
+    /// that leaves in its server's session can't be seen, so the session is wiped for the next client.
+    pub opaque: bool,
 }
 
 impl Plan {
