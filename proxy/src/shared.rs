@@ -125,6 +125,8 @@ impl DatabaseHandle {
         let parameters = vec![
             ("client_encoding".to_owned(), "UTF8".to_owned()),
             ("search_path".to_owned(), baseline.to_string()),
+            // The guard reads texts as the standard has it.
+            ("standard_conforming_strings".to_owned(), "on".to_owned()),
         ];
         let limits = &config.limits;
         let max_prepared = (limits.max_prepared_statements_per_server, limits.max_prepared_bytes_per_server);

@@ -29,6 +29,11 @@ impl Tracked {
         &self.current
     }
 
+    /// What a rollback would bring back.
+    pub fn committed(&self) -> &Arc<Settings> {
+        &self.committed
+    }
+
     /// A setting was set.
     pub fn set(&mut self, name: &str, sql: &str) {
         Arc::make_mut(&mut self.current).insert(name.into(), sql.into());

@@ -4,7 +4,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Session;
 use super::expect::Effect;
-use super::path::{self, CONFORMING, Effective};
+use super::path::{self, Effective};
 use crate::pool::settings::SEARCH_PATH;
 use crate::sql::plan::{Discard, PinReason, Route, Statement, StatementKind};
 
@@ -24,7 +24,7 @@ pub(super) fn effect_of(statement: &Statement, text: &[u8]) -> Option<Effect> {
         StatementKind::ResetAll => Some(Effect::ResetAll),
         StatementKind::Discard(Discard::All) => Some(Effect::DiscardAll),
         StatementKind::Deallocate(None) => Some(Effect::DeallocateAll),
-        _ if statement.ddl => Some(Effect::Ddl),
+        StatementKind::Commit { .. } | StatementKind::Rollback { .. } => Some(Effect::EndBlock),
         _ => None,
     }
 }
@@ -94,7 +94,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     }
 
     /// A statement is complete.
-    pub(super) fn apply(&mut self, effect: Effect) {
+    ///
+    /// In a pipeline what it dropped on the server was forgotten when it was sent; see [`Session::foresee`].
+    pub(super) fn apply(&mut self, effect: Effect, pipelined: bool) {
         let Some(link) = &mut self.link else { return };
         let base = &self.identity.base;
         match effect {
@@ -113,20 +115,25 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             Effect::DiscardAll => {
                 self.settings.reset_all(base);
                 link.settings.reset_all(&Default::default());
-                link.lease.forget_prepared();
+                if !pipelined {
+                    link.lease.forget_prepared();
+                    self.statements.clear();
+                }
                 self.forget_session();
             }
             Effect::DeallocateAll => {
-                self.statements.clear();
-                link.lease.forget_prepared();
+                if !pipelined {
+                    link.lease.forget_prepared();
+                    self.statements.clear();
+                }
             }
-            Effect::Ddl => {}
+            // The tag says whether it was kept.
+            Effect::EndBlock => {}
         }
     }
 
-    /// `DISCARD ALL`: no statement, no temporary table, no pin.
+    /// `DISCARD ALL`: no temporary table, no pin.
     pub(super) fn forget_session(&mut self) {
-        self.statements.clear();
         let in_doubt = self.link.as_ref().is_some_and(|link| link.lease.in_doubt);
         if self.pin != Some(PinReason::SessionPooling) && !in_doubt {
             self.pin = None;
@@ -154,7 +161,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     pub(super) fn refresh_effective(&mut self) {
         if !std::sync::Arc::ptr_eq(&self.effective_of, self.settings.current()) {
             self.effective_of = std::sync::Arc::clone(self.settings.current());
-            self.effective = Effective::of(&self.settings, &self.identity.home);
+            self.effective = Effective::of(self.settings.current(), &self.identity.home);
         }
     }
 
@@ -175,14 +182,19 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             }
         }
         match effect_of(statement, text) {
-            Some(Effect::Set(name, sql)) if &*name == CONFORMING => {
-                self.effective.conforming = !path::turns_off(&sql)
-            }
             Some(Effect::Set(name, list)) if &*name == SEARCH_PATH => {
                 self.effective.path = list.into();
                 self.effective.own = true;
             }
-            Some(Effect::Reset(_) | Effect::ResetAll | Effect::DiscardAll) => {
+            Some(Effect::DeallocateAll) => {
+                link.lease.forget_prepared();
+                self.statements.clear();
+            }
+            Some(effect @ (Effect::Reset(_) | Effect::ResetAll | Effect::DiscardAll)) => {
+                if effect == Effect::DiscardAll {
+                    link.lease.forget_prepared();
+                    self.statements.clear();
+                }
                 self.effective.path = std::sync::Arc::clone(&self.identity.home);
                 // Until PostgreSQL has confirmed it, nothing is taken for granted.
                 self.effective.own = true;

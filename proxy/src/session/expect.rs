@@ -22,8 +22,8 @@ pub enum Effect {
     DiscardAll,
     /// `DEALLOCATE ALL`.
     DeallocateAll,
-    /// The catalog changed.
-    Ddl,
+    /// The transaction block ended, in the way that the command tag says.
+    EndBlock,
 }
 
 /// An answer that is due.
@@ -67,6 +67,8 @@ pub enum Expect {
     Local {
         /// The message.
         message: &'static [u8],
+        /// The name of a statement that came about with it.
+        opened: Option<Bytes>,
         /// A statement that the client closed; it lives on if the pipeline failed before.
         closed: Option<(Bytes, ClientStatement)>,
     },

@@ -21,15 +21,11 @@ use crate::wire::message;
 const PARSE_COMPLETE: &[u8] = b"1\0\0\0\x04";
 const CLOSE_COMPLETE: &[u8] = b"3\0\0\0\x04";
 
-/// A statement that no server has: binding it fails, and fails the transaction.
-const NOWHERE: &[u8] = b"pgstrata: refused";
-
 /// A request up to this length is kept until its first answer, so that it can be run again.
 const MAX_REPLAY: usize = 64 << 10;
 
-/// After so many messages with no `Sync` PostgreSQL is asked for the answers so far,
-/// so that what is owed does not grow without bound.
-const MAX_OWED: usize = 1000;
+/// So many portals of statements that do something to the session may be open at once.
+const MAX_PORTALS: usize = 1000;
 
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// `Parse`: name, text, parameter types.
@@ -63,7 +59,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// Makes a client's statement out of what the engine said of it.
     fn statement(&mut self, named: bool, text: &[u8], types: &[u8], plan: Plan) -> ClientStatement {
-        let rewritten = rewrite(text, plan.splices(), &self.identity.prefixes, &[], "");
+        let rewritten = rewrite(text, plan.splices(), &self.identity.prefixes, &[]);
         let map = rewritten.map;
         let sent = Bytes::from(rewritten.pieces.concat());
         let text = if map.is_empty() { sent.clone() } else { Bytes::copy_from_slice(text) };
@@ -93,7 +89,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 map: statement.map.clone(),
             });
         } else if link.lease.prepared.touch(prepared.id) {
-            link.expect(Expect::Local { message: PARSE_COMPLETE, closed: None });
+            link.expect(Expect::Local { message: PARSE_COMPLETE, opened: Some(name.clone()), closed: None });
         } else {
             self.prepare(&prepared, Some(name.clone()), &statement);
         }
@@ -115,9 +111,16 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// `Bind`: portal, statement, and the rest as it comes.
     pub(super) fn bind(&mut self, body: &[u8], header: Header) -> Result<Step, End> {
-        let (portal, rest) = frame::cstr(body).ok_or_else(malformed)?;
-        let (name, rest) = frame::cstr(rest).ok_or_else(malformed)?;
+        let names = frame::cstr(body).and_then(|(portal, rest)| Some((portal, frame::cstr(rest)?)));
+        let Some((portal, (name, rest))) = names else {
+            // Of a long message only the names are waited for, and not for ever.
+            let partial = body.len() + frame::HEADER < header.total.min(MAX_REPLAY);
+            return if partial { self.no_message() } else { Err(malformed()) };
+        };
         let Some(()) = self.begin_extended(b'B', body) else { return Ok(Step::NeedServer) };
+        if self.portals.len() >= MAX_PORTALS {
+            return Ok(self.poison(refusal("53400", "too many open portals in one transaction".into())));
+        }
         let Some(on_server) = self.ensure_statement(name) else { return Ok(Step::Done) };
         let behind = header.total - frame::HEADER - portal.len() - name.len() - 2;
         let Some(link) = &mut self.link else { return Ok(Step::NeedServer) };
@@ -136,8 +139,13 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         self.portals.retain(|(open, _)| &open[..] != portal);
         let Some(statement) = self.statements.get(name) else { return };
         let notable = |s: &Statement| s.kind != StatementKind::Plain || s.pin.is_some() || s.ddl;
-        if statement.plan.statements.iter().any(notable) && self.portals.len() < MAX_OWED {
-            self.portals.push((Bytes::copy_from_slice(portal), statement.clone()));
+        if statement.plan.statements.iter().any(notable) {
+            let statement = statement.clone();
+            // A FETCH can run a portal too, and no Execute is seen then.
+            for reason in statement.plan.statements.iter().filter_map(|s| s.pin) {
+                self.pin(reason);
+            }
+            self.portals.push((Bytes::copy_from_slice(portal), statement));
         }
     }
 
@@ -202,7 +210,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         match &mut self.link {
             Some(link) => {
                 link.begin(&self.settings, self.status);
-                link.expect(Expect::Local { message: CLOSE_COMPLETE, closed });
+                link.expect(Expect::Local { message: CLOSE_COMPLETE, opened: None, closed });
                 self.emit_locals();
             }
             None => self.outbuf.extend_from_slice(CLOSE_COMPLETE),
@@ -237,6 +245,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let Some(link) = &mut self.link else { return };
         let part = buf.split_to(header.total.min(buf.len()));
         self.stream_left = header.total - part.len();
+        self.stream_on = true;
         link.lease.outbuf.extend_from_slice(&part);
         match header.tag {
             b'c' | b'f' => link.copy_in = false,
@@ -253,9 +262,6 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             link.request.replay = again.then(BytesMut::new);
         }
         link.keep(tag, body);
-        if link.expects.len() >= MAX_OWED && link.expects.len().is_multiple_of(MAX_OWED) {
-            message::flush(&mut link.lease.outbuf);
-        }
         Some(())
     }
 
@@ -268,8 +274,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// Makes the server fail where the client was refused, so that its transaction fails with it.
     fn poison(&mut self, refusal: Refusal) -> Step {
         let Some(link) = &mut self.link else { return Step::NeedServer };
-        message::bind_head(&mut link.lease.outbuf, b"", NOWHERE, 6);
-        link.lease.outbuf.extend_from_slice(&[0; 6]);
+        message::bind_nowhere(&mut link.lease.outbuf);
         link.expect(Expect::Poison(Box::new(refusal)));
         link.request.failed = true;
         Step::Done
@@ -342,7 +347,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         link.path_set = true;
         if link.request.sent_for_client() {
-            link.set_path_inside(&path, path::PORTAL);
+            link.set_path_inside(&path, self.shared.store.path_name(), true);
         } else if status == Status::Block {
             let sql = format_set_local(&path);
             message::query(&mut link.lease.outbuf, &[sql.as_bytes()]);
@@ -350,20 +355,23 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         } else if plan.route == Route::OwnTransaction {
             link.set_session_path(&path);
         } else {
-            link.set_path_inside(&path, b"");
+            link.set_path_inside(&path, self.shared.store.path_name(), false);
         }
     }
 }
 
 impl super::link::Link {
     /// Sets the path for the transaction that the pipeline runs in.
-    fn set_path_inside(&mut self, path: &str, portal: &[u8]) {
+    ///
+    /// With a portal of its own where the client may have an unnamed one.
+    fn set_path_inside(&mut self, path: &str, name: &[u8], own_portal: bool) {
+        let portal = if own_portal { name } else { b"" };
         let prepare = !self.lease.has_path_statement;
         let out = &mut self.lease.outbuf;
         if prepare {
-            message::parse(out, path::STATEMENT, path::STATEMENT_TEXT, path::STATEMENT_TYPES);
+            message::parse(out, name, path::STATEMENT_TEXT, path::STATEMENT_TYPES);
         }
-        message::bind_text(out, portal, path::STATEMENT, path.as_bytes());
+        message::bind_text(out, portal, name, path.as_bytes());
         message::execute(out, portal);
         if !portal.is_empty() {
             message::close(out, b'P', portal);

@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::expect::{Expect, Expects};
+use super::request::MAX_OWED;
 use super::{End, Session, Status};
 use crate::metrics::Kind;
 use crate::pool::cancel::send_cancel;
@@ -118,6 +119,9 @@ impl Link {
             self.request.started = Instant::now();
         }
         self.expects.push_back(expect);
+        if self.expects.len().is_multiple_of(MAX_OWED / 2) {
+            message::flush(&mut self.lease.outbuf);
+        }
     }
 
     /// The request is over.
@@ -207,7 +211,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// Puts the server back if nothing ties it to this client.
     pub(super) async fn release(&mut self) {
         let free = self.link.as_ref().is_some_and(|link| {
-            self.status == Status::Idle && self.pin.is_none() && !link.request.sent && link.expects.is_empty()
+            // PostgreSQL still waits for the rest of a message that began on it.
+            let halfway = self.stream_on && self.stream_left > 0;
+            let over = !halfway && !link.request.sent && link.expects.is_empty();
+            over && self.status == Status::Idle && self.pin.is_none()
         });
         if !free {
             return;
@@ -231,9 +238,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             let _ = timeout(CLEAN_LIMIT, goodbye).await;
         }
         let Some(mut link) = self.link.take() else { return };
-        let Self { stream, cancel, identity, status, pin, shared, .. } = self;
+        let Self { stream, cancel, identity, status, pin, shared, stream_on, stream_left, .. } = self;
         drop(stream);
-        let tied = pin.is_some_and(|reason| reason != PinReason::SessionPooling);
+        let halfway = stream_on && stream_left > 0;
+        let tied = halfway || pin.is_some_and(|reason| reason != PinReason::SessionPooling);
         let clean = async {
             if !link.expects.is_empty() && !matches!(end, End::Terminated) {
                 let target = identity.database.servers.target();
@@ -291,14 +299,21 @@ impl Link {
     /// Ends whatever is open on the server: a COPY, a pipeline, a transaction, a session.
     async fn clean(&mut self, status: Status, session: bool) -> io::Result<()> {
         // Which of these came about can't be told from here on.
-        let preparing = self.expects.iter().any(|e| matches!(e, Expect::Parse { named: true, .. }));
-        if self.lease.in_doubt || preparing {
+        let leaves = |expect: &Expect| match expect {
+            Expect::Parse { named, .. } => *named,
+            Expect::Execute { effect, .. } => effect.is_some(),
+            Expect::Query(reply) => !reply.effects.is_empty(),
+            _ => false,
+        };
+        if self.lease.in_doubt || self.expects.iter().any(leaves) {
             return Err(io::ErrorKind::Other.into());
         }
         if self.copy_in {
             message::copy_fail(&mut self.lease.outbuf, b"the client is gone");
         }
         if self.request.sent && !self.request.awaiting {
+            // PostgreSQL would not commit a pipeline whose client is gone: it must fail before its Sync.
+            message::bind_nowhere(&mut self.lease.outbuf);
             message::sync(&mut self.lease.outbuf);
             self.expects.push_back(Expect::Sync);
         }

@@ -124,6 +124,8 @@ pub struct Session<C> {
     leaving: bool,
     /// So many bytes of the client's message are still to come and to be passed on.
     stream_left: usize,
+    /// To the server, as its head was; else they are dropped.
+    stream_on: bool,
     /// An error was answered with no server at hand: everything up to `Sync` is void.
     skip_to_sync: bool,
     shared: Arc<Shared>,

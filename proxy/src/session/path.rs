@@ -4,19 +4,13 @@ use std::sync::Arc;
 
 use pgstrata_tenancy::ident;
 
-use crate::pool::settings::{SEARCH_PATH, Tracked};
+use crate::pool::settings::{SEARCH_PATH, Settings};
 
-/// The prepared statement that sets the path for the running transaction.
-pub const STATEMENT: &[u8] = b"pgstrata_path";
-
-/// Its text. Takes a path as [`ident::search_path`] writes it.
+/// The text of the prepared statement that sets the path for the running transaction. Takes a path as [`ident::search_path`] writes it.
 pub const STATEMENT_TEXT: &[u8] = b"SELECT pg_catalog.set_config('search_path', $1, true)";
 
 /// One parameter, of type `text`.
 pub const STATEMENT_TYPES: &[u8] = &[0, 1, 0, 0, 0, 25];
-
-/// The portal that it is bound to where the client may have portals of its own.
-pub const PORTAL: &[u8] = b"pgstrata_path";
 
 /// What texts sent now are read with.
 #[derive(Clone, Debug)]
@@ -25,38 +19,14 @@ pub struct Effective {
     pub path: Arc<str>,
     /// The client set it.
     pub own: bool,
-    /// `standard_conforming_strings`.
-    pub conforming: bool,
 }
 
 impl Effective {
     /// What follows from the client's settings; `home` is its tenant's path.
-    pub fn of(settings: &Tracked, home: &Arc<str>) -> Self {
-        let own = settings.current().get(SEARCH_PATH);
-        let conforming = settings.current().get(CONFORMING).is_none_or(|sql| !turns_off(sql));
-        Self {
-            path: own.map_or_else(|| Arc::clone(home), |path| Arc::from(&**path)),
-            own: own.is_some(),
-            conforming,
-        }
+    pub fn of(settings: &Settings, home: &Arc<str>) -> Self {
+        let own = settings.get(SEARCH_PATH);
+        Self { path: own.map_or_else(|| Arc::clone(home), |path| Arc::from(&**path)), own: own.is_some() }
     }
-}
-
-/// How string literals are read.
-pub const CONFORMING: &str = "standard_conforming_strings";
-
-/// Whether the SQL of a setting sets it to something that PostgreSQL reads as false.
-/// What can't be told for sure counts as on, and PostgreSQL's default is on.
-pub fn turns_off(sql: &str) -> bool {
-    let value = sql.rsplit(['=', ' ', '\t', '\n', ',']).find(|word| !word.is_empty() && *word != "false)");
-    let startup = sql.starts_with("SELECT ").then(|| sql.rsplit('\'').nth(1)).flatten();
-    let value = startup.or(value).unwrap_or_default().trim_matches(['\'', ';', '"', ')']);
-    let value = value.to_ascii_lowercase();
-    // As PostgreSQL's parse_bool: any beginning of a word that is not ambiguous.
-    value == "0"
-        || (!value.is_empty() && ("false".starts_with(&*value) || "no".starts_with(&*value)))
-        || value == "of"
-        || value == "off"
 }
 
 /// The path in the value of a `SET search_path`, as [`ident::search_path`] writes it.
@@ -118,26 +88,6 @@ mod tests {
         assert_eq!(parse_list(r#""$user", public"#).unwrap(), r#""$user", "public""#);
         for bad in ["", "a b", "a,", "'open", "a; select 1", "f(x)", r"'a\'"] {
             assert_eq!(parse_list(bad), None, "{bad}");
-        }
-    }
-
-    #[test]
-    fn standard_conforming_strings_is_seen_in_every_spelling() {
-        for off in [
-            "SET standard_conforming_strings = off",
-            "SET standard_conforming_strings TO 'OFF'",
-            "set standard_conforming_strings=f",
-            "SET standard_conforming_strings TO 0",
-            "SELECT pg_catalog.set_config('standard_conforming_strings', 'no', false)",
-        ] {
-            assert!(turns_off(off), "{off}");
-        }
-        for on in [
-            "SET standard_conforming_strings = on",
-            "SET standard_conforming_strings TO 'true'",
-            "SELECT pg_catalog.set_config('standard_conforming_strings', 'on', false)",
-        ] {
-            assert!(!turns_off(on), "{on}");
         }
     }
 }

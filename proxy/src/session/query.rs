@@ -6,8 +6,9 @@ use smallvec::SmallVec;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::effect::{PathChange, effect_of, needs_path, path_change};
-use super::expect::{Expect, QueryReply};
+use super::expect::{Effect, Expect, QueryReply};
 use super::link::Link;
+use super::path::Effective;
 use super::request::Step;
 use super::{End, Session, Status};
 use crate::metrics::Kind;
@@ -50,7 +51,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         self.refresh_scope();
         let link = self.link.as_ref();
         let mode = TextMode {
-            standard_conforming_strings: self.effective.conforming,
+            standard_conforming_strings: true,
             own_path: self.effective.own || link.is_some_and(|link| link.local_path || link.ddl),
             temp_tables: self.temp,
         };
@@ -67,38 +68,48 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let Some(link) = &mut self.link else { return };
         link.begin(&self.settings, self.status);
         link.request.kind = kind_of(&self.scope.tenant, plan);
-        let path = Arc::clone(&self.effective.path);
+        let mut path = Arc::clone(&self.effective.path);
         if own_transaction && !path.is_empty() {
             link.set_session_path(&path);
             link.path_set = true;
         }
-        let set_path = format_set_local(&path);
         let mut reply = QueryReply::default();
-        let mut path_set = link.path_set || path.is_empty() || failed;
-        let mut places = SmallVec::<[usize; 2]>::new();
+        let mut path_set = link.path_set || failed;
+        let mut places = SmallVec::<[(usize, String); 1]>::new();
         for (index, statement) in plan.statements.iter().enumerate() {
-            if !path_set && needs_path(statement, &plan.route) {
+            if !path_set && !path.is_empty() && needs_path(statement, &plan.route) {
                 reply.injected.push((index + places.len()) as u32);
-                places.push(statement.span.start);
+                places.push((statement.span.start, format_set_local(&path)));
                 path_set = true;
             }
             let number = (index + places.len()) as u32;
-            reply.effects.extend(effect_of(statement, text).map(|effect| (number, effect)));
+            let effect = effect_of(statement, text);
             match path_change(statement) {
                 PathChange::Keep => {}
                 PathChange::Set => path_set = true,
                 PathChange::Own => {
                     path_set = true;
                     link.local_path = true;
+                    if let Some(Effect::Set(_, list)) = &effect {
+                        path = Arc::from(&**list);
+                    }
                 }
                 PathChange::Lost => {
-                    path_set = path.is_empty();
+                    path_set = false;
                     link.local_path = false;
+                    path = match statement.kind {
+                        StatementKind::Commit { .. } => path,
+                        StatementKind::Rollback { .. } => {
+                            Effective::of(self.settings.committed(), &self.identity.home).path
+                        }
+                        _ => Arc::clone(&self.identity.home),
+                    };
                 }
             }
+            reply.effects.extend(effect.map(|effect| (number, effect)));
         }
-        link.path_set = path_set && !path.is_empty() || link.local_path;
-        let rewritten = rewrite(text, plan.splices(), &self.identity.prefixes, &places, &set_path);
+        link.path_set = path_set;
+        let rewritten = rewrite(text, plan.splices(), &self.identity.prefixes, &places);
         message::query(&mut link.lease.outbuf, &rewritten.pieces);
         reply.map = rewritten.map;
         link.expect(Expect::Query(reply));
@@ -136,6 +147,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 self.settings.reset_all(&self.identity.base);
                 self.settings.commit();
                 self.refresh_effective();
+                self.statements.clear();
                 self.forget_session();
                 "DISCARD ALL"
             }
@@ -193,6 +205,12 @@ fn unreadable_setting(statement: &Statement, text: &[u8]) -> Option<Refusal> {
             "search_path can only be set to a list of schema names".into(),
             "Write it as: SET search_path TO name, \"Name\"",
         ),
+        // The guard reads texts as the standard has it, and no server may read them in another way.
+        "standard_conforming_strings" if !is_on(value) => refusal(
+            "0A000",
+            "standard_conforming_strings can only be on".into(),
+            "Write backslash escapes as E'...'.",
+        ),
         "client_encoding" if !crate::wire::encoding::is_ascii_safe(value.trim_matches(['\'', '"'])) => {
             refusal(
                 "22023",
@@ -202,4 +220,10 @@ fn unreadable_setting(statement: &Statement, text: &[u8]) -> Option<Refusal> {
         }
         _ => None,
     }
+}
+
+/// Whether PostgreSQL reads the value as true, in one of its usual spellings.
+pub(super) fn is_on(value: &str) -> bool {
+    let value = value.trim().trim_matches('\'');
+    ["on", "true", "yes", "1", "default"].iter().any(|on| value.eq_ignore_ascii_case(on))
 }

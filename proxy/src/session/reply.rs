@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::expect::Expect;
+use super::expect::{Effect, Expect};
 use super::link::Link;
 use super::{End, Session, Status};
 use crate::pool::settings::SEARCH_PATH;
@@ -143,6 +143,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     fn complete(&mut self, body: &[u8], whole: &[u8]) {
         let Some(link) = &mut self.link else { return };
         let tag = frame::cstr(body).map_or(body, |(tag, _)| tag);
+        let pipelined = matches!(link.expects.front(), Some(Expect::Execute { .. }));
         let effect = match link.expects.front_mut() {
             Some(Expect::Query(reply)) => {
                 let number = reply.seen;
@@ -169,12 +170,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             _ => return,
         };
         if let Some(effect) = effect {
-            self.apply(effect);
-        }
-        match tag {
-            b"COMMIT" => self.keep_settings(),
-            b"ROLLBACK" => self.undo_settings(),
-            _ => {}
+            match (&effect, tag) {
+                // COMMIT of a block that failed says ROLLBACK.
+                (Effect::EndBlock, b"ROLLBACK") => self.undo_settings(),
+                (Effect::EndBlock, _) => self.keep_settings(),
+                _ => self.apply(effect, pipelined),
+            }
         }
     }
 
@@ -203,12 +204,18 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             b"client_encoding" => {
                 let safe = std::str::from_utf8(value).is_ok_and(crate::wire::encoding::is_ascii_safe);
                 if !safe {
+                    if let Some(link) = &mut self.link {
+                        link.lease.in_doubt = true;
+                    }
                     return Err(End::fatal("22023", "this client_encoding is not supported"));
                 }
             }
-            b"standard_conforming_strings" => {
-                self.effective.conforming = value == b"on";
-                self.effective_of = Arc::default();
+            // Somebody's function: the texts that come now would be read in another way than we read them.
+            b"standard_conforming_strings" if value != b"on" => {
+                if let Some(link) = &mut self.link {
+                    link.lease.in_doubt = true;
+                }
+                return Err(End::fatal("0A000", "standard_conforming_strings can only be on"));
             }
             // Ours on its way through; the client's own is told.
             b"search_path" if !self.settings.current().contains_key(SEARCH_PATH) => return Ok(()),
@@ -262,6 +269,19 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         self.shared.metrics.error(code);
         let Some(link) = &mut self.link else { return Ok(()) };
         link.request.delivered = true;
+        let ours = match link.expects.front() {
+            Some(
+                Expect::Bind { client: false }
+                | Expect::Execute { client: false, .. }
+                | Expect::Close { client: false },
+            ) => true,
+            _ => self.shared.store.names_in(frame::field(body, b'M').unwrap_or_default()),
+        };
+        if ours {
+            // What we believe this server to hold is not what it holds.
+            link.lease.in_doubt = true;
+            return Err(End::fatal("XX000", "the server lost a prepared statement of the proxy's"));
+        }
         match link.expects.front_mut() {
             Some(Expect::OwnQuery) => {
                 link.lease.in_doubt = true;
@@ -293,12 +313,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// PostgreSQL drops everything up to `Sync`: what was foreseen of it did not come about.
     fn void_pipeline(&mut self) {
         let Some(link) = &mut self.link else { return };
-        while let Some(front) = link.expects.pop_front() {
-            match front {
-                Expect::Sync => {
-                    link.expects.push_front(Expect::Sync);
-                    return;
-                }
+        let until = link.expects.iter().position(|expect| matches!(expect, Expect::Sync));
+        let void: Vec<Expect> = link.expects.drain(..until.unwrap_or(link.expects.len())).collect();
+        // From back to front: what was foreseen last is taken back first.
+        for expect in void.into_iter().rev() {
+            match expect {
                 Expect::Parse { id, named, client, .. } => {
                     match (id, named) {
                         (0, _) => link.lease.has_path_statement = false,
@@ -309,12 +328,23 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                         self.statements.remove(&name);
                     }
                 }
-                Expect::Local { closed: Some((name, statement)), .. } => {
-                    self.statements.insert(name, statement)
+                Expect::Local { opened, closed, .. } => {
+                    if let Some(name) = opened {
+                        self.statements.remove(&name);
+                    }
+                    if let Some((name, statement)) = closed {
+                        self.statements.insert(name, statement);
+                    }
                 }
-                Expect::Local { message, closed: None } => tracing::trace!(?message, "void"),
+                // Statements were forgotten that the server still has.
+                Expect::Execute { effect: Some(Effect::DeallocateAll | Effect::DiscardAll), .. } => {
+                    link.lease.in_doubt = true;
+                }
                 _ => {}
             }
+        }
+        if until.is_some() {
+            return;
         }
         link.request.failed = true;
         link.request.awaiting = false;

@@ -20,6 +20,9 @@ pub(super) enum Step {
     Wait,
 }
 
+/// With so many answers due, nothing more is asked for.
+pub(super) const MAX_OWED: usize = 2000;
+
 /// Above this many bytes to be written, nothing more is taken in.
 pub(super) const HIGH_WATER: usize = 64 << 10;
 
@@ -39,7 +42,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return Ok(Step::Wait);
         }
         if self.stream_left > 0 {
-            return Ok(self.stream_on());
+            return self.stream_on();
+        }
+        if self.link.as_ref().is_some_and(|link| link.expects.len() > MAX_OWED) {
+            // PostgreSQL was asked for the answers so far; see Link::expect.
+            return Ok(Step::Wait);
         }
         let header = frame::header(&self.inbuf).map_err(|error| End::fatal("08P01", error.to_string()))?;
         let Some(header) = header else { return self.no_message() };
@@ -58,7 +65,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     }
 
     /// The next message is not there yet.
-    fn no_message(&self) -> Result<Step, End> {
+    pub(super) fn no_message(&self) -> Result<Step, End> {
         if self.eof && !self.is_awaiting() {
             return Err(if self.leaving { End::Terminated } else { End::ClientGone });
         }
@@ -139,6 +146,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             buf.advance(total);
             if header.tag == b'B' {
                 self.stream_left = header.total - total;
+                self.stream_on = !self.has_failed();
             }
         }
         Ok(step)
@@ -154,23 +162,23 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let total = header.total.min(buf.len());
         buf.advance(total);
         self.stream_left = header.total - total;
+        self.stream_on = false;
         Step::Done
     }
 
     /// Part of a message that is passed on as it comes.
-    fn stream_on(&mut self) -> Step {
+    fn stream_on(&mut self) -> Result<Step, End> {
         let length = self.stream_left.min(self.inbuf.len());
         if length == 0 {
-            return if self.eof { Step::Done } else { Step::Wait };
+            return self.no_message();
         }
         self.stream_left -= length;
         let part = self.inbuf.split_to(length);
-        let void = self.skip_to_sync || self.has_failed();
-        match &mut self.link {
-            Some(link) if !void => link.lease.outbuf.extend_from_slice(&part),
-            _ => {}
+        // Where its head went, the rest must go: PostgreSQL counts bytes, whatever became of the request.
+        if let Some(link) = self.link.as_mut().filter(|_| self.stream_on) {
+            link.lease.outbuf.extend_from_slice(&part);
         }
-        Step::Done
+        Ok(Step::Done)
     }
 
     /// Answers a request with an error before any of it runs, and fails the transaction as PostgreSQL would.

@@ -103,6 +103,10 @@ fn scope_of<S>(login: &Login<S>, shared: &Shared, database: &DatabaseHandle, sch
 /// The settings of the start-up packet, each as the SQL that sets it.
 fn base_settings(settings: &[(String, String)], scope: &Scope) -> Result<Settings, Refusal> {
     let sql = |(name, value): &(String, String)| {
+        if name == "standard_conforming_strings" && !super::query::is_on(value) {
+            let message = "standard_conforming_strings can only be on";
+            return Err(Refusal::new(sqlstate::FEATURE_NOT_SUPPORTED, message));
+        }
         let sql = if name == SEARCH_PATH {
             confined_path(value, scope)?
         } else {
@@ -220,9 +224,10 @@ where
         eof: false,
         leaving: false,
         stream_left: 0,
+        stream_on: false,
         skip_to_sync: false,
         scope: Arc::clone(&identity.scope),
-        effective: Effective::of(&settings, &identity.home),
+        effective: Effective::of(settings.current(), &identity.home),
         effective_of: Arc::clone(settings.current()),
         settings,
         told,

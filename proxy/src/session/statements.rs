@@ -42,6 +42,8 @@ pub struct Prepared {
 pub struct StatementStore {
     /// In front of each server-side name. Random, so that no SQL can name another's statement.
     prefix: String,
+    /// The name of the statement that sets the path, and of the portal that it is bound to.
+    path_name: String,
     next: AtomicU64,
     known: Mutex<HashMap<Identity, Weak<Prepared>>>,
 }
@@ -64,8 +66,10 @@ pub struct ClientStatement {
 impl StatementStore {
     /// An empty store.
     pub fn new() -> Arc<Self> {
+        let prefix = format!("pgstrata_{:016x}_", rand::random::<u64>());
         Arc::new(Self {
-            prefix: format!("pgstrata_{:016x}_", rand::random::<u64>()),
+            path_name: format!("{prefix}path"),
+            prefix,
             next: AtomicU64::new(1),
             known: Mutex::default(),
         })
@@ -92,6 +96,16 @@ impl StatementStore {
     /// The name that servers know the statement by.
     pub fn name(&self, id: u64) -> String {
         format!("{}{id}", self.prefix)
+    }
+
+    /// The name of the statement that sets the path, and of the portal that it is bound to.
+    pub fn path_name(&self) -> &[u8] {
+        self.path_name.as_bytes()
+    }
+
+    /// Whether a message of PostgreSQL's has one of these names in it.
+    pub fn names_in(&self, text: &[u8]) -> bool {
+        memchr::memmem::find(text, self.prefix.as_bytes()).is_some()
     }
 
     /// How many statements there are.

@@ -35,20 +35,19 @@ impl Prefixes {
     }
 }
 
-/// `text` with a prefix at each splice, and with `set_path` at each of `places` (byte offsets).
+/// `text` with a prefix at each splice, and with the statements of `places` at their byte offsets.
 /// Both are sorted, as a plan has them.
 pub fn rewrite<'a>(
     text: &'a [u8],
     splices: &[Splice],
     prefixes: &'a Prefixes,
-    places: &[usize],
-    set_path: &'a str,
+    places: &'a [(usize, String)],
 ) -> Rewritten<'a> {
     let mut out = Rewritten::default();
-    let (mut places, mut splices) = (places.iter().copied().peekable(), splices.iter().peekable());
+    let (mut places, mut splices) = (places.iter().peekable(), splices.iter().peekable());
     let (mut done, mut done_chars) = (0, 0);
     loop {
-        let place = places.peek().copied().unwrap_or(usize::MAX);
+        let place = places.peek().map_or(usize::MAX, |(at, _)| *at);
         let splice = splices.peek().map_or(usize::MAX, |splice| splice.at);
         let at = place.min(splice);
         let until = at.min(text.len());
@@ -60,8 +59,7 @@ pub fn rewrite<'a>(
         done = until;
         done_chars += chars(piece);
         let insert = if place <= splice {
-            places.next();
-            set_path.as_bytes()
+            places.next().map_or(&[][..], |(_, sql)| sql.as_bytes())
         } else {
             splices.next().map_or(&[][..], |splice| prefixes.get(splice.schema))
         };
@@ -130,7 +128,8 @@ mod tests {
         let at = |needle: &str| text.find(needle).unwrap();
         let prefixes = Prefixes(Box::new(["\"acme\".".into()]));
         let splices = [at("users"), at("items")].map(|at| Splice { at, schema: SchemaRef::Tenant });
-        let rewritten = rewrite(text.as_bytes(), &splices, &prefixes, &[0], "SET path; ");
+        let places = [(0, "SET path; ".to_owned())];
+        let rewritten = rewrite(text.as_bytes(), &splices, &prefixes, &places);
         let sent = String::from_utf8(rewritten.pieces.concat()).unwrap();
         assert_eq!(sent, "SET path; select é from \"acme\".users u, \"acme\".items i where x");
         let position = |text: &str, needle: &str| text[..text.rfind(needle).unwrap()].chars().count() + 1;

@@ -102,6 +102,8 @@ pub enum Demand {
         token: u32,
         /// The object is changed (`setval`).
         write: bool,
+        /// Its number will not do.
+        by_name: bool,
     },
     /// The string literal at this token names a schema.
     SchemaLiteral(u32),

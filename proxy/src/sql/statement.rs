@@ -201,7 +201,7 @@ impl Reader<'_> {
     }
 
     fn makes_temp(&self) -> bool {
-        let creates = self.at(0, &["create"]);
+        let creates = (self.lo..self.hi).any(|i| self.t.kw(i, "create"));
         (self.lo..self.hi).any(|i| {
             let temp = self.t.any_kw(i, &["temp", "temporary"]);
             let behind_into = i > self.lo
@@ -209,9 +209,9 @@ impl Reader<'_> {
                     || (self.t.any_kw(i - 1, &["local", "global"])
                         && i > self.lo + 1
                         && self.t.kw(i - 2, "into")));
-            let named =
-                creates && self.t.is(i + 1, TokenKind::Dot) && self.t.name(i).is_some_and(|n| n == "pg_temp");
-            (temp && (behind_into || (creates && i < self.lo + 5))) || named
+            // Named in a path or in front of a name: what comes to stand there shadows a tenant's table.
+            let named = self.t.name(i).is_some_and(|n| n == "pg_temp");
+            (temp && (behind_into || creates)) || named
         })
     }
 
@@ -224,6 +224,8 @@ impl Reader<'_> {
             | "pg_advisory_lock_shared"
             | "pg_try_advisory_lock"
             | "pg_try_advisory_lock_shared" => Some(PinReason::AdvisoryLock),
+            // DISCARD ALL leaves the seed: only the end of the server does not.
+            "setseed" => Some(PinReason::SessionState),
             "set_config" => {
                 let close = self.t.behind_close(i + 1, self.hi).saturating_sub(1);
                 let local = self.t.is(close - 2, TokenKind::Comma) && self.t.kw(close - 1, "true");

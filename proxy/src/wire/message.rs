@@ -66,6 +66,12 @@ pub fn bind_head(out: &mut BytesMut, portal: &[u8], statement: &[u8], rest: usiz
     put_cstr(out, statement);
 }
 
+/// `Bind` of a statement that no server has: it fails, and what it stands in fails with it.
+pub fn bind_nowhere(out: &mut BytesMut) {
+    bind_head(out, b"", b"pgstrata: refused", 6);
+    out.put_slice(&[0; 6]);
+}
+
 /// `Execute` with no row limit.
 pub fn execute(out: &mut BytesMut, portal: &[u8]) {
     message(out, b'E', |out| {

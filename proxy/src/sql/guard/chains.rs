@@ -156,14 +156,23 @@ const INTRODUCE: &[&str] =
 
 /// Where expressions stand, told by keywords alone, for text that no parser reads.
 struct Clauses {
-    /// For each open bracket and the statement itself: whether expressions stand here.
-    stack: Vec<bool>,
+    /// For each open bracket and the statement itself.
+    stack: Vec<Clause>,
+}
+
+/// The clause that a token stands in.
+#[derive(Clone, Copy, Default)]
+struct Clause {
+    /// Expressions stand here.
+    expressions: bool,
+    /// It is a FROM list: behind a comma stands a relation, whatever a join condition had in between.
+    list: bool,
 }
 
 impl Clauses {
     /// Tokens of `range` that stand where a column may, and no relation, function or type.
     fn expressions(t: &Tokens<'_>, range: Range<usize>) -> HashSet<usize> {
-        let mut clauses = Clauses { stack: vec![false] };
+        let mut clauses = Clauses { stack: vec![Clause::default()] };
         let mut out = HashSet::new();
         for i in range {
             if clauses.here() && Self::begins(t, i.wrapping_sub(1)) {
@@ -175,12 +184,18 @@ impl Clauses {
     }
 
     fn here(&self) -> bool {
-        self.stack.last().copied().unwrap_or(false)
+        self.stack.last().is_some_and(|clause| clause.expressions)
     }
 
     fn set(&mut self, expressions: bool) {
         if let Some(last) = self.stack.last_mut() {
-            *last = expressions;
+            last.expressions = expressions;
+        }
+    }
+
+    fn list(&mut self, list: bool) {
+        if let Some(last) = self.stack.last_mut() {
+            last.list = list;
         }
     }
 
@@ -203,12 +218,21 @@ impl Clauses {
     fn step(&mut self, t: &Tokens<'_>, i: usize) {
         match t.kind(i) {
             Some(TokenKind::Open) => {
-                let here = self.here();
-                self.stack.push(here);
+                let expressions = self.here();
+                self.stack.push(Clause { expressions, list: false });
             }
             Some(TokenKind::Close) if self.stack.len() > 1 => _ = self.stack.pop(),
-            Some(TokenKind::Word) if t.any_kw(i, EXPRESSIONS) => self.set(true),
-            Some(TokenKind::Word) if t.any_kw(i, NAMES) && !is_comparison(t, i) => self.set(false),
+            Some(TokenKind::Comma) if self.stack.last().is_some_and(|clause| clause.list) => self.set(false),
+            Some(TokenKind::Word) if t.any_kw(i, EXPRESSIONS) => {
+                self.set(true);
+                if t.any_kw(i, ENDS_LIST) {
+                    self.list(false);
+                }
+            }
+            Some(TokenKind::Word) if t.any_kw(i, NAMES) && !is_comparison(t, i) => {
+                self.set(false);
+                self.list(true);
+            }
             _ => {}
         }
     }
@@ -218,6 +242,9 @@ const EXPRESSIONS: &[&str] = &[
     "select", "where", "having", "returning", "by", "values", "when", "then", "else", "set", "on", "and",
     "or", "limit", "offset",
 ];
+/// Of these, the ones that a FROM list does not go on behind.
+const ENDS_LIST: &[&str] =
+    &["select", "where", "having", "returning", "by", "values", "set", "limit", "offset"];
 const NAMES: &[&str] = &[
     "from", "join", "into", "update", "table", "only", "using", "references", "inherits", "like", "create",
     "alter", "drop", "to", "truncate", "lock", "comment", "grant", "revoke", "of", "with", "insert",

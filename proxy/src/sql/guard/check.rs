@@ -40,7 +40,7 @@ impl Gate<'_> {
                 true => Ok(()),
                 false => Err(self.refusal(what, Some(DYNAMIC))),
             },
-            Demand::ObjectLiteral { token, write } => self.object(*token as usize, *write),
+            Demand::ObjectLiteral { token, write, by_name } => self.object(*token as usize, *write, *by_name),
             Demand::SchemaLiteral(token) => self.schema_literal(*token as usize),
             Demand::Path(range) => self.path(range.clone()),
         }
@@ -118,12 +118,16 @@ impl Gate<'_> {
     }
 
     /// A string that names an object: its schema must be one that may be named.
-    fn object(&self, token: usize, write: bool) -> Checked {
+    fn object(&self, token: usize, write: bool, by_name: bool) -> Checked {
         let Some(text) = self.t.string(token) else {
             return Err(self.refusal("name an object in a string with escapes", Some(PLAIN)));
         };
         // Behind a bracket are a function's argument types, in front of it its name.
         let (head, types) = text.split_once('(').map_or((&*text, None), |(head, rest)| (head, Some(rest)));
+        // An object's number: nobody can tell from it whose it is.
+        if by_name && head.trim().bytes().all(|c| c.is_ascii_digit()) {
+            return Err(self.refusal("name an object by its number in a string", Some(PLAIN)));
+        }
         match name::parts(head).as_deref() {
             Some([object]) if write => self.write(None, object)?,
             Some([object]) => self.readable(object)?,

@@ -58,7 +58,12 @@ impl Command<'_> {
             self.t.name(i).is_some_and(|n| {
                 matches!(
                     n.to_ascii_lowercase().as_str(),
-                    "search_path" | "role" | "session_authorization" | "schema"
+                    "search_path"
+                        | "role"
+                        | "session_authorization"
+                        | "schema"
+                        | "client_encoding"
+                        | "standard_conforming_strings"
                 )
             })
         });

@@ -27,6 +27,8 @@ enum Class {
 }
 
 const SERVER: &[&str] = &[
+    // What the server's last user drew from a sequence.
+    "lastval",
     "pg_read_file",
     "pg_read_binary_file",
     "pg_stat_file",
@@ -125,7 +127,7 @@ pub fn demands(t: &Tokens<'_>, range: &Range<usize>, out: &mut Vec<Demand>) {
         let Some(name) = t.name(i) else { continue };
         let call = t.is(i + 1, TokenKind::Open);
         // `(x).f` calls `f` as well.
-        let field = i > range.start && t.is(i - 1, TokenKind::Dot);
+        let field = i > range.start && t.is(i - 1, TokenKind::Dot) && !is_type(t, i);
         if !call && !field {
             continue;
         }
@@ -138,6 +140,13 @@ pub fn demands(t: &Tokens<'_>, range: &Range<usize>, out: &mut Vec<Demand>) {
         let arguments = i + 2..if call { t.behind_close(i + 1, range.end).saturating_sub(1) } else { i + 2 };
         judge(t, class, &name, call, arguments, out);
     }
+}
+
+/// `::pg_catalog.regtype`: a type, and no call.
+fn is_type(t: &Tokens<'_>, i: usize) -> bool {
+    i >= 3
+        && (t.is(i - 3, TokenKind::Cast) || t.kw(i - 3, "as"))
+        && t.kind(i - 2).is_some_and(TokenKind::is_word)
 }
 
 fn judge(t: &Tokens<'_>, class: Class, name: &str, call: bool, args: Range<usize>, out: &mut Vec<Demand>) {
@@ -154,7 +163,12 @@ fn judge(t: &Tokens<'_>, class: Class, name: &str, call: bool, args: Range<usize
 }
 
 fn object(token: usize, write: bool) -> Demand {
-    Demand::ObjectLiteral { token: token as u32, write }
+    Demand::ObjectLiteral { token: token as u32, write, by_name: false }
+}
+
+/// A sequence that is drawn from or set: by its name, as from a number nobody can tell whose it is.
+fn drawn(token: usize, write: bool) -> Demand {
+    Demand::ObjectLiteral { token: token as u32, write, by_name: true }
 }
 
 /// The strings among the arguments; those inside of nested brackets are another call's.
@@ -206,6 +220,14 @@ fn set_config(t: &Tokens<'_>, args: Range<usize>, out: &mut Vec<Demand>) {
         Some(name) if matches!(name.as_str(), "role" | "session_authorization") => {
             out.push(never(format!("set {name}"), None));
         }
+        // They change how the bytes of the next text are read; SET of them can be followed.
+        Some(name) if matches!(name.as_str(), "client_encoding" | "standard_conforming_strings") => {
+            out.push(never(format!("set {name} with set_config"), Some("Use SET.")));
+        }
+        // In a body it would act where nobody looks.
+        Some(name) if t.kw(0, "create") => {
+            out.push(never(format!("set {name} in a function's or a view's body"), None));
+        }
         Some(_) => {}
     }
 }
@@ -214,13 +236,13 @@ fn set_config(t: &Tokens<'_>, args: Range<usize>, out: &mut Vec<Demand>) {
 fn sequence(t: &Tokens<'_>, name: &str, args: Range<usize>, write: bool, out: &mut Vec<Demand>) {
     let at = args.start;
     if t.is_string(at) && ends_argument(t, behind_casts(t, at + 1), &args) {
-        return out.push(object(at, write));
+        return out.push(drawn(at, write));
     }
     if t.kw(at, "regclass") && t.is_string(at + 1) && ends_argument(t, at + 2, &args) {
-        return out.push(object(at + 1, write));
+        return out.push(drawn(at + 1, write));
     }
     if t.kw(at, "cast") && t.is_string(at + 2) && t.kw(at + 3, "as") && t.is(at + 5, TokenKind::Close) {
-        return out.push(object(at + 2, write));
+        return out.push(drawn(at + 2, write));
     }
     let serial = usize::from(t.kw(at, "pg_catalog") && t.is(at + 1, TokenKind::Dot)) * 2;
     if t.kw(at + serial, "pg_get_serial_sequence") && t.is(at + serial + 1, TokenKind::Open) {

@@ -135,8 +135,13 @@ impl Targets<'_> {
                 self.name(from + usize::from(self.t.kw(from, "only")), out);
             }
             _ => {
+                let mut made = Vec::new();
                 let name = self.skip(at, KINDS);
-                self.name(self.skip(name, &["if", "not", "exists"]), out);
+                self.name(self.skip(name, &["if", "not", "exists"]), &mut made);
+                // What is made without a schema comes to stand in the path's first: the tenant's own.
+                out.extend(
+                    made.into_iter().filter(|demand| matches!(demand, Demand::Write { schema: Some(_), .. })),
+                );
             }
         }
         // `INHERITS (t)` and `PARTITION OF t` change the parent.

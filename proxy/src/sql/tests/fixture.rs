@@ -16,7 +16,7 @@ pub(crate) fn schema(relations: &[&str]) -> SchemaNames {
 
 /// What PostgreSQL gets for a text with these splices.
 pub(crate) fn splice(text: &[u8], splices: &[Splice]) -> Vec<u8> {
-    rewrite(text, splices, &Prefixes::of(&scope()), &[], "").pieces.concat()
+    rewrite(text, splices, &Prefixes::of(&scope()), &[]).pieces.concat()
 }
 
 pub(crate) fn builtins() -> Builtins {
