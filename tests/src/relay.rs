@@ -23,6 +23,8 @@ pub struct Relay {
 struct Shared {
     round_trips: AtomicU64,
     connections: AtomicU64,
+    /// Round trips that have no answer yet.
+    pending: AtomicU64,
     delay_micros: AtomicU64,
     /// Each change ends the connections of before.
     generation: watch::Sender<u64>,
@@ -37,6 +39,7 @@ impl Relay {
         let shared = Arc::new(Shared {
             round_trips: AtomicU64::new(0),
             connections: AtomicU64::new(0),
+            pending: AtomicU64::new(0),
             delay_micros: AtomicU64::new(0),
             generation: watch::Sender::new(0),
             stalled: watch::Sender::new(false),
@@ -54,6 +57,20 @@ impl Relay {
     /// PostgreSQL had answered: what a caller had to wait for.
     pub fn round_trips(&self) -> u64 {
         self.shared.round_trips.load(Ordering::SeqCst)
+    }
+
+    /// Waits until nothing has been asked for a while, and all that was asked is answered:
+    /// what the proxy does behind its clients' backs is done, and counted.
+    pub async fn settle(&self) {
+        let mut seen = None;
+        loop {
+            let now = (self.round_trips(), self.shared.pending.load(Ordering::SeqCst));
+            if now.1 == 0 && seen == Some(now) {
+                return;
+            }
+            seen = Some(now);
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
     }
 
     /// Connections that were made so far.
@@ -113,6 +130,9 @@ async fn relay(client: TcpStream, server: TcpStream, shared: &Shared) {
         () = answers(server_in, client_out, shared, &answered) => {}
         _ = generation.changed() => {}
     }
+    if !answered.load(Ordering::SeqCst) {
+        shared.pending.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 async fn requests(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, shared: &Shared, answered: &AtomicBool) {
@@ -121,6 +141,7 @@ async fn requests(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, shared: &Shar
         wait_out_stall(shared).await;
         if answered.swap(false, Ordering::SeqCst) {
             shared.round_trips.fetch_add(1, Ordering::SeqCst);
+            shared.pending.fetch_add(1, Ordering::SeqCst);
         }
         if to.write_all(&buffer[..count]).await.is_err() {
             return;
@@ -131,7 +152,9 @@ async fn requests(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, shared: &Shar
 async fn answers(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, shared: &Shared, answered: &AtomicBool) {
     let mut buffer = vec![0; 1 << 16];
     while let Ok(count @ 1..) = from.read(&mut buffer).await {
-        answered.store(true, Ordering::SeqCst);
+        if !answered.swap(true, Ordering::SeqCst) {
+            shared.pending.fetch_sub(1, Ordering::SeqCst);
+        }
         wait_out_stall(shared).await;
         let delay = Duration::from_micros(shared.delay_micros.load(Ordering::SeqCst));
         if !delay.is_zero() {

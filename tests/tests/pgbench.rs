@@ -26,15 +26,11 @@ async fn initialise(stage: &Stage, tenant: &str) {
 
 async fn load(stage: &Stage, tenant: &str, mode: &str) {
     let mut program = pgbench(stage, tenant);
-    program.args(["--no-vacuum", "--protocol", mode, "--exit-on-abort"]);
-    if stage.cluster.install().major < 17 {
-        // The option is 17's; what it is for shows in the sums.
-        program = pgbench(stage, tenant);
-        program.args(["--no-vacuum", "--protocol", mode]);
-    }
-    // A thread for each client: one that waits for a server must not hold up those that have one.
-    program.args(["--jobs", &CLIENTS.to_string()]);
-    program.args(["--client", &CLIENTS.to_string(), "--transactions", &TRANSACTIONS.to_string()]);
+    let clients = CLIENTS.to_string();
+    program.args(["--no-vacuum", "--protocol", mode, "--transactions", &TRANSACTIONS.to_string()]);
+    // A thread for each client: pgbench prepares with a call that blocks its thread, so that a
+    // client which waits for a server would keep the one which has it from ever giving it back.
+    program.args(["--client", &clients, "--jobs", &clients]);
     run(program).await;
 }
 

@@ -1,7 +1,5 @@
 //! One request is one round trip to PostgreSQL, whatever the strategy.
 
-use std::time::Duration;
-
 use pgstrata_tenancy::Strategy;
 use pgstrata_tests::setup::STRATEGIES;
 use pgstrata_tests::{Setup, Stage, Wire};
@@ -18,27 +16,13 @@ async fn cost(stage: &Stage, wire: &mut Wire, work: impl AsyncFn(&mut Wire)) -> 
     for _ in 0..3 {
         work(wire).await;
     }
-    settle(stage).await;
+    stage.relay().settle().await;
     let before = stage.relay().round_trips();
     for _ in 0..ROUNDS {
         work(wire).await;
     }
-    settle(stage).await;
+    stage.relay().settle().await;
     stage.relay().round_trips() - before
-}
-
-/// Waits until what a server is sent behind the client's back, if anything, has
-/// been sent, so that it is counted too.
-async fn settle(stage: &Stage) {
-    let mut seen = stage.relay().round_trips();
-    loop {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        let now = stage.relay().round_trips();
-        if now == seen {
-            return;
-        }
-        seen = now;
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
