@@ -1,0 +1,205 @@
+//! What once got through, or would have: each try ends at the guard, or at a clean server.
+
+use pgstrata_tests::setup::STRATEGIES;
+use pgstrata_tests::{ACME, GLOBEX, Setup, Stage, Wire};
+
+const NAMES: &str = "SELECT name FROM users ORDER BY id";
+
+/// One server, so that what one client leaves is what the next one gets.
+async fn stages() -> [Stage; 2] {
+    let [first, second] = STRATEGIES.map(|strategy| Setup::new().strategy(strategy).servers(1));
+    [Stage::new(first).await, Stage::new(second).await]
+}
+
+/// The neighbour sees its own rows in both protocols, and its session is its own.
+async fn neighbour_is_untouched(stage: &Stage, after: &str) {
+    let mut neighbour = stage.wire("globex").await;
+    assert_eq!(neighbour.simple(NAMES).await.column(), GLOBEX, "after {after}");
+    assert_eq!(neighbour.extended(NAMES, &[]).await.column(), GLOBEX, "after {after}");
+    for (setting, value) in [("statement_timeout", "0"), ("default_transaction_read_only", "off")] {
+        let found = neighbour.simple(&format!("SHOW {setting}")).await.value();
+        assert_eq!(found, value, "{setting} after {after}");
+    }
+    let mut public = Wire::login(stage.port(), "app", "app", &[]).await.unwrap();
+    let path = public.simple("SHOW search_path").await.value();
+    assert_eq!(path.replace('"', ""), "public", "after {after}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn statements_of_the_proxy_cannot_be_named() {
+    for stage in stages().await {
+        let mut client = stage.wire("acme_corp").await;
+        assert_eq!(client.extended(NAMES, &[]).await.column(), ACME);
+        for text in ["EXECUTE pgstrata_path('globex')", "DEALLOCATE pgstrata_path"] {
+            assert_eq!(client.simple(text).await.code(), "26000", "{text}");
+        }
+        client.parse("s1", NAMES).sync().answer().await;
+        client.parse("", "DEALLOCATE ALL").bind("", &[]).execute().bind("s1", &[]).execute();
+        let fault = client.sync().answer().await.fault().unwrap();
+        assert_eq!(fault.code, "26000");
+        assert!(!fault.message.contains("pgstrata"), "{}", fault.message);
+        drop(client);
+        neighbour_is_untouched(&stage, "DEALLOCATE ALL in a pipeline").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strings_are_read_in_one_way_only() {
+    for stage in stages().await {
+        let mut client = stage.wire("acme_corp").await;
+        for (text, code) in [
+            ("SET LOCAL standard_conforming_strings = off", "0A000"),
+            ("SET standard_conforming_strings = E'off'", "0A000"),
+            ("SET standard_conforming_strings = $$off$$", "0A000"),
+            ("SELECT set_config('standard_conforming_strings', 'off', true)", "42501"),
+            ("SELECT set_config('client_encoding', 'SJIS', true)", "42501"),
+            ("SET client_encoding = 'SJIS'", "22023"),
+        ] {
+            assert_eq!(client.simple(text).await.code(), code, "simple: {text}");
+            assert_eq!(client.extended(text, &[]).await.code(), code, "extended: {text}");
+        }
+        client.simple("SET standard_conforming_strings = on").await;
+        assert_eq!(client.simple("SELECT '\\' || name FROM users ORDER BY id").await.code(), "");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn alias_that_looks_like_a_schema_opens_no_list() {
+    let join = "SELECT u.name FROM plans globex JOIN plans b ON true, globex.users u";
+    for stage in stages().await {
+        let mut client = stage.wire("acme_corp").await;
+        for text in [
+            join.to_owned(),
+            format!("DECLARE c CURSOR FOR {join}"),
+            format!("CREATE VIEW v AS {join}"),
+            format!("CREATE TABLE v AS {join}"),
+            format!("PREPARE p AS {join}"),
+            format!("{join}{}", " ".repeat(300_000)),
+        ] {
+            assert_eq!(client.simple(&text).await.code(), "42501", "{:.60}", text);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sequence_by_its_number() {
+    for stage in stages().await {
+        let query = "SELECT 'globex.users_id_seq'::regclass::oid::text";
+        let oid: String = stage.superuser().await.query_one(query, &[]).await.unwrap().get(0);
+        let mut client = stage.wire("acme_corp").await;
+        for text in [format!("SELECT nextval('{oid}')"), format!("SELECT setval('{oid}', 500)")] {
+            assert_eq!(client.simple(&text).await.code(), "42501", "{text}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_of_a_client_that_is_gone_at_once() {
+    for stage in stages().await {
+        for text in [
+            "SET default_transaction_read_only = on; SET statement_timeout = 1234",
+            "SELECT 1; DEALLOCATE ALL",
+        ] {
+            let mut client = stage.wire("acme_corp").await;
+            client.query(text).flush().await;
+            drop(client);
+            neighbour_is_untouched(&stage, text).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn temporary_table_in_disguise() {
+    for stage in stages().await {
+        for text in [
+            "SELECT 'evil' AS name, 1 AS id INTO pg_temp.users",
+            "BEGIN; SET LOCAL search_path TO pg_temp; CREATE TABLE users AS SELECT 'evil' AS name, 1 AS id; COMMIT",
+            "EXPLAIN ANALYZE CREATE TEMP TABLE users AS SELECT 'evil' AS name, 1 AS id",
+        ] {
+            let mut client = stage.wire("acme_corp").await;
+            client.simple(text).await;
+            drop(client);
+            neighbour_is_untouched(&stage, text).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn function_that_leaves_its_mark_on_the_session() {
+    for stage in stages().await {
+        let server = stage.superuser().await;
+        let body = "CREATE FUNCTION acme_corp.mark() RETURNS void LANGUAGE plpgsql AS $$ BEGIN
+            PERFORM set_config('search_path', 'globex', false);
+            PERFORM set_config('statement_timeout', '1234', false);
+            PERFORM pg_advisory_lock(7);
+            CREATE TEMP TABLE users AS SELECT 'evil' AS name, 1 AS id;
+        END $$";
+        server.batch_execute(body).await.unwrap();
+        let mut client = stage.wire("acme_corp").await;
+        assert_eq!(client.simple("SELECT mark()").await.code(), "");
+        neighbour_is_untouched(&stage, "a function").await;
+        let locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'";
+        assert_eq!(server.query_one(locks, &[]).await.unwrap().get::<_, i64>(0), 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn message_that_never_ends() {
+    for stage in stages().await {
+        // A Bind of 100,000 bytes, of which 500 come.
+        let mut client = stage.wire("acme_corp").await;
+        client.parse("b", "SELECT $1::text").sync().answer().await;
+        let mut half = vec![b'B'];
+        half.extend(100_000u32.to_be_bytes());
+        half.extend(b"\0b\0\0\0\0\x01");
+        half.resize(500, b'x');
+        client.raw(&half).await;
+        drop(client);
+        neighbour_is_untouched(&stage, "half a Bind").await;
+        // COPY data that goes on when PostgreSQL has given up on it.
+        let mut client = stage.wire("acme_corp").await;
+        client.simple("CREATE TABLE ct (id int)").await;
+        client.query("COPY ct FROM STDIN").flush().await;
+        client.until(b'G').await;
+        client.copy_data("bad\n");
+        let mut half = vec![b'd'];
+        half.extend(100_000u32.to_be_bytes());
+        client.raw(&half).await;
+        assert_eq!(client.answer().await.code(), "22P02");
+        drop(client);
+        neighbour_is_untouched(&stage, "half of a COPY").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn path_in_the_middle_of_a_text() {
+    for stage in stages().await {
+        let mut client = stage.wire("acme_corp").await;
+        for (before, text, shown) in [
+            ("SET search_path TO public", "RESET search_path; SELECT current_schema()", "acme_corp"),
+            ("SET search_path TO public", "RESET ALL; SELECT current_schema()", "acme_corp"),
+            ("BEGIN; SET search_path TO public; SELECT 1", "ROLLBACK; SELECT current_schema()", "acme_corp"),
+            ("SELECT 1", "BEGIN; SET search_path TO public; COMMIT; SELECT current_schema()", "public"),
+            ("SELECT 1", "BEGIN; SET search_path TO public; SAVEPOINT s; ROLLBACK TO s; COMMIT", ""),
+            ("SELECT 1", "SELECT current_schema()", "public"),
+            ("RESET search_path", "SELECT current_schema()", "acme_corp"),
+        ] {
+            client.simple(before).await;
+            let answer = client.simple(text).await;
+            assert_eq!(answer.code(), "", "{text}");
+            if !shown.is_empty() {
+                assert_eq!(answer.rows().last().unwrap(), &[shown], "{before}; {text}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn table_of_a_name_that_the_template_has_too() {
+    for stage in stages().await {
+        let mut client = stage.wire("acme_corp").await;
+        assert_eq!(client.simple("CREATE TABLE plans (id int)").await.code(), "");
+        assert_eq!(client.simple("INSERT INTO plans VALUES (1)").await.code(), "");
+        assert_eq!(client.simple("DROP TABLE plans").await.code(), "");
+    }
+}
