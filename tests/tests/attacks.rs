@@ -51,8 +51,8 @@ async fn strings_are_read_in_one_way_only() {
             ("SET LOCAL standard_conforming_strings = off", "0A000"),
             ("SET standard_conforming_strings = E'off'", "0A000"),
             ("SET standard_conforming_strings = $$off$$", "0A000"),
-            ("SELECT set_config('standard_conforming_strings', 'off', true)", "42501"),
-            ("SELECT set_config('client_encoding', 'SJIS', true)", "42501"),
+            ("SELECT set_config('standard_conforming_strings', 'off', true)", "0A000"),
+            ("SELECT set_config('client_encoding', 'SJIS', true)", "22023"),
             ("SET client_encoding = 'SJIS'", "22023"),
         ] {
             assert_eq!(client.simple(text).await.code(), code, "simple: {text}");
@@ -202,5 +202,52 @@ async fn table_of_a_name_that_the_template_has_too() {
         assert_eq!(client.simple("CREATE TABLE plans (id int)").await.code(), "");
         assert_eq!(client.simple("INSERT INTO plans VALUES (1)").await.code(), "");
         assert_eq!(client.simple("DROP TABLE plans").await.code(), "");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn harmless_literal_paves_no_way_for_another() {
+    for stage in stages().await {
+        let mut client = stage.wire("acme_corp").await;
+        for local in ["true", "false"] {
+            let text = |name| format!("SELECT set_config('{name}', 'globex', {local}), 1");
+            assert_eq!(client.simple(&text("app.x")).await.code(), "");
+            assert_eq!(client.simple(&text("search_path")).await.code(), "42501");
+            assert_eq!(client.extended(&text("role"), &[]).await.code(), "42501");
+        }
+        assert_eq!(client.simple(NAMES).await.column(), ACME);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shared_tables_under_a_path_of_ones_own() {
+    let insert = "INSERT INTO users (name, email) VALUES ('evil', 'evil')";
+    for stage in stages().await {
+        let server = stage.superuser().await;
+        server.batch_execute("GRANT ALL ON ALL TABLES IN SCHEMA public TO app").await.unwrap();
+        let mut client = stage.wire("acme_corp").await;
+        client.parse("s", insert).sync().answer().await;
+        client.simple(&format!("PREPARE p AS {insert}")).await;
+        for before in [
+            "SET search_path TO public",
+            "BEGIN; SET LOCAL search_path TO public, acme_corp",
+            "SELECT set_config('search_path', 'public', false)",
+            "BEGIN; SET LOCAL search_path TO public; SAVEPOINT a; RESET search_path; ROLLBACK TO a",
+        ] {
+            for text in [insert, "EXECUTE p"] {
+                client.simple(before).await;
+                let fault = client.simple(text).await.fault().unwrap();
+                assert!(fault.message.contains("may not"), "{before}; {text}: {}", fault.message);
+                client.simple("ROLLBACK; RESET search_path").await;
+            }
+            client.simple(before).await;
+            let fault = client.bind("s", &[]).execute().sync().answer().await.fault().unwrap();
+            assert!(fault.message.contains("may not"), "{before}; bind: {}", fault.message);
+            client.simple("ROLLBACK; RESET search_path").await;
+        }
+        let answer = client.bind("s", &[]).execute().sync().answer().await;
+        assert_eq!(answer.commands(), ["INSERT 0 1"], "{:?}", answer.fault());
+        let count = "SELECT count(*) FROM public.users WHERE name = 'evil'";
+        assert_eq!(server.query_one(count, &[]).await.unwrap().get::<_, i64>(0), 0);
     }
 }

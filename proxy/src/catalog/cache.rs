@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use super::control::{CatalogError, Control};
 use super::load;
@@ -40,6 +40,8 @@ pub struct Catalog {
     epochs: Box<[AtomicU64]>,
     hasher: RandomState,
     age: Duration,
+    /// Some load has ended.
+    arrival: Notify,
 }
 
 /// One schema, or the failure to load it.
@@ -84,6 +86,7 @@ impl Catalog {
             epochs: (0..EPOCHS).map(|_| AtomicU64::new(0)).collect(),
             hasher: RandomState::new(),
             age,
+            arrival: Notify::new(),
         });
         let loader = Loader { catalog: Arc::downgrade(&catalog), control, queue, common: None };
         (catalog, loader)
@@ -100,6 +103,21 @@ impl Catalog {
             self.request(schema);
         }
         entry?.names
+    }
+
+    /// Waits until [`Catalog::get`] has an answer. `false`: the load has failed.
+    pub async fn loaded(&self, schema: &str) -> bool {
+        loop {
+            let arrival = self.arrival.notified();
+            if self.get(schema).is_some() {
+                return true;
+            }
+            let entry = self.loaded.get(schema);
+            if entry.is_some_and(|entry| entry.epoch == self.epoch(schema) && entry.until > Instant::now()) {
+                return false;
+            }
+            arrival.await;
+        }
     }
 
     /// Forgets what `schema` holds; with a shared schema, all that is known.
@@ -148,6 +166,7 @@ impl Catalog {
         };
         self.loaded.insert(Arc::clone(&schema), Entry { names, epoch, refresh, until });
         self.loading.lock().unwrap_or_else(PoisonError::into_inner).remove(&schema);
+        self.arrival.notify_waiters();
     }
 }
 

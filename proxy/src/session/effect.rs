@@ -5,7 +5,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::Session;
 use super::expect::Effect;
 use super::path::{self, Effective};
-use crate::pool::settings::SEARCH_PATH;
+use crate::pool::settings::{self, SEARCH_PATH};
 use crate::sql::plan::{Discard, PinReason, Route, Statement, StatementKind};
 
 /// What a statement does once it is complete. `text` is the text that it stands in.
@@ -13,10 +13,10 @@ pub(super) fn effect_of(statement: &Statement, text: &[u8]) -> Option<Effect> {
     match &statement.kind {
         StatementKind::Set(setting) if !setting.local => {
             let raw = |range| text.get(range).and_then(|raw| std::str::from_utf8(raw).ok());
-            let sql = if &*setting.name == SEARCH_PATH {
-                path::parse_list(raw(setting.value.clone())?)?.into()
-            } else {
-                raw(statement.span.clone())?.into()
+            let sql = match (&*setting.name, &setting.given) {
+                (SEARCH_PATH, _) => path::of_setting(setting, text)?.into(),
+                (name, Some(value)) => settings::from_startup(name, value),
+                (_, None) => raw(statement.span.clone())?.into(),
             };
             Some(Effect::Set(setting.name.clone(), sql))
         }
@@ -70,7 +70,20 @@ pub(super) fn path_change(statement: &Statement) -> PathChange {
     }
 }
 
+/// Whether the statement sets a path on which the tenant's schema is not the first.
+pub(super) fn strays(statement: &Statement, text: &[u8], schema: &str) -> bool {
+    let StatementKind::Set(setting) = &statement.kind else { return false };
+    &*setting.name == SEARCH_PATH
+        && path::of_setting(setting, text).is_none_or(|path| !path::begins_with(&path, schema))
+}
+
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
+    /// Whether unqualified names may mean another schema's objects before the tenant's.
+    pub(super) fn has_strayed(&self) -> bool {
+        let own = self.effective.own && !path::begins_with(&self.effective.path, &self.identity.scope.schema);
+        own || self.link.as_ref().is_some_and(|link| link.strayed)
+    }
+
     /// A statement is about to be sent: what it may do that a failure would not take back.
     pub(super) fn before(&mut self, statement: &Statement, text: &[u8]) {
         if let Some(reason) = statement.pin {
@@ -168,7 +181,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// A statement of a pipeline was sent: what comes behind it is read with what it sets.
     pub(super) fn foresee(&mut self, statement: &Statement, text: &[u8]) {
         let change = path_change(statement);
+        let strayed = self.has_strayed() || strays(statement, text, &self.identity.scope.schema);
         let Some(link) = &mut self.link else { return };
+        link.strayed |= strayed;
         match change {
             PathChange::Keep => {}
             PathChange::Set => link.path_set = true,

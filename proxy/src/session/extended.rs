@@ -32,12 +32,21 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     pub(super) fn parse(&mut self, body: &[u8]) -> Result<Step, End> {
         let (name, rest) = frame::cstr(body).ok_or_else(malformed)?;
         let (text, types) = frame::cstr(rest).ok_or_else(malformed)?;
-        let Some(()) = self.begin_extended(b'P', body) else { return Ok(Step::NeedServer) };
+        let plan = match self.plan.take() {
+            Some(plan) => plan,
+            None => self.plan_for(text),
+        };
+        if plan.route == Route::NeedNames {
+            return Ok(Step::NeedNames);
+        }
+        let Some(()) = self.begin_extended(b'P', body) else {
+            self.plan = Some(plan);
+            return Ok(Step::NeedServer);
+        };
         if !name.is_empty() && self.statements.get(name).is_some() {
             let name = String::from_utf8_lossy(name);
             return Ok(self.poison(refusal("42P05", format!("prepared statement \"{name}\" already exists"))));
         }
-        let plan = self.plan_for(text);
         if let Route::Refuse(refusal) = plan.route {
             self.shared.metrics.guarded();
             return Ok(self.poison(refusal));
@@ -117,6 +126,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             let partial = body.len() + frame::HEADER < header.total.min(MAX_REPLAY);
             return if partial { self.no_message() } else { Err(malformed()) };
         };
+        if !self.renew(name) {
+            return Ok(Step::NeedNames);
+        }
         let Some(()) = self.begin_extended(b'B', body) else { return Ok(Step::NeedServer) };
         if self.portals.len() >= MAX_PORTALS {
             return Ok(self.poison(refusal("53400", "too many open portals in one transaction".into())));
@@ -153,6 +165,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     pub(super) fn describe(&mut self, body: &[u8]) -> Result<Step, End> {
         let (&what, rest) = body.split_first().ok_or_else(malformed)?;
         let (name, _) = frame::cstr(rest).ok_or_else(malformed)?;
+        if what == b'S' && !self.renew(name) {
+            return Ok(Step::NeedNames);
+        }
         let Some(()) = self.begin_extended(b'D', body) else { return Ok(Step::NeedServer) };
         if what == b'S' {
             let Some(on_server) = self.ensure_statement(name) else { return Ok(Step::Done) };
@@ -283,7 +298,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// The name of a client's statement on the server at hand, where it is prepared and its
     /// path is set from now on. `None`: there is no such statement, and that has been dealt with.
     fn ensure_statement(&mut self, name: &[u8]) -> Option<String> {
-        let Some(mut statement) = self.statements.get(name).cloned() else {
+        let Some(statement) = self.statements.get(name).cloned() else {
             let what = if name.is_empty() {
                 "unnamed prepared statement does not exist".to_owned()
             } else {
@@ -292,16 +307,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             self.poison(refusal("26000", what));
             return None;
         };
-        if self.is_outdated(&statement) {
-            let plan = self.plan_for(&statement.text);
-            if let Route::Refuse(refusal) = plan.route {
-                self.shared.metrics.guarded();
-                self.poison(refusal);
-                return None;
-            }
-            let (text, types) = (statement.text.clone(), statement.types.clone());
-            statement = self.statement(!name.is_empty(), &text, &types, plan);
-            self.statements.insert(Bytes::copy_from_slice(name), statement.clone());
+        if let Route::Refuse(refusal) = &statement.plan.route {
+            self.shared.metrics.guarded();
+            self.poison(refusal.clone());
+            return None;
         }
         self.ensure_path_for(&statement.plan);
         let prepared = Arc::clone(&statement.prepared);
@@ -322,6 +331,23 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         Some(self.shared.store.name(prepared.id))
     }
 
+    /// Looks at a statement anew where it was prepared for something else. `false`: it takes names
+    /// that are not known now.
+    fn renew(&mut self, name: &[u8]) -> bool {
+        let Some(statement) = self.statements.get(name).cloned() else { return true };
+        if !self.is_outdated(&statement) {
+            return true;
+        }
+        let plan = self.plan_for(&statement.text);
+        if plan.route == Route::NeedNames {
+            return false;
+        }
+        let (text, types) = (statement.text.clone(), statement.types.clone());
+        let statement = self.statement(!name.is_empty(), &text, &types, plan);
+        self.statements.insert(Bytes::copy_from_slice(name), statement);
+        true
+    }
+
     /// Whether a statement was prepared for another path or another state of the catalog.
     fn is_outdated(&self, statement: &ClientStatement) -> bool {
         let identity = &statement.prepared.identity;
@@ -329,7 +355,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let own = self.effective.own || self.link.as_ref().is_some_and(|link| link.local_path);
         let moved = !identity.path.is_empty() && *identity.path != *self.effective.path;
         let epoch = self.identity.database.catalog.epoch(&self.identity.scope.schema);
-        moved || spliced && (own || self.temp) || identity.epoch != epoch
+        let refused = matches!(statement.plan.route, Route::Refuse(_));
+        // PostgreSQL looks its names up anew where the path is another.
+        let strayed = self.has_strayed() && statement.plan.statements.iter().any(|s| s.writes);
+        moved || spliced && (own || self.temp) || refused || strayed || identity.epoch != epoch
     }
 
     /// Sets the path in front of a statement that needs it.

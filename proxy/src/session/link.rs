@@ -34,6 +34,9 @@ pub(super) struct Link {
     pub path_set: bool,
     /// The client has set a path for this transaction by itself.
     pub local_path: bool,
+    /// In this transaction a path was in force on which the tenant's schema is not the first. A
+    /// rollback to a savepoint may bring it back.
+    pub strayed: bool,
     /// Code ran that we do not know.
     pub opaque: bool,
     /// DDL ran in this transaction.
@@ -105,6 +108,7 @@ impl Link {
             expects: Expects::new(),
             path_set: false,
             local_path: false,
+            strayed: false,
             opaque: false,
             ddl: false,
             copy_in: false,

@@ -144,7 +144,9 @@ pub struct Session<C> {
     pin: Option<PinReason>,
     /// Temporary tables may be there.
     temp: bool,
-    /// What the engine said of the `Query` that waits for a server.
+    /// What the schemas hold was waited for, and did not come.
+    names_late: bool,
+    /// What the engine said of the message that waits for a server.
     plan: Option<Plan>,
     link: Option<Link>,
     cancel: CancelEntry,
@@ -172,6 +174,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             match self.step()? {
                 Step::Done => {}
                 Step::NeedServer => self.attach().await?,
+                Step::NeedNames => self.await_names().await,
                 Step::Wait => {
                     self.exchange().await?;
                     self.relay()?;

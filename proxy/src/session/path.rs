@@ -5,6 +5,8 @@ use std::sync::Arc;
 use pgstrata_tenancy::ident;
 
 use crate::pool::settings::{SEARCH_PATH, Settings};
+use crate::sql::guard::check;
+use crate::sql::plan::Setting;
 
 /// The text of the prepared statement that sets the path for the running transaction. Takes a path as [`ident::search_path`] writes it.
 pub const STATEMENT_TEXT: &[u8] = b"SELECT pg_catalog.set_config('search_path', $1, true)";
@@ -27,6 +29,20 @@ impl Effective {
         let own = settings.get(SEARCH_PATH);
         Self { path: own.map_or_else(|| Arc::clone(home), |path| Arc::from(&**path)), own: own.is_some() }
     }
+}
+
+/// The path that a setting of `search_path` in `text` sets, as [`ident::search_path`] writes it.
+pub fn of_setting(setting: &Setting, text: &[u8]) -> Option<String> {
+    match &setting.given {
+        Some(value) => Some(ident::search_path(check::search_path(value)?.iter().map(String::as_str))),
+        None => parse_list(std::str::from_utf8(text.get(setting.value.clone())?).ok()?),
+    }
+}
+
+/// Whether a path begins with this schema.
+pub fn begins_with(path: &str, schema: &str) -> bool {
+    let rest = path.strip_prefix(&ident::quoted(schema));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(','))
 }
 
 /// The path in the value of a `SET search_path`, as [`ident::search_path`] writes it.

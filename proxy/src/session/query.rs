@@ -5,7 +5,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::effect::{PathChange, effect_of, needs_path, path_change};
+use super::effect::{PathChange, effect_of, needs_path, path_change, strays};
 use super::expect::{Effect, Expect, QueryReply};
 use super::link::Link;
 use super::path::Effective;
@@ -28,9 +28,13 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             Some(plan) => plan,
             None => self.plan_for(text),
         };
-        if let Route::Refuse(refusal) = plan.route {
-            self.shared.metrics.guarded();
-            return Ok(self.refuse_request(refusal));
+        match plan.route {
+            Route::NeedNames => return Ok(Step::NeedNames),
+            Route::Refuse(refusal) => {
+                self.shared.metrics.guarded();
+                return Ok(self.refuse_request(refusal));
+            }
+            _ => {}
         }
         if self.answer_locally(&plan, text) {
             return Ok(Step::Done);
@@ -52,10 +56,15 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let link = self.link.as_ref();
         let mode = TextMode {
             standard_conforming_strings: true,
-            own_path: self.effective.own || link.is_some_and(|link| link.local_path || link.ddl),
+            own_path: self.effective.own || link.is_some_and(|link| link.local_path),
+            tenant_first: !self.has_strayed(),
+            stale_names: link.is_some_and(|link| link.ddl),
             temp_tables: self.temp,
         };
         let mut plan = self.shared.engine.plan(text, &self.scope, mode);
+        if std::mem::take(&mut self.names_late) && plan.route == Route::NeedNames {
+            plan.route = Route::Refuse(names_late());
+        }
         if let Some(refusal) = plan.statements.iter().find_map(|s| unreadable_setting(s, text)) {
             plan.route = Route::Refuse(refusal);
         }
@@ -65,9 +74,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     fn send_query(&mut self, plan: &Plan, text: &[u8]) {
         let own_transaction = plan.route == Route::OwnTransaction && self.status == Status::Idle;
         let failed = self.status == Status::Failed;
+        let strayed = self.has_strayed();
         let Some(link) = &mut self.link else { return };
         link.begin(&self.settings, self.status);
         link.opaque |= plan.opaque;
+        link.strayed |= strayed;
         link.request.kind = kind_of(&self.scope.tenant, plan);
         let mut path = Arc::clone(&self.effective.path);
         if own_transaction && !path.is_empty() {
@@ -91,6 +102,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 PathChange::Own => {
                     path_set = true;
                     link.local_path = true;
+                    link.strayed |= strays(statement, text, &self.identity.scope.schema);
                     if let Some(Effect::Set(_, list)) = &effect {
                         path = Arc::from(&**list);
                     }
@@ -194,14 +206,26 @@ pub(super) fn kind_of(tenant: &Option<Box<str>>, plan: &Plan) -> Kind {
     }
 }
 
+/// What the schemas hold could not be loaded, and nobody can tell what would be written.
+fn names_late() -> Refusal {
+    Refusal {
+        code: "57P03",
+        message: "what the tenant's schemas hold could not be loaded in time".into(),
+        hint: Some("Write the schema in front of the name, or try again.".into()),
+    }
+}
+
 /// A setting that we must understand and can't.
 fn unreadable_setting(statement: &Statement, text: &[u8]) -> Option<Refusal> {
     let StatementKind::Set(setting) = &statement.kind else { return None };
-    let value = std::str::from_utf8(text.get(setting.value.clone())?).ok()?;
+    let value = match &setting.given {
+        Some(value) => value,
+        None => std::str::from_utf8(text.get(setting.value.clone())?).ok()?,
+    };
     let refusal =
         |code, message: String, hint: &str| Some(Refusal { code, message, hint: Some(hint.into()) });
     match &*setting.name {
-        SEARCH_PATH if super::path::parse_list(value).is_none() => refusal(
+        SEARCH_PATH if super::path::of_setting(setting, text).is_none() => refusal(
             "0A000",
             "search_path can only be set to a list of schema names".into(),
             "Write it as: SET search_path TO name, \"Name\"",

@@ -382,6 +382,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if status == Status::Idle {
             link.path_set = false;
             link.local_path = false;
+            link.strayed = false;
             if mem::take(&mut link.ddl) {
                 self.identity.database.catalog.invalidate(&self.identity.scope.schema);
             }

@@ -16,6 +16,8 @@ pub(super) enum Step {
     Done,
     /// The same message again, once there is a server.
     NeedServer,
+    /// The same message again, once it is known what the tenant's schemas hold.
+    NeedNames,
     /// Nothing to do before bytes come or go.
     Wait,
 }

@@ -24,9 +24,8 @@ use crate::wire::refusal::{Refusal, sqlstate};
 use crate::wire::stream::ClientStream;
 use crate::wire::{frame, message};
 
-/// How long a tenant's first client waits for its names, and how often it looks.
-const NAMES_PAUSE: Duration = Duration::from_millis(5);
-const NAMES_TRIES: u32 = 100;
+/// How long a statement waits for what its tenant's schemas hold.
+const NAMES_LIMIT: Duration = Duration::from_secs(2);
 
 /// Admits a client to its tenant, tells it so, and makes its session.
 pub async fn start<S>(
@@ -72,7 +71,6 @@ async fn prepare<S>(
     let scope = scope_of(login, shared, database, schema.as_deref().unwrap_or("public"));
     let base = Arc::new(base_settings(&login.settings, &scope)?);
     let told = validate(database, &base).await?;
-    await_names(database, &scope).await;
     let path = ident::search_path(
         std::iter::once(&*scope.schema)
             .chain(scope.shared.iter().map(|s| &**s).filter(|s| **s != *scope.schema)),
@@ -201,17 +199,6 @@ async fn try_settings(server: &mut crate::pool::server::Server, sql: &str) -> Re
     }
 }
 
-/// Gives the first client of a tenant some time for the names of its schemas to be loaded: the guard
-/// and the qualified way know more with them.
-async fn await_names(database: &DatabaseHandle, scope: &Scope) {
-    for _ in 0..NAMES_TRIES {
-        if scope.tenant.is_none() || database.catalog.get(&scope.schema).is_some() {
-            return;
-        }
-        tokio::time::sleep(NAMES_PAUSE).await;
-    }
-}
-
 fn no_server(error: &CheckoutError) -> Refusal {
     let refusal = super::link::no_server(error);
     Refusal { code: refusal.code, message: refusal.message, hint: refusal.hint }
@@ -254,6 +241,7 @@ where
         status: Status::Idle,
         pin: session_pooling.then_some(PinReason::SessionPooling),
         temp: session_pooling,
+        names_late: false,
         plan: None,
         link: None,
         cancel,
@@ -264,9 +252,16 @@ where
 }
 
 impl<C> Session<C> {
+    /// Waits for what the tenant's schemas hold.
+    pub(super) async fn await_names(&mut self) {
+        let loaded = self.identity.database.catalog.loaded(&self.identity.scope.schema);
+        self.names_late = !tokio::time::timeout(NAMES_LIMIT, loaded).await.unwrap_or(false);
+    }
+
     /// Takes up the newest names of the tenant's schemas, where they are needed at all.
     pub(super) fn refresh_scope(&mut self) {
-        if self.identity.scope.strategy != Strategy::SchemaQualified && !self.identity.shared_may_be_hit() {
+        // Without a use for them they are not even loaded.
+        if self.identity.scope.strategy != Strategy::SchemaQualified && !self.identity.scope.guards_shared() {
             return;
         }
         let names = self.identity.database.catalog.get(&self.identity.scope.schema);
@@ -278,13 +273,6 @@ impl<C> Session<C> {
         if !same {
             self.scope = Arc::new(Scope { names, ..Scope::clone(&self.identity.scope) });
         }
-    }
-}
-
-impl Identity {
-    /// Whether an unqualified write could land in a shared schema: only the names can tell.
-    fn shared_may_be_hit(&self) -> bool {
-        !self.scope.shared_writes && self.scope.tenant.is_some()
     }
 }
 

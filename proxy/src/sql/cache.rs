@@ -12,7 +12,6 @@ use quick_cache::sync::Cache;
 use smallvec::SmallVec;
 
 use super::CacheStats;
-use super::lexer::TokenKind;
 use super::shape::Shape;
 use super::tokens::Tokens;
 
@@ -28,9 +27,7 @@ pub fn key(t: &Tokens<'_>) -> Option<Key> {
     key.push(u8::from(t.conforming));
     for token in t.all {
         key.push(token.kind as u8);
-        let named =
-            token.kind.is_word() || matches!(token.kind, TokenKind::Op | TokenKind::Other | TokenKind::Error);
-        if named {
+        if token.kind.is_spelt() {
             let raw = token.of(t.text);
             // NUL ends a word in the key, so none may be in it.
             if key.len() + raw.len() > MAX_KEY || memchr::memchr(0, raw).is_some() {

@@ -3,21 +3,42 @@
 use smallvec::SmallVec;
 
 use super::builtin;
-use super::guard::check::check;
+use super::guard::check::{Verdict, check, search_path};
 use super::plan::{Plan, Route, SchemaRef, Setting, Splice, Statement, StatementKind};
 use super::scope::{Names, Scope, TextMode};
 use super::shape::{Shape, Way};
-use super::tokens::Tokens;
+use super::tokens::{Literals, Tokens};
 
 use pgstrata_tenancy::Strategy;
 
 /// The plan for this text, whose shape is known.
 pub fn decide(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode) -> Plan {
-    let (route, opaque) = match check(&shape.demands, t, scope) {
-        Some(refusal) => (Route::Refuse(refusal), false),
-        None => route(shape, t, scope, mode),
+    let tenant_first =
+        mode.tenant_first && shape.statements.iter().all(|s| keeps_tenant_first(&s.kind, t, scope));
+    let (route, opaque) = match check(&shape.demands, t, scope, tenant_first) {
+        Verdict::Refused(refusal) => (Route::Refuse(refusal), false),
+        Verdict::NeedNames => (Route::NeedNames, false),
+        Verdict::Granted => route(shape, t, scope, mode),
     };
     Plan { route, statements: statements(shape, t), opaque }
+}
+
+/// Whether the statement leaves the tenant's schema the first on the path.
+fn keeps_tenant_first(kind: &StatementKind, t: &Tokens<'_>, scope: &Scope) -> bool {
+    let literals = Literals(t);
+    let first = match kind {
+        StatementKind::Set(setting) if &*setting.name == "search_path" => {
+            let at = setting.value.start;
+            t.name(at).or_else(|| literals.string(at)).map(|name| name.into_owned())
+        }
+        StatementKind::SetConfig { name, .. }
+            if literals.string(*name).is_some_and(|name| name.eq_ignore_ascii_case("search_path")) =>
+        {
+            literals.string(name + 2).and_then(|path| search_path(&path)?.into_iter().next())
+        }
+        _ => return true,
+    };
+    first.is_some_and(|first| *first == *scope.schema)
 }
 
 fn statements(shape: &Shape, t: &Tokens<'_>) -> SmallVec<[Statement; 1]> {
@@ -26,6 +47,7 @@ fn statements(shape: &Shape, t: &Tokens<'_>) -> SmallVec<[Statement; 1]> {
         StatementKind::Set(setting) => {
             StatementKind::Set(Setting { value: t.bytes(&setting.value), ..setting.clone() })
         }
+        &StatementKind::SetConfig { name, local } => set_config(Literals(t), name, local),
         other => other.clone(),
     };
     let each = shape.statements.iter().map(|s| Statement {
@@ -36,6 +58,19 @@ fn statements(shape: &Shape, t: &Tokens<'_>) -> SmallVec<[Statement; 1]> {
         ddl: s.ddl,
     });
     each.collect()
+}
+
+/// What the call sets, if that is plain to see; where it is not, the guard has refused it.
+fn set_config(literals: Literals<'_>, name: usize, local: bool) -> StatementKind {
+    match (literals.string(name), literals.string(name + 2)) {
+        (Some(name), Some(value)) => StatementKind::Set(Setting {
+            name: name.to_ascii_lowercase().into(),
+            value: 0..0,
+            given: Some(value.into()),
+            local,
+        }),
+        _ => StatementKind::Plain,
+    }
 }
 
 /// The route, and whether the text may run code that is not in it.
@@ -53,7 +88,8 @@ fn route(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode) -> (Route
 }
 
 fn may_splice(scope: &Scope, mode: TextMode) -> bool {
-    scope.strategy == Strategy::SchemaQualified && !mode.own_path && !mode.temp_tables
+    let settled = !mode.own_path && !mode.stale_names && !mode.temp_tables;
+    settled && scope.strategy == Strategy::SchemaQualified
 }
 
 /// The route of a text whose names are all known; `None` where one is not.

@@ -15,8 +15,8 @@ use super::shape::{Shape, StatementShape, Way};
 use super::statement::classify;
 use super::tokens::{self, Tokens};
 
-/// Texts longer than this are not parsed: they go by the search path.
-const MAX_PARSED: usize = 256 * 1024;
+/// Texts of more tokens than this are not parsed: they go by the search path.
+const MAX_PARSED: usize = 32 * 1024;
 
 /// How often the plan cache was asked, and how often it knew.
 #[derive(Clone, Copy, Debug, Default)]
@@ -84,7 +84,7 @@ struct Builder {
 
 impl Builder {
     fn add(&mut self, t: &Tokens<'_>, mut statement: StatementShape) {
-        let names = (statement.way == Way::Names && t.text.len() <= MAX_PARSED)
+        let names = (statement.way == Way::Names && t.all.len() <= MAX_PARSED)
             .then(|| analyse::names(t, statement.tokens.clone()))
             .filter(|names| !names.unread);
         self.demands.extend(guard::demands(t, &statement, names.as_ref()));
@@ -146,6 +146,7 @@ fn changes_path(kind: &StatementKind) -> bool {
     match kind {
         StatementKind::Set(setting) => &*setting.name == "search_path",
         StatementKind::Reset { name, .. } => &**name == "search_path",
+        StatementKind::SetConfig { .. } => true,
         StatementKind::ResetAll | StatementKind::Discard(_) => true,
         // A path that was set in the transaction goes with it.
         StatementKind::Rollback { .. } | StatementKind::RollbackTo | StatementKind::Commit { .. } => true,

@@ -31,7 +31,7 @@ pub fn demands(t: &Tokens<'_>, statement: &StatementShape, names: Option<&Names>
     let mut out = Vec::new();
     commands::demands(t, statement, &mut out);
     chains::demands(t, statement, names, &mut out);
-    functions::demands(t, &statement.tokens, &mut out);
+    functions::demands(t, statement, &mut out);
     relations::demands(t, &statement.tokens, &mut out);
     targets::demands(t, &statement.tokens, &mut out);
     out

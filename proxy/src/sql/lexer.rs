@@ -74,6 +74,12 @@ impl TokenKind {
         matches!(self, TokenKind::Word | TokenKind::Quoted | TokenKind::UnicodeQuoted)
     }
 
+    /// Whether its spelling tells texts apart: not a literal's, whose value may be any, and
+    /// not that of a sign which is always the same.
+    pub fn is_spelt(self) -> bool {
+        self.is_word() || matches!(self, TokenKind::Op | TokenKind::Other | TokenKind::Error)
+    }
+
     /// Whether it is a string whose value is text.
     pub fn is_string(self) -> bool {
         use TokenKind::{DollarStr, EscapeStr, NationalStr, Str, UnicodeStr};

@@ -38,6 +38,8 @@ pub enum Route {
     OwnTransaction,
     /// Not sent at all.
     Refuse(Refusal),
+    /// Not to be sent yet: whether it may be hangs on what the schemas hold, which is not known now.
+    NeedNames,
 }
 
 /// A place where a schema prefix goes in.
@@ -113,6 +115,14 @@ pub enum StatementKind {
     SetTransaction,
     /// `SET [SESSION | LOCAL] name = value`, `SET TIME ZONE`, and each other spelling.
     Set(Setting),
+    /// `SELECT set_config('name', 'value', local)` and no more. In a shape only, as
+    /// numbers of tokens: with its values known it is a [`StatementKind::Set`].
+    SetConfig {
+        /// The token of the name; that of the value is two behind it.
+        name: usize,
+        /// `SET LOCAL`.
+        local: bool,
+    },
     /// `RESET name`, `SET name TO DEFAULT`; the name in lower case.
     Reset {
         /// The parameter's name in lower case.
@@ -141,6 +151,8 @@ pub struct Setting {
     pub name: Box<str>,
     /// The value as it stands in the text, in bytes: all that is behind `=` or `TO`.
     pub value: Range<usize>,
+    /// The value given to `set_config`, which is read in another way than one behind `SET`.
+    pub given: Option<Box<str>>,
     /// `SET LOCAL`.
     pub local: bool,
 }

@@ -29,6 +29,13 @@ pub struct Scope {
     pub names: Option<Arc<Names>>,
 }
 
+impl Scope {
+    /// Whether some schema on the path is to be read only: what a name means then decides.
+    pub fn guards_shared(&self) -> bool {
+        !self.shared_writes && self.shared.iter().any(|shared| *shared != self.schema)
+    }
+}
+
 /// What the schemas on one path hold.
 #[derive(Clone, Debug)]
 pub struct Names {
@@ -84,12 +91,22 @@ pub struct TextMode {
     pub standard_conforming_strings: bool,
     /// The client has a `search_path` of its own in force: nothing is spliced.
     pub own_path: bool,
+    /// That path, if there is one, begins with the tenant's schema.
+    pub tenant_first: bool,
+    /// The transaction has changed what the schemas hold: nothing is spliced.
+    pub stale_names: bool,
     /// The client may hold temporary tables, which shadow the tenant's: nothing is spliced.
     pub temp_tables: bool,
 }
 
 impl Default for TextMode {
     fn default() -> Self {
-        Self { standard_conforming_strings: true, own_path: false, temp_tables: false }
+        Self {
+            standard_conforming_strings: true,
+            own_path: false,
+            tenant_first: true,
+            stale_names: false,
+            temp_tables: false,
+        }
     }
 }

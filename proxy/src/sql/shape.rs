@@ -109,6 +109,27 @@ pub enum Demand {
     SchemaLiteral(u32),
     /// A value for `search_path`: these tokens.
     Path(Range<usize>),
+    /// Something that was let through under the tenant's own path is run again: what it
+    /// names must not mean other things now.
+    Replay,
+    /// A call of `set_config`, whose first argument is this token.
+    Config {
+        /// The token.
+        token: u32,
+        /// Where it is called.
+        place: ConfigPlace,
+    },
+}
+
+/// Where `set_config` is called: what it sets must be seen to hold when it is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConfigPlace {
+    /// In a `SELECT` with nothing else in it, which is as good as a `SET`.
+    Alone,
+    /// Somewhere in a statement.
+    Inside,
+    /// In the body of what is created: it would act where nobody looks.
+    Body,
 }
 
 impl Shape {

@@ -49,6 +49,9 @@ impl Reader<'_> {
     fn kind(&self) -> (StatementKind, Way) {
         use StatementKind as Kind;
         let chain = self.has(&["and", "chain"]);
+        if let Some(kind) = self.set_config() {
+            return (kind, Way::Free);
+        }
         let first = self.t.raw(self.lo).to_ascii_lowercase();
         match first.as_slice() {
             b"begin" | b"start" => (Kind::Begin, Way::Free),
@@ -196,6 +199,9 @@ impl Reader<'_> {
         }
         if self.makes_temp() {
             return Some(PinReason::TempTable);
+        }
+        if matches!(kind, StatementKind::SetConfig { .. }) {
+            return None;
         }
         (self.lo..self.hi).find_map(|i| self.pinned_by_call(i))
     }

@@ -51,9 +51,9 @@ impl<'a> Tokens<'a> {
         self.kind(i) == Some(kind)
     }
 
-    /// The bytes of token `i`.
+    /// The bytes of token `i`; none of a literal, which is no part of a shape. See [`Literals`].
     pub fn raw(&self, i: usize) -> &'a [u8] {
-        self.all.get(i).map_or(&[], |t| t.of(self.text))
+        self.all.get(i).filter(|t| t.kind.is_spelt()).map_or(&[], |t| t.of(self.text))
     }
 
     /// Whether token `i` is this keyword (in lower case), not quoted.
@@ -82,11 +82,6 @@ impl<'a> Tokens<'a> {
         Some(name::decode(kind, self.raw(i)))
     }
 
-    /// The value of string literal `i`, where it is plain to see.
-    pub fn string(&self, i: usize) -> Option<Cow<'a, str>> {
-        name::plain_string(self.kind(i)?, self.raw(i), self.conforming)
-    }
-
     /// Whether token `i` is a string literal.
     pub fn is_string(&self, i: usize) -> bool {
         self.kind(i).is_some_and(TokenKind::is_string)
@@ -105,6 +100,19 @@ impl<'a> Tokens<'a> {
             Some(&close) if close > 0 => (close as usize + 1).min(end),
             _ => end,
         }
+    }
+}
+
+/// The values of a text's literals. For what is decided text by text: a shape must
+/// not be made with them, as it holds for all texts that differ in nothing else.
+#[derive(Clone, Copy, Debug)]
+pub struct Literals<'a>(pub &'a Tokens<'a>);
+
+impl<'a> Literals<'a> {
+    /// The value of string literal `i`, where it is plain to see.
+    pub fn string(&self, i: usize) -> Option<Cow<'a, str>> {
+        let token = self.0.all.get(i)?;
+        name::plain_string(token.kind, token.of(self.0.text), self.0.conforming)
     }
 }
 

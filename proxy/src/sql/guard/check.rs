@@ -1,27 +1,47 @@
 //! Demands, held against the scope of one tenant.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::relations;
 use crate::sql::lexer::TokenKind;
 use crate::sql::name;
 use crate::sql::plan::Refusal;
-use crate::sql::scope::{Names, Scope};
-use crate::sql::shape::Demand;
-use crate::sql::tokens::Tokens;
+use crate::sql::scope::{Names, SchemaNames, Scope};
+use crate::sql::shape::{ConfigPlace, Demand};
+use crate::sql::tokens::{Literals, Tokens};
 
 /// Schemas that any tenant may name; none of them is ever written.
 const SYSTEM: [&str; 3] = ["pg_catalog", "information_schema", "pg_toast"];
 
-/// Why the first demand that the scope does not meet is refused.
-pub fn check(demands: &[Demand], t: &Tokens<'_>, scope: &Scope) -> Option<Refusal> {
-    let gate = Gate { t, scope };
-    demands.iter().find_map(|demand| gate.check(demand).err())
+/// What became of the demands of a text.
+pub enum Verdict {
+    /// All are met.
+    Granted,
+    /// The first that is not, and why.
+    Refused(Refusal),
+    /// What the schemas hold decides, and is not known now.
+    NeedNames,
+}
+
+/// Holds `demands` against the scope. `tenant_first`: unqualified names mean the tenant's first.
+pub fn check(demands: &[Demand], t: &Tokens<'_>, scope: &Scope, tenant_first: bool) -> Verdict {
+    let gate = Gate { t, literals: Literals(t), scope, tenant_first };
+    if let Some(refusal) = demands.iter().find_map(|demand| gate.check(demand).err()) {
+        return Verdict::Refused(refusal);
+    }
+    let by_names = |demand: &Demand| matches!(demand, Demand::Write { schema: None, .. });
+    match scope.names.is_none() && scope.guards_shared() && demands.iter().any(by_names) {
+        true => Verdict::NeedNames,
+        false => Verdict::Granted,
+    }
 }
 
 struct Gate<'a> {
     t: &'a Tokens<'a>,
+    literals: Literals<'a>,
     scope: &'a Scope,
+    tenant_first: bool,
 }
 
 type Checked = Result<(), Refusal>;
@@ -43,6 +63,8 @@ impl Gate<'_> {
             Demand::ObjectLiteral { token, write, by_name } => self.object(*token as usize, *write, *by_name),
             Demand::SchemaLiteral(token) => self.schema_literal(*token as usize),
             Demand::Path(range) => self.path(range.clone()),
+            Demand::Replay => self.replay(),
+            Demand::Config { token, place } => self.config(*token as usize, *place),
         }
     }
 
@@ -107,19 +129,48 @@ impl Gate<'_> {
         if names.builtin.relations.contains(name) {
             return self.write_schema("pg_catalog");
         }
-        if names.tenant.relations.contains_key(name) {
+        if self.tenant_first && names.tenant.relations.contains_key(name) {
             return Ok(());
         }
-        let found = names.shared.iter().position(|schema| schema.relations.contains_key(name));
-        match found.and_then(|i| self.scope.shared.get(i)) {
-            Some(schema) => self.write_schema(schema),
-            None => Ok(()),
+        let holds = |(_, held): &(&Box<str>, &Arc<SchemaNames>)| held.relations.contains_key(name);
+        let mut found = self.scope.shared.iter().zip(&names.shared).filter(holds);
+        found.try_for_each(|(schema, _)| self.write_schema(schema))
+    }
+
+    fn replay(&self) -> Checked {
+        match self.tenant_first || !self.scope.guards_shared() {
+            true => Ok(()),
+            false => {
+                let hint = "RESET search_path, or begin it with the tenant's schema.";
+                Err(self.refusal("run EXECUTE under this search_path", Some(hint)))
+            }
+        }
+    }
+
+    /// `set_config('name', value, local)`: which setting it is must be plain to see.
+    fn config(&self, token: usize, place: ConfigPlace) -> Checked {
+        let plain = self.literals.string(token).filter(|_| self.t.is(token + 1, TokenKind::Comma));
+        let Some(name) = plain.map(|name| name.to_ascii_lowercase()) else {
+            return Err(self.refusal("call set_config with a name that is no plain literal", Some(PLAIN)));
+        };
+        match (name.as_str(), place) {
+            ("role" | "session_authorization", _) => Err(self.refusal(&format!("set {name}"), None)),
+            (_, ConfigPlace::Body) => {
+                Err(self.refusal(&format!("set {name} in a function's or a view's body"), None))
+            }
+            ("search_path", ConfigPlace::Alone) => self.path(token + 2..token + 3),
+            // What comes behind it is read with these: it must be seen that they are set.
+            ("search_path" | "client_encoding" | "standard_conforming_strings", ConfigPlace::Inside) => {
+                let hint = "Use SET, or SELECT set_config(...) with plain string literals and nothing else.";
+                Err(self.refusal(&format!("set {name} inside a statement"), Some(hint)))
+            }
+            _ => Ok(()),
         }
     }
 
     /// A string that names an object: its schema must be one that may be named.
     fn object(&self, token: usize, write: bool, by_name: bool) -> Checked {
-        let Some(text) = self.t.string(token) else {
+        let Some(text) = self.literals.string(token) else {
             return Err(self.refusal("name an object in a string with escapes", Some(PLAIN)));
         };
         // Behind a bracket are a function's argument types, in front of it its name.
@@ -177,7 +228,7 @@ impl Gate<'_> {
     }
 
     fn schema_literal(&self, token: usize) -> Checked {
-        let Some(text) = self.t.string(token) else {
+        let Some(text) = self.literals.string(token) else {
             return Err(self.refusal("name a schema in a string with escapes", Some(PLAIN)));
         };
         match name::parts(&text).as_deref() {
@@ -203,7 +254,7 @@ impl Gate<'_> {
 
     /// One string may hold a list (`set_config`, startup) or one name (`SET`): both readings must hold.
     fn path_string(&self, token: usize) -> Checked {
-        let Some(text) = self.t.string(token) else {
+        let Some(text) = self.literals.string(token) else {
             return Err(self.refusal("set search_path to a string with escapes", Some(PLAIN)));
         };
         search_path(&text).map_or_else(
@@ -227,7 +278,7 @@ impl Gate<'_> {
 }
 
 const DYNAMIC: &str =
-    "SQL in strings can't be checked. An administrator may allow it for this user (dynamic_sql = \"allow\").";
+    "SQL in strings can't be checked. An administrator may allow it for this user (dynamic_sql = true).";
 const PLAIN: &str = "Write it as a plain string literal.";
 
 fn is_privilege(word: &str) -> bool {

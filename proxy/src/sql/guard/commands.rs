@@ -95,6 +95,10 @@ impl Command<'_> {
             b"prepare" if self.at(1, &["transaction"]) => self.two_phase(out),
             b"commit" | b"rollback" if self.at(1, &["prepared"]) => self.two_phase(out),
             b"reindex" => self.reindex(out),
+            b"execute" => out.push(Demand::Replay),
+            b"vacuum" | b"analyze" | b"analyse" | b"cluster" if self.names_nothing() => {
+                out.push(never("maintain all tables at once", Some("Name the tables, each of them.")));
+            }
             _ => {}
         }
     }
@@ -104,6 +108,19 @@ impl Command<'_> {
             "use two-phase commit",
             Some("Prepared transactions are shared by all tenants of the database."),
         ));
+    }
+
+    /// `VACUUM`, `ANALYZE` or `CLUSTER` with no table: it takes those of all tenants.
+    fn names_nothing(&self) -> bool {
+        let options = ["full", "freeze", "verbose", "analyze", "analyse"];
+        let mut at = self.lo + 1;
+        if self.t.is(at, TokenKind::Open) {
+            at = self.t.behind_close(at, self.hi);
+        }
+        while at < self.hi && self.t.any_kw(at, &options) {
+            at += 1;
+        }
+        at >= self.hi
     }
 
     fn reindex(&self, out: &mut Vec<Demand>) {
@@ -273,6 +290,10 @@ impl Command<'_> {
 
     /// A rule's action may be NOTIFY.
     fn inner(&self, out: &mut Vec<Demand>) {
+        let executes = |i| self.t.kw(i, "execute") && !self.t.any_kw(i + 1, &["function", "procedure"]);
+        if self.at(0, &["create", "explain"]) && (self.lo..self.hi).any(executes) {
+            out.push(Demand::Replay);
+        }
         if self.at(0, &["create"]) && self.has_rule() && self.has(&["notify"]) {
             out.push(never("use LISTEN or NOTIFY", Some(CHANNELS)));
         }

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use super::never;
 use crate::sql::lexer::TokenKind;
-use crate::sql::shape::Demand;
+use crate::sql::plan::StatementKind;
+use crate::sql::shape::{ConfigPlace, Demand, StatementShape};
 use crate::sql::tokens::Tokens;
 
 /// Why a function is looked at.
@@ -121,7 +122,8 @@ fn class(name: &str) -> Option<Class> {
 }
 
 /// What the functions and the casts to name types in `range` ask.
-pub fn demands(t: &Tokens<'_>, range: &Range<usize>, out: &mut Vec<Demand>) {
+pub fn demands(t: &Tokens<'_>, statement: &StatementShape, out: &mut Vec<Demand>) {
+    let range = &statement.tokens;
     for i in range.clone() {
         casts(t, i, out);
         let Some(name) = t.name(i) else { continue };
@@ -138,6 +140,9 @@ pub fn demands(t: &Tokens<'_>, range: &Range<usize>, out: &mut Vec<Demand>) {
             continue;
         };
         let arguments = i + 2..if call { t.behind_close(i + 1, range.end).saturating_sub(1) } else { i + 2 };
+        if class == Class::SetConfig && call {
+            out.push(Demand::Config { token: arguments.start as u32, place: place(t, statement) });
+        }
         judge(t, class, &name, call, arguments, out);
     }
 }
@@ -154,7 +159,7 @@ fn judge(t: &Tokens<'_>, class: Class, name: &str, call: bool, args: Range<usize
         Class::Server => out.push(never(format!("call {name}"), None)),
         Class::Dynamic => out.push(Demand::Dynamic(format!("call {name}, which runs text as SQL").into())),
         _ if !call => out.push(never(format!("call {name} in this form"), None)),
-        Class::SetConfig => set_config(t, args, out),
+        Class::SetConfig => {}
         Class::Sequence => sequence(t, name, args, false, out),
         Class::SetSequence => sequence(t, name, args, true, out),
         Class::Names => strings(t, args).for_each(|i| out.push(object(i, false))),
@@ -207,28 +212,11 @@ fn rewrite(t: &Tokens<'_>, i: usize, end: usize, out: &mut Vec<Demand>) {
     }
 }
 
-/// `set_config('name', value, local)`: which setting it is must be plain to see.
-fn set_config(t: &Tokens<'_>, args: Range<usize>, out: &mut Vec<Demand>) {
-    let hint = Some("Give set_config the setting's name, and a search_path, as plain string literals.");
-    let plain = |at: usize| t.string(at).filter(|_| t.is(at + 1, TokenKind::Comma));
-    match plain(args.start).map(|name| name.to_ascii_lowercase()) {
-        None => out.push(never("call set_config with a name that is no plain literal", hint)),
-        Some(name) if name == "search_path" => match plain(args.start + 2) {
-            Some(_) => out.push(Demand::Path(args.start + 2..args.start + 3)),
-            None => out.push(never("set search_path to a value that is no plain literal", hint)),
-        },
-        Some(name) if matches!(name.as_str(), "role" | "session_authorization") => {
-            out.push(never(format!("set {name}"), None));
-        }
-        // They change how the bytes of the next text are read; SET of them can be followed.
-        Some(name) if matches!(name.as_str(), "client_encoding" | "standard_conforming_strings") => {
-            out.push(never(format!("set {name} with set_config"), Some("Use SET.")));
-        }
-        // In a body it would act where nobody looks.
-        Some(name) if t.kw(0, "create") => {
-            out.push(never(format!("set {name} in a function's or a view's body"), None));
-        }
-        Some(_) => {}
+fn place(t: &Tokens<'_>, statement: &StatementShape) -> ConfigPlace {
+    match statement.kind {
+        StatementKind::SetConfig { .. } => ConfigPlace::Alone,
+        _ if t.kw(statement.tokens.start, "create") => ConfigPlace::Body,
+        _ => ConfigPlace::Inside,
     }
 }
 

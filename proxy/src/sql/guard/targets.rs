@@ -94,7 +94,6 @@ impl Targets<'_> {
             b"comment" => self.behind_on(lo, out),
             b"grant" | b"revoke" => self.behind_on(lo, out),
             b"refresh" => _ = self.name(self.skip(lo + 1, &["materialized", "view", "concurrently"]), out),
-            b"cluster" | b"reindex" | b"analyze" | b"analyse" | b"vacuum" => {}
             _ => {}
         }
     }

@@ -1,7 +1,7 @@
 //! The guard as a hostile tenant meets it.
 
-use crate::sql::Route;
 use crate::sql::tests::fixture::*;
+use crate::sql::{Engine, Route, Scope, TextMode};
 
 fn refused(texts: &[&str]) {
     for text in texts {
@@ -166,6 +166,10 @@ fn paths_and_roles_are_held() {
         "select set_config('search_path', 'acme', true), set_config('search_path', 'globex', true)",
         "set time zone 'UTC'; set search_path = globex",
         "select set_config('search_path'::text, 'globex', true)",
+        "select set_config('search_path', 'acme', true), 1",
+        "select * from t where set_config('search_path', 'acme', true) = ''",
+        "select 1; create view v as select set_config('app.x', 'y', true)",
+        "select name, set_config('client_encoding', 'SJIS', false) from t",
         "set session session authorization x",
         "discard all; set role x",
     ]);
@@ -178,6 +182,7 @@ fn paths_and_roles_are_held() {
         "reset all",
         "discard all",
         "select set_config('app.x', $1, true)",
+        "select set_config('app.x', 'y', false), 1",
         "set search_path to default",
         "show search_path",
         "update t set role = 'x'",
@@ -425,4 +430,43 @@ fn a_client_with_no_tenant_is_held_to_public() {
     assert!(!matches!(plan_as("insert into public.countries values (1)", &scope).route, Route::Refuse(_)));
     let Route::Refuse(refusal) = plan_as("select * from acme.users", &scope).route else { panic!() };
     assert!(refusal.message.contains("no tenant"));
+}
+
+#[test]
+fn what_an_unqualified_target_means_hangs_on_the_path() {
+    let scope = scope();
+    let route = |text: &str, tenant_first: bool| {
+        let mode = TextMode { own_path: !tenant_first, tenant_first, ..TextMode::default() };
+        Engine::new(1 << 20).plan(text.as_bytes(), &scope, mode).route
+    };
+    let is_refused = |text, tenant_first| matches!(route(text, tenant_first), Route::Refuse(_));
+    // Both schemas have `users`, the tenant alone `items`.
+    for (text, home, elsewhere) in [
+        ("insert into users values (1)", false, true),
+        ("update items set a = 1", false, false),
+        ("execute p", false, true),
+        ("explain execute p", false, true),
+        ("create table n as execute p", false, true),
+        ("set search_path = public; delete from users", true, true),
+        ("set local search_path = 'public'; delete from users", true, true),
+        ("select set_config('search_path', 'public, acme', true); delete from users", true, true),
+        ("set search_path = acme, public; delete from users", false, true),
+        ("select * from users", false, false),
+    ] {
+        assert_eq!(is_refused(text, true), home, "{text}");
+        assert_eq!(is_refused(text, false), elsewhere, "{text}");
+    }
+}
+
+#[test]
+fn names_are_waited_for_where_they_decide() {
+    let unknown = Scope { names: None, ..scope() };
+    for text in ["insert into users values (1)", "with x as (delete from users returning 1) select 1"] {
+        assert_eq!(plan_as(text, &unknown).route, Route::NeedNames, "{text}");
+        let writable = Scope { shared_writes: true, ..unknown.clone() };
+        assert_eq!(plan_as(text, &writable).route, Route::SearchPath, "{text}");
+    }
+    for text in ["select * from users", "insert into acme.users values (1)", "create table n (a int)"] {
+        assert_eq!(plan_as(text, &unknown).route, Route::SearchPath, "{text}");
+    }
 }

@@ -52,7 +52,26 @@ impl Reader<'_> {
         if from >= self.hi || self.t.kw(from, "default") {
             return reset(name, local);
         }
-        StatementKind::Set(Setting { name: name.into(), value: from..self.hi, local })
+        StatementKind::Set(Setting { name: name.into(), value: from..self.hi, given: None, local })
+    }
+
+    /// `SELECT [pg_catalog.]set_config('name', 'value', true | false)`, with nothing else in it.
+    pub(super) fn set_config(&self) -> Option<StatementKind> {
+        let qualified = self.t.kw(self.lo + 1, "pg_catalog") && self.t.is(self.lo + 2, TokenKind::Dot);
+        let call = self.lo + if qualified { 3 } else { 1 };
+        let name = call + 2;
+        let comma = |at| self.t.is(at, TokenKind::Comma);
+        let alone = self.at(0, &["select"])
+            && self.hi == name + 6
+            && self.t.kw(call, "set_config")
+            && self.t.is(call + 1, TokenKind::Open)
+            && self.t.is_string(name)
+            && comma(name + 1)
+            && self.t.is_string(name + 2)
+            && comma(name + 3)
+            && self.t.any_kw(name + 4, &["true", "false"])
+            && self.t.is(name + 5, TokenKind::Close);
+        alone.then(|| StatementKind::SetConfig { name, local: self.t.kw(name + 4, "true") })
     }
 
     /// A parameter's name with its dots, and the token behind it.

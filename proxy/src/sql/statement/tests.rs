@@ -16,7 +16,7 @@ fn kind(text: &str) -> StatementKind {
 }
 
 fn set(name: &str, value: Range<usize>, local: bool) -> StatementKind {
-    StatementKind::Set(Setting { name: name.into(), value, local })
+    StatementKind::Set(Setting { name: name.into(), value, given: None, local })
 }
 
 #[test]
@@ -84,7 +84,9 @@ fn what_pins_is_known() {
     assert_eq!(pin("select pg_advisory_lock(1)"), Some(PinReason::AdvisoryLock));
     assert_eq!(pin("select pg_advisory_xact_lock(1)"), None);
     assert_eq!(pin("select set_config('a.b', 'x', true)"), None);
-    assert_eq!(pin("select set_config('a.b', 'x', false)"), Some(PinReason::SessionState));
+    assert_eq!(pin("select set_config('a.b', 'x', false)"), None);
+    assert_eq!(pin("select set_config('a.b', $1, false)"), Some(PinReason::SessionState));
+    assert_eq!(pin("select set_config('a.b', 'x', false), 1"), Some(PinReason::SessionState));
     assert_eq!(pin("select temp from t"), None);
 }
 

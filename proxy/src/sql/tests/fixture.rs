@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use pgstrata_tenancy::Strategy;
 
+use crate::sql::lexer::{Lexer, TokenKind};
 use crate::sql::plan::Splice;
 use crate::sql::rewrite::{Prefixes, rewrite};
 use crate::sql::scope::{Builtins, Names, Relation, SchemaNames};
@@ -62,8 +63,25 @@ pub(crate) fn plan(text: &str) -> Plan {
     plan_as(text, &scope())
 }
 
+/// The plan of a text, which must be the same whatever literals its shape was first seen with.
 pub(crate) fn plan_as(text: &str, scope: &Scope) -> Plan {
-    Engine::new(1 << 20).plan(text.as_bytes(), scope, TextMode::default())
+    let plan = |engine: &Engine, text: &[u8]| engine.plan(text, scope, TextMode::default());
+    let cold = plan(&Engine::new(1 << 20), text.as_bytes());
+    let warm = Engine::new(1 << 20);
+    plan(&warm, &with_other_literals(text.as_bytes()));
+    assert_eq!(plan(&warm, text.as_bytes()), cold, "{text:.200}");
+    cold
+}
+
+fn with_other_literals(text: &[u8]) -> Vec<u8> {
+    let (mut out, mut at) = (Vec::new(), 0);
+    for token in Lexer::new(text, true).filter(|token| token.kind == TokenKind::Str) {
+        out.extend(&text[at..token.start as usize]);
+        out.extend(b"'app.other'");
+        at = token.end as usize;
+    }
+    out.extend(&text[at..]);
+    out
 }
 
 /// The route in short: the text that is sent, or what is done instead.
@@ -72,6 +90,7 @@ pub(crate) fn sent(text: &str) -> String {
         Route::Pass => "pass".into(),
         Route::SearchPath => "path".into(),
         Route::OwnTransaction => "own".into(),
+        Route::NeedNames => "names".into(),
         Route::Refuse(refusal) => format!("refuse: {}", refusal.message),
         Route::Splice(splices) => String::from_utf8(splice(text.as_bytes(), &splices)).expect("UTF-8"),
     }

@@ -1,6 +1,6 @@
 use super::fixture::*;
 use crate::sql::plan::{SchemaRef, Splice};
-use crate::sql::{Engine, Route, TextMode};
+use crate::sql::{Engine, Route, StatementKind, TextMode};
 use pgstrata_tenancy::Strategy;
 
 fn all(expected: &str, texts: &[&str]) {
@@ -169,6 +169,18 @@ fn spans_and_values_are_bytes_of_the_text() {
     let plan = plan(text);
     let spans: Vec<_> = plan.statements.iter().map(|s| &text[s.span.clone()]).collect();
     assert_eq!(spans, ["set x to 'a'", "select 1"]);
-    let crate::sql::StatementKind::Set(setting) = &plan.statements[0].kind else { panic!() };
+    let StatementKind::Set(setting) = &plan.statements[0].kind else { panic!() };
     assert_eq!(&text[setting.value.clone()], "'a'");
+}
+
+#[test]
+fn set_config_by_itself_is_a_set() {
+    let kind = |text: &str| plan(text).statements[0].kind.clone();
+    let StatementKind::Set(setting) = kind("SELECT pg_catalog.SET_CONFIG('App.X', 'it''s', FALSE)") else {
+        panic!()
+    };
+    assert_eq!((&*setting.name, setting.given.as_deref(), setting.local), ("app.x", Some("it's"), false));
+    let StatementKind::Set(setting) = kind("select set_config('search_path', '', true)") else { panic!() };
+    assert!(setting.local);
+    assert_eq!(kind("select set_config('a.b', 'x', false) from users"), StatementKind::Plain);
 }
