@@ -1,13 +1,12 @@
 //! Demands, held against the scope of one tenant.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use super::relations;
 use crate::sql::lexer::TokenKind;
 use crate::sql::name;
 use crate::sql::plan::Refusal;
-use crate::sql::scope::{Names, SchemaNames, Scope};
+use crate::sql::scope::{Names, Scope};
 use crate::sql::shape::{ConfigPlace, Demand};
 use crate::sql::tokens::{Literals, Tokens};
 
@@ -132,9 +131,12 @@ impl Gate<'_> {
         if self.tenant_first && names.tenant.relations.contains_key(name) {
             return Ok(());
         }
-        let holds = |(_, held): &(&Box<str>, &Arc<SchemaNames>)| held.relations.contains_key(name);
-        let mut found = self.scope.shared.iter().zip(&names.shared).filter(holds);
-        found.try_for_each(|(schema, _)| self.write_schema(schema))
+        for (schema, held) in self.scope.shared.iter().zip(&names.shared) {
+            if held.relations.contains_key(name) {
+                self.write_schema(schema)?;
+            }
+        }
+        Ok(())
     }
 
     fn replay(&self) -> Checked {
