@@ -174,3 +174,40 @@ async fn many_statements_on_one_server_are_bounded() {
     // What the proxy prepares for itself is there as well.
     assert!(count.parse::<u32>().unwrap() <= 14, "{count} statements on the server");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unnamed_statement_outlives_what_the_proxy_sends_in_between() {
+    for stage in stages().await {
+        let mut client = stage.wire("acme_corp").await;
+        let mut other = stage.wire("globex").await;
+        other.simple("SET application_name = 'other'").await;
+        prepare(&mut client, "n", NAMES).await;
+        // The path is set between its Parse and its Bind, in a block.
+        prepare(&mut client, "begin", "BEGIN").await;
+        client.bind("begin", &[]).execute().sync().answer().await;
+        prepare(&mut client, "", "SELECT 1").await;
+        assert_eq!(run(&mut client, "n").await, ACME);
+        assert_eq!(run(&mut client, "").await, ["1"]);
+        client.simple("COMMIT").await;
+        // Another client's settings are, on the same server.
+        prepare(&mut client, "", "SELECT 2").await;
+        assert_eq!(run(&mut client, "").await, ["2"]);
+        assert_eq!(other.simple(NAMES).await.column(), GLOBEX);
+        assert_eq!(run(&mut client, "").await, ["2"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn path_is_set_behind_the_begin_of_a_pipeline() {
+    for stage in stages().await {
+        let mut client = stage.wire("acme_corp").await;
+        for lock in ["LOCK TABLE users IN SHARE MODE", "SAVEPOINT a"] {
+            client.parse("", "BEGIN ISOLATION LEVEL REPEATABLE READ").bind("", &[]).execute();
+            client.parse("", lock).bind("", &[]).execute();
+            client.parse("", NAMES).bind("", &[]).execute();
+            let answer = client.parse("", "COMMIT").bind("", &[]).execute().sync().answer().await;
+            assert_eq!(answer.column(), ACME, "{lock}");
+            assert_eq!(answer.status(), Some('I'));
+        }
+    }
+}

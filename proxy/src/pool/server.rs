@@ -10,8 +10,8 @@ use lru::LruCache;
 
 use super::connect::Connected;
 use super::settings::{self, Settings};
-use crate::wire::frame;
 use crate::wire::stream::ServerStream;
+use crate::wire::{frame, message};
 
 /// `DISCARD ALL` without what would forget our prepared statements.
 const WIPE: &str = "SET SESSION AUTHORIZATION DEFAULT; RESET ALL; CLOSE ALL; UNLISTEN *; DISCARD TEMP; \
@@ -83,6 +83,12 @@ impl Server {
                 settings::difference(&self.settings, wants, true)
             }
         }
+    }
+
+    /// Puts a `Query` into the write buffer. PostgreSQL drops its unnamed statement for it.
+    pub fn query(&mut self, parts: &[&[u8]]) {
+        message::query(&mut self.outbuf, parts);
+        self.unnamed = None;
     }
 
     /// A `ParameterStatus` with this body came.

@@ -19,8 +19,8 @@ use super::server::Server;
 use super::target::Target;
 use crate::config;
 use crate::metrics::Metrics;
+use crate::wire::frame;
 use crate::wire::stream::ServerStream;
-use crate::wire::{frame, message};
 
 /// A server on loan. It goes back to its pool when it is dropped.
 pub type Lease = Object<ServerManager>;
@@ -146,10 +146,11 @@ impl Servers {
 }
 
 impl Manager for ServerManager {
-    type Type = Server;
+    // On the heap: the pool moves it about with each use.
+    type Type = Box<Server>;
     type Error = ConnectError;
 
-    async fn create(&self) -> Result<Server, ConnectError> {
+    async fn create(&self) -> Result<Box<Server>, ConnectError> {
         let parameters: Vec<_> = self.parameters.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
         let connecting = timeout(self.settings.connect_timeout, connect(&self.target, &parameters));
         let connected = connecting
@@ -161,10 +162,10 @@ impl Manager for ServerManager {
             })?;
         self.metrics.server_connected();
         self.reported.store(Some(Arc::new(connected.parameters.clone())));
-        Ok(Server::new(connected, self.max_prepared))
+        Ok(Box::new(Server::new(connected, self.max_prepared)))
     }
 
-    async fn recycle(&self, server: &mut Server, usage: &Usage) -> RecycleResult<ConnectError> {
+    async fn recycle(&self, server: &mut Box<Server>, usage: &Usage) -> RecycleResult<ConnectError> {
         if server.in_doubt {
             return Err(RecycleError::message("its state is in doubt"));
         }
@@ -200,7 +201,7 @@ fn is_quiet(stream: &ServerStream) -> bool {
 
 /// An empty query: the cheapest question that PostgreSQL answers.
 async fn ping(server: &mut Server) -> io::Result<()> {
-    message::query(&mut server.outbuf, &[]);
+    server.query(&[]);
     let question = server.outbuf.split();
     server.stream.write_all(&question).await?;
     server.stream.flush().await?;

@@ -26,6 +26,11 @@ pub enum Effect {
     EndBlock,
 }
 
+/// The statement that sets the path, which stays prepared.
+pub const PATH_FIRST: u64 = 0;
+/// The one that sets it later on, which does not.
+pub const PATH_BEHIND: u64 = u64::MAX;
+
 /// An answer that is due.
 #[derive(Debug)]
 pub enum Expect {
@@ -35,7 +40,7 @@ pub enum Expect {
     OwnQuery,
     /// `ParseComplete`.
     Parse {
-        /// The statement's number; 0 for the one that sets the path.
+        /// The statement's number; [`PATH_FIRST`] and [`PATH_BEHIND`] are our own.
         id: u64,
         /// It has a name on the server.
         named: bool,

@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::effect::{effect_of, needs_path};
-use super::expect::Expect;
+use super::expect::{Expect, PATH_BEHIND, PATH_FIRST};
 use super::query::{format_set_local, kind_of};
 use super::request::Step;
 use super::statements::{ClientStatement, Identity, Prepared};
@@ -376,45 +376,52 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return;
         }
         link.path_set = true;
-        if link.request.sent_for_client() {
-            link.set_path_inside(&path, self.shared.store.path_name(), true);
-        } else if status == Status::Block {
-            let sql = format_set_local(&path);
-            message::query(&mut link.lease.outbuf, &[sql.as_bytes()]);
-            link.expect(Expect::OwnQuery);
+        let name = self.shared.store.path_name();
+        if link.request.sent || status == Status::Block {
+            link.set_path_behind(&path, name);
         } else if plan.route == Route::OwnTransaction {
             link.set_session_path(&path);
         } else {
-            link.set_path_inside(&path, self.shared.store.path_name(), false);
+            link.set_path_first(&path, name);
         }
     }
 }
 
 impl super::link::Link {
-    /// Sets the path for the transaction that the pipeline runs in.
-    ///
-    /// With a portal of its own where the client may have an unnamed one.
-    fn set_path_inside(&mut self, path: &str, name: &[u8], own_portal: bool) {
-        let portal = if own_portal { name } else { b"" };
+    /// Sets the path for the transaction that begins with this request.
+    fn set_path_first(&mut self, path: &str, name: &[u8]) {
         let prepare = !self.lease.has_path_statement;
         let out = &mut self.lease.outbuf;
         if prepare {
             message::parse(out, name, path::STATEMENT_TEXT, path::STATEMENT_TYPES);
         }
-        message::bind_text(out, portal, name, path.as_bytes());
-        message::execute(out, portal);
-        if !portal.is_empty() {
-            message::close(out, b'P', portal);
-        }
+        message::bind_text(out, b"", name, path.as_bytes());
+        message::execute(out, b"");
         if prepare {
             self.lease.has_path_statement = true;
-            self.expect(Expect::Parse { id: 0, named: true, client: None, map: Default::default() });
+            self.expect(Expect::Parse { id: PATH_FIRST, named: true, client: None, map: Default::default() });
         }
         self.expect(Expect::Bind { client: false });
         self.expect(Expect::Execute { client: false, effect: None });
-        if !portal.is_empty() {
-            self.expect(Expect::Close { client: false });
-        }
+    }
+
+    /// Sets the path for a transaction that has begun.
+    ///
+    /// By a `SET`, which takes no snapshot: one taken before a `LOCK TABLE` would be too old.
+    /// Not by a `Query`, nor in an unnamed portal: the client may have one.
+    fn set_path_behind(&mut self, path: &str, name: &[u8]) {
+        let name = &[name, b"_behind"].concat();
+        let out = &mut self.lease.outbuf;
+        message::parse(out, name, format_set_local(path).as_bytes(), &[0, 0]);
+        message::bind_nothing(out, name, name);
+        message::execute(out, name);
+        message::close(out, b'P', name);
+        message::close(out, b'S', name);
+        self.expect(Expect::Parse { id: PATH_BEHIND, named: true, client: None, map: Default::default() });
+        self.expect(Expect::Bind { client: false });
+        self.expect(Expect::Execute { client: false, effect: None });
+        self.expect(Expect::Close { client: false });
+        self.expect(Expect::Close { client: false });
     }
 
     /// Keeps a message of a request that may have to be run again.

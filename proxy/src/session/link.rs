@@ -93,13 +93,6 @@ impl Request {
     }
 }
 
-impl Request {
-    /// Something other than our own preparations was sent for it.
-    pub fn sent_for_client(&self) -> bool {
-        self.sent
-    }
-}
-
 impl Link {
     fn new(lease: Lease) -> Self {
         Self {
@@ -163,7 +156,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 self.cancel.attach(lease.pid, &lease.key);
                 let mut link = Link::new(lease);
                 link.hand_over(self.cancel.slot().pid, &self.settings);
-                self.link = Some(link);
+                self.link = Some(Box::new(link));
                 Ok(())
             }
             Some(Err(error)) => {
@@ -277,7 +270,7 @@ impl Link {
     /// Makes the server's session the client's, in front of its first request.
     pub fn hand_over(&mut self, client: i32, wants: &Tracked) {
         let Some(sql) = self.lease.hand_over(client, wants.current()) else { return };
-        message::query(&mut self.lease.outbuf, &[sql.as_bytes()]);
+        self.lease.query(&[sql.as_bytes()]);
         self.expects.push_back(Expect::OwnQuery);
         self.settings = Tracked::new(settings::after(&Arc::default(), wants.current(), true));
     }
@@ -291,7 +284,7 @@ impl Link {
         let sql = settings::difference(has, wants, idle);
         let now = settings::after(has, wants, idle);
         if let Some(sql) = sql {
-            message::query(&mut self.lease.outbuf, &[sql.as_bytes()]);
+            self.lease.query(&[sql.as_bytes()]);
             self.expects.push_back(Expect::OwnQuery);
         }
         self.settings.replace(now);
@@ -343,12 +336,12 @@ impl Link {
             status = self.drain(due).await?;
         }
         if status != b'I' {
-            message::query(&mut self.lease.outbuf, &[b"ROLLBACK"]);
+            self.lease.query(&[b"ROLLBACK"]);
             status = self.drain(1).await?;
             self.settings.roll_back();
         }
         if session {
-            message::query(&mut self.lease.outbuf, &[b"DISCARD ALL"]);
+            self.lease.query(&[b"DISCARD ALL"]);
             status = self.drain(1).await?;
             self.lease.forget_prepared();
             self.settings = Tracked::default();
@@ -423,9 +416,10 @@ pub(super) fn no_server(error: &CheckoutError) -> Refusal {
             error.to_string(),
             Some("All servers are busy. Raise pool.max_servers, or look for long transactions.".into()),
         ),
-        CheckoutError::Connect(ConnectError::Refused { code, message })
-            if code == "53300" || code == "57P03" =>
-        {
+        CheckoutError::Connect(ConnectError::Refused { code, message }) if code == "53300" => {
+            ("53300", format!("PostgreSQL has no connection left: {message}"), None)
+        }
+        CheckoutError::Connect(ConnectError::Refused { code, message }) if code == "57P03" => {
             ("57P03", format!("PostgreSQL does not accept connections now: {message}"), None)
         }
         // Addresses and logins of ours are no business of the client's; the log has them.

@@ -148,7 +148,7 @@ pub struct Session<C> {
     names_late: bool,
     /// What the engine said of the message that waits for a server.
     plan: Option<Plan>,
-    link: Option<Link>,
+    link: Option<Box<Link>>,
     cancel: CancelEntry,
     shutdown: watch::Receiver<bool>,
 }

@@ -123,10 +123,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         link.path_set = path_set;
         let rewritten = rewrite(text, plan.splices(), &self.identity.prefixes, &places);
-        message::query(&mut link.lease.outbuf, &rewritten.pieces);
+        link.lease.query(&rewritten.pieces);
         reply.map = rewritten.map;
         link.expect(Expect::Query(reply));
-        link.lease.unnamed = None;
         link.request.awaiting = true;
         // A simple query closes the unnamed portal and drops the unnamed statement.
         self.portals.retain(|(name, _)| !name.is_empty());
@@ -136,7 +135,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// Makes the server fail where the client's text was refused, so that its transaction fails with it.
     pub(super) fn poison_query(&mut self, refusal: Refusal) {
         let Some(link) = &mut self.link else { return };
-        message::query(&mut link.lease.outbuf, &[FAILS]);
+        link.lease.query(&[FAILS]);
         link.expect(Expect::Query(QueryReply { poison: Some(Box::new(refusal)), ..QueryReply::default() }));
         link.request.awaiting = true;
     }
@@ -184,7 +183,7 @@ impl Link {
     /// Sets the path for the session: for a statement that runs in no transaction of ours.
     /// It is taken off again before anything else runs on this server.
     pub(super) fn set_session_path(&mut self, path: &str) {
-        message::query(&mut self.lease.outbuf, &[b"SET search_path TO ", path.as_bytes()]);
+        self.lease.query(&[b"SET search_path TO ", path.as_bytes()]);
         self.expect(Expect::OwnQuery);
         self.settings.set(SEARCH_PATH, path);
         self.settings.commit();

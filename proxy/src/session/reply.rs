@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::expect::{Effect, Expect};
+use super::expect::{Effect, Expect, PATH_BEHIND, PATH_FIRST};
 use super::link::Link;
 use super::{End, Session, Status};
 use crate::pool::settings::SEARCH_PATH;
@@ -320,7 +320,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             match expect {
                 Expect::Parse { id, named, client, .. } => {
                     match (id, named) {
-                        (0, _) => link.lease.has_path_statement = false,
+                        (PATH_FIRST, _) => link.lease.has_path_statement = false,
+                        (PATH_BEHIND, _) => {}
                         (id, true) => link.lease.prepared.remove(id),
                         (_, false) => link.lease.unnamed = None,
                     }

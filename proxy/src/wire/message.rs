@@ -45,6 +45,15 @@ pub fn parse(out: &mut BytesMut, name: &[u8], text: &[u8], types: &[u8]) {
     });
 }
 
+/// `Bind` with no parameters, with results in text format.
+pub fn bind_nothing(out: &mut BytesMut, portal: &[u8], statement: &[u8]) {
+    message(out, b'B', |out| {
+        put_cstr(out, portal);
+        put_cstr(out, statement);
+        out.put_slice(&[0; 6]);
+    });
+}
+
 /// `Bind` of one text parameter, with results in text format.
 pub fn bind_text(out: &mut BytesMut, portal: &[u8], statement: &[u8], value: &[u8]) {
     message(out, b'B', |out| {
