@@ -1,0 +1,188 @@
+//! `pgstrata serve` and `pgstrata check`, the real program: TLS at both ends, metrics, mistakes.
+
+use std::path::Path;
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use pgstrata_tests::program::{client_program, pgstrata, run};
+use pgstrata_tests::{ACME, GLOBEX, Setup, Stage, database, stage};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::process::Child;
+
+/// A file of its own for each test: the configuration, with what is given put in place.
+fn written(text: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("pgstrata.toml"), text).unwrap();
+    folder
+}
+
+async fn said_by(command: &str, folder: &TempDir) -> Output {
+    let mut program = pgstrata();
+    program.arg(command).arg("--config").arg(folder.path().join("pgstrata.toml"));
+    program.output().await.unwrap()
+}
+
+/// The program, once it takes clients in.
+async fn serve(folder: &TempDir, port: u16) -> Child {
+    let mut program = pgstrata();
+    program.arg("serve").arg("--config").arg(folder.path().join("pgstrata.toml"));
+    let child = program.stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+    while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    child
+}
+
+async fn psql(url: &str, query: &str) -> Output {
+    client_program("psql").args(["-X", "-A", "-t", "-c", query, url]).output().await.unwrap()
+}
+
+async fn http(port: u16, path: &str) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+/// Makes a certificate for localhost that is its own authority: certificate and key, in PEM.
+fn certificate() -> (String, String) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    (made.cert.pem(), made.signing_key.serialize_pem())
+}
+
+/// Lets PostgreSQL take TLS connections of user `app`, and no others.
+async fn require_tls(cluster: &pgstrata::demo::postgres::Cluster, certificate: &str, key: &str) {
+    let server = stage::connect(&cluster.superuser("app")).await.unwrap();
+    for (file, text) in [("server.crt", certificate), ("server.key", key)] {
+        // By PostgreSQL's own account, in its own folder: the key must be readable by it alone.
+        let lines: Vec<String> = text.lines().map(|line| format!("('{line}')")).collect();
+        let copy = format!("COPY (VALUES {}) TO PROGRAM 'umask 077; cat > {file}'", lines.join(", "));
+        server.batch_execute(&copy).await.unwrap();
+    }
+    let hba = "COPY (VALUES ('local all all trust'), ('hostssl all app all scram-sha-256'), \
+               ('host all postgres all trust')) TO PROGRAM 'cat > pg_hba.conf'";
+    server.batch_execute(hba).await.unwrap();
+    server.batch_execute("ALTER SYSTEM SET ssl = on").await.unwrap();
+    server.batch_execute("SELECT pg_reload_conf()").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tls_at_both_ends() {
+    let cluster = database::cluster().await;
+    let (server_certificate, server_key) = certificate();
+    require_tls(&cluster, &server_certificate, &server_key).await;
+    let (port, http_port) = (stage::free_port(), stage::free_port());
+    let text = Setup::new()
+        .line("listen", "tls = 'required'\ntls_certificate = 'proxy.crt'\ntls_key = 'proxy.key'")
+        .toml(port, http_port, cluster.port())
+        .replace("host = '127.0.0.1'", "host = 'localhost'")
+        .replace("tls = 'disable'", "tls = 'verify-full'\ntls_ca = 'server.crt'");
+    let folder = written(&text);
+    let (proxy_certificate, proxy_key) = certificate();
+    for (file, text) in
+        [("proxy.crt", &proxy_certificate), ("proxy.key", &proxy_key), ("server.crt", &server_certificate)]
+    {
+        std::fs::write(folder.path().join(file), text).unwrap();
+    }
+    assert!(said_by("check", &folder).await.status.success());
+    let mut child = serve(&folder, port).await;
+    let ca = folder.path().join("proxy.crt");
+    let url = |tenant: &str, tls: &str| {
+        let base = format!("postgresql://app:app@localhost:{port}/app?options=-ctenant%3D{tenant}");
+        format!("{base}&sslrootcert={}&sslmode={tls}", ca.display())
+    };
+    for (tenant, names) in [("acme_corp", &ACME[..]), ("globex", &GLOBEX[..])] {
+        let shown = psql(&url(tenant, "verify-full"), "SELECT name FROM users ORDER BY id").await;
+        assert_eq!(String::from_utf8_lossy(&shown.stdout).lines().collect::<Vec<_>>(), names, "{shown:?}");
+    }
+    let refused = psql(&url("globex", "disable"), "SELECT 1").await;
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("TLS"), "{refused:?}");
+    let server = stage::connect(&cluster.superuser("app")).await.unwrap();
+    let all = "SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE usename = 'app'";
+    assert!(server.query_one(all, &[]).await.unwrap().get::<_, bool>(0));
+    // And out, with nothing left to do.
+    kill(Pid::from_raw(child.id().unwrap().try_into().unwrap()), Signal::SIGTERM).unwrap();
+    assert!(child.wait().await.unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_tell_what_was_done() {
+    let mut stage = Stage::new(Setup::new()).await;
+    let mut client = stage.wire("acme_corp").await;
+    let counted = async |name: &str| {
+        let page = http(stage.http_port(), "/metrics").await;
+        let line = page.lines().find(|line| line.starts_with(name));
+        line.map_or(0.0, |line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap())
+    };
+    let read = r#"{strategy="search_path",kind="tenant_read"}"#;
+    let write = r#"{strategy="search_path",kind="tenant_write"}"#;
+    let before = counted(&format!("pgstrata_requests_total{read}")).await;
+    for _ in 0..7 {
+        client.simple("SELECT name FROM users").await;
+    }
+    client.simple("UPDATE users SET name = name").await;
+    client.simple("SELECT * FROM globex.users").await;
+    client.simple("SELECT 1 / 0").await;
+    client.simple("SET application_name = 'x'; CREATE TEMP TABLE t (a int)").await;
+    for (name, expected) in [
+        (format!("pgstrata_requests_total{read}"), before + 7.0),
+        (format!("pgstrata_round_trips_total{read}"), before + 7.0),
+        (format!("pgstrata_requests_total{write}"), 2.0),
+        ("pgstrata_statements_refused_total".into(), 1.0),
+        (r#"pgstrata_errors_total{class="22"}"#.into(), 1.0),
+        (r#"pgstrata_errors_total{class="42"}"#.into(), 1.0),
+        (r#"pgstrata_pins_total{reason="temp_table"}"#.into(), 1.0),
+        ("pgstrata_clients ".into(), 1.0),
+        (r#"pgstrata_servers{database="app",state="active"}"#.into(), 1.0),
+    ] {
+        assert_eq!(counted(&name).await, expected, "{name}");
+    }
+    assert!(counted("pgstrata_query_seconds_count").await >= 10.0);
+    assert!(http(stage.http_port(), "/healthz").await.starts_with("HTTP/1.1 200"));
+    assert!(http(stage.http_port(), "/readyz").await.starts_with("HTTP/1.1 200"));
+    stage.cluster.stop().unwrap();
+    assert!(http(stage.http_port(), "/healthz").await.starts_with("HTTP/1.1 200"));
+    assert!(http(stage.http_port(), "/readyz").await.starts_with("HTTP/1.1 503"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mistakes_in_the_file_are_said_with_their_line() {
+    let good = Setup::new().toml(stage::free_port(), stage::free_port(), 5432);
+    for (from, to, said) in [
+        ("max_servers", "max_server", "max_server"),
+        ("strategy = 'search_path'", "strategy = 'qualified'", "schema_qualified"),
+        ("max_servers = 2", "max_servers = 'two'", "max_servers"),
+        ("password = 'acme'", "password = 'acme'\nclear_text = 1", "clear_text"),
+    ] {
+        let text = good.replacen(from, to, 1);
+        let line = text.lines().zip(good.lines()).position(|(bad, good)| bad != good).unwrap() + 1;
+        let folder = written(&text);
+        for command in ["check", "serve"] {
+            let output = said_by(command, &folder).await;
+            let complaint = String::from_utf8_lossy(&output.stderr);
+            assert!(!output.status.success(), "{command}: {to}");
+            let lines = [format!("pgstrata.toml:{line}:"), format!("pgstrata.toml:{}:", line + 1)];
+            assert!(lines.iter().any(|place| complaint.contains(place)), "{complaint}");
+            assert!(complaint.contains(said), "{complaint}");
+            assert!(!complaint.contains("acme'"), "a secret is shown: {complaint}");
+        }
+    }
+    let missing = said_by("check", &tempfile::tempdir().unwrap()).await;
+    assert!(!missing.status.success());
+    assert_eq!(String::from_utf8_lossy(&missing.stderr).lines().count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn annotated_configuration_is_as_good_as_none() {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut program = pgstrata();
+    program.args(["check", "--config"]).arg(project.join("config/pgstrata.toml"));
+    program.env("PGSTRATA_APP_PASSWORD", "x").env("PGSTRATA_USER_APP", "x");
+    run(program).await;
+}
