@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use super::expect::{Expect, Expects};
 use super::request::MAX_OWED;
 use super::{End, Session, Status};
-use crate::metrics::Kind;
+use crate::metrics::{Kind, Metrics};
 use crate::pool::cancel::send_cancel;
 use crate::pool::servers::{CheckoutError, Lease};
 use crate::pool::settings::{self, Tracked};
@@ -252,8 +252,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             if tied {
                 return Err(io::ErrorKind::Other.into());
             }
-            shared.metrics.overhead_round_trip();
-            link.clean(status, pin.is_some()).await
+            link.clean(status, pin.is_some(), &shared.metrics).await
         };
         let cleaned = timeout(CLEAN_LIMIT, clean).await;
         if cancel.detach() {
@@ -310,7 +309,7 @@ impl Link {
     }
 
     /// Ends whatever is open on the server: a COPY, a pipeline, a transaction, a session.
-    async fn clean(&mut self, status: Status, session: bool) -> io::Result<()> {
+    async fn clean(&mut self, status: Status, session: bool, metrics: &Metrics) -> io::Result<()> {
         // Which of these came about can't be told from here on.
         let leaves = |expect: &Expect| match expect {
             Expect::Parse { named, .. } => *named,
@@ -333,14 +332,17 @@ impl Link {
         let mut status = status.byte();
         let due = self.expects.iter().filter(|e| e.ends_ready()).count();
         if due > 0 {
+            metrics.overhead_round_trip();
             status = self.drain(due).await?;
         }
         if status != b'I' {
+            metrics.overhead_round_trip();
             self.lease.query(&[b"ROLLBACK"]);
             status = self.drain(1).await?;
             self.settings.roll_back();
         }
         if session {
+            metrics.overhead_round_trip();
             self.lease.query(&[b"DISCARD ALL"]);
             status = self.drain(1).await?;
             self.lease.forget_prepared();

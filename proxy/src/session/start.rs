@@ -13,7 +13,7 @@ use super::statements::ClientStatements;
 use super::{Identity, Session, Status, Told};
 use crate::auth::error::OpenError;
 use crate::auth::login::Login;
-use crate::config::{MissingTenant, PoolMode};
+use crate::config::PoolMode;
 use crate::pool::servers::CheckoutError;
 use crate::pool::settings::{self, SEARCH_PATH, Settings, Tracked};
 use crate::shared::{DatabaseHandle, Shared};
@@ -63,11 +63,6 @@ async fn prepare<S>(
     database: &Arc<DatabaseHandle>,
     schema: Option<Arc<str>>,
 ) -> Result<(Identity, Arc<Told>), Refusal> {
-    let tenancy = &shared.config.tenancy;
-    if login.tenant.is_none() && tenancy.missing_tenant == MissingTenant::Reject {
-        let refusal = Refusal::new(sqlstate::INVALID_AUTHORIZATION, "no tenant was named");
-        return Err(refusal.hint("Name it in the connection string: options=-ctenant=NAME"));
-    }
     let scope = scope_of(login, shared, database, schema.as_deref().unwrap_or("public"));
     let base = Arc::new(base_settings(&login.settings, &scope)?);
     let told = validate(database, &base).await?;

@@ -142,9 +142,9 @@ impl Command<'_> {
             || self.t.any_kw(kind, &["schema"])
             || self.is_two_word_kind(kind)
         {
-            let what = String::from_utf8_lossy(self.t.raw(kind)).to_ascii_lowercase();
-            let verb = String::from_utf8_lossy(self.t.raw(self.lo)).to_ascii_lowercase();
-            out.push(never(format!("{verb} a {what}"), Some(SHARED)));
+            let what = String::from_utf8_lossy(self.t.raw(kind)).to_ascii_uppercase();
+            let verb = String::from_utf8_lossy(self.t.raw(self.lo)).to_ascii_uppercase();
+            out.push(never(format!("run {verb} {what}"), Some(SHARED)));
         }
         if self.at(0, &["drop"]) && self.at(1, &["owned"]) {
             out.push(never("drop what roles own", Some(SHARED)));
