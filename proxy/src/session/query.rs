@@ -125,7 +125,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let rewritten = rewrite(text, plan.splices(), &self.identity.prefixes, &places);
         link.lease.query(&rewritten.pieces);
         reply.map = rewritten.map;
-        link.expect(Expect::Query(reply));
+        link.owe(Expect::Query(reply));
         link.request.awaiting = true;
         // A simple query closes the unnamed portal and drops the unnamed statement.
         self.portals.retain(|(name, _)| !name.is_empty());
@@ -136,7 +136,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     pub(super) fn poison_query(&mut self, refusal: Refusal) {
         let Some(link) = &mut self.link else { return };
         link.lease.query(&[FAILS]);
-        link.expect(Expect::Query(QueryReply { poison: Some(Box::new(refusal)), ..QueryReply::default() }));
+        link.owe(Expect::Query(QueryReply { poison: Some(Box::new(refusal)), ..QueryReply::default() }));
         link.request.awaiting = true;
     }
 
@@ -184,7 +184,7 @@ impl Link {
     /// It is taken off again before anything else runs on this server.
     pub(super) fn set_session_path(&mut self, path: &str) {
         self.lease.query(&[b"SET search_path TO ", path.as_bytes()]);
-        self.expect(Expect::OwnQuery);
+        self.owe(Expect::OwnQuery);
         self.settings.set(SEARCH_PATH, path);
         self.settings.commit();
     }
