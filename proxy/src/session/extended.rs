@@ -382,7 +382,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         } else if plan.route == Route::OwnTransaction {
             link.set_session_path(&path);
         } else {
-            link.set_path_first(&path, name);
+            link.set_path_first(&self.effective.shown, name);
         }
     }
 }

@@ -72,7 +72,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     }
 
     fn send_query(&mut self, plan: &Plan, text: &[u8]) {
-        let own_transaction = plan.route == Route::OwnTransaction && self.status == Status::Idle;
+        let own_transaction = self.status == Status::Idle && runs_by_itself(plan);
         let failed = self.status == Status::Failed;
         let strayed = self.has_strayed();
         let Some(link) = &mut self.link else { return };
@@ -188,6 +188,13 @@ impl Link {
         self.settings.set(SEARCH_PATH, path);
         self.settings.commit();
     }
+}
+
+/// Whether a statement in front of it would change what PostgreSQL does with the text: with one it
+/// would run in a block.
+fn runs_by_itself(plan: &Plan) -> bool {
+    let alone = matches!(&plan.statements[..], [Statement { kind: StatementKind::BlockOnly, .. }]);
+    plan.route == Route::OwnTransaction || alone && plan.route == Route::SearchPath
 }
 
 /// `SET LOCAL search_path` as a statement in front of others.
