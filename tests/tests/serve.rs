@@ -186,3 +186,32 @@ async fn annotated_configuration_is_as_good_as_none() {
     program.env("PGSTRATA_APP_PASSWORD", "x").env("PGSTRATA_USER_APP", "x");
     run(program).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn explain_says_which_way_a_text_goes() {
+    let cluster = database::cluster().await;
+    let folder = written(&Setup::new().toml(stage::free_port(), stage::free_port(), cluster.port()));
+    let explain = async |arguments: &[&str]| {
+        let mut program = pgstrata();
+        program.arg("explain").arg("--config").arg(folder.path().join("pgstrata.toml")).args(arguments);
+        let output = program.output().await.unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8(text).unwrap())
+    };
+    let acme = ["--tenant", "acme_corp", "--strategy", "schema_qualified"];
+    for (text, shown) in [
+        ("select * from users, plans", r#"select * from "acme_corp".users, "public".plans"#),
+        ("select 1", "way       pass"),
+        ("select nope(id) from users", r#"function "nope""#),
+        ("vacuum users", "transaction block"),
+        ("create temp table t (a int)", "temp_table"),
+        ("select * from globex.users", r#"may not name schema "globex""#),
+    ] {
+        let (good, said) = explain(&[&acme[..], &[text]].concat()).await;
+        assert!(good && said.contains(shown), "{text}: {said}");
+    }
+    let (_, said) = explain(&["--tenant", "acme_corp", "select * from users"]).await;
+    assert!(said.contains(r#"SET LOCAL search_path TO "acme_corp", "public"; select"#), "{said}");
+    let (good, said) = explain(&["--tenant", "nobody", "select 1"]).await;
+    assert!(!good && said.lines().count() == 1, "{said}");
+}

@@ -30,7 +30,7 @@ pub(super) fn effect_of(statement: &Statement, text: &[u8]) -> Option<Effect> {
 }
 
 /// Whether the path must be set before the statement runs.
-pub(super) fn needs_path(statement: &Statement, route: &Route) -> bool {
+pub(crate) fn needs_path(statement: &Statement, route: &Route) -> bool {
     match &statement.kind {
         // A rollback to it must come back to this path, not to none.
         StatementKind::Savepoint => true,

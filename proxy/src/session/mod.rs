@@ -17,7 +17,7 @@
 //! - [`cancel`]: cancel keys.
 
 pub mod cancel;
-mod effect;
+pub(crate) mod effect;
 mod expect;
 mod extended;
 mod io;
