@@ -7,7 +7,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::effect::{effect_of, needs_path};
 use super::expect::{Expect, PATH_BEHIND, PATH_FIRST};
-use super::query::{format_set_local, kind_of};
+use super::query::{format_set_local, kind_of, runs_by_itself};
 use super::request::Step;
 use super::statements::{ClientStatement, Identity, Prepared};
 use super::{End, Session, Status, path};
@@ -379,7 +379,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let name = self.shared.store.path_name();
         if link.request.sent || status == Status::Block {
             link.set_path_behind(&path, name);
-        } else if plan.route == Route::OwnTransaction {
+        } else if runs_by_itself(plan) {
             link.set_session_path(&path);
         } else {
             link.set_path_first(&self.effective.shown, name);

@@ -192,7 +192,7 @@ impl Link {
 
 /// Whether a statement in front of it would change what PostgreSQL does with the text: with one it
 /// would run in a block.
-fn runs_by_itself(plan: &Plan) -> bool {
+pub(super) fn runs_by_itself(plan: &Plan) -> bool {
     let alone = matches!(&plan.statements[..], [Statement { kind: StatementKind::BlockOnly, .. }]);
     plan.route == Route::OwnTransaction || alone && plan.route == Route::SearchPath
 }
