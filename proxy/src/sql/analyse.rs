@@ -8,6 +8,7 @@
 mod expr;
 mod feed;
 mod query;
+mod reduce;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -20,6 +21,7 @@ use sqlparser::ast::{Ident, ObjectName, ObjectNamePart};
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
 
+use super::builtin;
 use super::lexer::TokenKind;
 use super::shape::Named;
 use super::tokens::Tokens;
@@ -66,9 +68,9 @@ pub fn names(t: &Tokens<'_>, range: Range<usize>) -> Names {
             None => Names::unproven(),
         },
         () if t.kw(lo, "copy") => copy(t, lo, hi),
-        () if t.any_kw(lo, &["truncate", "lock", "table"]) => listed(t, lo, hi),
+        () if t.any_kw(lo, &["truncate", "lock"]) => listed(t, lo, hi),
         () if t.is(lo, TokenKind::Open) => parsed(t, range),
-        () if t.any_kw(lo, &["select", "insert", "update", "delete", "merge", "values", "with"]) => {
+        () if t.any_kw(lo, &["select", "insert", "update", "delete", "merge", "values", "table", "with"]) => {
             parsed(t, range)
         }
         () => Names::unproven(),
@@ -100,7 +102,7 @@ fn copy(t: &Tokens<'_>, lo: usize, hi: usize) -> Names {
     names
 }
 
-/// `TRUNCATE [TABLE] a, b`, `LOCK [TABLE] a, b`, `TABLE a`.
+/// `TRUNCATE [TABLE] a, b`, `LOCK [TABLE] a, b`.
 fn listed(t: &Tokens<'_>, lo: usize, hi: usize) -> Names {
     let mut names = Names::default();
     let mut at = lo + 1 + usize::from(t.kw(lo + 1, "table"));
@@ -122,12 +124,12 @@ fn listed(t: &Tokens<'_>, lo: usize, hi: usize) -> Names {
 
 /// A SELECT, INSERT, UPDATE, DELETE, MERGE, VALUES or WITH, by the parser.
 fn parsed(t: &Tokens<'_>, range: Range<usize>) -> Names {
-    let Some(tokens) = feed::tokens(t, range.clone()) else {
+    let Some(feed) = feed::feed(t, range.clone()) else {
         return Names::unproven();
     };
     let dialect = PostgreSqlDialect {};
     let mut parser =
-        Parser::new(&dialect).with_recursion_limit(PARSER_DEPTH).with_tokens_with_locations(tokens);
+        Parser::new(&dialect).with_recursion_limit(PARSER_DEPTH).with_tokens_with_locations(feed.tokens);
     let Ok(statement) = parser.parse_statement() else {
         return Names::unproven();
     };
@@ -137,11 +139,14 @@ fn parsed(t: &Tokens<'_>, range: Range<usize>) -> Names {
     let mut walk = Walk {
         t,
         names: Names::default(),
-        claimed: HashSet::new(),
+        claimed: feed.left_out.into_iter().collect(),
         ctes: Vec::new(),
         called: Vec::new(),
         depth: 0,
     };
+    for call in feed.calls {
+        walk.function_at(call);
+    }
     walk.statement(&statement);
     walk.finish(range)
 }
@@ -259,10 +264,7 @@ impl Walk<'_> {
     /// A function's name.
     fn function_name(&mut self, name: &ObjectName) {
         match self.parts(name).as_deref() {
-            Some([token]) => {
-                let name = self.text(*token);
-                self.names.functions.push(name);
-            }
+            Some([token]) => self.function_at(*token),
             Some([schema, function]) if self.text(*schema).as_ref() == "pg_catalog" => {
                 let name = self.text(*function);
                 self.names.functions.push(name);
@@ -270,6 +272,15 @@ impl Walk<'_> {
             // A user's function, whose body may name anything.
             _ => self.unproven(),
         }
+    }
+
+    fn function_at(&mut self, token: usize) {
+        let name = self.text(token);
+        // In quotes it is no word of the grammar, but a function that any schema may hold.
+        if !self.t.is(token, TokenKind::Word) && builtin::is_grammar(&name) {
+            self.unproven();
+        }
+        self.names.functions.push(name);
     }
 
     /// A chain of names that refers to a column.

@@ -10,6 +10,7 @@
 
 pub mod chains;
 pub mod check;
+mod clauses;
 pub mod commands;
 pub mod functions;
 pub mod relations;

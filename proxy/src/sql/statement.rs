@@ -74,7 +74,7 @@ impl Reader<'_> {
             }
             b"select" | b"insert" | b"update" | b"delete" | b"merge" | b"values" | b"with" | b"explain"
             | b"table" | b"copy" | b"truncate" | b"declare" => (Kind::Plain, Way::Names),
-            b"(" => (Kind::Plain, Way::Names),
+            _ if self.t.is(self.lo, TokenKind::Open) => (Kind::Plain, Way::Names),
             _ if self.needs_own_transaction() => (Kind::Plain, Way::Own),
             _ => (Kind::Plain, Way::Path),
         }

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use sqlparser::tokenizer::{Location, Span, Token as Fed, TokenWithSpan};
 
+use super::reduce::{Instead, reduce};
 use crate::sql::lexer::TokenKind;
 use crate::sql::tokens::Tokens;
 
@@ -21,27 +22,49 @@ const LINKS: &[&str] = &[
     "collate", "at", "isnull", "notnull", "escape", "overlaps",
 ];
 
+/// A statement as the parser gets it.
+#[derive(Default)]
+pub(super) struct Feed {
+    pub(super) tokens: Vec<TokenWithSpan>,
+    /// Words that the parser does not see, as they name nothing that we ask for.
+    pub(super) left_out: Vec<usize>,
+    /// Of these, the names of functions.
+    pub(super) calls: Vec<usize>,
+}
+
 /// The tokens of `range`, or `None` if the parser should not see them.
-pub(super) fn tokens(t: &Tokens<'_>, range: Range<usize>) -> Option<Vec<TokenWithSpan>> {
+pub(super) fn feed(t: &Tokens<'_>, range: Range<usize>) -> Option<Feed> {
     if range.len() > MAX_TOKENS || !is_shallow(t, range.clone()) {
         return None;
     }
-    let mut out = Vec::with_capacity(range.len() + 1);
+    let mut out = Feed { tokens: Vec::with_capacity(range.len() + 1), ..Feed::default() };
+    let mut closing: Vec<(usize, &[Instead])> = Vec::new();
     let mut i = range.start;
     while i < range.end {
-        // The parser knows `FOR UPDATE` and `FOR SHARE` alone; names don't differ.
-        if t.kw(i, "for") && (t.kws(i + 1, &["no", "key", "update"]) || t.kws(i + 1, &["key", "share"])) {
-            out.push(fed(Fed::make_word("FOR", None), i));
-            i += if t.kw(i + 1, "no") { 3 } else { 2 };
+        if let Some((_, instead)) = closing.pop_if(|(close, _)| *close == i) {
+            out.tokens.extend(instead.iter().map(|word| fed(word.token(), i)));
+            i += 1;
+            continue;
         }
-        // `ONLY` is reserved, and says nothing about names; `ROWS ONLY` is another one.
-        let only = t.kw(i, "only") && !t.any_kw(i.wrapping_sub(1), &["row", "rows"]);
-        if !only {
-            out.push(fed(token(t, i)?, i));
+        match reduce(t, i, &range) {
+            Some(reduced) => {
+                let words = (i..reduced.end).filter(|&i| t.kind(i).is_some_and(TokenKind::is_word));
+                out.left_out.extend(words);
+                out.tokens.extend(reduced.instead.iter().map(|word| fed(word.token(), i)));
+                out.calls.extend(reduced.calls);
+                if let Some(instead) = reduced.closing {
+                    let close = t.behind_close(reduced.end - 1, range.end).checked_sub(1)?;
+                    closing.push((close, instead));
+                }
+                i = reduced.end;
+            }
+            None => {
+                out.tokens.push(fed(token(t, i)?, i));
+                i += 1;
+            }
         }
-        i += 1;
     }
-    out.push(fed(Fed::EOF, range.end));
+    out.tokens.push(fed(Fed::EOF, range.end));
     Some(out)
 }
 
@@ -153,7 +176,7 @@ fn operator(raw: &[u8]) -> Option<Fed> {
 /// Any other word that the walk did not come by makes a statement unproven.
 const GRAMMAR: &[&str] = &[
     "ALL", "AND", "ANY", "ARRAY", "AS", "ASC", "ASYMMETRIC", "AT", "BERNOULLI", "BETWEEN", "BIGINT", "BIT",
-    "BOOLEAN", "BOTH", "BY", "BYTEA", "CASE", "CAST", "CHAR", "CHARACTER", "COLLATE", "CONFLICT",
+    "BOOL", "BOOLEAN", "BOTH", "BY", "BYTEA", "CASE", "CAST", "CHAR", "CHARACTER", "COLLATE", "CONFLICT",
     "CONSTRAINT", "CROSS", "CUBE", "CURRENT", "CURRENT_CATALOG", "CURRENT_DATE", "CURRENT_TIME",
     "CURRENT_TIMESTAMP", "DATE", "DAY", "DEC", "DECIMAL", "DEFAULT", "DELETE", "DESC", "DISTINCT", "DO",
     "DOUBLE", "ELSE", "END", "ESCAPE", "EXCEPT", "EXISTS", "EXTRACT", "FALSE", "FETCH", "FILTER", "FIRST",

@@ -36,7 +36,6 @@ fn check(text: &str, route: &Route) -> Option<Way> {
             let unknown: Vec<_> = found.relations.iter().filter(|(_, schema)| schema.is_none()).collect();
             assert!(unknown.is_empty(), "spliced, yet {unknown:?} is not known: {text}");
             let sent = String::from_utf8(splice(text.as_bytes(), splices)).expect("UTF-8");
-            assert_eq!(found.relations.len(), splices.len(), "{:?}\n{text}\n{sent}", found.relations);
             let after = tree::parse(&sent).unwrap_or_else(|| panic!("does not parse: {sent}"));
             assert!(after == tree, "another tree than that of the names:\n{text}\n{sent}");
             Some(Way::Spliced)
@@ -77,7 +76,9 @@ fn spliced_names_are_those_of_postgresql() {
         let [spliced, passed, path, refused] =
             [Way::Spliced, Way::Passed, Way::ByPath, Way::Refused].map(|way| count(kind, way));
         let share = spliced as f64 / (spliced + path) as f64 * 100.0;
-        println!("{kind}: {spliced} {passed} {path} {refused}: {share:.1}% of those with a choice are spliced");
+        println!(
+            "{kind}: {spliced} {passed} {path} {refused}: {share:.1}% of those with a choice are spliced"
+        );
         if PROMISED.contains(&kind) {
             assert!(share > 95.0, "{kind}: {share}");
         }

@@ -43,10 +43,10 @@ fn expand(random: &mut Random, rule: &str, depth: usize) -> String {
     while let Some((before, behind)) = rest.split_once('{') {
         let (slot, behind) = behind.split_once('}').expect("a slot that is closed");
         out.push_str(before);
-        // A brace of SQL is written `{}`: the slot with no name.
-        match slot {
-            "" => out.push_str("{}"),
-            slot => out.push_str(&expand(random, slot, depth + 1)),
+        // SQL has braces too, in its array literals.
+        match rules::exists(slot) {
+            true => out.push_str(&expand(random, slot, depth + 1)),
+            false => out.extend(["{", slot, "}"]),
         }
         rest = behind;
     }

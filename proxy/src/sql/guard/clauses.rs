@@ -1,0 +1,172 @@
+//! Where expressions stand, told by keywords alone: no parser need have read the text.
+
+use std::collections::HashSet;
+use std::ops::Range;
+
+use crate::sql::lexer::TokenKind;
+use crate::sql::tokens::Tokens;
+
+/// What the clauses of a statement say of its tokens.
+#[derive(Default)]
+pub struct Clauses {
+    /// Tokens that stand where a column may, and no relation, function or type.
+    pub operands: HashSet<usize>,
+    /// FROMs that introduce no relation: `EXTRACT(year FROM a)`, `a IS DISTINCT FROM b`.
+    pub separators: HashSet<usize>,
+    /// For each open bracket and the statement itself.
+    stack: Vec<Clause>,
+}
+
+/// The clause that a token stands in.
+#[derive(Clone, Copy, Default)]
+struct Clause {
+    /// Expressions stand here.
+    expressions: bool,
+    /// It is a FROM list: behind a comma stands a relation, whatever a join condition had in between.
+    list: bool,
+    /// The arguments of a function that the grammar writes with words between them.
+    worded: bool,
+    /// The arguments of a JSON function: behind RETURNING stands a type.
+    json: bool,
+}
+
+impl Clauses {
+    /// Reads statement `range`.
+    pub fn of(t: &Tokens<'_>, range: Range<usize>) -> Self {
+        let first = first_query(t, range.clone());
+        let mut clauses = Self { stack: vec![Clause::default()], ..Self::default() };
+        for i in range {
+            clauses.step(t, i);
+            if first.is_some_and(|first| i >= first) && clauses.here().expressions && clauses.begins(t, i) {
+                clauses.operands.insert(i + 1);
+            }
+        }
+        clauses
+    }
+
+    fn here(&self) -> Clause {
+        self.stack.last().copied().unwrap_or_default()
+    }
+
+    fn set(&mut self, expressions: bool) {
+        if let Some(last) = self.stack.last_mut() {
+            last.expressions = expressions;
+        }
+    }
+
+    fn list(&mut self, list: bool) {
+        if let Some(last) = self.stack.last_mut() {
+            last.list = list;
+        }
+    }
+
+    /// Whether an operand may stand behind token `at`.
+    fn begins(&self, t: &Tokens<'_>, at: usize) -> bool {
+        use TokenKind::{Assign, Colon, Comma, Op, Open, OpenBracket};
+        match t.kind(at) {
+            Some(Op | Comma | Open | OpenBracket | Colon | Assign) => true,
+            Some(TokenKind::Word) if t.kw(at, "returning") => !self.here().json,
+            Some(TokenKind::Word) => {
+                t.any_kw(at, OPERAND)
+                    || self.separators.contains(&at)
+                    || is_grouping(t, at)
+                    // A column of that name would stand where no operand is before it.
+                    || (t.any_kw(at, &["between", "like", "ilike"])
+                        && !matches!(t.kind(at.wrapping_sub(1)), Some(Open | Comma) | None))
+            }
+            _ => false,
+        }
+    }
+
+    fn step(&mut self, t: &Tokens<'_>, i: usize) {
+        match t.kind(i) {
+            Some(TokenKind::Open) => self.open(t, i),
+            Some(TokenKind::Close) if self.stack.len() > 1 => _ = self.stack.pop(),
+            Some(TokenKind::Comma) if self.here().list => self.set(false),
+            // A label may be any word.
+            Some(TokenKind::Word) if t.is(i.wrapping_sub(1), TokenKind::Dot) => {}
+            Some(TokenKind::Word) if t.any_kw(i, EXPRESSIONS) || is_grouping(t, i) => {
+                self.set(true);
+                if !t.any_kw(i, WITHIN_LIST) {
+                    self.list(false);
+                }
+            }
+            Some(TokenKind::Word) if t.kw(i, "from") && (self.here().worded || is_comparison(t, i)) => {
+                self.separators.insert(i);
+            }
+            Some(TokenKind::Word) if t.any_kw(i, NAMES) => {
+                self.set(false);
+                self.list(true);
+            }
+            _ => {}
+        }
+    }
+
+    fn open(&mut self, t: &Tokens<'_>, i: usize) {
+        let before = i.wrapping_sub(1);
+        let named =
+            t.kind(before).is_some_and(TokenKind::is_word) && !t.is(i.wrapping_sub(2), TokenKind::Dot);
+        let call = t.kind(before).is_some_and(TokenKind::is_word) && !t.any_kw(before, BRACKETS_RELATIONS);
+        let json = named && t.raw(before).get(..4).is_some_and(|word| word.eq_ignore_ascii_case(b"json"));
+        let worded = named
+            && t.any_kw(before, &["extract", "substring", "trim", "overlay"])
+            && !t.any_kw(i + 1, &["select", "with", "values", "table"]);
+        self.stack.push(Clause { expressions: call || self.here().expressions, list: false, worded, json });
+    }
+}
+
+/// `ORDER BY`, `GROUP BY`, `PARTITION BY`; a column may be called `by`.
+fn is_grouping(t: &Tokens<'_>, by: usize) -> bool {
+    t.kw(by, "by") && t.any_kw(by.wrapping_sub(1), &["order", "group", "partition"])
+}
+
+/// `a IS [NOT] DISTINCT FROM b`.
+fn is_comparison(t: &Tokens<'_>, from: usize) -> bool {
+    let back = |n: usize| from.wrapping_sub(n);
+    t.kw(back(1), "distinct") && (t.kw(back(2), "is") || (t.kw(back(2), "not") && t.kw(back(3), "is")))
+}
+
+/// Where the queries and expressions of a statement begin; what stands in front of them is names.
+fn first_query(t: &Tokens<'_>, range: Range<usize>) -> Option<usize> {
+    let lo = range.start;
+    if t.is(lo, TokenKind::Open) || t.any_kw(lo, QUERIES) {
+        return Some(lo);
+    }
+    let kind =
+        (lo + 1..lo + 7).find(|&i| t.any_kw(i, DEFINED)).filter(|_| t.any_kw(lo, &["create", "alter"]))?;
+    let words: &[&str] = if t.kw(kind, "table") { &["as"] } else { BODIES };
+    let mut depth = 0usize;
+    range.clone().skip_while(|&i| i < kind).find(|&i| {
+        match t.kind(i) {
+            Some(TokenKind::Open) => depth += 1,
+            Some(TokenKind::Close) => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth == 0 && t.any_kw(i, words)
+    })
+}
+
+const QUERIES: &[&str] = &[
+    "select", "with", "values", "table", "insert", "update", "delete", "merge", "explain", "declare",
+    "prepare", "copy", "execute",
+];
+/// What holds queries or expressions when it is created.
+const DEFINED: &[&str] = &["table", "view", "rule", "policy", "trigger", "function", "procedure"];
+const BODIES: &[&str] = &["as", "do", "when", "using", "check", "where", "atomic", "return"];
+const EXPRESSIONS: &[&str] = &[
+    "select", "where", "having", "returning", "values", "when", "then", "else", "set", "on", "and", "or",
+    "limit", "offset",
+];
+/// Of these, the ones that a FROM list goes on behind.
+const WITHIN_LIST: &[&str] = &["on", "and", "or", "when", "then", "else"];
+const NAMES: &[&str] = &[
+    "from", "join", "into", "update", "table", "only", "using", "with", "insert", "delete", "merge", "of",
+    "to",
+];
+/// A bracket behind one of these holds relations or queries.
+const BRACKETS_RELATIONS: &[&str] =
+    &["from", "join", "into", "only", "lateral", "using", "as", "materialized", "table", "with", "of", "to"];
+const OPERAND: &[&str] = &[
+    "select", "where", "having", "when", "then", "else", "and", "or", "not", "case", "distinct", "all", "in",
+    "on", "limit", "offset", "variadic",
+];
