@@ -12,6 +12,7 @@ mod reduce;
 #[cfg(test)]
 mod tests;
 mod types;
+mod words;
 mod write;
 
 use std::collections::HashSet;
@@ -202,6 +203,10 @@ impl Walk<'_> {
         let token = feed::token_of(ident.span);
         match token.filter(|&i| self.t.kind(i).is_some_and(TokenKind::is_word)) {
             Some(i) => {
+                // The parser takes more words for names than PostgreSQL does.
+                if words::is_no_name(self.t, i) {
+                    self.unproven();
+                }
                 self.claimed.insert(i);
                 Some(i)
             }
@@ -295,7 +300,7 @@ impl Walk<'_> {
     /// The names, if no word is left over that the walk has not understood.
     fn finish(mut self, range: Range<usize>) -> Names {
         let whole = range.clone().all(|i| match self.t.kind(i) {
-            Some(TokenKind::Word) => self.claimed.contains(&i) || feed::is_grammar(self.t.raw(i)),
+            Some(TokenKind::Word) => self.claimed.contains(&i) || words::is_grammar(self.t.raw(i)),
             Some(TokenKind::Quoted | TokenKind::UnicodeQuoted) => self.claimed.contains(&i),
             _ => true,
         });

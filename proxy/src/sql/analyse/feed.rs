@@ -171,38 +171,3 @@ fn operator(raw: &[u8]) -> Option<Fed> {
         other => Fed::CustomBinaryOperator(std::str::from_utf8(other).ok()?.into()),
     })
 }
-
-/// Words of the grammar of the statements that we walk, in upper case and sorted.
-/// Any other word that the walk did not come by makes a statement unproven.
-const GRAMMAR: &[&str] = &[
-    "ALL", "AND", "ANY", "ARRAY", "AS", "ASC", "ASYMMETRIC", "AT", "BERNOULLI", "BETWEEN", "BIGINT", "BIT",
-    "BOOL", "BOOLEAN", "BOTH", "BY", "BYTEA", "CASE", "CAST", "CHAR", "CHARACTER", "COLLATE", "CONFLICT",
-    "CONSTRAINT", "CROSS", "CUBE", "CURRENT", "CURRENT_CATALOG", "CURRENT_DATE", "CURRENT_TIME",
-    "CURRENT_TIMESTAMP", "DATE", "DAY", "DEC", "DECIMAL", "DEFAULT", "DELETE", "DESC", "DISTINCT", "DO",
-    "DOUBLE", "ELSE", "END", "ESCAPE", "EXCEPT", "EXISTS", "EXTRACT", "FALSE", "FETCH", "FILTER", "FIRST",
-    "FLOAT", "FLOAT4", "FLOAT8", "FOLLOWING", "FOR", "FROM", "FULL", "GROUP", "GROUPING", "GROUPS", "HAVING",
-    "HOUR", "ILIKE", "IN", "INNER", "INSERT", "INT", "INT2", "INT4", "INT8", "INTEGER", "INTERSECT",
-    "INTERVAL", "INTO", "IS", "ISNULL", "JOIN", "JSON", "JSONB", "KEY", "LAST", "LATERAL", "LEADING", "LEFT",
-    "LIKE", "LIMIT", "LOCALTIME", "LOCALTIMESTAMP", "LOCKED", "MATCHED", "MATERIALIZED", "MERGE", "MINUTE",
-    "MONTH", "NATURAL", "NEXT", "NO", "NOT", "NOTHING", "NOTNULL", "NOWAIT", "NULL", "NULLS", "NUMERIC",
-    "OF", "OFFSET", "ON", "ONLY", "OR", "ORDER", "ORDINALITY", "OUTER", "OVER", "OVERLAPS", "OVERLAY",
-    "OVERRIDING", "PARTITION", "PLACING", "POSITION", "PRECEDING", "PRECISION", "RANGE", "REAL", "RECURSIVE",
-    "REPEATABLE", "RETURNING", "RIGHT", "ROLLUP", "ROW", "ROWS", "SECOND", "SELECT", "SET", "SETS", "SHARE",
-    "SIMILAR", "SKIP", "SMALLINT", "SOME", "SUBSTRING", "SYMMETRIC", "SYSTEM", "TABLESAMPLE", "TEXT", "THEN",
-    "TIES", "TIME", "TIMESTAMP", "TIMESTAMPTZ", "TIMETZ", "TO", "TRAILING", "TRIM", "TRUE", "TSQUERY",
-    "TSVECTOR", "UNBOUNDED", "UNION", "UNIQUE", "UNKNOWN", "UPDATE", "USING", "UUID", "VALUE", "VALUES",
-    "VARBIT", "VARCHAR", "VARIADIC", "VARYING", "WHEN", "WHERE", "WINDOW", "WITH", "WITHIN", "WITHOUT",
-    "YEAR", "ZONE",
-];
-
-/// Whether a word may be one of the grammar's rather than a name.
-pub(super) fn is_grammar(raw: &[u8]) -> bool {
-    let upper = raw.to_ascii_uppercase();
-    GRAMMAR.binary_search_by(|word| word.as_bytes().cmp(&upper)).is_ok()
-}
-
-#[cfg(test)]
-#[test]
-fn grammar_is_sorted() {
-    assert!(GRAMMAR.is_sorted());
-}

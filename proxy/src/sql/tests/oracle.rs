@@ -123,7 +123,7 @@ fn tokens_end_where_postgresql_says() {
         "select a*/*x*/b, a+--x\n1",
         "select $a$b$$a$, 'x' /* \n */ 'y'",
     ];
-    let mut random = Random::new(0x0DD_B1A5_E5_1234_57);
+    let mut random = Random::new(0x00DD_B1A5_E512_3457);
     let corpus = corpus::corpus();
     let mutated: Vec<_> = corpus.iter().map(|(_, text)| mutate(&mut random, text)).collect();
     let texts = corpus.into_iter().map(|(_, text)| text).chain(mutated).chain(odd.map(str::to_owned));
