@@ -12,6 +12,7 @@
 //! - [`serve`](mod@serve): listeners, threads, and the way out.
 //! - [`admin`]: `/metrics`, `/healthz`, `/readyz`.
 //! - [`metrics`], [`logging`]: what can be seen from outside.
+//! - [`explain`]: which way a text would go, for people.
 //! - [`demo`]: a PostgreSQL of its own with two tenants, to try it on.
 
 pub mod admin;
@@ -19,6 +20,7 @@ pub mod auth;
 pub mod catalog;
 pub mod config;
 pub mod demo;
+pub mod explain;
 pub mod logging;
 pub mod metrics;
 pub mod pool;

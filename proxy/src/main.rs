@@ -22,6 +22,8 @@ enum Command {
         #[arg(long, default_value = "pgstrata.toml")]
         config: PathBuf,
     },
+    /// Says which way a text would go for a tenant, and what PostgreSQL would get.
+    Explain(pgstrata::explain::Args),
     /// Runs the proxy with a PostgreSQL of its own, to try it out.
     Demo(pgstrata::demo::Args),
 }
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
     let result = match Command::parse() {
         Command::Serve { config } => serve(&config),
         Command::Check { config } => check(&config),
+        Command::Explain(args) => pgstrata::explain::run(&args),
         Command::Demo(args) => pgstrata::demo::run(&args).map_err(|error| format!("pgstrata: {error}")),
     };
     match result {

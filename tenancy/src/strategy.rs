@@ -24,6 +24,21 @@ impl Strategy {
     }
 }
 
+/// A name that is no strategy's.
+#[derive(Debug, thiserror::Error)]
+#[error("a strategy is \"search_path\" or \"schema_qualified\"")]
+pub struct UnknownStrategy;
+
+impl std::str::FromStr for Strategy {
+    type Err = UnknownStrategy;
+
+    fn from_str(name: &str) -> Result<Self, UnknownStrategy> {
+        let found =
+            [Strategy::SearchPath, Strategy::SchemaQualified].into_iter().find(|s| s.as_str() == name);
+        found.ok_or(UnknownStrategy)
+    }
+}
+
 impl std::fmt::Display for Strategy {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.as_str())

@@ -25,9 +25,20 @@ pub async fn cluster() -> Cluster {
     cluster_with(Options::default()).await
 }
 
+/// As [`cluster`], of a PostgreSQL that was built with TLS: the wheel's is not.
+pub async fn cluster_with_tls() -> Cluster {
+    let wished = cluster().await;
+    let server = crate::stage::connect(&wished.superuser("app")).await.unwrap();
+    let library: String = server.query_one("SHOW ssl_library", &[]).await.unwrap().get(0);
+    match library.is_empty() {
+        true => cluster_with(Options { install: Install::find(), ..Options::default() }).await,
+        false => wished,
+    }
+}
+
 /// As [`cluster`], with options.
 pub async fn cluster_with(options: Options) -> Cluster {
-    let install = install();
+    let install = options.install.clone().unwrap_or_else(install);
     let template = template(&install).await;
     Cluster::start(Options { install: Some(install), template: Some(template), ..options }).unwrap()
 }

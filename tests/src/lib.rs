@@ -7,9 +7,11 @@
 //! - [`relay`]: between proxy and PostgreSQL: counts round trips, delays, breaks.
 //! - [`wire`]: a client that speaks the protocol message by message.
 //! - [`answer`]: what such a client got back.
+//! - [`corpus`]: statements whose answers are compared.
 //! - [`program`]: psql, pgbench and drivers of other languages.
 
 pub mod answer;
+pub mod corpus;
 pub mod database;
 pub mod program;
 pub mod relay;

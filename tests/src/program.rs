@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use pgstrata::demo::find::Install;
 use tokio::process::Command;
 
 use crate::database::install;
@@ -18,7 +19,12 @@ pub async fn run(mut command: Command) -> String {
 
 /// `psql` or `pgbench`: of the PostgreSQL that is tested, or the system's.
 pub fn client_program(name: &str) -> Command {
-    let own = install().program(name);
+    client_program_of(&install(), name)
+}
+
+/// As [`client_program`], of this PostgreSQL.
+pub fn client_program_of(install: &Install, name: &str) -> Command {
+    let own = install.program(name);
     let mut command = Command::new(if own.is_file() { own } else { name.into() });
     command.env_remove("PGOPTIONS").env("PGCONNECT_TIMEOUT", "30");
     command

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use pgstrata_tests::program::{client_program, pgstrata, run};
+use pgstrata::demo::find::Install;
+use pgstrata_tests::program::{client_program_of, pgstrata, run};
 use pgstrata_tests::{ACME, GLOBEX, Setup, Stage, database, stage};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -37,8 +38,8 @@ async fn serve(folder: &TempDir, port: u16) -> Child {
     child
 }
 
-async fn psql(url: &str, query: &str) -> Output {
-    client_program("psql").args(["-X", "-A", "-t", "-c", query, url]).output().await.unwrap()
+async fn psql(install: &Install, url: &str, query: &str) -> Output {
+    client_program_of(install, "psql").args(["-X", "-A", "-t", "-c", query, url]).output().await.unwrap()
 }
 
 async fn http(port: u16, path: &str) -> String {
@@ -74,7 +75,7 @@ async fn require_tls(cluster: &pgstrata::demo::postgres::Cluster, certificate: &
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tls_at_both_ends() {
-    let cluster = database::cluster().await;
+    let cluster = database::cluster_with_tls().await;
     let (server_certificate, server_key) = certificate();
     require_tls(&cluster, &server_certificate, &server_key).await;
     let (port, http_port) = (stage::free_port(), stage::free_port());
@@ -98,10 +99,11 @@ async fn tls_at_both_ends() {
         format!("{base}&sslrootcert={}&sslmode={tls}", ca.display())
     };
     for (tenant, names) in [("acme_corp", &ACME[..]), ("globex", &GLOBEX[..])] {
-        let shown = psql(&url(tenant, "verify-full"), "SELECT name FROM users ORDER BY id").await;
+        let shown =
+            psql(cluster.install(), &url(tenant, "verify-full"), "SELECT name FROM users ORDER BY id").await;
         assert_eq!(String::from_utf8_lossy(&shown.stdout).lines().collect::<Vec<_>>(), names, "{shown:?}");
     }
-    let refused = psql(&url("globex", "disable"), "SELECT 1").await;
+    let refused = psql(cluster.install(), &url("globex", "disable"), "SELECT 1").await;
     assert!(String::from_utf8_lossy(&refused.stderr).contains("TLS"), "{refused:?}");
     let server = stage::connect(&cluster.superuser("app")).await.unwrap();
     let all = "SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE usename = 'app'";
@@ -185,4 +187,33 @@ async fn annotated_configuration_is_as_good_as_none() {
     program.args(["check", "--config"]).arg(project.join("config/pgstrata.toml"));
     program.env("PGSTRATA_APP_PASSWORD", "x").env("PGSTRATA_USER_APP", "x");
     run(program).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn explain_says_which_way_a_text_goes() {
+    let cluster = database::cluster().await;
+    let folder = written(&Setup::new().toml(stage::free_port(), stage::free_port(), cluster.port()));
+    let explain = async |arguments: &[&str]| {
+        let mut program = pgstrata();
+        program.arg("explain").arg("--config").arg(folder.path().join("pgstrata.toml")).args(arguments);
+        let output = program.output().await.unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8(text).unwrap())
+    };
+    let acme = ["--tenant", "acme_corp", "--strategy", "schema_qualified"];
+    for (text, shown) in [
+        ("select * from users, plans", r#"select * from "acme_corp".users, "public".plans"#),
+        ("select 1", "way       pass"),
+        ("select nope(id) from users", r#"function "nope""#),
+        ("vacuum users", "transaction block"),
+        ("create temp table t (a int)", "temp_table"),
+        ("select * from globex.users", r#"may not name schema "globex""#),
+    ] {
+        let (good, said) = explain(&[&acme[..], &[text]].concat()).await;
+        assert!(good && said.contains(shown), "{text}: {said}");
+    }
+    let (_, said) = explain(&["--tenant", "acme_corp", "select * from users"]).await;
+    assert!(said.contains(r#"SET LOCAL search_path TO "acme_corp", "public"; select"#), "{said}");
+    let (good, said) = explain(&["--tenant", "nobody", "select 1"]).await;
+    assert!(!good && said.lines().count() == 1, "{said}");
 }

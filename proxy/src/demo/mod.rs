@@ -42,27 +42,8 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// How statements reach the tenant's schema.
-    #[arg(long, value_enum, default_value_t = Way::SearchPath)]
-    pub strategy: Way,
-}
-
-/// A strategy, as the command line spells it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-#[value(rename_all = "snake_case")]
-pub enum Way {
-    /// By the search path.
-    SearchPath,
-    /// By names with their schema, where that is proven to mean the same.
-    SchemaQualified,
-}
-
-impl From<Way> for Strategy {
-    fn from(way: Way) -> Self {
-        match way {
-            Way::SearchPath => Strategy::SearchPath,
-            Way::SchemaQualified => Strategy::SchemaQualified,
-        }
-    }
+    #[arg(long, default_value_t)]
+    pub strategy: Strategy,
 }
 
 /// Why the demonstration can't run.
@@ -193,7 +174,7 @@ fn config(args: &Args, cluster: &Cluster) -> Result<Config, DemoError> {
         ",
         port = args.port,
         http_port = args.http_port,
-        strategy = Strategy::from(args.strategy),
+        strategy = args.strategy,
         database = seed::DATABASE,
         server_port = cluster.port(),
         role = seed::ROLE,

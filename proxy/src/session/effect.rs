@@ -30,12 +30,15 @@ pub(super) fn effect_of(statement: &Statement, text: &[u8]) -> Option<Effect> {
 }
 
 /// Whether the path must be set before the statement runs.
-pub(super) fn needs_path(statement: &Statement, route: &Route) -> bool {
+pub(crate) fn needs_path(statement: &Statement, route: &Route) -> bool {
     match &statement.kind {
         // A rollback to it must come back to this path, not to none.
         StatementKind::Savepoint => true,
         StatementKind::Show(name) => matches!(&**name, SEARCH_PATH | "all"),
-        StatementKind::Plain | StatementKind::CopyIn | StatementKind::Prepare(_) => {
+        StatementKind::Plain
+        | StatementKind::BlockOnly
+        | StatementKind::CopyIn
+        | StatementKind::Prepare(_) => {
             matches!(route, Route::SearchPath | Route::OwnTransaction)
         }
         _ => false,
@@ -198,8 +201,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         match effect_of(statement, text) {
             Some(Effect::Set(name, list)) if &*name == SEARCH_PATH => {
-                self.effective.path = list.into();
-                self.effective.own = true;
+                self.effective = Effective::new(list.into(), true);
             }
             Some(Effect::DeallocateAll) => {
                 link.lease.forget_prepared();
@@ -210,9 +212,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                     link.lease.forget_prepared();
                     self.statements.clear();
                 }
-                self.effective.path = std::sync::Arc::clone(&self.identity.home);
                 // Until PostgreSQL has confirmed it, nothing is taken for granted.
-                self.effective.own = true;
+                self.effective = Effective::new(std::sync::Arc::clone(&self.identity.home), true);
             }
             _ => {}
         }

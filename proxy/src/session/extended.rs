@@ -7,7 +7,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::effect::{effect_of, needs_path};
 use super::expect::{Expect, PATH_BEHIND, PATH_FIRST};
-use super::query::{format_set_local, kind_of};
+use super::query::{format_set_local, kind_of, runs_by_itself};
 use super::request::Step;
 use super::statements::{ClientStatement, Identity, Prepared};
 use super::{End, Session, Status, path};
@@ -91,14 +91,14 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if name.is_empty() {
             link.lease.unnamed = Some(prepared.id);
             put_parse(&mut link.lease.outbuf, b"", &prepared);
-            link.expect(Expect::Parse {
+            link.owe(Expect::Parse {
                 id: prepared.id,
                 named: false,
                 client: Some(name.clone()),
                 map: statement.map.clone(),
             });
         } else if link.lease.prepared.touch(prepared.id) {
-            link.expect(Expect::Local { message: PARSE_COMPLETE, opened: Some(name.clone()), closed: None });
+            link.owe(Expect::Local { message: PARSE_COMPLETE, opened: Some(name.clone()), closed: None });
         } else {
             self.prepare(&prepared, Some(name.clone()), &statement);
         }
@@ -111,11 +111,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let Some(link) = &mut self.link else { return };
         for old in link.lease.prepared.insert(prepared.id, prepared.identity.text.len()) {
             message::close(&mut link.lease.outbuf, b'S', self.shared.store.name(old).as_bytes());
-            link.expect(Expect::Close { client: false });
+            link.owe(Expect::Close { client: false });
         }
         put_parse(&mut link.lease.outbuf, self.shared.store.name(prepared.id).as_bytes(), prepared);
         let map = statement.map.clone();
-        link.expect(Expect::Parse { id: prepared.id, named: true, client, map });
+        link.owe(Expect::Parse { id: prepared.id, named: true, client, map });
     }
 
     /// `Bind`: portal, statement, and the rest as it comes.
@@ -138,7 +138,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let Some(link) = &mut self.link else { return Ok(Step::NeedServer) };
         message::bind_head(&mut link.lease.outbuf, portal, on_server.as_bytes(), behind);
         link.lease.outbuf.extend_from_slice(rest);
-        link.expect(Expect::Bind { client: true });
+        link.owe(Expect::Bind { client: true });
         if behind > rest.len() {
             link.request.replay = None;
         }
@@ -178,7 +178,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             self.pass_message(b'D', body);
         }
         if let Some(link) = &mut self.link {
-            link.expect(Expect::Describe);
+            link.owe(Expect::Describe);
         }
         Ok(Step::Done)
     }
@@ -198,7 +198,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         self.pass_message(b'E', body);
         if let Some(link) = &mut self.link {
-            link.expect(Expect::Execute { client: true, effect });
+            link.owe(Expect::Execute { client: true, effect });
         }
         if let Some(statement) = &statement {
             for one in &statement.plan.statements {
@@ -217,7 +217,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             self.portals.retain(|(open, _)| &open[..] != name);
             self.pass_message(b'C', body);
             if let Some(link) = &mut self.link {
-                link.expect(Expect::Close { client: true });
+                link.owe(Expect::Close { client: true });
             }
             return Ok(Step::Done);
         }
@@ -225,7 +225,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         match &mut self.link {
             Some(link) => {
                 link.begin(&self.settings, self.status);
-                link.expect(Expect::Local { message: CLOSE_COMPLETE, opened: None, closed });
+                link.owe(Expect::Local { message: CLOSE_COMPLETE, opened: None, closed });
                 self.emit_locals();
             }
             None => self.outbuf.extend_from_slice(CLOSE_COMPLETE),
@@ -247,7 +247,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             Some(link) => {
                 link.keep(b'S', &[]);
                 message::sync(&mut link.lease.outbuf);
-                link.expect(Expect::Sync);
+                link.owe(Expect::Sync);
                 link.request.awaiting = true;
             }
             None => message::ready_for_query(&mut self.outbuf, self.status.byte()),
@@ -290,7 +290,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     fn poison(&mut self, refusal: Refusal) -> Step {
         let Some(link) = &mut self.link else { return Step::NeedServer };
         message::bind_nowhere(&mut link.lease.outbuf);
-        link.expect(Expect::Poison(Box::new(refusal)));
+        link.owe(Expect::Poison(Box::new(refusal)));
         link.request.failed = true;
         Step::Done
     }
@@ -319,7 +319,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             if link.lease.unnamed.replace(prepared.id) != Some(prepared.id) {
                 put_parse(&mut link.lease.outbuf, b"", &prepared);
                 let map = statement.map.clone();
-                link.expect(Expect::Parse { id: prepared.id, named: false, client: None, map });
+                link.owe(Expect::Parse { id: prepared.id, named: false, client: None, map });
                 self.shared.metrics.prepared_on_demand();
             }
             return Some(String::new());
@@ -379,10 +379,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let name = self.shared.store.path_name();
         if link.request.sent || status == Status::Block {
             link.set_path_behind(&path, name);
-        } else if plan.route == Route::OwnTransaction {
+        } else if runs_by_itself(plan) {
             link.set_session_path(&path);
         } else {
-            link.set_path_first(&path, name);
+            link.set_path_first(&self.effective.shown, name);
         }
     }
 }
@@ -399,10 +399,10 @@ impl super::link::Link {
         message::execute(out, b"");
         if prepare {
             self.lease.has_path_statement = true;
-            self.expect(Expect::Parse { id: PATH_FIRST, named: true, client: None, map: Default::default() });
+            self.owe(Expect::Parse { id: PATH_FIRST, named: true, client: None, map: Default::default() });
         }
-        self.expect(Expect::Bind { client: false });
-        self.expect(Expect::Execute { client: false, effect: None });
+        self.owe(Expect::Bind { client: false });
+        self.owe(Expect::Execute { client: false, effect: None });
     }
 
     /// Sets the path for a transaction that has begun.
@@ -417,11 +417,11 @@ impl super::link::Link {
         message::execute(out, name);
         message::close(out, b'P', name);
         message::close(out, b'S', name);
-        self.expect(Expect::Parse { id: PATH_BEHIND, named: true, client: None, map: Default::default() });
-        self.expect(Expect::Bind { client: false });
-        self.expect(Expect::Execute { client: false, effect: None });
-        self.expect(Expect::Close { client: false });
-        self.expect(Expect::Close { client: false });
+        self.owe(Expect::Parse { id: PATH_BEHIND, named: true, client: None, map: Default::default() });
+        self.owe(Expect::Bind { client: false });
+        self.owe(Expect::Execute { client: false, effect: None });
+        self.owe(Expect::Close { client: false });
+        self.owe(Expect::Close { client: false });
     }
 
     /// Keeps a message of a request that may have to be run again.

@@ -113,7 +113,7 @@ impl Link {
     }
 
     /// A message was put in the write buffer, and this is what it is answered with.
-    pub fn expect(&mut self, expect: Expect) {
+    pub fn owe(&mut self, expect: Expect) {
         if !self.request.sent {
             self.request.sent = true;
             self.request.started = Instant::now();

@@ -8,7 +8,7 @@
 //! - [`start`]: from a proven identity to a session that runs.
 //! - [`request`]: the client's messages, one step for each.
 //! - [`query`], [`extended`]: what goes to the server for them.
-//! - [`expect`], [`reply`]: what the server owes, and what becomes of its answers.
+//! - [`expect`], [`reply`], [`outcome`]: what the server owes, what becomes of its answers, and how a request ends.
 //! - [`statements`]: prepared statements by identity.
 //! - [`path`]: the search path, and when it must be set.
 //! - [`effect`]: what statements leave behind in a session.
@@ -17,11 +17,12 @@
 //! - [`cancel`]: cancel keys.
 
 pub mod cancel;
-mod effect;
+pub(crate) mod effect;
 mod expect;
 mod extended;
 mod io;
 mod link;
+mod outcome;
 pub mod path;
 mod query;
 mod reply;

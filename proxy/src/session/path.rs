@@ -19,6 +19,8 @@ pub const STATEMENT_TYPES: &[u8] = &[0, 1, 0, 0, 0, 25];
 pub struct Effective {
     /// The path to set before names are looked up; empty where the server's own is right.
     pub path: Arc<str>,
+    /// The same as PostgreSQL shows it, and takes it from `set_config`.
+    pub shown: Arc<str>,
     /// The client set it.
     pub own: bool,
 }
@@ -26,8 +28,16 @@ pub struct Effective {
 impl Effective {
     /// What follows from the client's settings; `home` is its tenant's path.
     pub fn of(settings: &Settings, home: &Arc<str>) -> Self {
-        let own = settings.get(SEARCH_PATH);
-        Self { path: own.map_or_else(|| Arc::clone(home), |path| Arc::from(&**path)), own: own.is_some() }
+        match settings.get(SEARCH_PATH) {
+            Some(path) => Self::new(Arc::from(&**path), true),
+            None => Self::new(Arc::clone(home), false),
+        }
+    }
+
+    /// This path.
+    pub fn new(path: Arc<str>, own: bool) -> Self {
+        let shown = shown(&path).map_or_else(|| Arc::clone(&path), Arc::from);
+        Self { path, shown, own }
     }
 }
 
@@ -37,6 +47,16 @@ pub fn of_setting(setting: &Setting, text: &[u8]) -> Option<String> {
         Some(value) => Some(ident::search_path(check::search_path(value)?.iter().map(String::as_str))),
         None => parse_list(std::str::from_utf8(text.get(setting.value.clone())?).ok()?),
     }
+}
+
+/// A path with quotes around those names only that need them.
+fn shown(path: &str) -> Option<String> {
+    let is_first = |c: char| c.is_ascii_lowercase() || c == '_';
+    let plain =
+        |name: &str| name.starts_with(is_first) && name.chars().all(|c| is_first(c) || c.is_ascii_digit());
+    let names = check::search_path(path).filter(|names| !names.is_empty())?;
+    let names: Vec<_> = names.into_iter().map(|n| if plain(&n) { n } else { ident::quoted(&n) }).collect();
+    Some(names.join(", "))
 }
 
 /// Whether a path begins with this schema.
@@ -95,6 +115,14 @@ fn quoted(text: &str, quote: char) -> Option<(String, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn path_is_shown_as_postgresql_shows_it() {
+        let shown = |path: &str| Effective::new(path.into(), false).shown.to_string();
+        assert_eq!(shown(r#""acme_corp", "public""#), "acme_corp, public");
+        assert_eq!(shown(r#""Acme", "a""b", "1x", "$user""#), r#""Acme", "a""b", "1x", "$user""#);
+        assert_eq!(shown("\"\""), "\"\"");
+    }
 
     #[test]
     fn lists_are_read_as_postgresql_reads_them() {

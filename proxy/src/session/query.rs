@@ -72,7 +72,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     }
 
     fn send_query(&mut self, plan: &Plan, text: &[u8]) {
-        let own_transaction = plan.route == Route::OwnTransaction && self.status == Status::Idle;
+        let own_transaction = self.status == Status::Idle && runs_by_itself(plan);
         let failed = self.status == Status::Failed;
         let strayed = self.has_strayed();
         let Some(link) = &mut self.link else { return };
@@ -125,7 +125,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let rewritten = rewrite(text, plan.splices(), &self.identity.prefixes, &places);
         link.lease.query(&rewritten.pieces);
         reply.map = rewritten.map;
-        link.expect(Expect::Query(reply));
+        link.owe(Expect::Query(reply));
         link.request.awaiting = true;
         // A simple query closes the unnamed portal and drops the unnamed statement.
         self.portals.retain(|(name, _)| !name.is_empty());
@@ -136,7 +136,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     pub(super) fn poison_query(&mut self, refusal: Refusal) {
         let Some(link) = &mut self.link else { return };
         link.lease.query(&[FAILS]);
-        link.expect(Expect::Query(QueryReply { poison: Some(Box::new(refusal)), ..QueryReply::default() }));
+        link.owe(Expect::Query(QueryReply { poison: Some(Box::new(refusal)), ..QueryReply::default() }));
         link.request.awaiting = true;
     }
 
@@ -184,10 +184,17 @@ impl Link {
     /// It is taken off again before anything else runs on this server.
     pub(super) fn set_session_path(&mut self, path: &str) {
         self.lease.query(&[b"SET search_path TO ", path.as_bytes()]);
-        self.expect(Expect::OwnQuery);
+        self.owe(Expect::OwnQuery);
         self.settings.set(SEARCH_PATH, path);
         self.settings.commit();
     }
+}
+
+/// Whether a statement in front of it would change what PostgreSQL does with the text: with one it
+/// would run in a block.
+pub(super) fn runs_by_itself(plan: &Plan) -> bool {
+    let alone = matches!(&plan.statements[..], [Statement { kind: StatementKind::BlockOnly, .. }]);
+    plan.route == Route::OwnTransaction || alone && plan.route == Route::SearchPath
 }
 
 /// `SET LOCAL search_path` as a statement in front of others.

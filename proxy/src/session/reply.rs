@@ -6,20 +6,16 @@ use std::sync::Arc;
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::expect::{Effect, Expect, PATH_BEHIND, PATH_FIRST};
+use super::expect::{Effect, Expect};
 use super::link::Link;
-use super::{End, Session, Status};
+use super::outcome::put_mapped;
+use super::{End, Session};
 use crate::pool::settings::SEARCH_PATH;
-use crate::sql::plan::Refusal;
-use crate::sql::rewrite::PositionMap;
 use crate::wire::frame::{self, HEADER, Header};
-use crate::wire::message::{self, Severity};
+use crate::wire::message;
 
 /// A control message of PostgreSQL's is never longer; rows and COPY data are not held.
 const MAX_CONTROL: usize = 64 << 20;
-
-/// Asked for a position in an error or a notice.
-const POSITION: u8 = b'P';
 
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// Deals with all that PostgreSQL has sent so far.
@@ -250,226 +246,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
     }
 
-    /// `ErrorResponse`.
-    fn error(&mut self, body: &[u8], whole: &[u8]) -> Result<(), End> {
-        let severity = frame::field(body, b'V').or_else(|| frame::field(body, b'S'));
-        let Some(link) = &mut self.link else { return Ok(()) };
-        if matches!(severity, Some(b"FATAL" | b"PANIC")) {
-            // The connection ends: what the client hears of it is decided when it has.
-            link.last_words = Some(body.into());
-            link.lease.in_doubt = true;
-            return Ok(());
-        }
-        link.copy_in = false;
-        link.request.erred = true;
-        let code = frame::field(body, b'C').unwrap_or(b"XX000");
-        if self.can_run_again(body, code) {
-            return self.run_again();
-        }
-        self.shared.metrics.error(code);
-        let Some(link) = &mut self.link else { return Ok(()) };
-        link.request.delivered = true;
-        let ours = match link.expects.front() {
-            Some(
-                Expect::Bind { client: false }
-                | Expect::Execute { client: false, .. }
-                | Expect::Close { client: false },
-            ) => true,
-            _ => self.shared.store.names_in(frame::field(body, b'M').unwrap_or_default()),
-        };
-        if ours {
-            // What we believe this server to hold is not what it holds.
-            link.lease.in_doubt = true;
-            return Err(End::fatal("XX000", "the server lost a prepared statement of the proxy's"));
-        }
-        match link.expects.front_mut() {
-            Some(Expect::OwnQuery) => {
-                link.lease.in_doubt = true;
-                let text = String::from_utf8_lossy(frame::field(body, b'M').unwrap_or_default()).into_owned();
-                let code = String::from_utf8_lossy(code).into_owned();
-                return Err(End::Fatal {
-                    code,
-                    message: format!("can not set up the server for this client: {text}"),
-                });
-            }
-            Some(Expect::Query(reply)) => {
-                match &reply.poison {
-                    Some(refusal) => put_refusal(&mut self.outbuf, refusal),
-                    None if reply.map.is_empty() => self.outbuf.extend_from_slice(whole),
-                    None => put_mapped(&mut self.outbuf, b'E', body, &reply.map),
-                }
-                return Ok(());
-            }
-            Some(Expect::Poison(refusal)) => put_refusal(&mut self.outbuf, refusal),
-            Some(Expect::Parse { map, .. }) if !map.is_empty() => {
-                put_mapped(&mut self.outbuf, b'E', body, map)
-            }
-            _ => self.outbuf.extend_from_slice(whole),
-        }
-        self.void_pipeline();
-        Ok(())
-    }
-
-    /// PostgreSQL drops everything up to `Sync`: what was foreseen of it did not come about.
-    fn void_pipeline(&mut self) {
-        let Some(link) = &mut self.link else { return };
-        let until = link.expects.iter().position(|expect| matches!(expect, Expect::Sync));
-        let void: Vec<Expect> = link.expects.drain(..until.unwrap_or(link.expects.len())).collect();
-        // From back to front: what was foreseen last is taken back first.
-        for expect in void.into_iter().rev() {
-            match expect {
-                Expect::Parse { id, named, client, .. } => {
-                    match (id, named) {
-                        (PATH_FIRST, _) => link.lease.has_path_statement = false,
-                        (PATH_BEHIND, _) => {}
-                        (id, true) => link.lease.prepared.remove(id),
-                        (_, false) => link.lease.unnamed = None,
-                    }
-                    if let Some(name) = client {
-                        self.statements.remove(&name);
-                    }
-                }
-                Expect::Local { opened, closed, .. } => {
-                    if let Some(name) = opened {
-                        self.statements.remove(&name);
-                    }
-                    if let Some((name, statement)) = closed {
-                        self.statements.insert(name, statement);
-                    }
-                }
-                // Statements were forgotten that the server still has.
-                Expect::Execute { effect: Some(Effect::DeallocateAll | Effect::DiscardAll), .. } => {
-                    link.lease.in_doubt = true;
-                }
-                _ => {}
-            }
-        }
-        if until.is_some() {
-            return;
-        }
-        link.request.failed = true;
-        link.request.awaiting = false;
-    }
-
-    /// `ReadyForQuery`.
-    fn ready(&mut self, status: u8, whole: &[u8]) -> Result<(), End> {
-        let status = match status {
-            b'I' => Status::Idle,
-            b'T' => Status::Block,
-            b'E' => Status::Failed,
-            _ => return self.broken_server("an unknown transaction status"),
-        };
-        let Some(link) = &mut self.link else { return Ok(()) };
-        match link.expects.pop_front() {
-            Some(Expect::OwnQuery) => return Ok(()),
-            Some(front) if !front.ends_ready() => link.expects.clear(),
-            _ => {}
-        }
-        self.outbuf.extend_from_slice(whole);
-        self.end_request(status);
-        Ok(())
-    }
-
-    /// A request is answered: what holds now is what PostgreSQL says.
-    fn end_request(&mut self, status: Status) {
-        let before = mem::replace(&mut self.status, status);
-        let Some(link) = &mut self.link else { return };
-        let request = &link.request;
-        let took = request.started.elapsed();
-        self.shared.metrics.request(self.scope.strategy, request.kind, request.round_trips, took);
-        let erred = request.erred;
-        link.copy_in = false;
-        link.next_request();
-        if status == Status::Idle {
-            link.path_set = false;
-            link.local_path = false;
-            link.strayed = false;
-            if mem::take(&mut link.ddl) {
-                self.identity.database.catalog.invalidate(&self.identity.scope.schema);
-            }
-            self.portals.clear();
-            if erred && before == Status::Idle { self.undo_settings() } else { self.keep_settings() }
-        }
-        self.refresh_effective();
-    }
-
-    /// Whether this is PostgreSQL refusing a plan that DDL has overtaken, with nothing lost by trying again.
-    fn can_run_again(&self, body: &[u8], code: &[u8]) -> bool {
-        let Some(link) = &self.link else { return false };
-        code == b"0A000"
-            && frame::field(body, b'R') == Some(b"RevalidateCachedQuery")
-            && self.status == Status::Idle
-            && !link.request.delivered
-            && link.request.replay.is_some()
-    }
-
-    /// Runs the request once more, with its statements prepared anew.
-    fn run_again(&mut self) -> Result<(), End> {
-        let Some(link) = &mut self.link else { return Ok(()) };
-        let Some(replay) = link.request.replay.take() else { return Ok(()) };
-        tracing::debug!("running a request again: its plan was overtaken by DDL");
-        // The catalog changed behind our back: no statement of before is bound again.
-        self.identity.database.catalog.invalidate(&self.identity.scope.schema);
-        if !link.request.awaiting {
-            message::sync(&mut link.lease.outbuf);
-        }
-        self.void_pipeline();
-        let Some(link) = &mut self.link else { return Ok(()) };
-        link.expects.clear();
-        link.expects.push_back(Expect::OwnQuery);
-        link.path_set = false;
-        link.next_request();
-        let rest = mem::take(&mut self.inbuf);
-        self.inbuf = replay;
-        self.inbuf.extend_from_slice(&rest);
-        Ok(())
-    }
-
-    fn broken_server(&mut self, what: &str) -> Result<(), End> {
+    pub(super) fn broken_server(&mut self, what: &str) -> Result<(), End> {
         if let Some(link) = &mut self.link {
             link.lease.in_doubt = true;
         }
         tracing::warn!(what, "PostgreSQL sent what it should not");
         Err(End::fatal("08P01", format!("PostgreSQL sent {what}")))
-    }
-
-    /// PostgreSQL closed the connection. Outside a transaction the client loses a request and no more.
-    pub(super) fn server_gone(&mut self) -> Result<(), End> {
-        self.relay()?;
-        let Some(mut link) = self.link.take() else { return Ok(()) };
-        self.shared.metrics.server_lost();
-        link.lease.in_doubt = true;
-        self.cancel.detach();
-        let words = link.last_words.take();
-        let field =
-            |code| words.as_deref().and_then(|body| frame::field(body, code)).map(String::from_utf8_lossy);
-        let code = field(b'C').unwrap_or("08006".into()).into_owned();
-        let message = field(b'M').unwrap_or("the connection to PostgreSQL was lost".into()).into_owned();
-        let sent = link.request.sent;
-        let keeps =
-            self.status == Status::Idle && self.pin.is_none() && link.pass_left == 0 && self.stream_left == 0;
-        let awaiting = link.request.awaiting;
-        let failed = link.request.failed;
-        link.discard();
-        if !keeps {
-            return Err(End::Fatal { code, message });
-        }
-        self.undo_settings();
-        self.portals.clear();
-        if !sent {
-            return Ok(());
-        }
-        if !failed {
-            self.shared.metrics.error(code.as_bytes());
-            message::error(&mut self.outbuf, Severity::Error, &code, &message, None);
-        }
-        if awaiting {
-            message::ready_for_query(&mut self.outbuf, Status::Idle.byte());
-        } else {
-            self.skip_to_sync = true;
-        }
-        self.refresh_effective();
-        Ok(())
     }
 }
 
@@ -487,19 +269,4 @@ impl Link {
         self.pass_left -= length;
         length
     }
-}
-
-fn put_refusal(out: &mut BytesMut, refusal: &Refusal) {
-    message::error(out, Severity::Error, refusal.code, &refusal.message, refusal.hint.as_deref());
-}
-
-/// An error or notice with its position moved to the client's text.
-fn put_mapped(out: &mut BytesMut, tag: u8, body: &[u8], map: &PositionMap) {
-    let at = frame::field(body, POSITION).and_then(|p| std::str::from_utf8(p).ok()?.parse().ok());
-    let moved = at.map(|at: usize| map.to_client(at).to_string());
-    let fields = frame::fields(body).map(|(code, value)| match &moved {
-        Some(moved) if code == POSITION => (code, moved.as_bytes()),
-        _ => (code, value),
-    });
-    message::fields(out, tag, fields);
 }

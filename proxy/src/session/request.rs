@@ -47,7 +47,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return self.stream_on();
         }
         if self.link.as_ref().is_some_and(|link| link.expects.len() > MAX_OWED) {
-            // PostgreSQL was asked for the answers so far; see Link::expect.
+            // PostgreSQL was asked for the answers so far; see Link::owe.
             return Ok(Step::Wait);
         }
         let header = frame::header(&self.inbuf).map_err(|error| End::fatal("08P01", error.to_string()))?;

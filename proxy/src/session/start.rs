@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use pgstrata_tenancy::{Strategy, ident};
+use pgstrata_tenancy::{Strategy, TenantId, ident};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
 
@@ -13,7 +13,7 @@ use super::statements::ClientStatements;
 use super::{Identity, Session, Status, Told};
 use crate::auth::error::OpenError;
 use crate::auth::login::Login;
-use crate::config::PoolMode;
+use crate::config::{Config, PoolMode};
 use crate::pool::servers::CheckoutError;
 use crate::pool::settings::{self, SEARCH_PATH, Settings, Tracked};
 use crate::shared::{DatabaseHandle, Shared};
@@ -63,13 +63,11 @@ async fn prepare<S>(
     database: &Arc<DatabaseHandle>,
     schema: Option<Arc<str>>,
 ) -> Result<(Identity, Arc<Told>), Refusal> {
-    let scope = scope_of(login, shared, database, schema.as_deref().unwrap_or("public"));
+    let schema = schema.as_deref().unwrap_or("public");
+    let scope = scope_of(login.tenant.as_ref(), schema, login.user.dynamic_sql, &shared.config, database);
     let base = Arc::new(base_settings(&login.settings, &scope)?);
     let told = validate(database, &base).await?;
-    let path = ident::search_path(
-        std::iter::once(&*scope.schema)
-            .chain(scope.shared.iter().map(|s| &**s).filter(|s| **s != *scope.schema)),
-    );
+    let path = ident::search_path(scope.path());
     let home = if *path == *database.baseline { "".into() } else { path.into() };
     let identity = Identity {
         database: Arc::clone(database),
@@ -82,18 +80,24 @@ async fn prepare<S>(
     Ok((identity, told))
 }
 
-fn scope_of<S>(login: &Login<S>, shared: &Shared, database: &DatabaseHandle, schema: &str) -> Scope {
-    let config = &shared.config;
-    let own = login.tenant.as_ref().and_then(|tenant| config.tenants.get(tenant.as_str()));
+/// The rules that a tenant's SQL is read by, with no names in them.
+pub fn scope_of(
+    tenant: Option<&TenantId>,
+    schema: &str,
+    dynamic_sql: bool,
+    config: &Config,
+    database: &DatabaseHandle,
+) -> Scope {
+    let own = tenant.and_then(|tenant| config.tenants.get(tenant.as_str()));
     let target = database.servers.target();
     Scope {
-        tenant: login.tenant.as_ref().map(|tenant| tenant.as_str().into()),
+        tenant: tenant.map(|tenant| tenant.as_str().into()),
         schema: schema.into(),
         shared: config.tenancy.shared_schemas.iter().map(|schema| schema.as_str().into()).collect(),
         database: target.name.as_str().into(),
         server_role: target.config.user.as_str().into(),
         strategy: own.and_then(|tenant| tenant.strategy).unwrap_or(config.tenancy.strategy),
-        dynamic_sql: login.user.dynamic_sql,
+        dynamic_sql,
         shared_writes: config.tenancy.shared_writes,
         names: None,
     }

@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 use super::builtin;
 use super::guard::check::{Verdict, check, search_path};
 use super::plan::{Plan, Route, SchemaRef, Setting, Splice, Statement, StatementKind};
-use super::scope::{Names, Scope, TextMode};
+use super::scope::{Names, SchemaNames, Scope, TextMode};
 use super::shape::{Shape, Way};
 use super::tokens::{Literals, Tokens};
 
@@ -80,11 +80,50 @@ fn route(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode) -> (Route
         Way::Own => (Route::OwnTransaction, true),
         Way::Path => (Route::SearchPath, true),
         Way::Names => match proven(shape, t, scope) {
-            Some(Route::Splice(_)) if !may_splice(scope, mode) => (Route::SearchPath, false),
-            Some(route) => (route, false),
-            None => (Route::SearchPath, true),
+            Ok(Route::Splice(_)) if !may_splice(scope, mode) => (Route::SearchPath, false),
+            Ok(route) => (route, false),
+            Err(_) => (Route::SearchPath, true),
         },
     }
+}
+
+/// Why a text that is let through takes the route that it takes, for people.
+pub fn why(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode) -> String {
+    match shape.way {
+        Way::Free => "it means the same under every search path".into(),
+        Way::Own => "it can't run in a transaction block".into(),
+        Way::Path => "it depends on the search path in ways that its text does not show".into(),
+        Way::Names => match proven(shape, t, scope) {
+            Ok(Route::Pass) => "nothing in it hangs on the search path".into(),
+            Ok(_) if scope.strategy != Strategy::SchemaQualified => {
+                "the tenant's strategy is search_path".into()
+            }
+            Ok(_) if !may_splice(scope, mode) => {
+                "the session has a path or temporary tables of its own".into()
+            }
+            Ok(_) => "every name in it is known".into(),
+            Err(unproven) => unproven.to_string(),
+        },
+    }
+}
+
+/// What keeps a text from being spliced.
+#[derive(Debug, thiserror::Error)]
+enum Unproven<'a> {
+    #[error("what the schemas hold is not loaded")]
+    NoNames,
+    #[error("function \"{0}\" is not one of pg_catalog alone, or depends on the path")]
+    Function(&'a str),
+    #[error("type \"{0}\" is not one of pg_catalog alone, or its values are names")]
+    Type(&'a str),
+    #[error("the tenant's schema has operators or collations of its own")]
+    Operators,
+    #[error("\"{0}\" may be a column, or a call of the function of that name")]
+    Column(&'a str),
+    #[error("relation \"{0}\" is not known, or what is behind it looks names up by itself")]
+    Relation(&'a str),
+    #[error("a trigger or rule in these schemas looks names up by itself")]
+    Triggers,
 }
 
 fn may_splice(scope: &Scope, mode: TextMode) -> bool {
@@ -92,23 +131,23 @@ fn may_splice(scope: &Scope, mode: TextMode) -> bool {
     settled && scope.strategy == Strategy::SchemaQualified
 }
 
-/// The route of a text whose names are all known; `None` where one is not.
-fn proven(shape: &Shape, t: &Tokens<'_>, scope: &Scope) -> Option<Route> {
+/// The route of a text whose names are all known.
+fn proven<'a>(shape: &'a Shape, t: &Tokens<'_>, scope: &'a Scope) -> Result<Route, Unproven<'a>> {
     let bare = shape.relations.is_empty() && shape.qualified.is_empty() && shape.columns.is_empty();
     let calls = shape.functions.iter().any(|name| !builtin::is_grammar(name));
     if bare && !calls && shape.types.is_empty() && !shape.operators {
-        return Some(Route::Pass);
+        return Ok(Route::Pass);
     }
-    let known = Known { scope, names: scope.names.as_deref()?, shape };
-    let same =
-        known.functions() && known.types() && known.operators() && known.columns() && known.qualified();
-    if !same {
-        return None;
-    }
+    let known = Known { scope, names: scope.names.as_deref().ok_or(Unproven::NoNames)?, shape };
+    known.functions()?;
+    known.types()?;
+    known.operators()?;
+    known.columns()?;
+    known.qualified()?;
     if shape.relations.is_empty() {
-        return Some(Route::Pass);
+        return Ok(Route::Pass);
     }
-    Some(Route::Splice(known.splices(t)?))
+    Ok(Route::Splice(known.splices(t)?))
 }
 
 /// The names of a shape in the light of what the schemas hold.
@@ -118,41 +157,49 @@ struct Known<'a> {
     shape: &'a Shape,
 }
 
-impl Known<'_> {
-    fn schemas_hold(&self, held: impl Fn(&super::scope::SchemaNames) -> bool) -> bool {
+type Proof<'a> = Result<(), Unproven<'a>>;
+
+impl<'a> Known<'a> {
+    fn schemas_hold(&self, held: impl Fn(&SchemaNames) -> bool) -> bool {
         held(&self.names.tenant) || self.names.shared.iter().any(|schema| held(schema))
     }
 
     /// PostgreSQL's own, not overloaded, and the same under each path.
-    fn functions(&self) -> bool {
-        self.shape.functions.iter().filter(|name| !builtin::is_grammar(name)).all(|name| {
-            self.names.builtin.functions.contains(name)
-                && !builtin::depends_on_path(name)
-                && !self.schemas_hold(|schema| schema.functions.contains(name) || schema.types.contains(name))
-        })
+    fn functions(&self) -> Proof<'a> {
+        let mut names = self.shape.functions.iter().filter(|name| !builtin::is_grammar(name));
+        let unknown = names.find(|name| {
+            !self.names.builtin.functions.contains(*name)
+                || builtin::depends_on_path(name)
+                || self
+                    .schemas_hold(|schema| schema.functions.contains(*name) || schema.types.contains(*name))
+        });
+        unknown.map_or(Ok(()), |name| Err(Unproven::Function(name)))
     }
 
-    fn types(&self) -> bool {
-        let builtin = |name: &str| self.names.builtin.types.contains(name) && !builtin::is_name_type(name);
-        self.shape
-            .types
-            .iter()
-            .all(|name| builtin(name) && !self.schemas_hold(|schema| schema.types.contains(name)))
+    fn types(&self) -> Proof<'a> {
+        let unknown = self.shape.types.iter().find(|name| {
+            !self.names.builtin.types.contains(*name)
+                || builtin::is_name_type(name)
+                || self.schemas_hold(|schema| schema.types.contains(*name))
+        });
+        unknown.map_or(Ok(()), |name| Err(Unproven::Type(name)))
     }
 
     /// Shared operators resolve under the server's own path; the tenant's do not.
-    fn operators(&self) -> bool {
-        !self.names.tenant.has_operators
+    fn operators(&self) -> Proof<'a> {
+        if self.names.tenant.has_operators { Err(Unproven::Operators) } else { Ok(()) }
     }
 
     /// `t.f` calls `f(t)` where `t` has no such column.
-    fn columns(&self) -> bool {
-        self.shape.columns.iter().all(|name| !self.schemas_hold(|schema| schema.functions.contains(name)))
+    fn columns(&self) -> Proof<'a> {
+        let mut names = self.shape.columns.iter();
+        let called = names.find(|name| self.schemas_hold(|schema| schema.functions.contains(*name)));
+        called.map_or(Ok(()), |name| Err(Unproven::Column(name)))
     }
 
-    fn qualified(&self) -> bool {
-        self.shape.qualified.iter().all(|(schema, name)| {
-            let held = match &**schema {
+    fn qualified(&self) -> Proof<'a> {
+        let is_plain = |schema: &str, name: &str| {
+            let held = match schema {
                 own if *own == *self.scope.schema => Some(&self.names.tenant),
                 other => self
                     .scope
@@ -162,21 +209,26 @@ impl Known<'_> {
                     .and_then(|i| self.names.shared.get(i)),
             };
             held.and_then(|schema| schema.relations.get(name)).is_some_and(|relation| relation.plain)
-        }) && self.no_triggers()
+        };
+        let unknown = self.shape.qualified.iter().find(|(schema, name)| !is_plain(schema, name));
+        unknown.map_or(Ok(()), |(_, name)| Err(Unproven::Relation(name)))?;
+        // A write may reach a table that is not named, by a foreign key's action.
+        let writes = self.shape.statements.iter().any(|s| s.writes);
+        if writes && self.schemas_hold(|schema| schema.has_triggers) {
+            Err(Unproven::Triggers)
+        } else {
+            Ok(())
+        }
     }
 
-    /// A write may reach a table that is not named, by a foreign key's action.
-    fn no_triggers(&self) -> bool {
-        !self.shape.statements.iter().any(|s| s.writes) || !self.schemas_hold(|schema| schema.has_triggers)
-    }
-
-    fn splices(&self, t: &Tokens<'_>) -> Option<SmallVec<[Splice; 4]>> {
+    fn splices(&self, t: &Tokens<'_>) -> Result<SmallVec<[Splice; 4]>, Unproven<'a>> {
         let mut out = SmallVec::with_capacity(self.shape.relations.len());
         for relation in &self.shape.relations {
-            let at = t.all.get(relation.token as usize)?.start as usize;
-            out.push(Splice { at, schema: self.schema_of(&relation.name)? });
+            let place = t.all.get(relation.token as usize).zip(self.schema_of(&relation.name));
+            let (token, schema) = place.ok_or(Unproven::Relation(&relation.name))?;
+            out.push(Splice { at: token.start as usize, schema });
         }
-        Some(out)
+        Ok(out)
     }
 
     /// Where the search path would find a relation.

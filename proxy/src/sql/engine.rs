@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use super::analyse::{self, Names};
 use super::cache::{self, Shapes};
-use super::decide::decide;
+use super::decide::{decide, why};
 use super::guard;
 use super::lexer::{Lexer, Token, TokenKind};
 use super::plan::{Plan, StatementKind};
@@ -56,6 +56,14 @@ impl Engine {
         let shape = Arc::new(shape(&t));
         self.shapes.insert(&key, shape.clone());
         decide(&shape, &t, scope, mode)
+    }
+
+    /// The plan of a text, and why it is this one, in words. For people: nothing is cached.
+    pub fn explain(&self, text: &[u8], scope: &Scope, mode: TextMode) -> (Plan, String) {
+        let all: SmallVec<[Token; 64]> = Lexer::new(text, mode.standard_conforming_strings).collect();
+        let t = Tokens { text, all: &all, conforming: mode.standard_conforming_strings, closes: &[] };
+        let shape = shape(&t);
+        (decide(&shape, &t, scope, mode), why(&shape, &t, scope, mode))
     }
 
     /// What the plan cache has done so far.

@@ -142,6 +142,8 @@ pub enum StatementKind {
     Deallocate(Option<Box<str>>),
     /// `COPY ... FROM STDIN`.
     CopyIn,
+    /// Leaves nothing, and PostgreSQL refuses it outside a block: `LOCK`, `DECLARE` without `WITH HOLD`.
+    BlockOnly,
 }
 
 /// A `SET` that holds beyond the statement.

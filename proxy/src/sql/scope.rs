@@ -30,6 +30,12 @@ pub struct Scope {
 }
 
 impl Scope {
+    /// The schemas on the path, in their order.
+    pub fn path(&self) -> impl Iterator<Item = &str> {
+        let shared = self.shared.iter().map(|schema| &**schema).filter(|schema| **schema != *self.schema);
+        std::iter::once(&*self.schema).chain(shared)
+    }
+
     /// Whether some schema on the path is to be read only: what a name means then decides.
     pub fn guards_shared(&self) -> bool {
         !self.shared_writes && self.shared.iter().any(|shared| *shared != self.schema)

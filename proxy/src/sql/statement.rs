@@ -66,12 +66,14 @@ impl Reader<'_> {
             b"discard" => (self.discard(), Way::Free),
             b"prepare" => (Kind::Prepare(self.name_at(self.lo + 1).unwrap_or_default()), Way::Path),
             b"deallocate" => (self.deallocate(), Way::Free),
+            b"lock" => (Kind::BlockOnly, Way::Names),
+            b"declare" if !self.has(&["with", "hold"]) => (Kind::BlockOnly, Way::Names),
             b"copy" if self.copies_in() => (Kind::CopyIn, Way::Names),
             b"fetch" | b"move" | b"close" | b"listen" | b"notify" | b"unlisten" | b"checkpoint" => {
                 (Kind::Plain, Way::Free)
             }
             b"select" | b"insert" | b"update" | b"delete" | b"merge" | b"values" | b"with" | b"explain"
-            | b"table" | b"copy" | b"truncate" | b"lock" => (Kind::Plain, Way::Names),
+            | b"table" | b"copy" | b"truncate" | b"declare" => (Kind::Plain, Way::Names),
             b"(" => (Kind::Plain, Way::Names),
             _ if self.needs_own_transaction() => (Kind::Plain, Way::Own),
             _ => (Kind::Plain, Way::Path),
@@ -165,7 +167,7 @@ impl Reader<'_> {
     fn writes(&self, kind: &StatementKind) -> bool {
         match kind {
             StatementKind::CopyIn | StatementKind::Prepare(_) => return true,
-            StatementKind::Plain => {}
+            StatementKind::Plain | StatementKind::BlockOnly => {}
             _ => return false,
         }
         if self.at(0, &["fetch", "move", "close", "listen", "unlisten", "notify", "set", "lock"]) {

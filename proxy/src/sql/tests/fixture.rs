@@ -28,10 +28,12 @@ pub(crate) fn builtins() -> Builtins {
             "now count sum max min avg lower upper length abs round row_number rank lag lead generate_series unnest \
              extract substring position btrim overlay ceil floor string_agg array_agg jsonb_build_object to_char \
              date_trunc concat md5 random set_config current_setting nextval pg_sleep pg_typeof to_tsvector json_agg \
-             jsonb_agg substr replace bool_or",
+             jsonb_agg substr replace bool_or json_each jsonb_to_recordset percentile_cont make_interval like_escape \
+             timezone xmlelement system bernoulli json_object",
         ),
         types: names(
-            "int4 int8 text uuid jsonb json date timestamptz numeric bool inet regclass bytea oid money",
+            "int4 int8 text uuid jsonb json date timestamptz numeric bool inet regclass bytea oid money \
+             name xml",
         ),
     }
 }

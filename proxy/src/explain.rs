@@ -1,0 +1,155 @@
+//! `pgstrata explain`: which way a text would go for a tenant, why, and what PostgreSQL would get.
+
+use std::fmt::{self, Display, Formatter};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pgstrata_tenancy::{Strategy, TenantId, ident};
+use tokio::time::timeout;
+
+use crate::config::Config;
+use crate::session::effect::needs_path;
+use crate::session::start::{scope_of, with_sources};
+use crate::shared::{DatabaseHandle, Shared};
+use crate::sql::plan::{Plan, Route};
+use crate::sql::rewrite::{Prefixes, rewrite};
+use crate::sql::scope::{Scope, TextMode};
+
+/// How long the database may take to say what the tenant's schemas hold.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What is to be explained.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The configuration file.
+    #[arg(long, default_value = "pgstrata.toml")]
+    config: PathBuf,
+    /// The database, by its name in the file; needed where there are several.
+    #[arg(long)]
+    database: Option<String>,
+    /// The tenant; without one, a client that names none.
+    #[arg(long)]
+    tenant: Option<String>,
+    /// A user of the file, whose `dynamic_sql` counts.
+    #[arg(long)]
+    user: Option<String>,
+    /// Another strategy than the tenant's.
+    #[arg(long)]
+    strategy: Option<Strategy>,
+    /// The text, as a client would send it.
+    sql: String,
+}
+
+/// One text, for one tenant.
+struct Explanation {
+    scope: Scope,
+    plan: Plan,
+    why: String,
+    sent: String,
+}
+
+/// Prints the explanation. The error is one line for the one who asked.
+pub fn run(args: &Args) -> Result<(), String> {
+    let config = Config::load(&args.config).map_err(|error| error.to_string())?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let explanation = runtime.map_err(|error| error.to_string())?.block_on(explain(args, config))?;
+    print!("{explanation}");
+    Ok(())
+}
+
+async fn explain(args: &Args, config: Config) -> Result<Explanation, String> {
+    let shared = Shared::new(config).map_err(|error| error.to_string())?;
+    let database = database(args, &shared)?;
+    let mut scope = scope(args, &shared, database).await?;
+    let known = timeout(PATIENCE, database.catalog.loaded(&scope.schema)).await.unwrap_or(false);
+    if !known {
+        return Err(format!("what schema \"{}\" holds could not be loaded", scope.schema));
+    }
+    scope.names = database.catalog.get(&scope.schema);
+    let (plan, why) = shared.engine.explain(args.sql.as_bytes(), &scope, TextMode::default());
+    let sent = sent(&args.sql, &plan, &scope);
+    Ok(Explanation { scope, plan, why, sent })
+}
+
+fn database<'a>(args: &Args, shared: &'a Shared) -> Result<&'a Arc<DatabaseHandle>, String> {
+    match &args.database {
+        Some(name) => {
+            shared.databases.get(name).ok_or_else(|| format!("there is no [databases.{name}] in the file"))
+        }
+        None if shared.databases.len() == 1 => {
+            shared.databases.values().next().ok_or_else(|| "there is no database in the file".into())
+        }
+        None => Err("the file has several databases: name one with --database".into()),
+    }
+}
+
+async fn scope(args: &Args, shared: &Shared, database: &DatabaseHandle) -> Result<Scope, String> {
+    let tenant = args.tenant.as_deref().map(TenantId::new).transpose().map_err(|error| error.to_string())?;
+    let user = match &args.user {
+        Some(name) => Some(
+            shared
+                .config
+                .users
+                .iter()
+                .find(|user| user.name == *name)
+                .ok_or_else(|| format!("there is no user \"{name}\" in the file"))?,
+        ),
+        None => None,
+    };
+    let schema: Arc<str> = match &tenant {
+        Some(tenant) => {
+            database.directory.resolve(tenant).await.map_err(|error| with_sources(&error))?.ok_or_else(
+                || format!("tenant \"{tenant}\" has no schema in database \"{}\"", database.name),
+            )?
+        }
+        None => "public".into(),
+    };
+    let dynamic_sql = user.is_some_and(|user| user.dynamic_sql);
+    let mut scope = scope_of(tenant.as_ref(), &schema, dynamic_sql, &shared.config, database);
+    scope.strategy = args.strategy.unwrap_or(scope.strategy);
+    Ok(scope)
+}
+
+/// The text as PostgreSQL gets it, with what is put in front of it.
+fn sent(text: &str, plan: &Plan, scope: &Scope) -> String {
+    let path = ident::search_path(scope.path());
+    match &plan.route {
+        Route::Refuse(_) | Route::NeedNames => String::new(),
+        Route::OwnTransaction => format!("SET search_path TO {path}; as a message of its own, then {text}"),
+        route if plan.statements.iter().any(|s| needs_path(s, route)) => {
+            format!("SET LOCAL search_path TO {path}; {text}")
+        }
+        _ => {
+            let prefixes = Prefixes::of(scope);
+            let rewritten = rewrite(text.as_bytes(), plan.splices(), &prefixes, &[]);
+            String::from_utf8_lossy(&rewritten.pieces.concat()).into_owned()
+        }
+    }
+}
+
+impl Display for Explanation {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { scope, plan, why, sent } = self;
+        let tenant = scope.tenant.as_deref().unwrap_or("(none)");
+        writeln!(f, "tenant    {tenant}, in schema \"{}\"", scope.schema)?;
+        writeln!(f, "strategy  {}", scope.strategy)?;
+        if let Route::Refuse(refusal) = &plan.route {
+            writeln!(f, "way       refuse ({})", refusal.code)?;
+            writeln!(f, "why       {}", refusal.message)?;
+            return refusal.hint.as_ref().map_or(Ok(()), |hint| writeln!(f, "hint      {hint}"));
+        }
+        let way = match &plan.route {
+            Route::Pass => "pass",
+            Route::Splice(_) => "splice",
+            Route::OwnTransaction => "search_path, by itself",
+            _ => "search_path",
+        };
+        writeln!(f, "way       {way}")?;
+        writeln!(f, "why       {why}")?;
+        for reason in plan.statements.iter().filter_map(|statement| statement.pin) {
+            writeln!(f, "pins      {}", reason.as_str())?;
+        }
+        writeln!(f, "sent      {sent}")
+    }
+}

@@ -1,0 +1,175 @@
+//! PostgreSQL's tree of a text: which relations it names, and what else hangs on the path.
+
+use std::collections::HashSet;
+
+use pg_query::protobuf::SqlValueFunctionOp;
+use serde_json::{Map, Value};
+
+use crate::sql::scope::Names;
+
+/// Where the names of a tree would be found.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// Unqualified relations that are no CTEs: name, and the schema that has it.
+    pub relations: Vec<(String, Option<&'static str>)>,
+    /// What else only the search path gives a meaning to.
+    pub bound: Vec<String>,
+}
+
+/// The tree with no places in it; `None` where PostgreSQL refuses the text.
+pub(super) fn parse(text: &str) -> Option<Value> {
+    let tree = pg_query::parse(text, pg_query::ParserOptions::default()).ok()?.protobuf;
+    let mut tree = serde_json::to_value(tree).expect("a tree is plain data");
+    strip(&mut tree);
+    Some(tree)
+}
+
+fn strip(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|key, _| !is_place(key));
+            fields.values_mut().for_each(strip);
+        }
+        Value::Array(items) => items.iter_mut().for_each(strip),
+        _ => {}
+    }
+}
+
+fn is_place(key: &str) -> bool {
+    key.ends_with("location") || matches!(key, "stmt_len" | "list_start" | "list_end")
+        || key.starts_with("rexpr_list_")
+}
+
+/// Writes into `tree` the schema of each unqualified relation that is no CTE.
+pub(super) fn qualify(tree: &mut Value, names: &Names) -> Found {
+    let mut walk = Walk { names, ctes: Vec::new(), found: Found::default() };
+    walk.value(tree);
+    walk.found
+}
+
+struct Walk<'a> {
+    names: &'a Names,
+    ctes: Vec<String>,
+    found: Found,
+}
+
+/// Statements whose `relation` is written: never a CTE, whatever is in scope.
+const WRITES: &[&str] = &["InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"];
+
+/// Functions of the fixture's catalog that read names or show the path.
+const BOUND: &[&str] = &["nextval", "set_config", "current_setting", "to_tsvector", "pg_typeof"];
+const CURRENT_SCHEMA: i32 = SqlValueFunctionOp::SvfopCurrentSchema as i32;
+
+impl Walk<'_> {
+    fn value(&mut self, value: &mut Value) {
+        match value {
+            Value::Object(fields) => self.object(fields),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.value(item)),
+            _ => {}
+        }
+    }
+
+    fn object(&mut self, fields: &mut Map<String, Value>) {
+        if fields.contains_key("relname") && fields.contains_key("relpersistence") {
+            return self.relation(fields, true);
+        }
+        self.bound(fields);
+        let outside = self.ctes.len();
+        if let Some(with) = fields.get_mut("with_clause").filter(|with| !with.is_null()) {
+            self.with(with);
+        }
+        for (key, value) in fields.iter_mut() {
+            match key.as_str() {
+                "with_clause" => {}
+                // Names of aliases, though they come as relations.
+                "locked_rels" => {}
+                key if WRITES.contains(&key) => self.write(value),
+                // A table that is made: it has no schema yet.
+                "into_clause" | "IntoClause" | "into" if !value.is_null() => {
+                    self.found.bound.push("INTO".to_owned());
+                    self.value(value);
+                }
+                _ => self.value(value),
+            }
+        }
+        self.ctes.truncate(outside);
+    }
+
+    /// With RECURSIVE each sees all of its list, else each sees those before it.
+    fn with(&mut self, with: &mut Value) {
+        let recursive = with["recursive"] == true;
+        let ctes = with["ctes"].as_array_mut().expect("a list of CTEs");
+        let name = |cte: &Value| cte["node"]["CommonTableExpr"]["ctename"].as_str().expect("a name").to_owned();
+        if recursive {
+            self.ctes.extend(ctes.iter().map(name));
+        }
+        for cte in ctes {
+            self.value(cte);
+            if !recursive {
+                self.ctes.push(name(cte));
+            }
+        }
+    }
+
+    /// The target first, as no CTE; what is left of it is told apart by its schema.
+    fn write(&mut self, statement: &mut Value) {
+        let target = statement["relation"].take();
+        self.value(statement);
+        statement["relation"] = target;
+        if let Some(target) = statement["relation"].as_object_mut() {
+            self.relation(target, false);
+        }
+    }
+
+    fn relation(&mut self, fields: &mut Map<String, Value>, may_be_cte: bool) {
+        let text = |key: &str| fields[key].as_str().unwrap_or_default().to_owned();
+        let (schema, name) = (text("schemaname"), text("relname"));
+        if !schema.is_empty() || (may_be_cte && self.ctes.contains(&name)) {
+            return;
+        }
+        let held = |schema: &crate::sql::scope::SchemaNames| schema.relations.get(&*name).map(|r| r.plain);
+        let schema = match (held(&self.names.tenant), held(&self.names.shared[0])) {
+            _ if self.names.builtin.relations.contains(&*name) => None,
+            (Some(plain), _) => plain.then_some("acme"),
+            (None, Some(plain)) => plain.then_some("public"),
+            (None, None) => None,
+        };
+        if let Some(schema) = schema {
+            fields.insert("schemaname".to_owned(), schema.into());
+        }
+        self.found.relations.push((name, schema));
+    }
+
+    /// Functions, types and columns that might be functions: each must be PostgreSQL's own.
+    fn bound(&mut self, fields: &Map<String, Value>) {
+        let builtin = &self.names.builtin;
+        let ours = |name: &str| self.names.tenant.functions.contains(name) || self.names.tenant.types.contains(name);
+        let own = |held: &HashSet<Box<str>>, name: &str| held.contains(name) && !ours(name);
+        let list = |key: &str| fields.get(key).map(strings).unwrap_or_default();
+        let free = match () {
+            () if fields.contains_key("agg_within_group") => match list("funcname").as_slice() {
+                [schema, name] if schema == "pg_catalog" => !BOUND.contains(&name.as_str()),
+                [name] => own(&builtin.functions, name) && !BOUND.contains(&name.as_str()),
+                _ => false,
+            },
+            // Of a type.
+            () if fields.contains_key("typemod") => match list("names").as_slice() {
+                [schema, name] if schema == "pg_catalog" => !name.starts_with("reg"),
+                [name] => own(&builtin.types, name) && !name.starts_with("reg"),
+                names => names.is_empty(),
+            },
+            () if fields.contains_key("collname") => list("collname").len() < 2,
+            () if fields.contains_key("fields") => !list("fields").iter().skip(1).any(|name| ours(name)),
+            () if fields.contains_key("indirection") => !list("indirection").iter().any(|name| ours(name)),
+            () => fields.get("SqlvalueFunction").is_none_or(|value| value["op"] != CURRENT_SCHEMA),
+        };
+        if !free {
+            self.found.bound.push(format!("{fields:?}"));
+        }
+    }
+}
+
+fn strings(list: &Value) -> Vec<String> {
+    let items = list.as_array().map(Vec::as_slice).unwrap_or_default();
+    items.iter().filter_map(|item| item["node"]["String"]["sval"].as_str()).map(str::to_owned).collect()
+}
