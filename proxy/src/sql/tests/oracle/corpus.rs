@@ -43,10 +43,10 @@ fn expand(random: &mut Random, rule: &str, depth: usize) -> String {
     while let Some((before, behind)) = rest.split_once('{') {
         let (slot, behind) = behind.split_once('}').expect("a slot that is closed");
         out.push_str(before);
-        // A brace of SQL is written `{}`: the slot with no name.
-        match slot {
-            "" => out.push_str("{}"),
-            slot => out.push_str(&expand(random, slot, depth + 1)),
+        // All other braces are SQL's: `'{}'`, `'{1,2}'`.
+        match slot.bytes().all(|c| c.is_ascii_lowercase() || c == b'_') && !slot.is_empty() {
+            true => out.push_str(&expand(random, slot, depth + 1)),
+            false => out.push_str(&format!("{{{slot}}}")),
         }
         rest = behind;
     }
