@@ -20,6 +20,7 @@ use sqlparser::ast::{Ident, ObjectName, ObjectNamePart};
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
 
+use super::builtin;
 use super::lexer::TokenKind;
 use super::shape::Named;
 use super::tokens::Tokens;
@@ -261,7 +262,10 @@ impl Walk<'_> {
         match self.parts(name).as_deref() {
             Some([token]) => {
                 let name = self.text(*token);
-                self.names.functions.push(name);
+                // In quotes it is a name, and a schema may hold it.
+                if !(self.t.is(*token, TokenKind::Word) && builtin::is_grammar(&name)) {
+                    self.names.functions.push(name);
+                }
             }
             Some([schema, function]) if self.text(*schema).as_ref() == "pg_catalog" => {
                 let name = self.text(*function);

@@ -134,8 +134,7 @@ fn may_splice(scope: &Scope, mode: TextMode) -> bool {
 /// The route of a text whose names are all known.
 fn proven<'a>(shape: &'a Shape, t: &Tokens<'_>, scope: &'a Scope) -> Result<Route, Unproven<'a>> {
     let bare = shape.relations.is_empty() && shape.qualified.is_empty() && shape.columns.is_empty();
-    let calls = shape.functions.iter().any(|name| !builtin::is_grammar(name));
-    if bare && !calls && shape.types.is_empty() && !shape.operators {
+    if bare && shape.functions.is_empty() && shape.types.is_empty() && !shape.operators {
         return Ok(Route::Pass);
     }
     let known = Known { scope, names: scope.names.as_deref().ok_or(Unproven::NoNames)?, shape };
@@ -166,8 +165,7 @@ impl<'a> Known<'a> {
 
     /// PostgreSQL's own, not overloaded, and the same under each path.
     fn functions(&self) -> Proof<'a> {
-        let mut names = self.shape.functions.iter().filter(|name| !builtin::is_grammar(name));
-        let unknown = names.find(|name| {
+        let unknown = self.shape.functions.iter().find(|name| {
             !self.names.builtin.functions.contains(*name)
                 || builtin::depends_on_path(name)
                 || self
