@@ -1,8 +1,8 @@
 //! What the benchmarks have in common: texts, and a tenant whose schemas are known.
 //!
 //! # Layout
-//! - `benches/plan.rs`: text to plan, from the cache and not, against two parsers.
-//! - `benches/scan.rs`: bytes in a second through the lexer and the frame scanner.
+//! - `benches/functions.rs`: the SQL engine and the frame scanner, function by function.
+//! - [`ratios`]: what was measured, as one table.
 //! - `tests/allocations.rs`: what a hit allocates, which is nothing.
 
 use std::sync::Arc;
@@ -11,38 +11,29 @@ use pgstrata::sql::Scope;
 use pgstrata::sql::scope::{Builtins, Names, Relation, SchemaNames};
 use pgstrata_tenancy::Strategy;
 
-/// A statement of an application: 100 bytes with two literals.
-pub const STATEMENT: &str =
-    "SELECT id, name, email FROM users WHERE account_id = 4711 AND status = 'active' ORDER BY id LIMIT 50";
+pub mod ratios;
 
-/// As [`STATEMENT`], with names behind dots, as an ORM writes it: 100 bytes.
-pub const DOTTED: &str =
-    "SELECT u.id, u.name, o.total FROM users u JOIN orders o ON o.user_id = u.id WHERE u.account_id = $1;";
+/// A row by its key.
+pub const POINT: &str = "SELECT id, name, email FROM users WHERE id = 4711";
 
-/// A statement of some length: CTEs, joins, aggregates, a CASE.
-pub const REPORT: &str = "\
-WITH recent AS (
-    SELECT o.id, o.user_id, o.total, o.created_at -- of this quarter
-    FROM orders o
-    WHERE o.created_at >= date_trunc('quarter', now()) AND o.status IN ('paid', 'shipped')
-)
-SELECT u.id, u.name, c.title AS country,
-       count(r.id) AS orders, sum(r.total) AS revenue,
-       CASE WHEN sum(r.total) > 10000 THEN 'gold' WHEN sum(r.total) > 1000 THEN 'silver' ELSE 'none' END AS class
-FROM users u
-JOIN recent r ON r.user_id = u.id
-LEFT JOIN order_items i ON i.order_id = r.id AND i.quantity > 0
-JOIN countries c ON c.code = u.country_code
-WHERE u.deleted_at IS NULL AND lower(u.email) LIKE '%@example.com'
-GROUP BY u.id, u.name, c.title
-HAVING count(r.id) > 1
-ORDER BY revenue DESC, u.id
-LIMIT 100 OFFSET 200";
+/// As an ORM writes it: each column by name, quoted, with an alias; joins. About 1 KB.
+pub const ORM: &str = r#"SELECT "t0"."id" AS "t0_id", "t0"."email" AS "t0_email", "t0"."name" AS "t0_name", "t0"."locale" AS "t0_locale", "t0"."created_at" AS "t0_created_at", "t0"."updated_at" AS "t0_updated_at", "t0"."deleted_at" AS "t0_deleted_at", "t1"."id" AS "t1_id", "t1"."user_id" AS "t1_user_id", "t1"."status" AS "t1_status", "t1"."total" AS "t1_total", "t1"."currency" AS "t1_currency", "t1"."placed_at" AS "t1_placed_at", "t2"."id" AS "t2_id", "t2"."order_id" AS "t2_order_id", "t2"."sku" AS "t2_sku", "t2"."quantity" AS "t2_quantity", "t3"."title" AS "t3_title" FROM "users" AS "t0" INNER JOIN "orders" AS "t1" ON "t1"."user_id" = "t0"."id" LEFT OUTER JOIN "order_items" AS "t2" ON "t2"."order_id" = "t1"."id" LEFT OUTER JOIN "countries" AS "t3" ON "t3"."code" = "t0"."locale" WHERE "t0"."deleted_at" IS NULL AND "t1"."status" IN ('paid', 'shipped') AND "t0"."email" LIKE $1 ORDER BY "t1"."placed_at" DESC, "t0"."id" ASC LIMIT 50 OFFSET $2"#;
+
+/// So many rows in one INSERT.
+const ROWS: usize = 100;
+
+fn insert() -> String {
+    let row = |i| format!("({i}, {}, 'SKU-{:05}', {}, now())", i / 3, i * 37, i % 7 + 1);
+    let rows: Vec<_> = (1..=ROWS).map(row).collect();
+    format!("INSERT INTO order_items (id, order_id, sku, quantity, added_at) VALUES {}", rows.join(", "))
+}
 
 /// The texts of each benchmark by name.
-pub const TEXTS: [(&str, &str); 3] = [("100 bytes", STATEMENT), ("dotted", DOTTED), ("report", REPORT)];
+pub fn texts() -> [(&'static str, String); 3] {
+    [("point select", POINT.to_owned()), ("ORM select", ORM.to_owned()), ("100-row insert", insert())]
+}
 
-/// A tenant with a table for each name in [`TEXTS`] and functions in both of its schemas, so that
+/// A tenant with a table for each name in [`texts`] and functions in both of its schemas, so that
 /// no question to the catalog is answered by an empty set.
 pub fn scope(strategy: Strategy) -> Scope {
     let names = Names {

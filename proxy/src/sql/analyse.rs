@@ -260,13 +260,7 @@ impl Walk<'_> {
     /// A function's name.
     fn function_name(&mut self, name: &ObjectName) {
         match self.parts(name).as_deref() {
-            Some([token]) => {
-                let name = self.text(*token);
-                // In quotes it is a name, and a schema may hold it.
-                if !(self.t.is(*token, TokenKind::Word) && builtin::is_grammar(&name)) {
-                    self.names.functions.push(name);
-                }
-            }
+            Some([token]) => self.function_at(*token),
             Some([schema, function]) if self.text(*schema).as_ref() == "pg_catalog" => {
                 let name = self.text(*function);
                 self.names.functions.push(name);
@@ -274,6 +268,15 @@ impl Walk<'_> {
             // A user's function, whose body may name anything.
             _ => self.unproven(),
         }
+    }
+
+    fn function_at(&mut self, token: usize) {
+        let name = self.text(token);
+        // In quotes it is no word of the grammar, but a function that any schema may hold.
+        if !self.t.is(token, TokenKind::Word) && builtin::is_grammar(&name) {
+            self.unproven();
+        }
+        self.names.functions.push(name);
     }
 
     /// A chain of names that refers to a column.

@@ -134,7 +134,8 @@ fn may_splice(scope: &Scope, mode: TextMode) -> bool {
 /// The route of a text whose names are all known.
 fn proven<'a>(shape: &'a Shape, t: &Tokens<'_>, scope: &'a Scope) -> Result<Route, Unproven<'a>> {
     let bare = shape.relations.is_empty() && shape.qualified.is_empty() && shape.columns.is_empty();
-    if bare && shape.functions.is_empty() && shape.types.is_empty() && !shape.operators {
+    let calls = shape.functions.iter().any(|name| !builtin::is_grammar(name));
+    if bare && !calls && shape.types.is_empty() && !shape.operators {
         return Ok(Route::Pass);
     }
     let known = Known { scope, names: scope.names.as_deref().ok_or(Unproven::NoNames)?, shape };
@@ -165,7 +166,8 @@ impl<'a> Known<'a> {
 
     /// PostgreSQL's own, not overloaded, and the same under each path.
     fn functions(&self) -> Proof<'a> {
-        let unknown = self.shape.functions.iter().find(|name| {
+        let mut names = self.shape.functions.iter().filter(|name| !builtin::is_grammar(name));
+        let unknown = names.find(|name| {
             !self.names.builtin.functions.contains(*name)
                 || builtin::depends_on_path(name)
                 || self

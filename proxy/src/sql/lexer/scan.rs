@@ -15,38 +15,49 @@ fn find(text: &[u8], at: usize, needle: u8) -> Option<usize> {
     memchr::memchr(needle, text.get(at..)?).map(|found| at + found)
 }
 
+const SPACE: u8 = 1;
+const WORD_START: u8 = 2;
+const DIGIT: u8 = 4;
+const DOLLAR: u8 = 8;
+const OPERATOR: u8 = 16;
+
+/// What each byte may be, looked up: words and blanks are read byte by byte.
+static CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut c = 0;
+    while c < 256 {
+        classes[c] = match c as u8 {
+            b' ' | b'\t' | b'\n' | b'\r' | 0x0c | 0x0b => SPACE,
+            b'a'..=b'z' | b'A'..=b'Z' | b'_' | 0x80.. => WORD_START,
+            b'0'..=b'9' => DIGIT,
+            b'$' => DOLLAR,
+            b'~' | b'!' | b'@' | b'#' | b'^' | b'&' | b'|' | b'`' | b'?' => OPERATOR,
+            b'+' | b'-' | b'*' | b'/' | b'%' | b'<' | b'>' | b'=' => OPERATOR,
+            _ => 0,
+        };
+        c += 1;
+    }
+    classes
+};
+
+fn is(c: u8, classes: u8) -> bool {
+    CLASSES.get(usize::from(c)).is_some_and(|class| class & classes != 0)
+}
+
 pub(super) fn is_space(c: u8) -> bool {
-    matches!(c, b' ' | b'\t' | b'\n' | b'\r' | 0x0c | 0x0b)
+    is(c, SPACE)
 }
 
 pub(super) fn starts_word(c: u8) -> bool {
-    c.is_ascii_alphabetic() || c == b'_' || c >= 0x80
+    is(c, WORD_START)
 }
 
 fn continues_word(c: u8) -> bool {
-    starts_word(c) || c.is_ascii_digit() || c == b'$'
+    is(c, WORD_START | DIGIT | DOLLAR)
 }
 
 pub(super) fn is_operator(c: u8) -> bool {
-    matches!(
-        c,
-        b'~' | b'!'
-            | b'@'
-            | b'#'
-            | b'^'
-            | b'&'
-            | b'|'
-            | b'`'
-            | b'?'
-            | b'+'
-            | b'-'
-            | b'*'
-            | b'/'
-            | b'%'
-            | b'<'
-            | b'>'
-            | b'='
-    )
+    is(c, OPERATOR)
 }
 
 pub(super) fn word(text: &[u8], at: usize) -> usize {

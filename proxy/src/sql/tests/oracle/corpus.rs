@@ -43,10 +43,10 @@ fn expand(random: &mut Random, rule: &str, depth: usize) -> String {
     while let Some((before, behind)) = rest.split_once('{') {
         let (slot, behind) = behind.split_once('}').expect("a slot that is closed");
         out.push_str(before);
-        // All other braces are SQL's: `'{}'`, `'{1,2}'`.
-        match slot.bytes().all(|c| c.is_ascii_lowercase() || c == b'_') && !slot.is_empty() {
+        // SQL has braces too, in its array literals.
+        match rules::exists(slot) {
             true => out.push_str(&expand(random, slot, depth + 1)),
-            false => out.push_str(&format!("{{{slot}}}")),
+            false => out.extend(["{", slot, "}"]),
         }
         rest = behind;
     }

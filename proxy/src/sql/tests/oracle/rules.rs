@@ -5,6 +5,11 @@ pub(super) fn rule(name: &str) -> &'static [&'static str] {
     RULES.iter().find(|(rule, _)| *rule == name).expect(name).1
 }
 
+/// Whether there is a rule of this name.
+pub(super) fn exists(name: &str) -> bool {
+    RULES.iter().any(|(rule, _)| *rule == name)
+}
+
 const RULES: &[(&str, &[&str])] = &[
     ("select", &["{query}", "{query} {lock}", "{with}", "{with}", "{query}"]),
     (

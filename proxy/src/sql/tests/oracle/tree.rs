@@ -83,12 +83,6 @@ impl Walk<'_> {
                 "with_clause" => {}
                 // Names of aliases, though they come as relations.
                 "locked_rels" => {}
-                // `(a, b) = (select ..)`: the tree has the source once for each column.
-                "MultiAssignRef" if value["colno"] != 1 => {
-                    let known = self.found.relations.len();
-                    self.value(value);
-                    self.found.relations.truncate(known);
-                }
                 key if WRITES.contains(&key) => self.write(value),
                 // A table that is made: it has no schema yet.
                 "into_clause" | "IntoClause" | "into" if !value.is_null() => {
