@@ -99,11 +99,19 @@ fn frames(c: &mut Criterion) {
     }
 }
 
+/// Where cargo puts what it makes: this program is `release/deps/functions-..` in it.
+fn target() -> PathBuf {
+    let program = std::env::current_exe().unwrap();
+    program.ancestors().nth(3).unwrap().to_owned()
+}
+
 fn main() {
+    let directory = target().join("criterion");
     let criterion = Criterion::default()
         .sample_size(60)
         .warm_up_time(Duration::from_millis(300))
-        .measurement_time(Duration::from_millis(1500));
+        .measurement_time(Duration::from_millis(1500))
+        .output_directory(&directory);
     let mut criterion = criterion.configure_from_args();
     for (name, function) in FUNCTIONS {
         let mut group = criterion.benchmark_group(name);
@@ -114,6 +122,5 @@ fn main() {
     }
     frames(&mut criterion);
     criterion.final_summary();
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("../target"), PathBuf::from);
-    println!("{}", ratios::table(&target.join("criterion"), &FUNCTIONS.map(|(name, _)| name)));
+    println!("{}", ratios::table(&directory, &FUNCTIONS.map(|(name, _)| name)));
 }

@@ -57,9 +57,12 @@ mod tests {
         }
         let table = table(directory.path(), &["hit", PARSER]);
         let lines: Vec<_> = table.lines().skip(2).collect();
-        assert_eq!(lines, [
-            "| hit | 250 ns, 0.013x | not measured | not measured |",
-            "| sqlparser alone | 20.0 us, 1.000x | not measured | not measured |",
-        ]);
+        assert_eq!(
+            lines,
+            [
+                "| hit | 250 ns, 0.013x | not measured | not measured |",
+                "| sqlparser alone | 20.0 us, 1.000x | not measured | not measured |",
+            ]
+        );
     }
 }

@@ -10,8 +10,9 @@ use crate::sql::guard::check::search_path;
 use crate::sql::name;
 
 const PIECES: &[&str] = &[
-    "acme", "Public", "globex", "\"", "\"\"", "'", "''", ",", " ", "\t", "\n", "\x0b", ".", "$user", "\"$user\"", "1", "_",
-    "1_0", "0x1f", "$", "\\", "E'", "U&\"", "é", "\u{a0}", "\u{3000}", "--", "/*", "*/", "default", "(", ";", "a", "-",
+    "acme", "Public", "globex", "\"", "\"\"", "'", "''", ",", " ", "\t", "\n", "\x0b", ".", "$user",
+    "\"$user\"", "1", "_", "1_0", "0x1f", "$", "\\", "E'", "U&\"", "é", "\u{a0}", "\u{3000}", "--", "/*",
+    "*/", "default", "(", ";", "a", "-",
 ];
 
 fn text(bytes: &[u8]) -> String {

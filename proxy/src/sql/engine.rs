@@ -60,12 +60,11 @@ impl Engine {
     pub fn plan(&self, text: &[u8], scope: &Scope, mode: TextMode) -> Plan {
         ROOM.with_borrow_mut(|Room { tokens, key }| {
             tokens.clear();
+            tokens.shrink_to(KEPT);
             tokens.extend(Lexer::new(text, mode.standard_conforming_strings));
-            let plan = self.plan_tokens(&whole(text, tokens, mode), key, scope, mode);
-            if tokens.capacity().max(key.capacity()) > KEPT {
-                (*tokens, *key) = Default::default();
-            }
-            plan
+            key.clear();
+            key.shrink_to(KEPT);
+            self.plan_tokens(&whole(text, tokens, mode), key, scope, mode)
         })
     }
 

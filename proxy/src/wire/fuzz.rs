@@ -8,8 +8,9 @@ use super::{encoding, frame, message, options};
 
 /// Start-up packets are short, and mostly made of these.
 const PIECES: &[&[u8]] = &[
-    b"\0", b"\0\0", b"user\0", b"app\0", b"options\0", b"-ctenant=acme\0", b"database\0", b"_pq_.x\0", b"\xff", b"\xc3",
-    b"\0\x03\0\0", b"\0\x03\0\x02", b"\x04\xd2\x16\x2e", b"\x04\xd2\x16\x2f", b"\x04\xd2\x16\x30", b"\0\0\0\x08", b"x",
+    b"\0", b"\0\0", b"user\0", b"app\0", b"options\0", b"-ctenant=acme\0", b"database\0", b"_pq_.x\0",
+    b"\xff", b"\xc3", b"\0\x03\0\0", b"\0\x03\0\x02", b"\x04\xd2\x16\x2e", b"\x04\xd2\x16\x2f",
+    b"\x04\xd2\x16\x30", b"\0\0\0\x08", b"x",
 ];
 
 fn piece(byte: &u8) -> &'static [u8] {
@@ -105,8 +106,9 @@ fn within(first: &FirstPacket, length: usize) {
 
 #[test]
 fn options_are_split_as_postgresql_splits_them() {
-    const PIECES: &[&str] =
-        &["-c", "--", "-", "=", " ", "\\", "\t", "\x0b", "\n", "tenant", "search-path", "a", "é", "\u{a0}", "'"];
+    const PIECES: &[&str] = &[
+        "-c", "--", "-", "=", " ", "\\", "\t", "\x0b", "\n", "tenant", "search-path", "a", "é", "\u{a0}", "'",
+    ];
     check!().with_max_len(24).for_each(|bytes| {
         let text: String = bytes.iter().map(|&b| PIECES[usize::from(b) % PIECES.len()]).collect();
         let escaped = |argument: &String| argument.chars().flat_map(|c| ['\\', c]).collect::<String>();
@@ -117,7 +119,10 @@ fn options_are_split_as_postgresql_splits_them() {
         assert_eq!(options::split(&again.join(" ")), arguments, "{text:?}");
         if let Ok(settings) = options::parse(&text) {
             assert!(settings.len() <= arguments.len(), "{text:?}");
-            assert!(settings.iter().all(|(name, _)| !name.is_empty() && !name.contains(['=', '-'])), "{text:?}");
+            assert!(
+                settings.iter().all(|(name, _)| !name.is_empty() && !name.contains(['=', '-'])),
+                "{text:?}"
+            );
         }
         assert_eq!(encoding::is_ascii_safe(&text), encoding::check_client_encoding(&text).is_ok());
     });

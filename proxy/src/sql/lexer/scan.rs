@@ -72,12 +72,13 @@ pub(super) struct Blank {
     pub unterminated: bool,
 }
 
+#[inline]
 pub(super) fn skip_blank(text: &[u8], mut at: usize) -> Blank {
     loop {
         at = run(text, at, is_space);
-        match (byte(text, at), byte(text, at + 1)) {
-            (b'-', b'-') => at = line_end(text, at),
-            (b'/', b'*') => match block_comment(text, at) {
+        match byte(text, at) {
+            b'-' if byte(text, at + 1) == b'-' => at = line_end(text, at),
+            b'/' if byte(text, at + 1) == b'*' => match block_comment(text, at) {
                 Some(end) => at = end,
                 None => {
                     return Blank { end: at, unterminated: true };
@@ -213,14 +214,13 @@ pub(super) fn operator(text: &[u8], at: usize) -> usize {
 /// The end of the number that starts at `at`.
 pub(super) fn number(text: &[u8], at: usize) -> usize {
     if byte(text, at) == b'0' {
-        let based: Option<fn(u8) -> bool> = match byte(text, at + 1) {
-            b'x' | b'X' => Some(|c| c.is_ascii_hexdigit()),
-            b'o' | b'O' => Some(|c| matches!(c, b'0'..=b'7')),
-            b'b' | b'B' => Some(|c| matches!(c, b'0' | b'1')),
+        let based = match byte(text, at + 1) {
+            b'x' | b'X' => Some(digits(text, at + 2, |c| c.is_ascii_hexdigit(), true)),
+            b'o' | b'O' => Some(digits(text, at + 2, |c| matches!(c, b'0'..=b'7'), true)),
+            b'b' | b'B' => Some(digits(text, at + 2, |c| matches!(c, b'0' | b'1'), true)),
             _ => None,
         };
-        if let Some(digit) = based {
-            let end = digits(text, at + 2, digit, true);
+        if let Some(end) = based {
             return if end > at + 2 { end } else { at + 1 };
         }
     }
@@ -241,7 +241,7 @@ pub(super) fn number(text: &[u8], at: usize) -> usize {
 }
 
 /// Digits with single underscores between them; one may come first where `lead`.
-fn digits(text: &[u8], mut at: usize, digit: fn(u8) -> bool, lead: bool) -> usize {
+fn digits(text: &[u8], mut at: usize, digit: impl Fn(u8) -> bool, lead: bool) -> usize {
     let start = at;
     loop {
         if digit(byte(text, at)) {

@@ -9,11 +9,12 @@ use crate::sql::{Engine, Route, TextMode};
 
 /// What is likely to be read wrong, by one byte each.
 const PIECES: &[&str] = &[
-    "select", "from", "users", "globex", "acme", "items", ".", "..", "'", "''", "\"", "$$", "$a$", "$1", "/*", "*/",
-    "--", "\n", "\r", "\t", "\x0b", " ", "(", ")", "[", "]", ";", ":", "::", ":=", "=", ",", "\\", "E'", "U&'", "U&\"",
-    "N'", "B'", "x'", "uescape", "'!'", "regclass", "begin atomic", "end", "set", "search_path", "to", "copy",
-    "insert into", "values", "é", "\u{a0}", "with", "as", "nextval", "set_config", "update", "1", "1.", ".5", "1e",
-    "0x", "1_0", "create function", "-", "+", "*", "/", "@", "<", "union", "where", "a", "e", "u", "&", "$", "join", "on",
+    "select", "from", "users", "globex", "acme", "items", ".", "..", "'", "''", "\"", "$$", "$a$", "$1",
+    "/*", "*/", "--", "\n", "\r", "\t", "\x0b", " ", "(", ")", "[", "]", ";", ":", "::", ":=", "=", ",",
+    "\\", "E'", "U&'", "U&\"", "N'", "B'", "x'", "uescape", "'!'", "regclass", "begin atomic", "end", "set",
+    "search_path", "to", "copy", "insert into", "values", "é", "\u{a0}", "with", "as", "nextval",
+    "set_config", "update", "1", "1.", ".5", "1e", "0x", "1_0", "create function", "-", "+", "*", "/", "@",
+    "<", "union", "where", "a", "e", "u", "&", "$", "join", "on",
 ];
 
 fn text(bytes: &[u8]) -> String {

@@ -78,7 +78,9 @@ fn spliced_names_are_those_of_postgresql() {
         let [spliced, passed, path, refused] =
             [Way::Spliced, Way::Passed, Way::ByPath, Way::Refused].map(|way| count(kind, way));
         let share = spliced as f64 / (spliced + path) as f64 * 100.0;
-        println!("{kind}: {spliced} {passed} {path} {refused}: {share:.1}% of those with a choice are spliced");
+        println!(
+            "{kind}: {spliced} {passed} {path} {refused}: {share:.1}% of those with a choice are spliced"
+        );
         if PROMISED.contains(&kind) {
             assert!(share > 95.0, "{kind}: {share}");
         }

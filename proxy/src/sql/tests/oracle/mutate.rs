@@ -5,16 +5,18 @@ use crate::sql::lexer::{Lexer, Token, TokenKind};
 
 /// Words that mean much where they come to stand.
 const WORDS: &[&str] = &[
-    "from", "only", "lateral", "as", "w", "users", "items", "recursive", "with", "table", "select", "rows", "of",
-    "for update", "full_name", "*", ",", "(", ")", "x.", "into", "using", "values", "tablesample system (1)",
-    "[1]", "update", "set", "on conflict", "do nothing", "union", "current of", "overriding user value", "::mood",
-    "materialized", "cycle", "search", "where", "default values", "globex.", "missing",
+    "from", "only", "lateral", "as", "w", "users", "items", "recursive", "with", "table", "select", "rows",
+    "of", "for update", "full_name", "*", ",", "(", ")", "x.", "into", "using", "values",
+    "tablesample system (1)", "[1]", "update", "set", "on conflict", "do nothing", "union", "current of",
+    "overriding user value", "::mood", "materialized", "cycle", "search", "where", "default values",
+    "globex.", "missing",
 ];
 const BLANKS: &[&str] = &["/* from users */", "-- from users\n", "/* a /* b */ c */", "\n", "\t"];
 
 /// A text made of `text` by a few changes.
 pub(in crate::sql::tests) fn mutate(random: &mut Random, text: &str) -> String {
-    let mut pieces: Vec<String> = Lexer::new(text.as_bytes(), true).map(|token| text[token.span()].to_owned()).collect();
+    let mut pieces: Vec<String> =
+        Lexer::new(text.as_bytes(), true).map(|token| text[token.span()].to_owned()).collect();
     for _ in 0..1 + random.below(3) {
         change(random, &mut pieces);
     }
@@ -26,7 +28,8 @@ fn change(random: &mut Random, pieces: &mut Vec<String>) {
         return;
     }
     let (at, other) = (random.below(pieces.len()), random.below(pieces.len()));
-    let words: Vec<usize> = (0..pieces.len()).filter(|&i| kind(&pieces[i]) == Some(TokenKind::Word)).collect();
+    let words: Vec<usize> =
+        (0..pieces.len()).filter(|&i| kind(&pieces[i]) == Some(TokenKind::Word)).collect();
     let (word, second) = match words.as_slice() {
         [] => (at, other),
         words => (*random.pick(words), *random.pick(words)),

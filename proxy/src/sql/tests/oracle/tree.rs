@@ -36,7 +36,8 @@ fn strip(value: &mut Value) {
 }
 
 fn is_place(key: &str) -> bool {
-    key.ends_with("location") || matches!(key, "stmt_len" | "list_start" | "list_end")
+    key.ends_with("location")
+        || matches!(key, "stmt_len" | "list_start" | "list_end")
         || key.starts_with("rexpr_list_")
 }
 
@@ -99,7 +100,8 @@ impl Walk<'_> {
     fn with(&mut self, with: &mut Value) {
         let recursive = with["recursive"] == true;
         let ctes = with["ctes"].as_array_mut().expect("a list of CTEs");
-        let name = |cte: &Value| cte["node"]["CommonTableExpr"]["ctename"].as_str().expect("a name").to_owned();
+        let name =
+            |cte: &Value| cte["node"]["CommonTableExpr"]["ctename"].as_str().expect("a name").to_owned();
         if recursive {
             self.ctes.extend(ctes.iter().map(name));
         }
@@ -143,7 +145,8 @@ impl Walk<'_> {
     /// Functions, types and columns that might be functions: each must be PostgreSQL's own.
     fn bound(&mut self, fields: &Map<String, Value>) {
         let builtin = &self.names.builtin;
-        let ours = |name: &str| self.names.tenant.functions.contains(name) || self.names.tenant.types.contains(name);
+        let ours =
+            |name: &str| self.names.tenant.functions.contains(name) || self.names.tenant.types.contains(name);
         let own = |held: &HashSet<Box<str>>, name: &str| held.contains(name) && !ours(name);
         let list = |key: &str| fields.get(key).map(strings).unwrap_or_default();
         let free = match () {
