@@ -2,10 +2,11 @@
 
 CARGO_TARGET_DIR ?= target
 E2E_JOBS ?= 4
+TIME ?= 60
 NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fmt clippy unit e2e e2e-newest setup-test
+.PHONY: help demo test fmt clippy unit e2e e2e-newest setup-test fuzz bench-micro
 
 help: ## what there is
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -47,6 +48,13 @@ endif
 
 e2e-newest: export PGSTRATA_TEST_POSTGRES = newest
 e2e-newest: e2e ## the same on the newest PostgreSQL that is installed
+
+fuzz: ## each fuzz target for a minute; for longer: make fuzz TIME=3600 (seconds)
+	BOLERO_RANDOM_TEST_TIME_MS=$$(($(TIME) * 1000)) \
+		cargo test --locked --profile fuzz --package pgstrata --lib fuzz:: -- --nocapture
+
+bench-micro: ## what each step from SQL to its plan costs, next to a parser alone
+	cargo bench --locked --package pgstrata-benches --bench functions -- --noplot
 
 setup-test:
 	@scripts/setup test

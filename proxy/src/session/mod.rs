@@ -24,6 +24,8 @@ mod io;
 mod link;
 mod outcome;
 pub mod path;
+#[cfg(test)]
+mod path_fuzz;
 mod query;
 mod reply;
 mod request;

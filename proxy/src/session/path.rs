@@ -6,6 +6,8 @@ use pgstrata_tenancy::ident;
 
 use crate::pool::settings::{SEARCH_PATH, Settings};
 use crate::sql::guard::check;
+use crate::sql::lexer::{Lexer, TokenKind};
+use crate::sql::name;
 use crate::sql::plan::Setting;
 
 /// The text of the prepared statement that sets the path for the running transaction. Takes a path as [`ident::search_path`] writes it.
@@ -69,47 +71,22 @@ pub fn begins_with(path: &str, schema: &str) -> bool {
 ///
 /// `None` where this is not a plain list of names and strings.
 pub fn parse_list(value: &str) -> Option<String> {
+    let text = value.as_bytes();
     let mut names = Vec::new();
-    let mut rest = value.trim();
+    let mut tokens = Lexer::new(text, true);
     loop {
-        let (name, tail) = element(rest)?;
-        names.push(name);
-        rest = tail.trim_start();
-        if rest.is_empty() {
-            return Some(ident::search_path(names.iter().map(String::as_str)));
-        }
-        rest = rest.strip_prefix(',')?.trim_start();
-    }
-}
-
-fn element(text: &str) -> Option<(String, &str)> {
-    let quote = text.chars().next()?;
-    if quote == '"' || quote == '\'' {
-        return quoted(text, quote);
-    }
-    let end = text.find(|c: char| c == ',' || c.is_ascii_whitespace()).unwrap_or(text.len());
-    let (name, rest) = text.split_at(end);
-    let is_name = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '$' || !c.is_ascii());
-    is_name.then(|| (name.to_ascii_lowercase(), rest))
-}
-
-fn quoted(text: &str, quote: char) -> Option<(String, &str)> {
-    let mut name = String::new();
-    let mut chars = text.char_indices().skip(1).peekable();
-    while let Some((at, c)) = chars.next() {
-        if c == '\\' && quote == '\'' {
-            return None;
-        }
-        if c != quote {
-            name.push(c);
-        } else if chars.peek().is_some_and(|(_, next)| *next == quote) {
-            chars.next();
-            name.push(quote);
-        } else {
-            return text.get(at + 1..).map(|rest| (name, rest));
+        let token = tokens.next()?;
+        names.push(match token.kind.is_word() {
+            true => name::decode(token.kind, token.of(text)),
+            // Not where a backslash is in it: what that means is the session's.
+            false => name::plain_string(token.kind, token.of(text), false)?,
+        });
+        match tokens.next() {
+            Some(comma) if comma.kind == TokenKind::Comma => {}
+            None => return Some(ident::search_path(names.iter().map(|name| &**name))),
+            Some(_) => return None,
         }
     }
-    None
 }
 
 #[cfg(test)]
@@ -130,7 +107,10 @@ mod tests {
         assert_eq!(parse_list(r#"'a b', "C""d""#).unwrap(), r#""a b", "C""d""#);
         assert_eq!(parse_list("''").unwrap(), "\"\"");
         assert_eq!(parse_list(r#""$user", public"#).unwrap(), r#""$user", "public""#);
-        for bad in ["", "a b", "a,", "'open", "a; select 1", "f(x)", r"'a\'"] {
+        let long = "a".repeat(70);
+        assert_eq!(parse_list(&long).unwrap(), format!("\"{}\"", &long[..63]));
+        assert_eq!(parse_list("a\u{a0}").unwrap(), "\"a\u{a0}\"");
+        for bad in ["", "1", "007", "a b", "a,", "'open", "a; select 1", "f(x)", r"'a\'"] {
             assert_eq!(parse_list(bad), None, "{bad}");
         }
     }

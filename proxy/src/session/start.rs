@@ -8,7 +8,7 @@ use pgstrata_tenancy::{Strategy, TenantId, ident};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
 
-use super::path::{Effective, parse_list};
+use super::path::Effective;
 use super::statements::ClientStatements;
 use super::{Identity, Session, Status, Told};
 use crate::auth::error::OpenError;
@@ -17,6 +17,7 @@ use crate::config::{Config, PoolMode};
 use crate::pool::servers::CheckoutError;
 use crate::pool::settings::{self, SEARCH_PATH, Settings, Tracked};
 use crate::shared::{DatabaseHandle, Shared};
+use crate::sql::guard::check;
 use crate::sql::plan::PinReason;
 use crate::sql::rewrite::Prefixes;
 use crate::sql::scope::Scope;
@@ -126,12 +127,10 @@ fn confined_path(value: &str, scope: &Scope) -> Result<Box<str>, Refusal> {
         let known = [&*scope.schema, "pg_catalog", "pg_temp", "information_schema", ""];
         known.contains(&name) || scope.shared.iter().any(|shared| **shared == *name)
     };
-    let names: Option<Vec<String>> = value.split(',').map(|name| parse_list(name.trim())).collect();
-    let within = names
-        .is_some_and(|names| names.iter().all(|name| allowed(&name.trim_matches('"').replace("\"\"", "\""))));
-    match parse_list(value) {
-        _ if value.trim().is_empty() => Ok("\"\"".into()),
-        Some(list) if within => Ok(list.into()),
+    match check::search_path(value) {
+        Some(names) if names.iter().all(|name| allowed(name)) => {
+            Ok(ident::search_path(names.iter().map(String::as_str)).into())
+        }
         _ => {
             let message = "permission denied: search_path names a schema that is not this tenant's";
             Err(Refusal::new(sqlstate::INSUFFICIENT_PRIVILEGE, message))
@@ -285,4 +284,21 @@ pub fn with_sources(error: &dyn std::error::Error) -> String {
         source = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::confined_path;
+    use crate::sql::tests::fixture::scope;
+
+    #[test]
+    fn path_of_the_packet_is_read_as_postgresql_reads_it() {
+        let path = |value| confined_path(value, &scope()).ok().map(String::from);
+        assert_eq!(path("Acme , \"public\"").unwrap(), r#""acme", "public""#);
+        assert_eq!(path(" ").unwrap(), "\"\"");
+        // Neither quotes of a string nor other blanks are anything but letters in it.
+        for other in ["globex", "'acme'", "acme\u{a0}", "\u{a0}", "acme,", "\"acme", "\"acme,public\""] {
+            assert_eq!(path(other), None, "{other}");
+        }
+    }
 }

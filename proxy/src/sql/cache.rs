@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
-use smallvec::SmallVec;
 
 use super::CacheStats;
 use super::shape::Shape;
@@ -18,26 +17,27 @@ use super::tokens::Tokens;
 /// A key longer than this is not kept: it would push out thousands of common ones.
 const MAX_KEY: usize = 32 * 1024;
 
-/// A text with its literals and comments taken out; most fit with no allocation.
-pub type Key = SmallVec<[u8; 1024]>;
-
-/// The key of a text, or `None` where it is too long to be kept.
-pub fn key(t: &Tokens<'_>) -> Option<Key> {
-    let mut key = Key::new();
+/// Writes the key of a text, which is the text with its literals and comments taken out;
+/// `false` where it is not to be kept.
+pub fn key(t: &Tokens<'_>, key: &mut Vec<u8>) -> bool {
+    key.clear();
+    // NUL ends a word in the key, so none may be in it.
+    if t.all.len() > MAX_KEY || memchr::memchr(0, t.text).is_some() {
+        return false;
+    }
     key.push(u8::from(t.conforming));
     for token in t.all {
         key.push(token.kind as u8);
         if token.kind.is_spelt() {
             let raw = token.of(t.text);
-            // NUL ends a word in the key, so none may be in it.
-            if key.len() + raw.len() > MAX_KEY || memchr::memchr(0, raw).is_some() {
-                return None;
+            if key.len() + raw.len() > MAX_KEY {
+                return false;
             }
             key.extend_from_slice(raw);
             key.push(0);
         }
     }
-    (key.len() <= MAX_KEY).then_some(key)
+    key.len() <= MAX_KEY
 }
 
 #[derive(Clone)]

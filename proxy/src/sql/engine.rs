@@ -1,8 +1,7 @@
 //! The engine: a text is lexed, its shape found or made, and a plan decided from it.
 
+use std::cell::RefCell;
 use std::sync::Arc;
-
-use smallvec::SmallVec;
 
 use super::analyse::{self, Names};
 use super::cache::{self, Shapes};
@@ -17,6 +16,20 @@ use super::tokens::{self, Tokens};
 
 /// Texts of more tokens than this are not parsed: they go by the search path.
 const MAX_PARSED: usize = 32 * 1024;
+
+/// Room for more tokens, or bytes of a key, than this is given back.
+const KEPT: usize = 8 * 1024;
+
+thread_local! {
+    /// Kept from text to text, so that a hit allocates nothing.
+    static ROOM: RefCell<Room> = const { RefCell::new(Room { tokens: Vec::new(), key: Vec::new() }) };
+}
+
+/// Room for the tokens and the key of one text.
+struct Room {
+    tokens: Vec<Token>,
+    key: Vec<u8>,
+}
 
 /// How often the plan cache was asked, and how often it knew.
 #[derive(Clone, Copy, Debug, Default)]
@@ -45,23 +58,32 @@ impl Engine {
     /// Never fails: a text that can't be understood goes by the search path,
     /// where PostgreSQL says what is wrong with it, unless the guard refuses it.
     pub fn plan(&self, text: &[u8], scope: &Scope, mode: TextMode) -> Plan {
-        let all: SmallVec<[Token; 64]> = Lexer::new(text, mode.standard_conforming_strings).collect();
-        let t = Tokens { text, all: &all, conforming: mode.standard_conforming_strings, closes: &[] };
-        let Some(key) = cache::key(&t) else {
-            return decide(&shape(&t), &t, scope, mode);
-        };
-        if let Some(known) = self.shapes.get(&key) {
-            return decide(&known, &t, scope, mode);
+        ROOM.with_borrow_mut(|Room { tokens, key }| {
+            tokens.clear();
+            tokens.shrink_to(KEPT);
+            tokens.extend(Lexer::new(text, mode.standard_conforming_strings));
+            key.clear();
+            key.shrink_to(KEPT);
+            self.plan_tokens(&whole(text, tokens, mode), key, scope, mode)
+        })
+    }
+
+    fn plan_tokens(&self, t: &Tokens<'_>, key: &mut Vec<u8>, scope: &Scope, mode: TextMode) -> Plan {
+        if !cache::key(t, key) {
+            return decide(&shape(t), t, scope, mode);
         }
-        let shape = Arc::new(shape(&t));
-        self.shapes.insert(&key, shape.clone());
-        decide(&shape, &t, scope, mode)
+        if let Some(known) = self.shapes.get(key) {
+            return decide(&known, t, scope, mode);
+        }
+        let shape = Arc::new(shape(t));
+        self.shapes.insert(key, shape.clone());
+        decide(&shape, t, scope, mode)
     }
 
     /// The plan of a text, and why it is this one, in words. For people: nothing is cached.
     pub fn explain(&self, text: &[u8], scope: &Scope, mode: TextMode) -> (Plan, String) {
-        let all: SmallVec<[Token; 64]> = Lexer::new(text, mode.standard_conforming_strings).collect();
-        let t = Tokens { text, all: &all, conforming: mode.standard_conforming_strings, closes: &[] };
+        let all: Vec<_> = Lexer::new(text, mode.standard_conforming_strings).collect();
+        let t = whole(text, &all, mode);
         let shape = shape(&t);
         (decide(&shape, &t, scope, mode), why(&shape, &t, scope, mode))
     }
@@ -70,6 +92,10 @@ impl Engine {
     pub fn stats(&self) -> CacheStats {
         self.shapes.stats()
     }
+}
+
+fn whole<'a>(text: &'a [u8], all: &'a [Token], mode: TextMode) -> Tokens<'a> {
+    Tokens { text, all, conforming: mode.standard_conforming_strings, closes: &[] }
 }
 
 /// The shape of a text, whoever's it is.

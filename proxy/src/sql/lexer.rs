@@ -148,6 +148,8 @@ impl<'a> Lexer<'a> {
 impl Iterator for Lexer<'_> {
     type Item = Token;
 
+    // Else each token goes through memory, which costs as much as reading it.
+    #[inline(always)]
     fn next(&mut self) -> Option<Token> {
         let blank = scan::skip_blank(self.text, self.at);
         let start = blank.end;

@@ -127,7 +127,8 @@ pub fn parts(text: &str) -> Option<Vec<String>> {
     }
 }
 
-fn blank(c: char) -> bool {
+/// As PostgreSQL's `scanner_isspace`: no other blank parts names.
+pub fn blank(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\n' | '\r' | '\x0b' | '\x0c')
 }
 

@@ -1,6 +1,7 @@
 //! The engine as its callers see it.
 
 pub(crate) mod fixture;
+mod fuzz;
 mod oracle;
 mod robust;
 mod routes;

@@ -15,6 +15,8 @@ pub mod startup;
 pub mod stream;
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod options_tests;
 #[cfg(test)]
 mod startup_tests;

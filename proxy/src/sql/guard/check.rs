@@ -289,7 +289,7 @@ fn is_privilege(word: &str) -> bool {
 
 /// The schemas of a `search_path` value: names with commas between them.
 pub fn search_path(text: &str) -> Option<Vec<String>> {
-    if text.trim().is_empty() {
+    if text.trim_matches(name::blank).is_empty() {
         return Some(Vec::new());
     }
     let mut out = Vec::new();
@@ -300,7 +300,6 @@ pub fn search_path(text: &str) -> Option<Vec<String>> {
         match name::parts(entry).as_deref() {
             Some([schema]) => out.push(schema.clone()),
             // `SET search_path = 'a b'` is one odd name; nothing that may be named needs it.
-            _ if entry.trim() == "\"\"" => {}
             _ => return None,
         }
         match rest.get(end + 1..) {

@@ -15,38 +15,50 @@ fn find(text: &[u8], at: usize, needle: u8) -> Option<usize> {
     memchr::memchr(needle, text.get(at..)?).map(|found| at + found)
 }
 
+const SPACE: u8 = 1;
+const WORD_START: u8 = 2;
+const DIGIT: u8 = 4;
+const DOLLAR: u8 = 8;
+const OPERATOR: u8 = 16;
+
+/// What each byte may be, looked up: words and blanks are read byte by byte.
+#[expect(clippy::indexing_slicing, reason = "const: an index out of bounds does not compile")]
+static CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut c = 0;
+    while c < 256 {
+        classes[c] = match c as u8 {
+            b' ' | b'\t' | b'\n' | b'\r' | 0x0c | 0x0b => SPACE,
+            b'a'..=b'z' | b'A'..=b'Z' | b'_' | 0x80.. => WORD_START,
+            b'0'..=b'9' => DIGIT,
+            b'$' => DOLLAR,
+            b'~' | b'!' | b'@' | b'#' | b'^' | b'&' | b'|' | b'`' | b'?' => OPERATOR,
+            b'+' | b'-' | b'*' | b'/' | b'%' | b'<' | b'>' | b'=' => OPERATOR,
+            _ => 0,
+        };
+        c += 1;
+    }
+    classes
+};
+
+fn is(c: u8, classes: u8) -> bool {
+    CLASSES.get(usize::from(c)).is_some_and(|class| class & classes != 0)
+}
+
 pub(super) fn is_space(c: u8) -> bool {
-    matches!(c, b' ' | b'\t' | b'\n' | b'\r' | 0x0c | 0x0b)
+    is(c, SPACE)
 }
 
 pub(super) fn starts_word(c: u8) -> bool {
-    c.is_ascii_alphabetic() || c == b'_' || c >= 0x80
+    is(c, WORD_START)
 }
 
 fn continues_word(c: u8) -> bool {
-    starts_word(c) || c.is_ascii_digit() || c == b'$'
+    is(c, WORD_START | DIGIT | DOLLAR)
 }
 
 pub(super) fn is_operator(c: u8) -> bool {
-    matches!(
-        c,
-        b'~' | b'!'
-            | b'@'
-            | b'#'
-            | b'^'
-            | b'&'
-            | b'|'
-            | b'`'
-            | b'?'
-            | b'+'
-            | b'-'
-            | b'*'
-            | b'/'
-            | b'%'
-            | b'<'
-            | b'>'
-            | b'='
-    )
+    is(c, OPERATOR)
 }
 
 pub(super) fn word(text: &[u8], at: usize) -> usize {
@@ -61,12 +73,13 @@ pub(super) struct Blank {
     pub unterminated: bool,
 }
 
+#[inline]
 pub(super) fn skip_blank(text: &[u8], mut at: usize) -> Blank {
     loop {
         at = run(text, at, is_space);
-        match (byte(text, at), byte(text, at + 1)) {
-            (b'-', b'-') => at = line_end(text, at),
-            (b'/', b'*') => match block_comment(text, at) {
+        match byte(text, at) {
+            b'-' if byte(text, at + 1) == b'-' => at = line_end(text, at),
+            b'/' if byte(text, at + 1) == b'*' => match block_comment(text, at) {
                 Some(end) => at = end,
                 None => {
                     return Blank { end: at, unterminated: true };
@@ -202,14 +215,13 @@ pub(super) fn operator(text: &[u8], at: usize) -> usize {
 /// The end of the number that starts at `at`.
 pub(super) fn number(text: &[u8], at: usize) -> usize {
     if byte(text, at) == b'0' {
-        let based: Option<fn(u8) -> bool> = match byte(text, at + 1) {
-            b'x' | b'X' => Some(|c| c.is_ascii_hexdigit()),
-            b'o' | b'O' => Some(|c| matches!(c, b'0'..=b'7')),
-            b'b' | b'B' => Some(|c| matches!(c, b'0' | b'1')),
+        let based = match byte(text, at + 1) {
+            b'x' | b'X' => Some(digits(text, at + 2, |c| c.is_ascii_hexdigit(), true)),
+            b'o' | b'O' => Some(digits(text, at + 2, |c| matches!(c, b'0'..=b'7'), true)),
+            b'b' | b'B' => Some(digits(text, at + 2, |c| matches!(c, b'0' | b'1'), true)),
             _ => None,
         };
-        if let Some(digit) = based {
-            let end = digits(text, at + 2, digit, true);
+        if let Some(end) = based {
             return if end > at + 2 { end } else { at + 1 };
         }
     }
@@ -230,7 +242,7 @@ pub(super) fn number(text: &[u8], at: usize) -> usize {
 }
 
 /// Digits with single underscores between them; one may come first where `lead`.
-fn digits(text: &[u8], mut at: usize, digit: fn(u8) -> bool, lead: bool) -> usize {
+fn digits(text: &[u8], mut at: usize, digit: impl Fn(u8) -> bool, lead: bool) -> usize {
     let start = at;
     loop {
         if digit(byte(text, at)) {

@@ -105,6 +105,8 @@ fn what_depends_on_the_path_goes_by_it() {
             "select * from missing",
             "select * from not_plain",
             "select full_name(u) from users u",
+            "select 1 from users where \"row\"(1, 2) < row(1, 2)",
+            "select \"coalesce\"(a, b) from users",
             "select u.full_name from users u",
             "select 'x'::mood",
             "select current_schema",

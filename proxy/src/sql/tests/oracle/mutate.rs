@@ -14,7 +14,7 @@ const WORDS: &[&str] = &[
 const BLANKS: &[&str] = &["/* from users */", "-- from users\n", "/* a /* b */ c */", "\n", "\t"];
 
 /// A text made of `text` by a few changes.
-pub(super) fn mutate(random: &mut Random, text: &str) -> String {
+pub(in crate::sql::tests) fn mutate(random: &mut Random, text: &str) -> String {
     let mut pieces: Vec<String> =
         Lexer::new(text.as_bytes(), true).map(|token| text[token.span()].to_owned()).collect();
     for _ in 0..1 + random.below(3) {

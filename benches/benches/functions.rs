@@ -1,0 +1,126 @@
+//! What each step from a text to its plan costs, and what a parser takes for the same text in the same run.
+
+use std::hint::black_box;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use criterion::{BatchSize, Bencher, Criterion, Throughput};
+use pgstrata::sql::lexer::{Lexer, Token};
+use pgstrata::sql::rewrite::{Prefixes, rewrite};
+use pgstrata::sql::tokens::Tokens;
+use pgstrata::sql::{Engine, TextMode, cache};
+use pgstrata::wire::frame;
+use pgstrata_benches::ratios::{self, PARSER};
+use pgstrata_benches::{scope, texts};
+use pgstrata_tenancy::Strategy;
+use sqlparser::dialect::PostgreSqlDialect;
+use sqlparser::parser::Parser;
+
+/// Room for each shape of the benchmarks.
+const CACHE_BYTES: u64 = 1 << 20;
+
+/// In the order of the table.
+const FUNCTIONS: [(&str, fn(&mut Bencher<'_>, &str)); 7] = [
+    ("lex", lex),
+    ("fingerprint", fingerprint),
+    ("hit, schema_qualified", |b, text| hit(b, text, Strategy::SchemaQualified)),
+    ("hit, search_path", |b, text| hit(b, text, Strategy::SearchPath)),
+    ("splice", splice),
+    ("miss", miss),
+    (PARSER, parse),
+];
+
+fn lex(b: &mut Bencher<'_>, text: &str) {
+    b.iter(|| Lexer::new(black_box(text.as_bytes()), true).count());
+}
+
+fn fingerprint(b: &mut Bencher<'_>, text: &str) {
+    let all: Vec<Token> = Lexer::new(text.as_bytes(), true).collect();
+    let mut key = Vec::new();
+    b.iter(|| {
+        let tokens = Tokens { text: text.as_bytes(), all: black_box(&all), conforming: true, closes: &[] };
+        assert!(cache::key(&tokens, &mut key));
+        key.len()
+    });
+}
+
+fn hit(b: &mut Bencher<'_>, text: &str, strategy: Strategy) {
+    let (engine, scope) = (Engine::new(CACHE_BYTES), scope(strategy));
+    let plan = engine.plan(text.as_bytes(), &scope, TextMode::default());
+    assert_eq!(plan.splices().is_empty(), strategy == Strategy::SearchPath, "{plan:?}");
+    b.iter(|| engine.plan(black_box(text.as_bytes()), &scope, TextMode::default()));
+    assert_eq!(engine.stats().misses, 1);
+}
+
+fn splice(b: &mut Bencher<'_>, text: &str) {
+    let scope = scope(Strategy::SchemaQualified);
+    let plan = Engine::new(CACHE_BYTES).plan(text.as_bytes(), &scope, TextMode::default());
+    let prefixes = Prefixes::of(&scope);
+    b.iter(|| rewrite(black_box(text.as_bytes()), plan.splices(), &prefixes, &[]).pieces.len());
+}
+
+fn miss(b: &mut Bencher<'_>, text: &str) {
+    let scope = scope(Strategy::SchemaQualified);
+    // A new engine each time, since the second time is a hit; making it is not measured.
+    b.iter_batched_ref(
+        || Engine::new(CACHE_BYTES),
+        |engine| engine.plan(black_box(text.as_bytes()), &scope, TextMode::default()),
+        BatchSize::SmallInput,
+    );
+}
+
+fn parse(b: &mut Bencher<'_>, text: &str) {
+    b.iter(|| Parser::parse_sql(&PostgreSqlDialect {}, black_box(text)).unwrap());
+}
+
+/// A read buffer full of messages of this size.
+fn messages(size: usize) -> Vec<u8> {
+    let mut message = vec![b'D'];
+    message.extend((size as u32 - 1).to_be_bytes());
+    message.resize(size, b'x');
+    message.repeat((64 << 10) / size)
+}
+
+fn frames(c: &mut Criterion) {
+    let mut group = c.benchmark_group("frames");
+    for size in [16, 1024] {
+        let buffer = messages(size);
+        group.throughput(Throughput::Elements((buffer.len() / size) as u64));
+        group.bench_function(format!("messages of {size} bytes"), |b| {
+            b.iter(|| {
+                let (mut rest, mut count) = (black_box(buffer.as_slice()), 0);
+                while let Ok(Some(header)) = frame::header(rest) {
+                    rest = rest.get(header.total..).unwrap_or_default();
+                    count += 1;
+                }
+                count
+            });
+        });
+    }
+}
+
+/// Where cargo puts what it makes: this program is `release/deps/functions-..` in it.
+fn target() -> PathBuf {
+    let program = std::env::current_exe().unwrap();
+    program.ancestors().nth(3).unwrap().to_owned()
+}
+
+fn main() {
+    let directory = target().join("criterion");
+    let criterion = Criterion::default()
+        .sample_size(60)
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_millis(1500))
+        .output_directory(&directory);
+    let mut criterion = criterion.configure_from_args();
+    for (name, function) in FUNCTIONS {
+        let mut group = criterion.benchmark_group(name);
+        for (text_name, text) in texts() {
+            group.throughput(Throughput::Bytes(text.len() as u64));
+            group.bench_function(text_name, |b| function(b, &text));
+        }
+    }
+    frames(&mut criterion);
+    criterion.final_summary();
+    println!("{}", ratios::table(&directory, &FUNCTIONS.map(|(name, _)| name)));
+}

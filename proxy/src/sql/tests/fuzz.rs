@@ -1,0 +1,118 @@
+//! Texts that nobody wrote. A second each here; `make fuzz` goes on for longer.
+
+use bolero::check;
+
+use super::fixture::*;
+use super::oracle::{self, corpus, mutate::mutate, random::Random};
+use crate::sql::lexer::{Lexer, Token, TokenKind};
+use crate::sql::{Engine, Route, TextMode};
+
+/// What is likely to be read wrong, by one byte each.
+const PIECES: &[&str] = &[
+    "select", "from", "users", "globex", "acme", "items", ".", "..", "'", "''", "\"", "$$", "$a$", "$1",
+    "/*", "*/", "--", "\n", "\r", "\t", "\x0b", " ", "(", ")", "[", "]", ";", ":", "::", ":=", "=", ",",
+    "\\", "E'", "U&'", "U&\"", "N'", "B'", "x'", "uescape", "'!'", "regclass", "begin atomic", "end", "set",
+    "search_path", "to", "copy", "insert into", "values", "é", "\u{a0}", "with", "as", "nextval",
+    "set_config", "update", "1", "1.", ".5", "1e", "0x", "1_0", "create function", "-", "+", "*", "/", "@",
+    "<", "union", "where", "a", "e", "u", "&", "$", "join", "on",
+];
+
+fn text(bytes: &[u8]) -> String {
+    bytes.iter().map(|&b| PIECES[usize::from(b) % PIECES.len()]).collect()
+}
+
+#[test]
+fn tokens_end_where_postgresql_says() {
+    check!().with_max_len(32).for_each(|bytes| oracle::check_tokens(&text(bytes)));
+}
+
+#[test]
+fn tokens_cover_any_bytes_in_order() {
+    check!().with_max_len(256).for_each(|bytes| {
+        for conforming in [true, false] {
+            let mut at = 0;
+            for token in Lexer::new(bytes, conforming) {
+                assert!(at <= token.start && token.start < token.end, "{token:?} behind {at}");
+                at = token.end;
+            }
+            assert!(at as usize <= bytes.len());
+        }
+    });
+}
+
+#[test]
+fn any_text_has_one_plan() {
+    check!().with_max_len(32).for_each(|bytes| check_plan(text(bytes).as_bytes()));
+}
+
+#[test]
+fn any_bytes_have_one_plan() {
+    check!().with_max_len(256).for_each(check_plan);
+}
+
+#[test]
+fn changed_statements_are_planned_as_postgresql_reads_them() {
+    let corpus = corpus::corpus();
+    check!().with_type::<(u16, u64)>().for_each(|&(number, seed)| {
+        // A state of zero would stay zero.
+        let mut random = Random::new(seed | 1);
+        let text = mutate(&mut random, &corpus[usize::from(number) % corpus.len()].1);
+        let route = Engine::new(1 << 16).plan(text.as_bytes(), &scope(), TextMode::default()).route;
+        oracle::check(&text, &route);
+        check_plan(text.as_bytes());
+    });
+}
+
+/// The plan is of this text alone, whichever text of its shape came first, and fits the text.
+fn check_plan(text: &[u8]) {
+    for standard_conforming_strings in [true, false] {
+        let mode = TextMode { standard_conforming_strings, ..TextMode::default() };
+        let lexed = |text: &[u8]| Lexer::new(text, standard_conforming_strings).collect::<Vec<_>>();
+        let tokens = lexed(text);
+        let other = with_other_literals(text, &tokens);
+        let kinds = |tokens: &[Token]| tokens.iter().map(|token| token.kind).collect::<Vec<_>>();
+        assert_eq!(kinds(&lexed(&other)), kinds(&tokens), "{}", String::from_utf8_lossy(&other));
+
+        let (cold, warm) = (Engine::new(1 << 16), Engine::new(1 << 16));
+        let plan = cold.plan(text, &scope(), mode);
+        warm.plan(&other, &scope(), mode);
+        assert_eq!(warm.plan(text, &scope(), mode), plan, "{}", String::from_utf8_lossy(text));
+
+        let starts_word =
+            |at: usize| tokens.iter().any(|token| token.start as usize == at && token.kind.is_word());
+        assert!(plan.splices().iter().all(|splice| starts_word(splice.at)), "{plan:?}");
+        assert!(plan.splices().is_sorted_by(|a, b| a.at < b.at), "{plan:?}");
+        assert!(!matches!(&plan.route, Route::Splice(splices) if splices.is_empty()));
+        let mut at = 0;
+        for statement in &plan.statements {
+            assert!(at <= statement.span.start && statement.span.start <= statement.span.end, "{plan:?}");
+            at = statement.span.end;
+        }
+        assert!(at <= text.len(), "{plan:?}");
+    }
+}
+
+/// A text of the same shape whose literals have other values and lengths.
+fn with_other_literals(text: &[u8], tokens: &[Token]) -> Vec<u8> {
+    let (mut out, mut at) = (Vec::new(), 0);
+    for token in tokens {
+        let other: &[u8] = match token.kind {
+            TokenKind::Str => b"'search_path'",
+            TokenKind::NationalStr => b"N'globex.users'",
+            TokenKind::EscapeStr => b"E'globex'",
+            TokenKind::UnicodeStr => b"U&'globex.users'",
+            TokenKind::BitStr => b"B'1'",
+            TokenKind::HexStr => b"X'1F'",
+            TokenKind::DollarStr => b"$x$globex.users$x$",
+            TokenKind::Number => b"42",
+            TokenKind::Param => b"$9",
+            _ => continue,
+        };
+        out.extend(&text[at..token.start as usize]);
+        // Blanks keep it apart from its neighbours; a string of the next line is not to continue it.
+        out.extend([b" ", other, b" /**/"].concat());
+        at = token.end as usize;
+    }
+    out.extend(&text[at..]);
+    out
+}
