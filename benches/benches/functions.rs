@@ -19,8 +19,11 @@ use sqlparser::parser::Parser;
 /// Room for each shape of the benchmarks.
 const CACHE_BYTES: u64 = 1 << 20;
 
+/// Measures one function on a text.
+type Measure = fn(&mut Bencher<'_>, &str);
+
 /// In the order of the table.
-const FUNCTIONS: [(&str, fn(&mut Bencher<'_>, &str)); 7] = [
+const FUNCTIONS: [(&str, Measure); 7] = [
     ("lex", lex),
     ("fingerprint", fingerprint),
     ("hit, schema_qualified", |b, text| hit(b, text, Strategy::SchemaQualified)),
