@@ -48,8 +48,8 @@ async fn ready(State(context): State<Context>) -> (StatusCode, String) {
         return (StatusCode::SERVICE_UNAVAILABLE, "shutting down\n".into());
     }
     for (name, database) in &context.shared.databases {
-        let reached = match timeout(PATIENCE, database.servers.check_out()).await {
-            Ok(Ok(_)) => Ok(()),
+        let reached = match timeout(PATIENCE, database.servers.probe()).await {
+            Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(error.to_string()),
             // All servers are busy: PostgreSQL is there.
             Err(_) if database.servers.status().size > 0 => Ok(()),

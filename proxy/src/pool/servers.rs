@@ -97,6 +97,20 @@ impl Servers {
         })
     }
 
+    /// Whether PostgreSQL answers now: asks one server after the other until one does, or
+    /// no other can be had.
+    pub async fn probe(&self) -> Result<(), CheckoutError> {
+        loop {
+            let mut lease = self.check_out().await?;
+            // Dropped while it is asked, it must not go back with an answer on its way.
+            lease.in_doubt = true;
+            if answers(&mut lease).await {
+                lease.in_doubt = false;
+                return Ok(());
+            }
+        }
+    }
+
     /// What servers of this database report at their start; `None` before there was one.
     pub fn reported(&self) -> Option<Arc<Vec<(String, String)>>> {
         self.pool.manager().reported.load_full()
@@ -176,11 +190,8 @@ impl Manager for ServerManager {
         if idle > TRUSTED_FOR && !is_quiet(&server.stream) {
             return Err(RecycleError::message("PostgreSQL closed it"));
         }
-        if idle > self.settings.check_after {
-            let answer = timeout(CHECK_LIMIT, ping(server)).await;
-            if !matches!(answer, Ok(Ok(()))) {
-                return Err(RecycleError::message("it does not answer"));
-            }
+        if idle > self.settings.check_after && !answers(server).await {
+            return Err(RecycleError::message("it does not answer"));
         }
         Ok(())
     }
@@ -197,6 +208,11 @@ fn is_quiet(stream: &ServerStream) -> bool {
         ServerStream::Unix(stream) => SockRef::from(stream).peek(&mut byte),
     };
     matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+}
+
+/// Whether it answers within reason.
+async fn answers(server: &mut Server) -> bool {
+    matches!(timeout(CHECK_LIMIT, ping(server)).await, Ok(Ok(())))
 }
 
 /// An empty query: the cheapest question that PostgreSQL answers.

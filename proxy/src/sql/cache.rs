@@ -4,6 +4,7 @@
 //! byte by byte: a hash alone, however wide, would leave a chance (and, unkeyed, a
 //! way for a client to look for it) that one statement runs with another's plan.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,33 +12,56 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
 use super::CacheStats;
+use super::lexer::TokenKind;
 use super::shape::Shape;
 use super::tokens::Tokens;
 
 /// A key longer than this is not kept: it would push out thousands of common ones.
 const MAX_KEY: usize = 32 * 1024;
 
-/// Writes the key of a text, which is the text with its literals and comments taken out;
-/// `false` where it is not to be kept.
+/// A literal stands in the key as its kind, above the blanks and below all that starts a token.
+const LITERAL: u8 = 0x10;
+
+/// Writes the key of a text: the text with each literal replaced by its kind, and each comment
+/// or run of blanks by one blank. `false` where it is not to be kept.
+///
+/// Read again, a key gives the tokens of the text with the literals' values left out, so no
+/// two texts that differ in more than that have the same.
 pub fn key(t: &Tokens<'_>, key: &mut Vec<u8>) -> bool {
     key.clear();
-    // NUL ends a word in the key, so none may be in it.
-    if t.all.len() > MAX_KEY || memchr::memchr(0, t.text).is_some() {
-        return false;
-    }
     key.push(u8::from(t.conforming));
+    let mut copy = |range: Range<usize>, sign: u8| {
+        let room = key.len() + range.len() < MAX_KEY;
+        if room {
+            key.extend_from_slice(t.text.get(range).unwrap_or_default());
+            key.push(sign);
+        }
+        room
+    };
+    // What stands from here on is not in the key yet.
+    let mut from = 0;
+    let mut behind = 0;
     for token in t.all {
-        key.push(token.kind as u8);
-        if token.kind.is_spelt() {
-            let raw = token.of(t.text);
-            if key.len() + raw.len() > MAX_KEY {
+        let Range { start, end } = token.span();
+        // A blank is in the key as it is, unless there is more of them, or a comment.
+        if start > behind + 1 {
+            if !copy(from..behind, b' ') {
                 return false;
             }
-            key.extend_from_slice(raw);
-            key.push(0);
+            from = start;
         }
+        if token.kind.is_literal() {
+            if !copy(from..start, LITERAL | token.kind as u8) {
+                return false;
+            }
+            from = end;
+        } else if matches!(token.kind, TokenKind::Other | TokenKind::Error) {
+            // PostgreSQL refuses it; and it may be the very byte that a literal leaves.
+            return false;
+        }
+        behind = end;
     }
-    key.len() <= MAX_KEY
+    copy(from..behind, b' ')
 }
 
 #[derive(Clone)]

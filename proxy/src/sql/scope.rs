@@ -1,7 +1,8 @@
 //! Whose SQL it is, and what the schemas hold that its names may mean.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+
+use foldhash::{HashMap, HashSet};
 
 use pgstrata_tenancy::Strategy;
 

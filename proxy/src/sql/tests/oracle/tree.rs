@@ -1,7 +1,6 @@
 //! PostgreSQL's tree of a text: which relations it names, and what else hangs on the path.
 
-use std::collections::HashSet;
-
+use foldhash::HashSet;
 use pg_query::protobuf::SqlValueFunctionOp;
 use serde_json::{Map, Value};
 
