@@ -10,7 +10,7 @@ use pgstrata::sql::rewrite::{Prefixes, rewrite};
 use pgstrata::sql::tokens::Tokens;
 use pgstrata::sql::{Engine, TextMode, cache};
 use pgstrata::wire::frame;
-use pgstrata_benches::ratios::{self, PARSER};
+use pgstrata_benches::ratios::{self, LEXER, PARSER, SCANNER};
 use pgstrata_benches::{scope, texts};
 use pgstrata_tenancy::Strategy;
 use sqlparser::dialect::PostgreSqlDialect;
@@ -23,14 +23,16 @@ const CACHE_BYTES: u64 = 1 << 20;
 type Measure = fn(&mut Bencher<'_>, &str);
 
 /// In the order of the table.
-const FUNCTIONS: [(&str, Measure); 7] = [
-    ("lex", lex),
+const FUNCTIONS: [(&str, Measure); 9] = [
+    (LEXER, lex),
     ("fingerprint", fingerprint),
     ("hit, schema_qualified", |b, text| hit(b, text, Strategy::SchemaQualified)),
     ("hit, search_path", |b, text| hit(b, text, Strategy::SearchPath)),
     ("splice", splice),
     ("miss", miss),
     (PARSER, parse),
+    ("pg_query's parser", pg_query_parse),
+    (SCANNER, pg_query_scan),
 ];
 
 fn lex(b: &mut Bencher<'_>, text: &str) {
@@ -74,6 +76,16 @@ fn miss(b: &mut Bencher<'_>, text: &str) {
 
 fn parse(b: &mut Bencher<'_>, text: &str) {
     b.iter(|| Parser::parse_sql(&PostgreSqlDialect {}, black_box(text)).unwrap());
+}
+
+/// PostgreSQL's parser, and its tree brought over to Rust.
+fn pg_query_parse(b: &mut Bencher<'_>, text: &str) {
+    b.iter(|| pg_query::parse(black_box(text), pg_query::ParserOptions::default()).unwrap());
+}
+
+/// PostgreSQL's scanner, and its tokens brought over to Rust.
+fn pg_query_scan(b: &mut Bencher<'_>, text: &str) {
+    b.iter(|| pg_query::scan(black_box(text)).unwrap());
 }
 
 /// A read buffer full of messages of this size.
@@ -126,4 +138,5 @@ fn main() {
     frames(&mut criterion);
     criterion.final_summary();
     println!("{}", ratios::table(&directory, &FUNCTIONS.map(|(name, _)| name)));
+    println!("\n{}", ratios::throughput(&directory, &[LEXER, SCANNER]));
 }

@@ -13,8 +13,9 @@ use pgstrata_tenancy::Strategy;
 
 pub mod ratios;
 
-/// A row by its key.
-pub const POINT: &str = "SELECT id, name, email FROM users WHERE id = 4711";
+/// A row by a key, in 100 bytes.
+pub const POINT: &str =
+    "SELECT id, name, email, created_at FROM users WHERE email = 'ann@example.com' AND NOT deleted LIMIT 1";
 
 /// As an ORM writes it: each column by name, quoted, with an alias; joins. About 1 KB.
 pub const ORM: &str = r#"SELECT "t0"."id" AS "t0_id", "t0"."email" AS "t0_email", "t0"."name" AS "t0_name", "t0"."locale" AS "t0_locale", "t0"."created_at" AS "t0_created_at", "t0"."updated_at" AS "t0_updated_at", "t0"."deleted_at" AS "t0_deleted_at", "t1"."id" AS "t1_id", "t1"."user_id" AS "t1_user_id", "t1"."status" AS "t1_status", "t1"."total" AS "t1_total", "t1"."currency" AS "t1_currency", "t1"."placed_at" AS "t1_placed_at", "t2"."id" AS "t2_id", "t2"."order_id" AS "t2_order_id", "t2"."sku" AS "t2_sku", "t2"."quantity" AS "t2_quantity", "t3"."title" AS "t3_title" FROM "users" AS "t0" INNER JOIN "orders" AS "t1" ON "t1"."user_id" = "t0"."id" LEFT OUTER JOIN "order_items" AS "t2" ON "t2"."order_id" = "t1"."id" LEFT OUTER JOIN "countries" AS "t3" ON "t3"."code" = "t0"."locale" WHERE "t0"."deleted_at" IS NULL AND "t1"."status" IN ('paid', 'shipped') AND "t0"."email" LIKE $1 ORDER BY "t1"."placed_at" DESC, "t0"."id" ASC LIMIT 50 OFFSET $2"#;

@@ -8,6 +8,11 @@ use crate::texts;
 /// The function that the others are compared with.
 pub const PARSER: &str = "sqlparser alone";
 
+/// Our lexer, and PostgreSQL's.
+pub const LEXER: &str = "lex";
+/// See [`LEXER`].
+pub const SCANNER: &str = "pg_query's scanner";
+
 /// The median time of a benchmark in nanoseconds, if criterion has left one in `directory`.
 fn median(directory: &Path, function: &str, text: &str) -> Option<f64> {
     let file = directory.join(function).join(text).join("new/estimates.json");
@@ -34,6 +39,18 @@ pub fn table(directory: &Path, functions: &[&str]) -> String {
         }
     }
     out
+}
+
+/// How much text each of `functions` reads in a second, on the longest text.
+pub fn throughput(directory: &Path, functions: &[&str]) -> String {
+    let texts = texts();
+    let longest = texts.iter().max_by_key(|(_, text)| text.len());
+    let (name, text) = longest.expect("there are texts");
+    let lines = functions.iter().map(|function| match median(directory, function, name) {
+        Some(time) => format!("{function}: {:.2} GB/s", text.len() as f64 / time),
+        None => format!("{function}: not measured"),
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 fn cell(time: f64, ratio: f64) -> String {

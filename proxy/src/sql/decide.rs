@@ -6,7 +6,7 @@ use super::builtin;
 use super::guard::check::{Verdict, check, search_path};
 use super::plan::{Plan, Route, SchemaRef, Setting, Splice, Statement, StatementKind};
 use super::scope::{Names, SchemaNames, Scope, TextMode};
-use super::shape::{Shape, Way};
+use super::shape::{Shape, StatementShape, Way};
 use super::tokens::{Literals, Tokens};
 
 use pgstrata_tenancy::Strategy;
@@ -50,14 +50,17 @@ fn statements(shape: &Shape, t: &Tokens<'_>) -> SmallVec<[Statement; 1]> {
         &StatementKind::SetConfig { name, local } => set_config(Literals(t), name, local),
         other => other.clone(),
     };
-    let each = shape.statements.iter().map(|s| Statement {
+    let each = |s: &StatementShape| Statement {
         span: t.bytes(&s.tokens),
         kind: place(&s.kind),
         pin: s.pin,
         writes: s.writes,
         ddl: s.ddl,
-    });
-    each.collect()
+    };
+    match &*shape.statements {
+        [only] => SmallVec::from_buf([each(only)]),
+        several => several.iter().map(each).collect(),
+    }
 }
 
 /// What the call sets, if that is plain to see; where it is not, the guard has refused it.

@@ -138,6 +138,7 @@ impl<'a> Lexer<'a> {
         self.text.get(self.at + ahead).copied().unwrap_or(0)
     }
 
+    #[inline]
     fn token(&mut self, kind: TokenKind, start: usize, end: usize) -> Token {
         let end = end.min(self.text.len());
         self.at = end;
@@ -148,25 +149,43 @@ impl<'a> Lexer<'a> {
 impl Iterator for Lexer<'_> {
     type Item = Token;
 
-    // Else each token goes through memory, which costs as much as reading it.
-    #[inline(always)]
+    // Words, which most of a text is, in line; all else is a call away.
+    #[inline]
     fn next(&mut self) -> Option<Token> {
-        let blank = scan::skip_blank(self.text, self.at);
-        let start = blank.end;
-        if blank.unterminated {
-            return Some(self.token(TokenKind::Error, start, self.text.len()));
+        self.at = scan::skip_spaces(self.text, self.at);
+        let (start, first) = (self.at, *self.text.get(self.at)?);
+        if scan::starts_word(first) {
+            let end = scan::word(self.text, start + 1);
+            // One letter may be the prefix of a string: `E'..'`, `U&".."`.
+            if end > start + 1 || !matches!(self.peek(1), b'\'' | b'&') {
+                return Some(self.token(TokenKind::Word, start, end));
+            }
         }
-        if start >= self.text.len() {
-            self.at = start;
-            return None;
+        if matches!(first, b'-' | b'/') {
+            return self.behind_comments();
         }
-        self.at = start;
         let (kind, end) = self.read();
         Some(self.token(kind, start, end))
     }
 }
 
 impl Lexer<'_> {
+    /// The next token where a comment may come first.
+    #[cold]
+    fn behind_comments(&mut self) -> Option<Token> {
+        let blank = scan::skip_blank(self.text, self.at);
+        let start = blank.end;
+        if blank.unterminated {
+            return Some(self.token(TokenKind::Error, start, self.text.len()));
+        }
+        self.at = start;
+        if start >= self.text.len() {
+            return None;
+        }
+        let (kind, end) = self.read();
+        Some(self.token(kind, start, end))
+    }
+
     /// The kind and the end of the token that starts here.
     fn read(&self) -> (TokenKind, usize) {
         let at = self.at;

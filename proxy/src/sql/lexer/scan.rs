@@ -6,6 +6,7 @@ fn byte(text: &[u8], at: usize) -> u8 {
 }
 
 /// The first offset from `at` on whose byte does not satisfy `wanted`.
+#[inline]
 pub(super) fn run(text: &[u8], at: usize, wanted: impl Fn(u8) -> bool) -> usize {
     let rest = text.get(at..).unwrap_or_default();
     at + rest.iter().position(|&c| !wanted(c)).unwrap_or(rest.len())
@@ -61,8 +62,15 @@ pub(super) fn is_operator(c: u8) -> bool {
     is(c, OPERATOR)
 }
 
+#[inline]
 pub(super) fn word(text: &[u8], at: usize) -> usize {
     run(text, at, continues_word)
+}
+
+/// Where the whitespace from `at` on ends.
+#[inline]
+pub(super) fn skip_spaces(text: &[u8], at: usize) -> usize {
+    run(text, at, is_space)
 }
 
 /// Where the whitespace and comments from `at` on end.
@@ -73,10 +81,9 @@ pub(super) struct Blank {
     pub unterminated: bool,
 }
 
-#[inline]
 pub(super) fn skip_blank(text: &[u8], mut at: usize) -> Blank {
     loop {
-        at = run(text, at, is_space);
+        at = skip_spaces(text, at);
         match byte(text, at) {
             b'-' if byte(text, at + 1) == b'-' => at = line_end(text, at),
             b'/' if byte(text, at + 1) == b'*' => match block_comment(text, at) {
@@ -197,6 +204,10 @@ pub(super) fn dollar_quote(text: &[u8], at: usize) -> Dollar {
 
 /// The end of the operator that starts at `at`.
 pub(super) fn operator(text: &[u8], at: usize) -> usize {
+    // `=`, `*`: most are one sign, and nothing is left to find out.
+    if !is_operator(byte(text, at + 1)) {
+        return at + 1;
+    }
     let longest = run(text, at, is_operator);
     let all = text.get(at..longest).unwrap_or_default();
     // A comment may start inside of it.
