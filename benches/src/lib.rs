@@ -55,6 +55,7 @@ pub fn scope(strategy: Strategy) -> Scope {
         strategy,
         dynamic_sql: false,
         shared_writes: false,
+        moved: Arc::default(),
         names: Some(Arc::new(names)),
     }
 }

@@ -176,6 +176,8 @@ pub struct Tenancy {
     pub shared_schemas: Vec<String>,
     /// Whether tenants may write to shared schemas.
     pub shared_writes: bool,
+    /// Tables that are kept elsewhere for all tenants, by the names that statements use.
+    pub tables: BTreeMap<String, TablePlace>,
     /// How long the answer whether a tenant exists is believed.
     pub tenant_cache: Duration,
     /// How long what is known of a schema's tables is believed.
@@ -211,6 +213,17 @@ pub struct Tenant {
     pub schema: Option<String>,
     /// This tenant's way.
     pub strategy: Option<Strategy>,
+    /// As `tenancy.tables`, for this tenant alone; where both know a name, this one counts.
+    pub tables: BTreeMap<String, TablePlace>,
+}
+
+/// Where a table is kept: `"table"` or `"schema.table"`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TablePlace {
+    /// One of the shared schemas; `None` is the tenant's own.
+    pub schema: Option<String>,
+    /// Its name there.
+    pub table: String,
 }
 
 /// `[databases.NAME]`
@@ -259,8 +272,18 @@ pub struct User {
     pub tenants: Vec<String>,
     /// How the user proves who it is.
     pub auth: AuthMethod,
-    /// SQL that carries SQL (`DO`, function bodies ...) is let through. For migrations.
-    pub dynamic_sql: bool,
+    /// What becomes of SQL that carries SQL: `DO`, function bodies ...
+    pub dynamic_sql: DynamicSql,
+}
+
+/// `users.dynamic_sql`
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum DynamicSql {
+    /// It is refused: nobody can see what is in it.
+    #[default]
+    Refuse,
+    /// It is let through. For migrations.
+    Allow,
 }
 
 /// `users.auth`

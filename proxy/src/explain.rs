@@ -105,7 +105,7 @@ async fn scope(args: &Args, shared: &Shared, database: &DatabaseHandle) -> Resul
         }
         None => "public".into(),
     };
-    let dynamic_sql = user.is_some_and(|user| user.dynamic_sql);
+    let dynamic_sql = user.map(|user| user.dynamic_sql).unwrap_or_default();
     let mut scope = scope_of(tenant.as_ref(), &schema, dynamic_sql, &shared.config, database);
     scope.strategy = args.strategy.unwrap_or(scope.strategy);
     Ok(scope)

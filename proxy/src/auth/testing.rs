@@ -10,7 +10,7 @@ use super::accept::{AcceptContext, Opening, open};
 use super::error::OpenError;
 use super::login::Login;
 use super::users::{ProcessKey, Users};
-use crate::config::{AuthMethod, Secret, Tenancy, TenantSource, User};
+use crate::config::{AuthMethod, DynamicSql, Secret, Tenancy, TenantSource, User};
 use crate::pool::connect::ConnectError;
 use crate::pool::login::{Credentials, Ready, log_in};
 use crate::wire::refusal::Refusal;
@@ -46,7 +46,7 @@ fn user(name: &str, auth: AuthMethod, password: &str) -> User {
         password: Secret::new(password),
         tenants: vec!["acme".to_owned(), "pre_*".to_owned()],
         auth,
-        dynamic_sql: false,
+        dynamic_sql: DynamicSql::Refuse,
     }
 }
 

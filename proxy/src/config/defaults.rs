@@ -1,5 +1,6 @@
 //! What holds where the file says nothing.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -77,6 +78,7 @@ impl Default for Tenancy {
             separator: '.',
             shared_schemas: vec!["public".into()],
             shared_writes: false,
+            tables: BTreeMap::new(),
             tenant_cache: Duration::from_secs(10),
             catalog_cache: Duration::from_secs(60),
         }

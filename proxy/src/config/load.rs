@@ -168,13 +168,14 @@ fn tenancy(s: &mut Section<'_>) -> Tenancy {
         separator: s.or("separator", default.separator),
         shared_schemas: s.or("shared_schemas", default.shared_schemas),
         shared_writes: s.or("shared_writes", default.shared_writes),
+        tables: s.entries("tables"),
         tenant_cache: s.or("tenant_cache", default.tenant_cache),
         catalog_cache: s.or("catalog_cache", default.catalog_cache),
     }
 }
 
 fn tenant(s: &mut Section<'_>) -> Tenant {
-    Tenant { schema: s.option("schema"), strategy: s.option("strategy") }
+    Tenant { schema: s.option("schema"), strategy: s.option("strategy"), tables: s.entries("tables") }
 }
 
 fn database(s: &mut Section<'_>, place: &Place<'_>) -> Database {
@@ -195,6 +196,6 @@ fn user(s: &mut Section<'_>, place: &Place<'_>) -> User {
         password: Secret::read(s, place),
         tenants: s.option("tenants").unwrap_or_default(),
         auth: s.option("auth").unwrap_or_default(),
-        dynamic_sql: s.or("dynamic_sql", false),
+        dynamic_sql: s.option("dynamic_sql").unwrap_or_default(),
     }
 }

@@ -93,6 +93,32 @@ impl<'a> Section<'a> {
         out
     }
 
+    /// Reads a table whose keys are names: `[key]` with `NAME = value`.
+    pub(super) fn entries<T: Value>(&mut self, key: &'static str) -> BTreeMap<String, T> {
+        let Some(raw) = self.find(key) else {
+            return BTreeMap::new();
+        };
+        let path = self.join(key);
+        let Some(table) = raw.get_ref().as_table() else {
+            let message = format!("\"{key}\" in {} must be a table: [{path}]", self.label);
+            self.problems.refuse(&path, &raw.span(), message);
+            return BTreeMap::new();
+        };
+        let mut out = BTreeMap::new();
+        for (name, raw) in table {
+            let path = format!("{path}.{}", name.get_ref());
+            self.problems.locate(&path, &name.span());
+            match T::read(raw) {
+                Ok(value) => drop(out.insert(name.get_ref().to_string(), value)),
+                Err(Wrong { span, want }) => {
+                    let message = format!("\"{}\" in [{}] must be {want}", name.get_ref(), self.join(key));
+                    self.problems.refuse(&path, &span, message);
+                }
+            }
+        }
+        out
+    }
+
     /// Reads the tables `[[key]]`.
     pub(super) fn list<R>(&mut self, key: &'static str, read: impl Fn(&mut Section<'_>) -> R) -> Vec<R> {
         let Some(raw) = self.find(key) else {

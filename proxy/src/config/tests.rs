@@ -64,7 +64,7 @@ fn every_key_is_annotated_with_its_default() {
     assert_eq!(config.databases["app"].port, 5432);
     assert_eq!(config.databases["app"].tls, ServerTls::default());
     assert_eq!(config.users[0].auth, AuthMethod::default());
-    assert!(!config.users[0].dynamic_sql);
+    assert_eq!(config.users[0].dynamic_sql, DynamicSql::Refuse);
 
     let examples: String = ANNOTATED.lines().map(uncommented("## ")).collect();
     let all: String = examples.lines().map(uncommented("#")).collect();

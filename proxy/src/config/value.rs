@@ -10,7 +10,10 @@ use pgstrata_tenancy::Strategy;
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::{AuthMethod, ListenTls, LogFormat, MissingTenant, PoolMode, ServerTls, TenantSource};
+use super::{
+    AuthMethod, DynamicSql, ListenTls, LogFormat, MissingTenant, PoolMode, ServerTls, TablePlace,
+    TenantSource,
+};
 
 /// A value as it stands in the file.
 pub(super) type Raw<'a> = Spanned<DeValue<'a>>;
@@ -40,6 +43,18 @@ fn text<'a>(raw: &'a Raw<'_>, want: &str) -> Result<&'a str, Wrong> {
 impl Value for String {
     fn read(raw: &Raw<'_>) -> Result<Self, Wrong> {
         text(raw, "a text in quotes").map(str::to_owned)
+    }
+}
+
+impl Value for TablePlace {
+    fn read(raw: &Raw<'_>) -> Result<Self, Wrong> {
+        let want = "a table, \"table\" or \"schema.table\", with no other dots";
+        let parts: Vec<_> = text(raw, want)?.split('.').collect();
+        match parts.as_slice() {
+            [table] => Ok(Self { schema: None, table: (*table).to_owned() }),
+            [schema, table] => Ok(Self { schema: Some((*schema).to_owned()), table: (*table).to_owned() }),
+            _ => Err(Wrong::new(raw, want)),
+        }
     }
 }
 
@@ -150,6 +165,7 @@ fn one_of(names: &[&str]) -> String {
 
 choice!(ListenTls: "off" => Off, "optional" => Optional, "required" => Required);
 choice!(LogFormat: "text" => Text, "json" => Json);
+choice!(DynamicSql: "refuse" => Refuse, "allow" => Allow);
 choice!(PoolMode: "transaction" => Transaction, "session" => Session);
 choice!(MissingTenant: "public" => Public, "reject" => Reject);
 choice!(Strategy: "search_path" => SearchPath, "schema_qualified" => SchemaQualified);

@@ -1,5 +1,6 @@
 //! From a proven identity to a session that runs.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,14 +14,14 @@ use super::statements::ClientStatements;
 use super::{Identity, Session, Status, Told};
 use crate::auth::error::OpenError;
 use crate::auth::login::Login;
-use crate::config::{Config, PoolMode};
+use crate::config::{Config, DynamicSql, PoolMode, TablePlace, Tenancy, Tenant};
 use crate::pool::servers::CheckoutError;
 use crate::pool::settings::{self, SEARCH_PATH, Settings, Tracked};
 use crate::shared::{DatabaseHandle, Shared};
 use crate::sql::guard::check;
-use crate::sql::plan::PinReason;
+use crate::sql::plan::{PinReason, SchemaRef};
 use crate::sql::rewrite::Prefixes;
-use crate::sql::scope::Scope;
+use crate::sql::scope::{Moved, Scope};
 use crate::wire::refusal::{Refusal, sqlstate};
 use crate::wire::stream::ClientStream;
 use crate::wire::{frame, message};
@@ -85,7 +86,7 @@ async fn prepare<S>(
 pub fn scope_of(
     tenant: Option<&TenantId>,
     schema: &str,
-    dynamic_sql: bool,
+    dynamic_sql: DynamicSql,
     config: &Config,
     database: &DatabaseHandle,
 ) -> Scope {
@@ -98,10 +99,32 @@ pub fn scope_of(
         database: target.name.as_str().into(),
         server_role: target.config.user.as_str().into(),
         strategy: own.and_then(|tenant| tenant.strategy).unwrap_or(config.tenancy.strategy),
-        dynamic_sql,
+        dynamic_sql: dynamic_sql == DynamicSql::Allow,
         shared_writes: config.tenancy.shared_writes,
+        moved: moved(own, schema, &config.tenancy),
         names: None,
     }
+}
+
+/// The tables that are kept elsewhere for one tenant.
+fn moved(own: Option<&Tenant>, schema: &str, tenancy: &Tenancy) -> Arc<[Moved]> {
+    let mut tables: BTreeMap<&String, &TablePlace> = tenancy.tables.iter().collect();
+    tables.extend(own.into_iter().flat_map(|tenant| &tenant.tables));
+    let schema_of = |place: &TablePlace| match place.schema.as_deref() {
+        Some(shared) if shared != schema => {
+            let index = tenancy.shared_schemas.iter().position(|known| known == shared)?;
+            u16::try_from(index).ok().map(SchemaRef::Shared)
+        }
+        _ => Some(SchemaRef::Tenant),
+    };
+    let moved = |(name, place): (&String, &TablePlace)| Moved {
+        name: name.as_str().into(),
+        // Config::load has checked that it is one of them; what is not is found nowhere, and refused.
+        schema: schema_of(place).unwrap_or(SchemaRef::Shared(u16::MAX)),
+        table: place.table.as_str().into(),
+    };
+    // In the order of the names, as a map gives them.
+    tables.into_iter().map(moved).collect()
 }
 
 /// The settings of the start-up packet, each as the SQL that sets it.

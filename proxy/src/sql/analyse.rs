@@ -24,7 +24,7 @@ use sqlparser::parser::Parser;
 
 use super::builtin;
 use super::lexer::TokenKind;
-use super::shape::Named;
+use super::shape::{Alias, Named};
 use super::tokens::Tokens;
 
 /// How deep our walk goes into a tree; the parser's own limit is far below.
@@ -160,7 +160,7 @@ impl Names {
             return at;
         };
         if !t.is(at + 1, TokenKind::Dot) {
-            self.relations.push(Named { token: at as u32, name: name.into() });
+            self.relations.push(Named { token: at as u32, name: name.into(), alias: Alias::None });
             return at + 1;
         }
         match t.name(at + 2).filter(|_| !t.is(at + 3, TokenKind::Dot)) {
@@ -241,21 +241,22 @@ impl Walk<'_> {
     }
 
     /// A relation that may be a CTE.
-    fn source(&mut self, name: &ObjectName) {
-        self.relation(name, true);
+    fn source(&mut self, name: &ObjectName, aliased: bool) {
+        self.relation(name, aliased, true);
     }
 
     /// A relation that is written: never a CTE.
-    fn target(&mut self, name: &ObjectName) {
-        self.relation(name, false);
+    fn target(&mut self, name: &ObjectName, aliased: bool) {
+        self.relation(name, aliased, false);
     }
 
-    fn relation(&mut self, name: &ObjectName, may_be_cte: bool) {
+    fn relation(&mut self, name: &ObjectName, aliased: bool, may_be_cte: bool) {
         match self.parts(name).as_deref() {
-            Some([token]) => {
-                let name = self.text(*token);
+            Some(&[token]) => {
+                let name = self.text(token);
                 if !may_be_cte || !self.ctes.contains(&name) {
-                    self.names.relations.push(Named { token: *token as u32, name });
+                    let alias = if aliased { Alias::Given } else { self.alias_of(token) };
+                    self.names.relations.push(Named { token: token as u32, name, alias });
                 }
             }
             Some([schema, relation]) => {
@@ -263,6 +264,17 @@ impl Walk<'_> {
                 self.names.qualified.push(pair);
             }
             _ => self.unproven(),
+        }
+    }
+
+    /// Of a relation with no alias: whether it could have one. The parser is not shown
+    /// the words that decide that.
+    fn alias_of(&self, token: usize) -> Alias {
+        let before = |n: usize, keyword: &str| token >= n && self.t.kw(token - n, keyword);
+        match () {
+            () if before(1, "table") || before(2, "table") && before(1, "only") => Alias::None,
+            () if self.t.op(token + 1, "*") || before(2, "only") && !before(1, "only") => Alias::Fixed,
+            () => Alias::Name,
         }
     }
 

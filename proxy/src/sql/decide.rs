@@ -1,11 +1,14 @@
 //! A shape and a scope -> a plan. This is all that a cached text costs.
 
+use std::fmt::Display;
+
 use smallvec::SmallVec;
 
 use super::builtin;
 use super::guard::check::{Verdict, check, search_path};
-use super::plan::{Plan, Route, SchemaRef, Setting, Splice, Statement, StatementKind};
-use super::scope::{Names, SchemaNames, Scope, TextMode};
+use super::moved::{self, Use};
+use super::plan::{Insert, Plan, Route, SchemaRef, Setting, Splice, Statement, StatementKind};
+use super::scope::{Moved, Names, SchemaNames, Scope, TextMode};
 use super::shape::{Shape, StatementShape, Way};
 use super::tokens::{Literals, Tokens};
 
@@ -78,6 +81,23 @@ fn set_config(literals: Literals<'_>, name: usize, local: bool) -> StatementKind
 
 /// The route, and whether the text may run code that is not in it.
 fn route(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode) -> (Route, bool) {
+    let moved = match moved::used(shape, t, scope) {
+        Use::None => return usual(shape, t, scope, mode),
+        Use::Unknown => return (Route::NeedNames, false),
+        Use::Named(moved) => moved,
+    };
+    let refuse = |why: &dyn Display| (Route::Refuse(moved::refusal(moved, mode, why)), false);
+    match shape.way {
+        Way::Names if is_settled(mode) => match proven(shape, t, scope) {
+            Ok(route) => (route, false),
+            Err(unproven) => refuse(&unproven),
+        },
+        _ => refuse(&"it depends on the search path in ways that its text does not show"),
+    }
+}
+
+/// The route of a text whose tables are all where the path finds them.
+fn usual(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode) -> (Route, bool) {
     match shape.way {
         Way::Free => (Route::Pass, false),
         Way::Own => (Route::OwnTransaction, true),
@@ -98,6 +118,7 @@ pub fn why(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode) -> Stri
         Way::Path => "it depends on the search path in ways that its text does not show".into(),
         Way::Names => match proven(shape, t, scope) {
             Ok(Route::Pass) => "nothing in it hangs on the search path".into(),
+            Ok(_) if moved::used(shape, t, scope) != Use::None => "a table in it is kept elsewhere".into(),
             Ok(_) if scope.strategy != Strategy::SchemaQualified => {
                 "the tenant's strategy is search_path".into()
             }
@@ -129,9 +150,13 @@ enum Unproven<'a> {
     Triggers,
 }
 
+/// Whether names mean what the schemas were found to hold.
+fn is_settled(mode: TextMode) -> bool {
+    !mode.own_path && !mode.stale_names && !mode.temp_tables
+}
+
 fn may_splice(scope: &Scope, mode: TextMode) -> bool {
-    let settled = !mode.own_path && !mode.stale_names && !mode.temp_tables;
-    settled && scope.strategy == Strategy::SchemaQualified
+    is_settled(mode) && scope.strategy == Strategy::SchemaQualified
 }
 
 /// The route of a text whose names are all known.
@@ -227,11 +252,27 @@ impl<'a> Known<'a> {
     fn splices(&self, t: &Tokens<'_>) -> Result<SmallVec<[Splice; 4]>, Unproven<'a>> {
         let mut out = SmallVec::with_capacity(self.shape.relations.len());
         for relation in &self.shape.relations {
+            if let Some((index, moved)) = self.scope.moved(&relation.name) {
+                let known = self.is_plain(moved).then(|| moved::splices(relation, index, moved, t));
+                out.extend(known.flatten().ok_or(Unproven::Relation(&relation.name))?);
+                continue;
+            }
             let place = t.all.get(relation.token as usize).zip(self.schema_of(&relation.name));
             let (token, schema) = place.ok_or(Unproven::Relation(&relation.name))?;
-            out.push(Splice { at: token.start as usize, schema });
+            out.push(Splice { at: token.start as usize, insert: Insert::Schema(schema) });
         }
         Ok(out)
+    }
+
+    /// Whether a table that is kept elsewhere is there, and nothing behind it looks names up.
+    fn is_plain(&self, moved: &Moved) -> bool {
+        let held = match moved.schema {
+            SchemaRef::Tenant => Some(&self.names.tenant),
+            SchemaRef::Shared(index) => self.names.shared.get(usize::from(index)),
+        };
+        let relation = held.and_then(|schema| schema.relations.get(&moved.table));
+        // The catalog comes first on each path.
+        !self.names.builtin.relations.contains(&moved.name) && relation.is_some_and(|found| found.plain)
     }
 
     /// Where the search path would find a relation.

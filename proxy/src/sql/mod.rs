@@ -9,7 +9,7 @@
 //! - [`analyse`]: which names it depends on, by its tree.
 //! - [`guard`]: what it may not do.
 //! - [`shape`], [`cache`]: what was found, kept for all texts of the same shape.
-//! - [`decide`], [`builtin`]: a shape and a scope make a plan.
+//! - [`decide`], [`builtin`]: a shape and a scope make a plan; `moved`: of tables that are kept elsewhere.
 //! - [`rewrite`]: the plan's prefixes put in, error positions brought back.
 
 pub mod analyse;
@@ -19,6 +19,7 @@ pub mod decide;
 pub mod engine;
 pub mod guard;
 pub mod lexer;
+mod moved;
 pub mod name;
 pub mod plan;
 pub mod rewrite;

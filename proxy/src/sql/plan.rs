@@ -42,13 +42,27 @@ pub enum Route {
     NeedNames,
 }
 
-/// A place where a schema prefix goes in.
+/// A place where something goes into the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Splice {
-    /// The byte offset in the client's text before which the prefix goes.
+    /// The byte offset in the client's text before which it goes.
     pub at: usize,
-    /// Which schema it is.
-    pub schema: SchemaRef,
+    /// What it is.
+    pub insert: Insert,
+}
+
+/// What goes into a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Insert {
+    /// A schema and the dot, in front of a relation's name.
+    Schema(SchemaRef),
+    /// Another table with its schema, to which the client's name becomes an alias. It is an
+    /// index of [`super::Scope::moved`], as in the next one.
+    Aliased(u16),
+    /// Another table with its schema, and the start of a comment that hides the client's name.
+    Instead(u16),
+    /// The end of that comment.
+    Close,
 }
 
 /// One of the schemas of a [`super::Scope`].

@@ -3,7 +3,7 @@
 use pgstrata_tenancy::ident;
 use smallvec::SmallVec;
 
-use super::plan::{SchemaRef, Splice};
+use super::plan::{Insert as Piece, SchemaRef, Splice};
 use super::scope::Scope;
 
 /// A text as it is sent, in pieces.
@@ -15,23 +15,48 @@ pub struct Rewritten<'a> {
     pub map: PositionMap,
 }
 
-/// The schemas of a scope as they stand in front of a name: quoted, with the dot.
+/// What a scope puts into texts, as it stands there.
 #[derive(Clone, Debug)]
-pub struct Prefixes(Box<[Box<str>]>);
+pub struct Prefixes {
+    /// The tenant's schema and the shared ones: quoted, with the dot.
+    schemas: Box<[Box<str>]>,
+    /// For each table that is kept elsewhere: that table, as [`Piece::Aliased`] and as [`Piece::Instead`].
+    moved: Box<[(Box<str>, Box<str>)]>,
+}
 
 impl Prefixes {
     /// Those of `scope`.
     pub fn of(scope: &Scope) -> Self {
         let schemas = std::iter::once(&scope.schema).chain(scope.shared.iter());
-        Self(schemas.map(|schema| format!("{}.", ident::quoted(schema)).into()).collect())
+        let mut prefixes = Self {
+            schemas: schemas.map(|schema| format!("{}.", ident::quoted(schema)).into()).collect(),
+            moved: Box::default(),
+        };
+        let moved = scope.moved.iter().map(|moved| {
+            let table = format!("{}{}", prefixes.schema(moved.schema), ident::quoted(&moved.table));
+            (format!("{table} AS ").into(), format!("{table} /*").into())
+        });
+        prefixes.moved = moved.collect();
+        prefixes
     }
 
-    fn get(&self, schema: SchemaRef) -> &[u8] {
+    fn schema(&self, schema: SchemaRef) -> &str {
         let prefix = match schema {
-            SchemaRef::Tenant => self.0.first(),
-            SchemaRef::Shared(index) => self.0.get(usize::from(index) + 1),
+            SchemaRef::Tenant => self.schemas.first(),
+            SchemaRef::Shared(index) => self.schemas.get(usize::from(index) + 1),
         };
-        prefix.map_or(&[], |prefix| prefix.as_bytes())
+        prefix.map_or("", |prefix| prefix)
+    }
+
+    fn get(&self, piece: Piece) -> &[u8] {
+        let moved = |index: u16| self.moved.get(usize::from(index));
+        let text = match piece {
+            Piece::Schema(schema) => self.schema(schema),
+            Piece::Aliased(index) => moved(index).map_or("", |(aliased, _)| aliased),
+            Piece::Instead(index) => moved(index).map_or("", |(_, instead)| instead),
+            Piece::Close => "*/",
+        };
+        text.as_bytes()
     }
 }
 
@@ -61,7 +86,7 @@ pub fn rewrite<'a>(
         let insert = if place <= splice {
             places.next().map_or(&[][..], |(_, sql)| sql.as_bytes())
         } else {
-            splices.next().map_or(&[][..], |splice| prefixes.get(splice.schema))
+            splices.next().map_or(&[][..], |splice| prefixes.get(splice.insert))
         };
         out.map.insert(done_chars, chars(insert));
         out.pieces.push(insert);
@@ -126,8 +151,9 @@ mod tests {
     fn positions_come_back_from_a_text_with_all_kinds_of_inserts() {
         let text = "select é from users u, items i where x";
         let at = |needle: &str| text.find(needle).unwrap();
-        let prefixes = Prefixes(Box::new(["\"acme\".".into()]));
-        let splices = [at("users"), at("items")].map(|at| Splice { at, schema: SchemaRef::Tenant });
+        let prefixes = Prefixes { schemas: Box::new(["\"acme\".".into()]), moved: Box::default() };
+        let splices =
+            [at("users"), at("items")].map(|at| Splice { at, insert: Piece::Schema(SchemaRef::Tenant) });
         let places = [(0, "SET path; ".to_owned())];
         let rewritten = rewrite(text.as_bytes(), &splices, &prefixes, &places);
         let sent = String::from_utf8(rewritten.pieces.concat()).unwrap();

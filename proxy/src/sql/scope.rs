@@ -6,6 +6,8 @@ use foldhash::{HashMap, HashSet};
 
 use pgstrata_tenancy::Strategy;
 
+use super::plan::SchemaRef;
+
 /// All that a plan depends on besides the text. One for each tenant and user
 /// policy, shared by its clients, replaced when the catalog changes.
 #[derive(Clone, Debug)]
@@ -26,6 +28,8 @@ pub struct Scope {
     pub dynamic_sql: bool,
     /// Writes and DDL in shared schemas are let through.
     pub shared_writes: bool,
+    /// Tables that are not where the path would find them, sorted by the names that statements use.
+    pub moved: Arc<[Moved]>,
     /// What the schemas hold. `None` until it is loaded: nothing is spliced then.
     pub names: Option<Arc<Names>>,
 }
@@ -37,10 +41,28 @@ impl Scope {
         std::iter::once(&*self.schema).chain(shared)
     }
 
+    /// Where the table is kept that statements call `name`, with its index, if not where the
+    /// path would find it.
+    pub fn moved(&self, name: &str) -> Option<(u16, &Moved)> {
+        let index = self.moved.binary_search_by(|moved| (*moved.name).cmp(name)).ok()?;
+        Some((u16::try_from(index).ok()?, self.moved.get(index)?))
+    }
+
     /// Whether some schema on the path is to be read only: what a name means then decides.
     pub fn guards_shared(&self) -> bool {
         !self.shared_writes && self.shared.iter().any(|shared| *shared != self.schema)
     }
+}
+
+/// A table that is kept elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// The name that statements use.
+    pub name: Box<str>,
+    /// The schema that it is in.
+    pub schema: SchemaRef,
+    /// Its name there.
+    pub table: Box<str>,
 }
 
 /// What the schemas on one path hold.

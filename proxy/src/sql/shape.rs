@@ -59,13 +59,28 @@ pub enum Way {
     Own,
 }
 
-/// A name and where it stands.
+/// A relation's name and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Named {
     /// The token.
     pub token: u32,
     /// The name, as PostgreSQL reads it.
     pub name: Box<str>,
+    /// What the rest of the statement calls it.
+    pub alias: Alias,
+}
+
+/// What a relation is called where it is not named in full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alias {
+    /// As the alias says that stands behind it.
+    Given,
+    /// As the relation itself is; an alias could stand behind it.
+    Name,
+    /// Nothing calls it, and no alias may stand there: `COPY t`, `TRUNCATE t`, `TABLE t`.
+    None,
+    /// As the relation itself is, and no alias may stand right behind it: `ONLY (t)`, `t *`.
+    Fixed,
 }
 
 /// Something that the guard holds against the scope.

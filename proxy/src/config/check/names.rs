@@ -5,13 +5,17 @@ use std::collections::BTreeMap;
 use pgstrata_tenancy::TenantId;
 
 use crate::config::problem::Problems;
-use crate::config::{Config, Tenancy, TenantSource};
+use crate::config::{Config, TablePlace, Tenancy, TenantSource};
 
 /// Reports names that PostgreSQL can't hold, and names that could mean two things.
 pub(super) fn check(config: &Config, problems: &mut Problems) {
     sources(&config.tenancy, problems);
     shared_schemas(&config.tenancy.shared_schemas, problems);
     tenants(config, problems);
+    tables("tenancy", &config.tenancy.tables, config, problems);
+    for (name, tenant) in &config.tenants {
+        tables(&format!("tenants.{name}"), &tenant.tables, config, problems);
+    }
     suffixes(config, problems);
 }
 
@@ -72,6 +76,35 @@ fn tenants(config: &Config, problems: &mut Problems) {
                  other's rows: give each its own"
             );
             problems.at(paths, message);
+        }
+    }
+}
+
+/// Tables that are kept elsewhere: `[section.tables]`.
+fn tables(section: &str, tables: &BTreeMap<String, TablePlace>, config: &Config, problems: &mut Problems) {
+    for (name, place) in tables {
+        let path = format!("{section}.tables.{name}");
+        let mut say = |message: &str| {
+            problems.at(&[&path], format!("\"{name}\" in [{section}.tables]: {message}"));
+        };
+        // A name goes into a comment where the client's text has it.
+        if name.contains("/*") || name.contains("*/") {
+            say("a name with the signs of a comment in it can't be kept elsewhere");
+        }
+        for name in [name, &place.table] {
+            if let Err(error) = TenantId::new(name) {
+                say(&error.to_string().replace("tenant name", "table name"));
+            }
+        }
+        match &place.schema {
+            Some(schema) if !config.tenancy.shared_schemas.contains(schema) => say(&format!(
+                "schema \"{schema}\" is not one of \"shared_schemas\": list it there, or leave it \
+                 out for the tenant's own"
+            )),
+            None if *name == place.table => {
+                say("that is where it is anyhow: give another name, or a shared schema");
+            }
+            _ => {}
         }
     }
 }

@@ -282,6 +282,7 @@ impl Walk<'_> {
     fn table(&mut self, factor: &TableFactor) {
         let TableFactor::Table {
             name,
+            alias,
             args,
             with_hints,
             version,
@@ -304,7 +305,7 @@ impl Walk<'_> {
             self.unproven();
         }
         match args {
-            None => self.source(name),
+            None => self.source(name, alias.is_some()),
             Some(args) => {
                 self.function_name(name);
                 self.arguments(&args.args);

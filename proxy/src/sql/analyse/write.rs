@@ -35,7 +35,7 @@ impl Walk<'_> {
             self.unproven();
         }
         match &insert.table {
-            TableObject::TableName(name) => self.target(name),
+            TableObject::TableName(name) => self.target(name, insert.table_alias.is_some()),
             _ => self.unproven(),
         }
         if let Some(alias) = &insert.table_alias {
@@ -142,7 +142,7 @@ impl Walk<'_> {
     fn target_factor(&mut self, factor: &TableFactor) {
         match factor {
             TableFactor::Table { name, alias, args: None, sample: None, version: None, .. } => {
-                self.target(name);
+                self.target(name, alias.is_some());
                 self.alias(alias.as_ref());
             }
             _ => self.unproven(),

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::relations;
 use crate::sql::lexer::TokenKind;
 use crate::sql::name;
-use crate::sql::plan::Refusal;
+use crate::sql::plan::{Refusal, SchemaRef};
 use crate::sql::scope::{Names, Scope};
 use crate::sql::shape::{ConfigPlace, Demand};
 use crate::sql::tokens::{Literals, Tokens};
@@ -127,6 +127,15 @@ impl Gate<'_> {
     fn unqualified_write(&self, names: &Names, name: &str) -> Checked {
         if names.builtin.relations.contains(name) {
             return self.write_schema("pg_catalog");
+        }
+        if let Some((_, moved)) = self.scope.moved(name) {
+            return match moved.schema {
+                SchemaRef::Tenant => Ok(()),
+                SchemaRef::Shared(index) => match self.scope.shared.get(usize::from(index)) {
+                    Some(schema) => self.write_schema(schema),
+                    None => Err(self.refusal("write to a schema that is not known", None)),
+                },
+            };
         }
         if self.tenant_first && names.tenant.relations.contains_key(name) {
             return Ok(());
@@ -280,7 +289,7 @@ impl Gate<'_> {
 }
 
 const DYNAMIC: &str =
-    "SQL in strings can't be checked. An administrator may allow it for this user (dynamic_sql = true).";
+    "SQL in strings can't be checked. An administrator may allow it for this user (dynamic_sql = \"allow\").";
 const PLAIN: &str = "Write it as a plain string literal.";
 
 fn is_privilege(word: &str) -> bool {

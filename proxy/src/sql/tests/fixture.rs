@@ -57,6 +57,7 @@ pub(crate) fn scope() -> Scope {
         strategy: Strategy::SchemaQualified,
         dynamic_sql: false,
         shared_writes: false,
+        moved: Arc::default(),
         names: Some(Arc::new(names())),
     }
 }

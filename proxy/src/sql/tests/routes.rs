@@ -1,5 +1,5 @@
 use super::fixture::*;
-use crate::sql::plan::{SchemaRef, Splice};
+use crate::sql::plan::{Insert, SchemaRef, Splice};
 use crate::sql::{Engine, Route, StatementKind, TextMode};
 use pgstrata_tenancy::Strategy;
 
@@ -140,7 +140,7 @@ fn strategy_and_session_forbid_the_splice() {
     let mode = TextMode::default();
     assert_eq!(route(&scope, TextMode { own_path: true, ..mode }), Route::SearchPath);
     assert_eq!(route(&scope, TextMode { temp_tables: true, ..mode }), Route::SearchPath);
-    let splice = Splice { at: 14, schema: SchemaRef::Tenant };
+    let splice = Splice { at: 14, insert: Insert::Schema(SchemaRef::Tenant) };
     assert_eq!(route(&scope, mode), Route::Splice([splice].into_iter().collect()));
     scope.strategy = Strategy::SearchPath;
     assert_eq!(route(&scope, mode), Route::SearchPath);
