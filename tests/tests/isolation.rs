@@ -171,6 +171,48 @@ async fn tables_made_at_run_time_are_the_tenants() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn tables_kept_elsewhere_are_found() {
+    let tables =
+        "[tenants.acme_corp.tables]\nusers = 'enterprise_users'\n[tenancy.tables]\nplans = 'public.plans'";
+    for strategy in STRATEGIES {
+        let stage = Stage::new(Setup::new().strategy(strategy).line("tenancy", tables)).await;
+        let server = stage.superuser().await;
+        server
+            .batch_execute(
+                "CREATE TABLE acme_corp.enterprise_users (id int PRIMARY KEY, name text);
+                 INSERT INTO acme_corp.enterprise_users VALUES (1, 'moved');
+                 CREATE TABLE acme_corp.plans (name text);
+                 INSERT INTO acme_corp.plans VALUES ('not this one');
+                 GRANT ALL ON ALL TABLES IN SCHEMA acme_corp TO app",
+            )
+            .await
+            .unwrap();
+        let (mut acme, mut globex) = (stage.wire("acme_corp").await, stage.wire("globex").await);
+        let theirs = globex.simple("SELECT name FROM users ORDER BY 1").await.column();
+        assert!(!theirs.is_empty() && !theirs.contains(&"moved".to_owned()));
+        for text in [
+            "SELECT users.name FROM users",
+            "SELECT u.name FROM users AS u",
+            "SELECT u.name FROM \"users\" u",
+        ] {
+            assert_eq!(acme.simple(text).await.column(), ["moved"], "{text}");
+            assert_eq!(acme.extended(text, &[]).await.column(), ["moved"], "{text}");
+        }
+        let write =
+            "INSERT INTO users VALUES (1, 'x') ON CONFLICT (id) DO UPDATE SET name = users.name || '!'";
+        assert_eq!(acme.simple(write).await.commands(), ["INSERT 0 1"]);
+        assert_eq!(acme.simple("SELECT name FROM acme_corp.enterprise_users").await.column(), ["moved!"]);
+        let plans = globex.simple("SELECT name FROM plans ORDER BY 1").await.column();
+        assert_eq!(acme.simple("SELECT name FROM plans ORDER BY 1").await.column(), plans);
+        // The caret stands where the mistake is, behind what was put in.
+        let fault = acme.simple("SELECT name FROM users WHERE nothing = 1").await;
+        assert_eq!(fault.fault().unwrap().position.as_deref(), Some("30"));
+        assert_eq!(acme.simple("ALTER TABLE users ADD COLUMN x int").await.code(), "0A000");
+        assert_eq!(globex.simple("SELECT name FROM users ORDER BY 1").await.column(), theirs);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn errors_point_at_the_clients_own_text() {
     for stage in stages().await {
         let mut client = stage.wire("acme_corp").await;
