@@ -164,6 +164,8 @@ pub enum PoolMode {
 /// `[tenancy]`
 #[derive(Debug, Clone)]
 pub struct Tenancy {
+    /// Whether statements are routed at all.
+    pub mode: Mode,
     /// How statements reach the tenant's schema, unless the tenant says otherwise.
     pub strategy: Strategy,
     /// What happens to a client that names no tenant.
@@ -182,6 +184,15 @@ pub struct Tenancy {
     pub tenant_cache: Duration,
     /// How long what is known of a schema's tables is believed.
     pub catalog_cache: Duration,
+}
+
+/// `tenancy.mode`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Each statement reaches its tenant's schema, or is refused.
+    Route,
+    /// Each goes as it is; what would become of it is logged.
+    Observe,
 }
 
 /// `tenancy.missing_tenant`
@@ -272,6 +283,8 @@ pub struct User {
     pub tenants: Vec<String>,
     /// How the user proves who it is.
     pub auth: AuthMethod,
+    /// It may ask `EXPLAIN ROUTE`, which shows other schemas' names.
+    pub admin: bool,
     /// What becomes of SQL that carries SQL: `DO`, function bodies ...
     pub dynamic_sql: DynamicSql,
 }

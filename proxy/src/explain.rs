@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::session::effect::needs_path;
 use crate::session::start::{scope_of, with_sources};
 use crate::shared::{DatabaseHandle, Shared};
+use crate::sql::Engine;
 use crate::sql::plan::{Plan, Route};
 use crate::sql::rewrite::{Prefixes, rewrite};
 use crate::sql::scope::{Scope, TextMode};
@@ -41,12 +42,21 @@ pub struct Args {
     sql: String,
 }
 
-/// One text, for one tenant.
-struct Explanation {
+/// One text, for one tenant: displayed, it is a few lines for people.
+pub struct Explanation {
     scope: Scope,
     plan: Plan,
     why: String,
     sent: String,
+}
+
+impl Explanation {
+    /// Of `text`, under a scope with its names.
+    pub fn new(engine: &Engine, scope: Scope, text: &[u8], mode: TextMode) -> Self {
+        let (plan, why) = engine.explain(text, &scope, mode);
+        let sent = sent(text, &plan, &scope);
+        Self { scope, plan, why, sent }
+    }
 }
 
 /// Prints the explanation. The error is one line for the one who asked.
@@ -67,9 +77,7 @@ async fn explain(args: &Args, config: Config) -> Result<Explanation, String> {
         return Err(format!("what schema \"{}\" holds could not be loaded", scope.schema));
     }
     scope.names = database.catalog.get(&scope.schema);
-    let (plan, why) = shared.engine.explain(args.sql.as_bytes(), &scope, TextMode::default());
-    let sent = sent(&args.sql, &plan, &scope);
-    Ok(Explanation { scope, plan, why, sent })
+    Ok(Explanation::new(&shared.engine, scope, args.sql.as_bytes(), TextMode::default()))
 }
 
 fn database<'a>(args: &Args, shared: &'a Shared) -> Result<&'a Arc<DatabaseHandle>, String> {
@@ -112,8 +120,9 @@ async fn scope(args: &Args, shared: &Shared, database: &DatabaseHandle) -> Resul
 }
 
 /// The text as PostgreSQL gets it, with what is put in front of it.
-fn sent(text: &str, plan: &Plan, scope: &Scope) -> String {
-    let path = ident::search_path(scope.path());
+fn sent(text: &[u8], plan: &Plan, scope: &Scope) -> String {
+    let (raw, path) = (text, ident::search_path(scope.path()));
+    let text = String::from_utf8_lossy(raw);
     match &plan.route {
         Route::Refuse(_) | Route::NeedNames => String::new(),
         Route::OwnTransaction => format!("SET search_path TO {path}; as a message of its own, then {text}"),
@@ -122,7 +131,7 @@ fn sent(text: &str, plan: &Plan, scope: &Scope) -> String {
         }
         _ => {
             let prefixes = Prefixes::of(scope);
-            let rewritten = rewrite(text.as_bytes(), plan.splices(), &prefixes, &[]);
+            let rewritten = rewrite(raw, plan.splices(), &prefixes, &[]);
             String::from_utf8_lossy(&rewritten.pieces.concat()).into_owned()
         }
     }

@@ -12,6 +12,7 @@
 //! - [`serve`](mod@serve): listeners, threads, and the way out.
 //! - [`admin`]: `/metrics`, `/healthz`, `/readyz`.
 //! - [`metrics`], [`logging`]: what can be seen from outside.
+//! - [`observe`]: what would become of texts, where nothing is routed yet.
 //! - [`explain`]: which way a text would go, for people.
 //! - [`demo`]: a PostgreSQL of its own with two tenants, to try it on.
 
@@ -23,6 +24,7 @@ pub mod demo;
 pub mod explain;
 pub mod logging;
 pub mod metrics;
+pub mod observe;
 pub mod pool;
 pub mod serve;
 pub mod session;

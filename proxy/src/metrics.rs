@@ -183,6 +183,11 @@ impl Metrics {
         self.handles.guarded.increment(1);
     }
 
+    /// What would have become of a text, had it been routed.
+    pub fn observed(&self, would: &'static str) {
+        self.record(|| counter!("pgstrata_observed_total", "would" => would).increment(1));
+    }
+
     /// The plan cache's own counts.
     pub fn plan_cache(&self, hits: u64, misses: u64, bytes: u64) {
         self.handles.plan_hits.absolute(hits);
@@ -265,6 +270,10 @@ fn describe() {
     describe_counter!("pgstrata_errors_total", "Errors sent to clients, by SQLSTATE class.");
     describe_counter!("pgstrata_pins_total", "Clients tied to their server, by reason.");
     describe_counter!("pgstrata_statements_refused_total", "Statements that the guard refused.");
+    describe_counter!(
+        "pgstrata_observed_total",
+        "In observe mode: texts, by what would have become of them."
+    );
     describe_gauge!("pgstrata_servers", "Servers by state.");
     describe_gauge!("pgstrata_clients_waiting", "Clients that wait for a server.");
 }

@@ -9,8 +9,9 @@ use quick_cache::sync::Cache;
 use crate::auth::accept::{AcceptContext, ContextError};
 use crate::auth::users::ProcessKey;
 use crate::catalog::{Catalog, CatalogError, Control, TenantDirectory};
-use crate::config::Config;
+use crate::config::{Config, Mode};
 use crate::metrics::Metrics;
+use crate::observe::Observer;
 use crate::pool::servers::Servers;
 use crate::pool::settings::Settings;
 use crate::pool::target::Target;
@@ -33,6 +34,8 @@ pub struct Shared {
     pub store: Arc<StatementStore>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// Where nothing is to be routed, only watched.
+    pub observer: Option<Observer>,
     /// The clients that can be cancelled.
     pub cancels: Arc<Cancels>,
     /// The databases, by the names that clients use.
@@ -90,6 +93,7 @@ impl Shared {
         Ok(Arc::new(Self {
             engine: Engine::new(config.limits.plan_cache_bytes),
             store: StatementStore::new(),
+            observer: (config.tenancy.mode == Mode::Observe).then(|| Observer::new(Arc::clone(&metrics))),
             metrics,
             cancels: Arc::default(),
             databases,
@@ -122,12 +126,15 @@ impl DatabaseHandle {
             Control::new(name, entry, crate::pool::tls::client_tls_config(entry).map_err(tls_failed)?)?;
         let baseline: Arc<str> =
             ident::search_path(config.tenancy.shared_schemas.iter().map(String::as_str)).into();
-        let parameters = vec![
+        let mut parameters = vec![
             ("client_encoding".to_owned(), "UTF8".to_owned()),
-            ("search_path".to_owned(), baseline.to_string()),
             // The guard reads texts as the standard has it.
             ("standard_conforming_strings".to_owned(), "on".to_owned()),
         ];
+        // Where nothing is routed, PostgreSQL's own path is the one that clients know.
+        if config.tenancy.mode == Mode::Route {
+            parameters.push(("search_path".to_owned(), baseline.to_string()));
+        }
         let limits = &config.limits;
         let max_prepared = (limits.max_prepared_statements_per_server, limits.max_prepared_bytes_per_server);
         let servers = Servers::new(target, parameters, &config.pool, max_prepared, Arc::clone(metrics))

@@ -46,6 +46,7 @@ fn user(name: &str, auth: AuthMethod, password: &str) -> User {
         password: Secret::new(password),
         tenants: vec!["acme".to_owned(), "pre_*".to_owned()],
         auth,
+        admin: false,
         dynamic_sql: DynamicSql::Refuse,
     }
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use pgstrata_tenancy::Strategy;
 
 use super::{
-    Http, Limits, Listen, ListenTls, Log, LogFormat, MissingTenant, Pool, PoolMode, Tenancy, TenantSource,
+    Http, Limits, Listen, ListenTls, Log, LogFormat, MissingTenant, Mode, Pool, PoolMode, Tenancy,
+    TenantSource,
 };
 
 /// PostgreSQL's own port.
@@ -72,6 +73,7 @@ impl Default for Pool {
 impl Default for Tenancy {
     fn default() -> Self {
         Self {
+            mode: Mode::Route,
             strategy: Strategy::SearchPath,
             missing_tenant: MissingTenant::Public,
             sources: vec![TenantSource::Options, TenantSource::Parameter],

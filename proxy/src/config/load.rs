@@ -162,6 +162,7 @@ fn pool(s: &mut Section<'_>) -> Pool {
 fn tenancy(s: &mut Section<'_>) -> Tenancy {
     let default = Tenancy::default();
     Tenancy {
+        mode: s.or("mode", default.mode),
         strategy: s.or("strategy", default.strategy),
         missing_tenant: s.or("missing_tenant", default.missing_tenant),
         sources: s.or("sources", default.sources),
@@ -196,6 +197,7 @@ fn user(s: &mut Section<'_>, place: &Place<'_>) -> User {
         password: Secret::read(s, place),
         tenants: s.option("tenants").unwrap_or_default(),
         auth: s.option("auth").unwrap_or_default(),
+        admin: s.or("admin", false),
         dynamic_sql: s.option("dynamic_sql").unwrap_or_default(),
     }
 }

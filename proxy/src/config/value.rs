@@ -11,7 +11,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::{
-    AuthMethod, DynamicSql, ListenTls, LogFormat, MissingTenant, PoolMode, ServerTls, TablePlace,
+    AuthMethod, DynamicSql, ListenTls, LogFormat, MissingTenant, Mode, PoolMode, ServerTls, TablePlace,
     TenantSource,
 };
 
@@ -167,6 +167,7 @@ choice!(ListenTls: "off" => Off, "optional" => Optional, "required" => Required)
 choice!(LogFormat: "text" => Text, "json" => Json);
 choice!(DynamicSql: "refuse" => Refuse, "allow" => Allow);
 choice!(PoolMode: "transaction" => Transaction, "session" => Session);
+choice!(Mode: "route" => Route, "observe" => Observe);
 choice!(MissingTenant: "public" => Public, "reject" => Reject);
 choice!(Strategy: "search_path" => SearchPath, "schema_qualified" => SchemaQualified);
 choice!(TenantSource: "options" => Options, "parameter" => Parameter,

@@ -19,6 +19,7 @@
 pub mod cancel;
 pub(crate) mod effect;
 mod expect;
+mod explain;
 mod extended;
 mod io;
 mod link;
@@ -108,6 +109,8 @@ pub struct Identity {
     pub home: Arc<str>,
     /// The schemas of the scope as they stand in front of a name; see [`Prefixes`].
     pub prefixes: Prefixes,
+    /// It may ask which way a statement goes.
+    pub admin: bool,
     /// The settings of the start-up packet: what `RESET` goes back to.
     pub base: Arc<Settings>,
     /// For the log.

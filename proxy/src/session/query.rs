@@ -24,6 +24,9 @@ const FAILS: &[u8] = b"EXECUTE \"pgstrata: refused\"";
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// A `Query` message with this text.
     pub(super) fn query(&mut self, text: &[u8]) -> Result<Step, End> {
+        if let Some(step) = self.explain_route(text) {
+            return Ok(step);
+        }
         let plan = match self.plan.take() {
             Some(plan) => plan,
             None => self.plan_for(text),
@@ -53,22 +56,29 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// What the engine says of a text that comes now.
     pub(super) fn plan_for(&mut self, text: &[u8]) -> Plan {
         self.refresh_scope();
-        let link = self.link.as_ref();
-        let mode = TextMode {
-            standard_conforming_strings: true,
-            own_path: self.effective.own || link.is_some_and(|link| link.local_path),
-            tenant_first: !self.has_strayed(),
-            stale_names: link.is_some_and(|link| link.ddl),
-            temp_tables: self.temp,
-        };
-        let mut plan = self.shared.engine.plan(text, &self.scope, mode);
+        let mut plan = self.shared.engine.plan(text, &self.scope, self.text_mode());
         if std::mem::take(&mut self.names_late) && plan.route == Route::NeedNames {
             plan.route = Route::Refuse(names_late());
+        }
+        if let Some(observer) = self.shared.observer.as_ref().filter(|_| plan.route != Route::NeedNames) {
+            plan = observer.note(text, &self.scope, plan);
         }
         if let Some(refusal) = plan.statements.iter().find_map(|s| unreadable_setting(s, text)) {
             plan.route = Route::Refuse(refusal);
         }
         plan
+    }
+
+    /// What the session has done so far, as far as a plan depends on it.
+    pub(super) fn text_mode(&self) -> TextMode {
+        let link = self.link.as_ref();
+        TextMode {
+            standard_conforming_strings: true,
+            own_path: self.effective.own || link.is_some_and(|link| link.local_path),
+            tenant_first: !self.has_strayed(),
+            stale_names: link.is_some_and(|link| link.ddl),
+            temp_tables: self.temp,
+        }
     }
 
     fn send_query(&mut self, plan: &Plan, text: &[u8]) {

@@ -67,15 +67,17 @@ async fn prepare<S>(
 ) -> Result<(Identity, Arc<Told>), Refusal> {
     let schema = schema.as_deref().unwrap_or("public");
     let scope = scope_of(login.tenant.as_ref(), schema, login.user.dynamic_sql, &shared.config, database);
-    let base = Arc::new(base_settings(&login.settings, &scope)?);
+    let observed = shared.observer.is_some();
+    let base = Arc::new(base_settings(&login.settings, (!observed).then_some(&scope))?);
     let told = validate(database, &base).await?;
     let path = ident::search_path(scope.path());
-    let home = if *path == *database.baseline { "".into() } else { path.into() };
+    let home = if observed || *path == *database.baseline { "".into() } else { path.into() };
     let identity = Identity {
         database: Arc::clone(database),
         prefixes: Prefixes::of(&scope),
         scope: Arc::new(scope),
         home,
+        admin: login.user.admin,
         base,
         peer: login.peer,
     };
@@ -127,8 +129,8 @@ fn moved(own: Option<&Tenant>, schema: &str, tenancy: &Tenancy) -> Arc<[Moved]> 
     tables.into_iter().map(moved).collect()
 }
 
-/// The settings of the start-up packet, each as the SQL that sets it.
-fn base_settings(settings: &[(String, String)], scope: &Scope) -> Result<Settings, Refusal> {
+/// The settings of the start-up packet, each as the SQL that sets it; within `scope`, if there is one.
+fn base_settings(settings: &[(String, String)], scope: Option<&Scope>) -> Result<Settings, Refusal> {
     let sql = |(name, value): &(String, String)| {
         if name == "standard_conforming_strings" && !super::query::is_on(value) {
             let message = "standard_conforming_strings can only be on";
@@ -145,8 +147,9 @@ fn base_settings(settings: &[(String, String)], scope: &Scope) -> Result<Setting
 }
 
 /// A path of the client's own, if it stays within what its tenant may name.
-fn confined_path(value: &str, scope: &Scope) -> Result<Box<str>, Refusal> {
+fn confined_path(value: &str, scope: Option<&Scope>) -> Result<Box<str>, Refusal> {
     let allowed = |name: &str| {
+        let Some(scope) = scope else { return true };
         let known = [&*scope.schema, "pg_catalog", "pg_temp", "information_schema", ""];
         known.contains(&name) || scope.shared.iter().any(|shared| **shared == *name)
     };
@@ -282,7 +285,9 @@ impl<C> Session<C> {
     /// Takes up the newest names of the tenant's schemas, where they are needed at all.
     pub(super) fn refresh_scope(&mut self) {
         // Without a use for them they are not even loaded.
-        if self.identity.scope.strategy != Strategy::SchemaQualified && !self.identity.scope.guards_shared() {
+        let scope = &self.identity.scope;
+        let spliced = scope.strategy == Strategy::SchemaQualified || !scope.moved.is_empty();
+        if !spliced && !scope.guards_shared() {
             return;
         }
         let names = self.identity.database.catalog.get(&self.identity.scope.schema);
@@ -316,7 +321,7 @@ mod tests {
 
     #[test]
     fn path_of_the_packet_is_read_as_postgresql_reads_it() {
-        let path = |value| confined_path(value, &scope()).ok().map(String::from);
+        let path = |value| confined_path(value, Some(&scope())).ok().map(String::from);
         assert_eq!(path("Acme , \"public\"").unwrap(), r#""acme", "public""#);
         assert_eq!(path(" ").unwrap(), "\"\"");
         // Neither quotes of a string nor other blanks are anything but letters in it.

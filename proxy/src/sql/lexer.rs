@@ -80,6 +80,11 @@ impl TokenKind {
         self.is_word() || matches!(self, TokenKind::Op | TokenKind::Other | TokenKind::Error)
     }
 
+    /// Whether it is whole: not the rest of a text in which something has no end.
+    pub fn is_closed(self) -> bool {
+        self != TokenKind::Error
+    }
+
     /// Whether it is a string whose value is text.
     pub fn is_string(self) -> bool {
         use TokenKind::{DollarStr, EscapeStr, NationalStr, Str, UnicodeStr};

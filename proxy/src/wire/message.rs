@@ -16,6 +16,9 @@ fn message(out: &mut BytesMut, tag: u8, body: impl FnOnce(&mut BytesMut)) {
     }
 }
 
+/// `pg_type.oid` of text.
+const TEXT_OID: u32 = 25;
+
 fn put_cstr(out: &mut BytesMut, text: &[u8]) {
     out.put_slice(text);
     out.put_u8(0);
@@ -133,6 +136,28 @@ pub fn ready_for_query(out: &mut BytesMut, status: u8) {
 /// `CommandComplete`.
 pub fn command_complete(out: &mut BytesMut, tag: &str) {
     message(out, b'C', |out| put_cstr(out, tag.as_bytes()));
+}
+
+/// `RowDescription` of one column of type text, and a `DataRow` for each of `rows`.
+pub fn text_table<'a>(out: &mut BytesMut, column: &str, rows: impl IntoIterator<Item = &'a str>) {
+    message(out, b'T', |out| {
+        out.put_i16(1);
+        put_cstr(out, column.as_bytes());
+        // Of no table: type text, of any length, with no modifier, as text.
+        out.put_i32(0);
+        out.put_i16(0);
+        out.put_u32(TEXT_OID);
+        out.put_i16(-1);
+        out.put_i32(-1);
+        out.put_i16(0);
+    });
+    for row in rows {
+        message(out, b'D', |out| {
+            out.put_i16(1);
+            out.put_u32(row.len() as u32);
+            out.put_slice(row.as_bytes());
+        });
+    }
 }
 
 /// `ParameterStatus`.

@@ -1,0 +1,61 @@
+//! `EXPLAIN ROUTE statement`, for administrators: answered here, and nothing of it runs.
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::request::Step;
+use super::{Session, Status};
+use crate::explain::Explanation;
+use crate::sql::lexer::{Lexer, TokenKind};
+use crate::wire::message;
+
+impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
+    /// Answers `text` if it is such a question, from one who may ask it.
+    pub(super) fn explain_route(&mut self, text: &[u8]) -> Option<Step> {
+        // In a failed transaction, and behind what is still running, it is PostgreSQL's turn.
+        if !self.identity.admin || self.status == Status::Failed || self.has_sent() {
+            return None;
+        }
+        let statement = behind_explain_route(text)?;
+        let mut scope = (*self.identity.scope).clone();
+        scope.names = self.identity.database.catalog.get(&scope.schema);
+        if scope.names.is_none() && !std::mem::take(&mut self.names_late) {
+            return Some(Step::NeedNames);
+        }
+        let explanation =
+            Explanation::new(&self.shared.engine, scope, statement, self.text_mode()).to_string();
+        message::text_table(&mut self.outbuf, "ROUTE", explanation.lines());
+        message::command_complete(&mut self.outbuf, "EXPLAIN");
+        message::ready_for_query(&mut self.outbuf, self.status.byte());
+        Some(Step::Done)
+    }
+}
+
+/// What is to be explained.
+fn behind_explain_route(text: &[u8]) -> Option<&[u8]> {
+    let mut tokens = Lexer::new(text, true);
+    for word in ["explain", "route"] {
+        let token = tokens.next().filter(|token| token.kind == TokenKind::Word)?;
+        if !token.of(text).eq_ignore_ascii_case(word.as_bytes()) {
+            return None;
+        }
+    }
+    text.get(tokens.next()?.start as usize..)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn question_is_known_in_each_spelling() {
+        for (text, statement) in [
+            ("EXPLAIN ROUTE select 1", Some("select 1")),
+            ("/* a */ explain -- b\n Route\tselect 1;", Some("select 1;")),
+            ("EXPLAIN ROUTE", None),
+            ("EXPLAIN \"ROUTE\" select 1", None),
+            ("EXPLAIN select 1", None),
+        ] {
+            assert_eq!(behind_explain_route(text.as_bytes()), statement.map(str::as_bytes), "{text}");
+        }
+    }
+}
