@@ -8,7 +8,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use pgstrata::demo::find::Install;
 use pgstrata_tests::program::{client_program_of, pgstrata, run};
-use pgstrata_tests::{ACME, GLOBEX, Setup, Stage, database, stage};
+use pgstrata_tests::{ACME, GLOBEX, Setup, Stage, Wire, database, stage};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -216,4 +216,58 @@ async fn explain_says_which_way_a_text_goes() {
     assert!(said.contains(r#"SET LOCAL search_path TO "acme_corp", "public"; select"#), "{said}");
     let (good, said) = explain(&["--tenant", "nobody", "select 1"]).await;
     assert!(!good && said.lines().count() == 1, "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn administrators_ask_which_way_a_statement_goes() {
+    let admin = "name = 'root'\npassword = 'root'\ntenants = ['*']\nadmin = true";
+    let stage = Stage::new(Setup::new().user(admin)).await;
+    let option = stage::tenant_option("acme_corp");
+    let mut root = Wire::login(stage.port(), "root", "root", &[("options", &option)]).await.unwrap();
+    let said = root.simple("EXPLAIN ROUTE select * from users").await.column().join("\n");
+    assert!(said.contains("SET LOCAL search_path") && said.contains("select * from users"), "{said}");
+    assert!(
+        root.simple("explain route select * from globex.users").await.column().join(" ").contains("42501")
+    );
+    root.simple("BEGIN").await;
+    let answer = root.simple("EXPLAIN ROUTE delete from users").await;
+    assert_eq!((answer.commands(), answer.status()), (vec!["EXPLAIN".to_owned()], Some('T')));
+    assert!(!root.simple("SELECT * FROM users").await.column().is_empty(), "nothing of it has run");
+    root.simple("ROLLBACK").await;
+    let mut app = stage.wire("acme_corp").await;
+    assert_eq!(app.simple("EXPLAIN ROUTE select 1").await.code(), "42601");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn observe_mode_changes_nothing_and_says_what_would_be() {
+    let cluster = database::cluster().await;
+    let (port, http_port) = (stage::free_port(), stage::free_port());
+    let setup = Setup::new().line("tenancy", "mode = 'observe'");
+    let folder = written(&setup.toml(port, http_port, cluster.port()));
+    let child = serve(&folder, port).await;
+    let option = stage::tenant_option("acme_corp");
+    let mut client = Wire::login(port, "app", "app", &[("options", &option)]).await.unwrap();
+    // PostgreSQL's own path, and nothing refused.
+    assert_eq!(client.simple("SHOW search_path").await.column(), ["\"$user\", public"]);
+    assert_eq!(client.simple("SELECT name FROM users WHERE name = 'secret'").await.fault(), None);
+    for _ in 0..3 {
+        assert!(
+            !client.simple("SELECT name FROM globex.users WHERE name <> 'secret'").await.column().is_empty()
+        );
+    }
+    // As an application does it that has no proxy yet.
+    assert_eq!(client.simple("SET search_path TO globex").await.fault(), None);
+    let theirs = client.simple("SELECT name FROM users").await.column();
+    assert_eq!(client.simple("SELECT name FROM globex.users").await.column(), theirs);
+    assert_eq!(client.extended("SELECT name FROM users", &[]).await.column(), theirs);
+    let page = http(http_port, "/metrics").await;
+    assert!(page.contains(r#"pgstrata_observed_total{would="refuse"}"#), "{page}");
+    drop(client);
+    kill(Pid::from_raw(child.id().unwrap().try_into().unwrap()), Signal::SIGTERM).unwrap();
+    let output = child.wait_with_output().await.unwrap();
+    assert!(output.status.success());
+    let said = String::from_utf8(output.stderr).unwrap();
+    let refused = said.lines().filter(|line| line.contains("globex.users WHERE name <> ?"));
+    assert_eq!(refused.count(), 1, "once for each shape: {said}");
+    assert!(said.contains("42501") && said.contains("set_path") && !said.contains("secret"), "{said}");
 }
