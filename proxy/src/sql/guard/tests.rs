@@ -244,6 +244,15 @@ fn shared_things_are_refused() {
 }
 
 #[test]
+fn maintenance_of_everything_is_refused() {
+    refused(&[
+        "vacuum", "vacuum (analyze)", "vacuum full", "analyze", "analyze verbose", "cluster",
+        "select 1; analyze",
+    ]);
+    allowed(&["vacuum t", "vacuum (analyze) t", "analyze t (a)", "cluster t using i"]);
+}
+
+#[test]
 fn functions_over_tenants_are_refused() {
     refused(&[
         "select pg_read_file('/etc/passwd')",
