@@ -32,14 +32,18 @@ pub fn demands(t: &Tokens<'_>, statement: &StatementShape, names: Option<&Names>
         return;
     }
     let clauses = Clauses::of(t, range.clone());
-    for i in range {
+    let commented = t.kws(range.start, &["comment", "on", "column"]).then_some(range.start + 3);
+    for i in range.clone() {
         let Some(length) = chain_at(t, i) else {
             continue;
         };
-        let column = match names {
-            Some(names) => names.column_chains.contains(&i),
-            None => clauses.operands.contains(&i) || is_assignment(t, i, length),
-        };
+        let column = names.is_some_and(|names| names.column_chains.contains(&i))
+            || clauses.operands.contains(&i)
+            || is_assignment(t, i, length);
+        // `COMMENT ON COLUMN table.column`, and `toast.name` among a table's storage parameters.
+        if length == 2 && (commented == Some(i) || is_storage_parameter(t, range.start, i)) {
+            continue;
+        }
         // PostgreSQL looks for `a.b` among the relations of the statement, and nowhere else.
         let free = length == 2 || is_assignment(t, i, length);
         if !(column && free) || takes_schema(t, i, length, &clauses) {
@@ -88,6 +92,21 @@ fn takes_schema(t: &Tokens<'_>, i: usize, length: usize, clauses: &Clauses) -> b
         || t.is(before, TokenKind::Cast)
         || (t.any_kw(before, &names) && !clauses.separators.contains(&before))
         || operator
+}
+
+/// `toast.autovacuum_enabled` in `SET (..)`, `RESET (..)` or `WITH (..)`: no relation stands there.
+fn is_storage_parameter(t: &Tokens<'_>, start: usize, i: usize) -> bool {
+    if !t.kw(i, "toast") || !t.any_kw(start, &["alter", "create"]) {
+        return false;
+    }
+    let mut open = i;
+    while open > start && !t.is(open, TokenKind::Open) {
+        if t.is(open, TokenKind::Close) {
+            return false;
+        }
+        open -= 1;
+    }
+    t.any_kw(open.wrapping_sub(1), &["set", "reset", "with"])
 }
 
 /// `SET a.b = ..`, and of a list that a parser has read `(a.b, ..)`: something is assigned.

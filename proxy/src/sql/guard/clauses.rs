@@ -134,7 +134,12 @@ fn first_query(t: &Tokens<'_>, range: Range<usize>) -> Option<usize> {
     }
     let kind =
         (lo + 1..lo + 7).find(|&i| t.any_kw(i, DEFINED)).filter(|_| t.any_kw(lo, &["create", "alter"]))?;
-    let words: &[&str] = if t.kw(kind, "table") { &["as"] } else { BODIES };
+    let words: &[&str] = match () {
+        () if t.kw(kind, "table") && t.kw(lo, "alter") => &["check"],
+        () if t.kw(kind, "table") => &["as"],
+        () if t.kw(kind, "index") => &["where"],
+        () => BODIES,
+    };
     let mut depth = 0usize;
     range.clone().skip_while(|&i| i < kind).find(|&i| {
         match t.kind(i) {
@@ -151,7 +156,7 @@ const QUERIES: &[&str] = &[
     "prepare", "copy", "execute",
 ];
 /// What holds queries or expressions when it is created.
-const DEFINED: &[&str] = &["table", "view", "rule", "policy", "trigger", "function", "procedure"];
+const DEFINED: &[&str] = &["table", "view", "rule", "policy", "trigger", "function", "procedure", "index"];
 const BODIES: &[&str] = &["as", "do", "when", "using", "check", "where", "atomic", "return"];
 const EXPRESSIONS: &[&str] = &[
     "select", "where", "having", "returning", "values", "when", "then", "else", "set", "on", "and", "or",

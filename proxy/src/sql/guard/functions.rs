@@ -25,6 +25,8 @@ enum Class {
     Names,
     /// Its string arguments name schemas.
     Schemas,
+    /// Its last string argument names a type; in front of it is a value.
+    Type,
 }
 
 const SERVER: &[&str] = &[
@@ -98,7 +100,7 @@ const NAMES: &[&str] = &[
     "pg_relation_filepath", "pg_get_viewdef", "pg_partition_tree", "pg_partition_root",
     "pg_partition_ancestors", "has_table_privilege", "has_any_column_privilege", "has_column_privilege",
     "has_sequence_privilege", "has_function_privilege", "has_type_privilege", "row_security_active",
-    "pg_get_object_address", "pg_input_is_valid", "pg_input_error_info", "pgstattuple", "pgstatindex",
+    "pg_get_object_address", "pgstattuple", "pgstatindex",
 ];
 const SCHEMAS: &[&str] = &["has_schema_privilege", "to_regnamespace", "regnamespace"];
 /// Types whose values are read as names.
@@ -113,6 +115,7 @@ fn class(name: &str) -> Option<Class> {
         "set_config" => Class::SetConfig,
         "nextval" | "currval" => Class::Sequence,
         "setval" => Class::SetSequence,
+        "pg_input_is_valid" | "pg_input_error_info" => Class::Type,
         _ if NAMES.contains(&name) => Class::Names,
         _ if SCHEMAS.contains(&name) => Class::Schemas,
         _ if DYNAMIC.contains(&name) || begins(DYNAMIC_PREFIXES) => Class::Dynamic,
@@ -163,6 +166,7 @@ fn judge(t: &Tokens<'_>, class: Class, name: &str, call: bool, args: Range<usize
         Class::Sequence => sequence(t, name, args, false, out),
         Class::SetSequence => sequence(t, name, args, true, out),
         Class::Names => strings(t, args).for_each(|i| out.push(object(i, false))),
+        Class::Type => out.extend(strings(t, args).last().map(|i| object(i, false))),
         Class::Schemas => strings(t, args).for_each(|i| out.push(Demand::SchemaLiteral(i as u32))),
     }
 }

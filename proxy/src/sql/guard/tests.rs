@@ -96,6 +96,15 @@ fn another_schema_by_name_is_refused() {
         "reindex schema globex",
         "grant select on all tables in schema globex to public",
         "select globex.users.id from users",
+        "comment on column globex.users.id is 'x'",
+        "alter table t add check (a > 0), inherit globex.users",
+        "alter table t add check (a > 0), alter column a type globex.mood",
+        "alter table t add check (a > 0), add foreign key (a) references globex.users (id)",
+        "create index on globex.t (a) where a > 1",
+        "create index on t (a) where exists (select 1 from globex.users)",
+        "create table z (a int) with (toast.a = 1) inherits (globex.users)",
+        "create table z as select * from toast.users",
+        "select pg_input_is_valid('x', 'globex.mood')",
     ]);
 }
 
@@ -125,6 +134,18 @@ fn columns_and_own_names_are_let_through() {
         "with c as (select a from t) select c.a from c",
         "select * from pg_temp.x",
         "select * from information_schema.tables",
+        "comment on column t.a is 'x'",
+        "comment on column acme.t.a is 'x'",
+        "alter table t set (toast.autovacuum_enabled = off)",
+        "create table z (a int) with (fillfactor = 70, toast.autovacuum_enabled = off)",
+        "alter table t add check (f(t.*))",
+        "create index on t using btree (a) where t.b >= 'J' and t.b < 'K'",
+        "select * from t i, lateral (values (i.*::t)) ss",
+        "insert into t as i values (1) on conflict (a) do update set b = excluded.b where i.* != excluded.* returning *",
+        "merge into t using generate_series(1, 9) as id on t.a = id when matched then update set b = 'x' || id.*::text",
+        "copy t from stdin where t.a > 1",
+        "select pg_input_is_valid('34.5', 'float4')",
+        "select * from pg_input_error_info('192.168.1.1/33', 'cidr')",
     ]);
 }
 
