@@ -156,7 +156,8 @@ pub enum StatementKind {
     Deallocate(Option<Box<str>>),
     /// `COPY ... FROM STDIN`.
     CopyIn,
-    /// Leaves nothing, and PostgreSQL refuses it outside a block: `LOCK`, `DECLARE` without `WITH HOLD`.
+    /// Leaves nothing, and PostgreSQL refuses it outside a block, or does nothing there: `LOCK`,
+    /// `DECLARE` without `WITH HOLD`, `SET CONSTRAINTS`.
     BlockOnly,
 }
 

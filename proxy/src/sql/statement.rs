@@ -60,6 +60,8 @@ impl Reader<'_> {
             b"prepare" if self.at(1, &["transaction"]) => (Kind::Commit { chain: false }, Way::Free),
             b"savepoint" => (Kind::Savepoint, Way::Free),
             b"release" => (Kind::Release, Way::Free),
+            // Constraints are found by the path, and deferred triggers may fire.
+            b"set" if self.at(1, &["constraints"]) => (Kind::BlockOnly, Way::Path),
             b"set" => (self.set(), Way::Free),
             b"reset" => (self.reset(), Way::Free),
             b"show" => self.show(),

@@ -40,8 +40,10 @@ pub fn demands(t: &Tokens<'_>, statement: &StatementShape, names: Option<&Names>
         let column = names.is_some_and(|names| names.column_chains.contains(&i))
             || clauses.operands.contains(&i)
             || is_assignment(t, i, length);
-        // `COMMENT ON COLUMN table.column`, and `toast.name` among a table's storage parameters.
-        if length == 2 && (commented == Some(i) || is_storage_parameter(t, range.start, i)) {
+        // `COMMENT ON COLUMN table.column`, a sequence's `OWNED BY table.column`, and `toast.name`
+        // among a table's storage parameters.
+        let owner = i >= 2 && t.kws(i - 2, &["owned", "by"]);
+        if length == 2 && (owner || commented == Some(i) || is_storage_parameter(t, range.start, i)) {
             continue;
         }
         // PostgreSQL looks for `a.b` among the relations of the statement, and nowhere else.
