@@ -8,9 +8,9 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use pgstrata::demo::find::Install;
 use pgstrata_tests::program::{client_program_of, pgstrata, run};
+use pgstrata_tests::stage::http;
 use pgstrata_tests::{ACME, GLOBEX, Setup, Stage, database, stage};
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::process::Child;
 
@@ -40,15 +40,6 @@ async fn serve(folder: &TempDir, port: u16) -> Child {
 
 async fn psql(install: &Install, url: &str, query: &str) -> Output {
     client_program_of(install, "psql").args(["-X", "-A", "-t", "-c", query, url]).output().await.unwrap()
-}
-
-async fn http(port: u16, path: &str) -> String {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    answer
 }
 
 /// Makes a certificate for localhost that is its own authority: certificate and key, in PEM.
