@@ -69,6 +69,20 @@ async fn direct(stage: &Stage, query: &str) -> Vec<String> {
     names(&client, query).await
 }
 
+/// A client of acme_corp, of which the proxy knows what its schema holds: PostgreSQL gets the schema's name.
+async fn client_that_is_known(stage: &Stage) -> Client {
+    let client = stage.client("acme_corp").await;
+    let server = stage.superuser().await;
+    let seen =
+        "SELECT query FROM pg_stat_activity WHERE usename = 'app' AND query LIKE '%\"acme_corp\".users%'";
+    eventually(true, async || {
+        assert_eq!(names(&client, NAMES).await, ACME);
+        !names(&server, seen).await.is_empty()
+    })
+    .await;
+    client
+}
+
 /// The proxy's answer becomes PostgreSQL's own.
 async fn follows(stage: &Stage, client: &Client, query: &str) {
     let expected = direct(stage, query).await;
@@ -83,8 +97,7 @@ async fn follows(stage: &Stage, client: &Client, query: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn table_that_was_dropped_past_the_proxy() {
     let stage = stage().await;
-    let client = stage.client("acme_corp").await;
-    assert_eq!(names(&client, NAMES).await, ACME);
+    let client = client_that_is_known(&stage).await;
     stage.superuser().await.batch_execute("DROP TABLE acme_corp.users CASCADE").await.unwrap();
     assert_eq!(direct(&stage, NAMES).await, ["Template"]);
     follows(&stage, &client, NAMES).await;
@@ -94,8 +107,7 @@ async fn table_that_was_dropped_past_the_proxy() {
 #[tokio::test(flavor = "multi_thread")]
 async fn view_that_took_a_tables_place_past_the_proxy() {
     let stage = stage().await;
-    let client = stage.client("acme_corp").await;
-    assert_eq!(names(&client, NAMES).await, ACME);
+    let client = client_that_is_known(&stage).await;
     let server = stage.superuser().await;
     server
         .batch_execute(
@@ -120,7 +132,7 @@ async fn view_that_took_a_tables_place_past_the_proxy() {
 #[tokio::test(flavor = "multi_thread")]
 async fn tables_that_moved_past_the_proxy() {
     let stage = stage().await;
-    let client = stage.client("acme_corp").await;
+    let client = client_that_is_known(&stage).await;
     let server = stage.superuser().await;
     server.batch_execute("CREATE SCHEMA attic").await.unwrap();
     for (table, command) in [
@@ -154,8 +166,7 @@ async fn schemas_that_came_and_went_past_the_proxy() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_missed_is_noticed_when_the_listener_is_back() {
     let stage = stage().await;
-    let client = stage.client("acme_corp").await;
-    assert_eq!(names(&client, NAMES).await, ACME);
+    let client = client_that_is_known(&stage).await;
     let server = stage.superuser().await;
     // What is connected stays connected, but for the listener.
     server.batch_execute("ALTER ROLE app NOLOGIN").await.unwrap();
