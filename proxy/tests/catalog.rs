@@ -96,6 +96,11 @@ async fn directory_knows_tenants_and_nothing_else() {
     tokio::time::sleep(Duration::from_millis(1100)).await;
     assert_eq!(resolve("late").await.as_deref(), Some("late"));
     assert_eq!(resolve("acme").await.as_deref(), Some("acme"));
+    directory.invalidate("acme");
+    assert_eq!(resolve("acme").await, None);
+    client.batch_execute("DROP SCHEMA late").await.unwrap();
+    directory.invalidate_all();
+    assert_eq!(resolve("late").await, None);
 }
 
 async fn loaded(catalog: &Catalog, schema: &str) -> Arc<Names> {

@@ -246,11 +246,11 @@ async fn each_command_announces_its_schemas() {
                   WHERE n.nspname = 'pgstrata' AND p.pronamespace = n.oid AND r.oid IN (n.nspowner, p.proowner)";
     assert_eq!(names(&server, owners).await, ["postgres"]);
     let (listener, mut connection) = stage.cluster.superuser("app").connect(NoTls).await.unwrap();
-    let (heard, mut news) = tokio::sync::mpsc::unbounded_channel();
+    let (heard, mut news) = tokio::sync::mpsc::channel(1024);
     tokio::spawn(async move {
         while let Some(Ok(message)) = std::future::poll_fn(|cx| connection.poll_message(cx)).await {
             if let AsyncMessage::Notification(notification) = message {
-                heard.send(notification.payload().to_owned()).unwrap();
+                heard.send(notification.payload().to_owned()).await.unwrap();
             }
         }
     });

@@ -72,6 +72,7 @@ async fn tls_at_both_ends() {
     let (port, http_port) = (stage::free_port(), stage::free_port());
     let text = Setup::new()
         .line("listen", "tls = 'required'\ntls_certificate = 'proxy.crt'\ntls_key = 'proxy.key'")
+        .line("tenancy", "catalog_notify = true")
         .toml(port, http_port, cluster.port())
         .replace("host = '127.0.0.1'", "host = 'localhost'")
         .replace("tls = 'disable'", "tls = 'verify-full'\ntls_ca = 'server.crt'");
@@ -96,6 +97,10 @@ async fn tls_at_both_ends() {
     }
     let refused = psql(cluster.install(), &url("globex", "disable"), "SELECT 1").await;
     assert!(String::from_utf8_lossy(&refused.stderr).contains("TLS"), "{refused:?}");
+    // The connection that listens is one of them; nobody waits for it.
+    while !http(http_port, "/metrics").await.contains("pgstrata_catalog_listening{database=\"app\"} 1") {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     let server = stage::connect(&cluster.superuser("app")).await.unwrap();
     let all = "SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE usename = 'app'";
     assert!(server.query_one(all, &[]).await.unwrap().get::<_, bool>(0));
