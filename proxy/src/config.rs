@@ -184,6 +184,8 @@ pub struct Tenancy {
     pub tenant_cache: Duration,
     /// How long what is known of a schema's tables is believed.
     pub catalog_cache: Duration,
+    /// Whether PostgreSQL tells of DDL that went past this proxy.
+    pub catalog_notify: bool,
 }
 
 /// `tenancy.mode`

@@ -24,6 +24,9 @@ enum Command {
     },
     /// Says which way a text would go for a tenant, and what PostgreSQL would get.
     Explain(pgstrata::explain::Args),
+    /// Prints SQL for an administrator to run.
+    #[command(subcommand)]
+    Sql(pgstrata::catalog::install::Sql),
     /// Runs the proxy with a PostgreSQL of its own, to try it out.
     Demo(pgstrata::demo::Args),
 }
@@ -33,6 +36,7 @@ fn main() -> ExitCode {
         Command::Serve { config } => serve(&config),
         Command::Check { config } => check(&config),
         Command::Explain(args) => pgstrata::explain::run(&args),
+        Command::Sql(sql) => sql.print(),
         Command::Demo(args) => pgstrata::demo::run(&args).map_err(|error| format!("pgstrata: {error}")),
     };
     match result {

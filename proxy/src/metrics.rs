@@ -74,6 +74,7 @@ struct Handles {
     cancels: Counter,
     server_prepares: Counter,
     guarded: Counter,
+    notifications: Counter,
 }
 
 fn by_route(name: &'static str) -> ByRoute {
@@ -207,6 +208,19 @@ impl Metrics {
         });
     }
 
+    /// PostgreSQL told of DDL.
+    pub fn notified(&self) {
+        self.handles.notifications.increment(1);
+    }
+
+    /// Whether PostgreSQL would tell of DDL in this database.
+    pub fn listening(&self, database: &str, listening: bool) {
+        self.record(|| {
+            let gauge = gauge!("pgstrata_catalog_listening", "database" => database.to_owned());
+            gauge.set(f64::from(u8::from(listening)));
+        });
+    }
+
     /// For metrics whose labels are not known beforehand.
     fn record(&self, with: impl FnOnce()) {
         metrics::with_local_recorder(&self.recorder, with);
@@ -234,6 +248,7 @@ impl Handles {
             cancels: counter!("pgstrata_cancel_requests_total"),
             server_prepares: counter!("pgstrata_server_prepares_total"),
             guarded: counter!("pgstrata_statements_refused_total"),
+            notifications: counter!("pgstrata_catalog_notifications_total"),
         }
     }
 }
@@ -274,6 +289,8 @@ fn describe() {
         "pgstrata_observed_total",
         "In observe mode: texts, by what would have become of them."
     );
+    describe_counter!("pgstrata_catalog_notifications_total", "Notifications of DDL from PostgreSQL.");
+    describe_gauge!("pgstrata_catalog_listening", "Whether PostgreSQL would tell of DDL: 1 or 0.");
     describe_gauge!("pgstrata_servers", "Servers by state.");
     describe_gauge!("pgstrata_clients_waiting", "Clients that wait for a server.");
 }

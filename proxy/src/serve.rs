@@ -15,7 +15,7 @@ use bytes::BytesMut;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
-use tokio::task::LocalSet;
+use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{interval, timeout};
 
 use crate::admin;
@@ -74,6 +74,7 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result
     }
     let workers = Workers::start(&shared, &stopping)?;
     let tending = tokio::spawn(tend(Arc::clone(&shared)));
+    let _listening = listen_for_ddl(&shared);
     tracing::info!(address = %shared.config.listen.address, threads = workers.queues.len(), "ready");
     tokio::select! {
         () = accept(clients, &workers, &shared) => {}
@@ -136,6 +137,16 @@ async fn tend(shared: Arc<Shared>) {
         shared.observe();
         shared.metrics.handle().run_upkeep();
     }
+}
+
+/// Hears of DDL in each database, until what is returned is dropped.
+fn listen_for_ddl(shared: &Arc<Shared>) -> JoinSet<()> {
+    let mut listening = JoinSet::new();
+    for database in shared.databases.values() {
+        let (database, shared) = (Arc::clone(database), Arc::clone(shared));
+        listening.spawn(async move { database.listen(&shared.metrics).await });
+    }
+    listening
 }
 
 /// A client on its way to its worker.

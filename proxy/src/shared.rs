@@ -8,6 +8,7 @@ use quick_cache::sync::Cache;
 
 use crate::auth::accept::{AcceptContext, ContextError};
 use crate::auth::users::ProcessKey;
+use crate::catalog::listen::{Audience, Listener};
 use crate::catalog::{Catalog, CatalogError, Control, TenantDirectory};
 use crate::config::{Config, Mode};
 use crate::metrics::Metrics;
@@ -52,6 +53,8 @@ pub struct DatabaseHandle {
     pub catalog: Arc<Catalog>,
     /// Which tenants there are.
     pub directory: TenantDirectory,
+    /// Hears of DDL, if that is wanted.
+    listener: Option<Listener>,
     /// The name in the configuration.
     pub name: String,
     /// The path that servers are born with, as [`ident::search_path`] writes it.
@@ -122,8 +125,10 @@ impl DatabaseHandle {
         };
         let tls_failed = |error| SetupError::Tls(name.to_owned(), error);
         let target = Target::new(name, entry).map_err(tls_failed)?;
-        let control =
-            Control::new(name, entry, crate::pool::tls::client_tls_config(entry).map_err(tls_failed)?)?;
+        let tls = crate::pool::tls::client_tls_config(entry).map_err(tls_failed)?;
+        let control = Control::new(name, entry, tls.clone())?;
+        let wanted = config.tenancy.catalog_notify;
+        let listener = wanted.then(|| Listener::new(name, entry, tls)).transpose()?;
         let baseline: Arc<str> =
             ident::search_path(config.tenancy.shared_schemas.iter().map(String::as_str)).into();
         let mut parameters = vec![
@@ -146,9 +151,17 @@ impl DatabaseHandle {
             servers,
             catalog,
             directory: TenantDirectory::new(control, config),
+            listener,
             name: name.to_owned(),
             baseline,
             validated: Cache::new(REMEMBERED_SETTINGS),
         })
+    }
+
+    /// Listens for DDL for ever, where the configuration wants it.
+    pub async fn listen(&self, metrics: &Metrics) {
+        if let Some(listener) = &self.listener {
+            listener.run(&Audience { catalog: &self.catalog, directory: &self.directory, metrics }).await;
+        }
     }
 }

@@ -69,7 +69,10 @@ async fn directory_knows_tenants_and_nothing_else() {
         return;
     };
     let client = server.connect().await;
-    client.batch_execute("CREATE SCHEMA acme; CREATE SCHEMA t_1001; CREATE SCHEMA ext").await.unwrap();
+    client
+        .batch_execute("CREATE SCHEMA acme; CREATE SCHEMA t_1001; CREATE SCHEMA ext; CREATE SCHEMA pgstrata")
+        .await
+        .unwrap();
     let config = config(
         &server,
         "[tenancy]\nshared_schemas = [\"ext\"]\ntenant_cache = \"1h\"\n[tenants.globex]\nschema = \"t_1001\"",
@@ -82,7 +85,7 @@ async fn directory_knows_tenants_and_nothing_else() {
     assert_eq!(resolve("acme").await.as_deref(), Some("acme"));
     assert_eq!(resolve("globex").await.as_deref(), Some("t_1001"));
     // Shared, the system's, another tenant's by its schema, in other letters, injected, absent.
-    for name in ["ext", "public", "pg_catalog", "information_schema", "t_1001", "ACME"] {
+    for name in ["ext", "public", "pg_catalog", "information_schema", "pgstrata", "t_1001", "ACME"] {
         assert_eq!(resolve(name).await, None, "{name}");
     }
     assert_eq!(resolve("x' OR true --").await, None);
@@ -93,6 +96,11 @@ async fn directory_knows_tenants_and_nothing_else() {
     tokio::time::sleep(Duration::from_millis(1100)).await;
     assert_eq!(resolve("late").await.as_deref(), Some("late"));
     assert_eq!(resolve("acme").await.as_deref(), Some("acme"));
+    directory.invalidate("acme");
+    assert_eq!(resolve("acme").await, None);
+    client.batch_execute("DROP SCHEMA late").await.unwrap();
+    directory.invalidate_all();
+    assert_eq!(resolve("late").await, None);
 }
 
 async fn loaded(catalog: &Catalog, schema: &str) -> Arc<Names> {

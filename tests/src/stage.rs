@@ -6,6 +6,8 @@ use std::path::Path;
 use pgstrata::config::Config;
 use pgstrata::demo::background::Background;
 use pgstrata::demo::postgres::{Cluster, Options};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio_postgres::{Client, NoTls};
 
 use crate::database::cluster_with;
@@ -113,6 +115,16 @@ pub async fn connect(config: &tokio_postgres::Config) -> Result<Client, tokio_po
 /// The first column of a query's answer.
 pub async fn names(client: &Client, query: &str) -> Vec<String> {
     client.query(query, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
+}
+
+/// The HTTP side's answer, head and all.
+pub async fn http(port: u16, path: &str) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
 }
 
 /// A port that nobody has now.

@@ -8,9 +8,9 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use pgstrata::demo::find::Install;
 use pgstrata_tests::program::{client_program_of, pgstrata, run};
+use pgstrata_tests::stage::http;
 use pgstrata_tests::{ACME, GLOBEX, Setup, Stage, Wire, database, stage};
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::process::Child;
 
@@ -40,15 +40,6 @@ async fn serve(folder: &TempDir, port: u16) -> Child {
 
 async fn psql(install: &Install, url: &str, query: &str) -> Output {
     client_program_of(install, "psql").args(["-X", "-A", "-t", "-c", query, url]).output().await.unwrap()
-}
-
-async fn http(port: u16, path: &str) -> String {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    answer
 }
 
 /// Makes a certificate for localhost that is its own authority: certificate and key, in PEM.
@@ -81,6 +72,7 @@ async fn tls_at_both_ends() {
     let (port, http_port) = (stage::free_port(), stage::free_port());
     let text = Setup::new()
         .line("listen", "tls = 'required'\ntls_certificate = 'proxy.crt'\ntls_key = 'proxy.key'")
+        .line("tenancy", "catalog_notify = true")
         .toml(port, http_port, cluster.port())
         .replace("host = '127.0.0.1'", "host = 'localhost'")
         .replace("tls = 'disable'", "tls = 'verify-full'\ntls_ca = 'server.crt'");
@@ -105,6 +97,10 @@ async fn tls_at_both_ends() {
     }
     let refused = psql(cluster.install(), &url("globex", "disable"), "SELECT 1").await;
     assert!(String::from_utf8_lossy(&refused.stderr).contains("TLS"), "{refused:?}");
+    // The connection that listens is one of them; nobody waits for it.
+    while !http(http_port, "/metrics").await.contains("pgstrata_catalog_listening{database=\"app\"} 1") {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     let server = stage::connect(&cluster.superuser("app")).await.unwrap();
     let all = "SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE usename = 'app'";
     assert!(server.query_one(all, &[]).await.unwrap().get::<_, bool>(0));

@@ -1,8 +1,6 @@
 //! What the schemas on a tenant's path hold, kept for a while and loaded in the background.
 
 use std::collections::HashSet;
-use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,6 +9,7 @@ use quick_cache::sync::Cache;
 use tokio::sync::{Notify, mpsc};
 
 use super::control::{CatalogError, Control};
+use super::epochs::Epochs;
 use super::load;
 use crate::sql::scope::{Builtins, Names, SchemaNames};
 
@@ -23,9 +22,6 @@ const SCHEMAS: u64 = 10_000;
 /// Loads that may wait. What doesn't fit is asked for again by its next statement.
 const QUEUE: usize = 1024;
 
-/// Epochs: schemas that share one are invalidated together, which costs a load.
-const EPOCHS: usize = 4096;
-
 /// How long a failed load is not tried again.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -35,10 +31,7 @@ pub struct Catalog {
     loading: Mutex<HashSet<Arc<str>>>,
     requests: mpsc::Sender<Arc<str>>,
     shared: Vec<String>,
-    /// Counts what was done to shared schemas: every path has them.
-    shared_epoch: AtomicU64,
-    epochs: Box<[AtomicU64]>,
-    hasher: RandomState,
+    epochs: Epochs,
     age: Duration,
     /// Some load has ended.
     arrival: Notify,
@@ -82,9 +75,7 @@ impl Catalog {
             loading: Mutex::default(),
             requests,
             shared: shared.to_vec(),
-            shared_epoch: AtomicU64::new(0),
-            epochs: (0..EPOCHS).map(|_| AtomicU64::new(0)).collect(),
-            hasher: RandomState::new(),
+            epochs: Epochs::new(),
             age,
             arrival: Notify::new(),
         });
@@ -120,27 +111,22 @@ impl Catalog {
         }
     }
 
-    /// Forgets what `schema` holds; with a shared schema, all that is known.
+    /// Forgets what `schema` holds; with one that every path has, all that is known.
     pub fn invalidate(&self, schema: &str) {
-        let epoch = match self.shared.iter().any(|shared| shared == schema) {
-            true => Some(&self.shared_epoch),
-            false => self.slot(schema),
-        };
-        if let Some(epoch) = epoch {
-            epoch.fetch_add(1, Ordering::AcqRel);
+        match schema == "pg_catalog" || self.shared.iter().any(|shared| shared == schema) {
+            true => self.epochs.bump_all(),
+            false => self.epochs.bump(schema),
         }
+    }
+
+    /// Forgets all that is known.
+    pub fn invalidate_all(&self) {
+        self.epochs.bump_all();
     }
 
     /// Changes when the schema, or a shared one, was invalidated.
     pub fn epoch(&self, schema: &str) -> u64 {
-        let own = self.slot(schema).map_or(0, |epoch| epoch.load(Ordering::Acquire));
-        // Both only grow, so their sum changes when one of them does.
-        own + self.shared_epoch.load(Ordering::Acquire)
-    }
-
-    fn slot(&self, schema: &str) -> Option<&AtomicU64> {
-        let slot = self.hasher.hash_one(schema) % EPOCHS as u64;
-        self.epochs.get(slot as usize)
+        self.epochs.of(schema)
     }
 
     fn request(&self, schema: &str) {
@@ -209,7 +195,7 @@ impl Loader {
     }
 
     async fn load(&mut self, catalog: &Catalog, schema: &str) -> Result<Names, CatalogError> {
-        let epoch = catalog.shared_epoch.load(Ordering::Acquire);
+        let epoch = catalog.epochs.all();
         let good = |common: &Common| common.epoch == epoch && common.until > Instant::now();
         if !self.common.as_ref().is_some_and(good) {
             self.common = None;

@@ -40,6 +40,35 @@ pub enum CatalogError {
     Query(String, &'static str, #[source] tokio_postgres::Error),
 }
 
+/// How `database`, which clients call `name`, is reached by a connection of the proxy's own.
+pub(super) fn settings(
+    name: &str,
+    database: &Database,
+    has_tls: bool,
+) -> Result<tokio_postgres::Config, CatalogError> {
+    let mut settings = tokio_postgres::Config::new();
+    settings
+        .host(&database.host)
+        .port(database.port)
+        .dbname(database.database.as_deref().unwrap_or(name))
+        .user(&database.user)
+        .connect_timeout(PATIENCE);
+    if let Some(password) = database.password.expose() {
+        settings.password(password);
+    }
+    let unix = database.host.starts_with('/');
+    settings.ssl_mode(match database.tls {
+        _ if unix => SslMode::Disable,
+        ServerTls::Disable => SslMode::Disable,
+        ServerTls::Prefer => SslMode::Prefer,
+        ServerTls::Require | ServerTls::VerifyCa | ServerTls::VerifyFull => SslMode::Require,
+    });
+    match settings.get_ssl_mode() {
+        SslMode::Require if !has_tls => Err(CatalogError::NoTls(name.to_owned())),
+        _ => Ok(settings),
+    }
+}
+
 /// At most two connections to one database, opened when they are needed.
 #[derive(Clone)]
 pub struct Control {
@@ -56,30 +85,10 @@ impl Control {
         database: &Database,
         tls: Option<Arc<ClientConfig>>,
     ) -> Result<Self, CatalogError> {
-        let mut settings = tokio_postgres::Config::new();
-        settings
-            .host(&database.host)
-            .port(database.port)
-            .dbname(database.database.as_deref().unwrap_or(name))
-            .user(&database.user)
-            .application_name("pgstrata control")
-            .options(OPTIONS)
-            .connect_timeout(PATIENCE);
-        if let Some(password) = database.password.expose() {
-            settings.password(password);
-        }
-        let unix = database.host.starts_with('/');
-        settings.ssl_mode(match database.tls {
-            _ if unix => SslMode::Disable,
-            ServerTls::Disable => SslMode::Disable,
-            ServerTls::Prefer => SslMode::Prefer,
-            ServerTls::Require | ServerTls::VerifyCa | ServerTls::VerifyFull => SslMode::Require,
-        });
+        let mut settings = settings(name, database, tls.is_some())?;
+        settings.application_name("pgstrata control").options(OPTIONS);
         let manager = match tls {
             Some(tls) => Manager::new(settings, MakeRustlsConnect::new((*tls).clone())),
-            None if settings.get_ssl_mode() == SslMode::Require => {
-                return Err(CatalogError::NoTls(name.to_owned()));
-            }
             None => Manager::new(settings, NoTls),
         };
         let pool = Pool::builder(manager)

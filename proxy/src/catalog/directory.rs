@@ -8,6 +8,7 @@ use pgstrata_tenancy::TenantId;
 use quick_cache::sync::{Cache, EntryAction, EntryResult};
 
 use super::control::{CatalogError, Control};
+use super::epochs::Epochs;
 use super::is_system_schema;
 use crate::config::Config;
 
@@ -29,12 +30,14 @@ pub struct TenantDirectory {
     reserved: HashSet<Box<str>>,
     known: Cache<Arc<str>, Answer>,
     believed: Duration,
+    epochs: Epochs,
 }
 
 /// What was found, and for how long that holds.
 #[derive(Clone)]
 struct Answer {
     schema: Option<Arc<str>>,
+    epoch: u64,
     until: Instant,
 }
 
@@ -53,7 +56,7 @@ impl TenantDirectory {
             }
         }
         let believed = config.tenancy.tenant_cache;
-        Self { control, schemas, reserved, known: Cache::new(REMEMBERED), believed }
+        Self { control, schemas, reserved, known: Cache::new(REMEMBERED), believed, epochs: Epochs::new() }
     }
 
     /// The schema of `tenant`; `None` if there is no such tenant.
@@ -64,7 +67,10 @@ impl TenantDirectory {
             return Ok(None);
         };
         let now = Instant::now();
-        let still_true = |_: &Arc<str>, answer: &mut Answer| match answer.until > now {
+        // Before the question: an invalidation that comes during it must count.
+        let epoch = self.epochs.of(&schema);
+        let still_true = |_: &Arc<str>, answer: &mut Answer| match answer.epoch == epoch && answer.until > now
+        {
             true => EntryAction::Retain(answer.schema.clone()),
             false => EntryAction::ReplaceWithGuard,
         };
@@ -77,8 +83,18 @@ impl TenantDirectory {
         let found = self.exists(&schema).await?.then_some(schema);
         let believed = if found.is_some() { self.believed } else { self.believed.min(ABSENT) };
         // It fails if the entry was taken out meanwhile: then the next one asks again.
-        let _ = guard.insert(Answer { schema: found.clone(), until: Instant::now() + believed });
+        let _ = guard.insert(Answer { schema: found.clone(), epoch, until: Instant::now() + believed });
         Ok(found)
+    }
+
+    /// Forgets whether there is such a schema.
+    pub fn invalidate(&self, schema: &str) {
+        self.epochs.bump(schema);
+    }
+
+    /// Forgets which schemas there are.
+    pub fn invalidate_all(&self) {
+        self.epochs.bump_all();
     }
 
     /// The schema that `tenant` would have, unless no tenant can have it.

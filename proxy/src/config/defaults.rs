@@ -83,6 +83,7 @@ impl Default for Tenancy {
             tables: BTreeMap::new(),
             tenant_cache: Duration::from_secs(10),
             catalog_cache: Duration::from_secs(60),
+            catalog_notify: false,
         }
     }
 }

@@ -172,6 +172,7 @@ fn tenancy(s: &mut Section<'_>) -> Tenancy {
         tables: s.entries("tables"),
         tenant_cache: s.or("tenant_cache", default.tenant_cache),
         catalog_cache: s.or("catalog_cache", default.catalog_cache),
+        catalog_notify: s.or("catalog_notify", default.catalog_notify),
     }
 }
 

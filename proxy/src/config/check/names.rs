@@ -141,7 +141,7 @@ fn usable_schema(schema: &str) -> Result<(), String> {
         return Err(error.to_string().replace("tenant name", "schema name"));
     }
     if crate::catalog::is_system_schema(schema) {
-        return Err("it is one of PostgreSQL's own schemas: give another".into());
+        return Err("it is one of PostgreSQL's own schemas, or of pgstrata's: give another".into());
     }
     Ok(())
 }

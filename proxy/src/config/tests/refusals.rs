@@ -102,6 +102,7 @@ fn contradictions_of_names() {
     refused_part("[tenants.a]\nschema = ''", 2, "a schema name must not be empty");
     refused_part("[tenants.a]\nschema = 'information_schema'", 2, "PostgreSQL's own");
     refused_part("[tenants.pg_x]", 1, "PostgreSQL's own");
+    refused_part("[tenants.pgstrata]", 1, "pgstrata's");
     refused_part("[tenants.''] ", 1, "must not be empty");
     refused_part("[tenants.a]\nschema = 'public'", 2, "shared_schemas");
     refused_part("[tenants.a]\n[tenants.b]\nschema = 'a'", 3, "have one schema, \"a\"");

@@ -55,8 +55,11 @@ fn texts_of_one_key_have_the_same_tokens() {
     });
 }
 
+/// Kinds and texts.
+type Kept = Vec<(TokenKind, Vec<u8>)>;
+
 /// The key of a text, and its tokens as far as a shape may know them.
-fn keyed(text: &str) -> (Option<Vec<u8>>, Vec<(TokenKind, Vec<u8>)>) {
+fn keyed(text: &str) -> (Option<Vec<u8>>, Kept) {
     let all: Vec<_> = Lexer::new(text.as_bytes(), true).collect();
     let t = Tokens { text: text.as_bytes(), all: &all, conforming: true, closes: &[] };
     let mut key = Vec::new();
