@@ -14,6 +14,7 @@
 //! - [`metrics`], [`logging`]: what can be seen from outside.
 //! - [`observe`]: what would become of texts, where nothing is routed yet.
 //! - [`explain`]: which way a text would go, for people.
+//! - [`selftest`]: a deployment attacked with two throw-away tenants.
 //! - [`demo`]: a PostgreSQL of its own with two tenants, to try it on.
 
 pub mod admin;
@@ -26,6 +27,7 @@ pub mod logging;
 pub mod metrics;
 pub mod observe;
 pub mod pool;
+pub mod selftest;
 pub mod serve;
 pub mod session;
 pub mod shared;

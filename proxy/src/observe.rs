@@ -34,7 +34,7 @@ impl Observer {
     pub fn note(&self, text: &[u8], scope: &Scope, plan: Plan) -> Plan {
         let would = would(&plan.route);
         self.metrics.observed(would);
-        if would != "pass" {
+        if !matches!(plan.route, Route::Pass | Route::NeedNames) {
             let shape = shape(text);
             let tenant = scope.tenant.as_deref();
             // By tenant as well: what is refused to one may be another's own.
@@ -58,7 +58,8 @@ fn would(route: &Route) -> &'static str {
         Route::Pass => "pass",
         Route::Splice(_) => "qualify",
         Route::SearchPath | Route::OwnTransaction => "set_path",
-        Route::Refuse(_) | Route::NeedNames => "refuse",
+        Route::Refuse(_) => "refuse",
+        Route::NeedNames => "unknown",
     }
 }
 
@@ -72,7 +73,9 @@ fn leave_alone(mut plan: Plan) -> Plan {
         }
     }
     // Under a path that the client has set itself, if there is one.
-    plan.route = Route::SearchPath;
+    if plan.route != Route::OwnTransaction {
+        plan.route = Route::SearchPath;
+    }
     plan
 }
 

@@ -256,6 +256,7 @@ async fn observe_mode_changes_nothing_and_says_what_would_be() {
     let theirs = client.simple("SELECT name FROM users").await.column();
     assert_eq!(client.simple("SELECT name FROM globex.users").await.column(), theirs);
     assert_eq!(client.extended("SELECT name FROM users", &[]).await.column(), theirs);
+    assert_eq!(client.simple("VACUUM users").await.fault(), None);
     let page = http(http_port, "/metrics").await;
     assert!(page.contains(r#"pgstrata_observed_total{would="refuse"}"#), "{page}");
     drop(client);

@@ -41,7 +41,7 @@ pub enum CatalogError {
 }
 
 /// How `database`, which clients call `name`, is reached by a connection of the proxy's own.
-pub(super) fn settings(
+pub(crate) fn settings(
     name: &str,
     database: &Database,
     has_tls: bool,

@@ -60,7 +60,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if std::mem::take(&mut self.names_late) && plan.route == Route::NeedNames {
             plan.route = Route::Refuse(names_late());
         }
-        if let Some(observer) = self.shared.observer.as_ref().filter(|_| plan.route != Route::NeedNames) {
+        if let Some(observer) = &self.shared.observer {
             plan = observer.note(text, &self.scope, plan);
         }
         if let Some(refusal) = plan.statements.iter().find_map(|s| unreadable_setting(s, text)) {

@@ -1,0 +1,151 @@
+//! What is tried, as classes: the rows of docs/isolation.md. `{own}` and `{other}` are the schemas.
+
+/// Ways to reach what one should not.
+pub struct Class {
+    /// As docs/isolation.md calls it.
+    pub name: &'static str,
+    /// The texts, each tried by itself on a connection of the first tenant.
+    pub texts: &'static [&'static str],
+}
+
+/// All of them but logins and leftovers, which are no texts.
+pub const CLASSES: &[Class] = &[
+    Class {
+        name: "another schema by name",
+        texts: &[
+            "SELECT * FROM {other}.secrets",
+            "SELECT * FROM \"{other}\".secrets",
+            "SELECT * FROM {other}/* x */./**/secrets",
+            "SELECT * FROM {other} -- x\n . secrets",
+            "SELECT value FROM (SELECT * FROM {other}.secrets) {other}",
+            "SELECT {other}.value FROM secrets {own}, {other}.secrets {other}",
+            "WITH x AS (SELECT * FROM {other}.secrets) SELECT * FROM x",
+            "WITH x AS (DELETE FROM {other}.secrets RETURNING *) SELECT * FROM x",
+            "TABLE {other}.secrets",
+            "EXPLAIN ANALYZE SELECT * FROM {other}.secrets",
+            "PREPARE p AS SELECT * FROM {other}.secrets",
+            "DECLARE c CURSOR WITH HOLD FOR SELECT * FROM {other}.secrets",
+            "COPY {other}.secrets TO STDOUT",
+            "COPY (SELECT * FROM {other}.secrets) TO STDOUT",
+            "CREATE VIEW {own}.spy AS SELECT * FROM {other}.secrets",
+            "CREATE TABLE {own}.spy (LIKE {other}.secrets INCLUDING ALL)",
+            "CREATE TABLE {own}.spy () INHERITS ({other}.secrets)",
+            "INSERT INTO {other}.secrets (value) VALUES ('planted')",
+            "UPDATE {other}.secrets SET value = 'changed'",
+            "DELETE FROM {other}.secrets",
+            "TRUNCATE {other}.secrets",
+            "DROP TABLE {other}.secrets",
+            "ALTER TABLE {other}.secrets ADD COLUMN planted integer",
+            "LOCK TABLE {other}.secrets",
+            "COMMENT ON TABLE {other}.secrets IS 'planted'",
+            "GRANT ALL ON {other}.secrets TO PUBLIC",
+            "SELECT 1; SELECT * FROM {other}.secrets",
+            "MERGE INTO {other}.secrets USING secrets s ON true WHEN MATCHED THEN DELETE",
+        ],
+    },
+    Class {
+        name: "names in strings",
+        texts: &[
+            "SELECT '{other}.secrets'::regclass",
+            "SELECT to_regclass('{other}.secrets')",
+            "SELECT nextval('{other}.secrets_id_seq')",
+            "SELECT setval('{other}.secrets_id_seq', 1000)",
+            "SELECT nextval('{oth' || 'er}.secrets_id_seq')",
+            "SELECT nextval((SELECT oid FROM pg_class WHERE relname = 'secrets_id_seq' AND relnamespace = '{other}'::regnamespace)::regclass)",
+            "SELECT has_table_privilege('{other}.secrets', 'select')",
+        ],
+    },
+    Class {
+        name: "search_path",
+        texts: &[
+            "SET search_path TO {other}",
+            "SET search_path TO {other}; SELECT * FROM secrets",
+            "SET LOCAL search_path TO {other}",
+            "SET SCHEMA '{other}'",
+            "BEGIN; SET LOCAL search_path = '{other}'; SELECT * FROM secrets; COMMIT",
+            "SELECT set_config('search_path', '{other}', false)",
+            "SELECT set_config('search' || '_path', '{other}', false)",
+            "SELECT value FROM secrets WHERE set_config('search_path', '{other}', true) IS NOT NULL",
+            "UPDATE pg_settings SET setting = '{other}' WHERE name = 'search_path'",
+            "SET standard_conforming_strings = off",
+            "SET client_encoding = 'SJIS'",
+        ],
+    },
+    Class {
+        name: "roles",
+        texts: &[
+            "SET ROLE postgres",
+            "RESET ROLE",
+            "SET SESSION AUTHORIZATION DEFAULT",
+            "SELECT set_config('role', 'postgres', false)",
+            "ALTER ROLE CURRENT_USER SET search_path = {other}",
+            "ALTER DATABASE postgres SET search_path = {other}",
+            "DROP OWNED BY CURRENT_USER",
+        ],
+    },
+    Class {
+        name: "SQL that carries SQL",
+        texts: &[
+            "DO $$ BEGIN DELETE FROM {other}.secrets; END $$",
+            "DO $$ BEGIN EXECUTE 'DELETE FROM {other}.secrets'; END $$",
+            "SELECT query_to_xml('SELECT * FROM {other}.secrets', true, true, '')",
+            "SELECT table_to_xml('{other}.secrets', true, true, '')",
+            "SELECT schema_to_xml('{other}', true, true, '')",
+            "SELECT * FROM ts_stat('SELECT to_tsvector(value) FROM {other}.secrets')",
+            "CREATE FUNCTION {own}.spy() RETURNS text LANGUAGE sql AS 'SELECT value FROM {other}.secrets'",
+            "CREATE FUNCTION {own}.spy() RETURNS text LANGUAGE sql SET search_path = {other} RETURN (SELECT 'x')",
+            "CREATE FUNCTION {own}.spy() RETURNS text LANGUAGE sql RETURN (SELECT value FROM {other}.secrets)",
+        ],
+    },
+    Class {
+        name: "moving and owning",
+        texts: &[
+            "ALTER TABLE secrets SET SCHEMA {other}",
+            "ALTER TABLE {other}.secrets SET SCHEMA {own}",
+            "DROP SCHEMA {other} CASCADE",
+            "ALTER SCHEMA {other} RENAME TO {own}_x",
+            "CREATE SCHEMA {own}_x",
+            "REASSIGN OWNED BY CURRENT_USER TO CURRENT_USER",
+            "ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO PUBLIC",
+        ],
+    },
+    Class {
+        name: "relations that show others' values",
+        texts: &[
+            "SELECT * FROM pg_stats",
+            "SELECT * FROM pg_catalog.pg_statistic",
+            "SELECT * FROM pg_stat_activity",
+            "SELECT * FROM pg_locks",
+            "SELECT * FROM pg_sequences",
+            "SELECT * FROM pg_prepared_statements",
+            "SELECT * FROM pg_prepared_xacts",
+            "SELECT * FROM pg_largeobject",
+        ],
+    },
+    Class {
+        name: "functions over tenants",
+        texts: &[
+            "SELECT pg_terminate_backend(pg_backend_pid())",
+            "SELECT pg_cancel_backend(pg_backend_pid())",
+            "SELECT pg_read_file('PG_VERSION')",
+            "SELECT pg_ls_dir('.')",
+            "SELECT lo_create(0)",
+            "SELECT lastval()",
+            "SELECT pg_notify('x', 'y')",
+            "LISTEN x",
+            "NOTIFY x",
+        ],
+    },
+    Class {
+        name: "files, programs, two-phase commit, maintenance",
+        texts: &[
+            "COPY secrets TO '/tmp/pgstrata_selftest'",
+            "COPY secrets FROM PROGRAM 'true'",
+            "BEGIN; PREPARE TRANSACTION 'pgstrata_selftest'",
+            "VACUUM",
+            "ANALYZE",
+            "CREATE EXTENSION dblink",
+            "SELECT * FROM pg_temp_3.secrets",
+        ],
+    },
+];
