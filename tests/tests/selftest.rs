@@ -22,7 +22,10 @@ async fn deployment_holds_and_nothing_is_left_of_the_test() {
     let admin = stage::connect(&cluster.superuser("app")).await.unwrap();
     let refused = selftest(&cluster, Setup::new(), &[]).await;
     let said = String::from_utf8(refused.stderr).unwrap();
-    assert!(!refused.status.success() && said.lines().count() == 1 && said.contains("GRANT CREATE"), "{said}");
+    assert!(
+        !refused.status.success() && said.lines().count() == 1 && said.contains("GRANT CREATE"),
+        "{said}"
+    );
 
     admin.batch_execute("GRANT CREATE ON DATABASE app TO app").await.unwrap();
     let output = selftest(&cluster, Setup::new(), &[]).await;

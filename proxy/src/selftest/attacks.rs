@@ -4,7 +4,7 @@
 pub struct Class {
     /// As docs/isolation.md calls it.
     pub name: &'static str,
-    /// The texts, each tried by itself on a connection of the first tenant.
+    /// The texts, each tried by itself on a connection of the first tenant. All are to be refused.
     pub texts: &'static [&'static str],
 }
 

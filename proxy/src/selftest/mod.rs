@@ -144,13 +144,15 @@ impl Target {
 
 /// All that one attempt brought to light.
 struct Answer {
+    /// All values and errors, one behind the other.
     shown: String,
+    refused: bool,
 }
 
 impl Answer {
-    /// Whether something of the other tenant's is in it.
-    fn leaks(&self, tenants: &Tenants) -> bool {
-        self.shown.contains(&tenants.secret)
+    /// Refused, and nothing of the other tenant's is in it.
+    fn holds(&self, tenants: &Tenants) -> bool {
+        self.refused && !self.shown.contains(&tenants.secret)
     }
 }
 
@@ -172,7 +174,7 @@ impl Run<'_> {
                     .replace("{other}", &self.tenants.other);
                 for extended in [false, true] {
                     let answer = self.attempt(&text, extended).await?;
-                    let held = !answer.leaks(self.tenants) && self.tenants.is_untouched().await?;
+                    let held = answer.holds(self.tenants) && self.tenants.is_untouched().await?;
                     let protocol = if extended { "extended" } else { "simple" };
                     report.attempt(class.name, held, || format!("{} {protocol}: {text}", self.strategy));
                 }
@@ -195,7 +197,7 @@ impl Run<'_> {
     async fn attempt(&self, text: &str, extended: bool) -> Result<Answer, String> {
         let own = &self.tenants.own;
         let client = self.target.client(own, own, "").await.map_err(|error| tenants::words(&error))?;
-        let mut shown = String::new();
+        let (mut shown, mut refused) = (String::new(), false);
         if extended {
             match client.query(text, &[]).await {
                 Ok(rows) => {
@@ -206,7 +208,7 @@ impl Run<'_> {
                         }
                     }
                 }
-                Err(error) => shown += &format!("{error:?}"),
+                Err(error) => (refused, shown) = (true, format!("{error:?}")),
             }
         } else {
             match client.simple_query(text).await {
@@ -217,7 +219,7 @@ impl Run<'_> {
                         }
                     }
                 }
-                Err(error) => shown += &format!("{error:?}"),
+                Err(error) => (refused, shown) = (true, format!("{error:?}")),
             }
         }
         // What the session may have been turned to shows in the next statement.
@@ -228,7 +230,7 @@ impl Run<'_> {
                 }
             }
         }
-        Ok(Answer { shown })
+        Ok(Answer { shown, refused })
     }
 
     /// The other tenant, named when connecting.
