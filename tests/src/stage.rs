@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use pgstrata::config::Config;
 use pgstrata::demo::background::Background;
@@ -127,9 +128,21 @@ pub async fn http(port: u16, path: &str) -> String {
     answer
 }
 
-/// A port that nobody has now.
+/// A port that nobody has now, nor another test is about to take: below those that the system gives
+/// to clients, and a few for each process.
 pub fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+    const FIRST: u32 = 10_000;
+    const PORTS: u32 = 22_000;
+    const EACH: u32 = 16;
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let number =
+            std::process::id().wrapping_mul(EACH).wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed));
+        let port = u16::try_from(FIRST + number % PORTS).unwrap();
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 fn parse(text: &str) -> Config {
