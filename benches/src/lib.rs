@@ -56,6 +56,8 @@ pub fn scope(strategy: Strategy) -> Scope {
         dynamic_sql: false,
         shared_writes: false,
         moved: Arc::default(),
+        hide_others: false,
+        hide_others: false,
         names: Some(Arc::new(names)),
     }
 }

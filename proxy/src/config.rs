@@ -180,6 +180,8 @@ pub struct Tenancy {
     pub shared_writes: bool,
     /// Tables that are kept elsewhere for all tenants, by the names that statements use.
     pub tables: BTreeMap<String, TablePlace>,
+    /// Whether the catalog shows the objects of the tenant's own and the shared schemas only.
+    pub hide_other_tenants: bool,
     /// How long the answer whether a tenant exists is believed.
     pub tenant_cache: Duration,
     /// How long what is known of a schema's tables is believed.

@@ -121,19 +121,16 @@ async fn scope(args: &Args, shared: &Shared, database: &DatabaseHandle) -> Resul
 
 /// The text as PostgreSQL gets it, with what is put in front of it.
 fn sent(text: &[u8], plan: &Plan, scope: &Scope) -> String {
-    let (raw, path) = (text, ident::search_path(scope.path()));
-    let text = String::from_utf8_lossy(raw);
+    let (path, prefixes) = (ident::search_path(scope.path()), Prefixes::of(scope));
+    let text = rewrite(text, &plan.splices, &prefixes, &[]).pieces.concat();
+    let text = String::from_utf8_lossy(&text);
     match &plan.route {
         Route::Refuse(_) | Route::NeedNames => String::new(),
         Route::OwnTransaction => format!("SET search_path TO {path}; as a message of its own, then {text}"),
         route if plan.statements.iter().any(|s| needs_path(s, route)) => {
             format!("SET LOCAL search_path TO {path}; {text}")
         }
-        _ => {
-            let prefixes = Prefixes::of(scope);
-            let rewritten = rewrite(raw, plan.splices(), &prefixes, &[]);
-            String::from_utf8_lossy(&rewritten.pieces.concat()).into_owned()
-        }
+        _ => text.into_owned(),
     }
 }
 
@@ -150,7 +147,7 @@ impl Display for Explanation {
         }
         let way = match &plan.route {
             Route::Pass => "pass",
-            Route::Splice(_) => "splice",
+            Route::Splice => "splice",
             Route::OwnTransaction => "search_path, by itself",
             _ => "search_path",
         };

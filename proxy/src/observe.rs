@@ -56,7 +56,7 @@ impl Observer {
 fn would(route: &Route) -> &'static str {
     match route {
         Route::Pass => "pass",
-        Route::Splice(_) => "qualify",
+        Route::Splice => "qualify",
         Route::SearchPath | Route::OwnTransaction => "set_path",
         Route::Refuse(_) => "refuse",
         Route::NeedNames => "unknown",
@@ -72,6 +72,7 @@ fn leave_alone(mut plan: Plan) -> Plan {
             statement.pin = statement.pin.or(Some(PinReason::SessionState));
         }
     }
+    plan.splices.clear();
     // Under a path that the client has set itself, if there is one.
     if plan.route != Route::OwnTransaction {
         plan.route = Route::SearchPath;

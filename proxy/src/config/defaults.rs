@@ -84,6 +84,7 @@ impl Default for Tenancy {
             tenant_cache: Duration::from_secs(10),
             catalog_cache: Duration::from_secs(60),
             catalog_notify: false,
+            hide_other_tenants: false,
         }
     }
 }

@@ -170,6 +170,7 @@ fn tenancy(s: &mut Section<'_>) -> Tenancy {
         shared_schemas: s.or("shared_schemas", default.shared_schemas),
         shared_writes: s.or("shared_writes", default.shared_writes),
         tables: s.entries("tables"),
+        hide_other_tenants: s.or("hide_other_tenants", default.hide_other_tenants),
         tenant_cache: s.or("tenant_cache", default.tenant_cache),
         catalog_cache: s.or("catalog_cache", default.catalog_cache),
         catalog_notify: s.or("catalog_notify", default.catalog_notify),

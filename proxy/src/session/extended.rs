@@ -68,7 +68,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// Makes a client's statement out of what the engine said of it.
     fn statement(&mut self, named: bool, text: &[u8], types: &[u8], plan: Plan) -> ClientStatement {
-        let rewritten = rewrite(text, plan.splices(), &self.identity.prefixes, &[]);
+        let rewritten = rewrite(text, &plan.splices, &self.identity.prefixes, &[]);
         let map = rewritten.map;
         let sent = Bytes::from(rewritten.pieces.concat());
         let text = if map.is_empty() { sent.clone() } else { Bytes::copy_from_slice(text) };
@@ -351,7 +351,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// Whether a statement was prepared for another path or another state of the catalog.
     fn is_outdated(&self, statement: &ClientStatement) -> bool {
         let identity = &statement.prepared.identity;
-        let spliced = matches!(statement.plan.route, Route::Splice(_));
+        let spliced = statement.plan.route == Route::Splice;
         let own = self.effective.own || self.link.as_ref().is_some_and(|link| link.local_path);
         let moved = !identity.path.is_empty() && *identity.path != *self.effective.path;
         let epoch = self.identity.database.catalog.epoch(&self.identity.scope.schema);

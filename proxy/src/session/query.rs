@@ -132,7 +132,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             reply.effects.extend(effect.map(|effect| (number, effect)));
         }
         link.path_set = path_set;
-        let rewritten = rewrite(text, plan.splices(), &self.identity.prefixes, &places);
+        let rewritten = rewrite(text, &plan.splices, &self.identity.prefixes, &places);
         link.lease.query(&rewritten.pieces);
         reply.map = rewritten.map;
         link.owe(Expect::Query(reply));

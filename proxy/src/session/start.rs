@@ -104,6 +104,7 @@ pub fn scope_of(
         dynamic_sql: dynamic_sql == DynamicSql::Allow,
         shared_writes: config.tenancy.shared_writes,
         moved: moved(own, schema, &config.tenancy),
+        hide_others: config.tenancy.hide_other_tenants,
         names: None,
     }
 }
@@ -150,8 +151,10 @@ fn base_settings(settings: &[(String, String)], scope: Option<&Scope>) -> Result
 fn confined_path(value: &str, scope: Option<&Scope>) -> Result<Box<str>, Refusal> {
     let allowed = |name: &str| {
         let Some(scope) = scope else { return true };
-        let known = [&*scope.schema, "pg_catalog", "pg_temp", "information_schema", ""];
-        known.contains(&name) || scope.shared.iter().any(|shared| **shared == *name)
+        let known = [&*scope.schema, "pg_catalog", "pg_temp", ""];
+        known.contains(&name)
+            || name == "information_schema" && !scope.hide_others
+            || scope.shared.iter().any(|shared| **shared == *name)
     };
     match check::search_path(value) {
         Some(names) if names.iter().all(|name| allowed(name)) => {
@@ -287,7 +290,7 @@ impl<C> Session<C> {
         // Without a use for them they are not even loaded.
         let scope = &self.identity.scope;
         let spliced = scope.strategy == Strategy::SchemaQualified || !scope.moved.is_empty();
-        if !spliced && !scope.guards_shared() {
+        if !spliced && !scope.guards_shared() && !scope.hide_others {
             return;
         }
         let names = self.identity.database.catalog.get(&self.identity.scope.schema);

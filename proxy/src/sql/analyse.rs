@@ -24,7 +24,7 @@ use sqlparser::parser::Parser;
 
 use super::builtin;
 use super::lexer::TokenKind;
-use super::shape::{Alias, Named};
+use super::shape::{Alias, Named, Qualified};
 use super::tokens::Tokens;
 
 /// How deep our walk goes into a tree; the parser's own limit is far below.
@@ -38,7 +38,7 @@ pub struct Names {
     /// Unqualified relations that are no CTEs.
     pub relations: Vec<Named>,
     /// Relations with a schema.
-    pub qualified: Vec<(Box<str>, Box<str>)>,
+    pub qualified: Vec<Qualified>,
     /// Unqualified functions.
     pub functions: Vec<Box<str>>,
     /// The last parts of column references with dots.
@@ -164,7 +164,10 @@ impl Names {
             return at + 1;
         }
         match t.name(at + 2).filter(|_| !t.is(at + 3, TokenKind::Dot)) {
-            Some(relation) => self.qualified.push((name.into(), relation.into())),
+            Some(relation) => {
+                let named = Named { token: at as u32, name: relation.into(), alias: Alias::None };
+                self.qualified.push(Qualified { schema: name.into(), named });
+            }
             None => self.unproven = true,
         }
         at + 3
@@ -255,25 +258,26 @@ impl Walk<'_> {
             Some(&[token]) => {
                 let name = self.text(token);
                 if !may_be_cte || !self.ctes.contains(&name) {
-                    let alias = if aliased { Alias::Given } else { self.alias_of(token) };
+                    let alias = if aliased { Alias::Given } else { self.alias_between(token, token) };
                     self.names.relations.push(Named { token: token as u32, name, alias });
                 }
             }
-            Some([schema, relation]) => {
-                let pair = (self.text(*schema), self.text(*relation));
-                self.names.qualified.push(pair);
+            Some(&[schema, relation]) => {
+                let alias = if aliased { Alias::Given } else { self.alias_between(schema, relation) };
+                let named = Named { token: schema as u32, name: self.text(relation), alias };
+                self.names.qualified.push(Qualified { schema: self.text(schema), named });
             }
             _ => self.unproven(),
         }
     }
 
-    /// Of a relation with no alias: whether it could have one. The parser is not shown
+    /// Of a relation with no alias, whose name has these tokens: whether it could have one. The parser is not shown
     /// the words that decide that.
-    fn alias_of(&self, token: usize) -> Alias {
-        let before = |n: usize, keyword: &str| token >= n && self.t.kw(token - n, keyword);
+    fn alias_between(&self, first: usize, last: usize) -> Alias {
+        let before = |n: usize, keyword: &str| first >= n && self.t.kw(first - n, keyword);
         match () {
             () if before(1, "table") || before(2, "table") && before(1, "only") => Alias::None,
-            () if self.t.op(token + 1, "*") || before(2, "only") && !before(1, "only") => Alias::Fixed,
+            () if self.t.op(last + 1, "*") || before(2, "only") && !before(1, "only") => Alias::Fixed,
             () => Alias::Name,
         }
     }

@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 
 use super::builtin;
 use super::guard::check::{Verdict, check, search_path};
+use super::hidden;
 use super::moved::{self, Use};
 use super::plan::{Insert, Plan, Route, SchemaRef, Setting, Splice, Statement, StatementKind};
 use super::scope::{Moved, Names, SchemaNames, Scope, TextMode};
@@ -18,12 +19,51 @@ use pgstrata_tenancy::Strategy;
 pub fn decide(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode) -> Plan {
     let tenant_first =
         mode.tenant_first && shape.statements.iter().all(|s| keeps_tenant_first(&s.kind, t, scope));
-    let (route, opaque) = match check(&shape.demands, t, scope, tenant_first) {
-        Verdict::Refused(refusal) => (Route::Refuse(refusal), false),
-        Verdict::NeedNames => (Route::NeedNames, false),
+    let decided = match check(&shape.demands, t, scope, tenant_first) {
+        Verdict::Refused(refusal) => Route::Refuse(refusal).into(),
+        Verdict::NeedNames => Route::NeedNames.into(),
+        Verdict::Granted if scope.hide_others => filtered(shape, t, scope, route(shape, t, scope, mode)),
         Verdict::Granted => route(shape, t, scope, mode),
     };
-    Plan { route, statements: statements(shape, t), opaque }
+    let Decided { route, splices, opaque } = decided;
+    Plan { route, splices, statements: statements(shape, t), opaque }
+}
+
+/// The part of a plan that hangs on the scope.
+struct Decided {
+    route: Route,
+    splices: Splices,
+    /// The text may run code that is not in it.
+    opaque: bool,
+}
+
+type Splices = SmallVec<[Splice; 4]>;
+
+impl From<Route> for Decided {
+    fn from(route: Route) -> Self {
+        Self { route, splices: Splices::new(), opaque: false }
+    }
+}
+
+impl Decided {
+    fn opaque(route: Route) -> Self {
+        Self { opaque: true, ..route.into() }
+    }
+}
+
+/// The same, with what else of the catalog there is out of sight.
+fn filtered(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mut decided: Decided) -> Decided {
+    if matches!(decided.route, Route::Refuse(_) | Route::NeedNames) {
+        return decided;
+    }
+    match hidden::filters(shape, t, scope) {
+        Ok(filters) => {
+            decided.splices.extend(filters);
+            decided.splices.sort_by_key(|splice| splice.at);
+            decided
+        }
+        Err(refusal) => Route::Refuse(refusal).into(),
+    }
 }
 
 /// Whether the statement leaves the tenant's schema the first on the path.
@@ -79,17 +119,16 @@ fn set_config(literals: Literals<'_>, name: usize, local: bool) -> StatementKind
     }
 }
 
-/// The route, and whether the text may run code that is not in it.
-fn route(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode) -> (Route, bool) {
+fn route(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode) -> Decided {
     let moved = match moved::used(shape, t, scope) {
         Use::None => return usual(shape, t, scope, mode),
-        Use::Unknown => return (Route::NeedNames, false),
+        Use::Unknown => return Route::NeedNames.into(),
         Use::Named(moved) => moved,
     };
-    let refuse = |why: &dyn Display| (Route::Refuse(moved::refusal(moved, mode, why)), false);
+    let refuse = |why: &dyn Display| Route::Refuse(moved::refusal(moved, mode, why)).into();
     match shape.way {
         Way::Names if is_settled(mode) => match proven(shape, t, scope) {
-            Ok(route) => (route, false),
+            Ok(splices) => spliced(splices),
             Err(unproven) => refuse(&unproven),
         },
         _ => refuse(&"it depends on the search path in ways that its text does not show"),
@@ -97,17 +136,22 @@ fn route(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode) -> (Route
 }
 
 /// The route of a text whose tables are all where the path finds them.
-fn usual(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode) -> (Route, bool) {
+fn usual(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode) -> Decided {
     match shape.way {
-        Way::Free => (Route::Pass, false),
-        Way::Own => (Route::OwnTransaction, true),
-        Way::Path => (Route::SearchPath, true),
+        Way::Free => Route::Pass.into(),
+        Way::Own => Decided::opaque(Route::OwnTransaction),
+        Way::Path => Decided::opaque(Route::SearchPath),
         Way::Names => match proven(shape, t, scope) {
-            Ok(Route::Splice(_)) if !may_splice(scope, mode) => (Route::SearchPath, false),
-            Ok(route) => (route, false),
-            Err(_) => (Route::SearchPath, true),
+            Ok(splices) if !splices.is_empty() && !may_splice(scope, mode) => Route::SearchPath.into(),
+            Ok(splices) => spliced(splices),
+            Err(_) => Decided::opaque(Route::SearchPath),
         },
     }
+}
+
+fn spliced(splices: Splices) -> Decided {
+    let route = if splices.is_empty() { Route::Pass } else { Route::Splice };
+    Decided { route, splices, opaque: false }
 }
 
 /// Why a text that is let through takes the route that it takes, for people.
@@ -117,7 +161,7 @@ pub fn why(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode) -> Stri
         Way::Own => "it can't run in a transaction block".into(),
         Way::Path => "it depends on the search path in ways that its text does not show".into(),
         Way::Names => match proven(shape, t, scope) {
-            Ok(Route::Pass) => "nothing in it hangs on the search path".into(),
+            Ok(splices) if splices.is_empty() => "nothing in it hangs on the search path".into(),
             Ok(_) if moved::used(shape, t, scope) != Use::None => "a table in it is kept elsewhere".into(),
             Ok(_) if scope.strategy != Strategy::SchemaQualified => {
                 "the tenant's strategy is search_path".into()
@@ -159,12 +203,12 @@ fn may_splice(scope: &Scope, mode: TextMode) -> bool {
     is_settled(mode) && scope.strategy == Strategy::SchemaQualified
 }
 
-/// The route of a text whose names are all known.
-fn proven<'a>(shape: &'a Shape, t: &Tokens<'_>, scope: &'a Scope) -> Result<Route, Unproven<'a>> {
+/// The splices of a text whose names are all known; none if it means the same under each path.
+fn proven<'a>(shape: &'a Shape, t: &Tokens<'_>, scope: &'a Scope) -> Result<Splices, Unproven<'a>> {
     let bare = shape.relations.is_empty() && shape.qualified.is_empty() && shape.columns.is_empty();
     let calls = shape.functions.iter().any(|name| !builtin::is_grammar(name));
     if bare && !calls && shape.types.is_empty() && !shape.operators {
-        return Ok(Route::Pass);
+        return Ok(Splices::new());
     }
     let known = Known { scope, names: scope.names.as_deref().ok_or(Unproven::NoNames)?, shape };
     known.functions()?;
@@ -173,9 +217,9 @@ fn proven<'a>(shape: &'a Shape, t: &Tokens<'_>, scope: &'a Scope) -> Result<Rout
     known.columns()?;
     known.qualified()?;
     if shape.relations.is_empty() {
-        return Ok(Route::Pass);
+        return Ok(Splices::new());
     }
-    Ok(Route::Splice(known.splices(t)?))
+    known.splices(t)
 }
 
 /// The names of a shape in the light of what the schemas hold.
@@ -238,8 +282,8 @@ impl<'a> Known<'a> {
             };
             held.and_then(|schema| schema.relations.get(name)).is_some_and(|relation| relation.plain)
         };
-        let unknown = self.shape.qualified.iter().find(|(schema, name)| !is_plain(schema, name));
-        unknown.map_or(Ok(()), |(_, name)| Err(Unproven::Relation(name)))?;
+        let unknown = self.shape.qualified.iter().find(|q| !is_plain(&q.schema, &q.named.name));
+        unknown.map_or(Ok(()), |q| Err(Unproven::Relation(&q.named.name)))?;
         // A write may reach a table that is not named, by a foreign key's action.
         let writes = self.shape.statements.iter().any(|s| s.writes);
         if writes && self.schemas_hold(|schema| schema.has_triggers) {
@@ -249,7 +293,7 @@ impl<'a> Known<'a> {
         }
     }
 
-    fn splices(&self, t: &Tokens<'_>) -> Result<SmallVec<[Splice; 4]>, Unproven<'a>> {
+    fn splices(&self, t: &Tokens<'_>) -> Result<Splices, Unproven<'a>> {
         let mut out = SmallVec::with_capacity(self.shape.relations.len());
         for relation in &self.shape.relations {
             if let Some((index, moved)) = self.scope.moved(&relation.name) {

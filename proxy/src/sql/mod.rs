@@ -9,7 +9,8 @@
 //! - [`analyse`]: which names it depends on, by its tree.
 //! - [`guard`]: what it may not do.
 //! - [`shape`], [`cache`]: what was found, kept for all texts of the same shape.
-//! - [`decide`], [`builtin`]: a shape and a scope make a plan; `moved`: of tables that are kept elsewhere.
+//! - [`decide`], [`builtin`]: a shape and a scope make a plan; `moved`: of tables that are kept elsewhere;
+//!   `hidden`: of a catalog that shows the tenant's own objects only.
 //! - [`rewrite`]: the plan's prefixes put in, error positions brought back.
 
 pub mod analyse;
@@ -18,6 +19,7 @@ pub mod cache;
 pub mod decide;
 pub mod engine;
 pub mod guard;
+mod hidden;
 pub mod lexer;
 mod moved;
 pub mod name;

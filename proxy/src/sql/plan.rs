@@ -9,6 +9,9 @@ use smallvec::SmallVec;
 pub struct Plan {
     /// How the text reaches the tenant's schema.
     pub route: Route,
+    /// What goes into the text, sorted by offset: with [`Route::Splice`] at least one schema,
+    /// with the two that go by the path the filters of catalogs that hide other tenants.
+    pub splices: SmallVec<[Splice; 4]>,
     /// The statements of the text in their order; empty ones are left out, so
     /// that entry *i* is the one that gets the *i*th `CommandComplete`.
     pub statements: SmallVec<[Statement; 1]>,
@@ -17,21 +20,14 @@ pub struct Plan {
     pub opaque: bool,
 }
 
-impl Plan {
-    /// Where prefixes go in; none but for [`Route::Splice`].
-    pub fn splices(&self) -> &[Splice] {
-        if let Route::Splice(splices) = &self.route { splices } else { &[] }
-    }
-}
-
 /// How a text reaches the tenant's schema. It is one route for the whole text.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Route {
     /// Means the same under every search path: sent as it is.
     Pass,
-    /// Sent with schema prefixes in it, sorted by offset.
-    Splice(SmallVec<[Splice; 4]>),
-    /// Sent as it is, under the tenant's search path.
+    /// Sent with a schema in front of each name that needs one.
+    Splice,
+    /// Sent under the tenant's search path.
     SearchPath,
     /// As [`Route::SearchPath`], for one statement that can't run in a transaction
     /// block: the server's session path is set before and put back after it.
@@ -61,7 +57,13 @@ pub enum Insert {
     Aliased(u16),
     /// Another table with its schema, and the start of a comment that hides the client's name.
     Instead(u16),
-    /// The end of that comment.
+    /// A filter over a relation of the catalog: a subquery, for which an alias must follow.
+    Filtered(u16),
+    /// `AS`, to which the client's name becomes the alias.
+    As,
+    /// The start of a comment.
+    Open,
+    /// The end of a comment.
     Close,
 }
 

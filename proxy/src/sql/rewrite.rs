@@ -1,8 +1,11 @@
 //! Schemas and path settings put into a text, and error positions brought back out of it.
 
+use std::sync::OnceLock;
+
 use pgstrata_tenancy::ident;
 use smallvec::SmallVec;
 
+use super::hidden;
 use super::plan::{Insert as Piece, SchemaRef, Splice};
 use super::scope::Scope;
 
@@ -22,6 +25,9 @@ pub struct Prefixes {
     schemas: Box<[Box<str>]>,
     /// For each table that is kept elsewhere: that table, as [`Piece::Aliased`] and as [`Piece::Instead`].
     moved: Box<[(Box<str>, Box<str>)]>,
+    /// The schemas that the catalog may show, and its filters as they are needed; none if it shows all.
+    visible: Box<str>,
+    filters: Box<[OnceLock<Box<str>>]>,
 }
 
 impl Prefixes {
@@ -31,7 +37,13 @@ impl Prefixes {
         let mut prefixes = Self {
             schemas: schemas.map(|schema| format!("{}.", ident::quoted(schema)).into()).collect(),
             moved: Box::default(),
+            visible: Box::default(),
+            filters: Box::default(),
         };
+        if scope.hide_others {
+            prefixes.visible = hidden::visible(scope).into();
+            prefixes.filters = (0..hidden::count()).map(|_| OnceLock::new()).collect();
+        }
         let moved = scope.moved.iter().map(|moved| {
             let table = format!("{}{}", prefixes.schema(moved.schema), ident::quoted(&moved.table));
             (format!("{table} AS ").into(), format!("{table} /*").into())
@@ -48,12 +60,20 @@ impl Prefixes {
         prefix.map_or("", |prefix| prefix)
     }
 
+    fn filter(&self, index: usize) -> &str {
+        let filter = self.filters.get(index);
+        filter.map_or("", |filter| filter.get_or_init(|| hidden::subquery(index, &self.visible).into()))
+    }
+
     fn get(&self, piece: Piece) -> &[u8] {
         let moved = |index: u16| self.moved.get(usize::from(index));
         let text = match piece {
             Piece::Schema(schema) => self.schema(schema),
             Piece::Aliased(index) => moved(index).map_or("", |(aliased, _)| aliased),
             Piece::Instead(index) => moved(index).map_or("", |(_, instead)| instead),
+            Piece::Filtered(index) => self.filter(usize::from(index)),
+            Piece::As => "AS ",
+            Piece::Open => "/*",
             Piece::Close => "*/",
         };
         text.as_bytes()
@@ -151,7 +171,7 @@ mod tests {
     fn positions_come_back_from_a_text_with_all_kinds_of_inserts() {
         let text = "select é from users u, items i where x";
         let at = |needle: &str| text.find(needle).unwrap();
-        let prefixes = Prefixes { schemas: Box::new(["\"acme\".".into()]), moved: Box::default() };
+        let prefixes = Prefixes::of(&crate::sql::tests::fixture::scope());
         let splices =
             [at("users"), at("items")].map(|at| Splice { at, insert: Piece::Schema(SchemaRef::Tenant) });
         let places = [(0, "SET path; ".to_owned())];

@@ -30,6 +30,8 @@ pub struct Scope {
     pub shared_writes: bool,
     /// Tables that are not where the path would find them, sorted by the names that statements use.
     pub moved: Arc<[Moved]>,
+    /// The catalog shows no object of another schema.
+    pub hide_others: bool,
     /// What the schemas hold. `None` until it is loaded: nothing is spliced then.
     pub names: Option<Arc<Names>>,
 }

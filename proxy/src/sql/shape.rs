@@ -15,7 +15,7 @@ pub struct Shape {
     /// Unqualified relations that are no CTEs.
     pub relations: Box<[Named]>,
     /// Relations with a schema: that schema, and the name.
-    pub qualified: Box<[(Box<str>, Box<str>)]>,
+    pub qualified: Box<[Qualified]>,
     /// Unqualified functions.
     pub functions: Box<[Box<str>]>,
     /// The last parts of column references with dots, which may mean a function.
@@ -68,6 +68,15 @@ pub struct Named {
     pub name: Box<str>,
     /// What the rest of the statement calls it.
     pub alias: Alias,
+}
+
+/// A relation's name with its schema.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Qualified {
+    /// The schema.
+    pub schema: Box<str>,
+    /// The relation; its token is the schema's, and its own is two behind that.
+    pub named: Named,
 }
 
 /// What a relation is called where it is not named in full.
@@ -154,7 +163,11 @@ impl Shape {
         let bytes = size_of::<Self>()
             + self.statements.len() * size_of::<StatementShape>()
             + self.relations.iter().map(|r| r.name.len() + size_of::<Named>()).sum::<usize>()
-            + self.qualified.iter().map(|(a, b)| a.len() + b.len() + 32).sum::<usize>()
+            + self
+                .qualified
+                .iter()
+                .map(|q| q.schema.len() + q.named.name.len() + size_of::<Qualified>())
+                .sum::<usize>()
             + names(&self.functions)
             + names(&self.columns)
             + names(&self.types)

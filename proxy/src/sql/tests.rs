@@ -2,6 +2,7 @@
 
 pub(crate) mod fixture;
 mod fuzz;
+mod hidden;
 mod moved;
 mod oracle;
 mod robust;

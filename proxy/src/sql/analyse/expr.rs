@@ -73,7 +73,10 @@ impl Walk<'_> {
             AtTimeZone { timestamp, time_zone } => self.exprs([&**timestamp, time_zone]),
             Collate { expr, collation } => {
                 self.expr(expr);
-                if self.parts(collation).is_some_and(|parts| parts.len() > 1) {
+                let schema = self
+                    .parts(collation)
+                    .and_then(|parts| if let [schema, _] = *parts { Some(self.text(schema)) } else { None });
+                if collation.0.len() > 1 && schema.as_deref() != Some("pg_catalog") {
                     self.unproven();
                 }
             }

@@ -98,6 +98,8 @@ fn is_shallow(t: &Tokens<'_>, range: Range<usize>) -> bool {
 
 fn token(t: &Tokens<'_>, i: usize) -> Option<Fed> {
     Some(match t.kind(i)? {
+        // To the parser it would be a keyword: a type whose place is lost.
+        TokenKind::Word if t.kw(i, "regclass") => Fed::make_word("regclass", Some('"')),
         TokenKind::Word => Fed::make_word(std::str::from_utf8(t.raw(i)).ok()?, None),
         TokenKind::Quoted | TokenKind::UnicodeQuoted => Fed::make_word(&t.name(i)?, Some('"')),
         // No value is handed over: nothing that we ask depends on one.

@@ -122,6 +122,13 @@ impl At<'_> {
         self.t.any_kw(self.before(), keywords)
     }
 
+    /// `OPERATOR(pg_catalog.+)`: the same under each path.
+    fn operator(&self) -> Option<Reduced> {
+        let schema = self.t.name(self.i + 2).filter(|_| self.is(1, TokenKind::Open));
+        let whole = self.is(3, TokenKind::Dot) && self.is(4, TokenKind::Op) && self.is(5, TokenKind::Close);
+        (whole && schema.as_deref() == Some("pg_catalog")).then(|| put(self.i + 6, EQUALS))?
+    }
+
     fn word(&self) -> Option<Reduced> {
         // Behind a dot, and behind AS, any keyword is a name.
         if self.t.is(self.before(), TokenKind::Dot) || self.before_is(&["as"]) {
@@ -141,6 +148,7 @@ impl At<'_> {
             b"isnull" | b"notnull" => self.postfix(),
             b"overlaps" => (self.t.is(self.before(), TokenKind::Close) && self.is(1, TokenKind::Open))
                 .then(|| put(self.i + 1, EQUALS))?,
+            b"operator" => self.operator(),
             b"rows" => self.rows_from().or_else(|| self.offset_rows()),
             b"with" => self.ordinality(),
             b"search" | b"cycle" => self.behind_cte(),

@@ -58,7 +58,7 @@ impl Walk<'_> {
                 }
                 _ => self.unproven(),
             },
-            // `regclass` and kin read names from values; the rest is not PostgreSQL's.
+            // The rest is not PostgreSQL's.
             _ => self.unproven(),
         }
     }

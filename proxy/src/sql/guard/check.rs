@@ -277,6 +277,11 @@ impl Gate<'_> {
     fn path_entry(&self, schema: &str) -> Checked {
         match schema {
             "" => Ok(()),
+            // Under its short names nothing of it could be told from the tenant's own.
+            "information_schema" if self.scope.hide_others => Err(self.refusal(
+                "have information_schema in its search_path",
+                Some("Name it in front of its views."),
+            )),
             "$user" => {
                 match self.is_own(&self.scope.server_role) || self.is_shared(&self.scope.server_role) {
                     true => Ok(()),

@@ -58,6 +58,7 @@ pub(crate) fn scope() -> Scope {
         dynamic_sql: false,
         shared_writes: false,
         moved: Arc::default(),
+        hide_others: false,
         names: Some(Arc::new(names())),
     }
 }
@@ -89,12 +90,13 @@ fn with_other_literals(text: &[u8]) -> Vec<u8> {
 
 /// The route in short: the text that is sent, or what is done instead.
 pub(crate) fn sent(text: &str) -> String {
-    match plan(text).route {
+    let plan = plan(text);
+    match plan.route {
         Route::Pass => "pass".into(),
         Route::SearchPath => "path".into(),
         Route::OwnTransaction => "own".into(),
         Route::NeedNames => "names".into(),
         Route::Refuse(refusal) => format!("refuse: {}", refusal.message),
-        Route::Splice(splices) => String::from_utf8(splice(text.as_bytes(), &splices)).expect("UTF-8"),
+        Route::Splice => String::from_utf8(splice(text.as_bytes(), &plan.splices)).expect("UTF-8"),
     }
 }

@@ -24,10 +24,11 @@ fn moved_scope(strategy: Strategy) -> Scope {
 }
 
 fn sent_as(text: &str, scope: &Scope, mode: TextMode) -> String {
-    match Engine::new(1 << 20).plan(text.as_bytes(), scope, mode).route {
-        Route::Splice(splices) => {
+    let plan = Engine::new(1 << 20).plan(text.as_bytes(), scope, mode);
+    match plan.route {
+        Route::Splice => {
             let prefixes = Prefixes::of(scope);
-            let pieces = rewrite(text.as_bytes(), &splices, &prefixes, &[]).pieces.concat();
+            let pieces = rewrite(text.as_bytes(), &plan.splices, &prefixes, &[]).pieces.concat();
             String::from_utf8(pieces).unwrap()
         }
         Route::Refuse(refusal) => format!("{}: {}", refusal.code, refusal.message),

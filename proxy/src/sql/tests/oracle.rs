@@ -12,7 +12,7 @@ use pg_query::protobuf::{ScanToken, Token};
 
 use super::fixture::*;
 use crate::sql::lexer::Lexer;
-use crate::sql::{Engine, Route, TextMode};
+use crate::sql::{Engine, Plan, Route, TextMode};
 use mutate::mutate;
 use random::Random;
 
@@ -29,15 +29,15 @@ pub(super) enum Way {
 }
 
 /// Holds a route against PostgreSQL's tree; `None` where PostgreSQL refuses the text.
-pub(super) fn check(text: &str, route: &Route) -> Option<Way> {
+pub(super) fn check(text: &str, plan: &Plan) -> Option<Way> {
     let mut tree = tree::parse(text)?;
-    match route {
-        Route::Splice(splices) => {
+    match &plan.route {
+        Route::Splice => {
             let found = tree::qualify(&mut tree, &names());
             assert!(found.bound.is_empty(), "spliced, yet bound to the path by {:?}: {text}", found.bound);
             let unknown: Vec<_> = found.relations.iter().filter(|(_, schema)| schema.is_none()).collect();
             assert!(unknown.is_empty(), "spliced, yet {unknown:?} is not known: {text}");
-            let sent = String::from_utf8(splice(text.as_bytes(), splices)).expect("UTF-8");
+            let sent = String::from_utf8(splice(text.as_bytes(), &plan.splices)).expect("UTF-8");
             let after = tree::parse(&sent).unwrap_or_else(|| panic!("does not parse: {sent}"));
             assert!(after == tree, "another tree than that of the names:\n{text}\n{sent}");
             Some(Way::Spliced)
@@ -59,7 +59,7 @@ fn spliced_names_are_those_of_postgresql() {
     let mut others: Vec<(Way, String)> = Vec::new();
     let mut invalid = Vec::new();
     for (kind, text) in corpus::corpus() {
-        let Some(way) = check(&text, &plan(&text).route) else {
+        let Some(way) = check(&text, &plan(&text)) else {
             invalid.push(text);
             continue;
         };
@@ -97,8 +97,8 @@ fn mutated_statements_are_never_spliced_wrong() {
     let corpus = corpus::corpus();
     for (_, text) in corpus.iter().chain(&corpus).chain(&corpus) {
         let text = mutate(&mut random, text);
-        let route = engine.plan(text.as_bytes(), &scope, TextMode::default()).route;
-        if let Some(way) = check(&text, &route) {
+        let plan = engine.plan(text.as_bytes(), &scope, TextMode::default());
+        if let Some(way) = check(&text, &plan) {
             *counts.entry(way).or_default() += 1;
         }
     }

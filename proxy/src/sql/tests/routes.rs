@@ -51,6 +51,10 @@ fn plain_statements_are_spliced() {
             r#"merge into "acme".t using "acme".u on t.id = u.id when matched then update set a = u.a when not matched then insert (a) values (u.a)"#,
         ),
         (
+            "select a operator(pg_catalog.+) b from users order by a collate pg_catalog.default",
+            r#"select a operator(pg_catalog.+) b from "acme".users order by a collate pg_catalog.default"#,
+        ),
+        (
             r#"select 1 from "Odd Name" for no key update skip locked"#,
             r#"select 1 from "acme"."Odd Name" for no key update skip locked"#,
         ),
@@ -121,7 +125,8 @@ fn what_depends_on_the_path_goes_by_it() {
             "select * from users; set search_path = public; select * from users",
             "select 'unterminated",
             "select pg_typeof(a) from users",
-            "select a operator(pg_catalog.+) b from users",
+            "select a operator(public.+) b from users",
+            "select a from users where a = 'users'::regclass",
             "select 1 into z from users",
             "selekt 1",
             "select * from acme.missing",
@@ -136,12 +141,14 @@ fn what_depends_on_the_path_goes_by_it() {
 fn strategy_and_session_forbid_the_splice() {
     let text = "select * from users";
     let mut scope = scope();
-    let route = |scope: &_, mode| Engine::new(1 << 20).plan(text.as_bytes(), scope, mode).route;
+    let plan = |scope: &_, mode| Engine::new(1 << 20).plan(text.as_bytes(), scope, mode);
+    let route = |scope: &_, mode| plan(scope, mode).route;
     let mode = TextMode::default();
     assert_eq!(route(&scope, TextMode { own_path: true, ..mode }), Route::SearchPath);
     assert_eq!(route(&scope, TextMode { temp_tables: true, ..mode }), Route::SearchPath);
     let splice = Splice { at: 14, insert: Insert::Schema(SchemaRef::Tenant) };
-    assert_eq!(route(&scope, mode), Route::Splice([splice].into_iter().collect()));
+    assert_eq!(route(&scope, mode), Route::Splice);
+    assert_eq!(plan(&scope, mode).splices.as_slice(), [splice]);
     scope.strategy = Strategy::SearchPath;
     assert_eq!(route(&scope, mode), Route::SearchPath);
     scope.strategy = Strategy::SchemaQualified;
@@ -155,10 +162,8 @@ fn one_shape_serves_all_literals() {
     let scope = scope();
     for text in ["select * from users where a = 'x'", "select /* trace 1 */ * from users where a = 'longer'"]
     {
-        let Route::Splice(splices) = engine.plan(text.as_bytes(), &scope, TextMode::default()).route else {
-            panic!()
-        };
-        assert_eq!(splices[0].at, text.find("users").unwrap());
+        let plan = engine.plan(text.as_bytes(), &scope, TextMode::default());
+        assert_eq!(plan.splices[0].at, text.find("users").unwrap());
     }
     let stats = engine.stats();
     assert_eq!((stats.hits, stats.misses), (1, 1));

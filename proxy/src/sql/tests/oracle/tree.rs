@@ -160,7 +160,10 @@ impl Walk<'_> {
                 [name] => own(&builtin.types, name) && !name.starts_with("reg"),
                 names => names.is_empty(),
             },
-            () if fields.contains_key("collname") => list("collname").len() < 2,
+            () if fields.contains_key("collname") => match list("collname").as_slice() {
+                [schema, _] => schema == "pg_catalog",
+                names => names.len() < 2,
+            },
             () if fields.contains_key("fields") => !list("fields").iter().skip(1).any(|name| ours(name)),
             () if fields.contains_key("indirection") => !list("indirection").iter().any(|name| ours(name)),
             () => fields.get("SqlvalueFunction").is_none_or(|value| value["op"] != CURRENT_SCHEMA),

@@ -1,0 +1,385 @@
+//! The catalog as a tenant sees it that is not to see others' objects: each relation of it is
+//! read through a filter by the schema that an object is in.
+//!
+//! Every relation of the catalog is either listed here or can't be read: what a newer
+//! PostgreSQL adds shows nothing until somebody has looked at it.
+
+use smallvec::SmallVec;
+
+use pgstrata_tenancy::ident;
+
+use super::lexer::TokenKind;
+use super::plan::{Insert, Refusal, Splice};
+use super::scope::Scope;
+use super::shape::{Alias, Named, Shape, Way};
+use super::tokens::Tokens;
+
+/// How a relation of the catalog tells which schema a row is about.
+#[derive(Clone, Copy, Debug)]
+enum By {
+    /// These columns hold schemas' names.
+    Names(&'static [&'static str]),
+    /// This column holds a schema's oid.
+    Schema(&'static str),
+    /// This one the oid of a relation.
+    Relation(&'static str),
+    /// This one the oid of a type.
+    Type(&'static str),
+    /// This one the oid of a function; those of the system have any.
+    Function(&'static str),
+    /// As `Schema`, where 0 stands for all schemas.
+    SchemaOrAll(&'static str),
+    /// It is the list of schemas.
+    Own,
+    /// An object of any kind: a class and an oid.
+    Object,
+}
+
+const CATALOG: &str = "pg_catalog";
+const INFORMATION: &str = "information_schema";
+
+/// Relations of `pg_catalog` that are filtered.
+const CATALOG_BY: &[(&str, By)] = &[
+    ("pg_aggregate", By::Function("aggfnoid")),
+    ("pg_amproc", By::Function("amproc")),
+    ("pg_attrdef", By::Relation("adrelid")),
+    ("pg_attribute", By::Relation("attrelid")),
+    ("pg_class", By::Schema("relnamespace")),
+    ("pg_collation", By::Schema("collnamespace")),
+    ("pg_constraint", By::Schema("connamespace")),
+    ("pg_conversion", By::Schema("connamespace")),
+    ("pg_default_acl", By::SchemaOrAll("defaclnamespace")),
+    ("pg_description", By::Object),
+    ("pg_enum", By::Type("enumtypid")),
+    ("pg_foreign_table", By::Relation("ftrelid")),
+    ("pg_index", By::Relation("indrelid")),
+    ("pg_indexes", By::Names(&["schemaname"])),
+    ("pg_inherits", By::Relation("inhrelid")),
+    ("pg_matviews", By::Names(&["schemaname"])),
+    ("pg_namespace", By::Own),
+    ("pg_opclass", By::Schema("opcnamespace")),
+    ("pg_operator", By::Schema("oprnamespace")),
+    ("pg_opfamily", By::Schema("opfnamespace")),
+    ("pg_partitioned_table", By::Relation("partrelid")),
+    ("pg_policies", By::Names(&["schemaname"])),
+    ("pg_policy", By::Relation("polrelid")),
+    ("pg_proc", By::Schema("pronamespace")),
+    ("pg_publication_namespace", By::Schema("pnnspid")),
+    ("pg_publication_rel", By::Relation("prrelid")),
+    ("pg_publication_tables", By::Names(&["schemaname"])),
+    ("pg_range", By::Type("rngtypid")),
+    ("pg_rewrite", By::Relation("ev_class")),
+    ("pg_rules", By::Names(&["schemaname"])),
+    ("pg_seclabel", By::Object),
+    ("pg_sequence", By::Relation("seqrelid")),
+    ("pg_statistic_ext", By::Schema("stxnamespace")),
+    ("pg_subscription_rel", By::Relation("srrelid")),
+    ("pg_tables", By::Names(&["schemaname"])),
+    ("pg_trigger", By::Relation("tgrelid")),
+    ("pg_ts_config", By::Schema("cfgnamespace")),
+    ("pg_ts_dict", By::Schema("dictnamespace")),
+    ("pg_ts_parser", By::Schema("prsnamespace")),
+    ("pg_ts_template", By::Schema("tmplnamespace")),
+    ("pg_type", By::Schema("typnamespace")),
+    ("pg_views", By::Names(&["schemaname"])),
+];
+
+/// Relations of `pg_catalog` that name no object of a schema.
+const CATALOG_OPEN: &[&str] = &[
+    "pg_am",
+    "pg_amop",
+    "pg_available_extension_versions",
+    "pg_available_extensions",
+    "pg_cast",
+    "pg_config",
+    "pg_cursors",
+    "pg_database",
+    "pg_db_role_setting",
+    "pg_depend",
+    "pg_event_trigger",
+    "pg_extension",
+    "pg_foreign_data_wrapper",
+    "pg_foreign_server",
+    "pg_group",
+    "pg_init_privs",
+    "pg_language",
+    "pg_parameter_acl",
+    "pg_publication",
+    "pg_roles",
+    "pg_settings",
+    "pg_shdepend",
+    "pg_shdescription",
+    "pg_tablespace",
+    "pg_timezone_abbrevs",
+    "pg_timezone_names",
+    "pg_ts_config_map",
+    "pg_user",
+    "pg_wait_events",
+];
+
+/// Relations of `information_schema` that are filtered.
+const INFORMATION_BY: &[(&str, By)] = &[
+    ("attributes", By::Names(&["udt_schema"])),
+    ("check_constraint_routine_usage", By::Names(&["constraint_schema", "specific_schema"])),
+    ("check_constraints", By::Names(&["constraint_schema"])),
+    ("collation_character_set_applicability", By::Names(&["collation_schema"])),
+    ("collations", By::Names(&["collation_schema"])),
+    ("column_column_usage", By::Names(&["table_schema"])),
+    ("column_domain_usage", By::Names(&["domain_schema", "table_schema"])),
+    ("column_options", By::Names(&["table_schema"])),
+    ("column_privileges", By::Names(&["table_schema"])),
+    ("column_udt_usage", By::Names(&["udt_schema", "table_schema"])),
+    ("columns", By::Names(&["table_schema"])),
+    ("constraint_column_usage", By::Names(&["table_schema", "constraint_schema"])),
+    ("constraint_table_usage", By::Names(&["table_schema", "constraint_schema"])),
+    ("data_type_privileges", By::Names(&["object_schema"])),
+    ("domain_constraints", By::Names(&["domain_schema"])),
+    ("domain_udt_usage", By::Names(&["domain_schema"])),
+    ("domains", By::Names(&["domain_schema"])),
+    ("element_types", By::Names(&["object_schema"])),
+    ("foreign_table_options", By::Names(&["foreign_table_schema"])),
+    ("foreign_tables", By::Names(&["foreign_table_schema"])),
+    ("key_column_usage", By::Names(&["table_schema"])),
+    ("parameters", By::Names(&["specific_schema"])),
+    ("referential_constraints", By::Names(&["constraint_schema"])),
+    ("role_column_grants", By::Names(&["table_schema"])),
+    ("role_routine_grants", By::Names(&["routine_schema"])),
+    ("role_table_grants", By::Names(&["table_schema"])),
+    ("role_udt_grants", By::Names(&["udt_schema"])),
+    ("role_usage_grants", By::Names(&["object_schema"])),
+    ("routine_column_usage", By::Names(&["routine_schema", "table_schema"])),
+    ("routine_privileges", By::Names(&["routine_schema"])),
+    ("routine_routine_usage", By::Names(&["routine_schema", "specific_schema"])),
+    ("routine_sequence_usage", By::Names(&["routine_schema", "sequence_schema"])),
+    ("routine_table_usage", By::Names(&["routine_schema", "table_schema"])),
+    ("routines", By::Names(&["routine_schema"])),
+    ("schemata", By::Names(&["schema_name"])),
+    ("sequences", By::Names(&["sequence_schema"])),
+    ("table_constraints", By::Names(&["table_schema"])),
+    ("table_privileges", By::Names(&["table_schema"])),
+    ("tables", By::Names(&["table_schema"])),
+    ("transforms", By::Names(&["udt_schema", "specific_schema"])),
+    ("triggered_update_columns", By::Names(&["event_object_schema"])),
+    ("triggers", By::Names(&["event_object_schema"])),
+    ("udt_privileges", By::Names(&["udt_schema"])),
+    ("usage_privileges", By::Names(&["object_schema"])),
+    ("user_defined_types", By::Names(&["user_defined_type_schema"])),
+    ("view_column_usage", By::Names(&["view_schema", "table_schema"])),
+    ("view_routine_usage", By::Names(&["table_schema", "specific_schema"])),
+    ("view_table_usage", By::Names(&["view_schema", "table_schema"])),
+    ("views", By::Names(&["table_schema"])),
+];
+
+/// Relations of `information_schema` that name no object of a schema.
+const INFORMATION_OPEN: &[&str] = &[
+    "administrable_role_authorizations",
+    "applicable_roles",
+    "character_sets",
+    "enabled_roles",
+    "foreign_data_wrapper_options",
+    "foreign_data_wrappers",
+    "foreign_server_options",
+    "foreign_servers",
+    "information_schema_catalog_name",
+    "sql_features",
+    "sql_implementation_info",
+    "sql_parts",
+    "sql_sizing",
+];
+
+/// What is to be done about a relation.
+enum Cover {
+    /// Nothing.
+    Open,
+    /// It is read through this filter.
+    Filtered(u16),
+    /// It can't be read.
+    Closed,
+}
+
+fn cover(by: &[(&str, By)], open: &[&str], first: usize, name: &str) -> Cover {
+    if open.binary_search(&name).is_ok() {
+        return Cover::Open;
+    }
+    let found = by.binary_search_by(|(known, _)| (*known).cmp(name));
+    found.ok().and_then(|i| u16::try_from(first + i).ok()).map_or(Cover::Closed, Cover::Filtered)
+}
+
+/// What becomes of a relation, whose schema is written or not.
+fn cover_of(schema: Option<&str>, name: &str, scope: &Scope) -> Cover {
+    let is_builtin = || scope.names.as_ref().is_none_or(|names| names.builtin.relations.contains(name));
+    match schema {
+        Some(INFORMATION) => cover(INFORMATION_BY, INFORMATION_OPEN, CATALOG_BY.len(), name),
+        Some(CATALOG) => cover(CATALOG_BY, CATALOG_OPEN, 0, name),
+        None if name.starts_with("pg_") => match cover(CATALOG_BY, CATALOG_OPEN, 0, name) {
+            // Some table of the tenant's.
+            Cover::Closed if !is_builtin() => Cover::Open,
+            known => known,
+        },
+        _ => Cover::Open,
+    }
+}
+
+/// The splices that put a filter in front of each relation of the catalog that `shape` reads, in
+/// the order of the text; or why it can't be read.
+pub fn filters(shape: &Shape, t: &Tokens<'_>, scope: &Scope) -> Result<SmallVec<[Splice; 4]>, Refusal> {
+    let mut out: SmallVec<[Splice; 4]> = SmallVec::new();
+    match shape.way {
+        Way::Free => {}
+        Way::Names => {
+            let bare = shape.relations.iter().map(|named| (None, named));
+            let qualified = shape.qualified.iter().map(|q| (Some(&*q.schema), &q.named));
+            for (schema, named) in bare.chain(qualified) {
+                match cover_of(schema, &named.name, scope) {
+                    Cover::Open => {}
+                    Cover::Closed => return Err(refusal(&named.name, scope)),
+                    Cover::Filtered(index) => {
+                        let filter = filter(named, schema.is_some(), index, t);
+                        out.extend(filter.ok_or_else(|| refusal(&named.name, scope))?);
+                    }
+                }
+            }
+            out.sort_by_key(|splice| splice.at);
+        }
+        // Nobody knows where in it a relation stands: it may name none.
+        Way::Path | Way::Own => {
+            let hidden = (0..t.all.len()).find_map(|i| hidden_at(i, t, scope));
+            hidden.map_or(Ok(()), |name| Err(refusal(&name, scope)))?;
+        }
+    }
+    Ok(out)
+}
+
+/// The name of the relation at token `i`, if it can't be read as it is.
+fn hidden_at(i: usize, t: &Tokens<'_>, scope: &Scope) -> Option<String> {
+    let name = t.name(i)?;
+    let (schema, name) = match &*name {
+        INFORMATION if t.is(i + 1, TokenKind::Dot) => (Some(INFORMATION), t.name(i + 2)?),
+        // Functions show what they show, whatever the name.
+        _ if t.is(i + 1, TokenKind::Open) || t.is(i + 1, TokenKind::Dot) => return None,
+        CATALOG | "pg_temp" | "pg_toast" => return None,
+        _ => (None, name),
+    };
+    (!matches!(cover_of(schema, &name, scope), Cover::Open)).then(|| name.into_owned())
+}
+
+/// The splices that put the filter in the place of one relation; `None` where the grammar has no
+/// room for them, or what would be hidden in a comment could end it.
+fn filter(named: &Named, qualified: bool, index: u16, t: &Tokens<'_>) -> Option<SmallVec<[Splice; 4]>> {
+    let first = named.token as usize;
+    let last = first + if qualified { 2 } else { 0 };
+    let tokens = t.all.get(first..=last)?;
+    let blank = |a: usize, b: usize| t.text.get(a..b).is_some_and(|gap| gap.trim_ascii().is_empty());
+    let gaps = tokens.windows(2).all(|pair| match pair {
+        [a, b] => blank(a.end as usize, b.start as usize),
+        _ => false,
+    });
+    let plain = tokens.iter().all(|token| token.kind != TokenKind::UnicodeQuoted);
+    if !gaps || !plain || first.checked_sub(1).is_some_and(|before| t.kw(before, "only")) {
+        return None;
+    }
+    let (start, end) = (tokens.first()?.start as usize, tokens.last()?.end as usize);
+    let name = tokens.last()?.start as usize;
+    let splice = |at, insert| Splice { at, insert };
+    let mut out = SmallVec::from_iter([splice(start, Insert::Filtered(index))]);
+    match named.alias {
+        Alias::Name => {
+            out.push(splice(start, Insert::As));
+            if qualified {
+                out.extend([splice(start, Insert::Open), splice(name, Insert::Close)]);
+            }
+        }
+        Alias::Given => out.extend([splice(start, Insert::Open), splice(end, Insert::Close)]),
+        Alias::None | Alias::Fixed => return None,
+    }
+    Some(out)
+}
+
+fn refusal(name: &str, scope: &Scope) -> Refusal {
+    let who = match &scope.tenant {
+        Some(tenant) => format!("tenant \"{tenant}\""),
+        None => "a client with no tenant".into(),
+    };
+    Refusal {
+        code: "42501",
+        message: format!("permission denied: {who} may not read \"{name}\" in this form"),
+        hint: Some("Other tenants' objects are hidden (tenancy.hide_other_tenants): the catalog is read in plain SELECTs.".into()),
+    }
+}
+
+/// How many filters there are.
+pub fn count() -> usize {
+    CATALOG_BY.len() + INFORMATION_BY.len()
+}
+
+/// The schemas whose objects a tenant may see, as an array of names in SQL.
+pub fn visible(scope: &Scope) -> String {
+    let mut out = String::from("ARRAY[");
+    for schema in scope.path().chain([CATALOG, INFORMATION, "pg_toast"]) {
+        ident::push_literal(&mut out, schema);
+        out.push(',');
+    }
+    out.pop();
+    out.push_str("]::pg_catalog.name[]");
+    out
+}
+
+/// The subquery that stands for the relation with this index, and a blank behind it.
+///
+/// All in it is named in full: nothing that a tenant's path leads to first takes its place.
+pub fn subquery(index: usize, visible: &str) -> String {
+    let catalog = CATALOG_BY.get(index).map(|known| (CATALOG, known));
+    let information = || INFORMATION_BY.get(index - CATALOG_BY.len()).map(|known| (INFORMATION, known));
+    let Some((schema, (relation, by))) = catalog.or_else(information) else {
+        return String::new();
+    };
+    let own = format!(
+        "nspname OPERATOR(pg_catalog.=) ANY ({visible}) OR oid OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()"
+    );
+    let schemas = format!("ANY (ARRAY(SELECT oid FROM pg_catalog.pg_namespace WHERE {own}))");
+    let among = |column: &str, table: &str, prefix: &str| {
+        format!(
+            "{column} OPERATOR(pg_catalog.=) ANY (SELECT oid FROM pg_catalog.{table} WHERE {prefix}namespace OPERATOR(pg_catalog.=) {schemas})"
+        )
+    };
+    let system = |column: &str| format!("{column} OPERATOR(pg_catalog.<) 16384::pg_catalog.oid");
+    let condition = match *by {
+        By::Names(columns) => {
+            let each =
+                columns.iter().map(|column| format!("{column} OPERATOR(pg_catalog.=) ANY ({visible})"));
+            each.collect::<Vec<_>>().join(" AND ")
+        }
+        By::Schema(column) => format!("{column} OPERATOR(pg_catalog.=) {schemas}"),
+        By::SchemaOrAll(column) => format!(
+            "({column} OPERATOR(pg_catalog.=) 0::pg_catalog.oid OR {column} OPERATOR(pg_catalog.=) {schemas})"
+        ),
+        By::Relation(column) => among(column, "pg_class", "rel"),
+        By::Type(column) => among(column, "pg_type", "typ"),
+        By::Function(column) => {
+            let column = format!("{column}::pg_catalog.oid");
+            format!("({} OR {})", system(&column), among(&column, "pg_proc", "pro"))
+        }
+        By::Own => format!("({own})"),
+        By::Object => {
+            let of = |class: &str, test: String| {
+                format!("classoid OPERATOR(pg_catalog.=) '{class}'::pg_catalog.regclass AND {test}")
+            };
+            let own = [("pg_class", "rel"), ("pg_type", "typ"), ("pg_proc", "pro"), ("pg_constraint", "con")]
+                .map(|(table, prefix)| of(&format!("pg_catalog.{table}"), among("objoid", table, prefix)));
+            format!(
+                "({} OR {} OR {})",
+                system("objoid"),
+                own.join(" OR "),
+                of("pg_catalog.pg_namespace", format!("objoid OPERATOR(pg_catalog.=) {schemas}"))
+            )
+        }
+    };
+    format!("(SELECT * FROM {schema}.{relation} WHERE {condition}) ")
+}
+
+#[cfg(test)]
+#[test]
+fn lists_are_sorted() {
+    assert!(CATALOG_BY.is_sorted_by_key(|known| known.0) && INFORMATION_BY.is_sorted_by_key(|known| known.0));
+    assert!(CATALOG_OPEN.is_sorted() && INFORMATION_OPEN.is_sorted());
+}
