@@ -57,7 +57,6 @@ pub fn scope(strategy: Strategy) -> Scope {
         shared_writes: false,
         moved: Arc::default(),
         hide_others: false,
-        hide_others: false,
         names: Some(Arc::new(names)),
     }
 }
