@@ -100,6 +100,11 @@ impl Shapes {
         found
     }
 
+    /// Counts a hit that did not come here.
+    pub fn count_hit(&self) {
+        self.hits.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Keeps a shape.
     pub fn insert(&self, key: &[u8], shape: Arc<Shape>) {
         self.cache.insert(key.into(), shape);

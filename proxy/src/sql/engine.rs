@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::analyse::{self, Names};
 use super::cache::{self, Shapes};
@@ -9,6 +10,7 @@ use super::decide::{decide, why};
 use super::guard;
 use super::lexer::{Lexer, Token, TokenKind};
 use super::plan::{Plan, StatementKind};
+use super::recent::{self, Recent};
 use super::scope::{Scope, TextMode};
 use super::shape::{Shape, StatementShape, Way};
 use super::statement::classify;
@@ -22,11 +24,13 @@ const KEPT: usize = 8 * 1024;
 
 thread_local! {
     /// Kept from text to text, so that a hit allocates nothing.
-    static ROOM: RefCell<Room> = const { RefCell::new(Room { tokens: Vec::new(), key: Vec::new() }) };
+    static ROOM: RefCell<Room> =
+        RefCell::new(Room { tokens: Vec::new(), key: Vec::new(), recent: Recent::new() });
 }
 
-/// Room for the tokens and the key of one text.
+/// Room for the tokens and the key of one text, and what is known of those that came lately.
 struct Room {
+    recent: Recent,
     tokens: Vec<Token>,
     key: Vec<u8>,
 }
@@ -44,13 +48,16 @@ pub struct CacheStats {
 
 /// Turns the text of a statement into a plan, from its cache where it has seen the shape.
 pub struct Engine {
+    /// Among the engines of this process.
+    id: u64,
     shapes: Shapes,
 }
 
 impl Engine {
     /// An engine whose plan cache holds at most `cache_bytes`.
     pub fn new(cache_bytes: u64) -> Self {
-        Self { shapes: Shapes::new(cache_bytes) }
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self { id: NEXT.fetch_add(1, Ordering::Relaxed), shapes: Shapes::new(cache_bytes) }
     }
 
     /// What `text` (the client's bytes, without the closing NUL) needs.
@@ -58,26 +65,41 @@ impl Engine {
     /// Never fails: a text that can't be understood goes by the search path,
     /// where PostgreSQL says what is wrong with it, unless the guard refuses it.
     pub fn plan(&self, text: &[u8], scope: &Scope, mode: TextMode) -> Plan {
-        ROOM.with_borrow_mut(|Room { tokens, key }| {
+        ROOM.with_borrow_mut(|Room { tokens, key, recent }| {
+            let conforming = mode.standard_conforming_strings;
+            let same = recent::Key { engine: self.id, text, conforming };
+            let place = recent.place(same);
+            if let Some((tokens, shape)) = place.and_then(|place| recent.get(same, place)) {
+                self.shapes.count_hit();
+                return decide(shape, &whole(text, tokens, mode), scope, mode);
+            }
             tokens.clear();
             tokens.shrink_to(KEPT);
-            tokens.extend(Lexer::new(text, mode.standard_conforming_strings));
+            tokens.extend(Lexer::new(text, conforming));
             key.clear();
             key.shrink_to(KEPT);
-            self.plan_tokens(&whole(text, tokens, mode), key, scope, mode)
+            let t = whole(text, tokens, mode);
+            let Some(shape) = self.shape_of(&t, key) else {
+                return decide(&shape(&t), &t, scope, mode);
+            };
+            if let Some(place) = place {
+                recent.note(same, place, tokens, &shape);
+            }
+            decide(&shape, &t, scope, mode)
         })
     }
 
-    fn plan_tokens(&self, t: &Tokens<'_>, key: &mut Vec<u8>, scope: &Scope, mode: TextMode) -> Plan {
+    /// The shape of a text by its key; `None` if it is none to keep.
+    fn shape_of(&self, t: &Tokens<'_>, key: &mut Vec<u8>) -> Option<Arc<Shape>> {
         if !cache::key(t, key) {
-            return decide(&shape(t), t, scope, mode);
+            return None;
         }
         if let Some(known) = self.shapes.get(key) {
-            return decide(&known, t, scope, mode);
+            return Some(known);
         }
         let shape = Arc::new(shape(t));
-        self.shapes.insert(key, shape.clone());
-        decide(&shape, t, scope, mode)
+        self.shapes.insert(key, Arc::clone(&shape));
+        Some(shape)
     }
 
     /// The plan of a text, and why it is this one, in words. For people: nothing is cached.

@@ -8,7 +8,7 @@
 //! - [`statement`]: what each statement is, by its keywords.
 //! - [`analyse`]: which names it depends on, by its tree.
 //! - [`guard`]: what it may not do.
-//! - [`shape`], [`cache`]: what was found, kept for all texts of the same shape.
+//! - [`shape`], [`cache`]: what was found, kept for all texts of the same shape; `recent`: for the very same text.
 //! - [`decide`], [`builtin`]: a shape and a scope make a plan; `moved`: of tables that are kept elsewhere;
 //!   `hidden`: of a catalog that shows the tenant's own objects only.
 //! - [`rewrite`]: the plan's prefixes put in, error positions brought back.
@@ -24,6 +24,7 @@ pub mod lexer;
 mod moved;
 pub mod name;
 pub mod plan;
+mod recent;
 pub mod rewrite;
 pub mod scope;
 pub mod shape;

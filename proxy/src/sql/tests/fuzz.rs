@@ -109,6 +109,9 @@ fn check_plan(text: &[u8]) {
         warm.plan(&other, &scope(), mode);
         assert_eq!(warm.plan(text, &scope(), mode), plan, "{}", String::from_utf8_lossy(text));
 
+        // A text that comes again and again is known as it is.
+        assert!((0..3).all(|_| cold.plan(text, &scope(), mode) == plan), "{}", String::from_utf8_lossy(text));
+
         let starts_word =
             |at: usize| tokens.iter().any(|token| token.start as usize == at && token.kind.is_word());
         assert!(plan.splices.iter().all(|splice| starts_word(splice.at)), "{plan:?}");

@@ -1,6 +1,6 @@
 use super::fixture::*;
 use crate::sql::plan::{Insert, SchemaRef, Splice};
-use crate::sql::{Engine, Route, StatementKind, TextMode};
+use crate::sql::{Engine, Route, Scope, StatementKind, TextMode};
 use pgstrata_tenancy::Strategy;
 
 fn all(expected: &str, texts: &[&str]) {
@@ -190,4 +190,21 @@ fn set_config_by_itself_is_a_set() {
     let StatementKind::Set(setting) = kind("select set_config('search_path', '', true)") else { panic!() };
     assert!(setting.local);
     assert_eq!(kind("select set_config('a.b', 'x', false) from users"), StatementKind::Plain);
+}
+
+#[test]
+fn same_bytes_mean_what_their_session_and_scope_say() {
+    let engine = Engine::new(1 << 20);
+    let (on, scope) = (TextMode::default(), scope());
+    let off = TextMode { standard_conforming_strings: false, ..on };
+    let text = br"select * from users where a = '\' -- ' or b";
+    let by_path = Scope { strategy: Strategy::SearchPath, ..scope.clone() };
+    for _ in 0..4 {
+        assert_eq!(engine.plan(text, &scope, on).route, Route::Splice);
+        assert_eq!(engine.plan(text, &by_path, on).route, Route::SearchPath);
+        assert_eq!(engine.plan(br"select '\' from users -- '", &scope, off).route, Route::Pass);
+        assert_eq!(engine.plan(br"select '\' from users -- '", &scope, on).route, Route::Splice);
+    }
+    let stats = engine.stats();
+    assert_eq!((stats.hits, stats.misses), (13, 3));
 }
