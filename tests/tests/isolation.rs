@@ -234,3 +234,40 @@ async fn errors_point_at_the_clients_own_text() {
         }
     }
 }
+
+/// As pg_dump does, and each script that it writes.
+#[tokio::test]
+async fn empty_path_is_followed() {
+    for strategy in STRATEGIES {
+        let stage = Stage::new(Setup::new().strategy(strategy)).await;
+        for set in [
+            "SELECT pg_catalog.set_config('search_path', '', false)",
+            "SET search_path TO ''",
+            "SET search_path TO '', public",
+        ] {
+            let mut wire = stage.wire("acme_corp").await;
+            wire.simple(set).await;
+            for _ in 0..2 {
+                assert_eq!(
+                    wire.simple("SELECT pg_catalog.pg_is_in_recovery()").await.column(),
+                    ["f"],
+                    "{set}"
+                );
+                assert_eq!(wire.simple("SELECT count(*) > 0 FROM acme_corp.users").await.column(), ["t"]);
+                assert_eq!(
+                    wire.extended("SELECT count(*) > 0 FROM acme_corp.users", &[]).await.column(),
+                    ["t"]
+                );
+            }
+            let unqualified = wire.simple("SELECT * FROM orders").await;
+            assert_eq!(unqualified.fault().unwrap().code, "42P01", "{set}");
+            wire.simple("BEGIN").await;
+            assert_eq!(wire.simple("SELECT current_schemas(false)::text").await.column().len(), 1);
+            wire.simple("VACUUM").await;
+            wire.simple("ROLLBACK").await;
+            assert!(wire.simple("VACUUM acme_corp.users").await.fault().is_none(), "{set}");
+            wire.simple("RESET search_path").await;
+            assert_eq!(wire.simple("SELECT current_schema()").await.column(), ["acme_corp"]);
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! The search path that a client's names are looked up in.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use pgstrata_tenancy::ident;
@@ -61,6 +62,19 @@ fn shown(path: &str) -> Option<String> {
     Some(names.join(", "))
 }
 
+/// A path as it stands in a `SET`, where PostgreSQL takes no empty identifier.
+pub fn in_sql(path: &str) -> Cow<'_, str> {
+    let empty = if path.contains("\"\"") { check::search_path(path) } else { None };
+    match empty.filter(|names| names.is_empty() || names.iter().any(String::is_empty)) {
+        Some(names) => {
+            let each = |name: &String| if name.is_empty() { "''".into() } else { ident::quoted(name) };
+            let names: Vec<_> = names.iter().map(each).collect();
+            Cow::Owned(if names.is_empty() { "''".into() } else { names.join(", ") })
+        }
+        None => Cow::Borrowed(path),
+    }
+}
+
 /// Whether a path begins with this schema.
 pub fn begins_with(path: &str, schema: &str) -> bool {
     let rest = path.strip_prefix(&ident::quoted(schema));
@@ -99,6 +113,18 @@ mod tests {
         assert_eq!(shown(r#""acme_corp", "public""#), "acme_corp, public");
         assert_eq!(shown(r#""Acme", "a""b", "1x", "$user""#), r#""Acme", "a""b", "1x", "$user""#);
         assert_eq!(shown("\"\""), "\"\"");
+    }
+
+    #[test]
+    fn empty_names_are_strings_in_sql() {
+        for (path, sql) in [
+            ("\"\"", "''"),
+            ("\"\", \"acme\"", "'', \"acme\""),
+            ("\"a\"\"b\", \"c\"", "\"a\"\"b\", \"c\""),
+            ("\"acme\"", "\"acme\""),
+        ] {
+            assert_eq!(in_sql(path), sql);
+        }
     }
 
     #[test]

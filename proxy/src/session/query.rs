@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::effect::{PathChange, effect_of, needs_path, path_change, strays};
 use super::expect::{Effect, Expect, QueryReply};
 use super::link::Link;
-use super::path::Effective;
+use super::path::{self, Effective};
 use super::request::Step;
 use super::{End, Session, Status};
 use crate::metrics::Kind;
@@ -193,7 +193,7 @@ impl Link {
     /// Sets the path for the session: for a statement that runs in no transaction of ours.
     /// It is taken off again before anything else runs on this server.
     pub(super) fn set_session_path(&mut self, path: &str) {
-        self.lease.query(&[b"SET search_path TO ", path.as_bytes()]);
+        self.lease.query(&[b"SET search_path TO ", path::in_sql(path).as_bytes()]);
         self.owe(Expect::OwnQuery);
         self.settings.set(SEARCH_PATH, path);
         self.settings.commit();
@@ -209,7 +209,7 @@ pub(super) fn runs_by_itself(plan: &Plan) -> bool {
 
 /// `SET LOCAL search_path` as a statement in front of others.
 pub(super) fn format_set_local(path: &str) -> String {
-    format!("SET LOCAL search_path TO {path}; ")
+    format!("SET LOCAL search_path TO {}; ", path::in_sql(path))
 }
 
 /// What a text is counted as.
@@ -241,7 +241,7 @@ fn unreadable_setting(statement: &Statement, text: &[u8]) -> Option<Refusal> {
     let refusal =
         |code, message: String, hint: &str| Some(Refusal { code, message, hint: Some(hint.into()) });
     match &*setting.name {
-        SEARCH_PATH if super::path::of_setting(setting, text).is_none() => refusal(
+        SEARCH_PATH if path::of_setting(setting, text).is_none() => refusal(
             "0A000",
             "search_path can only be set to a list of schema names".into(),
             "Write it as: SET search_path TO name, \"Name\"",
