@@ -57,6 +57,7 @@ pub fn scope(strategy: Strategy) -> Scope {
         shared_writes: false,
         moved: Arc::default(),
         hide_others: false,
+        keys: Default::default(),
         names: Some(Arc::new(names)),
     }
 }

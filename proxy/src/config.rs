@@ -30,6 +30,8 @@ pub use load::{Os, Surroundings};
 pub use problem::{ConfigError, Problem};
 pub use secret::Secret;
 
+pub use crate::sql::keys::{KeySpace, KeySpaces};
+
 /// The whole file.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -150,6 +152,12 @@ pub struct Pool {
     pub max_lifetime: Duration,
     /// A server that was idle for so long is asked whether it lives before a client gets it.
     pub check_after: Duration,
+    /// How many clients of a database may be tied to a server at once. 0: as many as there are servers.
+    pub max_pinned: usize,
+    /// How many servers may be logging in at once.
+    pub max_logins: usize,
+    /// What PostgreSQL has not acknowledged for so long makes its connection a dead one.
+    pub tcp_user_timeout: Duration,
 }
 
 /// `pool.mode`
@@ -182,6 +190,8 @@ pub struct Tenancy {
     pub tables: BTreeMap<String, TablePlace>,
     /// Whether the catalog shows the objects of the tenant's own and the shared schemas only.
     pub hide_other_tenants: bool,
+    /// Whose channels, advisory locks and prepared transactions are.
+    pub keys: KeySpaces,
     /// How long the answer whether a tenant exists is believed.
     pub tenant_cache: Duration,
     /// How long what is known of a schema's tables is believed.
@@ -291,10 +301,14 @@ pub struct User {
     pub admin: bool,
     /// What becomes of SQL that carries SQL: `DO`, function bodies ...
     pub dynamic_sql: DynamicSql,
+    /// It may go over to another tenant on an open connection (`SET tenant`).
+    pub tenant_switch: bool,
+    /// When its servers go back, where that differs from the pool's.
+    pub pool_mode: Option<PoolMode>,
 }
 
 /// `users.dynamic_sql`
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum DynamicSql {
     /// It is refused: nobody can see what is in it.
     #[default]

@@ -10,7 +10,8 @@ use tokio::time::timeout;
 
 use crate::config::Config;
 use crate::session::effect::needs_path;
-use crate::session::start::{scope_of, with_sources};
+use crate::session::start::with_sources;
+use crate::session::tenant::scope_of;
 use crate::shared::{DatabaseHandle, Shared};
 use crate::sql::Engine;
 use crate::sql::plan::{Plan, Route};

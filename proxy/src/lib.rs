@@ -7,6 +7,7 @@
 //! - [`pool`]: connections to PostgreSQL.
 //! - [`sql`]: text -> plan. What a statement needs to reach its tenant. No I/O.
 //! - [`catalog`]: what the database holds: relations and functions of a schema.
+//! - [`channels`]: `LISTEN` for all clients on one connection.
 //! - [`session`]: one client: the state machine that joins wire, sql and pool.
 //! - [`shared`]: what all sessions of a process share.
 //! - [`serve`](mod@serve): listeners, threads, and the way out.
@@ -20,6 +21,7 @@
 pub mod admin;
 pub mod auth;
 pub mod catalog;
+pub mod channels;
 pub mod config;
 pub mod demo;
 pub mod explain;

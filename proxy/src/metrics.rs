@@ -176,7 +176,15 @@ impl Metrics {
 
     /// A client was tied to its server.
     pub fn pinned(&self, reason: PinReason) {
-        self.record(|| counter!("pgstrata_pins_total", "reason" => reason.as_str()).increment(1));
+        self.record(|| {
+            counter!("pgstrata_pins_total", "reason" => reason.as_str()).increment(1);
+            gauge!("pgstrata_clients_pinned", "reason" => reason.as_str()).increment(1);
+        });
+    }
+
+    /// That is over.
+    pub fn unpinned(&self, reason: PinReason) {
+        self.record(|| gauge!("pgstrata_clients_pinned", "reason" => reason.as_str()).decrement(1));
     }
 
     /// The guard refused a statement.
@@ -283,7 +291,8 @@ fn describe() {
         "Statements that were prepared again on another server."
     );
     describe_counter!("pgstrata_errors_total", "Errors sent to clients, by SQLSTATE class.");
-    describe_counter!("pgstrata_pins_total", "Clients tied to their server, by reason.");
+    describe_counter!("pgstrata_pins_total", "Times that a client was tied to its server, by reason.");
+    describe_gauge!("pgstrata_clients_pinned", "Clients that are tied to their server now, by reason.");
     describe_counter!("pgstrata_statements_refused_total", "Statements that the guard refused.");
     describe_counter!(
         "pgstrata_observed_total",

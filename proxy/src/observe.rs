@@ -8,7 +8,7 @@ use quick_cache::sync::Cache;
 
 use crate::metrics::Metrics;
 use crate::sql::lexer::Lexer;
-use crate::sql::plan::{PinReason, Plan, Route};
+use crate::sql::plan::{PinReason, Plan, Route, StatementKind};
 use crate::sql::scope::Scope;
 
 /// How many shapes are remembered as logged. One that was forgotten is logged again.
@@ -70,6 +70,15 @@ fn leave_alone(mut plan: Plan) -> Plan {
         plan.opaque = true;
         for statement in &mut plan.statements {
             statement.pin = statement.pin.or(Some(PinReason::SessionState));
+        }
+    }
+    for statement in &mut plan.statements {
+        // Servers listen themselves, as with any pooler.
+        if let StatementKind::Listen(_) = statement.kind {
+            statement.pin = Some(PinReason::Listen);
+        }
+        if let StatementKind::Listen(_) | StatementKind::Unlisten(_) = statement.kind {
+            statement.kind = StatementKind::Plain;
         }
     }
     plan.splices.clear();

@@ -2,15 +2,17 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use pgstrata_tenancy::ident;
+use pgstrata_tenancy::{TenantId, ident};
 use quick_cache::sync::Cache;
 
 use crate::auth::accept::{AcceptContext, ContextError};
 use crate::auth::users::ProcessKey;
 use crate::catalog::listen::{Audience, Listener};
 use crate::catalog::{Catalog, CatalogError, Control, TenantDirectory};
-use crate::config::{Config, Mode};
+use crate::channels::{self, Channels};
+use crate::config::{Config, DynamicSql, Mode};
 use crate::metrics::Metrics;
 use crate::observe::Observer;
 use crate::pool::servers::Servers;
@@ -20,10 +22,14 @@ use crate::pool::tls::TlsConfigError;
 use crate::session::Told;
 use crate::session::cancel::Cancels;
 use crate::session::statements::StatementStore;
+use crate::session::tenant::Tenancy;
 use crate::sql::Engine;
 
 /// How many sets of start-up settings are remembered as good, with what PostgreSQL made of them.
 const REMEMBERED_SETTINGS: usize = 10_000;
+
+/// For how many tenants it is remembered what names mean: what is forgotten is made anew.
+const REMEMBERED_TENANCIES: usize = 10_000;
 
 /// What all sessions share.
 pub struct Shared {
@@ -53,6 +59,8 @@ pub struct DatabaseHandle {
     pub catalog: Arc<Catalog>,
     /// Which tenants there are.
     pub directory: TenantDirectory,
+    /// What clients listen to.
+    pub channels: Channels,
     /// Hears of DDL, if that is wanted.
     listener: Option<Listener>,
     /// The name in the configuration.
@@ -61,6 +69,10 @@ pub struct DatabaseHandle {
     pub baseline: Arc<str>,
     /// What servers report once they have these settings.
     pub validated: Cache<Arc<Settings>, Arc<Told>>,
+    /// What names mean for each tenant, by what its users may do.
+    tenancies: Cache<(Option<TenantId>, DynamicSql), Arc<Tenancy>>,
+    /// The clients that are tied to a server.
+    pinned: Arc<AtomicUsize>,
 }
 
 /// Why there is no proxy.
@@ -128,6 +140,7 @@ impl DatabaseHandle {
         let tls = crate::pool::tls::client_tls_config(entry).map_err(tls_failed)?;
         let control = Control::new(name, entry, tls.clone())?;
         let wanted = config.tenancy.catalog_notify;
+        let channels = Channels::new(channels::Settings::new(name, entry, tls.clone())?);
         let listener = wanted.then(|| Listener::new(name, entry, tls)).transpose()?;
         let baseline: Arc<str> =
             ident::search_path(config.tenancy.shared_schemas.iter().map(String::as_str)).into();
@@ -151,11 +164,41 @@ impl DatabaseHandle {
             servers,
             catalog,
             directory: TenantDirectory::new(control, config),
+            channels,
             listener,
             name: name.to_owned(),
             baseline,
             validated: Cache::new(REMEMBERED_SETTINGS),
+            tenancies: Cache::new(REMEMBERED_TENANCIES),
+            pinned: Arc::default(),
         })
+    }
+
+    /// What names mean for `tenant`, whose schema is `schema`, to users of this policy.
+    pub fn tenancy(
+        &self,
+        tenant: Option<&TenantId>,
+        schema: &str,
+        dynamic_sql: DynamicSql,
+        config: &Config,
+    ) -> Arc<Tenancy> {
+        let key = (tenant.cloned(), dynamic_sql);
+        if let Some(known) = self.tenancies.get(&key) {
+            return known;
+        }
+        let tenancy = Arc::new(Tenancy::new(tenant, schema, dynamic_sql, config, self));
+        self.tenancies.insert(key, Arc::clone(&tenancy));
+        tenancy
+    }
+
+    /// Counts the clients that are tied to a server.
+    pub fn pinned(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.pinned)
+    }
+
+    /// Whether so many of them are.
+    pub fn is_pinned_out(&self, limit: usize) -> bool {
+        self.pinned.load(Ordering::Relaxed) >= limit
     }
 
     /// Listens for DDL for ever, where the configuration wants it.

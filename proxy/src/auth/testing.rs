@@ -48,6 +48,8 @@ fn user(name: &str, auth: AuthMethod, password: &str) -> User {
         auth,
         admin: false,
         dynamic_sql: DynamicSql::Refuse,
+        tenant_switch: false,
+        pool_mode: None,
     }
 }
 

@@ -21,6 +21,8 @@ pub use control::{CatalogError, Control};
 pub use directory::TenantDirectory;
 pub use listen::Listener;
 
+pub(crate) use control::settings as connection_settings;
+
 /// Whether a schema is PostgreSQL's own, or ours ([`install`]): no tenant's, and not to be shared.
 pub fn is_system_schema(name: &str) -> bool {
     name.starts_with("pg_") || name == "information_schema" || name == "pgstrata"

@@ -7,7 +7,7 @@ use std::time::Duration;
 use pgstrata_tenancy::Strategy;
 
 use super::{
-    Http, Limits, Listen, ListenTls, Log, LogFormat, MissingTenant, Mode, Pool, PoolMode, Tenancy,
+    Http, KeySpaces, Limits, Listen, ListenTls, Log, LogFormat, MissingTenant, Mode, Pool, PoolMode, Tenancy,
     TenantSource,
 };
 
@@ -66,6 +66,9 @@ impl Default for Pool {
             idle_timeout: Duration::from_secs(600),
             max_lifetime: Duration::from_secs(3600),
             check_after: Duration::from_secs(30),
+            max_pinned: 0,
+            max_logins: 8,
+            tcp_user_timeout: Duration::from_secs(30),
         }
     }
 }
@@ -85,6 +88,7 @@ impl Default for Tenancy {
             catalog_cache: Duration::from_secs(60),
             catalog_notify: false,
             hide_other_tenants: false,
+            keys: KeySpaces::default(),
         }
     }
 }

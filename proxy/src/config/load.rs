@@ -7,8 +7,8 @@ use toml::de::DeTable;
 use super::problem::Problems;
 use super::read::Section;
 use super::{
-    Config, ConfigError, Database, Http, Limits, Listen, Log, Pool, Secret, Tenancy, Tenant, User, check,
-    defaults,
+    Config, ConfigError, Database, Http, KeySpaces, Limits, Listen, Log, Pool, Secret, Tenancy, Tenant, User,
+    check, defaults,
 };
 
 /// Where secrets and files come from. Tests bring their own.
@@ -156,6 +156,9 @@ fn pool(s: &mut Section<'_>) -> Pool {
         idle_timeout: s.or("idle_timeout", default.idle_timeout),
         max_lifetime: s.or("max_lifetime", default.max_lifetime),
         check_after: s.or("check_after", default.check_after),
+        max_pinned: s.or("max_pinned", default.max_pinned),
+        max_logins: s.or("max_logins", default.max_logins),
+        tcp_user_timeout: s.or("tcp_user_timeout", default.tcp_user_timeout),
     }
 }
 
@@ -171,6 +174,11 @@ fn tenancy(s: &mut Section<'_>) -> Tenancy {
         shared_writes: s.or("shared_writes", default.shared_writes),
         tables: s.entries("tables"),
         hide_other_tenants: s.or("hide_other_tenants", default.hide_other_tenants),
+        keys: KeySpaces {
+            channels: s.or("channels", default.keys.channels),
+            advisory_locks: s.or("advisory_locks", default.keys.advisory_locks),
+            two_phase: s.or("two_phase", default.keys.two_phase),
+        },
         tenant_cache: s.or("tenant_cache", default.tenant_cache),
         catalog_cache: s.or("catalog_cache", default.catalog_cache),
         catalog_notify: s.or("catalog_notify", default.catalog_notify),
@@ -201,5 +209,7 @@ fn user(s: &mut Section<'_>, place: &Place<'_>) -> User {
         auth: s.option("auth").unwrap_or_default(),
         admin: s.or("admin", false),
         dynamic_sql: s.option("dynamic_sql").unwrap_or_default(),
+        tenant_switch: s.or("tenant_switch", true),
+        pool_mode: s.option("pool_mode"),
     }
 }

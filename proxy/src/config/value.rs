@@ -11,8 +11,8 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::{
-    AuthMethod, DynamicSql, ListenTls, LogFormat, MissingTenant, Mode, PoolMode, ServerTls, TablePlace,
-    TenantSource,
+    AuthMethod, DynamicSql, KeySpace, ListenTls, LogFormat, MissingTenant, Mode, PoolMode, ServerTls,
+    TablePlace, TenantSource,
 };
 
 /// A value as it stands in the file.
@@ -165,6 +165,7 @@ fn one_of(names: &[&str]) -> String {
 
 choice!(ListenTls: "off" => Off, "optional" => Optional, "required" => Required);
 choice!(LogFormat: "text" => Text, "json" => Json);
+choice!(KeySpace: "tenant" => Tenant, "shared" => Shared, "refuse" => Refuse);
 choice!(DynamicSql: "refuse" => Refuse, "allow" => Allow);
 choice!(PoolMode: "transaction" => Transaction, "session" => Session);
 choice!(Mode: "route" => Route, "observe" => Observe);

@@ -40,6 +40,8 @@ pub struct Server {
     pub has_path_statement: bool,
     /// Which client statement its unnamed statement is.
     pub unnamed: Option<u64>,
+    /// The schema of the only tenant that may have drawn from sequences since they were forgotten.
+    pub sequences_of: Option<Box<str>>,
     /// The client that used it last, if it may have left more behind than its settings.
     pub used_by: Option<i32>,
     /// Its state is not known for sure: it must not be used again.
@@ -64,6 +66,7 @@ impl Server {
             prepared: PreparedNames::new(max_prepared),
             has_path_statement: false,
             unnamed: None,
+            sequences_of: None,
             used_by: None,
             in_doubt: false,
             born: Instant::now(),
@@ -76,7 +79,11 @@ impl Server {
         match self.used_by.take() {
             Some(other) if other != client => {
                 let settings = settings::difference(&Arc::default(), wants, true);
-                Some(format!("{WIPE}{}", settings.unwrap_or_default()))
+                self.sequences_of = None;
+                // Whatever set the seed of random() can't foresee the next client's numbers.
+                let seed: f64 = rand::random_range(-1.0..1.0);
+                let settings = settings.unwrap_or_default();
+                Some(format!("{WIPE}SELECT pg_catalog.setseed({seed:.17}); {settings}"))
             }
             same => {
                 self.used_by = same;

@@ -16,12 +16,17 @@ pub const SEARCH_PATH: &str = "search_path";
 pub struct Tracked {
     committed: Arc<Settings>,
     current: Arc<Settings>,
+    /// What each savepoint of the open transaction would bring back.
+    savepoints: Vec<(Box<str>, Arc<Settings>)>,
 }
+
+/// With more savepoints than this open at once, no more are remembered.
+const MAX_SAVEPOINTS: usize = 4096;
 
 impl Tracked {
     /// Begins with these.
     pub fn new(settings: Arc<Settings>) -> Self {
-        Self { committed: Arc::clone(&settings), current: settings }
+        Self { committed: Arc::clone(&settings), current: settings, savepoints: Vec::new() }
     }
 
     /// What holds now.
@@ -60,8 +65,41 @@ impl Tracked {
         self.current = Arc::clone(base);
     }
 
+    /// `SAVEPOINT`.
+    pub fn savepoint(&mut self, name: &str) {
+        if self.savepoints.len() < MAX_SAVEPOINTS {
+            self.savepoints.push((name.into(), Arc::clone(&self.current)));
+        }
+    }
+
+    fn find_savepoint(&self, name: &str) -> Option<usize> {
+        self.savepoints.iter().rposition(|(known, _)| **known == *name)
+    }
+
+    /// Whether it is known what a rollback to this savepoint would bring back.
+    pub fn knows_savepoint(&self, name: &str) -> bool {
+        self.savepoints.len() < MAX_SAVEPOINTS || self.find_savepoint(name).is_some()
+    }
+
+    /// `ROLLBACK TO`: the savepoint itself stays.
+    pub fn roll_back_to(&mut self, name: &str) {
+        let Some(at) = self.find_savepoint(name) else { return };
+        self.savepoints.truncate(at + 1);
+        if let Some((_, settings)) = self.savepoints.last() {
+            self.current = Arc::clone(settings);
+        }
+    }
+
+    /// `RELEASE`.
+    pub fn release(&mut self, name: &str) {
+        if let Some(at) = self.find_savepoint(name) {
+            self.savepoints.truncate(at);
+        }
+    }
+
     /// The transaction was committed.
     pub fn commit(&mut self) {
+        self.savepoints.clear();
         if !Arc::ptr_eq(&self.committed, &self.current) {
             self.committed = Arc::clone(&self.current);
         }
@@ -69,6 +107,7 @@ impl Tracked {
 
     /// The transaction was rolled back.
     pub fn roll_back(&mut self) {
+        self.savepoints.clear();
         if !Arc::ptr_eq(&self.committed, &self.current) {
             self.current = Arc::clone(&self.committed);
         }
@@ -158,6 +197,26 @@ mod tests {
         assert_eq!(difference(&settings(&[]), &path, true), None);
         assert!(after(&path, &path, true).is_empty());
         assert_eq!(after(&path, &settings(&[]), false), path);
+    }
+
+    #[test]
+    fn rollback_to_a_savepoint_brings_back_what_held_there() {
+        let value = |tracked: &Tracked| tracked.current().get("a").map(|v| v.to_string());
+        let mut tracked = Tracked::default();
+        tracked.set("a", "1");
+        tracked.savepoint("s");
+        tracked.set("a", "2");
+        tracked.savepoint("s");
+        tracked.set("a", "3");
+        tracked.roll_back_to("s");
+        assert_eq!(value(&tracked).as_deref(), Some("2"));
+        tracked.release("s");
+        tracked.roll_back_to("s");
+        assert_eq!(value(&tracked).as_deref(), Some("1"));
+        tracked.roll_back_to("no such");
+        assert_eq!(value(&tracked).as_deref(), Some("1"));
+        tracked.roll_back();
+        assert_eq!(value(&tracked), None);
     }
 
     #[test]

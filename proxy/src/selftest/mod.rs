@@ -119,6 +119,8 @@ fn proxy(config: &Config, strategy: Strategy, tenants: &Tenants, password: &str)
         auth: AuthMethod::ScramSha256,
         admin: false,
         dynamic_sql: DynamicSql::Refuse,
+        tenant_switch: false,
+        pool_mode: None,
     };
     config.users = vec![user(&tenants.own), user(&tenants.other)];
     Ok(config)

@@ -1,10 +1,13 @@
 //! What statements leave behind in a session.
 
+use std::sync::Arc;
+
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Session;
 use super::expect::Effect;
 use super::path::{self, Effective};
+use super::switch;
 use crate::pool::settings::{self, SEARCH_PATH};
 use crate::sql::plan::{Discard, PinReason, Route, Statement, StatementKind};
 
@@ -22,7 +25,14 @@ pub(super) fn effect_of(statement: &Statement, text: &[u8]) -> Option<Effect> {
         }
         StatementKind::Reset { name, local: false } => Some(Effect::Reset(name.clone())),
         StatementKind::ResetAll => Some(Effect::ResetAll),
+        StatementKind::Characteristics(settings) => Some(Effect::Characteristics(settings.clone())),
         StatementKind::Discard(Discard::All) => Some(Effect::DiscardAll),
+        StatementKind::Discard(Discard::Sequences) => Some(Effect::DiscardSequences),
+        StatementKind::Savepoint(name) => Some(Effect::Savepoint(name.clone())),
+        StatementKind::RollbackTo(name) => Some(Effect::RollbackTo(name.clone())),
+        StatementKind::Release(name) => Some(Effect::Release(name.clone())),
+        StatementKind::Listen(channel) => Some(Effect::Listen(channel.clone())),
+        StatementKind::Unlisten(channel) => Some(Effect::Unlisten(channel.clone())),
         StatementKind::Deallocate(None) => Some(Effect::DeallocateAll),
         StatementKind::Commit { .. } | StatementKind::Rollback { .. } => Some(Effect::EndBlock),
         _ => None,
@@ -33,7 +43,7 @@ pub(super) fn effect_of(statement: &Statement, text: &[u8]) -> Option<Effect> {
 pub(crate) fn needs_path(statement: &Statement, route: &Route) -> bool {
     match &statement.kind {
         // A rollback to it must come back to this path, not to none.
-        StatementKind::Savepoint => true,
+        StatementKind::Savepoint(_) => true,
         StatementKind::Show(name) => matches!(&**name, SEARCH_PATH | "all"),
         StatementKind::Plain
         | StatementKind::BlockOnly
@@ -66,7 +76,7 @@ pub(super) fn path_change(statement: &Statement) -> PathChange {
         | StatementKind::ResetAll
         | StatementKind::Discard(Discard::All) => PathChange::Lost,
         // The savepoint was set under a right path.
-        StatementKind::RollbackTo => PathChange::Set,
+        StatementKind::RollbackTo(_) => PathChange::Set,
         StatementKind::Set(setting) if &*setting.name == SEARCH_PATH => PathChange::Own,
         StatementKind::Reset { name, .. } if &**name == SEARCH_PATH => PathChange::Lost,
         _ => PathChange::Keep,
@@ -83,7 +93,8 @@ pub(super) fn strays(statement: &Statement, text: &[u8], schema: &str) -> bool {
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// Whether unqualified names may mean another schema's objects before the tenant's.
     pub(super) fn has_strayed(&self) -> bool {
-        let own = self.effective.own && !path::begins_with(&self.effective.path, &self.identity.scope.schema);
+        let own =
+            self.effective.own && !path::begins_with(&self.effective.path, &self.tenancy().scope.schema);
         own || self.link.as_ref().is_some_and(|link| link.strayed)
     }
 
@@ -92,20 +103,31 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if let Some(reason) = statement.pin {
             self.pin(reason);
         }
-        let untracked = matches!(&statement.kind, StatementKind::Set(s) if !s.local)
-            && effect_of(statement, text).is_none();
-        let unwinds = matches!(statement.kind, StatementKind::RollbackTo)
-            && self
-                .link
-                .as_ref()
-                .is_some_and(|link| !std::sync::Arc::ptr_eq(link.settings.current(), &link.lease.settings));
-        if untracked || unwinds {
+        let untracked = match &statement.kind {
+            StatementKind::Set(setting) => !setting.local && effect_of(statement, text).is_none(),
+            StatementKind::RollbackTo(name) => !self.settings.knows_savepoint(name),
+            _ => false,
+        };
+        if untracked {
             // Which settings hold afterwards is known to PostgreSQL alone.
             self.pin(PinReason::SessionState);
         }
+        if statement.frees {
+            self.pins.doubt();
+        }
+        // A path of the client's own may begin with pg_temp: what is created then is temporary.
+        if statement.ddl && (self.effective.own || self.link.as_ref().is_some_and(|link| link.local_path)) {
+            self.pin(PinReason::TempTable);
+        }
+        self.touched |= switch::touches(statement);
+        let tenancy = self.tenants.now();
         if let Some(link) = &mut self.link {
-            link.ddl |= statement.ddl;
-            link.lease.in_doubt |= untracked || unwinds;
+            if statement.ddl {
+                link.ddl = Some(Arc::clone(tenancy));
+            }
+            link.lease.in_doubt |= untracked;
+            // The seed of random() is not the next client's.
+            link.opaque |= statement.pin == Some(PinReason::SessionState);
         }
     }
 
@@ -137,6 +159,27 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 }
                 self.forget_session();
             }
+            Effect::Characteristics(settings) => {
+                for (name, value) in &settings {
+                    let sql = format!("SET {name} TO '{value}'");
+                    self.settings.set(name, &sql);
+                    link.settings.set(name, &sql);
+                }
+            }
+            Effect::Savepoint(name) => {
+                self.settings.savepoint(&name);
+                link.settings.savepoint(&name);
+            }
+            Effect::RollbackTo(name) => {
+                self.settings.roll_back_to(&name);
+                link.settings.roll_back_to(&name);
+            }
+            Effect::Release(name) => {
+                self.settings.release(&name);
+                link.settings.release(&name);
+            }
+            Effect::DiscardSequences => self.pins.remove(PinReason::Sequence),
+            Effect::Listen(_) | Effect::Unlisten(_) => self.note_wish(effect),
             Effect::DeallocateAll => {
                 if !pipelined {
                     link.lease.forget_prepared();
@@ -151,15 +194,19 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// `DISCARD ALL`: no temporary table, no pin.
     pub(super) fn forget_session(&mut self) {
         let in_doubt = self.link.as_ref().is_some_and(|link| link.lease.in_doubt);
-        if self.pin != Some(PinReason::SessionPooling) && !in_doubt {
-            self.pin = None;
-            self.temp = false;
+        self.note_wish(Effect::Unlisten(None));
+        if !in_doubt {
+            self.pins.clear();
+            self.temp = self.pins.has(PinReason::SessionPooling);
         }
     }
 
     /// The transaction was rolled back: settings are as they were before it.
     pub(super) fn undo_settings(&mut self) {
         self.settings.roll_back();
+        self.tenants.roll_back();
+        self.listening.roll_back();
+        self.touched = false;
         if let Some(link) = &mut self.link {
             link.settings.roll_back();
         }
@@ -168,6 +215,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// The transaction was committed.
     pub(super) fn keep_settings(&mut self) {
         self.settings.commit();
+        self.tenants.commit();
+        self.listening.commit();
+        self.touched = false;
         if let Some(link) = &mut self.link {
             link.settings.commit();
         }
@@ -175,16 +225,17 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// A request is over: the next is read with what now holds.
     pub(super) fn refresh_effective(&mut self) {
-        if !std::sync::Arc::ptr_eq(&self.effective_of, self.settings.current()) {
-            self.effective_of = std::sync::Arc::clone(self.settings.current());
-            self.effective = Effective::of(self.settings.current(), &self.identity.home);
+        let same = Arc::ptr_eq(&self.effective_of, self.settings.current());
+        if !same || !Arc::ptr_eq(&self.effective.tenancy, self.tenancy()) {
+            self.effective_of = Arc::clone(self.settings.current());
+            self.effective = Effective::of(self.settings.current(), self.tenancy());
         }
     }
 
     /// A statement of a pipeline was sent: what comes behind it is read with what it sets.
     pub(super) fn foresee(&mut self, statement: &Statement, text: &[u8]) {
         let change = path_change(statement);
-        let strayed = self.has_strayed() || strays(statement, text, &self.identity.scope.schema);
+        let strayed = self.has_strayed() || strays(statement, text, &self.tenancy().scope.schema);
         let Some(link) = &mut self.link else { return };
         link.strayed |= strayed;
         match change {
@@ -201,7 +252,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         match effect_of(statement, text) {
             Some(Effect::Set(name, list)) if &*name == SEARCH_PATH => {
-                self.effective = Effective::new(list.into(), true);
+                self.effective = Effective::new(list.into(), true, self.tenants.now());
             }
             Some(Effect::DeallocateAll) => {
                 link.lease.forget_prepared();
@@ -213,13 +264,21 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                     self.statements.clear();
                 }
                 // Until PostgreSQL has confirmed it, nothing is taken for granted.
-                self.effective = Effective::new(std::sync::Arc::clone(&self.identity.home), true);
+                self.effective = Effective::home(self.tenants.now(), true);
+            }
+            // What comes behind it is another transaction, of the session's tenant.
+            Some(Effect::EndBlock) => {
+                self.touched = false;
+                self.tenants.foresee_end();
+                if !Arc::ptr_eq(&self.effective.tenancy, self.tenants.now()) {
+                    self.effective = Effective::of(self.settings.current(), self.tenants.now());
+                }
             }
             _ => {}
         }
         // Whatever is foreseen here is looked at again when the request is over.
         if change != PathChange::Keep {
-            self.effective_of = std::sync::Arc::default();
+            self.effective_of = Arc::default();
         }
     }
 }

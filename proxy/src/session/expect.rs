@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
+use super::pins::Probe;
 use super::statements::ClientStatement;
 use crate::sql::plan::Refusal;
 use crate::sql::rewrite::PositionMap;
@@ -22,8 +23,22 @@ pub enum Effect {
     DiscardAll,
     /// `DEALLOCATE ALL`.
     DeallocateAll,
+    /// `DISCARD SEQUENCES`.
+    DiscardSequences,
+    /// `SET SESSION CHARACTERISTICS`: settings and their values.
+    Characteristics(Box<[(&'static str, &'static str)]>),
+    /// `SAVEPOINT`.
+    Savepoint(Box<str>),
+    /// `ROLLBACK TO`.
+    RollbackTo(Box<str>),
+    /// `RELEASE`.
+    Release(Box<str>),
     /// The transaction block ended, in the way that the command tag says.
     EndBlock,
+    /// `LISTEN`, once the transaction is committed.
+    Listen(Box<str>),
+    /// `UNLISTEN`, likewise; `None` is all channels.
+    Unlisten(Option<Box<str>>),
 }
 
 /// The statement that sets the path, which stays prepared.
@@ -38,6 +53,8 @@ pub enum Expect {
     Query(QueryReply),
     /// A `Query` of our own: nothing of it reaches the client.
     OwnQuery,
+    /// The same, to find out what still ties the client to its server.
+    Probe(Probe),
     /// `ParseComplete`.
     Parse {
         /// The statement's number; [`PATH_FIRST`] and [`PATH_BEHIND`] are our own.
@@ -70,8 +87,8 @@ pub enum Expect {
     },
     /// Nothing: this is the client's when its turn has come.
     Local {
-        /// The message.
-        message: &'static [u8],
+        /// The message, or several.
+        message: Bytes,
         /// The name of a statement that came about with it.
         opened: Option<Bytes>,
         /// A statement that the client closed; it lives on if the pipeline failed before.
@@ -105,7 +122,7 @@ impl Expect {
     /// Whether what arrives now is for the client.
     pub fn is_clients(&self) -> bool {
         match self {
-            Expect::OwnQuery => false,
+            Expect::OwnQuery | Expect::Probe(_) => false,
             Expect::Parse { client, .. } => client.is_some(),
             Expect::Bind { client } | Expect::Execute { client, .. } | Expect::Close { client } => *client,
             _ => true,
@@ -114,6 +131,6 @@ impl Expect {
 
     /// Whether `ReadyForQuery` ends it.
     pub fn ends_ready(&self) -> bool {
-        matches!(self, Expect::Query(_) | Expect::OwnQuery | Expect::Sync)
+        matches!(self, Expect::Query(_) | Expect::OwnQuery | Expect::Probe(_) | Expect::Sync)
     }
 }

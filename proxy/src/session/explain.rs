@@ -12,11 +12,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// Answers `text` if it is such a question, from one who may ask it.
     pub(super) fn explain_route(&mut self, text: &[u8]) -> Option<Step> {
         // In a failed transaction, and behind what is still running, it is PostgreSQL's turn.
-        if !self.identity.admin || self.status == Status::Failed || self.has_sent() {
+        if !self.identity.user.admin || self.status == Status::Failed || self.has_sent() {
             return None;
         }
         let statement = behind_explain_route(text)?;
-        let mut scope = (*self.identity.scope).clone();
+        let mut scope = (*self.tenancy().scope).clone();
         scope.names = self.identity.database.catalog.get(&scope.schema);
         if scope.names.is_none() && !std::mem::take(&mut self.names_late) {
             return Some(Step::NeedNames);

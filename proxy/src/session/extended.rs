@@ -10,7 +10,8 @@ use super::expect::{Expect, PATH_BEHIND, PATH_FIRST};
 use super::query::{format_set_local, kind_of, runs_by_itself};
 use super::request::Step;
 use super::statements::{ClientStatement, Identity, Prepared};
-use super::{End, Session, Status, path};
+use super::tenant::Tenancy;
+use super::{End, Session, Status, path, switch};
 use crate::metrics::Kind;
 use crate::sql::plan::{Plan, Refusal, Route, Statement, StatementKind};
 use crate::sql::rewrite::rewrite;
@@ -18,8 +19,10 @@ use crate::wire::frame::{self, Header};
 use crate::wire::message;
 
 /// `ParseComplete` and `CloseComplete`.
-const PARSE_COMPLETE: &[u8] = b"1\0\0\0\x04";
-const CLOSE_COMPLETE: &[u8] = b"3\0\0\0\x04";
+const PARSE_COMPLETE: Bytes = Bytes::from_static(b"1\0\0\0\x04");
+const CLOSE_COMPLETE: Bytes = Bytes::from_static(b"3\0\0\0\x04");
+/// `BindComplete`.
+const BIND_COMPLETE: Bytes = Bytes::from_static(b"2\0\0\0\x04");
 
 /// A request up to this length is kept until its first answer, so that it can be run again.
 const MAX_REPLAY: usize = 64 << 10;
@@ -32,18 +35,29 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     pub(super) fn parse(&mut self, body: &[u8]) -> Result<Step, End> {
         let (name, rest) = frame::cstr(body).ok_or_else(malformed)?;
         let (text, types) = frame::cstr(rest).ok_or_else(malformed)?;
+        let tied = match self.tied_to(text) {
+            Ok(tied) => tied,
+            Err(hindered) => return Ok(self.hindered(hindered)),
+        };
         let plan = match self.plan.take() {
             Some(plan) => plan,
-            None => self.plan_for(text),
+            None => self.on_behalf_of(tied.clone(), |session| session.plan_for(text)),
         };
         if plan.route == Route::NeedNames {
             return Ok(Step::NeedNames);
+        }
+        let taken = !name.is_empty() && self.statements.get(name).is_some();
+        if switch::is_local(&plan) && !taken {
+            let statement = self.statement(text, types, plan, tied, false);
+            self.statements.insert(Bytes::copy_from_slice(name), statement);
+            self.answer_in_turn(PARSE_COMPLETE);
+            return Ok(Step::Done);
         }
         let Some(()) = self.begin_extended(b'P', body) else {
             self.plan = Some(plan);
             return Ok(Step::NeedServer);
         };
-        if !name.is_empty() && self.statements.get(name).is_some() {
+        if taken {
             let name = String::from_utf8_lossy(name);
             return Ok(self.poison(refusal("42P05", format!("prepared statement \"{name}\" already exists"))));
         }
@@ -61,27 +75,37 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             ));
             return Ok(self.poison(refusal));
         }
-        let statement = self.statement(!name.is_empty(), text, types, plan);
-        self.send_parse(Bytes::copy_from_slice(name), statement);
+        self.on_behalf_of(tied.clone(), |session| {
+            let statement = session.statement(text, types, plan, tied, !name.is_empty());
+            session.send_parse(Bytes::copy_from_slice(name), statement);
+        });
         Ok(Step::Done)
     }
 
     /// Makes a client's statement out of what the engine said of it.
-    fn statement(&mut self, named: bool, text: &[u8], types: &[u8], plan: Plan) -> ClientStatement {
-        let rewritten = rewrite(text, &plan.splices, &self.identity.prefixes, &[]);
-        let map = rewritten.map;
-        let sent = Bytes::from(rewritten.pieces.concat());
+    fn statement(
+        &mut self,
+        text: &[u8],
+        types: &[u8],
+        plan: Plan,
+        tied: Option<Arc<Tenancy>>,
+        named: bool,
+    ) -> ClientStatement {
+        let tenancy = Arc::clone(self.tenants.now());
+        let (sent, map) = rewrite(text, &plan.splices, &tenancy.prefixes, &[]).into_text();
+        let sent = Bytes::from(sent);
         let text = if map.is_empty() { sent.clone() } else { Bytes::copy_from_slice(text) };
         let under_path = plan.statements.iter().any(|s| needs_path(s, &plan.route));
         let identity = Identity {
             text: sent,
             types: Bytes::copy_from_slice(types),
             path: if under_path { Arc::clone(&self.effective.path) } else { Arc::default() },
-            epoch: self.identity.database.catalog.epoch(&self.identity.scope.schema),
+            epoch: self.identity.database.catalog.epoch(&tenancy.scope.schema),
         };
         let store = &self.shared.store;
         let prepared = if named { store.intern(identity) } else { store.unshared(identity) };
-        ClientStatement { text, types: prepared.identity.types.clone(), plan: Arc::new(plan), prepared, map }
+        let types = prepared.identity.types.clone();
+        ClientStatement { text, types, plan: Arc::new(plan), prepared, map, tenancy, tied }
     }
 
     fn send_parse(&mut self, name: Bytes, statement: ClientStatement) {
@@ -126,6 +150,15 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             let partial = body.len() + frame::HEADER < header.total.min(MAX_REPLAY);
             return if partial { self.no_message() } else { Err(malformed()) };
         };
+        if let Some(statement) = self.statements.get(name).filter(|s| switch::is_local(&s.plan)).cloned() {
+            self.portals.retain(|(open, _)| &open[..] != portal);
+            self.portals.push((Bytes::copy_from_slice(portal), statement));
+            self.answer_in_turn(BIND_COMPLETE);
+            return Ok(Step::Done);
+        }
+        if let Err(refusal) = self.enter_for(name) {
+            return Ok(self.refuse_in_pipeline(refusal));
+        }
         if !self.renew(name) {
             return Ok(Step::NeedNames);
         }
@@ -165,30 +198,51 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     pub(super) fn describe(&mut self, body: &[u8]) -> Result<Step, End> {
         let (&what, rest) = body.split_first().ok_or_else(malformed)?;
         let (name, _) = frame::cstr(rest).ok_or_else(malformed)?;
-        if what == b'S' && !self.renew(name) {
-            return Ok(Step::NeedNames);
+        let found = match what {
+            b'S' => self.statements.get(name),
+            _ => self.portals.iter().find(|(open, _)| &open[..] == name).map(|(_, statement)| statement),
+        };
+        if let Some(statement) = found.filter(|statement| switch::is_local(&statement.plan)).cloned() {
+            self.describe_command(&statement, what != b'S');
+            return Ok(Step::Done);
+        }
+        if what == b'S' {
+            let tied = found.and_then(|statement| statement.tied.clone());
+            return Ok(self.on_behalf_of(tied, |session| session.describe_statement(name, body)));
         }
         let Some(()) = self.begin_extended(b'D', body) else { return Ok(Step::NeedServer) };
-        if what == b'S' {
-            let Some(on_server) = self.ensure_statement(name) else { return Ok(Step::Done) };
-            if let Some(link) = &mut self.link {
-                message::describe_statement(&mut link.lease.outbuf, on_server.as_bytes());
-            }
-        } else {
-            self.pass_message(b'D', body);
-        }
+        self.pass_message(b'D', body);
         if let Some(link) = &mut self.link {
             link.owe(Expect::Describe);
         }
         Ok(Step::Done)
     }
 
+    /// `Describe` of a statement, whose names are read for the tenant that is in force.
+    fn describe_statement(&mut self, name: &[u8], body: &[u8]) -> Step {
+        if !self.renew(name) {
+            return Step::NeedNames;
+        }
+        let Some(()) = self.begin_extended(b'D', body) else { return Step::NeedServer };
+        let Some(on_server) = self.ensure_statement(name) else { return Step::Done };
+        if let Some(link) = &mut self.link {
+            message::describe_statement(&mut link.lease.outbuf, on_server.as_bytes());
+            link.owe(Expect::Describe);
+        }
+        Step::Done
+    }
+
     /// `Execute` of a portal.
     pub(super) fn execute(&mut self, body: &[u8]) -> Result<Step, End> {
         let (portal, _) = frame::cstr(body).ok_or_else(malformed)?;
-        let Some(()) = self.begin_extended(b'E', body) else { return Ok(Step::NeedServer) };
         let found = self.portals.iter().find(|(name, _)| &name[..] == portal);
         let statement = found.map(|(_, statement)| statement.clone());
+        if let Some(statement) = statement.as_ref().filter(|statement| switch::is_local(&statement.plan)) {
+            return Ok(self.execute_command(statement));
+        }
+        let Some(()) = self.begin_extended(b'E', body) else { return Ok(Step::NeedServer) };
+        // Of a portal that nothing is known of, it is known that it reads or writes.
+        self.touched |= statement.is_none();
         let mut effect = None;
         if let Some(statement) = &statement {
             for one in &statement.plan.statements {
@@ -228,7 +282,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 link.owe(Expect::Local { message: CLOSE_COMPLETE, opened: None, closed });
                 self.emit_locals();
             }
-            None => self.outbuf.extend_from_slice(CLOSE_COMPLETE),
+            None => self.outbuf.extend_from_slice(&CLOSE_COMPLETE),
         }
         Ok(Step::Done)
     }
@@ -250,7 +304,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 link.owe(Expect::Sync);
                 link.request.awaiting = true;
             }
-            None => message::ready_for_query(&mut self.outbuf, self.status.byte()),
+            None => {
+                self.end_local();
+                message::ready_for_query(&mut self.outbuf, self.status.byte());
+            }
         }
         Step::Done
     }
@@ -287,7 +344,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     }
 
     /// Makes the server fail where the client was refused, so that its transaction fails with it.
-    fn poison(&mut self, refusal: Refusal) -> Step {
+    pub(super) fn poison(&mut self, refusal: Refusal) -> Step {
         let Some(link) = &mut self.link else { return Step::NeedServer };
         message::bind_nowhere(&mut link.lease.outbuf);
         link.owe(Expect::Poison(Box::new(refusal)));
@@ -331,8 +388,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         Some(self.shared.store.name(prepared.id))
     }
 
-    /// Looks at a statement anew where it was prepared for something else. `false`: it takes names
-    /// that are not known now.
+    /// Looks at a statement anew where it was prepared for something else than what holds now.
+    /// `false`: it takes names that are not known now.
     fn renew(&mut self, name: &[u8]) -> bool {
         let Some(statement) = self.statements.get(name).cloned() else { return true };
         if !self.is_outdated(&statement) {
@@ -343,18 +400,21 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return false;
         }
         let (text, types) = (statement.text.clone(), statement.types.clone());
-        let statement = self.statement(!name.is_empty(), &text, &types, plan);
+        let statement = self.statement(&text, &types, plan, statement.tied.clone(), !name.is_empty());
         self.statements.insert(Bytes::copy_from_slice(name), statement);
         true
     }
 
     /// Whether a statement was prepared for another path or another state of the catalog.
     fn is_outdated(&self, statement: &ClientStatement) -> bool {
+        if statement.tied.is_none() && !Arc::ptr_eq(&statement.tenancy, self.tenants.now()) {
+            return true;
+        }
         let identity = &statement.prepared.identity;
         let spliced = statement.plan.route == Route::Splice;
         let own = self.effective.own || self.link.as_ref().is_some_and(|link| link.local_path);
         let moved = !identity.path.is_empty() && *identity.path != *self.effective.path;
-        let epoch = self.identity.database.catalog.epoch(&self.identity.scope.schema);
+        let epoch = self.identity.database.catalog.epoch(&statement.tenancy.scope.schema);
         let refused = matches!(statement.plan.route, Route::Refuse(_));
         // PostgreSQL looks its names up anew where the path is another.
         let strayed = self.has_strayed() && statement.plan.statements.iter().any(|s| s.writes);
@@ -367,6 +427,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let needed = plan.statements.iter().any(|s| needs_path(s, &plan.route));
         let path = Arc::clone(&self.effective.path);
         let status = self.status;
+        self.note_notifier(plan);
+        self.keep_sequences_apart(plan);
         let Some(link) = &mut self.link else { return };
         link.opaque |= plan.opaque;
         if kind != Kind::Shared && link.request.kind != Kind::TenantWrite {
@@ -410,9 +472,14 @@ impl super::link::Link {
     /// By a `SET`, which takes no snapshot: one taken before a `LOCK TABLE` would be too old.
     /// Not by a `Query`, nor in an unnamed portal: the client may have one.
     fn set_path_behind(&mut self, path: &str, name: &[u8]) {
+        self.run_behind(format_set_local(path).as_bytes(), name);
+    }
+
+    /// Runs a statement of our own in the middle of a pipeline.
+    pub(super) fn run_behind(&mut self, sql: &[u8], name: &[u8]) {
         let name = &[name, b"_behind"].concat();
         let out = &mut self.lease.outbuf;
-        message::parse(out, name, format_set_local(path).as_bytes(), &[0, 0]);
+        message::parse(out, name, sql, &[0, 0]);
         message::bind_nothing(out, name, name);
         message::execute(out, name);
         message::close(out, b'P', name);

@@ -31,6 +31,8 @@ enum Event {
     ClientGone,
     /// The proxy is shutting down.
     Shutdown,
+    /// The session can't go on.
+    Ended(End),
 }
 
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
@@ -56,6 +58,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             Event::Progress => Ok(()),
             Event::ServerGone => self.server_gone(),
             Event::ClientGone => Err(End::ClientGone),
+            Event::Ended(end) => Err(end),
             Event::Shutdown => Err(End::fatal("57P01", "terminating connection: the proxy is shutting down")),
         }
     }
@@ -71,6 +74,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     fn poll_exchange(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
         let was_full = self.outbuf.len() > HIGH_WATER || self.server_is_full();
         let mut moved = false;
+        match self.poll_channels(cx) {
+            Poll::Ready(Ok(())) => moved = true,
+            Poll::Ready(Err(end)) => return Poll::Ready(Event::Ended(end)),
+            Poll::Pending => {}
+        }
         match self.poll_server(cx) {
             Poll::Ready(Ok(())) => moved = true,
             Poll::Ready(Err(_)) => return Poll::Ready(Event::ServerGone),

@@ -13,12 +13,13 @@ use tokio::time::timeout;
 
 use super::expect::{Expect, Expects};
 use super::request::MAX_OWED;
+use super::tenant::Tenancy;
 use super::{End, Session, Status};
 use crate::metrics::{Kind, Metrics};
 use crate::pool::cancel::send_cancel;
 use crate::pool::servers::{CheckoutError, Lease};
 use crate::pool::settings::{self, Tracked};
-use crate::sql::plan::{PinReason, Refusal};
+use crate::sql::plan::Refusal;
 use crate::wire::{frame, message};
 
 /// How long a server may take to be cleaned behind a client that left; then it is closed.
@@ -39,8 +40,8 @@ pub(super) struct Link {
     pub strayed: bool,
     /// Code ran that we do not know.
     pub opaque: bool,
-    /// DDL ran in this transaction.
-    pub ddl: bool,
+    /// The tenant for which DDL ran in this transaction.
+    pub ddl: Option<Arc<Tenancy>>,
     /// PostgreSQL waits for `CopyData`.
     pub copy_in: bool,
     /// So many bytes of PostgreSQL's message are still to come.
@@ -103,7 +104,7 @@ impl Link {
             local_path: false,
             strayed: false,
             opaque: false,
-            ddl: false,
+            ddl: None,
             copy_in: false,
             pass_left: 0,
             pass_on: false,
@@ -191,6 +192,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     fn deny(&mut self, refusal: &Refusal) -> Result<(), End> {
         self.plan = None;
         self.tell(refusal);
+        self.fail_local();
         match frame::header(&self.inbuf) {
             Ok(Some(header)) if header.tag == b'Q' => {
                 self.inbuf.advance(header.total.min(self.inbuf.len()));
@@ -201,22 +203,13 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         Ok(())
     }
 
-    /// Ties the client to its server.
-    pub(super) fn pin(&mut self, reason: PinReason) {
-        self.temp |= matches!(reason, PinReason::TempTable | PinReason::SessionState);
-        if self.pin.is_none() {
-            self.shared.metrics.pinned(reason);
-            self.pin = Some(reason);
-        }
-    }
-
     /// Puts the server back if nothing ties it to this client.
     pub(super) async fn release(&mut self) {
         let free = self.link.as_ref().is_some_and(|link| {
             // PostgreSQL still waits for the rest of a message that began on it.
             let halfway = self.stream_on && self.stream_left > 0;
             let over = !halfway && !link.request.sent && link.expects.is_empty();
-            over && self.status == Status::Idle && self.pin.is_none()
+            over && self.status == Status::Idle && self.pins.is_empty()
         });
         if !free {
             return;
@@ -224,7 +217,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if self.cancel.detach() {
             self.cancel.settled().await;
         }
-        if let Some(link) = self.link.take() {
+        if let Some(mut link) = self.link.take() {
+            // Whatever it ran, another tenant's draws are no longer all that there may be.
+            let schema = &self.tenants.now().scope.schema;
+            if link.lease.sequences_of.as_ref() != Some(schema) {
+                link.lease.sequences_of = None;
+            }
             link.give_back(self.cancel.slot().pid);
         }
     }
@@ -240,10 +238,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             let _ = timeout(CLEAN_LIMIT, goodbye).await;
         }
         let Some(mut link) = self.link.take() else { return };
-        let Self { stream, cancel, identity, status, pin, shared, stream_on, stream_left, .. } = self;
+        let Self { stream, cancel, identity, status, pins, shared, stream_on, stream_left, .. } = self;
         drop(stream);
         let halfway = stream_on && stream_left > 0;
-        let tied = halfway || pin.is_some_and(|reason| reason != PinReason::SessionPooling);
+        let tied = halfway || pins.has_state();
         let clean = async {
             if !link.expects.is_empty() && !matches!(end, End::Terminated) {
                 let target = identity.database.servers.target();
@@ -252,7 +250,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             if tied {
                 return Err(io::ErrorKind::Other.into());
             }
-            link.clean(status, pin.is_some(), &shared.metrics).await
+            link.clean(status, !pins.is_empty(), &shared.metrics).await
         };
         let cleaned = timeout(CLEAN_LIMIT, clean).await;
         if cancel.detach() {

@@ -12,6 +12,10 @@
 //! - [`statements`]: prepared statements by identity.
 //! - [`path`]: the search path, and when it must be set.
 //! - [`effect`]: what statements leave behind in a session.
+//! - [`listen`]: `LISTEN`, and what is heard.
+//! - [`tenant`], [`switch`]: which tenant the session works for, and how it goes over to another.
+//! - [`pins`]: what ties the client to its server, and how that ends.
+//! - [`sequences`]: `lastval()` is the tenant's own.
 //! - [`io`]: bytes in, bytes out, nothing buffered without bound.
 //! - [`link`]: a server comes, and goes back clean.
 //! - [`cancel`]: cancel keys.
@@ -23,32 +27,41 @@ mod explain;
 mod extended;
 mod io;
 mod link;
+mod listen;
 mod outcome;
 pub mod path;
 #[cfg(test)]
 mod path_fuzz;
+mod pins;
 mod query;
 mod reply;
 mod request;
+mod sequences;
 pub mod start;
 pub mod statements;
+mod switch;
+pub mod tenant;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use pgstrata_tenancy::TenantId;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 
 use self::cancel::CancelEntry;
 use self::link::Link;
+use self::listen::Listening;
 use self::path::Effective;
+use self::pins::Pins;
 use self::request::Step;
 use self::statements::{ClientStatement, ClientStatements};
+use self::tenant::{Tenancy, Tenants};
+use crate::config::User;
 use crate::pool::settings::{Settings, Tracked};
 use crate::shared::{DatabaseHandle, Shared};
-use crate::sql::plan::{PinReason, Plan};
-use crate::sql::rewrite::Prefixes;
+use crate::sql::plan::{Plan, Refusal};
 use crate::sql::scope::Scope;
 use crate::wire::message::{self, Severity};
 
@@ -98,19 +111,12 @@ impl End {
     }
 }
 
-/// Who the client is, and what its names mean. Fixed for the session.
+/// Who the client is. Fixed for the session.
 pub struct Identity {
     /// The database's pool and catalog.
     pub database: Arc<DatabaseHandle>,
-    /// The tenant's rules, with no names in them.
-    pub scope: Arc<Scope>,
-    /// The tenant's path as [`pgstrata_tenancy::ident::search_path`] writes it; empty
-    /// where it is the one that servers are born with.
-    pub home: Arc<str>,
-    /// The schemas of the scope as they stand in front of a name; see [`Prefixes`].
-    pub prefixes: Prefixes,
-    /// It may ask which way a statement goes.
-    pub admin: bool,
+    /// What it may do.
+    pub user: Arc<User>,
     /// The settings of the start-up packet: what `RESET` goes back to.
     pub base: Arc<Settings>,
     /// For the log.
@@ -136,8 +142,14 @@ pub struct Session<C> {
     skip_to_sync: bool,
     shared: Arc<Shared>,
     identity: Identity,
-    /// The scope with the newest names in it.
+    tenants: Tenants,
+    /// A tenant that was asked for, and what was found.
+    asked: Option<(TenantId, Result<Arc<Tenancy>, Refusal>)>,
+    /// The transaction has read or written.
+    touched: bool,
+    /// The tenant's scope with the newest names in it, and the one without that it was made of.
     scope: Arc<Scope>,
+    scope_of: Arc<Scope>,
     settings: Tracked,
     effective: Effective,
     /// The settings that `effective` was made of.
@@ -147,7 +159,10 @@ pub struct Session<C> {
     /// Portals whose statement does something to the session.
     portals: Vec<(Bytes, ClientStatement)>,
     status: Status,
-    pin: Option<PinReason>,
+    pins: Pins,
+    listening: Listening,
+    /// `ReadyForQuery`, while the client must not have it yet.
+    held_ready: Option<Status>,
     /// Temporary tables may be there.
     temp: bool,
     /// What the schemas hold was waited for, and did not come.
@@ -178,12 +193,17 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     async fn serve(&mut self) -> Result<std::convert::Infallible, End> {
         loop {
             match self.step()? {
+                Step::Done if self.held_ready.is_some() => self.settle_channels().await?,
                 Step::Done => {}
                 Step::NeedServer => self.attach().await?,
                 Step::NeedNames => self.await_names().await,
+                Step::NeedTenant(tenant) => self.ask_for_tenant(tenant).await,
                 Step::Wait => {
                     self.exchange().await?;
                     self.relay()?;
+                    if self.has_channels_to_settle() {
+                        self.settle_channels().await?;
+                    }
                     self.release().await;
                 }
             }

@@ -28,6 +28,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         link.copy_in = false;
         link.request.erred = true;
+        // What was to be pinned did not come about.
+        self.pins.doubt();
         let code = frame::field(body, b'C').unwrap_or(b"XX000");
         if self.can_run_again(body, code) {
             return self.run_again();
@@ -45,7 +47,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return Err(End::fatal("XX000", "the server lost a prepared statement of the proxy's"));
         }
         match link.expects.front_mut() {
-            Some(Expect::OwnQuery) => {
+            Some(Expect::OwnQuery | Expect::Probe(_)) => {
                 link.lease.in_doubt = true;
                 let text = String::from_utf8_lossy(frame::field(body, b'M').unwrap_or_default()).into_owned();
                 let code = String::from_utf8_lossy(code).into_owned();
@@ -124,11 +126,20 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let Some(link) = &mut self.link else { return Ok(()) };
         match link.expects.pop_front() {
             Some(Expect::OwnQuery) => return Ok(()),
+            Some(Expect::Probe(probe)) => {
+                self.pins_probed(&probe);
+                return Ok(());
+            }
             Some(front) if !front.ends_ready() => link.expects.clear(),
             _ => {}
         }
-        self.outbuf.extend_from_slice(whole);
         self.end_request(status);
+        if self.has_channels_to_settle() {
+            self.held_ready = Some(status);
+        } else {
+            self.outbuf.extend_from_slice(whole);
+        }
+        self.probe_pins();
         Ok(())
     }
 
@@ -146,8 +157,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             link.path_set = false;
             link.local_path = false;
             link.strayed = false;
-            if mem::take(&mut link.ddl) {
-                self.identity.database.catalog.invalidate(&self.identity.scope.schema);
+            if let Some(tenancy) = link.ddl.take() {
+                self.identity.database.catalog.invalidate(&tenancy.scope.schema);
             }
             self.portals.clear();
             if erred && before == Status::Idle { self.undo_settings() } else { self.keep_settings() }
@@ -171,7 +182,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let Some(replay) = link.request.replay.take() else { return Ok(()) };
         tracing::debug!("running a request again: its plan was overtaken by DDL");
         // The catalog changed behind our back: no statement of before is bound again.
-        self.identity.database.catalog.invalidate(&self.identity.scope.schema);
+        self.identity.database.catalog.invalidate(&self.tenants.now().scope.schema);
         if !link.request.awaiting {
             message::sync(&mut link.lease.outbuf);
         }
@@ -200,8 +211,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let code = field(b'C').unwrap_or("08006".into()).into_owned();
         let message = field(b'M').unwrap_or("the connection to PostgreSQL was lost".into()).into_owned();
         let sent = link.request.sent;
-        let keeps =
-            self.status == Status::Idle && self.pin.is_none() && link.pass_left == 0 && self.stream_left == 0;
+        let keeps = self.status == Status::Idle
+            && self.pins.is_empty()
+            && link.pass_left == 0
+            && self.stream_left == 0;
         let awaiting = link.request.awaiting;
         let failed = link.request.failed;
         link.discard();

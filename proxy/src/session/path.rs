@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use pgstrata_tenancy::ident;
 
+use super::tenant::Tenancy;
 use crate::pool::settings::{SEARCH_PATH, Settings};
 use crate::sql::guard::check;
 use crate::sql::lexer::{Lexer, TokenKind};
@@ -18,7 +19,7 @@ pub const STATEMENT_TEXT: &[u8] = b"SELECT pg_catalog.set_config('search_path', 
 pub const STATEMENT_TYPES: &[u8] = &[0, 1, 0, 0, 0, 25];
 
 /// What texts sent now are read with.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Effective {
     /// The path to set before names are looked up; empty where the server's own is right.
     pub path: Arc<str>,
@@ -26,21 +27,29 @@ pub struct Effective {
     pub shown: Arc<str>,
     /// The client set it.
     pub own: bool,
+    /// The tenant that it is one of.
+    pub tenancy: Arc<Tenancy>,
 }
 
 impl Effective {
-    /// What follows from the client's settings; `home` is its tenant's path.
-    pub fn of(settings: &Settings, home: &Arc<str>) -> Self {
-        match settings.get(SEARCH_PATH) {
-            Some(path) => Self::new(Arc::from(&**path), true),
-            None => Self::new(Arc::clone(home), false),
+    /// What follows from the client's settings. A path that it set for another tenant does not hold.
+    pub fn of(settings: &Settings, tenancy: &Arc<Tenancy>) -> Self {
+        match settings.get(SEARCH_PATH).filter(|path| tenancy.allows_path(path)) {
+            Some(path) => Self::new(Arc::from(&**path), true, tenancy),
+            None => Self::home(tenancy, false),
         }
     }
 
+    /// The tenant's own path.
+    pub fn home(tenancy: &Arc<Tenancy>, own: bool) -> Self {
+        let (path, shown) = (Arc::clone(&tenancy.home), Arc::clone(&tenancy.shown));
+        Self { path, shown, own, tenancy: Arc::clone(tenancy) }
+    }
+
     /// This path.
-    pub fn new(path: Arc<str>, own: bool) -> Self {
+    pub fn new(path: Arc<str>, own: bool, tenancy: &Arc<Tenancy>) -> Self {
         let shown = shown(&path).map_or_else(|| Arc::clone(&path), Arc::from);
-        Self { path, shown, own }
+        Self { path, shown, own, tenancy: Arc::clone(tenancy) }
     }
 }
 
@@ -53,7 +62,7 @@ pub fn of_setting(setting: &Setting, text: &[u8]) -> Option<String> {
 }
 
 /// A path with quotes around those names only that need them.
-fn shown(path: &str) -> Option<String> {
+pub fn shown(path: &str) -> Option<String> {
     let is_first = |c: char| c.is_ascii_lowercase() || c == '_';
     let plain =
         |name: &str| name.starts_with(is_first) && name.chars().all(|c| is_first(c) || c.is_ascii_digit());
@@ -109,7 +118,7 @@ mod tests {
 
     #[test]
     fn path_is_shown_as_postgresql_shows_it() {
-        let shown = |path: &str| Effective::new(path.into(), false).shown.to_string();
+        let shown = |path: &str| shown(path).unwrap();
         assert_eq!(shown(r#""acme_corp", "public""#), "acme_corp, public");
         assert_eq!(shown(r#""Acme", "a""b", "1x", "$user""#), r#""Acme", "a""b", "1x", "$user""#);
         assert_eq!(shown("\"\""), "\"\"");

@@ -29,8 +29,14 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         let plan = match self.plan.take() {
             Some(plan) => plan,
-            None => self.plan_for(text),
+            None => match self.plan_query(text) {
+                Ok(plan) => plan,
+                Err(step) => return Ok(step),
+            },
         };
+        if self.answered_here(&plan) {
+            return Ok(Step::Done);
+        }
         match plan.route {
             Route::NeedNames => return Ok(Step::NeedNames),
             Route::Refuse(refusal) => {
@@ -63,7 +69,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if let Some(observer) = &self.shared.observer {
             plan = observer.note(text, &self.scope, plan);
         }
-        if let Some(refusal) = plan.statements.iter().find_map(|s| unreadable_setting(s, text)) {
+        let refusal = plan.statements.iter().find_map(|s| unreadable_setting(s, text));
+        let refusal = refusal.or_else(|| self.refuses_pin(&plan)).or_else(|| self.refuses_listen(&plan));
+        if let Some(refusal) = refusal {
             plan.route = Route::Refuse(refusal);
         }
         plan
@@ -76,7 +84,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             standard_conforming_strings: true,
             own_path: self.effective.own || link.is_some_and(|link| link.local_path),
             tenant_first: !self.has_strayed(),
-            stale_names: link.is_some_and(|link| link.ddl),
+            stale_names: link.is_some_and(|link| link.ddl.is_some()),
             temp_tables: self.temp,
         }
     }
@@ -85,6 +93,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let own_transaction = self.status == Status::Idle && runs_by_itself(plan);
         let failed = self.status == Status::Failed;
         let strayed = self.has_strayed();
+        self.note_notifier(plan);
+        self.keep_sequences_apart(plan);
+        let tenancy = Arc::clone(self.tenants.now());
         let Some(link) = &mut self.link else { return };
         link.begin(&self.settings, self.status);
         link.opaque |= plan.opaque;
@@ -112,7 +123,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 PathChange::Own => {
                     path_set = true;
                     link.local_path = true;
-                    link.strayed |= strays(statement, text, &self.identity.scope.schema);
+                    link.strayed |= strays(statement, text, &tenancy.scope.schema);
                     if let Some(Effect::Set(_, list)) = &effect {
                         path = Arc::from(&**list);
                     }
@@ -123,16 +134,16 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                     path = match statement.kind {
                         StatementKind::Commit { .. } => path,
                         StatementKind::Rollback { .. } => {
-                            Effective::of(self.settings.committed(), &self.identity.home).path
+                            Effective::of(self.settings.committed(), &tenancy).path
                         }
-                        _ => Arc::clone(&self.identity.home),
+                        _ => Arc::clone(&tenancy.home),
                     };
                 }
             }
             reply.effects.extend(effect.map(|effect| (number, effect)));
         }
         link.path_set = path_set;
-        let rewritten = rewrite(text, &plan.splices, &self.identity.prefixes, &places);
+        let rewritten = rewrite(text, &plan.splices, &tenancy.prefixes, &places);
         link.lease.query(&rewritten.pieces);
         reply.map = rewritten.map;
         link.owe(Expect::Query(reply));
@@ -153,7 +164,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// Statements about prepared statements and the whole session, where no server knows more than we do.
     fn answer_locally(&mut self, plan: &Plan, text: &[u8]) -> bool {
         let [statement] = &plan.statements[..] else { return false };
-        let tied = self.pin.is_some() || self.has_sent();
+        let tied = !self.pins.is_empty() || self.has_sent();
         let tag = match &statement.kind {
             StatementKind::Deallocate(Some(name)) if self.status != Status::Failed && !self.has_sent() => {
                 if self.statements.remove(name.as_bytes()).is_none() {
@@ -171,13 +182,18 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 self.refresh_effective();
                 self.statements.clear();
                 self.forget_session();
+                self.listening.commit();
                 "DISCARD ALL"
             }
             _ => return false,
         };
         tracing::trace!(bytes = text.len(), tag, "answered without a server");
         message::command_complete(&mut self.outbuf, tag);
-        message::ready_for_query(&mut self.outbuf, self.status.byte());
+        if self.has_channels_to_settle() {
+            self.held_ready = Some(self.status);
+        } else {
+            message::ready_for_query(&mut self.outbuf, self.status.byte());
+        }
         true
     }
 }

@@ -103,7 +103,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         self.deliver(whole);
         let Some(link) = &mut self.link else { return };
         let ends = match link.expects.front() {
-            Some(Expect::Query(_) | Expect::OwnQuery) | None => false,
+            Some(Expect::Query(_) | Expect::OwnQuery | Expect::Probe(_)) | None => false,
             Some(Expect::Parse { .. }) => tag == b'1',
             Some(Expect::Bind { .. }) => tag == b'2',
             Some(Expect::Close { .. }) => tag == b'3',
@@ -150,19 +150,20 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 let mine = reply.effects.iter().find(|(n, _)| *n == number);
                 let effect = mine.map(|(_, effect)| effect.clone());
                 link.request.delivered = true;
-                self.outbuf.extend_from_slice(whole);
+                put_complete(&mut self.outbuf, &effect, whole);
                 effect
             }
             Some(Expect::Execute { client, effect }) => {
                 let effect = effect.take();
                 if *client {
                     link.request.delivered = true;
-                    self.outbuf.extend_from_slice(whole);
+                    put_complete(&mut self.outbuf, &effect, whole);
                 }
                 link.expects.pop_front();
                 self.emit_locals();
                 effect
             }
+            Some(Expect::Probe(probe)) => return probe.complete(tag),
             _ => return,
         };
         if let Some(effect) = effect {
@@ -226,7 +227,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// `NotificationResponse`: only for a client that listens on this server.
     fn notification(&mut self, whole: &[u8]) {
-        if self.pin.is_some() {
+        if !self.pins.is_empty() {
             self.outbuf.extend_from_slice(whole);
         }
     }
@@ -252,6 +253,15 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         tracing::warn!(what, "PostgreSQL sent what it should not");
         Err(End::fatal("08P01", format!("PostgreSQL sent {what}")))
+    }
+}
+
+/// What the client reads when a statement is complete.
+fn put_complete(out: &mut BytesMut, effect: &Option<Effect>, whole: &[u8]) {
+    match effect {
+        // Something else ran in its place.
+        Some(Effect::Listen(_)) => message::command_complete(out, "LISTEN"),
+        _ => out.extend_from_slice(whole),
     }
 }
 

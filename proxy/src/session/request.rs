@@ -3,6 +3,7 @@
 use std::mem;
 
 use bytes::{Buf, BytesMut};
+use pgstrata_tenancy::TenantId;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{End, Session, Status};
@@ -18,6 +19,8 @@ pub(super) enum Step {
     NeedServer,
     /// The same message again, once it is known what the tenant's schemas hold.
     NeedNames,
+    /// The same message again, once it is known whether there is this tenant.
+    NeedTenant(TenantId),
     /// Nothing to do before bytes come or go.
     Wait,
 }
@@ -190,7 +193,19 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return Step::Done;
         }
         self.tell(&refusal);
+        self.fail_local();
         message::ready_for_query(&mut self.outbuf, self.status.byte());
+        Step::Done
+    }
+
+    /// Answers a message of a pipeline with an error: what follows up to `Sync` is void.
+    pub(super) fn refuse_in_pipeline(&mut self, refusal: Refusal) -> Step {
+        if self.link.is_some() {
+            return self.poison(refusal);
+        }
+        self.tell(&refusal);
+        self.fail_local();
+        self.skip_to_sync = true;
         Step::Done
     }
 

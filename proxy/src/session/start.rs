@@ -1,27 +1,28 @@
 //! From a proven identity to a session that runs.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use pgstrata_tenancy::{Strategy, TenantId, ident};
+use pgstrata_tenancy::{Strategy, ident};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
 
+use super::listen::Listening;
 use super::path::Effective;
+use super::pins::Pins;
 use super::statements::ClientStatements;
+use super::tenant::{Tenancy, Tenants};
 use super::{Identity, Session, Status, Told};
 use crate::auth::error::OpenError;
 use crate::auth::login::Login;
-use crate::config::{Config, DynamicSql, PoolMode, TablePlace, Tenancy, Tenant};
+use crate::config::PoolMode;
 use crate::pool::servers::CheckoutError;
 use crate::pool::settings::{self, SEARCH_PATH, Settings, Tracked};
 use crate::shared::{DatabaseHandle, Shared};
 use crate::sql::guard::check;
-use crate::sql::plan::{PinReason, SchemaRef};
-use crate::sql::rewrite::Prefixes;
-use crate::sql::scope::{Moved, Scope};
+use crate::sql::plan::PinReason;
+use crate::sql::scope::Scope;
 use crate::wire::refusal::{Refusal, sqlstate};
 use crate::wire::stream::ClientStream;
 use crate::wire::{frame, message};
@@ -53,7 +54,7 @@ where
         })
         .await?;
     match prepare(&login, &shared, &database, schema).await {
-        Ok((identity, told)) => enter(login, shared, identity, told, shutdown).await,
+        Ok((identity, tenancy, told)) => enter(login, shared, identity, tenancy, told, shutdown).await,
         Err(refusal) => Err(login.refuse(refusal).await),
     }
 }
@@ -64,81 +65,25 @@ async fn prepare<S>(
     shared: &Shared,
     database: &Arc<DatabaseHandle>,
     schema: Option<Arc<str>>,
-) -> Result<(Identity, Arc<Told>), Refusal> {
+) -> Result<(Identity, Arc<Tenancy>, Arc<Told>), Refusal> {
     let schema = schema.as_deref().unwrap_or("public");
-    let scope = scope_of(login.tenant.as_ref(), schema, login.user.dynamic_sql, &shared.config, database);
-    let observed = shared.observer.is_some();
-    let base = Arc::new(base_settings(&login.settings, (!observed).then_some(&scope))?);
+    let tenancy = database.tenancy(login.tenant.as_ref(), schema, login.user.dynamic_sql, &shared.config);
+    let base = Arc::new(base_settings(&login.settings, &tenancy)?);
     let told = validate(database, &base).await?;
-    let path = ident::search_path(scope.path());
-    let home = if observed || *path == *database.baseline { "".into() } else { path.into() };
-    let identity = Identity {
-        database: Arc::clone(database),
-        prefixes: Prefixes::of(&scope),
-        scope: Arc::new(scope),
-        home,
-        admin: login.user.admin,
-        base,
-        peer: login.peer,
-    };
-    Ok((identity, told))
+    let identity =
+        Identity { database: Arc::clone(database), user: Arc::clone(&login.user), base, peer: login.peer };
+    Ok((identity, tenancy, told))
 }
 
-/// The rules that a tenant's SQL is read by, with no names in them.
-pub fn scope_of(
-    tenant: Option<&TenantId>,
-    schema: &str,
-    dynamic_sql: DynamicSql,
-    config: &Config,
-    database: &DatabaseHandle,
-) -> Scope {
-    let own = tenant.and_then(|tenant| config.tenants.get(tenant.as_str()));
-    let target = database.servers.target();
-    Scope {
-        tenant: tenant.map(|tenant| tenant.as_str().into()),
-        schema: schema.into(),
-        shared: config.tenancy.shared_schemas.iter().map(|schema| schema.as_str().into()).collect(),
-        database: target.name.as_str().into(),
-        server_role: target.config.user.as_str().into(),
-        strategy: own.and_then(|tenant| tenant.strategy).unwrap_or(config.tenancy.strategy),
-        dynamic_sql: dynamic_sql == DynamicSql::Allow,
-        shared_writes: config.tenancy.shared_writes,
-        moved: moved(own, schema, &config.tenancy),
-        hide_others: config.tenancy.hide_other_tenants,
-        names: None,
-    }
-}
-
-/// The tables that are kept elsewhere for one tenant.
-fn moved(own: Option<&Tenant>, schema: &str, tenancy: &Tenancy) -> Arc<[Moved]> {
-    let mut tables: BTreeMap<&String, &TablePlace> = tenancy.tables.iter().collect();
-    tables.extend(own.into_iter().flat_map(|tenant| &tenant.tables));
-    let schema_of = |place: &TablePlace| match place.schema.as_deref() {
-        Some(shared) if shared != schema => {
-            let index = tenancy.shared_schemas.iter().position(|known| known == shared)?;
-            u16::try_from(index).ok().map(SchemaRef::Shared)
-        }
-        _ => Some(SchemaRef::Tenant),
-    };
-    let moved = |(name, place): (&String, &TablePlace)| Moved {
-        name: name.as_str().into(),
-        // Config::load has checked that it is one of them; what is not is found nowhere, and refused.
-        schema: schema_of(place).unwrap_or(SchemaRef::Shared(u16::MAX)),
-        table: place.table.as_str().into(),
-    };
-    // In the order of the names, as a map gives them.
-    tables.into_iter().map(moved).collect()
-}
-
-/// The settings of the start-up packet, each as the SQL that sets it; within `scope`, if there is one.
-fn base_settings(settings: &[(String, String)], scope: Option<&Scope>) -> Result<Settings, Refusal> {
+/// The settings of the start-up packet, each as the SQL that sets it.
+fn base_settings(settings: &[(String, String)], tenancy: &Tenancy) -> Result<Settings, Refusal> {
     let sql = |(name, value): &(String, String)| {
         if name == "standard_conforming_strings" && !super::query::is_on(value) {
             let message = "standard_conforming_strings can only be on";
             return Err(Refusal::new(sqlstate::FEATURE_NOT_SUPPORTED, message));
         }
         let sql = if name == SEARCH_PATH {
-            confined_path(value, scope)?
+            confined_path(value, tenancy)?
         } else {
             settings::from_startup(name, value)
         };
@@ -148,18 +93,9 @@ fn base_settings(settings: &[(String, String)], scope: Option<&Scope>) -> Result
 }
 
 /// A path of the client's own, if it stays within what its tenant may name.
-fn confined_path(value: &str, scope: Option<&Scope>) -> Result<Box<str>, Refusal> {
-    let allowed = |name: &str| {
-        let Some(scope) = scope else { return true };
-        let known = [&*scope.schema, "pg_catalog", "pg_temp", ""];
-        known.contains(&name)
-            || name == "information_schema" && !scope.hide_others
-            || scope.shared.iter().any(|shared| **shared == *name)
-    };
-    match check::search_path(value) {
-        Some(names) if names.iter().all(|name| allowed(name)) => {
-            Ok(ident::search_path(names.iter().map(String::as_str)).into())
-        }
+fn confined_path(value: &str, tenancy: &Tenancy) -> Result<Box<str>, Refusal> {
+    match check::search_path(value).map(|names| ident::search_path(names.iter().map(String::as_str))) {
+        Some(path) if tenancy.allows_path(&path) => Ok(path.into()),
         _ => {
             let message = "permission denied: search_path names a schema that is not this tenant's";
             Err(Refusal::new(sqlstate::INSUFFICIENT_PRIVILEGE, message))
@@ -235,6 +171,7 @@ async fn enter<S>(
     mut login: Login<S>,
     shared: Arc<Shared>,
     identity: Identity,
+    tenancy: Arc<Tenancy>,
     told: Arc<Told>,
     shutdown: watch::Receiver<bool>,
 ) -> Result<Session<ClientStream<S>>, OpenError>
@@ -246,9 +183,13 @@ where
     let parameters: Vec<_> = told.iter().map(|(name, value)| (text(name), text(value))).collect();
     let pairs = parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     login.accept(pairs, cancel.slot().pid, &cancel.slot().key).await?;
-    tracing::debug!(peer = %login.peer, user = login.user.name, tenant = identity.scope.tenant.as_deref(), "client in");
+    tracing::debug!(peer = %login.peer, user = login.user.name, tenant = tenancy.scope.tenant.as_deref(), "client in");
     let settings = Tracked::new(Arc::clone(&identity.base));
-    let session_pooling = shared.config.pool.mode == PoolMode::Session;
+    let mut pins = Pins::new(Arc::clone(&shared.metrics), identity.database.pinned());
+    let session_pooling = identity.user.pool_mode.unwrap_or(shared.config.pool.mode) == PoolMode::Session;
+    if session_pooling {
+        pins.add(PinReason::SessionPooling);
+    }
     Ok(Session {
         stream: login.stream,
         inbuf: login.buffer,
@@ -258,15 +199,21 @@ where
         stream_left: 0,
         stream_on: false,
         skip_to_sync: false,
-        scope: Arc::clone(&identity.scope),
-        effective: Effective::of(settings.current(), &identity.home),
+        asked: None,
+        touched: false,
+        scope: Arc::clone(&tenancy.scope),
+        scope_of: Arc::clone(&tenancy.scope),
+        effective: Effective::of(settings.current(), &tenancy),
+        tenants: Tenants::new(tenancy),
         effective_of: Arc::clone(settings.current()),
         settings,
         told,
         statements: ClientStatements::default(),
         portals: Vec::new(),
         status: Status::Idle,
-        pin: session_pooling.then_some(PinReason::SessionPooling),
+        pins,
+        listening: Listening::default(),
+        held_ready: None,
         temp: session_pooling,
         names_late: false,
         plan: None,
@@ -281,26 +228,31 @@ where
 impl<C> Session<C> {
     /// Waits for what the tenant's schemas hold.
     pub(super) async fn await_names(&mut self) {
-        let loaded = self.identity.database.catalog.loaded(&self.identity.scope.schema);
+        let loaded = self.identity.database.catalog.loaded(&self.tenants.now().scope.schema);
         self.names_late = !tokio::time::timeout(NAMES_LIMIT, loaded).await.unwrap_or(false);
     }
 
     /// Takes up the newest names of the tenant's schemas, where they are needed at all.
     pub(super) fn refresh_scope(&mut self) {
         // Without a use for them they are not even loaded.
-        let scope = &self.identity.scope;
+        let scope = Arc::clone(&self.tenants.now().scope);
+        let moved_on = !Arc::ptr_eq(&scope, &self.scope_of);
         let spliced = scope.strategy == Strategy::SchemaQualified || !scope.moved.is_empty();
         if !spliced && !scope.guards_shared() && !scope.hide_others {
+            if moved_on {
+                (self.scope, self.scope_of) = (Arc::clone(&scope), scope);
+            }
             return;
         }
-        let names = self.identity.database.catalog.get(&self.identity.scope.schema);
+        let names = self.identity.database.catalog.get(&scope.schema);
         let same = match (&names, &self.scope.names) {
             (Some(new), Some(old)) => Arc::ptr_eq(new, old),
             (None, None) => true,
             _ => false,
         };
-        if !same {
-            self.scope = Arc::new(Scope { names, ..Scope::clone(&self.identity.scope) });
+        if moved_on || !same {
+            self.scope = Arc::new(Scope { names, ..Scope::clone(&scope) });
+            self.scope_of = scope;
         }
     }
 }
@@ -320,11 +272,13 @@ pub fn with_sources(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::confined_path;
+    use crate::session::tenant::Tenancy;
     use crate::sql::tests::fixture::scope;
 
     #[test]
     fn path_of_the_packet_is_read_as_postgresql_reads_it() {
-        let path = |value| confined_path(value, Some(&scope())).ok().map(String::from);
+        let tenancy = Tenancy::of(scope(), "", true);
+        let path = |value| confined_path(value, &tenancy).ok().map(String::from);
         assert_eq!(path("Acme , \"public\"").unwrap(), r#""acme", "public""#);
         assert_eq!(path(" ").unwrap(), "\"\"");
         // Neither quotes of a string nor other blanks are anything but letters in it.

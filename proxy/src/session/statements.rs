@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use bytes::Bytes;
 
+use super::tenant::Tenancy;
 use crate::sql::plan::Plan;
 use crate::sql::rewrite::PositionMap;
 
@@ -48,8 +49,14 @@ pub struct StatementStore {
     known: Mutex<HashMap<Identity, Weak<Prepared>>>,
 }
 
+impl std::fmt::Debug for ClientStatement {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ClientStatement").field("prepared", &self.prepared).finish_non_exhaustive()
+    }
+}
+
 /// A statement as its client knows it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ClientStatement {
     /// The text that the client sent.
     pub text: Bytes,
@@ -61,6 +68,10 @@ pub struct ClientStatement {
     pub prepared: Arc<Prepared>,
     /// Where errors stand in the client's text.
     pub map: PositionMap,
+    /// The tenant that it was planned for.
+    pub tenancy: Arc<Tenancy>,
+    /// The tenant that its text ties it to.
+    pub tied: Option<Arc<Tenancy>>,
 }
 
 impl StatementStore {
@@ -131,7 +142,7 @@ impl Drop for Prepared {
 }
 
 /// The statements of one client, within its limits.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct ClientStatements {
     named: HashMap<Bytes, ClientStatement>,
     unnamed: Option<ClientStatement>,

@@ -7,8 +7,9 @@ use smallvec::SmallVec;
 use super::builtin;
 use super::guard::check::{Verdict, check, search_path};
 use super::hidden;
+use super::keys;
 use super::moved::{self, Use};
-use super::plan::{Insert, Plan, Route, SchemaRef, Setting, Splice, Statement, StatementKind};
+use super::plan::{Insert, Plan, Refusal, Route, SchemaRef, Setting, Splice, Statement, StatementKind};
 use super::scope::{Moved, Names, SchemaNames, Scope, TextMode};
 use super::shape::{Shape, StatementShape, Way};
 use super::tokens::{Literals, Tokens};
@@ -22,11 +23,13 @@ pub fn decide(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode) -> P
     let decided = match check(&shape.demands, t, scope, tenant_first) {
         Verdict::Refused(refusal) => Route::Refuse(refusal).into(),
         Verdict::NeedNames => Route::NeedNames.into(),
-        Verdict::Granted if scope.hide_others => filtered(shape, t, scope, route(shape, t, scope, mode)),
-        Verdict::Granted => route(shape, t, scope, mode),
+        Verdict::Granted => {
+            own_keys(shape, t, scope, filtered(shape, t, scope, route(shape, t, scope, mode)))
+        }
     };
     let Decided { route, splices, opaque } = decided;
-    Plan { route, splices, statements: statements(shape, t), opaque }
+    let notifies = keys::notify(&shape.keys);
+    Plan { route, splices, statements: statements(shape, t), opaque, notifies }
 }
 
 /// The part of a plan that hangs on the scope.
@@ -49,20 +52,37 @@ impl Decided {
     fn opaque(route: Route) -> Self {
         Self { opaque: true, ..route.into() }
     }
+
+    fn is_sent(&self) -> bool {
+        !matches!(self.route, Route::Refuse(_) | Route::NeedNames)
+    }
+
+    /// With these splices as well, or refused.
+    fn with(mut self, splices: Result<impl IntoIterator<Item = Splice>, Refusal>) -> Self {
+        match splices {
+            Ok(splices) => {
+                self.splices.extend(splices);
+                self.splices.sort_by_key(|splice| splice.at);
+                self
+            }
+            Err(refusal) => Route::Refuse(refusal).into(),
+        }
+    }
 }
 
 /// The same, with what else of the catalog there is out of sight.
-fn filtered(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mut decided: Decided) -> Decided {
-    if matches!(decided.route, Route::Refuse(_) | Route::NeedNames) {
-        return decided;
+fn filtered(shape: &Shape, t: &Tokens<'_>, scope: &Scope, decided: Decided) -> Decided {
+    match scope.hide_others && decided.is_sent() {
+        true => decided.with(hidden::filters(shape, t, scope)),
+        false => decided,
     }
-    match hidden::filters(shape, t, scope) {
-        Ok(filters) => {
-            decided.splices.extend(filters);
-            decided.splices.sort_by_key(|splice| splice.at);
-            decided
-        }
-        Err(refusal) => Route::Refuse(refusal).into(),
+}
+
+/// The same, with channels, locks and prepared transactions of the tenant's own.
+fn own_keys(shape: &Shape, t: &Tokens<'_>, scope: &Scope, decided: Decided) -> Decided {
+    match !shape.keys.is_empty() && decided.is_sent() {
+        true => decided.with(keys::splices(shape, t, scope)),
+        false => decided,
     }
 }
 
@@ -99,6 +119,8 @@ fn statements(shape: &Shape, t: &Tokens<'_>) -> SmallVec<[Statement; 1]> {
         pin: s.pin,
         writes: s.writes,
         ddl: s.ddl,
+        frees: s.frees,
+        draws: s.draws,
     };
     match &*shape.statements {
         [only] => SmallVec::from_buf([each(only)]),
@@ -303,7 +325,7 @@ impl<'a> Known<'a> {
             }
             let place = t.all.get(relation.token as usize).zip(self.schema_of(&relation.name));
             let (token, schema) = place.ok_or(Unproven::Relation(&relation.name))?;
-            out.push(Splice { at: token.start as usize, insert: Insert::Schema(schema) });
+            out.push(Splice::new(token.start as usize, Insert::Schema(schema)));
         }
         Ok(out)
     }

@@ -8,6 +8,7 @@ use super::analyse::{self, Names};
 use super::cache::{self, Shapes};
 use super::decide::{decide, why};
 use super::guard;
+use super::keys;
 use super::lexer::{Lexer, Token, TokenKind};
 use super::plan::{Plan, StatementKind};
 use super::recent::{self, Recent};
@@ -136,6 +137,7 @@ struct Builder {
     statements: Vec<StatementShape>,
     names: Names,
     demands: Vec<super::shape::Demand>,
+    keys: Vec<super::shape::Key>,
 }
 
 impl Builder {
@@ -144,6 +146,7 @@ impl Builder {
             .then(|| analyse::names(t, statement.tokens.clone()))
             .filter(|names| !names.unread);
         self.demands.extend(guard::demands(t, &statement, names.as_ref()));
+        keys::of(t, &statement, &mut self.keys);
         match names {
             Some(names) if !names.unproven => self.take(names),
             _ if statement.way == Way::Names => statement.way = Way::Path,
@@ -193,6 +196,7 @@ impl Builder {
             types: unique(&mut names.types),
             operators: has_operators(t),
             demands: self.demands.into(),
+            keys: self.keys.into(),
             statements: self.statements.into(),
         }
     }
@@ -205,7 +209,7 @@ fn changes_path(kind: &StatementKind) -> bool {
         StatementKind::SetConfig { .. } => true,
         StatementKind::ResetAll | StatementKind::Discard(_) => true,
         // A path that was set in the transaction goes with it.
-        StatementKind::Rollback { .. } | StatementKind::RollbackTo | StatementKind::Commit { .. } => true,
+        StatementKind::Rollback { .. } | StatementKind::RollbackTo(_) | StatementKind::Commit { .. } => true,
         _ => false,
     }
 }

@@ -280,7 +280,7 @@ fn filter(named: &Named, qualified: bool, index: u16, t: &Tokens<'_>) -> Option<
     }
     let (start, end) = (tokens.first()?.start as usize, tokens.last()?.end as usize);
     let name = tokens.last()?.start as usize;
-    let splice = |at, insert| Splice { at, insert };
+    let splice = Splice::new;
     let mut out = SmallVec::from_iter([splice(start, Insert::Filtered(index))]);
     match named.alias {
         Alias::Name => {

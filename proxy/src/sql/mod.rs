@@ -10,7 +10,7 @@
 //! - [`guard`]: what it may not do.
 //! - [`shape`], [`cache`]: what was found, kept for all texts of the same shape; `recent`: for the very same text.
 //! - [`decide`], [`builtin`]: a shape and a scope make a plan; `moved`: of tables that are kept elsewhere;
-//!   `hidden`: of a catalog that shows the tenant's own objects only.
+//!   `hidden`: of a catalog that shows the tenant's own objects only; [`keys`]: of channels and locks that are the tenant's own.
 //! - [`rewrite`]: the plan's prefixes put in, error positions brought back.
 
 pub mod analyse;
@@ -20,6 +20,7 @@ pub mod decide;
 pub mod engine;
 pub mod guard;
 mod hidden;
+pub mod keys;
 pub mod lexer;
 mod moved;
 pub mod name;

@@ -61,15 +61,14 @@ pub fn splices(named: &Named, index: u16, moved: &Moved, t: &Tokens<'_>) -> Opti
     let token = t.all.get(named.token as usize)?;
     let (start, end) = (token.start as usize, token.end as usize);
     if moved.name == moved.table {
-        return Some(vec![Splice { at: start, insert: Insert::Schema(moved.schema) }]);
+        return Some(vec![Splice::new(start, Insert::Schema(moved.schema))]);
     }
     match named.alias {
-        Alias::Name => Some(vec![Splice { at: start, insert: Insert::Aliased(index) }]),
+        Alias::Name => Some(vec![Splice::new(start, Insert::Aliased(index))]),
         // What is hidden in a comment must not end it, which `UESCAPE` with a comment of its own could.
-        Alias::Given | Alias::None if token.kind != TokenKind::UnicodeQuoted => Some(vec![
-            Splice { at: start, insert: Insert::Instead(index) },
-            Splice { at: end, insert: Insert::Close },
-        ]),
+        Alias::Given | Alias::None if token.kind != TokenKind::UnicodeQuoted => {
+            Some(vec![Splice::new(start, Insert::Instead(index)), Splice::new(end, Insert::Close)])
+        }
         _ => None,
     }
 }

@@ -1,6 +1,7 @@
 //! What the engine answers: a route for the text, and what each statement in it does.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use smallvec::SmallVec;
 
@@ -9,8 +10,9 @@ use smallvec::SmallVec;
 pub struct Plan {
     /// How the text reaches the tenant's schema.
     pub route: Route,
-    /// What goes into the text, sorted by offset: with [`Route::Splice`] at least one schema,
-    /// with the two that go by the path the filters of catalogs that hide other tenants.
+    /// What goes into the text, sorted by offset: with [`Route::Splice`] at least one schema, with
+    /// every route that is sent the filters of catalogs that hide other tenants, and what makes
+    /// channels, locks and prepared transactions the tenant's own.
     pub splices: SmallVec<[Splice; 4]>,
     /// The statements of the text in their order; empty ones are left out, so
     /// that entry *i* is the one that gets the *i*th `CommandComplete`.
@@ -18,6 +20,8 @@ pub struct Plan {
     /// It may run code that is not in it: a user's function, a trigger, a `DO` block. What
     /// that leaves in its server's session can't be seen, so the session is wiped for the next client.
     pub opaque: bool,
+    /// It sends notifications.
+    pub notifies: bool,
 }
 
 /// How a text reaches the tenant's schema. It is one route for the whole text.
@@ -39,16 +43,25 @@ pub enum Route {
 }
 
 /// A place where something goes into the text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Splice {
     /// The byte offset in the client's text before which it goes.
     pub at: usize,
+    /// So many bytes of the client's text give way to it.
+    pub cut: u32,
     /// What it is.
     pub insert: Insert,
 }
 
+impl Splice {
+    /// `insert` in front of the byte `at`.
+    pub fn new(at: usize, insert: Insert) -> Self {
+        Self { at, cut: 0, insert }
+    }
+}
+
 /// What goes into a text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Insert {
     /// A schema and the dot, in front of a relation's name.
     Schema(SchemaRef),
@@ -65,6 +78,16 @@ pub enum Insert {
     Open,
     /// The end of a comment.
     Close,
+    /// What makes the channel behind it, an expression in brackets, the tenant's own.
+    Channel,
+    /// The same for the key of an advisory lock.
+    LockKey,
+    /// And for the first of two of them.
+    LockPair,
+    /// The bracket that ends one of these.
+    End,
+    /// A text of its own.
+    Text(Arc<str>),
 }
 
 /// One of the schemas of a [`super::Scope`].
@@ -102,6 +125,10 @@ pub struct Statement {
     pub writes: bool,
     /// Whether it changes what a catalog snapshot holds (DDL of any kind).
     pub ddl: bool,
+    /// It may end what a pin is for: `DROP`, `CLOSE`, `DEALLOCATE`, `pg_advisory_unlock` ...
+    pub frees: bool,
+    /// It calls a function of sequences by its name.
+    pub draws: bool,
 }
 
 /// What a statement does to the session that runs it.
@@ -121,14 +148,16 @@ pub enum StatementKind {
         /// `AND CHAIN`.
         chain: bool,
     },
-    /// `SAVEPOINT`.
-    Savepoint,
-    /// `ROLLBACK TO`.
-    RollbackTo,
-    /// `RELEASE`.
-    Release,
+    /// `SAVEPOINT name`.
+    Savepoint(Box<str>),
+    /// `ROLLBACK TO name`.
+    RollbackTo(Box<str>),
+    /// `RELEASE name`.
+    Release(Box<str>),
     /// `SET TRANSACTION ...`: must come before any snapshot, and needs no path.
     SetTransaction,
+    /// `SET SESSION CHARACTERISTICS`: the settings that it sets, with their values.
+    Characteristics(Box<[(&'static str, &'static str)]>),
     /// `SET [SESSION | LOCAL] name = value`, `SET TIME ZONE`, and each other spelling.
     Set(Setting),
     /// `SELECT set_config('name', 'value', local)` and no more. In a shape only, as
@@ -156,6 +185,10 @@ pub enum StatementKind {
     Prepare(Box<str>),
     /// `DEALLOCATE name`; `None` is `DEALLOCATE ALL`.
     Deallocate(Option<Box<str>>),
+    /// `LISTEN channel`.
+    Listen(Box<str>),
+    /// `UNLISTEN channel`; `None` is `UNLISTEN *`.
+    Unlisten(Option<Box<str>>),
     /// `COPY ... FROM STDIN`.
     CopyIn,
     /// Leaves nothing, and PostgreSQL refuses it outside a block, or does nothing there: `LOCK`,
@@ -202,13 +235,41 @@ pub enum PinReason {
     HoldCursor,
     /// A session-level advisory lock.
     AdvisoryLock,
-    /// `LISTEN`.
+    /// `LISTEN`, where nothing is routed.
     Listen,
+    /// `lastval()`, `currval()`: what the session has drawn from sequences.
+    Sequence,
     /// `set_config(.., false)`, `LOAD`, `SET` in a form that is not tracked.
     SessionState,
 }
 
 impl PinReason {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::SessionPooling,
+        Self::TempTable,
+        Self::SqlPrepare,
+        Self::HoldCursor,
+        Self::AdvisoryLock,
+        Self::Listen,
+        Self::Sequence,
+        Self::SessionState,
+    ];
+
+    /// What it is, for people.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            PinReason::SessionPooling => "session pooling",
+            PinReason::TempTable => "temporary table",
+            PinReason::SqlPrepare => "prepared statement in SQL",
+            PinReason::HoldCursor => "cursor WITH HOLD",
+            PinReason::AdvisoryLock => "advisory lock of the session",
+            PinReason::Listen => "LISTEN",
+            PinReason::Sequence => "lastval() or currval()",
+            PinReason::SessionState => "state of the session that can't be followed",
+        }
+    }
+
     /// The name in metrics and logs.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -218,6 +279,7 @@ impl PinReason {
             PinReason::HoldCursor => "hold_cursor",
             PinReason::AdvisoryLock => "advisory_lock",
             PinReason::Listen => "listen",
+            PinReason::Sequence => "sequence",
             PinReason::SessionState => "session_state",
         }
     }

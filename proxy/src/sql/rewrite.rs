@@ -6,6 +6,7 @@ use pgstrata_tenancy::ident;
 use smallvec::SmallVec;
 
 use super::hidden;
+use super::keys;
 use super::plan::{Insert as Piece, SchemaRef, Splice};
 use super::scope::Scope;
 
@@ -18,6 +19,13 @@ pub struct Rewritten<'a> {
     pub map: PositionMap,
 }
 
+impl Rewritten<'_> {
+    /// The text in one piece.
+    pub fn into_text(self) -> (Vec<u8>, PositionMap) {
+        (self.pieces.concat(), self.map)
+    }
+}
+
 /// What a scope puts into texts, as it stands there.
 #[derive(Clone, Debug)]
 pub struct Prefixes {
@@ -28,6 +36,10 @@ pub struct Prefixes {
     /// The schemas that the catalog may show, and its filters as they are needed; none if it shows all.
     visible: Box<str>,
     filters: Box<[OnceLock<Box<str>>]>,
+    /// What makes a channel, the key of an advisory lock and one of two keys the tenant's own.
+    channel: Box<str>,
+    lock_key: Box<str>,
+    lock_pair: Box<str>,
 }
 
 impl Prefixes {
@@ -39,6 +51,9 @@ impl Prefixes {
             moved: Box::default(),
             visible: Box::default(),
             filters: Box::default(),
+            channel: keys::channel(scope).into(),
+            lock_key: keys::lock_key(scope).into(),
+            lock_pair: keys::lock_pair(scope).into(),
         };
         if scope.hide_others {
             prefixes.visible = hidden::visible(scope).into();
@@ -65,16 +80,21 @@ impl Prefixes {
         filter.map_or("", |filter| filter.get_or_init(|| hidden::subquery(index, &self.visible).into()))
     }
 
-    fn get(&self, piece: Piece) -> &[u8] {
+    fn get<'a>(&'a self, piece: &'a Piece) -> &'a [u8] {
         let moved = |index: u16| self.moved.get(usize::from(index));
         let text = match piece {
-            Piece::Schema(schema) => self.schema(schema),
-            Piece::Aliased(index) => moved(index).map_or("", |(aliased, _)| aliased),
-            Piece::Instead(index) => moved(index).map_or("", |(_, instead)| instead),
-            Piece::Filtered(index) => self.filter(usize::from(index)),
+            Piece::Schema(schema) => self.schema(*schema),
+            Piece::Aliased(index) => moved(*index).map_or("", |(aliased, _)| aliased),
+            Piece::Instead(index) => moved(*index).map_or("", |(_, instead)| instead),
+            Piece::Filtered(index) => self.filter(usize::from(*index)),
             Piece::As => "AS ",
             Piece::Open => "/*",
             Piece::Close => "*/",
+            Piece::Channel => &self.channel,
+            Piece::LockKey => &self.lock_key,
+            Piece::LockPair => &self.lock_pair,
+            Piece::End => ")",
+            Piece::Text(text) => text,
         };
         text.as_bytes()
     }
@@ -84,7 +104,7 @@ impl Prefixes {
 /// Both are sorted, as a plan has them.
 pub fn rewrite<'a>(
     text: &'a [u8],
-    splices: &[Splice],
+    splices: &'a [Splice],
     prefixes: &'a Prefixes,
     places: &'a [(usize, String)],
 ) -> Rewritten<'a> {
@@ -101,14 +121,16 @@ pub fn rewrite<'a>(
         if at == usize::MAX {
             return out;
         }
-        done = until;
         done_chars += chars(piece);
-        let insert = if place <= splice {
-            places.next().map_or(&[][..], |(_, sql)| sql.as_bytes())
+        let (insert, cut) = if place <= splice {
+            (places.next().map_or(&[][..], |(_, sql)| sql.as_bytes()), 0)
         } else {
-            splices.next().map_or(&[][..], |splice| prefixes.get(splice.insert))
+            splices.next().map_or((&[][..], 0), |splice| (prefixes.get(&splice.insert), splice.cut as usize))
         };
-        out.map.insert(done_chars, chars(insert));
+        done = until.saturating_add(cut).min(text.len());
+        let cut = chars(text.get(until..done).unwrap_or_default());
+        out.map.inserts.push(Insert { at: done_chars, length: chars(insert), cut });
+        done_chars += cut;
         out.pieces.push(insert);
     }
 }
@@ -126,14 +148,11 @@ struct Insert {
     at: usize,
     /// Characters that were put in.
     length: usize,
+    /// Characters of the client's text that gave way to them.
+    cut: usize,
 }
 
 impl PositionMap {
-    /// Notes that `length` characters went in behind `at` characters of the client's text.
-    fn insert(&mut self, at: usize, length: usize) {
-        self.inserts.push(Insert { at, length });
-    }
-
     /// Whether the client's text went out as it was.
     pub fn is_empty(&self) -> bool {
         self.inserts.is_empty()
@@ -143,18 +162,19 @@ impl PositionMap {
     /// What points into an insert points to the character behind it.
     pub fn to_client(&self, position: usize) -> usize {
         let sent = position.saturating_sub(1);
-        let mut shift = 0;
+        let (mut added, mut cut) = (0, 0);
         for insert in &self.inserts {
-            let start = insert.at + shift;
+            let start = insert.at + added - cut;
             if sent < start {
                 break;
             }
             if sent < start + insert.length {
                 return insert.at + 1;
             }
-            shift += insert.length;
+            added += insert.length;
+            cut += insert.cut;
         }
-        sent - shift + 1
+        sent + cut - added + 1
     }
 }
 
@@ -172,8 +192,7 @@ mod tests {
         let text = "select é from users u, items i where x";
         let at = |needle: &str| text.find(needle).unwrap();
         let prefixes = Prefixes::of(&crate::sql::tests::fixture::scope());
-        let splices =
-            [at("users"), at("items")].map(|at| Splice { at, insert: Piece::Schema(SchemaRef::Tenant) });
+        let splices = [at("users"), at("items")].map(|at| Splice::new(at, Piece::Schema(SchemaRef::Tenant)));
         let places = [(0, "SET path; ".to_owned())];
         let rewritten = rewrite(text.as_bytes(), &splices, &prefixes, &places);
         let sent = String::from_utf8(rewritten.pieces.concat()).unwrap();
@@ -189,8 +208,7 @@ mod tests {
 
     #[test]
     fn position_behind_a_prefix_moves_back() {
-        let mut map = PositionMap::default();
-        map.insert(0, 10);
+        let map = map(&[(0, 10, 0)]);
         assert_eq!(map.to_client(11), 1);
         assert_eq!(map.to_client(15), 5);
         assert_eq!(map.to_client(3), 1);
@@ -198,11 +216,25 @@ mod tests {
 
     #[test]
     fn position_between_two_inserts_moves_by_the_first() {
-        let mut map = PositionMap::default();
-        map.insert(14, 7);
-        map.insert(30, 7);
+        let map = map(&[(14, 7, 0), (30, 7, 0)]);
         assert_eq!(map.to_client(8), 8);
         assert_eq!(map.to_client(14 + 7 + 3), 17);
         assert_eq!(map.to_client(30 + 14 + 1), 31);
+    }
+
+    #[test]
+    fn position_behind_what_was_cut_moves_on() {
+        // `aaaa` gave way to `bb`, and `cc` to nothing.
+        let map = map(&[(7, 2, 4), (20, 0, 2)]);
+        assert_eq!(map.to_client(7), 7);
+        assert_eq!(map.to_client(8), 8);
+        assert_eq!(map.to_client(10), 12);
+        assert_eq!(map.to_client(18), 20);
+        assert_eq!(map.to_client(19), 23);
+    }
+
+    fn map(inserts: &[(usize, usize, usize)]) -> PositionMap {
+        let insert = |&(at, length, cut): &_| Insert { at, length, cut };
+        PositionMap { inserts: inserts.iter().map(insert).collect() }
     }
 }

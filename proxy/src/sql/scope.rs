@@ -6,6 +6,7 @@ use foldhash::{HashMap, HashSet};
 
 use pgstrata_tenancy::Strategy;
 
+use super::keys::KeySpaces;
 use super::plan::SchemaRef;
 
 /// All that a plan depends on besides the text. One for each tenant and user
@@ -32,6 +33,8 @@ pub struct Scope {
     pub moved: Arc<[Moved]>,
     /// The catalog shows no object of another schema.
     pub hide_others: bool,
+    /// Whose channels, advisory locks and prepared transactions are.
+    pub keys: KeySpaces,
     /// What the schemas hold. `None` until it is loaded: nothing is spliced then.
     pub names: Option<Arc<Names>>,
 }
@@ -41,6 +44,13 @@ impl Scope {
     pub fn path(&self) -> impl Iterator<Item = &str> {
         let shared = self.shared.iter().map(|schema| &**schema).filter(|schema| **schema != *self.schema);
         std::iter::once(&*self.schema).chain(shared)
+    }
+
+    /// Whether a client's own search path may name this schema.
+    pub fn may_be_on_path(&self, name: &str) -> bool {
+        [&*self.schema, "pg_catalog", "pg_temp", ""].contains(&name)
+            || name == "information_schema" && !self.hide_others
+            || self.shared.iter().any(|shared| **shared == *name)
     }
 
     /// Where the table is kept that statements call `name`, with its index, if not where the

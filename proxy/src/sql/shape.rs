@@ -26,6 +26,31 @@ pub struct Shape {
     pub operators: bool,
     /// What the guard asks of the scope.
     pub demands: Box<[Demand]>,
+    /// Keys in it that all of the database shares, in the order of the text.
+    pub keys: Box<[Key]>,
+}
+
+/// A key that all of a database shares, and the tokens that it stands in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// All of a `LISTEN`, which no server gets to see.
+    Listen {
+        /// The statement's tokens.
+        tokens: Range<usize>,
+    },
+    /// The name of a channel.
+    Channel(u32),
+    /// An expression for one.
+    ChannelArgument(Range<u32>),
+    /// An expression for the key of an advisory lock.
+    Lock {
+        /// Its tokens.
+        argument: Range<u32>,
+        /// It is the first of two.
+        pair: bool,
+    },
+    /// The literal that names a prepared transaction.
+    Transaction(u32),
 }
 
 /// One statement of a shape.
@@ -41,6 +66,10 @@ pub struct StatementShape {
     pub writes: bool,
     /// Whether it changes the catalog.
     pub ddl: bool,
+    /// Whether it may end what a pin is for.
+    pub frees: bool,
+    /// Whether it calls a function of sequences.
+    pub draws: bool,
     /// How much it depends on the path.
     pub way: Way,
 }
@@ -120,6 +149,8 @@ pub enum Demand {
     },
     /// Let through with `dynamic_sql` only.
     Dynamic(Box<str>),
+    /// Let through where keys of this kind may be used.
+    Keys(KeyKind),
     /// The string literal at this token names an object.
     ObjectLiteral {
         /// The token.
@@ -143,6 +174,17 @@ pub enum Demand {
         /// Where it is called.
         place: ConfigPlace,
     },
+}
+
+/// What a key is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyKind {
+    /// `LISTEN`, `NOTIFY`.
+    Channel,
+    /// Advisory locks.
+    Lock,
+    /// Two-phase commit.
+    Transaction,
 }
 
 /// Where `set_config` is called: what it sets must be seen to hold when it is called.
@@ -171,7 +213,8 @@ impl Shape {
             + names(&self.functions)
             + names(&self.columns)
             + names(&self.types)
-            + self.demands.len() * (size_of::<Demand>() + 64);
+            + self.demands.len() * (size_of::<Demand>() + 64)
+            + self.keys.len() * size_of::<Key>();
         bytes as u64
     }
 }

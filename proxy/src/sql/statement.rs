@@ -17,7 +17,8 @@ pub fn classify(t: &Tokens<'_>, range: Range<usize>) -> StatementShape {
     let (kind, way) = reader.kind();
     let ddl = reader.is_ddl();
     let writes = ddl || reader.writes(&kind);
-    StatementShape { pin: reader.pin(&kind), tokens: range, kind, writes, ddl, way }
+    let (frees, draws) = (reader.frees(), reader.calls(&["nextval", "setval", "lastval", "currval"]));
+    StatementShape { pin: reader.pin(&kind), tokens: range, kind, writes, ddl, frees, draws, way }
 }
 
 /// Reads one statement.
@@ -46,6 +47,24 @@ impl Reader<'_> {
         (i < self.hi).then(|| self.t.name(i)).flatten().map(Into::into)
     }
 
+    fn name_or_empty(&self, offset: usize) -> Box<str> {
+        self.name_at(self.lo + offset).unwrap_or_default()
+    }
+
+    /// Whether one of these functions is called in it.
+    fn calls(&self, names: &[&str]) -> bool {
+        let is_call = |i| {
+            self.t.is(i + 1, TokenKind::Open) && self.t.name(i).is_some_and(|name| names.contains(&&*name))
+        };
+        (self.lo..self.hi).any(is_call)
+    }
+
+    /// Whether it may end what ties a client to its server.
+    fn frees(&self) -> bool {
+        self.at(0, &["drop", "discard", "deallocate", "close"])
+            || self.calls(&["pg_advisory_unlock", "pg_advisory_unlock_shared", "pg_advisory_unlock_all"])
+    }
+
     fn kind(&self) -> (StatementKind, Way) {
         use StatementKind as Kind;
         let chain = self.has(&["and", "chain"]);
@@ -58,8 +77,11 @@ impl Reader<'_> {
             b"commit" | b"end" if !self.at(1, &["prepared"]) => (Kind::Commit { chain }, Way::Free),
             b"rollback" | b"abort" if !self.at(1, &["prepared"]) => (self.rollback(chain), Way::Free),
             b"prepare" if self.at(1, &["transaction"]) => (Kind::Commit { chain: false }, Way::Free),
-            b"savepoint" => (Kind::Savepoint, Way::Free),
-            b"release" => (Kind::Release, Way::Free),
+            b"savepoint" => (Kind::Savepoint(self.name_or_empty(1)), Way::Free),
+            b"release" => {
+                let at = if self.at(1, &["savepoint"]) && !self.is_last(2) { 2 } else { 1 };
+                (Kind::Release(self.name_or_empty(at)), Way::Free)
+            }
             // Constraints are found by the path, and deferred triggers may fire.
             b"set" if self.at(1, &["constraints"]) => (Kind::BlockOnly, Way::Path),
             b"set" => (self.set(), Way::Free),
@@ -71,9 +93,10 @@ impl Reader<'_> {
             b"lock" => (Kind::BlockOnly, Way::Names),
             b"declare" if !self.has(&["with", "hold"]) => (Kind::BlockOnly, Way::Names),
             b"copy" if self.copies_in() => (Kind::CopyIn, Way::Names),
-            b"fetch" | b"move" | b"close" | b"listen" | b"notify" | b"unlisten" | b"checkpoint" => {
-                (Kind::Plain, Way::Free)
-            }
+            b"listen" => (self.name_at(self.lo + 1).map_or(Kind::Plain, Kind::Listen), Way::Free),
+            b"unlisten" => (Kind::Unlisten(self.name_at(self.lo + 1)), Way::Free),
+            b"commit" | b"rollback" if self.at(1, &["prepared"]) => (Kind::Plain, Way::Free),
+            b"fetch" | b"move" | b"close" | b"notify" | b"checkpoint" => (Kind::Plain, Way::Free),
             b"select" | b"insert" | b"update" | b"delete" | b"merge" | b"values" | b"with" | b"explain"
             | b"table" | b"copy" | b"truncate" | b"declare" => (Kind::Plain, Way::Names),
             _ if self.t.is(self.lo, TokenKind::Open) => (Kind::Plain, Way::Names),
@@ -84,10 +107,11 @@ impl Reader<'_> {
 
     fn rollback(&self, chain: bool) -> StatementKind {
         let to = if self.at(1, &["work", "transaction"]) { 2 } else { 1 };
-        match self.at(to, &["to"]) {
-            true => StatementKind::RollbackTo,
-            false => StatementKind::Rollback { chain },
+        if !self.at(to, &["to"]) {
+            return StatementKind::Rollback { chain };
         }
+        let at = if self.at(to + 1, &["savepoint"]) && !self.is_last(to + 2) { to + 2 } else { to + 1 };
+        StatementKind::RollbackTo(self.name_or_empty(at))
     }
 
     fn discard(&self) -> StatementKind {
@@ -129,7 +153,6 @@ impl Reader<'_> {
         let concurrently = self.has(&["concurrently"]);
         match () {
             () if self.at(0, &["vacuum", "call", "do"]) => true,
-            () if self.at(0, &["commit", "rollback"]) => self.at(1, &["prepared"]),
             () if self.at(0, &["create", "drop", "alter"]) && self.at(1, &["subscription"]) => true,
             () if self.at(0, &["create", "drop"]) => {
                 self.at(1, &["database", "tablespace"]) || (concurrently && self.at(1, &["index", "unique"]))
@@ -158,6 +181,8 @@ impl Reader<'_> {
     fn is_ddl(&self) -> bool {
         // A `DO` block or a procedure may do anything, so it counts.
         self.at(0, &["create", "alter", "drop", "import", "do", "call"])
+            // What was prepared may have been.
+            || self.at(0, &["commit"]) && self.at(1, &["prepared"])
             || (!self.at(0, &["insert", "merge"]) && self.selects_into())
     }
 
@@ -172,7 +197,7 @@ impl Reader<'_> {
             StatementKind::Plain | StatementKind::BlockOnly => {}
             _ => return false,
         }
-        if self.at(0, &["fetch", "move", "close", "listen", "unlisten", "notify", "set", "lock"]) {
+        if self.at(0, &["fetch", "move", "close", "notify", "set", "lock", "commit", "rollback"]) {
             return false;
         }
         let reads = self.at(0, &["select", "values", "table", "with", "explain", "copy", "declare"])
@@ -191,9 +216,6 @@ impl Reader<'_> {
         }
         if matches!(kind, StatementKind::Plain) && self.at(0, &["set"]) {
             return Some(PinReason::SessionState);
-        }
-        if self.at(0, &["listen"]) {
-            return Some(PinReason::Listen);
         }
         if self.at(0, &["load"]) {
             return Some(PinReason::SessionState);
@@ -234,7 +256,7 @@ impl Reader<'_> {
             | "pg_advisory_lock_shared"
             | "pg_try_advisory_lock"
             | "pg_try_advisory_lock_shared" => Some(PinReason::AdvisoryLock),
-            // DISCARD ALL leaves the seed: only the end of the server does not.
+            "lastval" | "currval" => Some(PinReason::Sequence),
             "setseed" => Some(PinReason::SessionState),
             "set_config" => {
                 let close = self.t.behind_close(i + 1, self.hi).saturating_sub(1);

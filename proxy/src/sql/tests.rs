@@ -3,6 +3,7 @@
 pub(crate) mod fixture;
 mod fuzz;
 mod hidden;
+mod keys;
 mod moved;
 mod oracle;
 mod robust;

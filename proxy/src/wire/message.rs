@@ -140,6 +140,18 @@ pub fn command_complete(out: &mut BytesMut, tag: &str) {
 
 /// `RowDescription` of one column of type text, and a `DataRow` for each of `rows`.
 pub fn text_table<'a>(out: &mut BytesMut, column: &str, rows: impl IntoIterator<Item = &'a str>) {
+    text_column(out, column);
+    for row in rows {
+        message(out, b'D', |out| {
+            out.put_i16(1);
+            out.put_u32(row.len() as u32);
+            out.put_slice(row.as_bytes());
+        });
+    }
+}
+
+/// `RowDescription` of one column of type text.
+pub fn text_column(out: &mut BytesMut, column: &str) {
     message(out, b'T', |out| {
         out.put_i16(1);
         put_cstr(out, column.as_bytes());
@@ -151,13 +163,20 @@ pub fn text_table<'a>(out: &mut BytesMut, column: &str, rows: impl IntoIterator<
         out.put_i32(-1);
         out.put_i16(0);
     });
-    for row in rows {
-        message(out, b'D', |out| {
-            out.put_i16(1);
-            out.put_u32(row.len() as u32);
-            out.put_slice(row.as_bytes());
-        });
-    }
+}
+
+/// `ParameterDescription` of a statement with none.
+pub fn no_parameters(out: &mut BytesMut) {
+    message(out, b't', |out| out.put_i16(0));
+}
+
+/// `NotificationResponse`.
+pub fn notification(out: &mut BytesMut, pid: i32, channel: &[u8], payload: &[u8]) {
+    message(out, b'A', |out| {
+        out.put_i32(pid);
+        put_cstr(out, channel);
+        put_cstr(out, payload);
+    });
 }
 
 /// `ParameterStatus`.
@@ -206,16 +225,19 @@ pub enum Severity {
     Error,
     /// The connection ends.
     Fatal,
+    /// None at all.
+    Warning,
 }
 
-/// `ErrorResponse`.
+/// `ErrorResponse`; a warning is a `NoticeResponse`.
 pub fn error(out: &mut BytesMut, severity: Severity, code: &str, text: &str, hint: Option<&str>) {
-    let severity: &[u8] = match severity {
-        Severity::Error => b"ERROR",
-        Severity::Fatal => b"FATAL",
+    let (tag, severity): (u8, &[u8]) = match severity {
+        Severity::Error => (b'E', b"ERROR"),
+        Severity::Fatal => (b'E', b"FATAL"),
+        Severity::Warning => (b'N', b"WARNING"),
     };
     let head = [(b'S', severity), (b'V', severity), (b'C', code.as_bytes()), (b'M', text.as_bytes())];
-    fields(out, b'E', head.into_iter().chain(hint.map(|h| (b'H', h.as_bytes()))));
+    fields(out, tag, head.into_iter().chain(hint.map(|h| (b'H', h.as_bytes()))));
 }
 
 #[cfg(test)]

@@ -3,11 +3,12 @@
 use std::ops::Range;
 
 use super::relations;
+use crate::sql::keys::KeySpace;
 use crate::sql::lexer::TokenKind;
 use crate::sql::name;
 use crate::sql::plan::{Refusal, SchemaRef};
 use crate::sql::scope::{Names, Scope};
-use crate::sql::shape::{ConfigPlace, Demand};
+use crate::sql::shape::{ConfigPlace, Demand, KeyKind};
 use crate::sql::tokens::{Literals, Tokens};
 
 /// Schemas that any tenant may name; none of them is ever written.
@@ -59,6 +60,7 @@ impl Gate<'_> {
                 true => Ok(()),
                 false => Err(self.refusal(what, Some(DYNAMIC))),
             },
+            Demand::Keys(kind) => self.keys(*kind),
             Demand::ObjectLiteral { token, write, by_name } => self.object(*token as usize, *write, *by_name),
             Demand::SchemaLiteral(token) => self.schema_literal(*token as usize),
             Demand::Path(range) => self.path(range.clone()),
@@ -73,6 +75,18 @@ impl Gate<'_> {
             None => format!("permission denied: a client with no tenant may not {what}"),
         };
         Refusal { code: "42501", message, hint: hint.map(str::to_owned) }
+    }
+
+    fn keys(&self, kind: KeyKind) -> Checked {
+        let (space, what) = match kind {
+            KeyKind::Channel => (self.scope.keys.channels, "use LISTEN or NOTIFY"),
+            KeyKind::Lock => (self.scope.keys.advisory_locks, "use advisory locks"),
+            KeyKind::Transaction => (self.scope.keys.two_phase, "use two-phase commit"),
+        };
+        match space {
+            KeySpace::Refuse => Err(self.refusal(what, Some("The proxy's configuration refuses it."))),
+            KeySpace::Tenant | KeySpace::Shared => Ok(()),
+        }
     }
 
     fn is_own(&self, schema: &str) -> bool {

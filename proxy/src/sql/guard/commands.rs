@@ -3,10 +3,9 @@
 use super::never;
 use crate::sql::lexer::TokenKind;
 use crate::sql::plan::StatementKind;
-use crate::sql::shape::{Demand, StatementShape};
+use crate::sql::shape::{Demand, KeyKind, StatementShape};
 use crate::sql::tokens::{Tokens, is_routine};
 
-const CHANNELS: &str = "Channels are shared by all tenants of the database.";
 const SHARED: &str = "It is shared by all tenants; run it as an administrator, past the proxy.";
 
 /// What the statement's verb asks.
@@ -83,17 +82,16 @@ impl Command<'_> {
                 out.push(never("comment on what is shared", Some(SHARED)))
             }
             b"comment" if self.at(2, &["schema"]) => out.push(never("comment on a schema", Some(SHARED))),
-            b"listen" | b"notify" => out.push(never("use LISTEN or NOTIFY", Some(CHANNELS))),
-            b"unlisten" if !self.t.op(self.lo + 1, "*") => {
-                out.push(never("use UNLISTEN with a name", Some(CHANNELS)))
-            }
+            b"listen" | b"notify" => out.push(Demand::Keys(KeyKind::Channel)),
             b"security" => out.push(never("set security labels", None)),
             b"load" => out.push(never("load libraries", None)),
             b"checkpoint" => out.push(never("run CHECKPOINT", None)),
             b"import" => out.push(never("import foreign schemas", Some(SHARED))),
             b"reassign" => out.push(never("reassign what roles own", Some(SHARED))),
-            b"prepare" if self.at(1, &["transaction"]) => self.two_phase(out),
-            b"commit" | b"rollback" if self.at(1, &["prepared"]) => self.two_phase(out),
+            b"prepare" if self.at(1, &["transaction"]) => out.push(Demand::Keys(KeyKind::Transaction)),
+            b"commit" | b"rollback" if self.at(1, &["prepared"]) => {
+                out.push(Demand::Keys(KeyKind::Transaction));
+            }
             b"reindex" => self.reindex(out),
             b"execute" => out.push(Demand::Replay),
             b"vacuum" | b"analyze" | b"analyse" | b"cluster" if self.names_nothing() => {
@@ -101,13 +99,6 @@ impl Command<'_> {
             }
             _ => {}
         }
-    }
-
-    fn two_phase(&self, out: &mut Vec<Demand>) {
-        out.push(never(
-            "use two-phase commit",
-            Some("Prepared transactions are shared by all tenants of the database."),
-        ));
     }
 
     /// `VACUUM`, `ANALYZE` or `CLUSTER` with no table: it takes those of all tenants.
@@ -295,7 +286,7 @@ impl Command<'_> {
             out.push(Demand::Replay);
         }
         if self.at(0, &["create"]) && self.has_rule() && self.has(&["notify"]) {
-            out.push(never("use LISTEN or NOTIFY", Some(CHANNELS)));
+            out.push(never("use NOTIFY in a rule", Some("Call pg_notify.")));
         }
     }
 

@@ -3,9 +3,10 @@
 use std::ops::Range;
 
 use super::never;
+use crate::sql::keys;
 use crate::sql::lexer::TokenKind;
 use crate::sql::plan::StatementKind;
-use crate::sql::shape::{ConfigPlace, Demand, StatementShape};
+use crate::sql::shape::{ConfigPlace, Demand, KeyKind, StatementShape};
 use crate::sql::tokens::Tokens;
 
 /// Why a function is looked at.
@@ -27,11 +28,11 @@ enum Class {
     Schemas,
     /// Its last string argument names a type; in front of it is a value.
     Type,
+    /// Its argument is a key that all of the database shares.
+    Key(KeyKind),
 }
 
 const SERVER: &[&str] = &[
-    // What the server's last user drew from a sequence.
-    "lastval",
     "pg_read_file",
     "pg_read_binary_file",
     "pg_stat_file",
@@ -49,7 +50,6 @@ const SERVER: &[&str] = &[
     "pg_stop_backup",
     "pg_export_snapshot",
     "pg_current_logfile",
-    "pg_notify",
     "pg_log_backend_memory_contexts",
     "pg_hba_file_rules",
     "pg_ident_file_mappings",
@@ -113,6 +113,8 @@ fn class(name: &str) -> Option<Class> {
     let begins = |list: &[&str]| list.iter().any(|p| name.starts_with(p));
     Some(match name {
         "set_config" => Class::SetConfig,
+        "pg_notify" => Class::Key(KeyKind::Channel),
+        _ if keys::is_lock(name) => Class::Key(KeyKind::Lock),
         "nextval" | "currval" => Class::Sequence,
         "setval" => Class::SetSequence,
         "pg_input_is_valid" | "pg_input_error_info" => Class::Type,
@@ -127,6 +129,7 @@ fn class(name: &str) -> Option<Class> {
 /// What the functions and the casts to name types in `range` ask.
 pub fn demands(t: &Tokens<'_>, statement: &StatementShape, out: &mut Vec<Demand>) {
     let range = &statement.tokens;
+    supports(t, range, out);
     for i in range.clone() {
         casts(t, i, out);
         let Some(name) = t.name(i) else { continue };
@@ -150,6 +153,45 @@ pub fn demands(t: &Tokens<'_>, statement: &StatementShape, out: &mut Vec<Demand>
     }
 }
 
+/// `CREATE AGGREGATE`, `OPERATOR` and the like name functions that run whenever they are used: with
+/// no brackets behind the name, or even in a string.
+fn supports(t: &Tokens<'_>, range: &Range<usize>, out: &mut Vec<Demand>) {
+    let kind = range.start + 1 + if t.kws(range.start + 1, &["or", "replace"]) { 2 } else { 0 };
+    if !t.any_kw(range.start, &["create", "alter"])
+        || !t.any_kw(kind, &["aggregate", "operator", "type", "conversion"])
+    {
+        return;
+    }
+    for i in range.clone().filter(|&i| t.op(i, "=") || t.kw(i, "from")) {
+        if t.op(i, "=") && t.name(i - 1).is_some_and(|option| !takes_function(&option)) {
+            continue;
+        }
+        let mut last = i + 1;
+        while t.is(last + 1, TokenKind::Dot) {
+            last += 2;
+        }
+        if let Some(name) = t.name(last).filter(|name| class(name).is_some()) {
+            out.push(never(format!("define what runs {name}"), None));
+        }
+        // `SFUNC = 'name'` is as good as `SFUNC = name`.
+        if t.op(i, "=") && t.is_string(i + 1) {
+            out.push(never("write a function's name as a string", Some("Write it without quotes.")));
+        }
+    }
+}
+
+/// Whether an option of `CREATE AGGREGATE`, `OPERATOR` or `TYPE` may hold a function's name.
+fn takes_function(option: &str) -> bool {
+    const OTHERS: &[&str] = &[
+        "alignment", "basetype", "category", "collatable", "collation", "commutator", "default", "delimiter",
+        "element", "finalfunc_modify", "initcond", "initcond1", "internallength", "leftarg", "like",
+        "mfinalfunc_modify", "minitcond", "msspace", "mstype", "multirange_type_name", "negator", "parallel",
+        "preferred", "rightarg", "sortop", "sspace", "storage", "stype", "stype1", "subtype",
+        "subtype_opclass",
+    ];
+    !OTHERS.contains(&option)
+}
+
 /// `::pg_catalog.regtype`: a type, and no call.
 fn is_type(t: &Tokens<'_>, i: usize) -> bool {
     i >= 3
@@ -162,6 +204,7 @@ fn judge(t: &Tokens<'_>, class: Class, name: &str, call: bool, args: Range<usize
         Class::Server => out.push(never(format!("call {name}"), None)),
         Class::Dynamic => out.push(Demand::Dynamic(format!("call {name}, which runs text as SQL").into())),
         _ if !call => out.push(never(format!("call {name} in this form"), None)),
+        Class::Key(kind) => out.push(Demand::Keys(kind)),
         Class::SetConfig => {}
         Class::Sequence => sequence(t, name, args, false, out),
         Class::SetSequence => sequence(t, name, args, true, out),

@@ -13,12 +13,13 @@ impl Reader<'_> {
             return StatementKind::SetTransaction;
         }
         if self.t.kws(at, &["time", "zone"]) {
-            // An interval is a value in this spelling alone: it can't be said again as `timezone = ..`.
-            return match self.t.kw(at + 2, "interval") {
-                true => StatementKind::Plain,
-                false if self.t.kw(at + 2, "local") => reset("timezone", local),
+            return match self.t.kw(at + 2, "local") {
+                true => reset("timezone", local),
                 false => value("timezone", at + 2),
             };
+        }
+        if self.t.kws(at, &["session", "characteristics", "as", "transaction"]) {
+            return self.characteristics(at + 4);
         }
         if self.t.kw(at, "names") {
             return value("client_encoding", at + 1);
@@ -38,9 +39,34 @@ impl Reader<'_> {
         let (name, next) = self.parameter(at);
         match !name.is_empty() && (self.t.kw(next, "to") || self.t.op(next, "=")) {
             true => value(&name, next + 1),
-            // `SESSION CHARACTERISTICS`, and what PostgreSQL will refuse.
+            // What PostgreSQL will refuse.
             false => StatementKind::Plain,
         }
+    }
+
+    /// The modes of `SET SESSION CHARACTERISTICS AS TRANSACTION`, as the settings that they are.
+    fn characteristics(&self, mut at: usize) -> StatementKind {
+        const ISOLATION: &str = "default_transaction_isolation";
+        let modes: [(&[&str], &str, &str); 8] = [
+            (&["isolation", "level", "serializable"], ISOLATION, "serializable"),
+            (&["isolation", "level", "repeatable", "read"], ISOLATION, "repeatable read"),
+            (&["isolation", "level", "read", "committed"], ISOLATION, "read committed"),
+            (&["isolation", "level", "read", "uncommitted"], ISOLATION, "read uncommitted"),
+            (&["read", "only"], "default_transaction_read_only", "on"),
+            (&["read", "write"], "default_transaction_read_only", "off"),
+            (&["not", "deferrable"], "default_transaction_deferrable", "off"),
+            (&["deferrable"], "default_transaction_deferrable", "on"),
+        ];
+        let mut out = Vec::new();
+        while at < self.hi {
+            let Some((words, name, value)) = modes.iter().find(|(words, ..)| self.t.kws(at, words)) else {
+                return StatementKind::Plain;
+            };
+            out.push((*name, *value));
+            at += words.len();
+            at += usize::from(self.t.is(at, TokenKind::Comma));
+        }
+        StatementKind::Characteristics(out.into())
     }
 
     /// `SET SESSION AUTHORIZATION` and `SET SESSION CHARACTERISTICS`: `SESSION` is no scope there.

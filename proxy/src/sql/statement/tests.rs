@@ -28,10 +28,10 @@ fn transaction_control_is_known() {
     assert_eq!(kind("end work"), Commit { chain: false });
     assert_eq!(kind("prepare transaction 'x'"), Commit { chain: false });
     assert_eq!(kind("abort"), Rollback { chain: false });
-    assert_eq!(kind("rollback transaction to savepoint a"), RollbackTo);
-    assert_eq!(kind("rollback to a"), RollbackTo);
-    assert_eq!(kind("savepoint a"), Savepoint);
-    assert_eq!(kind("release a"), Release);
+    assert_eq!(kind("rollback transaction to savepoint a"), RollbackTo("a".into()));
+    assert_eq!(kind("rollback to SAVEPOINT"), RollbackTo("savepoint".into()));
+    assert_eq!(kind("savepoint A"), Savepoint("a".into()));
+    assert_eq!(kind("release savepoint a"), Release("a".into()));
     assert_eq!(kind("rollback prepared 'x'"), Plain);
 }
 
@@ -49,9 +49,17 @@ fn set_is_known_in_each_spelling() {
     assert_eq!(kind("set xml option document"), set("xmloption", 3..4, false));
     assert_eq!(kind("set transaction read only"), StatementKind::SetTransaction);
     assert_eq!(
-        shape("set session characteristics as transaction read only").pin,
+        kind("set session characteristics as transaction isolation level repeatable read, not deferrable"),
+        StatementKind::Characteristics(Box::new([
+            ("default_transaction_isolation", "repeatable read"),
+            ("default_transaction_deferrable", "off"),
+        ]))
+    );
+    assert_eq!(
+        shape("set session characteristics as transaction read sometimes").pin,
         Some(PinReason::SessionState)
     );
+    assert_eq!(kind("set time zone interval '1' hour to minute"), set("timezone", 3..8, false));
     assert_eq!(kind("set local x to default"), reset_of("x", true));
     assert_eq!(kind("set time zone local"), reset_of("timezone", false));
     assert_eq!(kind("reset session authorization"), reset_of("session_authorization", false));

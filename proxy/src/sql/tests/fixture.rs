@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use pgstrata_tenancy::Strategy;
 
+use crate::sql::keys::KeySpaces;
 use crate::sql::lexer::{Lexer, TokenKind};
 use crate::sql::plan::Splice;
 use crate::sql::rewrite::{Prefixes, rewrite};
@@ -59,6 +60,7 @@ pub(crate) fn scope() -> Scope {
         shared_writes: false,
         moved: Arc::default(),
         hide_others: false,
+        keys: KeySpaces::default(),
         names: Some(Arc::new(names())),
     }
 }

@@ -5,6 +5,7 @@ use bolero::check;
 use super::fixture::*;
 use super::oracle::{self, corpus, mutate::mutate, random::Random};
 use crate::sql::lexer::{Lexer, Token, TokenKind};
+use crate::sql::plan::{Insert, Splice};
 use crate::sql::tokens::Tokens;
 use crate::sql::{Engine, Route, TextMode, cache};
 
@@ -114,9 +115,13 @@ fn check_plan(text: &[u8]) {
 
         let starts_word =
             |at: usize| tokens.iter().any(|token| token.start as usize == at && token.kind.is_word());
-        assert!(plan.splices.iter().all(|splice| starts_word(splice.at)), "{plan:?}");
-        assert!(plan.splices.is_sorted_by(|a, b| a.at < b.at), "{plan:?}");
-        assert!((plan.route == Route::Splice) != plan.splices.is_empty());
+        let schemas: Vec<_> = plan.splices.iter().filter(|s| matches!(s.insert, Insert::Schema(_))).collect();
+        assert!(schemas.iter().all(|splice| starts_word(splice.at)), "{plan:?}");
+        assert!(schemas.is_sorted_by(|a, b| a.at < b.at), "{plan:?}");
+        assert!((plan.route == Route::Splice) != schemas.is_empty());
+        let ends = |splice: &Splice| splice.at + splice.cut as usize;
+        assert!(plan.splices.is_sorted_by(|a, b| ends(a) <= b.at), "{plan:?}");
+        assert!(plan.splices.last().is_none_or(|last| ends(last) <= text.len()), "{plan:?}");
         let mut at = 0;
         for statement in &plan.statements {
             assert!(at <= statement.span.start && statement.span.start <= statement.span.end, "{plan:?}");

@@ -146,7 +146,7 @@ fn strategy_and_session_forbid_the_splice() {
     let mode = TextMode::default();
     assert_eq!(route(&scope, TextMode { own_path: true, ..mode }), Route::SearchPath);
     assert_eq!(route(&scope, TextMode { temp_tables: true, ..mode }), Route::SearchPath);
-    let splice = Splice { at: 14, insert: Insert::Schema(SchemaRef::Tenant) };
+    let splice = Splice::new(14, Insert::Schema(SchemaRef::Tenant));
     assert_eq!(route(&scope, mode), Route::Splice);
     assert_eq!(plan(&scope, mode).splices.as_slice(), [splice]);
     scope.strategy = Strategy::SearchPath;

@@ -1,0 +1,287 @@
+//! The one connection that listens for all, and who hears what.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pgstrata_tenancy::ident;
+use rustls::ClientConfig;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::{AsyncMessage, Client, NoTls, Socket};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::{Deaf, Notification};
+use crate::catalog::{CatalogError, connection_settings};
+use crate::config::Database;
+
+/// How long connecting may take, and each question.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// It waits for most of its life.
+const OPTIONS: &str =
+    "-c search_path=pg_catalog -c default_transaction_read_only=on -c idle_session_timeout=0";
+
+/// What a client wants.
+pub(super) enum Command {
+    /// To hear of `channel` from now on; `to` where it heard of nothing before.
+    Listen {
+        id: u64,
+        to: Option<mpsc::Sender<Notification>>,
+        channel: Arc<str>,
+        name: Arc<str>,
+        reply: oneshot::Sender<Result<usize, Deaf>>,
+    },
+    /// To hear no more of `channel`, or of any.
+    Unlisten { id: u64, channel: Option<Arc<str>>, reply: oneshot::Sender<usize> },
+    /// To know that all that was sent before has arrived.
+    CatchUp { reply: oneshot::Sender<Result<(), Deaf>> },
+}
+
+/// How the database is reached.
+pub struct Settings {
+    name: String,
+    config: tokio_postgres::Config,
+    tls: Option<MakeRustlsConnect>,
+}
+
+impl Settings {
+    /// For `database`, which clients call `name`; `tls` says how certificates are verified.
+    pub fn new(
+        name: &str,
+        database: &Database,
+        tls: Option<Arc<ClientConfig>>,
+    ) -> Result<Self, CatalogError> {
+        let mut config = connection_settings(name, database, tls.is_some())?;
+        // Nothing is sent for long times: without probes, a connection that died in silence would look alive.
+        config
+            .application_name("pgstrata channels")
+            .options(OPTIONS)
+            .keepalives_idle(Duration::from_secs(30))
+            .keepalives_interval(Duration::from_secs(10))
+            .keepalives_retries(3);
+        let tls = tls.map(|tls| MakeRustlsConnect::new((*tls).clone()));
+        Ok(Self { name: name.to_owned(), config, tls })
+    }
+}
+
+/// One client, and what it calls the channels that it listens to.
+struct Ear {
+    to: mpsc::Sender<Notification>,
+    channels: HashMap<Arc<str>, Arc<str>>,
+}
+
+/// Something that PostgreSQL is asked for, and who waits for it.
+struct Work {
+    asked: Pin<Box<dyn Future<Output = Result<(), tokio_postgres::Error>> + Send>>,
+    then: Then,
+}
+
+enum Then {
+    Listening { id: u64, channel: Arc<str>, reply: oneshot::Sender<Result<usize, Deaf>> },
+    CaughtUp(oneshot::Sender<Result<(), Deaf>>),
+    Nothing,
+}
+
+pub(super) struct Hub {
+    settings: Settings,
+    commands: mpsc::UnboundedReceiver<Command>,
+    ears: HashMap<u64, Ear>,
+    channels: HashMap<Arc<str>, HashSet<u64>>,
+}
+
+impl Hub {
+    pub fn new(settings: Settings, commands: mpsc::UnboundedReceiver<Command>) -> Self {
+        Self { settings, commands, ears: HashMap::new(), channels: HashMap::new() }
+    }
+
+    /// Serves clients for as long as there may be some. It is connected while anybody listens.
+    pub async fn run(mut self) {
+        while let Some(command) = self.commands.recv().await {
+            match command {
+                Command::Unlisten { reply, .. } => drop(reply.send(0)),
+                Command::CatchUp { reply } => drop(reply.send(Ok(()))),
+                first @ Command::Listen { .. } => {
+                    let ended = match self.settings.tls.clone() {
+                        Some(tls) => self.connected(tls, first).await,
+                        None => self.connected(NoTls, first).await,
+                    };
+                    if let Err(error) = ended {
+                        tracing::warn!(database = self.settings.name, error, "notifications are not heard");
+                    }
+                    // Whoever still listened finds its sender gone.
+                    self.ears.clear();
+                    self.channels.clear();
+                }
+            }
+        }
+    }
+
+    /// One connection's life.
+    async fn connected<T>(&mut self, tls: T, first: Command) -> Result<(), String>
+    where
+        T: MakeTlsConnect<Socket>,
+    {
+        let connected = timeout(PATIENCE, self.settings.config.connect(tls)).await;
+        let failed = match connected {
+            Ok(Ok((client, connection))) => return self.serve(Arc::new(client), connection, first).await,
+            Ok(Err(error)) => in_full(&error),
+            Err(_) => "no answer in time".to_owned(),
+        };
+        if let Command::Listen { reply, .. } = first {
+            let _ = reply.send(Err(Deaf::Refused("PostgreSQL can not be reached".into())));
+        }
+        Err(failed)
+    }
+
+    async fn serve<S, T>(
+        &mut self,
+        client: Arc<Client>,
+        mut connection: tokio_postgres::Connection<S, T>,
+        first: Command,
+    ) -> Result<(), String>
+    where
+        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+        T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+    {
+        let mut queue = VecDeque::from([first]);
+        let mut work: Option<Work> = None;
+        loop {
+            while work.is_none() {
+                match queue.pop_front() {
+                    Some(command) => work = self.begin(command, &client),
+                    None if self.ears.is_empty() => return Ok(()),
+                    None => break,
+                }
+            }
+            let working = async {
+                match &mut work {
+                    Some(work) => timeout(PATIENCE, &mut work.asked).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                message = poll_fn(|cx| connection.poll_message(cx)) => match message {
+                    Some(Ok(AsyncMessage::Notification(heard))) => self.tell(&heard),
+                    Some(Ok(_)) => {}
+                    Some(Err(error)) => return Err(in_full(&error)),
+                    None => return Err("the connection was closed".into()),
+                },
+                done = working => match done {
+                    Ok(done) => self.finish(work.take().map(|work| work.then), done),
+                    Err(_) => return Err("no answer in time".into()),
+                },
+                command = self.commands.recv() => match command {
+                    Some(command) => queue.push_back(command),
+                    None => return Ok(()),
+                },
+            }
+        }
+    }
+
+    /// Does what a client wants, as far as that is ours to do.
+    fn begin(&mut self, command: Command, client: &Arc<Client>) -> Option<Work> {
+        let ask = |sql: String, then| {
+            let client = Arc::clone(client);
+            Some(Work { asked: Box::pin(async move { client.batch_execute(&sql).await }), then })
+        };
+        match command {
+            Command::Listen { id, to, channel, name, reply } => {
+                if let Some(to) = to {
+                    self.ears.insert(id, Ear { to, channels: HashMap::new() });
+                }
+                let Some(ear) = self.ears.get_mut(&id) else {
+                    let _ = reply.send(Err(Deaf::Lost));
+                    return None;
+                };
+                ear.channels.insert(Arc::clone(&channel), name);
+                let known = self.channels.entry(Arc::clone(&channel)).or_default();
+                let heard = !known.is_empty();
+                known.insert(id);
+                if heard {
+                    let _ = reply.send(Ok(ear.channels.len()));
+                    return None;
+                }
+                let sql = format!("LISTEN {}", ident::quoted(&channel));
+                ask(sql, Then::Listening { id, channel, reply })
+            }
+            Command::Unlisten { id, channel, reply } => {
+                let silent = self.forget(id, channel.as_ref());
+                let _ = reply.send(self.ears.get(&id).map_or(0, |ear| ear.channels.len()));
+                let sql: String =
+                    silent.iter().map(|channel| format!("UNLISTEN {};", ident::quoted(channel))).collect();
+                if sql.is_empty() { None } else { ask(sql, Then::Nothing) }
+            }
+            Command::CatchUp { reply } => ask(String::new(), Then::CaughtUp(reply)),
+        }
+    }
+
+    /// Takes a client off `channel`, or off all of its; gives the channels that nobody hears any more.
+    fn forget(&mut self, id: u64, channel: Option<&Arc<str>>) -> Vec<Arc<str>> {
+        let Some(ear) = self.ears.get_mut(&id) else { return Vec::new() };
+        let over: Vec<Arc<str>> = match channel {
+            Some(channel) => {
+                ear.channels.remove_entry(channel).map(|(channel, _)| channel).into_iter().collect()
+            }
+            None => ear.channels.drain().map(|(channel, _)| channel).collect(),
+        };
+        if ear.channels.is_empty() {
+            self.ears.remove(&id);
+        }
+        let is_silent = |channel: &Arc<str>| {
+            let Some(ids) = self.channels.get_mut(channel) else { return false };
+            ids.remove(&id);
+            let silent = ids.is_empty();
+            if silent {
+                self.channels.remove(channel);
+            }
+            silent
+        };
+        over.into_iter().filter(is_silent).collect()
+    }
+
+    fn finish(&mut self, then: Option<Then>, done: Result<(), tokio_postgres::Error>) {
+        match then {
+            Some(Then::Listening { id, channel, reply }) => {
+                let count = self.ears.get(&id).map_or(0, |ear| ear.channels.len());
+                let answer = done.map(|()| count).map_err(|error| Deaf::Refused(in_full(&error).into()));
+                if answer.is_err() {
+                    self.forget(id, Some(&channel));
+                }
+                let _ = reply.send(answer);
+            }
+            Some(Then::CaughtUp(reply)) => {
+                let _ = reply.send(done.map_err(|_| Deaf::Lost));
+            }
+            Some(Then::Nothing) | None => {}
+        }
+    }
+
+    /// Passes a notification to all who listen.
+    fn tell(&mut self, heard: &tokio_postgres::Notification) {
+        let Some(ids) = self.channels.get(heard.channel()) else { return };
+        let payload: Arc<str> = heard.payload().into();
+        let deaf: Vec<u64> = ids
+            .iter()
+            .copied()
+            .filter(|id| {
+                let Some(ear) = self.ears.get(id) else { return true };
+                let Some(channel) = ear.channels.get(heard.channel()).cloned() else { return true };
+                let notification =
+                    Notification { channel, payload: Arc::clone(&payload), pid: heard.process_id() };
+                // One that does not read must not hold up the others.
+                ear.to.try_send(notification).is_err()
+            })
+            .collect();
+        for id in deaf {
+            self.forget(id, None);
+        }
+    }
+}
+
+fn in_full(error: &tokio_postgres::Error) -> String {
+    crate::session::start::with_sources(error)
+}

@@ -1,0 +1,143 @@
+//! `LISTEN` for all clients of a database, on one connection to PostgreSQL.
+//!
+//! # Layout
+//! - [`hub`]: the task that holds the connection, and who hears what.
+//! - this file: a client's end of it.
+//!
+//! A client that listens keeps no server for it. What PostgreSQL tells is passed to each client that
+//! listens to the channel; where that can't be done (the connection was lost, or a client does not read),
+//! the client's session ends, as nobody could tell it what it has missed.
+
+mod hub;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+
+use tokio::sync::{mpsc, oneshot};
+
+pub use self::hub::Settings;
+use self::hub::{Command, Hub};
+
+/// Notifications that wait for one client to take them.
+const INBOX: usize = 4096;
+
+/// A notification for one client.
+#[derive(Clone, Debug)]
+pub struct Notification {
+    /// The channel, as the client calls it.
+    pub channel: Arc<str>,
+    /// What was sent with it.
+    pub payload: Arc<str>,
+    /// The process of PostgreSQL's that sent it.
+    pub pid: i32,
+}
+
+/// Why a client hears nothing (any more).
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Deaf {
+    /// PostgreSQL could not be asked to tell.
+    #[error("can not listen: {0}")]
+    Refused(Arc<str>),
+    /// Nobody knows what was sent meanwhile.
+    #[error("notifications were lost: the connection that hears them broke, or they were not read in time")]
+    Lost,
+}
+
+/// The channels of one database.
+pub struct Channels {
+    commands: mpsc::UnboundedSender<Command>,
+    next: AtomicU64,
+}
+
+impl Channels {
+    /// Nobody listens yet, and nothing is connected. Must be called inside a runtime.
+    pub fn new(settings: Settings) -> Self {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a client waits for its answer: two commands of each at most"
+        )]
+        let (commands, inbox) = mpsc::unbounded_channel();
+        tokio::spawn(Hub::new(settings, inbox).run());
+        Self { commands, next: AtomicU64::new(1) }
+    }
+
+    /// An ear for one client.
+    pub fn subscribe(&self) -> Subscriber {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        Subscriber { id, inbox: None, commands: self.commands.clone(), channels: 0 }
+    }
+}
+
+/// What one client listens to. Dropped, it listens to nothing.
+pub struct Subscriber {
+    id: u64,
+    /// While it listens to anything.
+    inbox: Option<mpsc::Receiver<Notification>>,
+    commands: mpsc::UnboundedSender<Command>,
+    channels: usize,
+}
+
+impl Subscriber {
+    /// Hears what is sent to `channel`, which the client calls `name`, from now on.
+    pub async fn listen(&mut self, channel: &str, name: &str) -> Result<(), Deaf> {
+        let to = match self.inbox {
+            Some(_) => None,
+            None => {
+                let (to, inbox) = mpsc::channel(INBOX);
+                self.inbox = Some(inbox);
+                Some(to)
+            }
+        };
+        let id = self.id;
+        let (channel, name) = (channel.into(), name.into());
+        self.channels = self.ask(|reply| Command::Listen { id, to, channel, name, reply }).await??;
+        Ok(())
+    }
+
+    /// Hears no more of `channel`, or of any.
+    pub async fn unlisten(&mut self, channel: Option<&str>) -> Result<(), Deaf> {
+        let (id, channel) = (self.id, channel.map(Into::into));
+        self.channels = self.ask(|reply| Command::Unlisten { id, channel, reply }).await?;
+        if self.channels == 0 {
+            self.inbox = None;
+        }
+        Ok(())
+    }
+
+    /// Returns once all that was sent before has arrived.
+    pub async fn catch_up(&mut self) -> Result<(), Deaf> {
+        self.ask(|reply| Command::CatchUp { reply }).await?
+    }
+
+    /// To how many channels it listens.
+    pub fn count(&self) -> usize {
+        self.channels
+    }
+
+    /// The next notification, if there is one already.
+    pub fn next_now(&mut self) -> Option<Notification> {
+        self.inbox.as_mut()?.try_recv().ok()
+    }
+
+    /// The next notification.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Notification, Deaf>> {
+        let Some(inbox) = &mut self.inbox else { return Poll::Pending };
+        inbox.poll_recv(cx).map(|next| next.ok_or(Deaf::Lost))
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, Deaf> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(command(reply)).map_err(|_| Deaf::Lost)?;
+        answer.await.map_err(|_| Deaf::Lost)
+    }
+}
+
+impl Drop for Subscriber {
+    fn drop(&mut self) {
+        if self.inbox.is_some() {
+            let (reply, _) = oneshot::channel();
+            let _ = self.commands.send(Command::Unlisten { id: self.id, channel: None, reply });
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! `LISTEN`, `UNLISTEN`, and what is heard: with no server of the client's own.
+//!
+//! On a server, `LISTEN` is run as a statement that does nothing, so that it fails, waits for its
+//! transaction and is rolled back as PostgreSQL would have it. Once it is committed, the one connection
+//! that listens for all ([`crate::channels`]) is told, and only then the client.
+
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::expect::Effect;
+use super::request::HIGH_WATER;
+use super::{End, Session, Status};
+use crate::channels::{Deaf, Subscriber};
+use crate::sql::keys;
+use crate::sql::plan::{Plan, Refusal, StatementKind};
+use crate::wire::message;
+
+/// A client listens to so many channels at most.
+const MAX_CHANNELS: usize = 1000;
+
+/// What one client listens to, and what it wants to.
+#[derive(Default)]
+pub(super) struct Listening {
+    ear: Option<Subscriber>,
+    /// What the open transaction wants: true is `LISTEN`, with the channel for PostgreSQL and the client's.
+    wanted: Vec<Wish>,
+    /// What a committed one wanted.
+    due: Vec<Wish>,
+    /// The transaction may have sent notifications.
+    notified: bool,
+}
+
+enum Wish {
+    Listen { channel: String, name: Box<str> },
+    Unlisten(Option<String>),
+}
+
+impl Listening {
+    /// The transaction was committed.
+    pub fn commit(&mut self) {
+        self.due.append(&mut self.wanted);
+    }
+
+    /// The transaction was rolled back.
+    pub fn roll_back(&mut self) {
+        self.wanted.clear();
+        self.notified = false;
+    }
+
+    /// Whether a plan would listen to too much.
+    fn is_too_much(&self, plan: &Plan) -> bool {
+        let more = plan.statements.iter().filter(|s| matches!(s.kind, StatementKind::Listen(_))).count();
+        let so_far = self.ear.as_ref().map_or(0, Subscriber::count) + self.wanted.len();
+        more > 0 && so_far + more > MAX_CHANNELS
+    }
+}
+
+impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
+    /// `LISTEN` or `UNLISTEN` is complete.
+    pub(super) fn note_wish(&mut self, effect: Effect) {
+        let scope = &self.tenants.now().scope;
+        // What is too long was refused; where nothing is routed, servers listen themselves.
+        let wish = match effect {
+            Effect::Listen(name) => {
+                keys::channel_of(scope, &name).map(|channel| Wish::Listen { channel, name })
+            }
+            Effect::Unlisten(Some(name)) => {
+                keys::channel_of(scope, &name).map(|name| Wish::Unlisten(Some(name)))
+            }
+            _ => Some(Wish::Unlisten(None)),
+        };
+        let quiet = self.listening.ear.is_none() && self.listening.wanted.is_empty();
+        let wish = wish.filter(|wish| !quiet || matches!(wish, Wish::Listen { .. }));
+        self.listening.wanted.extend(wish);
+    }
+
+    /// The refusal of a plan that would listen to too much.
+    pub(super) fn refuses_listen(&self, plan: &Plan) -> Option<Refusal> {
+        self.listening.is_too_much(plan).then(|| Refusal {
+            code: "53400",
+            message: format!("a client may not listen to more than {MAX_CHANNELS} channels"),
+            hint: Some("UNLISTEN those that are not needed.".into()),
+        })
+    }
+
+    /// A plan was sent: it may send notifications that this client hears itself.
+    pub(super) fn note_notifier(&mut self, plan: &Plan) {
+        self.listening.notified |= self.listening.ear.is_some() && (plan.notifies || plan.opaque);
+    }
+
+    /// Whether the client must not hear of the end of its request before [`Session::settle_channels`].
+    pub(super) fn has_channels_to_settle(&self) -> bool {
+        self.status == Status::Idle && (!self.listening.due.is_empty() || self.listening.notified)
+    }
+
+    /// Does what the committed transaction wanted, and waits for what it sent to itself.
+    pub(super) async fn settle_channels(&mut self) -> Result<(), End> {
+        for wish in std::mem::take(&mut self.listening.due) {
+            let ear = self.listening.ear.get_or_insert_with(|| self.identity.database.channels.subscribe());
+            let done = match wish {
+                Wish::Listen { channel, name } => ear.listen(&channel, &name).await,
+                Wish::Unlisten(channel) => ear.unlisten(channel.as_deref()).await,
+            };
+            done.map_err(deaf)?;
+            if ear.count() == 0 {
+                self.listening.ear = None;
+            }
+        }
+        if std::mem::take(&mut self.listening.notified) {
+            if let Some(ear) = &mut self.listening.ear {
+                ear.catch_up().await.map_err(deaf)?;
+            }
+            self.tell_heard();
+        }
+        if let Some(ready) = self.held_ready.take() {
+            message::ready_for_query(&mut self.outbuf, ready.byte());
+        }
+        Ok(())
+    }
+
+    /// Passes on what has been heard so far.
+    fn tell_heard(&mut self) {
+        let own = self.link.as_ref().map(|link| link.lease.pid);
+        let Some(ear) = &mut self.listening.ear else { return };
+        while let Some(heard) = ear.next_now() {
+            // A client knows itself by the number that it was given at the login.
+            let pid = if own == Some(heard.pid) { self.cancel.slot().pid } else { heard.pid };
+            message::notification(&mut self.outbuf, pid, heard.channel.as_bytes(), heard.payload.as_bytes());
+        }
+    }
+
+    /// Between two transactions: whether something was heard, and put in the write buffer.
+    pub(super) fn poll_channels(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        let idle = self.status == Status::Idle && !self.has_sent() && self.stream_left == 0;
+        let idle = idle && self.outbuf.len() < HIGH_WATER;
+        let Some(ear) = self.listening.ear.as_mut().filter(|_| idle) else { return Poll::Pending };
+        match ear.poll_next(cx) {
+            Poll::Ready(Ok(heard)) => {
+                let (channel, payload) = (heard.channel.as_bytes(), heard.payload.as_bytes());
+                message::notification(&mut self.outbuf, heard.pid, channel, payload);
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(deaf(error))),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+fn deaf(error: Deaf) -> End {
+    End::fatal("08006", error.to_string())
+}

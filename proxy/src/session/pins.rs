@@ -1,0 +1,267 @@
+//! What ties a client to its server, and how that ends: PostgreSQL is asked what is left.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::expect::Expect;
+use super::{Session, Status};
+use crate::metrics::Metrics;
+use crate::sql::plan::{PinReason, Plan, Refusal};
+
+/// What each reason's state looks like from inside of its session, as a query that finds a row if it
+/// is there. Each name is qualified: the path is whatever it is.
+const PROBES: [(PinReason, &str); 4] = [
+    (
+        PinReason::TempTable,
+        "SELECT FROM pg_catalog.pg_depend \
+         WHERE refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_namespace'::pg_catalog.regclass \
+         AND refobjid OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema() LIMIT 1;",
+    ),
+    (PinReason::SqlPrepare, "SELECT FROM pg_catalog.pg_prepared_statements WHERE from_sql LIMIT 1;"),
+    (PinReason::HoldCursor, "SELECT FROM pg_catalog.pg_cursors WHERE is_holdable LIMIT 1;"),
+    (
+        PinReason::AdvisoryLock,
+        "SELECT FROM pg_catalog.pg_locks WHERE locktype OPERATOR(pg_catalog.=) 'advisory' \
+         AND pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() LIMIT 1;",
+    ),
+];
+
+/// The tag of a query that found its row.
+const FOUND: &[u8] = b"SELECT 1";
+
+/// A set of reasons.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Reasons(u16);
+
+impl Reasons {
+    fn bit(reason: PinReason) -> u16 {
+        1 << reason as u16
+    }
+
+    fn has(self, reason: PinReason) -> bool {
+        self.0 & Self::bit(reason) != 0
+    }
+
+    fn add(&mut self, reason: PinReason) -> bool {
+        let new = !self.has(reason);
+        self.0 |= Self::bit(reason);
+        new
+    }
+
+    fn remove(&mut self, reason: PinReason) -> bool {
+        let was = self.has(reason);
+        self.0 &= !Self::bit(reason);
+        was
+    }
+
+    fn without(mut self, reason: PinReason) -> Self {
+        self.remove(reason);
+        self
+    }
+}
+
+/// What ties one client to its server.
+pub(super) struct Pins {
+    reasons: Reasons,
+    /// Some of them may be over.
+    doubtful: bool,
+    /// Counts up with each that is added.
+    epoch: u64,
+    metrics: Arc<Metrics>,
+    /// The clients of the database that are tied.
+    all: Arc<AtomicUsize>,
+}
+
+impl Pins {
+    /// Nothing. `all` counts the clients of a database that are tied.
+    pub fn new(metrics: Arc<Metrics>, all: Arc<AtomicUsize>) -> Self {
+        Self { reasons: Reasons::default(), doubtful: false, epoch: 0, metrics, all }
+    }
+
+    /// Whether there is none, session pooling included.
+    pub fn is_empty(&self) -> bool {
+        self.reasons == Reasons::default()
+    }
+
+    /// Whether there is one.
+    pub fn has(&self, reason: PinReason) -> bool {
+        self.reasons.has(reason)
+    }
+
+    /// Whether the client has state of its own on its server, whatever the pooling is.
+    pub fn has_state(&self) -> bool {
+        self.reasons.without(PinReason::SessionPooling) != Reasons::default()
+    }
+
+    /// One more.
+    pub fn add(&mut self, reason: PinReason) {
+        self.epoch += 1;
+        self.doubtful |= PROBES.iter().any(|(probed, _)| *probed == reason);
+        let had_state = self.has_state();
+        if self.reasons.add(reason) && reason != PinReason::SessionPooling {
+            self.metrics.pinned(reason);
+            if !had_state {
+                self.all.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// One is over.
+    pub fn remove(&mut self, reason: PinReason) {
+        if self.reasons.remove(reason) && reason != PinReason::SessionPooling {
+            self.metrics.unpinned(reason);
+            if !self.has_state() {
+                self.all.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// All are over but session pooling.
+    pub fn clear(&mut self) {
+        for reason in PinReason::ALL.into_iter().filter(|reason| *reason != PinReason::SessionPooling) {
+            self.remove(reason);
+        }
+    }
+
+    /// Something has happened that may end one of them.
+    pub fn doubt(&mut self) {
+        self.doubtful = true;
+    }
+
+    /// The question that tells which are over, if there is one to ask.
+    fn question(&mut self) -> Option<(Probe, String)> {
+        if !std::mem::take(&mut self.doubtful) {
+            return None;
+        }
+        let asked: Vec<_> = PROBES.iter().filter(|(reason, _)| self.has(*reason)).collect();
+        let reasons = asked.iter().map(|(reason, _)| *reason).collect();
+        let sql: String = asked.iter().map(|(_, sql)| *sql).collect();
+        (!asked.is_empty()).then_some((Probe { reasons, next: 0, over: Vec::new(), epoch: self.epoch }, sql))
+    }
+
+    /// What PostgreSQL answered.
+    pub fn settle(&mut self, probe: &Probe) {
+        // What was added since the question was asked is not in its answer.
+        if probe.epoch == self.epoch {
+            probe.over.iter().for_each(|reason| self.remove(*reason));
+        }
+    }
+}
+
+impl Drop for Pins {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+/// A question on its way: which of these reasons still hold.
+#[derive(Debug)]
+pub struct Probe {
+    reasons: Vec<PinReason>,
+    /// The one that the next answer is about.
+    next: usize,
+    over: Vec<PinReason>,
+    epoch: u64,
+}
+
+impl Probe {
+    /// The next `CommandComplete`.
+    pub fn complete(&mut self, tag: &[u8]) {
+        if let Some(reason) = self.reasons.get(self.next).filter(|_| tag != FOUND) {
+            self.over.push(*reason);
+        }
+        self.next += 1;
+    }
+}
+
+impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
+    /// Ties the client to its server.
+    pub(super) fn pin(&mut self, reason: PinReason) {
+        self.temp |= matches!(reason, PinReason::TempTable | PinReason::SessionState);
+        self.pins.add(reason);
+    }
+
+    /// Asks the server, between two requests, what of the client's state is still there.
+    pub(super) fn probe_pins(&mut self) {
+        if self.status != Status::Idle {
+            return;
+        }
+        let Some(link) = self.link.as_mut().filter(|link| !link.lease.in_doubt) else { return };
+        let Some((probe, sql)) = self.pins.question() else { return };
+        self.shared.metrics.overhead_round_trip();
+        link.lease.query(&[sql.as_bytes()]);
+        link.expects.push_back(Expect::Probe(probe));
+    }
+
+    /// The answer is complete.
+    pub(super) fn pins_probed(&mut self, probe: &Probe) {
+        self.pins.settle(probe);
+        self.temp = [PinReason::TempTable, PinReason::SessionState, PinReason::SessionPooling]
+            .into_iter()
+            .any(|reason| self.pins.has(reason));
+    }
+
+    /// The refusal of a plan that would tie one client too many to a server.
+    pub(super) fn refuses_pin(&self, plan: &Plan) -> Option<Refusal> {
+        let limit = self.shared.config.pool.max_pinned;
+        let reason = plan.statements.iter().find_map(|statement| statement.pin)?;
+        if limit == 0 || self.pins.has_state() || !self.identity.database.is_pinned_out(limit) {
+            return None;
+        }
+        Some(Refusal {
+            code: "53400",
+            message: format!("too many clients are tied to a server (pool.max_pinned is {limit})"),
+            hint: Some(format!("This statement would tie one more, for its {}.", reason.in_words())),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pins() -> (Pins, Arc<AtomicUsize>) {
+        let all = Arc::<AtomicUsize>::default();
+        (Pins::new(Arc::new(Metrics::new().unwrap()), Arc::clone(&all)), all)
+    }
+
+    #[test]
+    fn what_the_server_no_longer_has_ties_no_more() {
+        let (mut pins, all) = pins();
+        pins.add(PinReason::TempTable);
+        pins.add(PinReason::HoldCursor);
+        assert_eq!(all.load(Ordering::Relaxed), 1);
+        let (mut probe, _) = pins.question().unwrap();
+        probe.complete(b"SELECT 1");
+        probe.complete(b"SELECT 0");
+        pins.settle(&probe);
+        assert!(pins.has(PinReason::TempTable) && !pins.has(PinReason::HoldCursor));
+        assert!(pins.question().is_none(), "nothing has happened since");
+        drop(pins);
+        assert_eq!(all.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn answer_of_before_says_nothing_of_what_came_after() {
+        let (mut pins, _) = pins();
+        pins.add(PinReason::TempTable);
+        let (mut probe, _) = pins.question().unwrap();
+        probe.complete(b"SELECT 0");
+        pins.add(PinReason::TempTable);
+        pins.settle(&probe);
+        assert!(pins.has(PinReason::TempTable));
+        assert!(pins.question().is_some());
+    }
+
+    #[test]
+    fn session_pooling_is_no_state_and_stays() {
+        let (mut pins, all) = pins();
+        pins.add(PinReason::SessionPooling);
+        assert!(!pins.is_empty() && !pins.has_state());
+        pins.clear();
+        assert!(pins.has(PinReason::SessionPooling));
+        assert_eq!(all.load(Ordering::Relaxed), 0);
+    }
+}

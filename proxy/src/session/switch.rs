@@ -1,0 +1,449 @@
+//! Another tenant on an open connection: `SET tenant`, `SHOW tenant`, and the comment in front of a
+//! statement. Answered here, with no round trip.
+//!
+//! It follows PostgreSQL's rules for settings: `SET LOCAL` and a rollback end with the transaction. A
+//! transaction works for one tenant: once it has touched data, another is refused.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use bytes::{Buf, Bytes, BytesMut};
+use pgstrata_tenancy::TenantId;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::expect::Expect;
+use super::path::Effective;
+use super::request::Step;
+use super::statements::ClientStatement;
+use super::tenant::Tenancy;
+use super::{Session, Status};
+use crate::sql::lexer::Lexer;
+use crate::sql::name;
+use crate::sql::plan::{Insert, Plan, Refusal, Route, Splice, Statement, StatementKind};
+use crate::wire::frame;
+use crate::wire::message::{self, Severity};
+
+/// The setting that is no setting of PostgreSQL's.
+const TENANT: &str = "tenant";
+
+/// What a statement asks of the session's tenant.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// `SET [LOCAL] tenant = 'name'`.
+    Set { name: TenantId, local: bool },
+    /// `RESET tenant`, `SET [LOCAL] tenant TO DEFAULT`.
+    Reset { local: bool },
+    /// `SHOW tenant`.
+    Show,
+}
+
+/// Whether a statement is one of these.
+pub(super) fn is_command(statement: &Statement) -> bool {
+    match &statement.kind {
+        StatementKind::Set(setting) => &*setting.name == TENANT && setting.given.is_none(),
+        StatementKind::Reset { name, .. } | StatementKind::Show(name) => &**name == TENANT,
+        _ => false,
+    }
+}
+
+/// Whether this is all that a plan holds.
+pub(super) fn is_local(plan: &Plan) -> bool {
+    matches!(&plan.statements[..], [only] if is_command(only))
+}
+
+/// What the statement asks, in the text that it stands in.
+fn command(statement: &Statement, text: &[u8]) -> Result<Command, Refusal> {
+    match &statement.kind {
+        StatementKind::Set(setting) => {
+            let raw = text.get(setting.value.clone()).unwrap_or_default();
+            let name = one_value(raw).ok_or_else(|| invalid("it must be one name or string"))?;
+            Ok(Command::Set { name: tenant_id(&name)?, local: setting.local })
+        }
+        StatementKind::Reset { local, .. } => Ok(Command::Reset { local: *local }),
+        _ => Ok(Command::Show),
+    }
+}
+
+fn tenant_id(name: &str) -> Result<TenantId, Refusal> {
+    TenantId::new(name).map_err(|error| invalid(&error.to_string()))
+}
+
+fn invalid(why: &str) -> Refusal {
+    Refusal { code: "22023", message: format!("invalid value for parameter \"tenant\": {why}"), hint: None }
+}
+
+/// The value of a `SET`, if it is one word or one string.
+fn one_value(raw: &[u8]) -> Option<Cow<'_, str>> {
+    let mut tokens = Lexer::new(raw, true);
+    let token = tokens.next().filter(|_| tokens.next().is_none())?;
+    match token.kind.is_word() {
+        true => Some(name::decode(token.kind, token.of(raw))),
+        false => name::plain_string(token.kind, token.of(raw), true),
+    }
+}
+
+/// The tenant that a comment at the text's very beginning names, as sqlcommenter writes it:
+/// `/*tenant='acme_corp'*/`, with other keys beside it, values encoded as in a URL.
+fn commented(text: &[u8]) -> Option<Cow<'_, str>> {
+    let text = text.trim_ascii_start().strip_prefix(b"/*")?;
+    let end = memchr::memmem::find(text, b"*/")?;
+    let comment = std::str::from_utf8(text.get(..end)?).ok()?;
+    let pairs = comment.split(',').filter_map(|pair| pair.trim().split_once('='));
+    let value = pairs.filter(|(key, _)| *key == TENANT).map(|(_, value)| value.trim()).next()?;
+    decode(value.strip_prefix('\'')?.strip_suffix('\'')?)
+}
+
+/// A value of sqlcommenter's: `%XX` for bytes, a backslash in front of quotes.
+fn decode(value: &str) -> Option<Cow<'_, str>> {
+    if !value.contains(['%', '\\']) {
+        return Some(Cow::Borrowed(value));
+    }
+    let mut out = Vec::with_capacity(value.len());
+    let mut bytes = value.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'%' => {
+                let digits = [bytes.next()?, bytes.next()?];
+                out.push(u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?);
+            }
+            b'\\' => out.push(bytes.next()?),
+            other => out.push(other),
+        }
+    }
+    String::from_utf8(out).ok().map(Cow::Owned)
+}
+
+/// Whether a statement reads or writes, as far as anybody can tell.
+pub(super) fn touches(statement: &Statement) -> bool {
+    use StatementKind::{BlockOnly, CopyIn, Plain, Prepare, Savepoint, SetConfig};
+    matches!(statement.kind, Plain | BlockOnly | CopyIn | Prepare(_) | Savepoint(_) | SetConfig { .. })
+}
+
+/// Why a tenant is not the session's now.
+pub(super) enum Hindered {
+    /// Whether there is such a tenant must be found out first.
+    Ask(TenantId),
+    /// It may not be.
+    Refused(Refusal),
+}
+
+impl From<Refusal> for Hindered {
+    fn from(refusal: Refusal) -> Self {
+        Hindered::Refused(refusal)
+    }
+}
+
+impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
+    /// What names mean now.
+    pub(super) fn tenancy(&self) -> &Arc<Tenancy> {
+        self.tenants.now()
+    }
+
+    /// The plan of a `Query`, for the tenant that its text may name. What of it is answered here has
+    /// been, and is no longer in the plan.
+    pub(super) fn plan_query(&mut self, text: &[u8]) -> Result<Plan, Step> {
+        self.try_plan_query(text).map_err(|hindered| match hindered {
+            Hindered::Ask(tenant) => Step::NeedTenant(tenant),
+            Hindered::Refused(refusal) => self.refuse_request(refusal),
+        })
+    }
+
+    fn try_plan_query(&mut self, text: &[u8]) -> Result<Plan, Hindered> {
+        if let Some(tenant) = commented(text) {
+            let tenancy = self.tenancy_of(tenant_id(&tenant)?)?;
+            self.enter(tenancy, true)?;
+        }
+        let plan = self.plan_for(text);
+        let Some((first, others)) = plan.statements.split_first() else { return Ok(plan) };
+        if others.iter().any(is_command) {
+            let message = "SET, SHOW and RESET tenant must come first in a text".into();
+            let hint = Some("Send it by itself, or as the first statement.".into());
+            return Err(Refusal { code: "0A000", message, hint }.into());
+        }
+        if !is_command(first) {
+            return self.one_tenant(plan).map_err(Hindered::from);
+        }
+        let alone = others.is_empty();
+        let answer = self.run_command(command(first, text)?, alone && self.status == Status::Idle)?;
+        if alone {
+            self.outbuf.extend_from_slice(&answer);
+            return Ok(plan);
+        }
+        // The rest is another tenant's.
+        let mut plan = self.plan_for(text);
+        if !matches!(plan.route, Route::Refuse(_) | Route::NeedNames) {
+            self.outbuf.extend_from_slice(&answer);
+            let behind = plan.statements.get(1).map_or(0, |second| second.span.start);
+            let cut = u32::try_from(behind).unwrap_or(u32::MAX);
+            plan.splices.insert(0, Splice { at: 0, cut, insert: Insert::Text("".into()) });
+        }
+        plan.statements.remove(0);
+        self.one_tenant(plan).map_err(Hindered::from)
+    }
+
+    /// Behind the end of its transaction, a text would be read for the session's tenant again.
+    fn one_tenant(&self, plan: Plan) -> Result<Plan, Refusal> {
+        let ends =
+            |s: &Statement| matches!(s.kind, StatementKind::Commit { .. } | StatementKind::Rollback { .. });
+        let behind = plan.statements.iter().skip_while(|s| !ends(s)).any(touches);
+        match behind && self.tenants.is_local() {
+            true => Err(Refusal {
+                code: "0A000",
+                message: "a text whose tenant is its transaction's must end with that transaction".into(),
+                hint: Some("Send what follows COMMIT or ROLLBACK by itself.".into()),
+            }),
+            false => Ok(plan),
+        }
+    }
+
+    /// The tenant of that name, if it is known already that there is one and that it may be named.
+    fn tenancy_of(&mut self, tenant: TenantId) -> Result<Arc<Tenancy>, Hindered> {
+        if self.tenancy().scope.tenant.as_deref() == Some(tenant.as_str()) {
+            return Ok(Arc::clone(self.tenancy()));
+        }
+        match self.asked.take() {
+            Some((asked, answer)) if asked == tenant => answer.map_err(Hindered::from),
+            _ => Err(Hindered::Ask(tenant)),
+        }
+    }
+
+    /// Finds out whether there is such a tenant, and whether this user may name it.
+    pub(super) async fn ask_for_tenant(&mut self, tenant: TenantId) {
+        let (database, user) = (&self.identity.database, &self.identity.user);
+        let found = database.directory.resolve(&tenant).await;
+        let may_name = user.tenant_switch && user.may_name(tenant.as_str());
+        let answer = match found {
+            Ok(Some(schema)) if may_name => {
+                Ok(database.tenancy(Some(&tenant), &schema, user.dynamic_sql, &self.shared.config))
+            }
+            Err(_) if may_name => Err(Refusal {
+                code: "08006",
+                message: "can not look the tenant up: PostgreSQL does not answer".into(),
+                hint: None,
+            }),
+            // The same words for a tenant that is not there and for one that is not this user's.
+            _ => Err(Refusal {
+                code: "42501",
+                message: format!(
+                    "tenant \"{tenant}\" does not exist or user \"{}\" may not use it",
+                    user.name
+                ),
+                hint: (!user.tenant_switch).then(|| "This user may not change its tenant.".into()),
+            }),
+        };
+        self.asked = Some((tenant, answer));
+    }
+
+    /// Makes `tenancy` the session's, if its transaction and its server allow it.
+    fn enter(&mut self, tenancy: Arc<Tenancy>, local: bool) -> Result<(), Refusal> {
+        let same = tenancy.scope.tenant == self.tenancy().scope.tenant;
+        if !same && self.touched {
+            return Err(Refusal {
+                code: "25001",
+                message: "the tenant can't be changed in a transaction that has read or written".into(),
+                hint: Some("Change it first in the transaction, or between two of them.".into()),
+            });
+        }
+        if !same && self.pins.has_state() {
+            return Err(Refusal {
+                code: "55000",
+                message: "the tenant can't be changed while the session holds objects of its own".into(),
+                hint: Some(
+                    "DISCARD ALL drops temporary tables, prepared statements, cursors and locks.".into(),
+                ),
+            });
+        }
+        let tenancy = if same { Arc::clone(self.tenancy()) } else { tenancy };
+        if !(same && local) {
+            self.tenants.set(tenancy, local);
+        }
+        self.tenant_changed();
+        Ok(())
+    }
+
+    /// What holds now may be another tenant's path.
+    pub(super) fn tenant_changed(&mut self) {
+        if Arc::ptr_eq(&self.effective.tenancy, self.tenancy()) {
+            return;
+        }
+        self.effective = Effective::of(self.settings.current(), self.tenancy());
+        if let Some(link) = &mut self.link {
+            (link.path_set, link.local_path, link.strayed) = (false, false, false);
+            link.lease.sequences_of = None;
+        }
+    }
+
+    /// The answer to a command, which holds from now on. `idle`: it is a transaction by itself.
+    fn run_command(&mut self, command: Command, idle: bool) -> Result<BytesMut, Hindered> {
+        if self.status == Status::Failed {
+            let message = "current transaction is aborted, commands ignored until end of transaction block";
+            return Err(Refusal { code: "25P02", message: message.into(), hint: None }.into());
+        }
+        let mut out = BytesMut::new();
+        let (tenancy, local, tag) = match command {
+            Command::Show => {
+                let tenant = self.tenancy().scope.tenant.clone().unwrap_or_default();
+                message::text_table(&mut out, TENANT, std::iter::once(&*tenant));
+                message::command_complete(&mut out, "SHOW");
+                return Ok(out);
+            }
+            Command::Set { name, local } => (self.tenancy_of(name)?, local, "SET"),
+            Command::Reset { local } => {
+                (Arc::clone(self.tenants.login()), local, if local { "SET" } else { "RESET" })
+            }
+        };
+        if local && idle {
+            let message = "SET LOCAL can only be used in transaction blocks";
+            message::error(&mut out, Severity::Warning, "25P01", message, None);
+        } else {
+            self.enter(tenancy, local)?;
+        }
+        message::command_complete(&mut out, tag);
+        Ok(out)
+    }
+
+    // The extended protocol.
+
+    /// The tenant that a statement's comment ties it to.
+    pub(super) fn tied_to(&mut self, text: &[u8]) -> Result<Option<Arc<Tenancy>>, Hindered> {
+        let Some(tenant) = commented(text) else { return Ok(None) };
+        Ok(Some(self.tenancy_of(tenant_id(&tenant)?)?))
+    }
+
+    /// `work`, with names read for another tenant.
+    pub(super) fn on_behalf_of<T>(
+        &mut self,
+        tenancy: Option<Arc<Tenancy>>,
+        work: impl FnOnce(&mut Self) -> T,
+    ) -> T {
+        let Some(tenancy) = tenancy else { return work(self) };
+        let before = self.tenants.stand_in(tenancy);
+        self.tenant_changed();
+        let done = work(self);
+        self.tenants.stand_in(before);
+        self.tenant_changed();
+        done
+    }
+
+    /// Makes the tenant that a statement is tied to the transaction's.
+    pub(super) fn enter_for(&mut self, statement: &[u8]) -> Result<(), Refusal> {
+        let tied = self.statements.get(statement).and_then(|statement| statement.tied.clone());
+        tied.map_or(Ok(()), |tenancy| self.enter(tenancy, true))
+    }
+
+    /// `Describe` of a command.
+    pub(super) fn describe_command(&mut self, statement: &ClientStatement, portal: bool) {
+        let mut out = BytesMut::new();
+        if !portal {
+            message::no_parameters(&mut out);
+        }
+        match matches!(statement.plan.statements.first().map(|s| &s.kind), Some(StatementKind::Show(_))) {
+            true => message::text_column(&mut out, TENANT),
+            false => message::empty(&mut out, b'n'),
+        }
+        self.answer_in_turn(out.freeze());
+    }
+
+    /// `Execute` of a command.
+    pub(super) fn execute_command(&mut self, statement: &ClientStatement) -> Step {
+        let Some(first) = statement.plan.statements.first() else { return Step::Done };
+        let answer = command(first, &statement.text)
+            .map_err(Hindered::from)
+            .and_then(|command| self.run_command(command, false));
+        match answer {
+            Ok(mut answer) => {
+                if let (StatementKind::Show(_), Ok(Some(columns))) = (&first.kind, frame::header(&answer)) {
+                    // Its columns are told to who asks for them.
+                    answer.advance(columns.total);
+                }
+                self.answer_in_turn(answer.freeze());
+                Step::Done
+            }
+            Err(hindered) => self.hindered(hindered),
+        }
+    }
+
+    /// Something that is not so now, in a pipeline.
+    pub(super) fn hindered(&mut self, hindered: Hindered) -> Step {
+        match hindered {
+            Hindered::Ask(tenant) => Step::NeedTenant(tenant),
+            Hindered::Refused(refusal) => self.refuse_in_pipeline(refusal),
+        }
+    }
+
+    /// What we answer by ourselves, behind the answers that are still due.
+    pub(super) fn answer_in_turn(&mut self, message: Bytes) {
+        match self.link.as_mut().filter(|link| link.request.sent) {
+            Some(link) => {
+                link.owe(Expect::Local { message, opened: None, closed: None });
+                self.emit_locals();
+            }
+            None => self.outbuf.extend_from_slice(&message),
+        }
+    }
+
+    /// The transaction that we answered all of is over.
+    pub(super) fn end_local(&mut self) {
+        if self.status == Status::Idle {
+            self.tenants.commit();
+            self.touched = false;
+            self.portals.clear();
+            self.tenant_changed();
+        }
+    }
+
+    /// It failed.
+    pub(super) fn fail_local(&mut self) {
+        if self.status == Status::Idle {
+            self.tenants.roll_back();
+            self.touched = false;
+            self.tenant_changed();
+        }
+    }
+
+    /// Answers a text that was nothing but a command.
+    pub(super) fn answered_here(&mut self, plan: &Plan) -> bool {
+        if !is_local(plan) {
+            return false;
+        }
+        self.end_local();
+        message::ready_for_query(&mut self.outbuf, self.status.byte());
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comments_name_tenants_as_sqlcommenter_writes_them() {
+        for (text, tenant) in [
+            ("/*tenant='globex'*/ select 1", Some("globex")),
+            ("  /* action='x y', tenant='a%20b\\'c' ,z='1' */select 1", Some("a b'c")),
+            ("/*tenant=globex*/ select 1", None),
+            ("/*mytenant='globex'*/ select 1", None),
+            ("select 1 /*tenant='globex'*/", None),
+            ("-- tenant='globex'\nselect 1", None),
+            ("/*tenant='glo%zz'*/ select 1", None),
+            ("/* tenant='never ends", None),
+        ] {
+            assert_eq!(commented(text.as_bytes()).as_deref(), tenant, "{text}");
+        }
+    }
+
+    #[test]
+    fn value_is_one_name_or_string() {
+        for (raw, value) in [
+            ("globex", Some("globex")),
+            ("GloBex", Some("globex")),
+            ("\"GloBex\"", Some("GloBex")),
+            ("'GloBex'", Some("GloBex")),
+            ("'a', 'b'", None),
+            ("1", None),
+            ("", None),
+        ] {
+            assert_eq!(one_value(raw.as_bytes()).as_deref(), value, "{raw}");
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Which tenant a session works for, and what names mean for it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use pgstrata_tenancy::{TenantId, ident};
+
+use super::path;
+use crate::config::{self, Config, DynamicSql, Mode, TablePlace, Tenant};
+use crate::shared::DatabaseHandle;
+use crate::sql::guard::check;
+use crate::sql::plan::SchemaRef;
+use crate::sql::rewrite::Prefixes;
+use crate::sql::scope::{Moved, Scope};
+
+/// What names mean for one tenant, to users of one policy.
+pub struct Tenancy {
+    /// The tenant's rules, with no names in them.
+    pub scope: Arc<Scope>,
+    /// The tenant's path as [`ident::search_path`] writes it; empty where it is the one that
+    /// servers are born with.
+    pub home: Arc<str>,
+    /// The same as PostgreSQL shows it, and takes it from `set_config`.
+    pub shown: Arc<str>,
+    /// The schemas of the scope as they stand in front of a name; see [`Prefixes`].
+    pub prefixes: Prefixes,
+    /// Its clients are held to its schemas: they are not where nothing is routed.
+    confined: bool,
+}
+
+impl Tenancy {
+    /// For `tenant`, whose schema is `schema`.
+    pub fn new(
+        tenant: Option<&TenantId>,
+        schema: &str,
+        dynamic_sql: DynamicSql,
+        config: &Config,
+        database: &DatabaseHandle,
+    ) -> Self {
+        let scope = scope_of(tenant, schema, dynamic_sql, config, database);
+        // Where nothing is routed, PostgreSQL's own path is the one that clients know.
+        Self::of(scope, &database.baseline, config.tenancy.mode == Mode::Route)
+    }
+
+    /// For the tenant of `scope`, on servers that are born with the path `baseline`.
+    pub fn of(scope: Scope, baseline: &str, confined: bool) -> Self {
+        let path = ident::search_path(scope.path());
+        let home: Arc<str> = if !confined || path == baseline { "".into() } else { path.into() };
+        let shown = path::shown(&home).map_or_else(|| Arc::clone(&home), Arc::from);
+        Self { home, shown, prefixes: Prefixes::of(&scope), scope: Arc::new(scope), confined }
+    }
+
+    /// Whether a path stays within what this tenant may name; `path` as [`ident::search_path`] writes it.
+    pub fn allows_path(&self, path: &str) -> bool {
+        !self.confined
+            || check::search_path(path)
+                .is_some_and(|names| names.iter().all(|name| self.scope.may_be_on_path(name)))
+    }
+}
+
+/// The tenants of one session: PostgreSQL's rule for settings, for one setting of ours.
+pub struct Tenants {
+    /// As of the login: what `RESET tenant` goes back to.
+    login: Arc<Tenancy>,
+    /// What a rollback brings back.
+    committed: Arc<Tenancy>,
+    /// What holds behind the open transaction, if that is committed.
+    session: Arc<Tenancy>,
+    /// What holds now.
+    now: Arc<Tenancy>,
+}
+
+impl Tenants {
+    /// The tenant that the client named when it connected.
+    pub fn new(login: Arc<Tenancy>) -> Self {
+        let same = || Arc::clone(&login);
+        Self { committed: same(), session: same(), now: same(), login }
+    }
+
+    /// What holds now.
+    pub fn now(&self) -> &Arc<Tenancy> {
+        &self.now
+    }
+
+    /// That of the login.
+    pub fn login(&self) -> &Arc<Tenancy> {
+        &self.login
+    }
+
+    /// Whether what holds now ends with the transaction.
+    pub fn is_local(&self) -> bool {
+        !Arc::ptr_eq(&self.now, &self.session)
+    }
+
+    /// `SET tenant`, or with `local` `SET LOCAL tenant`.
+    pub fn set(&mut self, tenancy: Arc<Tenancy>, local: bool) {
+        if !local {
+            self.session = Arc::clone(&tenancy);
+        }
+        self.now = tenancy;
+    }
+
+    /// The end of the transaction was sent; if it fails, `roll_back` follows.
+    pub fn foresee_end(&mut self) {
+        self.now = Arc::clone(&self.session);
+    }
+
+    /// Lets `tenancy` hold for the moment; gives the one that held before.
+    pub fn stand_in(&mut self, tenancy: Arc<Tenancy>) -> Arc<Tenancy> {
+        std::mem::replace(&mut self.now, tenancy)
+    }
+
+    /// The transaction was committed.
+    pub fn commit(&mut self) {
+        if !Arc::ptr_eq(&self.now, &self.session) || !Arc::ptr_eq(&self.committed, &self.session) {
+            self.now = Arc::clone(&self.session);
+            self.committed = Arc::clone(&self.session);
+        }
+    }
+
+    /// The transaction was rolled back.
+    pub fn roll_back(&mut self) {
+        if !Arc::ptr_eq(&self.now, &self.committed) || !Arc::ptr_eq(&self.committed, &self.session) {
+            self.now = Arc::clone(&self.committed);
+            self.session = Arc::clone(&self.committed);
+        }
+    }
+}
+
+/// The rules that a tenant's SQL is read by, with no names in them.
+pub fn scope_of(
+    tenant: Option<&TenantId>,
+    schema: &str,
+    dynamic_sql: DynamicSql,
+    config: &Config,
+    database: &DatabaseHandle,
+) -> Scope {
+    let own = tenant.and_then(|tenant| config.tenants.get(tenant.as_str()));
+    let target = database.servers.target();
+    Scope {
+        tenant: tenant.map(|tenant| tenant.as_str().into()),
+        schema: schema.into(),
+        shared: config.tenancy.shared_schemas.iter().map(|schema| schema.as_str().into()).collect(),
+        database: target.name.as_str().into(),
+        server_role: target.config.user.as_str().into(),
+        strategy: own.and_then(|tenant| tenant.strategy).unwrap_or(config.tenancy.strategy),
+        dynamic_sql: dynamic_sql == DynamicSql::Allow,
+        shared_writes: config.tenancy.shared_writes,
+        moved: moved(own, schema, &config.tenancy),
+        hide_others: config.tenancy.hide_other_tenants,
+        keys: config.tenancy.keys,
+        names: None,
+    }
+}
+
+/// The tables that are kept elsewhere for one tenant.
+fn moved(own: Option<&Tenant>, schema: &str, tenancy: &config::Tenancy) -> Arc<[Moved]> {
+    let mut tables: BTreeMap<&String, &TablePlace> = tenancy.tables.iter().collect();
+    tables.extend(own.into_iter().flat_map(|tenant| &tenant.tables));
+    let schema_of = |place: &TablePlace| match place.schema.as_deref() {
+        Some(shared) if shared != schema => {
+            let index = tenancy.shared_schemas.iter().position(|known| known == shared)?;
+            u16::try_from(index).ok().map(SchemaRef::Shared)
+        }
+        _ => Some(SchemaRef::Tenant),
+    };
+    let moved = |(name, place): (&String, &TablePlace)| Moved {
+        name: name.as_str().into(),
+        // Config::load has checked that it is one of them; what is not is found nowhere, and refused.
+        schema: schema_of(place).unwrap_or(SchemaRef::Shared(u16::MAX)),
+        table: place.table.as_str().into(),
+    };
+    // In the order of the names, as a map gives them.
+    tables.into_iter().map(moved).collect()
+}

@@ -1,0 +1,218 @@
+//! Keys that all of a database shares, made the tenant's own: channels, the numbers of
+//! advisory locks, names of prepared transactions.
+//!
+//! A channel `orders` is `acme_corp.orders` for PostgreSQL, and so is a prepared transaction; the key
+//! of an advisory lock is combined with a hash of the schema's name, by an expression of SQL that
+//! anybody past the proxy can write as well (docs/isolation.md).
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use pgstrata_tenancy::ident;
+
+use super::lexer::TokenKind;
+use super::plan::{Insert, Refusal, Splice, StatementKind};
+use super::scope::Scope;
+use super::shape::{Key, Shape, StatementShape};
+use super::tokens::{Literals, Tokens};
+
+/// Whose the keys of one kind are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeySpace {
+    /// Each tenant's own.
+    #[default]
+    Tenant,
+    /// The whole database's, as PostgreSQL has it.
+    Shared,
+    /// Nobody's: what would use one is refused.
+    Refuse,
+}
+
+/// The keys of a tenant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KeySpaces {
+    /// `LISTEN`, `NOTIFY`.
+    pub channels: KeySpace,
+    /// `pg_advisory_lock` and its kin.
+    pub advisory_locks: KeySpace,
+    /// `PREPARE TRANSACTION`.
+    pub two_phase: KeySpace,
+}
+
+/// The longest name of a channel, in bytes.
+const LONGEST_CHANNEL: usize = ident::MAX_BYTES;
+
+/// Sent in the place of `LISTEN`: it does nothing, and PostgreSQL answers it where and as it would.
+const IDLE: &str = "UNLISTEN \"pgstrata\"";
+
+/// `channel` of the tenant, as PostgreSQL knows it; `None` if that is too long.
+pub fn channel_of(scope: &Scope, channel: &str) -> Option<String> {
+    let name = match scope.keys.channels {
+        KeySpace::Tenant => format!("{}.{channel}", scope.schema),
+        _ => channel.to_owned(),
+    };
+    (name.len() <= LONGEST_CHANNEL).then_some(name)
+}
+
+/// In front of an expression for a channel, in brackets.
+pub fn channel(scope: &Scope) -> String {
+    let mut out = String::new();
+    ident::push_literal(&mut out, &format!("{}.", scope.schema));
+    out.push_str("::pg_catalog.text OPERATOR(pg_catalog.||) (");
+    out
+}
+
+/// In front of an expression for the one key of an advisory lock, in brackets.
+pub fn lock_key(scope: &Scope) -> String {
+    let mut out = String::from("pg_catalog.hashtextextended(");
+    ident::push_literal(&mut out, &scope.schema);
+    out.push_str(", 0) OPERATOR(pg_catalog.#) (");
+    out
+}
+
+/// The same for the first of two keys.
+pub fn lock_pair(scope: &Scope) -> String {
+    let mut out = String::from("pg_catalog.hashtext(");
+    ident::push_literal(&mut out, &scope.schema);
+    out.push_str(") OPERATOR(pg_catalog.#) (");
+    out
+}
+
+/// The keys that a statement names.
+pub fn of(t: &Tokens<'_>, statement: &StatementShape, out: &mut Vec<Key>) {
+    let Range { start, end } = statement.tokens;
+    if matches!(statement.kind, StatementKind::Listen(_)) {
+        out.push(Key::Listen { tokens: start..end });
+    } else if t.kw(start, "notify") && t.name(start + 1).is_some() {
+        out.push(Key::Channel(start as u32 + 1));
+    }
+    let gid = match () {
+        () if t.kws(start, &["prepare", "transaction"]) => Some(start + 2),
+        () if t.any_kw(start, &["commit", "rollback"]) && t.kw(start + 1, "prepared") => Some(start + 2),
+        () => None,
+    };
+    out.extend(gid.map(|token| Key::Transaction(token as u32)));
+    for i in start..end {
+        if t.is(i + 1, TokenKind::Open) {
+            call(t, i, end, out);
+        }
+    }
+}
+
+/// Whether a text with these keys sends notifications.
+pub fn notify(keys: &[Key]) -> bool {
+    keys.iter().any(|key| matches!(key, Key::Channel(_) | Key::ChannelArgument(_)))
+}
+
+/// Whether a function of that name takes the keys of an advisory lock.
+pub fn is_lock(name: &str) -> bool {
+    let rest = name.strip_prefix("pg_try_advisory_").or_else(|| name.strip_prefix("pg_advisory_"));
+    matches!(
+        rest,
+        Some("lock" | "lock_shared" | "xact_lock" | "xact_lock_shared" | "unlock" | "unlock_shared")
+    )
+}
+
+/// A call at token `i`, if it takes a key.
+fn call(t: &Tokens<'_>, i: usize, end: usize, out: &mut Vec<Key>) {
+    let Some(name) = t.name(i) else { return };
+    let notifies = name == "pg_notify";
+    if !notifies && !is_lock(&name) {
+        return;
+    }
+    let close = t.behind_close(i + 1, end).saturating_sub(1);
+    let commas = commas(t, i + 2..close);
+    let first = i + 2..commas.first().copied().unwrap_or(close);
+    let first = first.start as u32..first.end as u32;
+    match commas.len() {
+        _ if first.is_empty() => {}
+        1 if notifies => out.push(Key::ChannelArgument(first)),
+        0 if !notifies => out.push(Key::Lock { argument: first, pair: false }),
+        1 => out.push(Key::Lock { argument: first, pair: true }),
+        // PostgreSQL knows no such function.
+        _ => {}
+    }
+}
+
+/// The commas between the arguments of a call.
+fn commas(t: &Tokens<'_>, arguments: Range<usize>) -> Vec<usize> {
+    let (mut at, mut brackets, mut out) = (arguments.start, 0usize, Vec::new());
+    while at < arguments.end {
+        match t.kind(at) {
+            Some(TokenKind::OpenBracket) => brackets += 1,
+            Some(TokenKind::CloseBracket) => brackets = brackets.saturating_sub(1),
+            Some(TokenKind::Comma) if brackets == 0 => out.push(at),
+            _ => {}
+        }
+        at = if t.is(at, TokenKind::Open) { t.behind_close(at, arguments.end) } else { at + 1 };
+    }
+    out
+}
+
+/// The splices that make the keys of a text the tenant's own.
+pub fn splices(shape: &Shape, t: &Tokens<'_>, scope: &Scope) -> Result<Vec<Splice>, Refusal> {
+    let mut out = Vec::new();
+    for key in &shape.keys {
+        match key {
+            Key::Listen { tokens } => {
+                let name = t.name(tokens.start + 1).unwrap_or_default();
+                channel_of(scope, &name).ok_or_else(too_long)?;
+                let insert = Insert::Text(IDLE.into());
+                out.extend(replace(t, tokens.clone(), insert));
+            }
+            Key::Channel(token) if scope.keys.channels == KeySpace::Tenant => {
+                let name = t.name(*token as usize).unwrap_or_default();
+                let channel = channel_of(scope, &name).ok_or_else(too_long)?;
+                let token = *token as usize;
+                out.extend(replace(t, token..token + 1, Insert::Text(ident::quoted(&channel).into())));
+            }
+            Key::ChannelArgument(tokens) if scope.keys.channels == KeySpace::Tenant => {
+                around(t, tokens, Insert::Channel, &mut out);
+            }
+            Key::Lock { argument, pair } if scope.keys.advisory_locks == KeySpace::Tenant => {
+                around(t, argument, if *pair { Insert::LockPair } else { Insert::LockKey }, &mut out);
+            }
+            Key::Transaction(token) if scope.keys.two_phase == KeySpace::Tenant => {
+                let token = *token as usize;
+                let gid = Literals(t).string(token).ok_or_else(odd_gid)?;
+                out.extend(replace(t, token..token + 1, Insert::Text(gid_of(scope, &gid))));
+            }
+            _ => {}
+        }
+    }
+    Ok(out)
+}
+
+/// A prepared transaction's name as PostgreSQL knows it, as a literal.
+fn gid_of(scope: &Scope, gid: &str) -> Arc<str> {
+    let mut out = String::new();
+    ident::push_literal(&mut out, &format!("{}.{gid}", scope.schema));
+    out.into()
+}
+
+fn replace(t: &Tokens<'_>, tokens: Range<usize>, insert: Insert) -> Option<Splice> {
+    let Range { start, end } = t.bytes(&tokens);
+    let cut = u32::try_from(end - start).ok()?;
+    Some(Splice { at: start, cut, insert })
+}
+
+fn around(t: &Tokens<'_>, tokens: &Range<u32>, begin: Insert, out: &mut Vec<Splice>) {
+    let Range { start, end } = t.bytes(&(tokens.start as usize..tokens.end as usize));
+    out.extend([Splice::new(start, begin), Splice::new(end, Insert::End)]);
+}
+
+fn too_long() -> Refusal {
+    Refusal {
+        code: "22023",
+        message: "channel name too long".into(),
+        hint: Some(format!("With the tenant's schema and a dot it may have {LONGEST_CHANNEL} bytes.")),
+    }
+}
+
+fn odd_gid() -> Refusal {
+    Refusal {
+        code: "0A000",
+        message: "the name of a prepared transaction must be a plain string".into(),
+        hint: Some("Write it as 'name', with no escapes.".into()),
+    }
+}

@@ -1,0 +1,76 @@
+//! Channels, locks and prepared transactions of the tenant's own.
+
+use crate::sql::keys::{KeySpace, KeySpaces};
+use crate::sql::rewrite::{Prefixes, rewrite};
+use crate::sql::tests::fixture::{plan_as, scope};
+use crate::sql::{Route, Scope};
+
+/// What PostgreSQL gets.
+fn sent(text: &str, scope: &Scope) -> String {
+    let plan = plan_as(text, scope);
+    assert!(!matches!(plan.route, Route::Refuse(_)), "{text}: {plan:?}");
+    let prefixes = Prefixes::of(scope);
+    let pieces = rewrite(text.as_bytes(), &plan.splices, &prefixes, &[]).pieces.concat();
+    String::from_utf8(pieces).unwrap()
+}
+
+#[test]
+fn keys_are_made_the_tenants_own() {
+    const LOCK: &str = "pg_catalog.hashtextextended('acme', 0) OPERATOR(pg_catalog.#) (";
+    const PAIR: &str = "pg_catalog.hashtext('acme') OPERATOR(pg_catalog.#) (";
+    const CHANNEL: &str = "'acme.'::pg_catalog.text OPERATOR(pg_catalog.||) (";
+    for (text, expected) in [
+        ("listen Orders", "UNLISTEN \"pgstrata\"".into()),
+        ("select 1; listen a ; select 2", "select 1; UNLISTEN \"pgstrata\" ; select 2".into()),
+        ("unlisten *", "unlisten *".into()),
+        ("notify Orders, 'x'", "notify \"acme.orders\", 'x'".into()),
+        ("notify \"a\"\"b\"", "notify \"acme.a\"\"b\"".into()),
+        ("select pg_notify('a', 'b')", format!("select pg_notify({CHANNEL}'a'), 'b')")),
+        ("select pg_notify($1, f(1, 2))", format!("select pg_notify({CHANNEL}$1), f(1, 2))")),
+        ("select pg_advisory_lock(1)", format!("select pg_advisory_lock({LOCK}1))")),
+        (
+            "select pg_try_advisory_xact_lock ( 1 , 2 )",
+            format!("select pg_try_advisory_xact_lock ( {PAIR}1) , 2 )"),
+        ),
+        (
+            "select pg_catalog.\"pg_advisory_unlock\"((array[1, 2])[1])",
+            format!("select pg_catalog.\"pg_advisory_unlock\"({LOCK}(array[1, 2])[1]))"),
+        ),
+        (
+            "select pg_advisory_xact_lock(hashtext('x') -- why\n)",
+            format!("select pg_advisory_xact_lock({LOCK}hashtext('x')) -- why\n)"),
+        ),
+        ("select pg_advisory_unlock_all()", "select pg_advisory_unlock_all()".into()),
+        ("select pg_advisory_lock()", "select pg_advisory_lock()".into()),
+        ("select pg_advisory_lock", "select pg_advisory_lock".into()),
+        ("prepare transaction 'it''s'", "prepare transaction 'acme.it''s'".into()),
+        ("commit prepared 'x'", "commit prepared 'acme.x'".into()),
+    ] {
+        assert_eq!(sent(text, &scope()), expected, "{text}");
+    }
+}
+
+#[test]
+fn shared_keys_are_left_alone() {
+    let keys = KeySpaces {
+        channels: KeySpace::Shared,
+        advisory_locks: KeySpace::Shared,
+        two_phase: KeySpace::Shared,
+    };
+    let scope = Scope { keys, ..scope() };
+    for text in
+        ["notify a", "select pg_notify('a', 'b')", "select pg_advisory_lock(1)", "prepare transaction 'x'"]
+    {
+        assert_eq!(sent(text, &scope), text);
+    }
+}
+
+#[test]
+fn what_can_not_be_made_ones_own_is_refused() {
+    let code = |text: &str| match plan_as(text, &scope()).route {
+        Route::Refuse(refusal) => refusal.code,
+        route => panic!("{text}: {route:?}"),
+    };
+    assert_eq!(code(&format!("notify {}", "a".repeat(60))), "22023");
+    assert_eq!(code("prepare transaction E'a\\x41'"), "0A000");
+}
