@@ -22,6 +22,7 @@ use crate::admin;
 use crate::auth::accept::{Opening, open};
 use crate::auth::error::OpenError;
 use crate::config::Config;
+use crate::pool::target::keep_alive;
 use crate::session::start;
 use crate::shared::{SetupError, Shared};
 use crate::wire::refusal::Refusal;
@@ -186,6 +187,7 @@ impl Workers {
     async fn hand_over(&self, number: usize, stream: TcpStream, peer: SocketAddr) {
         let Some(queue) = self.queues.get(number % self.queues.len().max(1)) else { return };
         let _ = stream.set_nodelay(true);
+        let _ = keep_alive(&stream);
         let Ok(stream) = stream.into_std() else { return };
         self.clients.fetch_add(1, Ordering::Relaxed);
         if queue.send((stream, peer)).await.is_err() {

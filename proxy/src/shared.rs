@@ -137,6 +137,7 @@ impl DatabaseHandle {
         };
         let tls_failed = |error| SetupError::Tls(name.to_owned(), error);
         let target = Target::new(name, entry).map_err(tls_failed)?;
+        let target = target.tcp_user_timeout(config.pool.tcp_user_timeout);
         let tls = crate::pool::tls::client_tls_config(entry).map_err(tls_failed)?;
         let control = Control::new(name, entry, tls.clone())?;
         let wanted = config.tenancy.catalog_notify;

@@ -117,6 +117,12 @@ bad(classid, objid) AS (
     WHERE n.classid = 'pg_catalog.pg_class'::regclass AND (c.relkind = 'f'
       OR EXISTS (SELECT FROM pg_catalog.pg_attribute a
         WHERE a.attrelid = c.oid AND a.attnum > 0 AND a.atttypid IN (SELECT oid FROM names))
+      -- Messages name a type with its schema where the path does not lead there.
+      OR EXISTS (SELECT FROM pg_catalog.pg_attribute a
+        JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+        LEFT JOIN pg_catalog.pg_type m ON m.oid = t.typelem
+        WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+          AND (t.typnamespace IN (SELECT oid FROM ns) OR m.typnamespace IN (SELECT oid FROM ns)))
       OR EXISTS (SELECT FROM pg_catalog.pg_inherits i
         JOIN pg_catalog.pg_class k ON k.oid = i.inhrelid
         WHERE i.inhparent = c.oid AND k.relnamespace <> c.relnamespace AND k.relkind NOT IN ('i', 'I')))

@@ -1,6 +1,7 @@
 //! From nothing to a server that is ready for queries.
 
 use std::io;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
@@ -75,6 +76,22 @@ pub enum ConnectError {
     /// That is not PostgreSQL at the other end.
     #[error("the server does not speak PostgreSQL's protocol: {0}")]
     Protocol(String),
+    /// Somebody else's attempt failed a moment ago.
+    #[error(transparent)]
+    Again(Arc<ConnectError>),
+}
+
+impl ConnectError {
+    /// Whether it may go well a little later with nothing changed in the configuration.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Dial { .. } | Self::Io(_) | Self::Closed => true,
+            // Connections lost or refused, too many of them, starting up or shutting down.
+            Self::Refused { code, .. } => ["08", "53", "57"].iter().any(|class| code.starts_with(class)),
+            Self::Again(error) => error.is_passing(),
+            _ => false,
+        }
+    }
 }
 
 /// Connects and logs in. `parameters` go into the start-up packet.

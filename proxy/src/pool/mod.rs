@@ -6,10 +6,11 @@
 //! - [`connect`]: a socket becomes a server that is ready for queries.
 //! - [`login`]: the proof of who we are.
 //! - [`server`]: such a connection, and what is known of its session.
-//! - [`servers`]: the pool of them.
+//! - [`servers`]: the pool of them; [`backoff`]: what it does when none can be had.
 //! - [`settings`]: session settings, tracked and replayed.
 //! - [`cancel`]: the query of a server is cancelled.
 
+pub mod backoff;
 pub mod cancel;
 pub mod connect;
 pub mod login;

@@ -40,8 +40,8 @@ pub struct Server {
     pub has_path_statement: bool,
     /// Which client statement its unnamed statement is.
     pub unnamed: Option<u64>,
-    /// The schema of the only tenant that may have drawn from sequences since they were forgotten.
-    pub sequences_of: Option<Box<str>>,
+    /// The only client that may have drawn from sequences since what was drawn was forgotten.
+    pub drawn_by: Option<i32>,
     /// The client that used it last, if it may have left more behind than its settings.
     pub used_by: Option<i32>,
     /// Its state is not known for sure: it must not be used again.
@@ -66,7 +66,7 @@ impl Server {
             prepared: PreparedNames::new(max_prepared),
             has_path_statement: false,
             unnamed: None,
-            sequences_of: None,
+            drawn_by: None,
             used_by: None,
             in_doubt: false,
             born: Instant::now(),
@@ -79,7 +79,7 @@ impl Server {
         match self.used_by.take() {
             Some(other) if other != client => {
                 let settings = settings::difference(&Arc::default(), wants, true);
-                self.sequences_of = None;
+                self.drawn_by = None;
                 // Whatever set the seed of random() can't foresee the next client's numbers.
                 let seed: f64 = rand::random_range(-1.0..1.0);
                 let settings = settings.unwrap_or_default();
@@ -103,6 +103,11 @@ impl Server {
         let Some((name, rest)) = frame::cstr(body) else { return };
         let Some((value, _)) = frame::cstr(rest) else { return };
         self.parameters.insert(name.into(), value.into());
+    }
+
+    /// Whether it is a standby in recovery, as PostgreSQL 14 and newer tell.
+    pub fn is_standby(&self) -> bool {
+        self.parameters.get(&b"in_hot_standby"[..]).is_some_and(|value| **value == *b"on")
     }
 
     /// The session was wiped (`DISCARD ALL`, `DEALLOCATE ALL`): nothing is prepared on it.

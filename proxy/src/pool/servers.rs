@@ -3,17 +3,19 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use deadpool::Runtime;
 use deadpool::managed::{
-    Manager, Metrics as Usage, Object, Pool, PoolError, QueueMode, RecycleError, RecycleResult,
+    Manager, Metrics as Usage, Object, Pool, PoolError, QueueMode, RecycleError, RecycleResult, Timeouts,
 };
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use super::backoff::Backoff;
 use super::connect::{ConnectError, connect};
 use super::server::Server;
 use super::target::Target;
@@ -26,7 +28,7 @@ use crate::wire::stream::ServerStream;
 pub type Lease = Object<ServerManager>;
 
 /// A server that was used this recently is not asked whether its socket still stands.
-const TRUSTED_FOR: Duration = Duration::from_millis(20);
+const TRUSTED_FOR: Duration = Duration::from_millis(1);
 
 /// How long a server may take to answer whether it lives.
 const CHECK_LIMIT: Duration = Duration::from_secs(5);
@@ -39,6 +41,8 @@ pub struct ServerManager {
     max_prepared: (usize, usize),
     reported: ArcSwapOption<Vec<(String, String)>>,
     metrics: Arc<Metrics>,
+    backoff: Backoff,
+    logins: Semaphore,
 }
 
 /// Why a client got no server.
@@ -77,6 +81,8 @@ impl Servers {
             max_prepared,
             reported: ArcSwapOption::empty(),
             metrics,
+            backoff: Backoff::default(),
+            logins: Semaphore::new(settings.max_logins),
         };
         let pool = Pool::builder(manager)
             .max_size(settings.max_servers)
@@ -89,11 +95,37 @@ impl Servers {
     }
 
     /// A server with nothing left on it from anybody else but tracked settings.
+    ///
+    /// Waits for one up to `wait_timeout`, also while PostgreSQL can't be reached or takes nobody in.
     pub async fn check_out(&self) -> Result<Lease, CheckoutError> {
-        self.pool.get().await.map_err(|error| match error {
+        self.check_out_within(self.settings().wait_timeout).await
+    }
+
+    /// The same, with another limit.
+    pub async fn check_out_within(&self, limit: Duration) -> Result<Lease, CheckoutError> {
+        let mut wait = limit;
+        let begun = Instant::now();
+        loop {
+            let error = match self.try_check_out(wait).await {
+                Err(CheckoutError::Connect(error)) if error.is_passing() => error,
+                other => return other,
+            };
+            let pause = self.pool.manager().backoff.holds().map_or(Duration::ZERO, |(_, left)| left);
+            let Some(left) = limit.checked_sub(begun.elapsed() + pause).filter(|left| !left.is_zero()) else {
+                return Err(error.into());
+            };
+            tokio::time::sleep(pause).await;
+            wait = left;
+        }
+    }
+
+    /// The same, with one attempt to connect at most.
+    async fn try_check_out(&self, wait: Duration) -> Result<Lease, CheckoutError> {
+        let limits = Timeouts { wait: Some(wait), create: None, recycle: None };
+        self.pool.timeout_get(&limits).await.map_err(|error| match error {
             PoolError::Backend(error) => CheckoutError::Connect(error),
             PoolError::Closed => CheckoutError::Closed,
-            _ => CheckoutError::Timeout(self.settings().wait_timeout),
+            _ => CheckoutError::Timeout(wait),
         })
     }
 
@@ -101,7 +133,7 @@ impl Servers {
     /// no other can be had.
     pub async fn probe(&self) -> Result<(), CheckoutError> {
         loop {
-            let mut lease = self.check_out().await?;
+            let mut lease = self.try_check_out(self.settings().wait_timeout).await?;
             // Dropped while it is asked, it must not go back with an answer on its way.
             lease.in_doubt = true;
             if answers(&mut lease).await {
@@ -143,7 +175,7 @@ impl Servers {
         if self.pool.status().size < settings.min_servers {
             let mut held = Vec::new();
             while held.len() < settings.min_servers {
-                match self.check_out().await {
+                match self.try_check_out(Duration::ZERO).await {
                     Ok(lease) => held.push(lease),
                     Err(error) => {
                         tracing::warn!(database = %self.target(), %error, "can not keep min_servers open");
@@ -165,15 +197,32 @@ impl Manager for ServerManager {
     type Error = ConnectError;
 
     async fn create(&self) -> Result<Box<Server>, ConnectError> {
+        if let Some((error, _)) = self.backoff.holds() {
+            return Err(ConnectError::Again(error));
+        }
+        // PostgreSQL forks a process for each: a crowd of them at once is what it can bear least.
+        let _permit = self.logins.acquire().await.map_err(|_| ConnectError::Closed)?;
+        if let Some((error, _)) = self.backoff.holds() {
+            return Err(ConnectError::Again(error));
+        }
         let parameters: Vec<_> = self.parameters.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
         let connecting = timeout(self.settings.connect_timeout, connect(&self.target, &parameters));
-        let connected = connecting
-            .await
-            .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
-            .inspect_err(|error| {
+        let connected =
+            connecting.await.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()));
+        let connected = match connected {
+            Ok(connected) => connected,
+            Err(error) => {
                 self.metrics.server_connect_failed();
                 tracing::warn!(database = %self.target, %error, "can not connect to PostgreSQL");
-            })?;
+                if !error.is_passing() {
+                    return Err(error);
+                }
+                let error = Arc::new(error);
+                self.backoff.failed(Arc::clone(&error));
+                return Err(ConnectError::Again(error));
+            }
+        };
+        self.backoff.succeeded();
         self.metrics.server_connected();
         self.reported.store(Some(Arc::new(connected.parameters.clone())));
         Ok(Box::new(Server::new(connected, self.max_prepared)))

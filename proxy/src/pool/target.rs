@@ -18,8 +18,8 @@ use super::tls::{self, TlsConfigError};
 use crate::config::{Database, ServerTls};
 use crate::wire::stream::ServerStream;
 
-/// A silent peer is asked for life after so long, as often as the system does it.
-const KEEPALIVE: Duration = Duration::from_secs(60);
+/// A silent peer is asked for life after so long, then so often, so many times.
+const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(30), Duration::from_secs(10), 3);
 
 /// A database to connect to. Built once for each entry of the configuration.
 #[derive(Clone)]
@@ -29,13 +29,21 @@ pub struct Target {
     /// Its entry in the configuration.
     pub(crate) config: Database,
     tls: Option<Arc<ClientConfig>>,
+    tcp_user_timeout: Option<Duration>,
 }
 
 impl Target {
     /// The database of that entry. Reads certificates: slow, and blocking.
     pub fn new(entry: &str, config: &Database) -> Result<Self, TlsConfigError> {
         let name = config.database.as_deref().unwrap_or(entry).to_owned();
-        Ok(Self { name, tls: tls::client_tls_config(config)?, config: config.clone() })
+        let tls = tls::client_tls_config(config)?;
+        Ok(Self { name, tls, config: config.clone(), tcp_user_timeout: None })
+    }
+
+    /// A connection is dead when what was sent was not acknowledged for so long.
+    pub fn tcp_user_timeout(mut self, timeout: Duration) -> Self {
+        self.tcp_user_timeout = Some(timeout);
+        self
     }
 
     /// Opens a socket, with TLS as far as the configuration wants it and the server has it.
@@ -48,8 +56,9 @@ impl Target {
         let address = (self.config.host.as_str(), self.config.port);
         let stream = TcpStream::connect(address).await.map_err(failed)?;
         stream.set_nodelay(true).map_err(failed)?;
-        let keepalive = TcpKeepalive::new().with_time(KEEPALIVE);
-        SockRef::from(&stream).set_tcp_keepalive(&keepalive).map_err(failed)?;
+        keep_alive(&stream).map_err(failed)?;
+        #[cfg(target_os = "linux")]
+        SockRef::from(&stream).set_tcp_user_timeout(self.tcp_user_timeout).map_err(failed)?;
         match &self.tls {
             Some(tls) => self.ask_for_tls(stream, Arc::clone(tls)).await,
             None => Ok(ServerStream::Plain(stream)),
@@ -80,6 +89,13 @@ impl Target {
         let failed = |source| ConnectError::Tls { address: self.to_string(), source };
         Ok(ServerStream::Tls(Box::new(connected.map_err(failed)?)))
     }
+}
+
+/// Has the system ask a peer for life that is silent for long: one that vanished sends no word.
+pub(crate) fn keep_alive(stream: &TcpStream) -> std::io::Result<()> {
+    let (time, interval, retries) = KEEPALIVE;
+    let keepalive = TcpKeepalive::new().with_time(time).with_interval(interval).with_retries(retries);
+    SockRef::from(stream).set_tcp_keepalive(&keepalive)
 }
 
 /// Host and port.

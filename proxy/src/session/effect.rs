@@ -48,7 +48,7 @@ pub(crate) fn needs_path(statement: &Statement, route: &Route) -> bool {
         StatementKind::Plain
         | StatementKind::BlockOnly
         | StatementKind::CopyIn
-        | StatementKind::Prepare(_) => {
+        | StatementKind::Prepare { .. } => {
             matches!(route, Route::SearchPath | Route::OwnTransaction)
         }
         _ => false,
@@ -115,6 +115,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if statement.frees {
             self.pins.doubt();
         }
+        self.sql_writes |= matches!(statement.kind, StatementKind::Prepare { writes: true });
         // A path of the client's own may begin with pg_temp: what is created then is temporary.
         if statement.ddl && (self.effective.own || self.link.as_ref().is_some_and(|link| link.local_path)) {
             self.pin(PinReason::TempTable);
@@ -198,6 +199,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if !in_doubt {
             self.pins.clear();
             self.temp = self.pins.has(PinReason::SessionPooling);
+            self.sql_writes = false;
         }
     }
 

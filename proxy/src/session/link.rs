@@ -17,6 +17,7 @@ use super::tenant::Tenancy;
 use super::{End, Session, Status};
 use crate::metrics::{Kind, Metrics};
 use crate::pool::cancel::send_cancel;
+use crate::pool::connect::ConnectError;
 use crate::pool::servers::{CheckoutError, Lease};
 use crate::pool::settings::{self, Tracked};
 use crate::sql::plan::Refusal;
@@ -125,6 +126,11 @@ impl Link {
         }
     }
 
+    /// Whether the client has the beginning of a message, and the rest is still to come.
+    pub fn is_in_a_message(&self) -> bool {
+        self.pass_left > 0 && self.pass_on
+    }
+
     /// The request is over.
     pub fn next_request(&mut self) {
         self.request = Request::new();
@@ -218,12 +224,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             self.cancel.settled().await;
         }
         if let Some(mut link) = self.link.take() {
-            // Whatever it ran, another tenant's draws are no longer all that there may be.
-            let schema = &self.tenants.now().scope.schema;
-            if link.lease.sequences_of.as_ref() != Some(schema) {
-                link.lease.sequences_of = None;
-            }
-            link.give_back(self.cancel.slot().pid);
+            let client = self.cancel.slot().pid;
+            // Whatever it ran, another's draws are no longer all that there may be.
+            link.lease.drawn_by = link.lease.drawn_by.filter(|by| *by == client);
+            link.give_back(client);
         }
     }
 
@@ -365,7 +369,7 @@ impl Link {
                     // PostgreSQL has read our Sync as part of the COPY.
                     b'G' => {
                         message::copy_fail(&mut self.lease.outbuf, b"the client is gone");
-                        if matches!(self.expects.front(), Some(Expect::Execute { .. })) {
+                        if self.expects.iter().any(|expect| matches!(expect, Expect::Execute { .. })) {
                             message::sync(&mut self.lease.outbuf);
                         }
                     }
@@ -409,22 +413,31 @@ impl Link {
 }
 
 pub(super) fn no_server(error: &CheckoutError) -> Refusal {
-    use crate::pool::connect::ConnectError;
+    if let CheckoutError::Connect(ConnectError::Again(error)) = error {
+        return no_connection(error);
+    }
     let (code, message, hint) = match error {
         CheckoutError::Timeout(_) => (
             "53300",
             error.to_string(),
             Some("All servers are busy. Raise pool.max_servers, or look for long transactions.".into()),
         ),
-        CheckoutError::Connect(ConnectError::Refused { code, message }) if code == "53300" => {
-            ("53300", format!("PostgreSQL has no connection left: {message}"), None)
-        }
-        CheckoutError::Connect(ConnectError::Refused { code, message }) if code == "57P03" => {
-            ("57P03", format!("PostgreSQL does not accept connections now: {message}"), None)
-        }
-        // Addresses and logins of ours are no business of the client's; the log has them.
-        CheckoutError::Connect(_) => ("08006", "can not connect to PostgreSQL".into(), None),
+        CheckoutError::Connect(error) => return no_connection(error),
         CheckoutError::Closed => ("57P01", "the proxy is shutting down".into(), None),
     };
     Refusal { code, message, hint }
+}
+
+fn no_connection(error: &ConnectError) -> Refusal {
+    let (code, message) = match error {
+        ConnectError::Refused { code, message } if code == "53300" => {
+            ("53300", format!("PostgreSQL has no connection left: {message}"))
+        }
+        ConnectError::Refused { code, message } if code == "57P03" => {
+            ("57P03", format!("PostgreSQL does not accept connections now: {message}"))
+        }
+        // Addresses and logins of ours are no business of the client's; the log has them.
+        _ => ("08006", "can not connect to PostgreSQL".into()),
+    };
+    Refusal { code, message, hint: None }
 }

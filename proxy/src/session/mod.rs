@@ -138,6 +138,8 @@ pub struct Session<C> {
     stream_left: usize,
     /// To the server, as its head was; else they are dropped.
     stream_on: bool,
+    /// The client has the beginning of a message whose end will never come.
+    torn: bool,
     /// An error was answered with no server at hand: everything up to `Sync` is void.
     skip_to_sync: bool,
     shared: Arc<Shared>,
@@ -165,6 +167,8 @@ pub struct Session<C> {
     held_ready: Option<Status>,
     /// Temporary tables may be there.
     temp: bool,
+    /// A statement that SQL has prepared may write.
+    sql_writes: bool,
     /// What the schemas hold was waited for, and did not come.
     names_late: bool,
     /// What the engine said of the message that waits for a server.
@@ -184,7 +188,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if let End::Fatal { code, message } = &end {
             tracing::info!(peer = %self.identity.peer, code, reason = ?message, "client closed");
             self.shared.metrics.error(code.as_bytes());
-            message::error(&mut self.outbuf, Severity::Fatal, code, message, None);
+            // In the middle of a row it would be read as a part of it.
+            if !self.torn && !self.link.as_ref().is_some_and(|link| link.is_in_a_message()) {
+                message::error(&mut self.outbuf, Severity::Fatal, code, message, None);
+            }
         }
         self.leave(&end).await;
         end

@@ -6,11 +6,15 @@ use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::expect::{Effect, Expect, PATH_BEHIND, PATH_FIRST};
+use super::link::Request;
 use super::{End, Session, Status};
 use crate::sql::plan::Refusal;
 use crate::sql::rewrite::PositionMap;
 use crate::wire::frame;
 use crate::wire::message::{self, Severity};
+
+/// A write in a transaction that may only read.
+const READ_ONLY: &[u8] = b"25006";
 
 /// Asked for a position in an error or a notice.
 const POSITION: u8 = b'P';
@@ -37,6 +41,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         self.shared.metrics.error(code);
         let Some(link) = &mut self.link else { return Ok(()) };
         link.request.delivered = true;
+        // After a failover the address may lead to another server: this one is a standby now.
+        link.lease.in_doubt |= code == READ_ONLY && link.lease.is_standby();
         let added = link.expects.front().is_some_and(|front| !front.is_clients());
         let missing = matches!(code, b"26000" | b"34000" | b"42P03" | b"42P05");
         let ours =
@@ -201,22 +207,24 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// PostgreSQL closed the connection. Outside a transaction the client loses a request and no more.
     pub(super) fn server_gone(&mut self) -> Result<(), End> {
         self.relay()?;
+        let Some(link) = &mut self.link else { return Ok(()) };
+        link.lease.in_doubt = true;
+        let Request { sent, awaiting, erred, .. } = link.request;
+        // What it was to prepare or to close did not come about.
+        self.void_pipeline();
         let Some(mut link) = self.link.take() else { return Ok(()) };
         self.shared.metrics.server_lost();
-        link.lease.in_doubt = true;
         self.cancel.detach();
         let words = link.last_words.take();
         let field =
             |code| words.as_deref().and_then(|body| frame::field(body, code)).map(String::from_utf8_lossy);
         let code = field(b'C').unwrap_or("08006".into()).into_owned();
         let message = field(b'M').unwrap_or("the connection to PostgreSQL was lost".into()).into_owned();
-        let sent = link.request.sent;
         let keeps = self.status == Status::Idle
             && self.pins.is_empty()
             && link.pass_left == 0
             && self.stream_left == 0;
-        let awaiting = link.request.awaiting;
-        let failed = link.request.failed;
+        self.torn = link.is_in_a_message();
         link.discard();
         if !keeps {
             return Err(End::Fatal { code, message });
@@ -226,7 +234,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if !sent {
             return Ok(());
         }
-        if !failed {
+        // A request that was refused has failed, but its error would have come with PostgreSQL's.
+        if !erred {
             self.shared.metrics.error(code.as_bytes());
             message::error(&mut self.outbuf, Severity::Error, &code, &message, None);
         }

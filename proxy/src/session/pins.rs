@@ -198,6 +198,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// The answer is complete.
     pub(super) fn pins_probed(&mut self, probe: &Probe) {
         self.pins.settle(probe);
+        self.sql_writes &= self.pins.has(PinReason::SqlPrepare);
         self.temp = [PinReason::TempTable, PinReason::SessionState, PinReason::SessionPooling]
             .into_iter()
             .any(|reason| self.pins.has(reason));

@@ -86,6 +86,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             tenant_first: !self.has_strayed(),
             stale_names: link.is_some_and(|link| link.ddl.is_some()),
             temp_tables: self.temp,
+            replays_write: self.sql_writes,
         }
     }
 

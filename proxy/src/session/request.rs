@@ -136,6 +136,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             b'D' => self.describe(body)?,
             b'E' => self.execute(body)?,
             b'C' => self.close(body)?,
+            // PostgreSQL ignores them in a COPY.
+            b'S' | b'H' if self.is_copying_in() => Step::Done,
             b'H' => self.flush(),
             b'S' => self.sync(),
             b'F' => self.refuse_request(function_call()),

@@ -1,7 +1,7 @@
 //! From a proven identity to a session that runs.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use pgstrata_tenancy::{Strategy, ident};
@@ -16,6 +16,7 @@ use super::tenant::{Tenancy, Tenants};
 use super::{Identity, Session, Status, Told};
 use crate::auth::error::OpenError;
 use crate::auth::login::Login;
+use crate::catalog::CatalogError;
 use crate::config::PoolMode;
 use crate::pool::servers::CheckoutError;
 use crate::pool::settings::{self, SEARCH_PATH, Settings, Tracked};
@@ -26,6 +27,9 @@ use crate::sql::scope::Scope;
 use crate::wire::refusal::{Refusal, sqlstate};
 use crate::wire::stream::ClientStream;
 use crate::wire::{frame, message};
+
+/// Between two attempts to find a client's tenant.
+const LOGIN_PAUSE: Duration = Duration::from_millis(250);
 
 /// How long a statement waits for what its tenant's schemas hold.
 const NAMES_LIMIT: Duration = Duration::from_secs(2);
@@ -46,7 +50,8 @@ where
     let mut schema: Option<Arc<str>> = None;
     let login = login
         .admit(async |tenant| {
-            schema = database.directory.resolve(tenant).await.map_err(|error| {
+            let limit = login_patience(&shared);
+            schema = patiently(limit, async || database.directory.resolve(tenant).await).await.map_err(|error| {
                 tracing::warn!(database = database.name, error = %with_sources(&error), "can not look a tenant up");
                 Refusal::new("08006", "can not look the tenant up: PostgreSQL does not answer")
             })?;
@@ -56,6 +61,27 @@ where
     match prepare(&login, &shared, &database, schema).await {
         Ok((identity, tenancy, told)) => enter(login, shared, identity, tenancy, told, shutdown).await,
         Err(refusal) => Err(login.refuse(refusal).await),
+    }
+}
+
+/// How long a login waits for PostgreSQL, before its own time is over.
+fn login_patience(shared: &Shared) -> Duration {
+    shared.config.pool.wait_timeout.min(shared.config.listen.login_timeout / 2)
+}
+
+/// Asks again while PostgreSQL can't be reached, for so long.
+async fn patiently<T>(
+    limit: Duration,
+    ask: impl AsyncFn() -> Result<T, CatalogError>,
+) -> Result<T, CatalogError> {
+    let begun = Instant::now();
+    loop {
+        match ask().await {
+            Err(CatalogError::Connect(..)) if begun.elapsed() < limit => {
+                tokio::time::sleep(LOGIN_PAUSE.mul_f64(rand::random_range(0.5..1.5))).await;
+            }
+            other => return other,
+        }
     }
 }
 
@@ -69,7 +95,7 @@ async fn prepare<S>(
     let schema = schema.as_deref().unwrap_or("public");
     let tenancy = database.tenancy(login.tenant.as_ref(), schema, login.user.dynamic_sql, &shared.config);
     let base = Arc::new(base_settings(&login.settings, &tenancy)?);
-    let told = validate(database, &base).await?;
+    let told = validate(database, &base, login_patience(shared)).await?;
     let identity =
         Identity { database: Arc::clone(database), user: Arc::clone(&login.user), base, peer: login.peer };
     Ok((identity, tenancy, told))
@@ -104,12 +130,16 @@ fn confined_path(value: &str, tenancy: &Tenancy) -> Result<Box<str>, Refusal> {
 }
 
 /// Lets PostgreSQL judge the settings, once for each set of them.
-async fn validate(database: &DatabaseHandle, base: &Arc<Settings>) -> Result<Arc<Told>, Refusal> {
+async fn validate(
+    database: &DatabaseHandle,
+    base: &Arc<Settings>,
+    limit: Duration,
+) -> Result<Arc<Told>, Refusal> {
     let key = settings::after(&Arc::default(), base, true);
     if let Some(told) = database.validated.get(&key) {
         return Ok(told);
     }
-    let mut lease = database.servers.check_out().await.map_err(|error| no_server(&error))?;
+    let mut lease = database.servers.check_out_within(limit).await.map_err(|error| no_server(&error))?;
     // As nobody's: whoever has it next starts from these settings.
     let sql = lease.hand_over(0, &key);
     if let Some(sql) = sql {
@@ -198,6 +228,7 @@ where
         leaving: false,
         stream_left: 0,
         stream_on: false,
+        torn: false,
         skip_to_sync: false,
         asked: None,
         touched: false,
@@ -215,6 +246,7 @@ where
         listening: Listening::default(),
         held_ready: None,
         temp: session_pooling,
+        sql_writes: session_pooling,
         names_late: false,
         plan: None,
         link: None,

@@ -116,7 +116,7 @@ fn decode(value: &str) -> Option<Cow<'_, str>> {
 /// Whether a statement reads or writes, as far as anybody can tell.
 pub(super) fn touches(statement: &Statement) -> bool {
     use StatementKind::{BlockOnly, CopyIn, Plain, Prepare, Savepoint, SetConfig};
-    matches!(statement.kind, Plain | BlockOnly | CopyIn | Prepare(_) | Savepoint(_) | SetConfig { .. })
+    matches!(&statement.kind, Plain | BlockOnly | CopyIn | Prepare { .. } | Savepoint(_) | SetConfig { .. })
 }
 
 /// Why a tenant is not the session's now.
@@ -269,7 +269,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         self.effective = Effective::of(self.settings.current(), self.tenancy());
         if let Some(link) = &mut self.link {
             (link.path_set, link.local_path, link.strayed) = (false, false, false);
-            link.lease.sequences_of = None;
+            link.lease.drawn_by = None;
         }
     }
 

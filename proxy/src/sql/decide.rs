@@ -20,7 +20,7 @@ use pgstrata_tenancy::Strategy;
 pub fn decide(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode) -> Plan {
     let tenant_first =
         mode.tenant_first && shape.statements.iter().all(|s| keeps_tenant_first(&s.kind, t, scope));
-    let decided = match check(&shape.demands, t, scope, tenant_first) {
+    let decided = match check(&shape.demands, t, scope, tenant_first, mode.replays_write) {
         Verdict::Refused(refusal) => Route::Refuse(refusal).into(),
         Verdict::NeedNames => Route::NeedNames.into(),
         Verdict::Granted => {

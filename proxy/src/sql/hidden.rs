@@ -239,6 +239,9 @@ pub fn filters(shape: &Shape, t: &Tokens<'_>, scope: &Scope) -> Result<SmallVec<
                     }
                 }
             }
+            if !out.is_empty() {
+                out.extend((0..t.all.len()).filter_map(|i| bare_column(i, t, scope)));
+            }
             out.sort_by_key(|splice| splice.at);
         }
         // Nobody knows where in it a relation stands: it may name none.
@@ -248,6 +251,15 @@ pub fn filters(shape: &Shape, t: &Tokens<'_>, scope: &Scope) -> Result<SmallVec<
         }
     }
     Ok(out)
+}
+
+/// `pg_catalog.pg_class.relname`: a subquery has no schema, so its columns can't be named with one.
+fn bare_column(i: usize, t: &Tokens<'_>, scope: &Scope) -> Option<Splice> {
+    let schema = t.name(i).filter(|_| t.is(i + 1, TokenKind::Dot) && t.is(i + 3, TokenKind::Dot))?;
+    let inside = i.checked_sub(1).is_some_and(|before| t.is(before, TokenKind::Dot));
+    let filtered = matches!(cover_of(Some(&*schema), &t.name(i + 2)?, scope), Cover::Filtered(_));
+    let (start, end) = (t.all.get(i)?.start, t.all.get(i + 2)?.start);
+    (filtered && !inside).then(|| Splice { at: start as usize, cut: end - start, insert: Insert::Text("".into()) })
 }
 
 /// The name of the relation at token `i`, if it can't be read as it is.

@@ -92,11 +92,54 @@ pub fn of(t: &Tokens<'_>, statement: &StatementShape, out: &mut Vec<Key>) {
         () => None,
     };
     out.extend(gid.map(|token| Key::Transaction(token as u32)));
+    out.extend(
+        pinned_setting(t, &statement.tokens).map(|(relation, equals, _)| Key::Setting(relation, equals)),
+    );
     for i in start..end {
         if t.is(i + 1, TokenKind::Open) {
             call(t, i, end, out);
         }
     }
+}
+
+/// `SELECT set_config(name, 'value', false) FROM pg_settings WHERE name = 'setting'`, as pg_dump sets what
+/// some servers do not have: the relation, the operator and the setting's name.
+pub fn pinned_setting(t: &Tokens<'_>, statement: &Range<usize>) -> Option<(u32, u32, u32)> {
+    let catalog = |at| if t.kw(at, "pg_catalog") && t.is(at + 1, TokenKind::Dot) { at + 2 } else { at };
+    let call = catalog(statement.start + 1);
+    let from = call + 8;
+    let relation = catalog(from + 1);
+    let known = t.kw(statement.start, "select")
+        && t.kw(call, "set_config")
+        && t.is(call + 1, TokenKind::Open)
+        && t.kw(call + 2, "name")
+        && t.is(call + 3, TokenKind::Comma)
+        && t.is_string(call + 4)
+        && t.is(call + 5, TokenKind::Comma)
+        && t.any_kw(call + 6, &["true", "false"])
+        && t.is(call + 7, TokenKind::Close)
+        && t.kw(from, "from")
+        && t.kws(relation, &["pg_settings", "where", "name"])
+        && t.op(relation + 3, "=")
+        && t.is_string(relation + 4)
+        && relation + 5 == statement.end;
+    known.then_some((relation as u32, relation as u32 + 3, relation as u32 + 4))
+}
+
+/// `FROM pg_sequence, pg_get_sequence_data(seqrelid)`, as pg_dump reads all sequences at once: the tokens of
+/// the relation, for the function at `i`.
+pub fn sequence_data(t: &Tokens<'_>, i: usize) -> Option<Range<u32>> {
+    let relation = i.checked_sub(2)?;
+    let known = t.kw(i, "pg_get_sequence_data")
+        && t.is(i + 1, TokenKind::Open)
+        && t.kw(i + 2, "seqrelid")
+        && t.is(i + 3, TokenKind::Close)
+        && t.is(i - 1, TokenKind::Comma)
+        && t.kw(relation, "pg_sequence");
+    let qualified = relation >= 2 && t.is(relation - 1, TokenKind::Dot) && t.kw(relation - 2, "pg_catalog");
+    let first = if qualified { relation - 2 } else { relation };
+    let known = known && first > 0 && t.kw(first - 1, "from");
+    known.then_some(first as u32..relation as u32 + 1)
 }
 
 /// Whether a text with these keys sends notifications.
@@ -116,6 +159,7 @@ pub fn is_lock(name: &str) -> bool {
 /// A call at token `i`, if it takes a key.
 fn call(t: &Tokens<'_>, i: usize, end: usize, out: &mut Vec<Key>) {
     let Some(name) = t.name(i) else { return };
+    out.extend(sequence_data(t, i).map(Key::Sequences));
     let notifies = name == "pg_notify";
     if !notifies && !is_lock(&name) {
         return;
@@ -172,6 +216,20 @@ pub fn splices(shape: &Shape, t: &Tokens<'_>, scope: &Scope) -> Result<Vec<Splic
             Key::Lock { argument, pair } if scope.keys.advisory_locks == KeySpace::Tenant => {
                 around(t, argument, if *pair { Insert::LockPair } else { Insert::LockKey }, &mut out);
             }
+            Key::Setting(relation, equals) => {
+                let (relation, equals) = (*relation as usize, *equals as usize);
+                // Unless the client has written it.
+                if !t.is(relation - 1, TokenKind::Dot) {
+                    let start = t.bytes(&(relation..relation + 1)).start;
+                    out.push(Splice::new(start, Insert::Text("pg_catalog.".into())));
+                }
+                out.extend(replace(t, equals..equals + 1, Insert::Text("OPERATOR(pg_catalog.=)".into())));
+            }
+            // Where others are hidden, so are their sequences.
+            Key::Sequences(tokens) if !scope.hide_others => {
+                let tokens = tokens.start as usize..tokens.end as usize;
+                out.extend(replace(t, tokens, Insert::Text(own_sequences(scope))));
+            }
             Key::Transaction(token) if scope.keys.two_phase == KeySpace::Tenant => {
                 let token = *token as usize;
                 let gid = Literals(t).string(token).ok_or_else(odd_gid)?;
@@ -181,6 +239,18 @@ pub fn splices(shape: &Shape, t: &Tokens<'_>, scope: &Scope) -> Result<Vec<Splic
         }
     }
     Ok(out)
+}
+
+/// The tenant's rows of `pg_sequence`.
+fn own_sequences(scope: &Scope) -> Arc<str> {
+    let mut out = String::from(
+        "(SELECT * FROM pg_catalog.pg_sequence WHERE seqrelid OPERATOR(pg_catalog.=) ANY (SELECT c.oid \
+         FROM pg_catalog.pg_class c, pg_catalog.pg_namespace n \
+         WHERE c.relnamespace OPERATOR(pg_catalog.=) n.oid AND n.nspname OPERATOR(pg_catalog.=) ",
+    );
+    ident::push_literal(&mut out, &scope.schema);
+    out.push_str("::pg_catalog.name)) AS pg_sequence");
+    out.into()
 }
 
 /// A prepared transaction's name as PostgreSQL knows it, as a literal.

@@ -181,8 +181,11 @@ pub enum StatementKind {
     Show(Box<str>),
     /// `DISCARD ALL`, `DISCARD PLANS` ...
     Discard(Discard),
-    /// SQL `PREPARE name`.
-    Prepare(Box<str>),
+    /// SQL `PREPARE`.
+    Prepare {
+        /// What it prepares may write.
+        writes: bool,
+    },
     /// `DEALLOCATE name`; `None` is `DEALLOCATE ALL`.
     Deallocate(Option<Box<str>>),
     /// `LISTEN channel`.

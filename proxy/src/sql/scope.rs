@@ -138,6 +138,8 @@ pub struct TextMode {
     pub stale_names: bool,
     /// The client may hold temporary tables, which shadow the tenant's: nothing is spliced.
     pub temp_tables: bool,
+    /// What `EXECUTE` would run may write.
+    pub replays_write: bool,
 }
 
 impl Default for TextMode {
@@ -148,6 +150,7 @@ impl Default for TextMode {
             tenant_first: true,
             stale_names: false,
             temp_tables: false,
+            replays_write: true,
         }
     }
 }

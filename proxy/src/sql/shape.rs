@@ -51,6 +51,10 @@ pub enum Key {
     },
     /// The literal that names a prepared transaction.
     Transaction(u32),
+    /// `pg_settings WHERE name = '..'`, which must be PostgreSQL's own: the relation and the operator.
+    Setting(u32, u32),
+    /// `pg_sequence`, of which only the tenant's rows may be read: these tokens.
+    Sequences(Range<u32>),
 }
 
 /// One statement of a shape.
@@ -149,6 +153,8 @@ pub enum Demand {
     },
     /// Let through with `dynamic_sql` only.
     Dynamic(Box<str>),
+    /// The role that something shall belong to.
+    Owner(Box<str>),
     /// Let through where keys of this kind may be used.
     Keys(KeyKind),
     /// The string literal at this token names an object.
@@ -194,6 +200,8 @@ pub enum ConfigPlace {
     Alone,
     /// Somewhere in a statement.
     Inside,
+    /// With a name that comes from `pg_settings` and is pinned to a literal: this token.
+    Known,
     /// In the body of what is created: it would act where nobody looks.
     Body,
 }

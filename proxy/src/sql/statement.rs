@@ -88,7 +88,10 @@ impl Reader<'_> {
             b"reset" => (self.reset(), Way::Free),
             b"show" => self.show(),
             b"discard" => (self.discard(), Way::Free),
-            b"prepare" => (Kind::Prepare(self.name_at(self.lo + 1).unwrap_or_default()), Way::Path),
+            b"prepare" => {
+                let writes = (self.lo..self.hi).any(|i| self.marks_write(i));
+                (Kind::Prepare { writes }, Way::Path)
+            }
             b"deallocate" => (self.deallocate(), Way::Free),
             b"lock" => (Kind::BlockOnly, Way::Names),
             b"declare" if !self.has(&["with", "hold"]) => (Kind::BlockOnly, Way::Names),
@@ -193,7 +196,7 @@ impl Reader<'_> {
 
     fn writes(&self, kind: &StatementKind) -> bool {
         match kind {
-            StatementKind::CopyIn | StatementKind::Prepare(_) => return true,
+            StatementKind::CopyIn | StatementKind::Prepare { .. } => return true,
             StatementKind::Plain | StatementKind::BlockOnly => {}
             _ => return false,
         }
@@ -211,13 +214,14 @@ impl Reader<'_> {
     }
 
     fn pin(&self, kind: &StatementKind) -> Option<PinReason> {
-        if matches!(kind, StatementKind::Prepare(_)) {
+        if matches!(kind, StatementKind::Prepare { .. }) {
             return Some(PinReason::SqlPrepare);
         }
         if matches!(kind, StatementKind::Plain) && self.at(0, &["set"]) {
             return Some(PinReason::SessionState);
         }
-        if self.at(0, &["load"]) {
+        // What a block sets, nobody sees; and what it makes.
+        if self.at(0, &["load", "do"]) {
             return Some(PinReason::SessionState);
         }
         if self.at(0, &["declare"]) && self.has(&["with", "hold"]) {

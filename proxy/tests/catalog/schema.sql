@@ -20,7 +20,7 @@ CREATE TABLE plain_posts (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, user_id int REFERENCES plain_users, body text,
   vector tsvector GENERATED ALWAYS AS (to_tsvector('english'::regconfig, 'x')) STORED);
 CREATE INDEX ON plain_posts (lower(body)) WHERE body <> '';
-CREATE TABLE plain_types (m mood, p positive, pp positive[], n int DEFAULT nextval('seq'));
+CREATE TABLE typed (m mood, p positive, pp positive[], n int DEFAULT nextval('seq'));
 CREATE TABLE plain_modified (at timestamptz);
 CREATE TRIGGER t BEFORE UPDATE ON plain_modified FOR EACH ROW
   EXECUTE FUNCTION suppress_redundant_updates_trigger();

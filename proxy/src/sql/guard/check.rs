@@ -24,9 +24,16 @@ pub enum Verdict {
     NeedNames,
 }
 
-/// Holds `demands` against the scope. `tenant_first`: unqualified names mean the tenant's first.
-pub fn check(demands: &[Demand], t: &Tokens<'_>, scope: &Scope, tenant_first: bool) -> Verdict {
-    let gate = Gate { t, literals: Literals(t), scope, tenant_first };
+/// Holds `demands` against the scope. `tenant_first`: unqualified names mean the tenant's first;
+/// `replays_write`: what was prepared may write.
+pub fn check(
+    demands: &[Demand],
+    t: &Tokens<'_>,
+    scope: &Scope,
+    tenant_first: bool,
+    replays_write: bool,
+) -> Verdict {
+    let gate = Gate { t, literals: Literals(t), scope, tenant_first, replays_write };
     if let Some(refusal) = demands.iter().find_map(|demand| gate.check(demand).err()) {
         return Verdict::Refused(refusal);
     }
@@ -42,6 +49,7 @@ struct Gate<'a> {
     literals: Literals<'a>,
     scope: &'a Scope,
     tenant_first: bool,
+    replays_write: bool,
 }
 
 type Checked = Result<(), Refusal>;
@@ -60,6 +68,7 @@ impl Gate<'_> {
                 true => Ok(()),
                 false => Err(self.refusal(what, Some(DYNAMIC))),
             },
+            Demand::Owner(role) => self.owner(role),
             Demand::Keys(kind) => self.keys(*kind),
             Demand::ObjectLiteral { token, write, by_name } => self.object(*token as usize, *write, *by_name),
             Demand::SchemaLiteral(token) => self.schema_literal(*token as usize),
@@ -75,6 +84,14 @@ impl Gate<'_> {
             None => format!("permission denied: a client with no tenant may not {what}"),
         };
         Refusal { code: "42501", message, hint: hint.map(str::to_owned) }
+    }
+
+    /// The servers' own role owns what they make: that changes nothing.
+    fn owner(&self, role: &str) -> Checked {
+        match role == &*self.scope.server_role {
+            true => Ok(()),
+            false => Err(self.refusal("change owners", Some(super::commands::SHARED))),
+        }
     }
 
     fn keys(&self, kind: KeyKind) -> Checked {
@@ -163,7 +180,7 @@ impl Gate<'_> {
     }
 
     fn replay(&self) -> Checked {
-        match self.tenant_first || !self.scope.guards_shared() {
+        match self.tenant_first || !self.scope.guards_shared() || !self.replays_write {
             true => Ok(()),
             false => {
                 let hint = "RESET search_path, or begin it with the tenant's schema.";
@@ -174,7 +191,8 @@ impl Gate<'_> {
 
     /// `set_config('name', value, local)`: which setting it is must be plain to see.
     fn config(&self, token: usize, place: ConfigPlace) -> Checked {
-        let plain = self.literals.string(token).filter(|_| self.t.is(token + 1, TokenKind::Comma));
+        let alone = place == ConfigPlace::Known || self.t.is(token + 1, TokenKind::Comma);
+        let plain = self.literals.string(token).filter(|_| alone);
         let Some(name) = plain.map(|name| name.to_ascii_lowercase()) else {
             return Err(self.refusal("call set_config with a name that is no plain literal", Some(PLAIN)));
         };
@@ -185,7 +203,10 @@ impl Gate<'_> {
             }
             ("search_path", ConfigPlace::Alone) => self.path(token + 2..token + 3),
             // What comes behind it is read with these: it must be seen that they are set.
-            ("search_path" | "client_encoding" | "standard_conforming_strings", ConfigPlace::Inside) => {
+            (
+                "search_path" | "client_encoding" | "standard_conforming_strings",
+                ConfigPlace::Inside | ConfigPlace::Known,
+            ) => {
                 let hint = "Use SET, or SELECT set_config(...) with plain string literals and nothing else.";
                 Err(self.refusal(&format!("set {name} inside a statement"), Some(hint)))
             }

@@ -6,7 +6,7 @@ use crate::sql::plan::StatementKind;
 use crate::sql::shape::{Demand, KeyKind, StatementShape};
 use crate::sql::tokens::{Tokens, is_routine};
 
-const SHARED: &str = "It is shared by all tenants; run it as an administrator, past the proxy.";
+pub(super) const SHARED: &str = "It is shared by all tenants; run it as an administrator, past the proxy.";
 
 /// What the statement's verb asks.
 pub fn demands(t: &Tokens<'_>, statement: &StatementShape, out: &mut Vec<Demand>) {
@@ -147,8 +147,8 @@ impl Command<'_> {
             if self.at(1, &["default"]) {
                 out.push(never("alter default privileges", Some(SHARED)));
             }
-            if self.has(&["owner", "to"]) {
-                out.push(never("change owners", Some(SHARED)));
+            if let Some(at) = self.find(&["owner", "to"]) {
+                self.owner(at + 2, out);
             }
             // `ALTER TABLE ALL IN TABLESPACE` moves those of all schemas.
             if self.at(2, &["all"]) && self.at(3, &["in"]) {
@@ -156,6 +156,18 @@ impl Command<'_> {
             }
         }
         self.routine(out);
+    }
+
+    /// `OWNER TO role`.
+    fn owner(&self, at: usize, out: &mut Vec<Demand>) {
+        // The servers' role itself; another of such a name must be quoted.
+        if self.t.any_kw(at, &["current_user", "current_role", "session_user"]) && at + 1 == self.hi {
+            return;
+        }
+        out.push(match self.t.name(at).filter(|_| at + 1 == self.hi) {
+            Some(role) => Demand::Owner(role.into()),
+            None => never("change owners", Some(SHARED)),
+        });
     }
 
     /// The token that says what is created, altered or dropped.

@@ -146,7 +146,12 @@ pub fn demands(t: &Tokens<'_>, statement: &StatementShape, out: &mut Vec<Demand>
             continue;
         };
         let arguments = i + 2..if call { t.behind_close(i + 1, range.end).saturating_sub(1) } else { i + 2 };
-        if class == Class::SetConfig && call {
+        if call && keys::sequence_data(t, i).is_some() {
+            continue;
+        }
+        if let Some((_, _, literal)) = keys::pinned_setting(t, range).filter(|_| class == Class::SetConfig) {
+            out.push(Demand::Config { token: literal, place: ConfigPlace::Known });
+        } else if class == Class::SetConfig && call {
             out.push(Demand::Config { token: arguments.start as u32, place: place(t, statement) });
         }
         judge(t, class, &name, call, arguments, out);

@@ -9,11 +9,10 @@ use crate::sql::tokens::Tokens;
 
 /// Exact names; `*_all_*` and the like are covered by [`is_private`].
 const PRIVATE: &[&str] = &[
-    "pg_authid", "pg_auth_members", "pg_file_settings", "pg_largeobject", "pg_locks",
-    "pg_prepared_statements", "pg_prepared_xacts", "pg_sequences", "pg_shadow", "pg_statistic",
-    "pg_statistic_ext_data", "pg_stats", "pg_subscription", "pg_user_mapping", "pg_user_mappings",
-    "pg_ident_file_mappings", "pg_replication_slots", "pg_shmem_allocations", "pg_backend_memory_contexts",
-    "pg_aios",
+    "pg_authid", "pg_file_settings", "pg_largeobject", "pg_locks", "pg_prepared_statements",
+    "pg_prepared_xacts", "pg_sequences", "pg_shadow", "pg_statistic", "pg_statistic_ext_data", "pg_stats",
+    "pg_user_mapping", "pg_user_mappings", "pg_ident_file_mappings", "pg_replication_slots",
+    "pg_shmem_allocations", "pg_backend_memory_contexts", "pg_aios",
 ];
 /// Beginnings of names. Views of statistics count rows and calls of all tenants.
 const PREFIXES: &[&str] = &["pg_stats_", "pg_stat_", "pg_statio_", "pg_hba_", "pg_buffercache"];

@@ -74,7 +74,7 @@ fn reset_of(name: &str, local: bool) -> StatementKind {
 #[test]
 fn other_session_statements_are_known() {
     assert_eq!(kind("discard temp"), StatementKind::Discard(Discard::Temp));
-    assert_eq!(kind("prepare p as select 1"), StatementKind::Prepare("p".into()));
+    assert_eq!(kind("prepare p as select 1"), StatementKind::Prepare { writes: false });
     assert_eq!(kind("deallocate prepare all"), StatementKind::Deallocate(None));
     assert_eq!(kind("deallocate P"), StatementKind::Deallocate(Some("p".into())));
     assert_eq!(kind("copy t (a, b) from stdin with csv"), StatementKind::CopyIn);

@@ -50,6 +50,10 @@ fn relations_of_the_catalog_are_read_through_a_filter() {
             "with pg_class as (select 1) select * from pg_class",
             "with pg_class as (select 1) select * from pg_class",
         ),
+        (
+            "select pg_catalog.pg_class.relname from pg_catalog.pg_class where pg_catalog . pg_class.oid = 1",
+            "select pg_class.relname from <>AS /*pg_catalog.*/pg_class where pg_class.oid = 1",
+        ),
         ("select * from pg_settings", "select * from pg_settings"),
         ("select pg_class from users", "select pg_class from \"acme\".users"),
     ] {

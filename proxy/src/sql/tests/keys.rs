@@ -45,8 +45,44 @@ fn keys_are_made_the_tenants_own() {
         ("select pg_advisory_lock", "select pg_advisory_lock".into()),
         ("prepare transaction 'it''s'", "prepare transaction 'acme.it''s'".into()),
         ("commit prepared 'x'", "commit prepared 'acme.x'".into()),
+        (
+            "select set_config(name, 'x', false) from pg_settings where name = 'work_mem'",
+            "select set_config(name, 'x', false) from pg_catalog.pg_settings where name OPERATOR(pg_catalog.=) 'work_mem'"
+                .into(),
+        ),
     ] {
         assert_eq!(sent(text, &scope()), expected, "{text}");
+    }
+}
+
+#[test]
+fn setting_by_a_name_from_the_catalog_must_be_plain_to_see() {
+    for text in [
+        "select set_config(name, 'globex', false) from pg_settings where name = 'search_path'",
+        "select set_config(name, 'x', false) from pg_settings where name = 'role'",
+        "select set_config(name, 'x', false) from pg_settings where name like 'search%'",
+        "select set_config(name, 'x', false) from pg_settings where name = 'work_mem' or true",
+        "select set_config(name, 'x', false) from t where name = 'work_mem'",
+        "select set_config(name, 'x', false) from acme.pg_settings where name = 'work_mem'",
+        "select set_config(name, 'x', false), set_config(name, 'y', true) from pg_settings where name = 'work_mem'",
+    ] {
+        assert!(matches!(plan_as(text, &scope()).route, Route::Refuse(_)), "{text}");
+    }
+}
+
+#[test]
+fn sequences_are_read_of_the_tenant_only() {
+    let text = "select seqrelid, last_value from pg_catalog.pg_sequence, pg_get_sequence_data(seqrelid) order by 1";
+    let sent = sent(text, &scope());
+    assert!(sent.contains("'acme'::pg_catalog.name)) AS pg_sequence, pg_get_sequence_data(seqrelid)"), "{sent}");
+    for text in [
+        "select pg_get_sequence_data(16400)",
+        "select * from pg_sequence s, pg_get_sequence_data(seqrelid)",
+        "select * from pg_sequence, pg_get_sequence_data(seqrelid + 1)",
+        "select * from (select 16400 as seqrelid) x, pg_get_sequence_data(seqrelid)",
+        "select * from t, pg_sequence, pg_get_sequence_data(seqrelid)",
+    ] {
+        assert!(matches!(plan_as(text, &scope()).route, Route::Refuse(_)), "{text}");
     }
 }
 

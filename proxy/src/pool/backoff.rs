@@ -1,0 +1,70 @@
+//! Between two attempts to connect there is a pause that grows, of a random length.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::connect::ConnectError;
+
+/// The first pause and the longest, before a random factor from 0.5 to 1.5.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+
+/// What is known of the last attempts.
+#[derive(Debug, Default)]
+pub struct Backoff(Mutex<Option<Failure>>);
+
+#[derive(Debug)]
+struct Failure {
+    error: Arc<ConnectError>,
+    /// How many there were in a row.
+    count: u32,
+    until: Instant,
+}
+
+impl Backoff {
+    /// The last attempt's error, if it is too early for another; and how long that is so.
+    pub fn holds(&self) -> Option<(Arc<ConnectError>, Duration)> {
+        let failure = self.lock();
+        let failure = failure.as_ref()?;
+        let left = failure.until.checked_duration_since(Instant::now())?;
+        Some((Arc::clone(&failure.error), left))
+    }
+
+    /// An attempt failed, and another may go well.
+    pub fn failed(&self, error: Arc<ConnectError>) {
+        let mut failure = self.lock();
+        let count = failure.as_ref().map_or(0, |failure| failure.count);
+        let pause = PAUSES.0.saturating_mul(1 << count.min(16)).min(PAUSES.1);
+        let until = Instant::now() + pause.mul_f64(rand::random_range(0.5..1.5));
+        *failure = Some(Failure { error, count: count.saturating_add(1), until });
+    }
+
+    /// One went well.
+    pub fn succeeded(&self) {
+        *self.lock() = None;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Failure>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_and_end() {
+        let backoff = Backoff::default();
+        assert!(backoff.holds().is_none());
+        let mut longest = Duration::ZERO;
+        for count in 0..40 {
+            backoff.failed(Arc::new(ConnectError::Closed));
+            let (_, pause) = backoff.holds().unwrap();
+            assert!(pause < PAUSES.1 * 3 / 2, "{pause:?} after {count}");
+            longest = longest.max(pause);
+        }
+        assert!(longest > PAUSES.1 / 2 - Duration::from_millis(100), "{longest:?}");
+        backoff.succeeded();
+        assert!(backoff.holds().is_none());
+    }
+}
