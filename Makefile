@@ -6,7 +6,7 @@ TIME ?= 60
 NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fmt clippy unit e2e e2e-newest setup-test fuzz bench-micro
+.PHONY: help demo test fmt clippy unit e2e e2e-newest setup-test chaos soak fuzz bench-micro
 
 help: ## what there is
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -48,6 +48,17 @@ endif
 
 e2e-newest: export PGSTRATA_TEST_POSTGRES = newest
 e2e-newest: e2e ## the same on the newest PostgreSQL that is installed
+
+chaos: setup-test ## everything breaks under many clients, a minute for each strategy; make chaos TIME=600 SEED=7
+	PGSTRATA_CHAOS_SECONDS=$(TIME) PGSTRATA_CHAOS_SEED=$(SEED) \
+		cargo test --locked --package pgstrata-tests --test chaos -- --nocapture --test-threads 1
+
+soak: export PGSTRATA_TEST_PROGRAM = $(abspath $(CARGO_TARGET_DIR))/release/pgstrata
+soak: export PGSTRATA_SOAK_REQUESTS = 1000000
+soak: export PGSTRATA_SOAK_CONNECTS = 10000
+soak: setup-test ## a million requests and 10,000 connections: the proxy's memory stays flat
+	cargo build --release --locked --package pgstrata --bin pgstrata
+	cargo test --locked --package pgstrata-tests --test soak -- --nocapture
 
 fuzz: ## each fuzz target for a minute; for longer: make fuzz TIME=3600 (seconds)
 	BOLERO_RANDOM_TEST_TIME_MS=$$(($(TIME) * 1000)) \

@@ -117,6 +117,16 @@ impl Answer {
         self.of(b'E').next().map(Fault::read)
     }
 
+    /// All errors, in order.
+    pub fn faults(&self) -> Vec<Fault> {
+        self.of(b'E').map(Fault::read).collect()
+    }
+
+    /// The data of `CopyData`, each as a text.
+    pub fn copied(&self) -> Vec<String> {
+        self.of(b'd').map(|message| text(&message.body)).collect()
+    }
+
     /// The SQLSTATE of the first error; empty where there is none.
     pub fn code(&self) -> String {
         self.fault().map(|fault| fault.code).unwrap_or_default()

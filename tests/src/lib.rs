@@ -7,10 +7,12 @@
 //! - [`relay`]: between proxy and PostgreSQL: counts round trips, delays, breaks.
 //! - [`wire`]: a client that speaks the protocol message by message.
 //! - [`answer`]: what such a client got back.
+//! - [`chaos`]: clients that do everything at once while things break.
 //! - [`corpus`]: statements whose answers are compared.
 //! - [`program`]: psql, pgbench and drivers of other languages.
 
 pub mod answer;
+pub mod chaos;
 pub mod corpus;
 pub mod database;
 pub mod program;

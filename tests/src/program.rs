@@ -45,8 +45,11 @@ pub fn node(script: &str) -> Command {
     command
 }
 
-/// The `pgstrata` that was built with these tests.
+/// The `pgstrata` that was built with these tests, or the one that `PGSTRATA_TEST_PROGRAM` names.
 pub fn pgstrata() -> Command {
+    if let Some(named) = std::env::var_os("PGSTRATA_TEST_PROGRAM") {
+        return Command::new(named);
+    }
     let program = std::env::current_exe().unwrap();
     let built = program.parent().and_then(Path::parent).unwrap().join("pgstrata");
     assert!(built.is_file(), "{} is missing: `make e2e` builds it", built.display());

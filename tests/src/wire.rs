@@ -88,6 +88,11 @@ impl Wire {
         let _ = self.stream.write_all(bytes).await;
     }
 
+    /// From now on the other side gets a reset where this one is dropped.
+    pub fn reset(&mut self) {
+        self.stream.set_zero_linger().unwrap();
+    }
+
     /// One byte from outside any message: the answer to `SSLRequest`.
     pub async fn byte(&mut self) -> u8 {
         self.stream.read_u8().await.unwrap()
@@ -166,6 +171,14 @@ impl Wire {
         self.message(b'E', b"\0\0\0\0\0")
     }
 
+    /// `Execute` of the unnamed portal, so many rows.
+    pub fn execute_some(&mut self, rows: i32) -> &mut Self {
+        let mut body = BytesMut::new();
+        put_text(&mut body, "");
+        body.put_i32(rows);
+        self.message(b'E', &body)
+    }
+
     /// `Close` of a statement.
     pub fn close(&mut self, statement: &str) -> &mut Self {
         self.message(b'C', format!("S{statement}\0").as_bytes())
@@ -179,6 +192,16 @@ impl Wire {
     /// `CopyDone`
     pub fn copy_done(&mut self) -> &mut Self {
         self.message(b'c', b"")
+    }
+
+    /// `CopyFail`
+    pub fn copy_fail(&mut self, reason: &str) -> &mut Self {
+        self.message(b'f', format!("{reason}\0").as_bytes())
+    }
+
+    /// `Terminate`
+    pub fn terminate(&mut self) -> &mut Self {
+        self.message(b'X', b"")
     }
 
     /// `Sync`
@@ -210,11 +233,21 @@ impl Wire {
         }
     }
 
+    /// What came of a message that is not complete.
+    pub fn rest(&self) -> &[u8] {
+        &self.buffer
+    }
+
     /// Reads up to and with a message of this type.
     pub async fn until(&mut self, tag: u8) -> Answer {
+        self.until_any(&[tag]).await
+    }
+
+    /// Reads up to and with a message of one of these types.
+    pub async fn until_any(&mut self, tags: &[u8]) -> Answer {
         let mut messages = Vec::new();
         while let Some(message) = self.receive().await {
-            let last = message.tag == tag;
+            let last = tags.contains(&message.tag);
             messages.push(message);
             if last {
                 break;
