@@ -21,7 +21,8 @@ async fn is_free(stage: &Stage) {
 #[tokio::test(flavor = "multi_thread")]
 async fn server_is_given_back_when_the_state_is_gone() {
     for strategy in STRATEGIES {
-        let stage = Stage::new(Setup::new().strategy(strategy).servers(1).line("pool", "wait_timeout = '10s'")).await;
+        let stage =
+            Stage::new(Setup::new().strategy(strategy).servers(1).line("pool", "wait_timeout = '10s'")).await;
         let mut wire = stage.wire("acme_corp").await;
         for (reason, begin, end) in [
             ("temp_table", &["CREATE TEMP TABLE scratch (a int)"][..], &["DROP TABLE scratch"][..]),
@@ -29,13 +30,25 @@ async fn server_is_given_back_when_the_state_is_gone() {
             ("temp_table", &["BEGIN", "CREATE TEMP TABLE scratch (a int) ON COMMIT DROP"], &["COMMIT"]),
             ("temp_table", &["BEGIN", "CREATE TEMP TABLE scratch (a int)"], &["ROLLBACK"]),
             ("temp_table", &["BEGIN; CREATE TEMP TABLE scratch (a int)"], &["SELECT 1 / 0", "ROLLBACK"]),
-            ("sql_prepare", &["PREPARE p AS SELECT 1", "PREPARE q AS SELECT 1"], &["DEALLOCATE p", "DEALLOCATE q"]),
+            (
+                "sql_prepare",
+                &["PREPARE p AS SELECT 1", "PREPARE q AS SELECT 1"],
+                &["DEALLOCATE p", "DEALLOCATE q"],
+            ),
             ("sql_prepare", &["PREPARE p AS SELECT 1"], &["DEALLOCATE ALL"]),
             ("hold_cursor", &["DECLARE c CURSOR WITH HOLD FOR SELECT 1"], &["CLOSE c"]),
             ("hold_cursor", &["DECLARE c CURSOR WITH HOLD FOR SELECT 1"], &["CLOSE ALL"]),
             ("advisory_lock", &["SELECT pg_advisory_lock(1)"], &["SELECT pg_advisory_unlock(1)"]),
-            ("advisory_lock", &["SELECT pg_advisory_lock(1), pg_advisory_lock(2)"], &["SELECT pg_advisory_unlock_all()"]),
-            ("sequence", &["SELECT nextval('users_id_seq'), currval('users_id_seq')"], &["DISCARD SEQUENCES"]),
+            (
+                "advisory_lock",
+                &["SELECT pg_advisory_lock(1), pg_advisory_lock(2)"],
+                &["SELECT pg_advisory_unlock_all()"],
+            ),
+            (
+                "sequence",
+                &["SELECT nextval('users_id_seq'), currval('users_id_seq')"],
+                &["DISCARD SEQUENCES"],
+            ),
             ("temp_table", &["CREATE TEMP TABLE scratch (a int)", "PREPARE p AS SELECT 1"], &["DISCARD ALL"]),
         ] {
             for text in begin {
@@ -49,7 +62,9 @@ async fn server_is_given_back_when_the_state_is_gone() {
             assert_eq!(pinned(&stage, reason).await, 0, "{end:?}");
         }
         // What did not come about ties nobody either.
-        for text in ["CREATE TEMP TABLE scratch (a nothing)", "SELECT pg_try_advisory_lock(1) FROM users WHERE false"] {
+        for text in
+            ["CREATE TEMP TABLE scratch (a nothing)", "SELECT pg_try_advisory_lock(1) FROM users WHERE false"]
+        {
             wire.simple(text).await;
             is_free(&stage).await;
         }
@@ -62,7 +77,9 @@ async fn state_stays_as_long_as_it_is_needed() {
     let mut wire = stage.wire("acme_corp").await;
     wire.simple("CREATE TEMP TABLE users (name text); INSERT INTO users VALUES ('mine')").await;
     wire.simple("PREPARE p AS SELECT name FROM users").await;
-    for text in ["DEALLOCATE ALL", "SELECT 1 / 0", "DROP TABLE missing", "BEGIN", "DROP TABLE users", "ROLLBACK"] {
+    for text in
+        ["DEALLOCATE ALL", "SELECT 1 / 0", "DROP TABLE missing", "BEGIN", "DROP TABLE users", "ROLLBACK"]
+    {
         wire.simple(text).await;
     }
     assert_eq!(wire.simple("SELECT name FROM users").await.value(), "mine", "it shadows the tenant's table");
@@ -95,7 +112,7 @@ async fn one_too_many_is_refused() {
 async fn sequences_tell_a_client_of_its_own_draws_only() {
     for strategy in STRATEGIES {
         let stage = Stage::new(Setup::new().strategy(strategy).servers(1)).await;
-        let insert = "INSERT INTO users (name, email) VALUES ('x', 'x')";
+        let insert = "INSERT INTO users (name, email) VALUES ('x', gen_random_uuid()::text)";
         let (mut mine, mut theirs) = (stage.wire("acme_corp").await, stage.wire("globex").await);
         let mut colleague = stage.wire("acme_corp").await;
         for wire in [&mut theirs, &mut colleague] {
@@ -112,7 +129,10 @@ async fn sequences_tell_a_client_of_its_own_draws_only() {
         mine.simple(insert).await;
         let last = mine.simple("SELECT max(id) FROM users").await.value();
         assert_eq!(mine.simple("SELECT lastval()").await.value(), last);
-        assert_eq!(mine.extended("SELECT currval(pg_get_serial_sequence('users', 'id'))", &[]).await.value(), last);
+        assert_eq!(
+            mine.extended("SELECT currval(pg_get_serial_sequence('users', 'id'))", &[]).await.value(),
+            last
+        );
         mine.simple("COMMIT").await;
         // From then on it is so for the session.
         assert_eq!(mine.simple("SELECT lastval()").await.value(), last);
@@ -123,8 +143,9 @@ async fn sequences_tell_a_client_of_its_own_draws_only() {
 async fn user_may_have_sessions_of_its_own() {
     let user = "name = 'tools'\npassword = 'tools'\ntenants = ['*']\npool_mode = 'session'";
     let stage = Stage::new(Setup::new().user(user)).await;
-    let mut tools = Wire::login(stage.port(), "tools", "tools", &[("options", "-ctenant=acme_corp")]).await.unwrap();
-    let insert = "INSERT INTO users (name, email) VALUES ('x', 'x')";
+    let mut tools =
+        Wire::login(stage.port(), "tools", "tools", &[("options", "-ctenant=acme_corp")]).await.unwrap();
+    let insert = "INSERT INTO users (name, email) VALUES ('x', gen_random_uuid()::text)";
     tools.simple(insert).await;
     for _ in 0..5 {
         stage.wire("globex").await.simple(insert).await;

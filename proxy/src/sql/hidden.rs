@@ -259,7 +259,11 @@ fn bare_column(i: usize, t: &Tokens<'_>, scope: &Scope) -> Option<Splice> {
     let inside = i.checked_sub(1).is_some_and(|before| t.is(before, TokenKind::Dot));
     let filtered = matches!(cover_of(Some(&*schema), &t.name(i + 2)?, scope), Cover::Filtered(_));
     let (start, end) = (t.all.get(i)?.start, t.all.get(i + 2)?.start);
-    (filtered && !inside).then(|| Splice { at: start as usize, cut: end - start, insert: Insert::Text("".into()) })
+    (filtered && !inside).then(|| Splice {
+        at: start as usize,
+        cut: end - start,
+        insert: Insert::Text("".into()),
+    })
 }
 
 /// The name of the relation at token `i`, if it can't be read as it is.

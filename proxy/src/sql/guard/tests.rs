@@ -260,9 +260,15 @@ fn shared_things_are_refused() {
         "comment on schema acme is 'x'",
     ]);
     allowed(&[
-        "unlisten *", "copy t to stdout", "grant select on t to x", "fetch all from c",
-        "create table z (a int)", "drop table t", "reindex table t",
-        "alter table t owner to app_role", "alter view v owner to current_user",
+        "unlisten *",
+        "copy t to stdout",
+        "grant select on t to x",
+        "fetch all from c",
+        "create table z (a int)",
+        "drop table t",
+        "reindex table t",
+        "alter table t owner to app_role",
+        "alter view v owner to current_user",
     ]);
 }
 

@@ -72,9 +72,13 @@ fn setting_by_a_name_from_the_catalog_must_be_plain_to_see() {
 
 #[test]
 fn sequences_are_read_of_the_tenant_only() {
-    let text = "select seqrelid, last_value from pg_catalog.pg_sequence, pg_get_sequence_data(seqrelid) order by 1";
+    let text =
+        "select seqrelid, last_value from pg_catalog.pg_sequence, pg_get_sequence_data(seqrelid) order by 1";
     let sent = sent(text, &scope());
-    assert!(sent.contains("'acme'::pg_catalog.name)) AS pg_sequence, pg_get_sequence_data(seqrelid)"), "{sent}");
+    assert!(
+        sent.contains("'acme'::pg_catalog.name)) AS pg_sequence, pg_get_sequence_data(seqrelid)"),
+        "{sent}"
+    );
     for text in [
         "select pg_get_sequence_data(16400)",
         "select * from pg_sequence s, pg_get_sequence_data(seqrelid)",
