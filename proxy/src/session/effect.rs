@@ -182,6 +182,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             Effect::DiscardSequences => self.pins.remove(PinReason::Sequence),
             Effect::Listen(_) | Effect::Unlisten(_) => self.note_wish(effect),
             Effect::DeallocateAll => {
+                self.sql_writes = self.pins.has(PinReason::SessionPooling);
                 if !pipelined {
                     link.lease.forget_prepared();
                     self.statements.clear();

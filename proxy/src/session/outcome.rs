@@ -131,9 +131,13 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         };
         let Some(link) = &mut self.link else { return Ok(()) };
         match link.expects.pop_front() {
-            Some(Expect::OwnQuery) => return Ok(()),
+            Some(Expect::OwnQuery) => {
+                self.emit_locals();
+                return Ok(());
+            }
             Some(Expect::Probe(probe)) => {
                 self.pins_probed(&probe);
+                self.emit_locals();
                 return Ok(());
             }
             Some(front) if !front.ends_ready() => link.expects.clear(),

@@ -160,10 +160,8 @@ impl Reader<'_> {
             () if self.at(0, &["create", "drop"]) => {
                 self.at(1, &["database", "tablespace"]) || (concurrently && self.at(1, &["index", "unique"]))
             }
-            () if self.at(0, &["reindex"]) => concurrently || self.reindexes_many(),
-            () if self.at(0, &["cluster"]) => {
-                self.is_last(1) || (self.at(1, &["verbose"]) && self.is_last(2))
-            }
+            // Of a partitioned relation, they can't.
+            () if self.at(0, &["reindex", "cluster"]) => true,
             () if self.at(0, &["alter"]) => {
                 self.at(1, &["system"])
                     || (self.at(1, &["table"]) && concurrently && self.has(&["detach", "partition"]))
@@ -171,14 +169,6 @@ impl Reader<'_> {
             }
             () => false,
         }
-    }
-
-    fn reindexes_many(&self) -> bool {
-        let behind = match self.t.is(self.lo + 1, TokenKind::Open) {
-            true => self.t.behind_close(self.lo + 1, self.hi),
-            false => self.lo + 1,
-        };
-        self.t.any_kw(behind, &["schema", "database", "system"])
     }
 
     fn is_ddl(&self) -> bool {

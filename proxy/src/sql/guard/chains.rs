@@ -32,6 +32,7 @@ pub fn demands(t: &Tokens<'_>, statement: &StatementShape, names: Option<&Names>
         return;
     }
     let clauses = Clauses::of(t, range.clone());
+    let inserted = insert_columns(t, range.clone());
     let commented = t.kws(range.start, &["comment", "on", "column"]).then_some(range.start + 3);
     for i in range.clone() {
         let Some(length) = chain_at(t, i) else {
@@ -43,7 +44,12 @@ pub fn demands(t: &Tokens<'_>, statement: &StatementShape, names: Option<&Names>
         // `COMMENT ON COLUMN table.column`, a sequence's `OWNED BY table.column`, and `toast.name`
         // among a table's storage parameters.
         let owner = i >= 2 && t.kws(i - 2, &["owned", "by"]);
-        if length == 2 && (owner || commented == Some(i) || is_storage_parameter(t, range.start, i)) {
+        let typed = t.op(i + 3, "%") && t.kw(i + 4, "type");
+        if length == 2 && (owner || typed || commented == Some(i) || is_storage_parameter(t, range.start, i))
+        {
+            continue;
+        }
+        if inserted.contains(&i) {
             continue;
         }
         // PostgreSQL looks for `a.b` among the relations of the statement, and nowhere else.
@@ -81,6 +87,29 @@ fn starts_anew(t: &Tokens<'_>, i: usize) -> bool {
     use TokenKind::{Close, CloseBracket, Param};
     let before = i.checked_sub(2).and_then(|at| t.kind(at));
     !before.is_some_and(|kind| kind.is_word() || matches!(kind, Close | CloseBracket | Param))
+}
+
+/// Where the columns begin that an `INSERT` lists, with fields of them: `INSERT INTO t (a, b.c, d[1].e)`.
+fn insert_columns(t: &Tokens<'_>, range: std::ops::Range<usize>) -> Vec<usize> {
+    let mut open = range.start + 3;
+    while t.is(open, TokenKind::Dot) {
+        open += 2;
+    }
+    let query = t.any_kw(open + 1, &["select", "with", "values", "table"]) || t.is(open + 1, TokenKind::Open);
+    if !t.kws(range.start, &["insert", "into"]) || !t.is(open, TokenKind::Open) || query {
+        return Vec::new();
+    }
+    let (mut out, mut depth) = (vec![open + 1], 0usize);
+    for i in open + 1..t.behind_close(open, range.end) {
+        match t.kind(i) {
+            // A subscript is an expression.
+            Some(TokenKind::Open | TokenKind::OpenBracket) => depth += 1,
+            Some(TokenKind::Close | TokenKind::CloseBracket) => depth = depth.saturating_sub(1),
+            Some(TokenKind::Comma) if depth == 0 => out.push(i + 1),
+            _ => {}
+        }
+    }
+    out
 }
 
 /// What stands around the chain makes it a function, type, collation or operator.
