@@ -143,7 +143,7 @@ SELECT count(*) FROM acc;
 SET app.who = 'ann';
 CREATE TEMP TABLE of_the_first (a int);
 \c -
-SELECT current_setting('app.who', true);
+SELECT current_setting('app.who', true) IS NULL;
 SELECT * FROM of_the_first;
 EXECUTE in_failed;
 SHOW work_mem;
