@@ -6,6 +6,8 @@ COPY t FROM STDIN;
 3	\N	3
 \.
 COPY t TO STDOUT;
+-- a moment, in which a proxy can learn what there is
+SELECT pg_sleep(0.3);
 COPY t (b, a) TO STDOUT;
 COPY t (a, b) FROM STDIN;
 4	tab\tin it

@@ -1,6 +1,8 @@
 -- Cursors, in and beyond transactions.
 CREATE TABLE numbers (n int PRIMARY KEY, word text);
 INSERT INTO numbers SELECT n, 'w' || n FROM generate_series(1, 10) n;
+-- a moment, in which a proxy can learn what there is
+SELECT pg_sleep(0.3);
 DECLARE c CURSOR FOR SELECT * FROM numbers;
 FETCH 1 FROM c;
 BEGIN;

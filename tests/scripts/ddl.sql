@@ -124,6 +124,8 @@ SELECT 'very happy'::mood;
 CREATE TABLE moods (m mood DEFAULT 'ok', ms mood[]);
 INSERT INTO moods DEFAULT VALUES;
 INSERT INTO moods VALUES ('happy', '{ok,happy}');
+-- a moment, in which a proxy can learn what there is
+SELECT pg_sleep(0.3);
 SELECT * FROM moods ORDER BY m;
 SELECT m FROM moods WHERE m > 'ok';
 BEGIN;
@@ -145,6 +147,8 @@ CREATE DOMAIN positive AS int CHECK (VALUE > 0);
 SELECT 5::positive;
 SELECT (-5)::positive;
 CREATE TABLE with_domain (p positive NOT NULL);
+-- a moment, in which a proxy can learn what there is
+SELECT pg_sleep(0.3);
 INSERT INTO with_domain VALUES (0);
 INSERT INTO with_domain VALUES (1);
 ALTER DOMAIN positive ADD CONSTRAINT not_big CHECK (VALUE < 100);
@@ -204,6 +208,9 @@ SELECT variadic_sum(1, 2, 3);
 CREATE FUNCTION out_of(IN a int, OUT b int, OUT c text) LANGUAGE sql BEGIN ATOMIC SELECT a + 1, 'c' || a; END;
 SELECT * FROM out_of(5);
 SELECT (out_of(6)).c;
+CREATE FUNCTION of_column(t people.name%TYPE) RETURNS text LANGUAGE sql RETURN upper(t);
+SELECT of_column('x');
+DROP FUNCTION of_column;
 ALTER FUNCTION twice(int) RENAME TO doubled;
 ALTER FUNCTION doubled(int) STRICT COST 5;
 SELECT doubled(3), doubled(NULL);

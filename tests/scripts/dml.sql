@@ -4,6 +4,8 @@ CREATE TABLE delivery (item text, n int);
 CREATE TABLE log (id serial, item text, note text);
 INSERT INTO stock (item, n) VALUES ('apple', 10), ('pear', 5), ('fig', 0);
 INSERT INTO delivery VALUES ('apple', 3), ('kiwi', 7), ('fig', -1);
+-- a moment, in which a proxy can learn what there is
+SELECT pg_sleep(0.3);
 INSERT INTO stock DEFAULT VALUES;
 INSERT INTO stock (item) VALUES ('plum') RETURNING *;
 INSERT INTO stock (item, n) SELECT item || '!', n FROM stock WHERE n > 4 RETURNING item, n * 2 AS double;

@@ -1,6 +1,8 @@
 -- Errors and where they point to.
 CREATE TABLE t (id int PRIMARY KEY, name text NOT NULL, n int CHECK (n > 0), CONSTRAINT short CHECK (length(name) < 10));
 INSERT INTO t VALUES (1, 'one', 1);
+-- a moment, in which a proxy can learn what there is
+SELECT pg_sleep(0.3);
 SELECT * FROM missing;
 SELECT missing FROM t;
 SELECT t.missing FROM t;
@@ -54,6 +56,35 @@ SELECT (SELECT 1 FROM generate_series(1, 2));
 SELECT ARRAY[1, 'x'];
 SELECT id FROM t, t;
 SELECT id FROM t a, t b;
+SELECT t.id FROM t AS x;
+UPDATE t AS x SET n = t.n + 1;
+DELETE FROM t x WHERE t.id = 1;
+INSERT INTO t AS x VALUES (1, 'one', 1) ON CONFLICT (id) DO UPDATE SET n = t.n;
+CREATE TYPE mood AS ENUM ('sad', 'happy');
+CREATE DOMAIN positive AS int CHECK (VALUE > 0);
+CREATE TABLE typed (m mood, p positive);
+CREATE TABLE named (r regclass, y regtype);
+INSERT INTO typed VALUES ('angry', 1);
+-- a moment, in which a proxy can learn what there is
+SELECT pg_sleep(0.3);
+INSERT INTO typed VALUES ('angry', 1);
+INSERT INTO typed VALUES ('sad', -1);
+INSERT INTO typed VALUES ('sad', 1) RETURNING *;
+INSERT INTO named VALUES ('t', 'mood') RETURNING *;
+SELECT r, y, r::text FROM named;
+INSERT INTO typed (m) VALUES (1);
+SELECT m + 1 FROM typed;
+SELECT m || 1 FROM typed WHERE m > 2;
+SELECT p::mood FROM typed;
+SELECT sum(m) FROM typed;
+SELECT 'x'::positive FROM typed;
+UPDATE typed SET m = 'none';
+SELECT CASE WHEN true THEN m ELSE p END FROM typed;
+SELECT * FROM typed;
+EXPLAIN (COSTS OFF) SELECT * FROM typed WHERE m = 'sad';
+EXPLAIN (COSTS OFF, VERBOSE) SELECT m FROM typed WHERE m::text = 'sad';
+DROP TABLE typed, named;
+DROP TYPE mood, positive;
 SELECT * FROM t AS a (x, y, z, w);
 SELECT * FROM generate_series(1, 2) AS g (a, b);
 SELECT 'ö' AS "ü", 'é', missing FROM t;

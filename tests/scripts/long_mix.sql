@@ -8,6 +8,8 @@ SET app.round = 1;
 SELECT timestamptz '2026-01-01 12:00+00';
 PREPARE add_1 (text, int) AS INSERT INTO ledger (round, what, amount) VALUES (current_setting('app.round')::int, $1, $2) RETURNING round, what, amount;
 EXECUTE add_1('first', 10);
+-- a moment, in which a proxy can learn what there is
+SELECT pg_sleep(0.3);
 BEGIN;
 EXECUTE add_1('second', 20);
 SAVEPOINT s;

@@ -1,6 +1,8 @@
 -- PREPARE, EXECUTE, DEALLOCATE, and DDL in between.
 CREATE TABLE things (id int PRIMARY KEY, name text);
 INSERT INTO things VALUES (1, 'one'), (2, 'two'), (3, 'three');
+-- a moment, in which a proxy can learn what there is
+SELECT pg_sleep(0.3);
 PREPARE all_things AS SELECT * FROM things ORDER BY id;
 EXECUTE all_things;
 PREPARE one_thing (int) AS SELECT name FROM things WHERE id = $1;

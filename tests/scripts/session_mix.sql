@@ -1,6 +1,8 @@
 -- Features of a session, one in the middle of another.
 CREATE TABLE acc (id int PRIMARY KEY, owner text, amount int CHECK (amount >= 0));
 INSERT INTO acc VALUES (1, 'ann', 100), (2, 'ben', 50);
+-- a moment, in which a proxy can learn what there is
+SELECT pg_sleep(0.3);
 SET work_mem = '6MB';
 SET app.who = 'ann';
 BEGIN;

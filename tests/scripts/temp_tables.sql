@@ -1,6 +1,8 @@
 -- Temporary tables, views and sequences, and what they hide.
 CREATE TABLE stock (id int PRIMARY KEY, what text);
 INSERT INTO stock VALUES (1, 'kept'), (2, 'kept too');
+-- a moment, in which a proxy can learn what there is
+SELECT pg_sleep(0.3);
 SELECT * FROM stock ORDER BY id;
 CREATE TEMP TABLE stock (id int, what text);
 SELECT * FROM stock;
@@ -20,6 +22,23 @@ CREATE TEMP TABLE stock (a int);
 CREATE TEMP TABLE IF NOT EXISTS stock (a int);
 DROP TABLE pg_temp.stock;
 SELECT count(*) FROM stock;
+-- one that hides a shared table
+SELECT count(*) FROM plans;
+CREATE TEMP TABLE plans (id int, note text);
+SELECT count(*) FROM plans;
+INSERT INTO plans VALUES (1, 'temporary'), (2, 'as well');
+UPDATE plans SET note = 'changed' WHERE id = 1;
+DELETE FROM plans WHERE id = 2;
+SELECT * FROM plans;
+COPY plans FROM STDIN;
+3	copied
+\.
+TRUNCATE plans;
+ALTER TABLE plans ADD more int;
+CREATE INDEX ON plans (id);
+SELECT * FROM plans;
+DROP TABLE plans;
+SELECT count(*) FROM plans;
 -- ON COMMIT
 CREATE TEMP TABLE gone (a int) ON COMMIT DROP;
 SELECT * FROM gone;

@@ -4,6 +4,8 @@ BEGIN;
 INSERT INTO t VALUES (1);
 SELECT * FROM t;
 COMMIT;
+-- a moment, in which a proxy can learn what there is
+SELECT pg_sleep(0.3);
 SELECT * FROM t;
 START TRANSACTION;
 INSERT INTO t VALUES (2);
