@@ -270,10 +270,10 @@ async fn all_scripts(strategy: Strategy) {
         );
         compare(script, &expected, &found, &mut totals);
     }
-    neighbours.stop().await;
-    assert_eq!(stage.public_users().await, PUBLIC);
     let Totals { statements, lines, same } = totals;
     println!("{strategy}: {statements} statements, {same} of {lines} lines are the same");
+    neighbours.stop().await;
+    assert_eq!(stage.public_users().await, PUBLIC);
     assert!(same * 1000 >= lines * ENOUGH, "{same} of {lines} lines are the same");
 }
 
