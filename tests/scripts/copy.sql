@@ -1,4 +1,4 @@
--- COPY in and out, good and bad.
+-- COPY in and out, good and bad. Where it fails at once, a newer psql still looks for the end of its data.
 CREATE TABLE t (a int, b text, c numeric DEFAULT 9.5);
 COPY t FROM STDIN;
 1	one	1.5
@@ -52,15 +52,16 @@ COPY t FROM STDIN;
 COPY t FROM STDIN;
 20
 \.
-COPY t FROM STDIN CSV;
-20,"unterminated
-\.
 COPY t (a, nothing) FROM STDIN;
+\.
 COPY missing FROM STDIN;
+\.
 COPY missing TO STDOUT;
 COPY t TO STDOUT (FORMAT nonsense);
 COPY t FROM STDIN (DELIMITER 'ab');
+\.
 COPY t (a, a) FROM STDIN;
+\.
 COPY (SELECT 1 / 0) TO STDOUT;
 COPY (SELECT 10 / (2 - a) FROM t WHERE a < 4 ORDER BY a) TO STDOUT;
 COPY (SELECT nothing FROM t) TO STDOUT;
@@ -82,6 +83,7 @@ y	bad	1
 \.
 COPY t TO STDOUT;
 COPY t FROM STDIN;
+\.
 COMMIT;
 SELECT count(*) FROM t WHERE a = 31;
 BEGIN;
@@ -98,6 +100,7 @@ SELECT * FROM t WHERE a = 32;
 BEGIN READ ONLY;
 COPY t TO STDOUT (FORMAT csv);
 COPY t FROM STDIN;
+\.
 ROLLBACK;
 -- constraints, defaults and generated columns
 CREATE TABLE g (id int PRIMARY KEY, twice int GENERATED ALWAYS AS (id * 2) STORED, small int CHECK (small < 10));
@@ -115,6 +118,7 @@ COPY g (id, small) FROM STDIN;
 4	40
 \.
 COPY g (twice) FROM STDIN;
+\.
 COPY g (id, small) FROM STDIN WHERE id > 100;
 99	1
 101	1
@@ -124,6 +128,7 @@ CREATE VIEW v AS SELECT a FROM t;
 COPY v TO STDOUT;
 COPY (SELECT * FROM v ORDER BY a LIMIT 1) TO STDOUT;
 COPY v FROM STDIN;
+\.
 CREATE TABLE parts (a int, b text) PARTITION BY RANGE (a);
 CREATE TABLE parts_low PARTITION OF parts FOR VALUES FROM (0) TO (10);
 CREATE TABLE parts_high PARTITION OF parts FOR VALUES FROM (10) TO (20);
@@ -146,7 +151,9 @@ COPY parts_low TO STDOUT;
 \copy t to stdout csv header
 \copy missing to stdout
 \copy missing from stdin
+\.
 \copy t from stdin (format nonsense)
+\.
 \copy acme_copy.t (a) from stdin csv
 42
 \.
@@ -182,6 +189,7 @@ COPY t (a) FROM STDIN (ENCODING 'LATIN1');
 71
 \.
 COPY t (a) FROM STDIN (ENCODING 'nonsense');
+\.
 COPY (SELECT g, repeat('x', 200) FROM generate_series(1, 20) g) TO STDOUT;
 COPY BINARY missing TO STDOUT;
 CREATE TEMP TABLE tt AS SELECT 1 AS a;
@@ -194,3 +202,8 @@ COPY plans TO STDOUT;
 COPY public.plans (name) TO STDOUT;
 DROP VIEW v;
 DROP TABLE t, g, parts;
+-- newer psqls look for the end of the quote to the end of the file, so it is the last
+CREATE TABLE last (a int, b text);
+COPY last FROM STDIN CSV;
+20,"unterminated
+\.

@@ -28,7 +28,6 @@ SELECT name FROM plans WHERE id = $1 \bind 1 \g
 SELECT * FROM t \bind \g
 RESET ALL \bind \g
 SELECT count(*) FROM t \bind \g
-SELECT set_config($1, $2, $3) \bind work_mem 8MB false \g
 SELECT set_config('work_mem', $1, false) \bind 9MB \g
 SHOW work_mem;
 PREPARE p (int) AS SELECT name FROM t WHERE id = $1;

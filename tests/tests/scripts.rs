@@ -50,7 +50,7 @@ fn scripts() -> Vec<Script> {
 
 /// Statements end with their line, or with `\;`.
 fn statements(text: &str) -> usize {
-    let ends = [";", r"\gset", r"\gexec", r"\gx", r"\gdesc", r"\crosstabview"];
+    let ends = [";", r"\g", r"\gset", r"\gexec", r"\gx", r"\gdesc", r"\crosstabview"];
     let ended = |line: &&str| !line.starts_with("--") && ends.iter().any(|end| line.ends_with(end));
     text.lines().filter(ended).count() + text.matches(r"\;").count()
 }
