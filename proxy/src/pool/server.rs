@@ -40,6 +40,9 @@ pub struct Server {
     pub has_path_statement: bool,
     /// Which client statement its unnamed statement is.
     pub unnamed: Option<u64>,
+    /// Temporary objects were made on it: PostgreSQL keeps their schema on the path for good, and so does
+    /// not look at prepared statements again when there are new ones.
+    pub had_temp: bool,
     /// The only client that may have drawn from sequences since what was drawn was forgotten.
     pub drawn_by: Option<i32>,
     /// The client that used it last, if it may have left more behind than its settings.
@@ -66,6 +69,7 @@ impl Server {
             prepared: PreparedNames::new(max_prepared),
             has_path_statement: false,
             unnamed: None,
+            had_temp: false,
             drawn_by: None,
             used_by: None,
             in_doubt: false,

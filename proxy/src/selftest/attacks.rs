@@ -118,7 +118,7 @@ pub const CLASSES: &[Class] = &[
             "SELECT * FROM pg_locks",
             "SELECT * FROM pg_sequences",
             "SELECT * FROM pg_prepared_statements",
-            "SELECT * FROM pg_prepared_xacts",
+            "SELECT (SELECT count(*) FROM users, pg_prepared_xacts)",
             "SELECT * FROM pg_largeobject",
         ],
     },

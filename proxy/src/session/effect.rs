@@ -14,7 +14,7 @@ use crate::sql::plan::{Discard, PinReason, Route, Statement, StatementKind};
 /// What a statement does once it is complete. `text` is the text that it stands in.
 pub(super) fn effect_of(statement: &Statement, text: &[u8]) -> Option<Effect> {
     match &statement.kind {
-        StatementKind::Set(setting) if !setting.local => {
+        StatementKind::Set(setting) if !setting.local && !setting.name.starts_with("transaction_") => {
             let raw = |range| text.get(range).and_then(|raw| std::str::from_utf8(raw).ok());
             let sql = match (&*setting.name, &setting.given) {
                 (SEARCH_PATH, _) => path::of_setting(setting, text)?.into(),
@@ -104,6 +104,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             self.pin(reason);
         }
         let untracked = match &statement.kind {
+            StatementKind::Set(setting) if setting.name.starts_with("transaction_") => false,
             StatementKind::Set(setting) => !setting.local && effect_of(statement, text).is_none(),
             StatementKind::RollbackTo(name) => !self.settings.knows_savepoint(name),
             _ => false,

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::expect::Expect;
+use super::link::Link;
 use super::{Session, Status};
 use crate::metrics::Metrics;
 use crate::sql::plan::{PinReason, Plan, Refusal};
@@ -179,8 +180,24 @@ impl Probe {
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// Ties the client to its server.
     pub(super) fn pin(&mut self, reason: PinReason) {
-        self.temp |= matches!(reason, PinReason::TempTable | PinReason::SessionState);
+        let temp = matches!(reason, PinReason::TempTable | PinReason::SessionState);
+        self.temp |= temp;
         self.pins.add(reason);
+        if let Some(link) = self.link.as_mut().filter(|_| temp) {
+            link.lease.had_temp = true;
+        }
+    }
+
+    /// Closes a server on which a statement that SQL prepares would not be looked at again when the
+    /// client makes a temporary table; another is to be had then.
+    pub(super) fn drops_stale_server(&mut self, plan: &Plan) -> bool {
+        let prepares = plan.statements.iter().any(|s| s.pin == Some(PinReason::SqlPrepare));
+        let fresh = self.status == Status::Idle && self.pins.is_empty() && !self.has_sent();
+        let stale = |link: &mut Box<Link>| fresh && link.lease.had_temp && link.expects.is_empty();
+        let Some(link) = self.link.take_if(|link| prepares && stale(link)) else { return false };
+        self.cancel.detach();
+        link.discard();
+        true
     }
 
     /// Asks the server, between two requests, what of the client's state is still there.

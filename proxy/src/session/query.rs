@@ -48,7 +48,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if self.answer_locally(&plan, text) {
             return Ok(Step::Done);
         }
-        if self.link.is_none() {
+        if self.link.is_none() || self.drops_stale_server(&plan) {
             self.plan = Some(plan);
             return Ok(Step::NeedServer);
         }

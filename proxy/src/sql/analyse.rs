@@ -313,6 +313,14 @@ impl Walk<'_> {
         }
     }
 
+    /// Whether a column is named with the name of a table that has an alias: PostgreSQL's error tells of
+    /// that, unless the table has got a schema.
+    fn names_behind_alias(&self) -> bool {
+        let hidden =
+            |name: &str| self.names.relations.iter().any(|r| r.alias == Alias::Given && *r.name == *name);
+        self.names.column_chains.iter().any(|token| hidden(&self.text(*token)))
+    }
+
     /// The names, if no word is left over that the walk has not understood.
     fn finish(mut self, range: Range<usize>) -> Names {
         let whole = range.clone().all(|i| match self.t.kind(i) {
@@ -320,7 +328,7 @@ impl Walk<'_> {
             Some(TokenKind::Quoted | TokenKind::UnicodeQuoted) => self.claimed.contains(&i),
             _ => true,
         });
-        self.names.unproven |= !whole;
+        self.names.unproven |= !whole || self.names_behind_alias();
         self.names.relations.sort_by_key(|r| r.token);
         self.names
     }

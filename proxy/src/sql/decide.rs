@@ -20,11 +20,16 @@ use pgstrata_tenancy::Strategy;
 pub fn decide(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode) -> Plan {
     let tenant_first =
         mode.tenant_first && shape.statements.iter().all(|s| keeps_tenant_first(&s.kind, t, scope));
-    let decided = match check(&shape.demands, t, scope, tenant_first, mode.replays_write) {
+    let decided = match check(&shape.demands, t, scope, mode, tenant_first) {
         Verdict::Refused(refusal) => Route::Refuse(refusal).into(),
         Verdict::NeedNames => Route::NeedNames.into(),
-        Verdict::Granted => {
-            own_keys(shape, t, scope, filtered(shape, t, scope, route(shape, t, scope, mode)))
+        Verdict::Granted(temporary) => {
+            let routed = route(shape, t, scope, mode);
+            let routed = match temporary.is_empty() || !routed.is_sent() {
+                true => routed,
+                false => routed.with(Ok(temporary_names(t, &temporary))),
+            };
+            own_keys(shape, t, scope, filtered(shape, t, scope, routed))
         }
     };
     let Decided { route, splices, opaque } = decided;
@@ -68,6 +73,12 @@ impl Decided {
             Err(refusal) => Route::Refuse(refusal).into(),
         }
     }
+}
+
+/// `pg_temp.` in front of names that may mean temporary tables, and must mean nothing else.
+fn temporary_names(t: &Tokens<'_>, tokens: &[u32]) -> Splices {
+    let places = tokens.iter().filter_map(|token| t.all.get(*token as usize));
+    places.map(|token| Splice::new(token.start as usize, Insert::Text("pg_temp.".into()))).collect()
 }
 
 /// The same, with what else of the catalog there is out of sight.

@@ -99,7 +99,29 @@ pub fn of(t: &Tokens<'_>, statement: &StatementShape, out: &mut Vec<Key>) {
         if t.is(i + 1, TokenKind::Open) {
             call(t, i, end, out);
         }
+        out.extend(prepared(t, i, &statement.tokens));
     }
+}
+
+/// `pg_prepared_xacts` in a FROM list, where a subquery can stand for it.
+pub fn prepared(t: &Tokens<'_>, i: usize, statement: &Range<usize>) -> Option<Key> {
+    let queries = ["select", "with", "copy", "declare", "explain"];
+    if !t.kw(i, "pg_prepared_xacts") || !t.any_kw(statement.start, &queries) {
+        return None;
+    }
+    let qualified = i >= 2 && t.is(i - 1, TokenKind::Dot) && t.kw(i - 2, "pg_catalog");
+    let first = if qualified { i - 2 } else { i };
+    let in_list = first > 0 && t.any_kw(first - 1, &["from", "join"]);
+    // Behind it an alias, or what ends it.
+    let ends = [
+        "where", "order", "group", "having", "limit", "offset", "fetch", "join", "left", "right", "full",
+        "inner", "cross", "natural", "on", "using", "union", "except", "intersect", "window",
+    ];
+    let over = i + 1 >= statement.end
+        || t.any_kw(i + 1, &ends)
+        || matches!(t.kind(i + 1), Some(TokenKind::Close | TokenKind::Comma));
+    let named = t.kw(i + 1, "as") || t.kind(i + 1).is_some_and(TokenKind::is_word);
+    (in_list && (over || named)).then(|| Key::Prepared { tokens: first as u32..i as u32 + 1, named: !over })
 }
 
 /// `SELECT set_config(name, 'value', false) FROM pg_settings WHERE name = 'setting'`, as pg_dump sets what
@@ -210,6 +232,8 @@ pub fn splices(shape: &Shape, t: &Tokens<'_>, scope: &Scope) -> Result<Vec<Splic
                 let token = *token as usize;
                 out.extend(replace(t, token..token + 1, Insert::Text(ident::quoted(&channel).into())));
             }
+            // PostgreSQL refuses it.
+            Key::ChannelArgument(tokens) if is_empty_string(t, tokens) => {}
             Key::ChannelArgument(tokens) if scope.keys.channels == KeySpace::Tenant => {
                 around(t, tokens, Insert::Channel, &mut out);
             }
@@ -229,6 +253,12 @@ pub fn splices(shape: &Shape, t: &Tokens<'_>, scope: &Scope) -> Result<Vec<Splic
             Key::Sequences(tokens) if !scope.hide_others => {
                 let tokens = tokens.start as usize..tokens.end as usize;
                 out.extend(replace(t, tokens, Insert::Text(own_sequences(scope))));
+            }
+            Key::Prepared { tokens, named }
+                if !scope.hide_others && scope.keys.two_phase == KeySpace::Tenant =>
+            {
+                let tokens = tokens.start as usize..tokens.end as usize;
+                out.extend(replace(t, tokens, Insert::Text(own_prepared(scope, *named))));
             }
             Key::Transaction(token) if scope.keys.two_phase == KeySpace::Tenant => {
                 let token = *token as usize;
@@ -253,11 +283,32 @@ fn own_sequences(scope: &Scope) -> Arc<str> {
     out.into()
 }
 
+/// The tenant's rows of `pg_prepared_xacts`, by the names that the tenant gave.
+fn own_prepared(scope: &Scope, named: bool) -> Arc<str> {
+    let prefix = format!("{}.", scope.schema);
+    let mut out = format!(
+        "(SELECT transaction, pg_catalog.substr(gid, {}) AS gid, prepared, owner, database \
+         FROM pg_catalog.pg_prepared_xacts WHERE database OPERATOR(pg_catalog.=) pg_catalog.current_database() \
+         AND pg_catalog.starts_with(gid, ",
+        prefix.chars().count() + 1,
+    );
+    ident::push_literal(&mut out, &prefix);
+    out.push_str("))");
+    if !named {
+        out.push_str(" AS pg_prepared_xacts");
+    }
+    out.into()
+}
+
 /// A prepared transaction's name as PostgreSQL knows it, as a literal.
 fn gid_of(scope: &Scope, gid: &str) -> Arc<str> {
     let mut out = String::new();
     ident::push_literal(&mut out, &format!("{}.{gid}", scope.schema));
     out.into()
+}
+
+fn is_empty_string(t: &Tokens<'_>, tokens: &Range<u32>) -> bool {
+    tokens.len() == 1 && Literals(t).string(tokens.start as usize).is_some_and(|text| text.is_empty())
 }
 
 fn replace(t: &Tokens<'_>, tokens: Range<usize>, insert: Insert) -> Option<Splice> {

@@ -51,6 +51,13 @@ pub enum Key {
     },
     /// The literal that names a prepared transaction.
     Transaction(u32),
+    /// `pg_prepared_xacts`, of which only the tenant's rows may be read.
+    Prepared {
+        /// Its tokens.
+        tokens: Range<u32>,
+        /// An alias stands behind it.
+        named: bool,
+    },
     /// `pg_settings WHERE name = '..'`, which must be PostgreSQL's own: the relation and the operator.
     Setting(u32, u32),
     /// `pg_sequence`, of which only the tenant's rows may be read: these tokens.
@@ -141,6 +148,8 @@ pub enum Demand {
         schema: Option<Box<str>>,
         /// Its name.
         name: Box<str>,
+        /// The token of its name.
+        token: u32,
     },
     /// All of a schema is changed.
     WriteSchema(Box<str>),
@@ -155,6 +164,8 @@ pub enum Demand {
     Dynamic(Box<str>),
     /// The role that something shall belong to.
     Owner(Box<str>),
+    /// `pg_prepared_xacts` is read where it can give way to the tenant's rows.
+    OwnPrepared,
     /// Let through where keys of this kind may be used.
     Keys(KeyKind),
     /// The string literal at this token names an object.

@@ -87,12 +87,12 @@ impl Reader<'_> {
             b"set" => (self.set(), Way::Free),
             b"reset" => (self.reset(), Way::Free),
             b"show" => self.show(),
-            b"discard" => (self.discard(), Way::Free),
+            b"discard" => (self.discard().map_or(Kind::Plain, Kind::Discard), Way::Free),
             b"prepare" => {
                 let writes = (self.lo..self.hi).any(|i| self.marks_write(i));
                 (Kind::Prepare { writes }, Way::Path)
             }
-            b"deallocate" => (self.deallocate(), Way::Free),
+            b"deallocate" => (self.deallocate().unwrap_or(Kind::Plain), Way::Free),
             b"lock" => (Kind::BlockOnly, Way::Names),
             b"declare" if !self.has(&["with", "hold"]) => (Kind::BlockOnly, Way::Names),
             b"copy" if self.copies_in() => (Kind::CopyIn, Way::Names),
@@ -117,22 +117,23 @@ impl Reader<'_> {
         StatementKind::RollbackTo(self.name_or_empty(at))
     }
 
-    fn discard(&self) -> StatementKind {
-        StatementKind::Discard(match () {
-            () if self.at(1, &["plans"]) => Discard::Plans,
-            () if self.at(1, &["sequences"]) => Discard::Sequences,
-            () if self.at(1, &["temp", "temporary"]) => Discard::Temp,
-            () => Discard::All,
-        })
+    /// What PostgreSQL will refuse is none.
+    fn discard(&self) -> Option<Discard> {
+        let known = [
+            ("all", Discard::All),
+            ("plans", Discard::Plans),
+            ("sequences", Discard::Sequences),
+            ("temp", Discard::Temp),
+            ("temporary", Discard::Temp),
+        ];
+        known.into_iter().find(|(word, _)| self.at(1, &[word]) && self.is_last(2)).map(|(_, discard)| discard)
     }
 
-    fn deallocate(&self) -> StatementKind {
+    fn deallocate(&self) -> Option<StatementKind> {
         // `DEALLOCATE prepare` drops a statement of that name.
         let at = if self.at(1, &["prepare"]) && !self.is_last(2) { 2 } else { 1 };
-        match self.at(at, &["all"]) {
-            true => StatementKind::Deallocate(None),
-            false => StatementKind::Deallocate(self.name_at(self.lo + at)),
-        }
+        let name = self.name_at(self.lo + at).filter(|_| self.is_last(at + 1))?;
+        Some(StatementKind::Deallocate((!self.at(at, &["all"])).then_some(name)))
     }
 
     /// `COPY name [(columns)] FROM STDIN`.

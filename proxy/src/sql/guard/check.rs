@@ -2,12 +2,14 @@
 
 use std::ops::Range;
 
+use smallvec::SmallVec;
+
 use super::relations;
 use crate::sql::keys::KeySpace;
 use crate::sql::lexer::TokenKind;
 use crate::sql::name;
 use crate::sql::plan::{Refusal, SchemaRef};
-use crate::sql::scope::{Names, Scope};
+use crate::sql::scope::{Names, Scope, TextMode};
 use crate::sql::shape::{ConfigPlace, Demand, KeyKind};
 use crate::sql::tokens::{Literals, Tokens};
 
@@ -16,31 +18,36 @@ const SYSTEM: [&str; 3] = ["pg_catalog", "information_schema", "pg_toast"];
 
 /// What became of the demands of a text.
 pub enum Verdict {
-    /// All are met.
-    Granted,
+    /// All are met, if the names at these tokens mean temporary tables.
+    Granted(SmallVec<[u32; 1]>),
     /// The first that is not, and why.
     Refused(Refusal),
     /// What the schemas hold decides, and is not known now.
     NeedNames,
 }
 
-/// Holds `demands` against the scope. `tenant_first`: unqualified names mean the tenant's first;
-/// `replays_write`: what was prepared may write.
+/// Holds `demands` against the scope. `tenant_first`: unqualified names mean the tenant's first.
 pub fn check(
     demands: &[Demand],
     t: &Tokens<'_>,
     scope: &Scope,
+    mode: TextMode,
     tenant_first: bool,
-    replays_write: bool,
 ) -> Verdict {
-    let gate = Gate { t, literals: Literals(t), scope, tenant_first, replays_write };
-    if let Some(refusal) = demands.iter().find_map(|demand| gate.check(demand).err()) {
-        return Verdict::Refused(refusal);
+    let gate = Gate { t, literals: Literals(t), scope, tenant_first, replays_write: mode.replays_write };
+    let mut temporary = SmallVec::new();
+    for demand in demands {
+        match (gate.check(demand), demand) {
+            (Ok(()), _) => {}
+            // A temporary table of that name comes before the shared one.
+            (Err(_), Demand::Write { schema: None, token, .. }) if mode.temp_tables => temporary.push(*token),
+            (Err(refusal), _) => return Verdict::Refused(refusal),
+        }
     }
     let by_names = |demand: &Demand| matches!(demand, Demand::Write { schema: None, .. });
     match scope.names.is_none() && scope.guards_shared() && demands.iter().any(by_names) {
         true => Verdict::NeedNames,
-        false => Verdict::Granted,
+        false => Verdict::Granted(temporary),
     }
 }
 
@@ -61,13 +68,19 @@ impl Gate<'_> {
                 Some(schema) if **first == *self.scope.database => self.schema(schema),
                 _ => self.schema(first),
             },
-            Demand::Write { schema, name } => self.write(schema.as_deref(), name),
+            Demand::Write { schema, name, .. } => self.write(schema.as_deref(), name),
             Demand::WriteSchema(schema) => self.write_schema(schema),
             Demand::Never { what, hint } => Err(self.refusal(what, *hint)),
             Demand::Dynamic(what) => match self.scope.dynamic_sql {
                 true => Ok(()),
                 false => Err(self.refusal(what, Some(DYNAMIC))),
             },
+            Demand::OwnPrepared => {
+                match self.scope.keys.two_phase == KeySpace::Tenant && !self.scope.hide_others {
+                    true => Ok(()),
+                    false => Err(self.refusal("read pg_prepared_xacts", None)),
+                }
+            }
             Demand::Owner(role) => self.owner(role),
             Demand::Keys(kind) => self.keys(*kind),
             Demand::ObjectLiteral { token, write, by_name } => self.object(*token as usize, *write, *by_name),

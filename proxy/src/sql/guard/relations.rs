@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::never;
+use crate::sql::keys;
 use crate::sql::lexer::TokenKind;
 use crate::sql::shape::Demand;
 use crate::sql::tokens::Tokens;
@@ -28,6 +29,10 @@ pub fn demands(t: &Tokens<'_>, range: &Range<usize>, out: &mut Vec<Demand>) {
         let Some(name) = t.name(i).filter(|name| is_private(name)) else {
             continue;
         };
+        if keys::prepared(t, i, range).is_some() {
+            out.push(Demand::OwnPrepared);
+            continue;
+        }
         // The functions of the same names are judged as functions.
         if !t.is(i + 1, TokenKind::Open) {
             out.push(never(format!("read {name}"), Some("It holds values of other tenants.")));

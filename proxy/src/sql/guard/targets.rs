@@ -65,7 +65,7 @@ impl Targets<'_> {
             next += 2;
         }
         let object = parts.pop().unwrap_or_default();
-        out.push(Demand::Write { schema: parts.pop(), name: object });
+        out.push(Demand::Write { schema: parts.pop(), name: object, token: at as u32 });
         next
     }
 
@@ -202,9 +202,10 @@ impl Targets<'_> {
             found = vec![Demand::Write {
                 schema: Some(name(at + 2 * (parts - 3))),
                 name: name(at + 2 * (parts - 2)),
+                token: at as u32,
             }];
         } else if let Some(table) = self.t.name(at) {
-            found = vec![Demand::Write { schema: None, name: table.into() }];
+            found = vec![Demand::Write { schema: None, name: table.into(), token: at as u32 }];
         }
         out.append(&mut found);
     }

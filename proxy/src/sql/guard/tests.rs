@@ -391,7 +391,6 @@ fn relations_with_others_values_are_refused() {
         "select * from PG_STAT_ACTIVITY",
         "copy pg_stats to stdout",
         "select * from pg_stat_statements",
-        "select * from pg_prepared_xacts",
         "select * from pg_sequences",
         "select * from pg_largeobject",
         "select * from pg_authid",

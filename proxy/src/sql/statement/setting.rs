@@ -78,7 +78,15 @@ impl Reader<'_> {
         if from >= self.hi || self.t.kw(from, "default") {
             return reset(name, local);
         }
-        StatementKind::Set(Setting { name: name.into(), value: from..self.hi, given: None, local })
+        match name {
+            // These are the transaction's.
+            "transaction_isolation" | "transaction_read_only" | "transaction_deferrable" => {
+                StatementKind::SetTransaction
+            }
+            // Set again elsewhere it would begin anew.
+            "seed" => StatementKind::Plain,
+            _ => StatementKind::Set(Setting { name: name.into(), value: from..self.hi, given: None, local }),
+        }
     }
 
     /// `SELECT [pg_catalog.]set_config('name', 'value', true | false)`, with nothing else in it.

@@ -91,6 +91,30 @@ fn sequences_are_read_of_the_tenant_only() {
 }
 
 #[test]
+fn prepared_transactions_are_those_of_the_tenant() {
+    let filtered = "(SELECT transaction, pg_catalog.substr(gid, 6) AS gid, prepared, owner, database \
+                    FROM pg_catalog.pg_prepared_xacts WHERE database OPERATOR(pg_catalog.=) \
+                    pg_catalog.current_database() AND pg_catalog.starts_with(gid, 'acme.'))";
+    for (text, behind) in [
+        ("select gid from pg_prepared_xacts", " AS pg_prepared_xacts"),
+        ("select gid from PG_CATALOG.pg_prepared_xacts x", " x"),
+        ("select gid from pg_prepared_xacts where gid = 'a'", " AS pg_prepared_xacts where gid = 'a'"),
+    ] {
+        assert_eq!(sent(text, &scope()), format!("select gid from {filtered}{behind}"), "{text}");
+    }
+    for text in [
+        "select pg_prepared_xacts from t",
+        "table pg_prepared_xacts",
+        "select * from t, pg_prepared_xacts",
+        "create view v as select * from pg_prepared_xacts",
+        "prepare p as select * from pg_prepared_xacts",
+        "copy pg_prepared_xacts to stdout",
+    ] {
+        assert!(matches!(plan_as(text, &scope()).route, Route::Refuse(_)), "{text}");
+    }
+}
+
+#[test]
 fn shared_keys_are_left_alone() {
     let keys = KeySpaces {
         channels: KeySpace::Shared,
