@@ -45,6 +45,14 @@ pub fn node(script: &str) -> Command {
     command
 }
 
+/// A Java program of `tests/drivers`, in one source file.
+pub fn java(source: &str) -> Command {
+    let mut command = Command::new("java");
+    command.args(["-cp", "/usr/share/java/postgresql.jar"]);
+    command.arg(project().join("tests/drivers").join(source));
+    command
+}
+
 /// The `pgstrata` that was built with these tests, or the one that `PGSTRATA_TEST_PROGRAM` names.
 pub fn pgstrata() -> Command {
     if let Some(named) = std::env::var_os("PGSTRATA_TEST_PROGRAM") {

@@ -50,6 +50,12 @@ impl Setup {
         self
     }
 
+    /// What PostgreSQL's `max_connections` is.
+    pub fn connections(mut self, count: u32) -> Self {
+        self.max_connections = count;
+        self
+    }
+
     /// With a [`crate::Relay`] between proxy and PostgreSQL.
     pub fn relay(mut self) -> Self {
         self.relay = true;

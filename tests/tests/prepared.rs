@@ -143,6 +143,53 @@ async fn table_changes_between_executions() {
     }
 }
 
+/// A client that was told of a statement's columns reads its rows by them.
+#[tokio::test(flavor = "multi_thread")]
+async fn columns_that_were_described_do_not_change_silently() {
+    for stage in stages().await {
+        let (mut reader, mut owner) = (stage.wire("acme_corp").await, stage.wire("acme_corp").await);
+        owner.simple("CREATE TABLE changing (a text); INSERT INTO changing VALUES ('a')").await;
+        for name in ["s", ""] {
+            reader.parse(name, "SELECT * FROM changing").describe(name).sync().answer().await;
+            assert_eq!(run(&mut reader, name).await, ["a"]);
+            // What changes nothing that was told is none of the client's business.
+            owner
+                .simple("CREATE INDEX ON changing (a); ALTER TABLE changing ALTER COLUMN a SET NOT NULL")
+                .await;
+            assert_eq!(run(&mut reader, name).await, ["a"]);
+            owner.simple("ALTER TABLE changing ADD COLUMN b integer").await;
+            for _ in 0..2 {
+                let answer = reader.bind(name, &[]).execute().sync().answer().await;
+                let fault = answer.fault().expect("an error");
+                assert_eq!(
+                    (fault.code.as_str(), fault.message.as_str()),
+                    ("0A000", "cached plan must not change result type")
+                );
+                assert_eq!((answer.tags().as_str(), answer.status()), ("EZ", Some('I')));
+            }
+            // As drivers do then.
+            reader.close(name).parse(name, "SELECT * FROM changing").describe(name).sync().answer().await;
+            assert_eq!(run(&mut reader, name).await, ["a"]);
+            owner.simple("ALTER TABLE changing DROP COLUMN b").await;
+            // One that describes again, knows again.
+            let answer = reader.describe(name).bind(name, &[]).execute().sync().answer().await;
+            assert_eq!((answer.tags().as_str(), answer.column()), ("tT2DCZ", vec!["a".to_owned()]));
+            // In a transaction it fails with it.
+            owner.simple("ALTER TABLE changing ADD COLUMN b integer").await;
+            reader.simple("BEGIN").await;
+            if name.is_empty() {
+                // A simple query drops the unnamed statement.
+                reader.simple("ROLLBACK").await;
+            } else {
+                let answer = reader.bind(name, &[]).execute().sync().answer().await;
+                assert_eq!((answer.code().as_str(), answer.status()), ("0A000", Some('E')));
+                reader.simple("ROLLBACK").await;
+            }
+            owner.simple("ALTER TABLE changing DROP COLUMN b").await;
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn failed_parse_leaves_no_name() {
     for stage in stages().await {

@@ -72,7 +72,14 @@ pub enum Expect {
         client: bool,
     },
     /// `ParameterDescription`, then `RowDescription` or `NoData`.
-    Describe,
+    Describe {
+        /// The statement; none for a portal.
+        statement: Option<Bytes>,
+        /// The client sent it.
+        client: bool,
+        /// The hash of the parameters, once they have come.
+        parameters: u64,
+    },
     /// Rows up to `CommandComplete`, `EmptyQueryResponse` or `PortalSuspended`.
     Execute {
         /// The client sent it.
@@ -124,7 +131,10 @@ impl Expect {
         match self {
             Expect::OwnQuery | Expect::Probe(_) => false,
             Expect::Parse { client, .. } => client.is_some(),
-            Expect::Bind { client } | Expect::Execute { client, .. } | Expect::Close { client } => *client,
+            Expect::Bind { client }
+            | Expect::Execute { client, .. }
+            | Expect::Describe { client, .. }
+            | Expect::Close { client } => *client,
             _ => true,
         }
     }

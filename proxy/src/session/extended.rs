@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::columns::{self, Columns};
 use super::effect::{effect_of, needs_path};
 use super::expect::{Expect, PATH_BEHIND, PATH_FIRST};
 use super::query::{format_set_local, kind_of, runs_by_itself};
@@ -105,7 +106,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let store = &self.shared.store;
         let prepared = if named { store.intern(identity) } else { store.unshared(identity) };
         let types = prepared.identity.types.clone();
-        ClientStatement { text, types, plan: Arc::new(plan), prepared, map, tenancy, tied }
+        let columns = Columns::Untold;
+        ClientStatement { text, types, plan: Arc::new(plan), prepared, map, tenancy, tied, columns }
     }
 
     fn send_parse(&mut self, name: Bytes, statement: ClientStatement) {
@@ -150,14 +152,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             let partial = body.len() + frame::HEADER < header.total.min(MAX_REPLAY);
             return if partial { self.no_message() } else { Err(malformed()) };
         };
-        if let Some(statement) = self.statements.get(name).filter(|s| switch::is_local(&s.plan)).cloned() {
-            self.portals.retain(|(open, _)| &open[..] != portal);
-            self.portals.push((Bytes::copy_from_slice(portal), statement));
-            self.answer_in_turn(BIND_COMPLETE);
-            return Ok(Step::Done);
-        }
-        if let Err(refusal) = self.enter_for(name) {
-            return Ok(self.refuse_in_pipeline(refusal));
+        if let Some(step) = self.bind_here(portal, name) {
+            return Ok(step);
         }
         if !self.renew(name) {
             return Ok(Step::NeedNames);
@@ -167,16 +163,37 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return Ok(self.poison(refusal("53400", "too many open portals in one transaction".into())));
         }
         let Some(on_server) = self.ensure_statement(name) else { return Ok(Step::Done) };
+        let columns = self.statements.get(name).map(|statement| statement.columns).unwrap_or_default();
+        match columns {
+            Columns::Doubtful(_) => return Ok(self.check_columns(name, &on_server)),
+            Columns::Changed(_) => return Ok(self.poison(columns::changed())),
+            Columns::Told(_) | Columns::Untold => {}
+        }
         let behind = header.total - frame::HEADER - portal.len() - name.len() - 2;
         let Some(link) = &mut self.link else { return Ok(Step::NeedServer) };
         message::bind_head(&mut link.lease.outbuf, portal, on_server.as_bytes(), behind);
         link.lease.outbuf.extend_from_slice(rest);
         link.owe(Expect::Bind { client: true });
+        link.request.described |= columns != Columns::Untold;
         if behind > rest.len() {
             link.request.replay = None;
         }
         self.note_portal(portal, name);
         Ok(Step::Done)
+    }
+
+    /// What of a `Bind` is ours: a statement that is answered here, or one that is tied to another tenant.
+    fn bind_here(&mut self, portal: &[u8], name: &[u8]) -> Option<Step> {
+        let statement = self.statements.get(name)?;
+        if switch::is_local(&statement.plan) {
+            let statement = statement.clone();
+            self.portals.retain(|(open, _)| &open[..] != portal);
+            self.portals.push((Bytes::copy_from_slice(portal), statement));
+            self.answer_in_turn(BIND_COMPLETE);
+            return Some(Step::Done);
+        }
+        let tied = statement.tied.clone()?;
+        self.enter(tied, true).err().map(|refusal| self.refuse_in_pipeline(refusal))
     }
 
     /// Remembers a portal whose statement does something to the session.
@@ -213,7 +230,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let Some(()) = self.begin_extended(b'D', body) else { return Ok(Step::NeedServer) };
         self.pass_message(b'D', body);
         if let Some(link) = &mut self.link {
-            link.owe(Expect::Describe);
+            link.owe(Expect::Describe { statement: None, client: true, parameters: 0 });
         }
         Ok(Step::Done)
     }
@@ -227,7 +244,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let Some(on_server) = self.ensure_statement(name) else { return Step::Done };
         if let Some(link) = &mut self.link {
             message::describe_statement(&mut link.lease.outbuf, on_server.as_bytes());
-            link.owe(Expect::Describe);
+            let statement = Some(Bytes::copy_from_slice(name));
+            link.owe(Expect::Describe { statement, client: true, parameters: 0 });
         }
         Step::Done
     }
@@ -400,7 +418,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return false;
         }
         let (text, types) = (statement.text.clone(), statement.types.clone());
+        let columns = statement.columns.in_doubt();
         let statement = self.statement(&text, &types, plan, statement.tied.clone(), !name.is_empty());
+        let statement = ClientStatement { columns, ..statement };
         self.statements.insert(Bytes::copy_from_slice(name), statement);
         true
     }

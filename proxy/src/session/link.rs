@@ -74,6 +74,8 @@ pub(super) struct Request {
     pub round_trips: u64,
     /// The last that happened on the wire was a read: the next write begins a round trip.
     pub heard: bool,
+    /// It binds a statement whose columns the client was told.
+    pub described: bool,
     /// Its messages as the client sent them, while it can still be run again.
     pub replay: Option<BytesMut>,
 }
@@ -90,6 +92,7 @@ impl Request {
             started: Instant::now(),
             round_trips: 0,
             heard: true,
+            described: false,
             replay: None,
         }
     }

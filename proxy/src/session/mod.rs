@@ -9,7 +9,7 @@
 //! - [`request`]: the client's messages, one step for each.
 //! - [`query`], [`extended`]: what goes to the server for them.
 //! - [`expect`], [`reply`], [`outcome`]: what the server owes, what becomes of its answers, and how a request ends.
-//! - [`statements`]: prepared statements by identity.
+//! - [`statements`]: prepared statements by identity; [`columns`]: what clients were told of theirs.
 //! - [`path`]: the search path, and when it must be set.
 //! - [`effect`]: what statements leave behind in a session.
 //! - [`listen`]: `LISTEN`, and what is heard.
@@ -21,6 +21,7 @@
 //! - [`cancel`]: cancel keys.
 
 pub mod cancel;
+pub mod columns;
 pub(crate) mod effect;
 mod expect;
 mod explain;
@@ -140,6 +141,8 @@ pub struct Session<C> {
     stream_on: bool,
     /// The client has the beginning of a message whose end will never come.
     torn: bool,
+    /// The message at the head of the buffer waits for what a statement's columns are.
+    checking: bool,
     /// An error was answered with no server at hand: everything up to `Sync` is void.
     skip_to_sync: bool,
     shared: Arc<Shared>,

@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::expect::{Effect, Expect};
 use super::link::Link;
 use super::outcome::put_mapped;
-use super::{End, Session};
+use super::{End, Session, columns};
 use crate::pool::settings::SEARCH_PATH;
 use crate::wire::frame::{self, HEADER, Header};
 use crate::wire::message;
@@ -80,10 +80,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             b'S' => return self.parameter(body),
             b'N' => self.notice(body, whole),
             b'A' => self.notification(whole),
-            b'1' | b'2' | b'3' | b's' | b'n' | b'I' => self.settle(header.tag, whole),
-            b'T' => self.row_description(whole),
+            b'1' | b'2' | b'3' | b's' | b'I' => self.settle(header.tag, whole),
+            b'T' | b'n' => self.row_description(whole),
+            b't' => self.parameter_description(whole),
             b'G' => self.copy_begins(whole),
-            b't' | b'H' | b'c' | b'V' => self.deliver(whole),
+            b'H' | b'c' | b'V' => self.deliver(whole),
             _ => return self.broken_server("a message of an unknown type"),
         }
         Ok(())
@@ -107,7 +108,6 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             Some(Expect::Parse { .. }) => tag == b'1',
             Some(Expect::Bind { .. }) => tag == b'2',
             Some(Expect::Close { .. }) => tag == b'3',
-            Some(Expect::Describe) => tag == b'n',
             Some(Expect::Execute { .. }) => matches!(tag, b's' | b'I'),
             Some(_) => false,
         };
@@ -117,12 +117,28 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
     }
 
+    /// `RowDescription` or `NoData`: in a `Query` or an `Execute` it is on its way with the rows.
     fn row_description(&mut self, whole: &[u8]) {
         self.deliver(whole);
         let Some(link) = &mut self.link else { return };
-        if matches!(link.expects.front(), Some(Expect::Describe)) {
-            link.expects.pop_front();
-            self.emit_locals();
+        if !matches!(link.expects.front(), Some(Expect::Describe { .. })) {
+            return;
+        }
+        let Some(Expect::Describe { statement, client, parameters }) = link.expects.pop_front() else {
+            return;
+        };
+        if let Some(name) = statement {
+            let hash = columns::columns(parameters, whole.get(HEADER..).unwrap_or_default());
+            self.note_columns(&name, hash, client);
+        }
+        self.emit_locals();
+    }
+
+    fn parameter_description(&mut self, whole: &[u8]) {
+        self.deliver(whole);
+        let front = self.link.as_mut().and_then(|link| link.expects.front_mut());
+        if let Some(Expect::Describe { parameters, .. }) = front {
+            *parameters = columns::parameters(whole.get(HEADER..).unwrap_or_default());
         }
     }
 

@@ -43,7 +43,7 @@ enum Need {
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// Deals with the next message of the client, or finds out what is missing for it.
     pub(super) fn step(&mut self) -> Result<Step, End> {
-        if self.outbuf.len() > HIGH_WATER || self.server_is_full() {
+        if self.checking || self.outbuf.len() > HIGH_WATER || self.server_is_full() {
             return Ok(Step::Wait);
         }
         if self.stream_left > 0 {

@@ -32,7 +32,7 @@ use crate::wire::{frame, message};
 const LOGIN_PAUSE: Duration = Duration::from_millis(250);
 
 /// How long a statement waits for what its tenant's schemas hold.
-const NAMES_LIMIT: Duration = Duration::from_secs(2);
+const NAMES_LIMIT: Duration = Duration::from_secs(10);
 
 /// Admits a client to its tenant, tells it so, and makes its session.
 pub async fn start<S>(
@@ -229,6 +229,7 @@ where
         stream_left: 0,
         stream_on: false,
         torn: false,
+        checking: false,
         skip_to_sync: false,
         asked: None,
         touched: false,

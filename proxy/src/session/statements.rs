@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use bytes::Bytes;
 
+use super::columns::Columns;
 use super::tenant::Tenancy;
 use crate::sql::plan::Plan;
 use crate::sql::rewrite::PositionMap;
@@ -72,6 +73,8 @@ pub struct ClientStatement {
     pub tenancy: Arc<Tenancy>,
     /// The tenant that its text ties it to.
     pub tied: Option<Arc<Tenancy>>,
+    /// What the client was told of its columns.
+    pub columns: Columns,
 }
 
 impl StatementStore {
@@ -153,6 +156,11 @@ impl ClientStatements {
     /// The statement of that name; the empty name is the unnamed one.
     pub fn get(&self, name: &[u8]) -> Option<&ClientStatement> {
         if name.is_empty() { self.unnamed.as_ref() } else { self.named.get(name) }
+    }
+
+    /// The same, to note something about it.
+    pub fn get_mut(&mut self, name: &[u8]) -> Option<&mut ClientStatement> {
+        if name.is_empty() { self.unnamed.as_mut() } else { self.named.get_mut(name) }
     }
 
     /// Whether one more statement with such a text fits.

@@ -235,7 +235,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     }
 
     /// Makes `tenancy` the session's, if its transaction and its server allow it.
-    fn enter(&mut self, tenancy: Arc<Tenancy>, local: bool) -> Result<(), Refusal> {
+    pub(super) fn enter(&mut self, tenancy: Arc<Tenancy>, local: bool) -> Result<(), Refusal> {
         let same = tenancy.scope.tenant == self.tenancy().scope.tenant;
         if !same && self.touched {
             return Err(Refusal {
@@ -323,12 +323,6 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         self.tenants.stand_in(before);
         self.tenant_changed();
         done
-    }
-
-    /// Makes the tenant that a statement is tied to the transaction's.
-    pub(super) fn enter_for(&mut self, statement: &[u8]) -> Result<(), Refusal> {
-        let tied = self.statements.get(statement).and_then(|statement| statement.tied.clone());
-        tied.map_or(Ok(()), |tenancy| self.enter(tenancy, true))
     }
 
     /// `Describe` of a command.

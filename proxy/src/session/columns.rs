@@ -1,0 +1,148 @@
+//! What a client was told of a statement's parameters and columns must stay so, or it would read
+//! rows by what is no longer true.
+//!
+//! PostgreSQL sees to that where it has the statement ("cached plan must not change result type"). Where
+//! a statement is prepared anew, as DDL has overtaken it, we do: it is described again, and the client
+//! gets that error if the answer is another.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use bytes::{Buf, Bytes};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::Session;
+use super::expect::Expect;
+use super::request::Step;
+use crate::sql::plan::Refusal;
+use crate::wire::{frame, message};
+
+/// What a client knows of a statement's parameters and columns, as a hash of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Columns {
+    /// Nothing: it has not asked.
+    #[default]
+    Untold,
+    /// What is so.
+    Told(u64),
+    /// What was so before the statement was prepared anew.
+    Doubtful(u64),
+    /// What is no longer so.
+    Changed(u64),
+}
+
+impl Columns {
+    /// The same for the statement that is prepared anew.
+    pub fn in_doubt(self) -> Self {
+        match self {
+            Self::Untold => Self::Untold,
+            Self::Told(hash) | Self::Doubtful(hash) | Self::Changed(hash) => Self::Doubtful(hash),
+        }
+    }
+
+    /// What becomes of it once the statement is described: `asked` by the client, or by us.
+    fn described(self, hash: u64, asked: bool) -> Self {
+        match self {
+            Self::Doubtful(told) if !asked && told != hash => Self::Changed(told),
+            _ => Self::Told(hash),
+        }
+    }
+}
+
+/// `ParameterDescription`: the types.
+pub fn parameters(body: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    body.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// `RowDescription`, behind those parameters: names and types; not which table they are from.
+pub fn columns(parameters: u64, mut body: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    parameters.hash(&mut hasher);
+    body.advance(body.len().min(2));
+    while let Some((name, mut rest)) = frame::cstr(body) {
+        if rest.len() < 18 {
+            break;
+        }
+        name.hash(&mut hasher);
+        rest.advance(6);
+        (rest.get_i32(), rest.get_i16(), rest.get_i32()).hash(&mut hasher);
+        rest.advance(2);
+        body = rest;
+    }
+    hasher.finish()
+}
+
+impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
+    /// A statement of the client's was described: told it, or asked by us (`client` is false).
+    pub(super) fn note_columns(&mut self, name: &[u8], hash: u64, client: bool) {
+        if let Some(statement) = self.statements.get_mut(name) {
+            statement.columns = statement.columns.described(hash, client);
+        }
+        self.checking &= client;
+    }
+
+    /// Asks what a statement's columns are now. The message at hand waits for the answer.
+    pub(super) fn check_columns(&mut self, name: &[u8], on_server: &str) -> Step {
+        let Some(link) = &mut self.link else { return Step::NeedServer };
+        message::describe_statement(&mut link.lease.outbuf, on_server.as_bytes());
+        message::flush(&mut link.lease.outbuf);
+        link.owe(Expect::Describe {
+            statement: Some(Bytes::copy_from_slice(name)),
+            client: false,
+            parameters: 0,
+        });
+        self.checking = true;
+        Step::Wait
+    }
+}
+
+/// As PostgreSQL says it.
+pub(super) fn changed() -> Refusal {
+    Refusal { code: "0A000", message: "cached plan must not change result type".into(), hint: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(fields: &[(&str, i32, i32)]) -> Vec<u8> {
+        let mut body = (fields.len() as i16).to_be_bytes().to_vec();
+        for (name, table, oid) in fields {
+            body.extend(name.as_bytes());
+            body.push(0);
+            body.extend(table.to_be_bytes());
+            body.extend([0, 1]);
+            body.extend(oid.to_be_bytes());
+            body.extend([0, 4, 255, 255, 255, 255, 0, 0]);
+        }
+        body
+    }
+
+    #[test]
+    fn columns_are_told_apart_by_name_and_type_only() {
+        let hash = |fields: &[(&str, i32, i32)]| columns(1, &row(fields));
+        let told = hash(&[("id", 10, 23), ("name", 10, 25)]);
+        assert_eq!(told, hash(&[("id", 11, 23), ("name", 11, 25)]));
+        for other in [
+            &[("id", 10, 20), ("name", 10, 25)][..],
+            &[("id", 10, 23), ("title", 10, 25)],
+            &[("id", 10, 23)],
+            &[("id", 10, 23), ("name", 10, 25), ("more", 10, 25)],
+        ] {
+            assert_ne!(told, hash(other));
+        }
+        assert_ne!(told, columns(2, &row(&[("id", 10, 23), ("name", 10, 25)])));
+    }
+
+    #[test]
+    fn only_what_was_told_can_change() {
+        assert_eq!(Columns::Untold.in_doubt(), Columns::Untold);
+        let doubtful = Columns::Told(1).in_doubt();
+        assert_eq!(doubtful.described(1, false), Columns::Told(1));
+        assert_eq!(doubtful.described(2, false), Columns::Changed(1));
+        // A client that asks anew knows anew.
+        assert_eq!(doubtful.described(2, true), Columns::Told(2));
+        assert_eq!(Columns::Changed(1).in_doubt().described(1, false), Columns::Told(1));
+    }
+}
