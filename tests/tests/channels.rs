@@ -112,6 +112,28 @@ async fn listening_begins_and_ends_with_its_transaction() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn channel_is_that_of_the_tenant_that_listened() {
+    let stage = Stage::new(Setup::new()).await;
+    let mut wire = stage.wire("acme_corp").await;
+    for text in ["BEGIN", "SET LOCAL tenant = 'globex'", "LISTEN orders", "COMMIT"] {
+        wire.parse("", text).bind("", &[]).execute();
+    }
+    assert_eq!(wire.sync().answer().await.commands(), ["BEGIN", "SET", "LISTEN", "COMMIT"]);
+    stage.wire("acme_corp").await.simple("NOTIFY orders, 'mine'").await;
+    stage.wire("globex").await.simple("NOTIFY orders, 'theirs'").await;
+    assert_eq!(next(&mut wire).await, pair("orders", "theirs"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_at_once_are_all_heard() {
+    let stage = Stage::new(Setup::new()).await;
+    let mut wire = stage.wire("acme_corp").await;
+    wire.simple("LISTEN x").await;
+    let many = "SELECT count(pg_notify('x', i::text)) FROM generate_series(1, 10000) i";
+    assert_eq!(heard(&wire.simple(many).await.messages).len(), 10_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn lost_connection_ends_those_who_listened() {
     let stage = Stage::new(Setup::new()).await;
     let mut wire = stage.wire("acme_corp").await;

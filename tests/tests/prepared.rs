@@ -128,6 +128,25 @@ async fn deallocate_all_and_discard_all_forget_every_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn deallocate_by_the_extended_protocol() {
+    for stage in stages().await {
+        let mut wire = stage.wire("acme_corp").await;
+        for begin in ["SELECT 1", "BEGIN"] {
+            prepare(&mut wire, "s", NAMES).await;
+            wire.simple(begin).await;
+            let answer =
+                wire.parse("", "DEALLOCATE s").describe("").bind("", &[]).execute().sync().answer().await;
+            assert_eq!(
+                (answer.tags().as_str(), answer.commands()),
+                ("1tn2CZ", vec!["DEALLOCATE".to_owned()])
+            );
+            assert_eq!(wire.bind("s", &[]).execute().sync().answer().await.code(), "26000");
+            wire.simple("ROLLBACK").await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn table_changes_between_executions() {
     for stage in stages().await {
         let (mut reader, mut owner) = (stage.wire("acme_corp").await, stage.wire("acme_corp").await);
@@ -256,5 +275,58 @@ async fn path_is_set_behind_the_begin_of_a_pipeline() {
             assert_eq!(answer.column(), ACME, "{lock}");
             assert_eq!(answer.status(), Some('I'));
         }
+    }
+}
+
+/// A request that is run again is answered once, with all that belongs to it.
+#[tokio::test(flavor = "multi_thread")]
+async fn close_behind_a_statement_that_is_prepared_anew() {
+    for stage in stages().await {
+        let mut wire = stage.wire("acme_corp").await;
+        prepare(&mut wire, "s", "SELECT * FROM users ORDER BY id").await;
+        prepare(&mut wire, "t", "SELECT 1").await;
+        wire.bind("s", &[]).execute().sync().answer().await;
+        let server = stage.superuser().await;
+        server.batch_execute("ALTER TABLE acme_corp.users ADD COLUMN more text").await.unwrap();
+        let answer = wire.bind("s", &[]).execute().close("t").sync().answer().await;
+        assert_eq!(answer.tags(), "2DDDC3Z");
+        assert_eq!(wire.bind("t", &[]).execute().sync().answer().await.code(), "26000");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn copy_data_may_follow_at_once() {
+    for stage in stages().await {
+        let mut wire = stage.wire("acme_corp").await;
+        wire.simple("CREATE TABLE copied (a text)").await;
+        for flush in [true, false] {
+            wire.parse("", "COPY copied FROM STDIN").bind("", &[]).execute();
+            if flush {
+                wire.message(b'H', b"");
+            }
+            let answer = wire.copy_data("x\n").copy_done().sync().answer().await;
+            assert_eq!((answer.tags().as_str(), answer.commands()), ("12GCZ", vec!["COPY 1".to_owned()]));
+            // As libpq sends it: a Sync before it knows, and another behind the data.
+            wire.parse("", "COPY copied FROM STDIN").bind("", &[]).execute().sync().flush().await;
+            wire.until(b'G').await;
+            let answer = wire.copy_data("y\n").copy_done().sync().answer().await;
+            assert_eq!(answer.commands(), ["COPY 1"]);
+        }
+        wire.parse("", "COPY missing FROM STDIN").bind("", &[]).execute();
+        let failed = wire.copy_data("x\n").copy_done().sync().answer().await;
+        assert_eq!((failed.code().as_str(), failed.status()), ("42P01", Some('I')));
+        assert_eq!(wire.simple("SELECT count(*) FROM copied").await.value(), "4");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn discard_all_that_fails_forgets_nothing() {
+    for stage in stages().await {
+        let mut wire = stage.wire("acme_corp").await;
+        prepare(&mut wire, "s", NAMES).await;
+        wire.parse("", "SELECT 1").bind("", &[]).execute();
+        let failed = wire.parse("", "DISCARD ALL").bind("", &[]).execute().sync().answer().await;
+        assert_eq!(failed.code(), "25001");
+        assert_eq!(run(&mut wire, "s").await, ACME);
     }
 }

@@ -256,3 +256,86 @@ async fn nothing_of_the_session_goes_along() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_behind_the_end_of_a_transaction_is_for_the_tenant_of_then() {
+    for stage in stages().await {
+        let mut wire = stage.wire("acme_corp").await;
+        let pipeline = |wire: &mut Wire, texts: &[&str]| {
+            for text in texts {
+                wire.parse("", text).bind("", &[]).execute();
+            }
+            wire.sync();
+        };
+        for (end, names) in [("ROLLBACK", &ACME[..]), ("ROLLBACK AND CHAIN", &ACME), ("COMMIT", &GLOBEX)] {
+            pipeline(&mut wire, &["BEGIN", "SET tenant = 'globex'", end, NAMES]);
+            assert_eq!(wire.answer().await.column(), names, "{end}");
+            wire.simple("ROLLBACK").await;
+            wire.simple("RESET tenant").await;
+            pipeline(&mut wire, &["BEGIN", "SET LOCAL tenant = 'globex'", end, NAMES]);
+            assert_eq!(wire.answer().await.column(), ACME, "{end}");
+            wire.simple("ROLLBACK").await;
+        }
+        wire.simple("BEGIN").await;
+        wire.simple("SET tenant = 'globex'").await;
+        let insert = "ROLLBACK; INSERT INTO users (name, email) VALUES ('x', 'x')";
+        assert_eq!(wire.simple(insert).await.code(), "0A000");
+        wire.simple("ROLLBACK").await;
+        // COMMIT of what has failed is ROLLBACK.
+        wire.simple("BEGIN").await;
+        wire.simple("SET tenant = 'globex'").await;
+        wire.simple("SELECT 1 / 0").await;
+        assert_eq!(wire.simple("COMMIT; SELECT name FROM users").await.code(), "0A000");
+        pipeline(&mut wire, &["COMMIT", NAMES]);
+        assert_eq!(wire.answer().await.column(), ACME);
+        assert_eq!(tenant(&mut wire).await, "acme_corp");
+        let server = stage.superuser().await;
+        let count = server.query_one("SELECT count(*) FROM globex.users", &[]).await.unwrap();
+        assert_eq!(count.get::<_, i64>(0), 2);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn draws_of_the_tenant_before_are_not_told() {
+    let stage = Stage::new(Setup::new().servers(1)).await;
+    let mut wire = stage.wire("acme_corp").await;
+    wire.simple("SELECT nextval('users_id_seq')").await;
+    wire.simple("SET tenant = 'globex'").await;
+    assert_eq!(wire.simple("SELECT lastval()").await.code(), "55000");
+}
+
+/// What was decided for one message must not be used for the next.
+#[tokio::test(flavor = "multi_thread")]
+async fn plan_of_a_refused_message_is_forgotten() {
+    let stage = Stage::new(Setup::new().servers(1).line("tenancy", "shared_writes = false")).await;
+    let server = stage.superuser().await;
+    server.batch_execute("CREATE SCHEMA doomed AUTHORIZATION app").await.unwrap();
+    let mut busy = stage.wire("acme_corp").await;
+    let mut wire = stage.wire("acme_corp").await;
+    for text in ["/*tenant='nobody'*/ SELECT 1", "/*tenant='doomed'*/ SELECT 1"] {
+        busy.simple("BEGIN").await;
+        busy.simple("SELECT 1").await;
+        wire.parse("", text).sync().flush().await;
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        busy.simple("COMMIT").await;
+        wire.until(b'Z').await;
+        assert_eq!(wire.simple("SELECT name FROM globex.users").await.code(), "42501", "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn portal_does_not_outlive_its_tenant() {
+    for stage in stages().await {
+        let mut wire = stage.wire("acme_corp").await;
+        wire.simple("BEGIN").await;
+        wire.parse("s", NAMES).bind("s", &[]).sync().answer().await;
+        assert_eq!(wire.simple("SET tenant = 'globex'").await.code(), "25001");
+        wire.simple("ROLLBACK").await;
+        // Nor is a path of the transaction's own forgotten for a statement that is another tenant's.
+        wire.simple("BEGIN").await;
+        wire.simple("SET LOCAL search_path TO public").await;
+        let theirs = wire.parse("", "/*tenant='globex'*/ SELECT 1 FROM users").sync().answer().await;
+        assert_eq!(theirs.code(), "25001");
+        wire.simple("ROLLBACK").await;
+    }
+}

@@ -151,8 +151,19 @@ bad(classid, objid) AS (
   ) s
   UNION
   SELECT e.from_classid, e.from_objid FROM bad b JOIN edges e USING (classid, objid)
+),
+outward(classid, objid) AS (
+  SELECT n.classid, n.objid FROM reach n JOIN pg_catalog.pg_class c ON c.oid = n.objid
+  WHERE n.classid = 'pg_catalog.pg_class'::regclass AND c.relkind IN ('r', 'p', 'v', 'f')
+    AND c.relnamespace NOT IN (SELECT oid FROM ns)
+  UNION
+  SELECT e.from_classid, e.from_objid FROM outward o JOIN edges e USING (classid, objid)
+  WHERE e.from_classid IN ('pg_catalog.pg_class'::regclass, 'pg_catalog.pg_rewrite'::regclass)
 )
-SELECT 'relation', own.relname::text, own.relkind::text,
+SELECT 'relation', own.relname::text,
+  -- A view through which another schema would be written.
+  CASE WHEN own.relkind = 'v' AND own.oid IN (SELECT objid FROM outward
+    WHERE classid = 'pg_catalog.pg_class'::regclass) THEN 'w' ELSE own.relkind::text END,
   own.relkind = 'S'
     OR ('pg_catalog.pg_class'::regclass::oid, own.oid) NOT IN (SELECT classid, objid FROM bad)
 FROM own

@@ -14,7 +14,7 @@ use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{AsyncMessage, Client, NoTls, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::{Deaf, Notification};
+use super::{Deaf, Notification, Outlet};
 use crate::catalog::{CatalogError, connection_settings};
 use crate::config::Database;
 
@@ -30,7 +30,7 @@ pub(super) enum Command {
     /// To hear of `channel` from now on; `to` where it heard of nothing before.
     Listen {
         id: u64,
-        to: Option<mpsc::Sender<Notification>>,
+        to: Option<Outlet>,
         channel: Arc<str>,
         name: Arc<str>,
         reply: oneshot::Sender<Result<usize, Deaf>>,
@@ -70,7 +70,7 @@ impl Settings {
 
 /// One client, and what it calls the channels that it listens to.
 struct Ear {
-    to: mpsc::Sender<Notification>,
+    to: Outlet,
     channels: HashMap<Arc<str>, Arc<str>>,
 }
 
@@ -273,7 +273,7 @@ impl Hub {
                 let notification =
                     Notification { channel, payload: Arc::clone(&payload), pid: heard.process_id() };
                 // One that does not read must not hold up the others.
-                ear.to.try_send(notification).is_err()
+                !ear.to.send(notification)
             })
             .collect();
         for id in deaf {

@@ -11,7 +11,7 @@
 mod hub;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use tokio::sync::{mpsc, oneshot};
@@ -19,8 +19,8 @@ use tokio::sync::{mpsc, oneshot};
 pub use self::hub::Settings;
 use self::hub::{Command, Hub};
 
-/// Notifications that wait for one client to take them.
-const INBOX: usize = 4096;
+/// What may wait for one client to take it, in bytes.
+const INBOX: usize = 8 << 20;
 
 /// A notification for one client.
 #[derive(Clone, Debug)]
@@ -31,6 +31,47 @@ pub struct Notification {
     pub payload: Arc<str>,
     /// The process of PostgreSQL's that sent it.
     pub pid: i32,
+}
+
+impl Notification {
+    /// About how many bytes it holds.
+    fn weight(&self) -> usize {
+        64 + self.payload.len()
+    }
+}
+
+/// The hub's end of a client's inbox, which is bounded in bytes.
+struct Outlet {
+    to: mpsc::UnboundedSender<Notification>,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Outlet {
+    /// Whether there was room.
+    fn send(&self, notification: Notification) -> bool {
+        let weight = notification.weight();
+        let before = self.waiting.fetch_add(weight, Ordering::Relaxed);
+        before + weight <= INBOX && self.to.send(notification).is_ok()
+    }
+}
+
+struct Inbox {
+    from: mpsc::UnboundedReceiver<Notification>,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Inbox {
+    fn taken(&self, notification: Notification) -> Notification {
+        self.waiting.fetch_sub(notification.weight(), Ordering::Relaxed);
+        notification
+    }
+}
+
+fn inbox() -> (Outlet, Inbox) {
+    #[expect(clippy::disallowed_methods, reason = "it is bounded in bytes, by what is waiting")]
+    let (to, from) = mpsc::unbounded_channel();
+    let waiting = Arc::<AtomicUsize>::default();
+    (Outlet { to, waiting: Arc::clone(&waiting) }, Inbox { from, waiting })
 }
 
 /// Why a client hears nothing (any more).
@@ -73,7 +114,7 @@ impl Channels {
 pub struct Subscriber {
     id: u64,
     /// While it listens to anything.
-    inbox: Option<mpsc::Receiver<Notification>>,
+    inbox: Option<Inbox>,
     commands: mpsc::UnboundedSender<Command>,
     channels: usize,
 }
@@ -84,7 +125,7 @@ impl Subscriber {
         let to = match self.inbox {
             Some(_) => None,
             None => {
-                let (to, inbox) = mpsc::channel(INBOX);
+                let (to, inbox) = inbox();
                 self.inbox = Some(inbox);
                 Some(to)
             }
@@ -117,13 +158,16 @@ impl Subscriber {
 
     /// The next notification, if there is one already.
     pub fn next_now(&mut self) -> Option<Notification> {
-        self.inbox.as_mut()?.try_recv().ok()
+        let inbox = self.inbox.as_mut()?;
+        let notification = inbox.from.try_recv().ok()?;
+        Some(inbox.taken(notification))
     }
 
     /// The next notification.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Notification, Deaf>> {
         let Some(inbox) = &mut self.inbox else { return Poll::Pending };
-        inbox.poll_recv(cx).map(|next| next.ok_or(Deaf::Lost))
+        let next = std::task::ready!(inbox.from.poll_recv(cx));
+        Poll::Ready(next.map(|next| inbox.taken(next)).ok_or(Deaf::Lost))
     }
 
     async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, Deaf> {

@@ -43,8 +43,9 @@ pub struct Server {
     /// Temporary objects were made on it: PostgreSQL keeps their schema on the path for good, and so does
     /// not look at prepared statements again when there are new ones.
     pub had_temp: bool,
-    /// The only client that may have drawn from sequences since what was drawn was forgotten.
-    pub drawn_by: Option<i32>,
+    /// The only client that may have drawn from sequences since what was drawn was forgotten, and for the
+    /// how manyeth of its tenants.
+    pub drawn_by: Option<(i32, u64)>,
     /// The client that used it last, if it may have left more behind than its settings.
     pub used_by: Option<i32>,
     /// Its state is not known for sure: it must not be used again.

@@ -7,7 +7,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Session;
@@ -97,9 +97,28 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     }
 }
 
+const CHANGED: &str = "cached plan must not change result type";
+
 /// As PostgreSQL says it.
 pub(super) fn changed() -> Refusal {
-    Refusal { code: "0A000", message: "cached plan must not change result type".into(), hint: None }
+    Refusal { code: "0A000", message: CHANGED.into(), hint: None }
+}
+
+/// Whether it is this one.
+pub(super) fn is_changed(refusal: &Refusal) -> bool {
+    refusal.message == CHANGED
+}
+
+/// Drivers know it by the routine that raises it.
+pub(super) fn put_changed(out: &mut BytesMut) {
+    let fields: [(u8, &[u8]); 5] = [
+        (b'S', b"ERROR"),
+        (b'V', b"ERROR"),
+        (b'C', b"0A000"),
+        (b'M', CHANGED.as_bytes()),
+        (b'R', b"RevalidateCachedQuery"),
+    ];
+    message::fields(out, b'E', fields);
 }
 
 #[cfg(test)]

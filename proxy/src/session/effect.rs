@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::Session;
 use super::expect::Effect;
 use super::path::{self, Effective};
 use super::switch;
+use super::{Session, Status};
 use crate::pool::settings::{self, SEARCH_PATH};
-use crate::sql::plan::{Discard, PinReason, Route, Statement, StatementKind};
+use crate::sql::plan::{Discard, PinReason, Route, Setting, Statement, StatementKind};
 
 /// What a statement does once it is complete. `text` is the text that it stands in.
 pub(super) fn effect_of(statement: &Statement, text: &[u8]) -> Option<Effect> {
@@ -31,7 +31,9 @@ pub(super) fn effect_of(statement: &Statement, text: &[u8]) -> Option<Effect> {
         StatementKind::Savepoint(name) => Some(Effect::Savepoint(name.clone())),
         StatementKind::RollbackTo(name) => Some(Effect::RollbackTo(name.clone())),
         StatementKind::Release(name) => Some(Effect::Release(name.clone())),
-        StatementKind::Listen(channel) => Some(Effect::Listen(channel.clone())),
+        StatementKind::Listen(channel) => {
+            Some(Effect::Listen { channel: channel.clone(), name: channel.clone() })
+        }
         StatementKind::Unlisten(channel) => Some(Effect::Unlisten(channel.clone())),
         StatementKind::Deallocate(None) => Some(Effect::DeallocateAll),
         StatementKind::Commit { .. } | StatementKind::Rollback { .. } => Some(Effect::EndBlock),
@@ -45,6 +47,9 @@ pub(crate) fn needs_path(statement: &Statement, route: &Route) -> bool {
         // A rollback to it must come back to this path, not to none.
         StatementKind::Savepoint(_) => true,
         StatementKind::Show(name) => matches!(&**name, SEARCH_PATH | "all"),
+        StatementKind::Set(Setting { given: Some(_), .. }) | StatementKind::SetParameter { .. } => {
+            matches!(route, Route::SearchPath)
+        }
         StatementKind::Plain
         | StatementKind::BlockOnly
         | StatementKind::CopyIn
@@ -106,6 +111,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let untracked = match &statement.kind {
             StatementKind::Set(setting) if setting.name.starts_with("transaction_") => false,
             StatementKind::Set(setting) => !setting.local && effect_of(statement, text).is_none(),
+            // A value that was not to be seen when it was bound.
+            StatementKind::SetParameter { local, .. } => !local,
             StatementKind::RollbackTo(name) => !self.settings.knows_savepoint(name),
             _ => false,
         };
@@ -181,7 +188,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 link.settings.release(&name);
             }
             Effect::DiscardSequences => self.pins.remove(PinReason::Sequence),
-            Effect::Listen(_) | Effect::Unlisten(_) => self.note_wish(effect),
+            Effect::Listen { .. } | Effect::Unlisten(_) => self.note_wish(effect),
             Effect::DeallocateAll => {
                 self.sql_writes = self.pins.has(PinReason::SessionPooling);
                 if !pipelined {
@@ -260,12 +267,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             }
             Some(Effect::DeallocateAll) => {
                 link.lease.forget_prepared();
-                self.statements.clear();
+                self.forgotten = Some(std::mem::take(&mut self.statements));
             }
             Some(effect @ (Effect::Reset(_) | Effect::ResetAll | Effect::DiscardAll)) => {
                 if effect == Effect::DiscardAll {
                     link.lease.forget_prepared();
-                    self.statements.clear();
+                    self.forgotten = Some(std::mem::take(&mut self.statements));
                 }
                 // Until PostgreSQL has confirmed it, nothing is taken for granted.
                 self.effective = Effective::home(self.tenants.now(), true);
@@ -273,10 +280,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             // What comes behind it is another transaction, of the session's tenant.
             Some(Effect::EndBlock) => {
                 self.touched = false;
-                self.tenants.foresee_end();
-                if !Arc::ptr_eq(&self.effective.tenancy, self.tenants.now()) {
-                    self.effective = Effective::of(self.settings.current(), self.tenants.now());
-                }
+                let failed = self.status == Status::Failed;
+                self.tenants.foresee_end(failed || matches!(statement.kind, StatementKind::Rollback { .. }));
+                self.tenant_changed();
             }
             _ => {}
         }

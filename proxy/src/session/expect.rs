@@ -36,8 +36,13 @@ pub enum Effect {
     /// The transaction block ended, in the way that the command tag says.
     EndBlock,
     /// `LISTEN`, once the transaction is committed.
-    Listen(Box<str>),
-    /// `UNLISTEN`, likewise; `None` is all channels.
+    Listen {
+        /// The channel, as PostgreSQL knows it.
+        channel: Box<str>,
+        /// As the client calls it.
+        name: Box<str>,
+    },
+    /// `UNLISTEN`, likewise, of a channel as PostgreSQL knows it; `None` is all channels.
     Unlisten(Option<Box<str>>),
 }
 

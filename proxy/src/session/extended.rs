@@ -8,13 +8,14 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::columns::{self, Columns};
 use super::effect::{effect_of, needs_path};
 use super::expect::{Expect, PATH_BEHIND, PATH_FIRST};
+use super::listen::name_channel;
 use super::query::{format_set_local, kind_of, runs_by_itself};
 use super::request::Step;
 use super::statements::{ClientStatement, Identity, Prepared};
 use super::tenant::Tenancy;
 use super::{End, Session, Status, path, switch};
 use crate::metrics::Kind;
-use crate::sql::plan::{Plan, Refusal, Route, Statement, StatementKind};
+use crate::sql::plan::{Plan, Refusal, Route, Setting, Statement, StatementKind};
 use crate::sql::rewrite::rewrite;
 use crate::wire::frame::{self, Header};
 use crate::wire::message;
@@ -40,6 +41,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             Ok(tied) => tied,
             Err(hindered) => return Ok(self.hindered(hindered)),
         };
+        if let Err(refusal) = self.may_stand_in(tied.as_ref()) {
+            return Ok(self.refuse_in_pipeline(refusal));
+        }
         let plan = match self.plan.take() {
             Some(plan) => plan,
             None => self.on_behalf_of(tied.clone(), |session| session.plan_for(text)),
@@ -48,8 +52,13 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return Ok(Step::NeedNames);
         }
         let taken = !name.is_empty() && self.statements.get(name).is_some();
-        if switch::is_local(&plan) && !taken {
-            let statement = self.statement(text, types, plan, tied, false);
+        let limits = &self.shared.config.limits;
+        let (count, bytes) =
+            (limits.max_prepared_statements_per_client, limits.max_prepared_bytes_per_client);
+        let full = !name.is_empty() && !self.statements.fits(text.len(), count, bytes);
+        if self.is_ours(&plan) && !taken && !full {
+            let mut statement = self.statement(text, types, plan, tied, false);
+            statement.ours = true;
             self.statements.insert(Bytes::copy_from_slice(name), statement);
             self.answer_in_turn(PARSE_COMPLETE);
             return Ok(Step::Done);
@@ -66,10 +75,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             self.shared.metrics.guarded();
             return Ok(self.poison(refusal));
         }
-        let limits = &self.shared.config.limits;
-        let (count, bytes) =
-            (limits.max_prepared_statements_per_client, limits.max_prepared_bytes_per_client);
-        if !name.is_empty() && !self.statements.fits(text.len(), count, bytes) {
+        if full {
             let mut refusal = refusal("53400", "too many prepared statements".into());
             refusal.hint = Some(format!(
                 "A client may hold {count} of them with {bytes} bytes of text (limits.max_prepared_statements_per_client, limits.max_prepared_bytes_per_client). Close those that are not needed."
@@ -107,7 +113,17 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let prepared = if named { store.intern(identity) } else { store.unshared(identity) };
         let types = prepared.identity.types.clone();
         let columns = Columns::Untold;
-        ClientStatement { text, types, plan: Arc::new(plan), prepared, map, tenancy, tied, columns }
+        ClientStatement {
+            text,
+            types,
+            plan: Arc::new(plan),
+            prepared,
+            map,
+            tenancy,
+            tied,
+            columns,
+            ours: false,
+        }
     }
 
     fn send_parse(&mut self, name: Bytes, statement: ClientStatement) {
@@ -160,7 +176,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         let Some(()) = self.begin_extended(b'B', body) else { return Ok(Step::NeedServer) };
         if self.portals.len() >= MAX_PORTALS {
-            return Ok(self.poison(refusal("53400", "too many open portals in one transaction".into())));
+            return Ok(self.poison(too_many_portals()));
         }
         let Some(on_server) = self.ensure_statement(name) else { return Ok(Step::Done) };
         let columns = self.statements.get(name).map(|statement| statement.columns).unwrap_or_default();
@@ -175,18 +191,24 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         link.lease.outbuf.extend_from_slice(rest);
         link.owe(Expect::Bind { client: true });
         link.request.described |= columns != Columns::Untold;
+        // From here on it may run, by a FETCH too.
+        self.touched |=
+            self.statements.get(name).is_some_and(|s| s.plan.statements.iter().any(switch::touches));
         if behind > rest.len() {
             link.request.replay = None;
         }
-        self.note_portal(portal, name);
+        self.note_portal(portal, name, rest);
         Ok(Step::Done)
     }
 
     /// What of a `Bind` is ours: a statement that is answered here, or one that is tied to another tenant.
     fn bind_here(&mut self, portal: &[u8], name: &[u8]) -> Option<Step> {
         let statement = self.statements.get(name)?;
-        if switch::is_local(&statement.plan) {
+        if statement.ours {
             let statement = statement.clone();
+            if self.portals.len() >= MAX_PORTALS {
+                return Some(self.refuse_in_pipeline(too_many_portals()));
+            }
             self.portals.retain(|(open, _)| &open[..] != portal);
             self.portals.push((Bytes::copy_from_slice(portal), statement));
             self.answer_in_turn(BIND_COMPLETE);
@@ -197,12 +219,13 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     }
 
     /// Remembers a portal whose statement does something to the session.
-    fn note_portal(&mut self, portal: &[u8], name: &[u8]) {
+    fn note_portal(&mut self, portal: &[u8], name: &[u8], values: &[u8]) {
         self.portals.retain(|(open, _)| &open[..] != portal);
         let Some(statement) = self.statements.get(name) else { return };
         let notable = |s: &Statement| s.kind != StatementKind::Plain || s.pin.is_some() || s.ddl;
         if statement.plan.statements.iter().any(notable) {
-            let statement = statement.clone();
+            let mut statement = statement.clone();
+            bind_setting(&mut statement, values);
             // A FETCH can run a portal too, and no Execute is seen then.
             for reason in statement.plan.statements.iter().filter_map(|s| s.pin) {
                 self.pin(reason);
@@ -219,12 +242,15 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             b'S' => self.statements.get(name),
             _ => self.portals.iter().find(|(open, _)| &open[..] == name).map(|(_, statement)| statement),
         };
-        if let Some(statement) = found.filter(|statement| switch::is_local(&statement.plan)).cloned() {
+        if let Some(statement) = found.filter(|statement| statement.ours).cloned() {
             self.describe_command(&statement, what != b'S');
             return Ok(Step::Done);
         }
         if what == b'S' {
             let tied = found.and_then(|statement| statement.tied.clone());
+            if let Err(refusal) = self.may_stand_in(tied.as_ref()) {
+                return Ok(self.refuse_in_pipeline(refusal));
+            }
             return Ok(self.on_behalf_of(tied, |session| session.describe_statement(name, body)));
         }
         let Some(()) = self.begin_extended(b'D', body) else { return Ok(Step::NeedServer) };
@@ -255,7 +281,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let (portal, _) = frame::cstr(body).ok_or_else(malformed)?;
         let found = self.portals.iter().find(|(name, _)| &name[..] == portal);
         let statement = found.map(|(_, statement)| statement.clone());
-        if let Some(statement) = statement.as_ref().filter(|statement| switch::is_local(&statement.plan)) {
+        if let Some(statement) = statement.as_ref().filter(|statement| statement.ours) {
             return Ok(self.execute_command(statement));
         }
         let Some(()) = self.begin_extended(b'E', body) else { return Ok(Step::NeedServer) };
@@ -265,12 +291,20 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if let Some(statement) = &statement {
             for one in &statement.plan.statements {
                 self.before(one, &statement.text);
-                effect = effect_of(one, &statement.text);
+                effect = effect_of(one, &statement.text)
+                    .map(|effect| name_channel(effect, &self.tenants.now().scope));
             }
         }
         self.pass_message(b'E', body);
+        let copies = |statement: &ClientStatement| {
+            statement.plan.statements.iter().any(|one| one.kind == StatementKind::CopyIn)
+        };
         if let Some(link) = &mut self.link {
             link.owe(Expect::Execute { client: true, effect });
+            if statement.as_ref().is_some_and(copies) {
+                link.awaits_copy = true;
+                message::flush(&mut link.lease.outbuf);
+            }
         }
         if let Some(statement) = &statement {
             for one in &statement.plan.statements {
@@ -294,6 +328,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return Ok(Step::Done);
         }
         let closed = self.statements.remove(name).map(|statement| (Bytes::copy_from_slice(name), statement));
+        if let Some(link) = &mut self.link {
+            link.keep(b'C', body);
+        }
         match &mut self.link {
             Some(link) => {
                 link.begin(&self.settings, self.status);
@@ -522,12 +559,34 @@ impl super::link::Link {
     }
 }
 
+/// Puts the value that was bound into a statement that sets something to it; `values` is a `Bind` behind its names.
+fn bind_setting(statement: &mut ClientStatement, values: &[u8]) {
+    let [Statement { kind: StatementKind::SetParameter { name, number, local }, .. }] =
+        &statement.plan.statements[..]
+    else {
+        return;
+    };
+    let value = frame::bound_value(values, *number);
+    let Some(value) = value.and_then(|value| std::str::from_utf8(value).ok()) else { return };
+    let given = Some(value.into());
+    let set = StatementKind::Set(Setting { name: name.clone(), value: 0..0, given, local: *local });
+    let mut plan = Plan::clone(&statement.plan);
+    if let Some(only) = plan.statements.first_mut() {
+        only.kind = set;
+    }
+    statement.plan = Arc::new(plan);
+}
+
 fn put_parse(out: &mut BytesMut, name: &[u8], prepared: &Prepared) {
     message::parse(out, name, &prepared.identity.text, &prepared.identity.types);
 }
 
 fn refusal(code: &'static str, message: String) -> Refusal {
     Refusal { code, message, hint: None }
+}
+
+fn too_many_portals() -> Refusal {
+    refusal("53400", "too many open portals in one transaction".into())
 }
 
 fn malformed() -> End {

@@ -43,6 +43,8 @@ pub(super) struct Link {
     pub opaque: bool,
     /// The tenant for which DDL ran in this transaction.
     pub ddl: Option<Arc<Tenancy>>,
+    /// A COPY from the client was sent, and it is not known yet whether PostgreSQL waits for its data.
+    pub awaits_copy: bool,
     /// PostgreSQL waits for `CopyData`.
     pub copy_in: bool,
     /// So many bytes of PostgreSQL's message are still to come.
@@ -109,6 +111,7 @@ impl Link {
             strayed: false,
             opaque: false,
             ddl: None,
+            awaits_copy: false,
             copy_in: false,
             pass_left: 0,
             pass_on: false,
@@ -229,7 +232,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if let Some(mut link) = self.link.take() {
             let client = self.cancel.slot().pid;
             // Whatever it ran, another's draws are no longer all that there may be.
-            link.lease.drawn_by = link.lease.drawn_by.filter(|by| *by == client);
+            link.lease.drawn_by = link.lease.drawn_by.filter(|(by, _)| *by == client);
             link.give_back(client);
         }
     }

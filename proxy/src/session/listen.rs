@@ -14,6 +14,7 @@ use super::{End, Session, Status};
 use crate::channels::{Deaf, Subscriber};
 use crate::sql::keys;
 use crate::sql::plan::{Plan, Refusal, StatementKind};
+use crate::sql::scope::Scope;
 use crate::wire::message;
 
 /// A client listens to so many channels at most.
@@ -56,23 +57,29 @@ impl Listening {
     }
 }
 
+/// The effect of a statement that is sent now: a channel is that of the tenant in force.
+pub(super) fn name_channel(effect: Effect, scope: &Scope) -> Effect {
+    // What is too long was refused; where nothing is routed, servers listen themselves.
+    let channel = |name: &str| keys::channel_of(scope, name).unwrap_or_default().into();
+    match effect {
+        Effect::Listen { name, .. } => Effect::Listen { channel: channel(&name), name },
+        Effect::Unlisten(Some(name)) => Effect::Unlisten(Some(channel(&name))),
+        other => other,
+    }
+}
+
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// `LISTEN` or `UNLISTEN` is complete.
     pub(super) fn note_wish(&mut self, effect: Effect) {
-        let scope = &self.tenants.now().scope;
-        // What is too long was refused; where nothing is routed, servers listen themselves.
         let wish = match effect {
-            Effect::Listen(name) => {
-                keys::channel_of(scope, &name).map(|channel| Wish::Listen { channel, name })
-            }
-            Effect::Unlisten(Some(name)) => {
-                keys::channel_of(scope, &name).map(|name| Wish::Unlisten(Some(name)))
-            }
-            _ => Some(Wish::Unlisten(None)),
+            Effect::Listen { channel, name } => Wish::Listen { channel: channel.into(), name },
+            Effect::Unlisten(channel) => Wish::Unlisten(channel.map(Into::into)),
+            _ => return,
         };
         let quiet = self.listening.ear.is_none() && self.listening.wanted.is_empty();
-        let wish = wish.filter(|wish| !quiet || matches!(wish, Wish::Listen { .. }));
-        self.listening.wanted.extend(wish);
+        if !quiet || matches!(wish, Wish::Listen { .. }) {
+            self.listening.wanted.push(wish);
+        }
     }
 
     /// The refusal of a plan that would listen to too much.

@@ -150,6 +150,8 @@ pub struct Session<C> {
     tenants: Tenants,
     /// A tenant that was asked for, and what was found.
     asked: Option<(TenantId, Result<Arc<Tenancy>, Refusal>)>,
+    /// How often the tenant has changed.
+    changes: u64,
     /// The transaction has read or written.
     touched: bool,
     /// The tenant's scope with the newest names in it, and the one without that it was made of.
@@ -161,6 +163,8 @@ pub struct Session<C> {
     effective_of: Arc<Settings>,
     told: Arc<Told>,
     statements: ClientStatements,
+    /// Those that a request on its way forgets, unless it fails.
+    forgotten: Option<ClientStatements>,
     /// Portals whose statement does something to the session.
     portals: Vec<(Bytes, ClientStatement)>,
     status: Status,
@@ -211,7 +215,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 Step::Wait => {
                     self.exchange().await?;
                     self.relay()?;
-                    if self.has_channels_to_settle() {
+                    if self.held_ready.is_some() {
                         self.settle_channels().await?;
                     }
                     self.release().await;

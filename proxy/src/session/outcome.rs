@@ -7,7 +7,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::expect::{Effect, Expect, PATH_BEHIND, PATH_FIRST};
 use super::link::Request;
-use super::{End, Session, Status};
+use super::{End, Session, Status, columns};
 use crate::sql::plan::Refusal;
 use crate::sql::rewrite::PositionMap;
 use crate::wire::frame;
@@ -30,7 +30,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             link.lease.in_doubt = true;
             return Ok(());
         }
-        link.copy_in = false;
+        (link.copy_in, link.awaits_copy) = (false, false);
         link.request.erred = true;
         // What was to be pinned did not come about.
         self.pins.doubt();
@@ -111,6 +111,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 // Statements were forgotten that the server still has.
                 Expect::Execute { effect: Some(Effect::DeallocateAll | Effect::DiscardAll), .. } => {
                     link.lease.in_doubt = true;
+                    if let Some(statements) = self.forgotten.take() {
+                        self.statements = statements;
+                    }
                 }
                 _ => {}
             }
@@ -157,6 +160,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// A request is answered: what holds now is what PostgreSQL says.
     fn end_request(&mut self, status: Status) {
         let before = mem::replace(&mut self.status, status);
+        self.forgotten = None;
         let Some(link) = &mut self.link else { return };
         let request = &link.request;
         let took = request.started.elapsed();
@@ -257,6 +261,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 }
 
 fn put_refusal(out: &mut BytesMut, refusal: &Refusal) {
+    if columns::is_changed(refusal) {
+        return columns::put_changed(out);
+    }
     message::error(out, Severity::Error, refusal.code, &refusal.message, refusal.hint.as_deref());
 }
 

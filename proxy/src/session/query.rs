@@ -8,6 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::effect::{PathChange, effect_of, needs_path, path_change, strays};
 use super::expect::{Effect, Expect, QueryReply};
 use super::link::Link;
+use super::listen::name_channel;
 use super::path::{self, Effective};
 use super::request::Step;
 use super::{End, Session, Status};
@@ -17,6 +18,9 @@ use crate::sql::plan::{Discard, Plan, Refusal, Route, Statement, StatementKind};
 use crate::sql::rewrite::rewrite;
 use crate::sql::scope::TextMode;
 use crate::wire::message;
+
+/// A client may set so many parameters.
+const MAX_SETTINGS: usize = 1000;
 
 /// A statement that always fails and touches nothing: for errors that are ours.
 const FAILS: &[u8] = b"EXECUTE \"pgstrata: refused\"";
@@ -70,11 +74,29 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             plan = observer.note(text, &self.scope, plan);
         }
         let refusal = plan.statements.iter().find_map(|s| unreadable_setting(s, text));
-        let refusal = refusal.or_else(|| self.refuses_pin(&plan)).or_else(|| self.refuses_listen(&plan));
+        let refusal = refusal
+            .or_else(|| self.refuses_setting(&plan))
+            .or_else(|| self.refuses_pin(&plan))
+            .or_else(|| self.refuses_listen(&plan));
         if let Some(refusal) = refusal {
             plan.route = Route::Refuse(refusal);
         }
         plan
+    }
+
+    /// The refusal of a plan that sets more than is remembered.
+    fn refuses_setting(&self, plan: &Plan) -> Option<Refusal> {
+        let current = self.settings.current();
+        let new = |s: &Statement| match &s.kind {
+            StatementKind::Set(setting) => !setting.local && !current.contains_key(&*setting.name),
+            _ => false,
+        };
+        let more = plan.statements.iter().filter(|s| new(s)).count();
+        (more > 0 && current.len() + more > MAX_SETTINGS).then(|| Refusal {
+            code: "53400",
+            message: format!("a session may not set more than {MAX_SETTINGS} parameters"),
+            hint: Some("RESET those that are not needed.".into()),
+        })
     }
 
     /// What the session has done so far, as far as a plan depends on it.
@@ -117,7 +139,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 path_set = true;
             }
             let number = (index + places.len()) as u32;
-            let effect = effect_of(statement, text);
+            let effect = effect_of(statement, text).map(|effect| name_channel(effect, &tenancy.scope));
             match path_change(statement) {
                 PathChange::Keep => {}
                 PathChange::Set => path_set = true,

@@ -155,6 +155,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     fn complete(&mut self, body: &[u8], whole: &[u8]) {
         let Some(link) = &mut self.link else { return };
         let tag = frame::cstr(body).map_or(body, |(tag, _)| tag);
+        link.awaits_copy = false;
         let pipelined = matches!(link.expects.front(), Some(Expect::Execute { .. }));
         let effect = match link.expects.front_mut() {
             Some(Expect::Query(reply)) => {
@@ -196,7 +197,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     fn copy_begins(&mut self, whole: &[u8]) {
         self.deliver(whole);
         let Some(link) = &mut self.link else { return };
-        link.copy_in = true;
+        (link.copy_in, link.awaits_copy) = (true, false);
         if matches!(link.expects.front(), Some(Expect::Execute { .. })) && link.request.awaiting {
             // PostgreSQL reads the Sync that it was sent already as part of the COPY, and wants another.
             if matches!(link.expects.back(), Some(Expect::Sync)) {
@@ -276,7 +277,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 fn put_complete(out: &mut BytesMut, effect: &Option<Effect>, whole: &[u8]) {
     match effect {
         // Something else ran in its place.
-        Some(Effect::Listen(_)) => message::command_complete(out, "LISTEN"),
+        Some(Effect::Listen { .. }) => message::command_complete(out, "LISTEN"),
         _ => out.extend_from_slice(whole),
     }
 }

@@ -43,7 +43,8 @@ enum Need {
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// Deals with the next message of the client, or finds out what is missing for it.
     pub(super) fn step(&mut self) -> Result<Step, End> {
-        if self.checking || self.outbuf.len() > HIGH_WATER || self.server_is_full() {
+        let waits = self.checking || self.link.as_ref().is_some_and(|link| link.awaits_copy);
+        if waits || self.outbuf.len() > HIGH_WATER || self.server_is_full() {
             return Ok(Step::Wait);
         }
         if self.stream_left > 0 {
@@ -150,6 +151,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             tag => return Err(End::fatal("08P01", format!("invalid frontend message type {tag}"))),
         };
         if matches!(step, Step::Done) {
+            // It was for this message.
+            self.plan = None;
             buf.advance(total);
             if header.tag == b'B' {
                 self.stream_left = header.total - total;

@@ -16,7 +16,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if !draws || self.status == Status::Failed {
             return;
         }
-        let client = self.cancel.slot().pid;
+        let client = (self.cancel.slot().pid, self.changes);
         let Some(link) = &mut self.link else { return };
         if link.lease.drawn_by.replace(client) == Some(client) {
             return;

@@ -73,6 +73,8 @@ pub struct ClientStatement {
     pub tenancy: Arc<Tenancy>,
     /// The tenant that its text ties it to.
     pub tied: Option<Arc<Tenancy>>,
+    /// It is answered here, and no server knows it.
+    pub ours: bool,
     /// What the client was told of its columns.
     pub columns: Columns,
 }

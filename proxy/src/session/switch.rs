@@ -119,6 +119,15 @@ pub(super) fn touches(statement: &Statement) -> bool {
     matches!(&statement.kind, Plain | BlockOnly | CopyIn | Prepare { .. } | Savepoint(_) | SetConfig { .. })
 }
 
+/// No transaction works for two tenants.
+fn spans_two() -> Refusal {
+    Refusal {
+        code: "25001",
+        message: "the tenant can't be changed in a transaction that has read or written".into(),
+        hint: Some("Change it first in the transaction, or between two of them.".into()),
+    }
+}
+
 /// Why a tenant is not the session's now.
 pub(super) enum Hindered {
     /// Whether there is such a tenant must be found out first.
@@ -181,12 +190,15 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         self.one_tenant(plan).map_err(Hindered::from)
     }
 
-    /// Behind the end of its transaction, a text would be read for the session's tenant again.
+    /// Behind the end of its transaction, a text would be read for another tenant.
     fn one_tenant(&self, plan: Plan) -> Result<Plan, Refusal> {
-        let ends =
-            |s: &Statement| matches!(s.kind, StatementKind::Commit { .. } | StatementKind::Rollback { .. });
-        let behind = plan.statements.iter().skip_while(|s| !ends(s)).any(touches);
-        match behind && self.tenants.is_local() {
+        let failed = self.status == Status::Failed;
+        let changes = |s: &Statement| match s.kind {
+            StatementKind::Commit { .. } => self.tenants.ends(failed),
+            StatementKind::Rollback { .. } => self.tenants.ends(true),
+            _ => false,
+        };
+        match plan.statements.iter().skip_while(|s| !changes(s)).any(touches) {
             true => Err(Refusal {
                 code: "0A000",
                 message: "a text whose tenant is its transaction's must end with that transaction".into(),
@@ -238,11 +250,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     pub(super) fn enter(&mut self, tenancy: Arc<Tenancy>, local: bool) -> Result<(), Refusal> {
         let same = tenancy.scope.tenant == self.tenancy().scope.tenant;
         if !same && self.touched {
-            return Err(Refusal {
-                code: "25001",
-                message: "the tenant can't be changed in a transaction that has read or written".into(),
-                hint: Some("Change it first in the transaction, or between two of them.".into()),
-            });
+            return Err(spans_two());
         }
         if !same && self.pins.has_state() {
             return Err(Refusal {
@@ -267,9 +275,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return;
         }
         self.effective = Effective::of(self.settings.current(), self.tenancy());
+        self.changes += 1;
         if let Some(link) = &mut self.link {
             (link.path_set, link.local_path, link.strayed) = (false, false, false);
-            link.lease.drawn_by = None;
         }
     }
 
@@ -310,6 +318,22 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         Ok(Some(self.tenancy_of(tenant_id(&tenant)?)?))
     }
 
+    /// Whether a statement is answered here: about the tenant, or about a statement that we know alone.
+    pub(super) fn is_ours(&self, plan: &Plan) -> bool {
+        let known = |statement: &Statement| match &statement.kind {
+            StatementKind::Deallocate(Some(name)) => self.statements.get(name.as_bytes()).is_some(),
+            _ => false,
+        };
+        is_local(plan) || matches!(&plan.statements[..], [only] if known(only))
+    }
+
+    /// Whether names may be read for another tenant now: not where the path of the transaction counts.
+    pub(super) fn may_stand_in(&self, tied: Option<&Arc<Tenancy>>) -> Result<(), Refusal> {
+        let other = tied.is_some_and(|tied| tied.scope.tenant != self.tenancy().scope.tenant);
+        let counts = self.touched || self.link.as_ref().is_some_and(|link| link.local_path);
+        if other && counts { Err(spans_two()) } else { Ok(()) }
+    }
+
     /// `work`, with names read for another tenant.
     pub(super) fn on_behalf_of<T>(
         &mut self,
@@ -341,6 +365,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// `Execute` of a command.
     pub(super) fn execute_command(&mut self, statement: &ClientStatement) -> Step {
         let Some(first) = statement.plan.statements.first() else { return Step::Done };
+        if let StatementKind::Deallocate(Some(name)) = &first.kind {
+            return self.deallocate_here(name);
+        }
         let answer = command(first, &statement.text)
             .map_err(Hindered::from)
             .and_then(|command| self.run_command(command, false));
@@ -357,6 +384,18 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
     }
 
+    /// `DEALLOCATE` of a statement that came by `Parse`.
+    fn deallocate_here(&mut self, name: &str) -> Step {
+        let Some(_) = self.statements.remove(name.as_bytes()) else {
+            let message = format!("prepared statement \"{name}\" does not exist");
+            return self.refuse_in_pipeline(Refusal { code: "26000", message, hint: None });
+        };
+        let mut out = BytesMut::new();
+        message::command_complete(&mut out, "DEALLOCATE");
+        self.answer_in_turn(out.freeze());
+        Step::Done
+    }
+
     /// Something that is not so now, in a pipeline.
     pub(super) fn hindered(&mut self, hindered: Hindered) -> Step {
         match hindered {
@@ -369,6 +408,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     pub(super) fn answer_in_turn(&mut self, message: Bytes) {
         match self.link.as_mut().filter(|link| link.request.sent) {
             Some(link) => {
+                // It can't be answered twice.
+                link.request.replay = None;
                 link.owe(Expect::Local { message, opened: None, closed: None });
                 self.emit_locals();
             }

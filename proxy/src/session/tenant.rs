@@ -87,11 +87,6 @@ impl Tenants {
         &self.login
     }
 
-    /// Whether what holds now ends with the transaction.
-    pub fn is_local(&self) -> bool {
-        !Arc::ptr_eq(&self.now, &self.session)
-    }
-
     /// `SET tenant`, or with `local` `SET LOCAL tenant`.
     pub fn set(&mut self, tenancy: Arc<Tenancy>, local: bool) {
         if !local {
@@ -100,9 +95,14 @@ impl Tenants {
         self.now = tenancy;
     }
 
-    /// The end of the transaction was sent; if it fails, `roll_back` follows.
-    pub fn foresee_end(&mut self) {
-        self.now = Arc::clone(&self.session);
+    /// The end of the transaction was sent: what stands behind it is for the tenant that holds then.
+    pub fn foresee_end(&mut self, rolls_back: bool) {
+        self.now = Arc::clone(if rolls_back { &self.committed } else { &self.session });
+    }
+
+    /// Whether the tenant changes with the end of the transaction.
+    pub fn ends(&self, rolls_back: bool) -> bool {
+        !Arc::ptr_eq(&self.now, if rolls_back { &self.committed } else { &self.session })
     }
 
     /// Lets `tenancy` hold for the moment; gives the one that held before.

@@ -8,8 +8,11 @@ use super::builtin;
 use super::guard::check::{Verdict, check, search_path};
 use super::hidden;
 use super::keys;
+use super::lexer::TokenKind;
 use super::moved::{self, Use};
-use super::plan::{Insert, Plan, Refusal, Route, SchemaRef, Setting, Splice, Statement, StatementKind};
+use super::plan::{
+    Insert, PinReason, Plan, Refusal, Route, SchemaRef, Setting, Splice, Statement, StatementKind,
+};
 use super::scope::{Moved, Names, SchemaNames, Scope, TextMode};
 use super::shape::{Shape, StatementShape, Way};
 use super::tokens::{Literals, Tokens};
@@ -121,17 +124,23 @@ fn statements(shape: &Shape, t: &Tokens<'_>) -> SmallVec<[Statement; 1]> {
         StatementKind::Set(setting) => {
             StatementKind::Set(Setting { value: t.bytes(&setting.value), ..setting.clone() })
         }
-        &StatementKind::SetConfig { name, local } => set_config(Literals(t), name, local),
+        &StatementKind::SetConfig { name, local } => set_config(t, name, local),
         other => other.clone(),
     };
-    let each = |s: &StatementShape| Statement {
-        span: t.bytes(&s.tokens),
-        kind: place(&s.kind),
-        pin: s.pin,
-        writes: s.writes,
-        ddl: s.ddl,
-        frees: s.frees,
-        draws: s.draws,
+    let each = |s: &StatementShape| {
+        let kind = place(&s.kind);
+        // What is set can't be read, and so can't be followed.
+        let lost =
+            matches!(s.kind, StatementKind::SetConfig { local: false, .. }) && kind == StatementKind::Plain;
+        Statement {
+            span: t.bytes(&s.tokens),
+            kind,
+            pin: s.pin.or(lost.then_some(PinReason::SessionState)),
+            writes: s.writes,
+            ddl: s.ddl,
+            frees: s.frees,
+            draws: s.draws,
+        }
     };
     match &*shape.statements {
         [only] => SmallVec::from_buf([each(only)]),
@@ -139,17 +148,20 @@ fn statements(shape: &Shape, t: &Tokens<'_>) -> SmallVec<[Statement; 1]> {
     }
 }
 
-/// What the call sets, if that is plain to see; where it is not, the guard has refused it.
-fn set_config(literals: Literals<'_>, name: usize, local: bool) -> StatementKind {
-    match (literals.string(name), literals.string(name + 2)) {
-        (Some(name), Some(value)) => StatementKind::Set(Setting {
-            name: name.to_ascii_lowercase().into(),
-            value: 0..0,
-            given: Some(value.into()),
-            local,
-        }),
-        _ => StatementKind::Plain,
+/// What the call sets, as far as that is plain to see.
+fn set_config(t: &Tokens<'_>, name: usize, local: bool) -> StatementKind {
+    let literals = Literals(t);
+    let Some(setting) = literals.string(name).map(|name| name.to_ascii_lowercase().into()) else {
+        return StatementKind::Plain;
+    };
+    if let Some(value) = literals.string(name + 2) {
+        let given = Some(value.into());
+        return StatementKind::Set(Setting { name: setting, value: 0..0, given, local });
     }
+    let number = t.all.get(name + 2).filter(|token| token.kind == TokenKind::Param);
+    let number =
+        number.and_then(|token| std::str::from_utf8(token.of(t.text)).ok()?.strip_prefix('$')?.parse().ok());
+    number.map_or(StatementKind::Plain, |number| StatementKind::SetParameter { name: setting, number, local })
 }
 
 fn route(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode) -> Decided {

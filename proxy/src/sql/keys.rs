@@ -45,10 +45,20 @@ const LONGEST_CHANNEL: usize = ident::MAX_BYTES;
 /// Sent in the place of `LISTEN`: it does nothing, and PostgreSQL answers it where and as it would.
 const IDLE: &str = "UNLISTEN \"pgstrata\"";
 
+/// What stands in front of a tenant's names: its schema and a dot. A dot in the schema is written in
+/// another way, so that no tenant's name can begin with what stands in front of another's.
+fn prefix(scope: &Scope) -> String {
+    let schema = &scope.schema;
+    match schema.contains(['.', '~']) {
+        true => format!("{}.", schema.replace('~', "~0").replace('.', "~1")),
+        false => format!("{schema}."),
+    }
+}
+
 /// `channel` of the tenant, as PostgreSQL knows it; `None` if that is too long.
 pub fn channel_of(scope: &Scope, channel: &str) -> Option<String> {
     let name = match scope.keys.channels {
-        KeySpace::Tenant => format!("{}.{channel}", scope.schema),
+        KeySpace::Tenant => format!("{}{channel}", prefix(scope)),
         _ => channel.to_owned(),
     };
     (name.len() <= LONGEST_CHANNEL).then_some(name)
@@ -57,7 +67,7 @@ pub fn channel_of(scope: &Scope, channel: &str) -> Option<String> {
 /// In front of an expression for a channel, in brackets.
 pub fn channel(scope: &Scope) -> String {
     let mut out = String::new();
-    ident::push_literal(&mut out, &format!("{}.", scope.schema));
+    ident::push_literal(&mut out, &prefix(scope));
     out.push_str("::pg_catalog.text OPERATOR(pg_catalog.||) (");
     out
 }
@@ -247,7 +257,7 @@ pub fn splices(shape: &Shape, t: &Tokens<'_>, scope: &Scope) -> Result<Vec<Splic
                     let start = t.bytes(&(relation..relation + 1)).start;
                     out.push(Splice::new(start, Insert::Text("pg_catalog.".into())));
                 }
-                out.extend(replace(t, equals..equals + 1, Insert::Text("OPERATOR(pg_catalog.=)".into())));
+                out.extend(replace(t, equals..equals + 1, Insert::Text(" OPERATOR(pg_catalog.=) ".into())));
             }
             // Where others are hidden, so are their sequences.
             Key::Sequences(tokens) if !scope.hide_others => {
@@ -285,7 +295,7 @@ fn own_sequences(scope: &Scope) -> Arc<str> {
 
 /// The tenant's rows of `pg_prepared_xacts`, by the names that the tenant gave.
 fn own_prepared(scope: &Scope, named: bool) -> Arc<str> {
-    let prefix = format!("{}.", scope.schema);
+    let prefix = prefix(scope);
     let mut out = format!(
         "(SELECT transaction, pg_catalog.substr(gid, {}) AS gid, prepared, owner, database \
          FROM pg_catalog.pg_prepared_xacts WHERE database OPERATOR(pg_catalog.=) pg_catalog.current_database() \
@@ -303,7 +313,7 @@ fn own_prepared(scope: &Scope, named: bool) -> Arc<str> {
 /// A prepared transaction's name as PostgreSQL knows it, as a literal.
 fn gid_of(scope: &Scope, gid: &str) -> Arc<str> {
     let mut out = String::new();
-    ident::push_literal(&mut out, &format!("{}.{gid}", scope.schema));
+    ident::push_literal(&mut out, &format!("{}{gid}", prefix(scope)));
     out.into()
 }
 

@@ -160,11 +160,20 @@ pub enum StatementKind {
     Characteristics(Box<[(&'static str, &'static str)]>),
     /// `SET [SESSION | LOCAL] name = value`, `SET TIME ZONE`, and each other spelling.
     Set(Setting),
-    /// `SELECT set_config('name', 'value', local)` and no more. In a shape only, as
-    /// numbers of tokens: with its values known it is a [`StatementKind::Set`].
+    /// A `SELECT` from nowhere that calls `set_config('name', value, local)` once. In a shape only, as
+    /// numbers of tokens: with its values known it is a [`StatementKind::Set`] or a [`StatementKind::SetParameter`].
     SetConfig {
         /// The token of the name; that of the value is two behind it.
         name: usize,
+        /// `SET LOCAL`.
+        local: bool,
+    },
+    /// The same, with a parameter for the value.
+    SetParameter {
+        /// The setting's name in lower case.
+        name: Box<str>,
+        /// Which parameter, from 1.
+        number: usize,
         /// `SET LOCAL`.
         local: bool,
     },

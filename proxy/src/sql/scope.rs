@@ -106,7 +106,7 @@ pub struct SchemaNames {
 /// A relation of a schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Relation {
-    /// `pg_class.relkind`.
+    /// `pg_class.relkind`; `w` is a view that reads other schemas.
     pub kind: u8,
     /// Nothing behind it resolves names at run time: no trigger, rule or policy
     /// with a user's function, no user function in a default, check or index,

@@ -150,6 +150,12 @@ pub enum Demand {
         name: Box<str>,
         /// The token of its name.
         token: u32,
+        /// It comes into being.
+        created: bool,
+        /// It is a function or the like, which others of the name do not hide.
+        routine: bool,
+        /// Its rows are written.
+        rows: bool,
     },
     /// All of a schema is changed.
     WriteSchema(Box<str>),

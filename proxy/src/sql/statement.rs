@@ -68,8 +68,8 @@ impl Reader<'_> {
     fn kind(&self) -> (StatementKind, Way) {
         use StatementKind as Kind;
         let chain = self.has(&["and", "chain"]);
-        if let Some(kind) = self.set_config() {
-            return (kind, Way::Free);
+        if let Some(known) = self.set_config() {
+            return known;
         }
         let first = self.t.raw(self.lo).to_ascii_lowercase();
         match first.as_slice() {

@@ -65,6 +65,28 @@ pub fn field(body: &[u8], code: u8) -> Option<&[u8]> {
     fields(body).find(|(c, _)| *c == code).map(|(_, value)| value)
 }
 
+/// The value of parameter `number` (from 1) in a `Bind`, behind its two names; none where it is NULL, or the
+/// message is not all there.
+pub fn bound_value(values: &[u8], number: usize) -> Option<&[u8]> {
+    let (formats, rest) = split_count(values)?;
+    let (count, mut rest) = split_count(rest.get(formats.checked_mul(2)?..)?)?;
+    for at in 1..=count {
+        let (length, behind) = rest.split_first_chunk::<4>()?;
+        let length = usize::try_from(i32::from_be_bytes(*length)).ok();
+        let value = behind.get(..length.unwrap_or(0))?;
+        if at == number {
+            return length.map(|_| value);
+        }
+        rest = behind.get(value.len()..)?;
+    }
+    None
+}
+
+fn split_count(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let (count, rest) = bytes.split_first_chunk::<2>()?;
+    Some((usize::from(u16::from_be_bytes(*count)), rest))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,5 +109,17 @@ mod tests {
         assert_eq!(field(body, b'C'), Some(&b"42P01"[..]));
         assert_eq!(fields(body).count(), 2);
         assert_eq!(fields(b"Sno end").count(), 0);
+    }
+
+    #[test]
+    fn bound_values_are_found_by_their_number() {
+        let values = b"\0\x01\0\0\0\x03\0\0\0\x02on\xff\xff\xff\xff\0\0\0\0\0\0";
+        assert_eq!(bound_value(values, 1), Some(&b"on"[..]));
+        assert_eq!(bound_value(values, 2), None);
+        assert_eq!(bound_value(values, 3), Some(&b""[..]));
+        assert_eq!(bound_value(values, 4), None);
+        for cut in 0..values.len() - 6 {
+            assert_eq!(bound_value(&values[..cut], 3), None, "{cut}");
+        }
     }
 }

@@ -40,11 +40,20 @@ pub fn check(
         match (gate.check(demand), demand) {
             (Ok(()), _) => {}
             // A temporary table of that name comes before the shared one.
-            (Err(_), Demand::Write { schema: None, token, .. }) if mode.temp_tables => temporary.push(*token),
+            (Err(_), Demand::Write { schema: None, token, created: false, routine: false, .. })
+                if mode.temp_tables =>
+            {
+                temporary.push(*token);
+            }
             (Err(refusal), _) => return Verdict::Refused(refusal),
         }
     }
-    let by_names = |demand: &Demand| matches!(demand, Demand::Write { schema: None, .. });
+    let by_names = |demand: &Demand| {
+        matches!(
+            demand,
+            Demand::Write { schema: None, created: false, .. } | Demand::ObjectLiteral { write: true, .. }
+        )
+    };
     match scope.names.is_none() && scope.guards_shared() && demands.iter().any(by_names) {
         true => Verdict::NeedNames,
         false => Verdict::Granted(temporary),
@@ -68,7 +77,11 @@ impl Gate<'_> {
                 Some(schema) if **first == *self.scope.database => self.schema(schema),
                 _ => self.schema(first),
             },
-            Demand::Write { schema, name, .. } => self.write(schema.as_deref(), name),
+            Demand::Write { schema: None, name, created: true, .. } => self.create(name),
+            Demand::Write { schema, name, rows: true, .. } if self.is_outward(schema.as_deref(), name) => {
+                Err(self.refusal(&format!("write through view \"{name}\""), Some(OUTWARD)))
+            }
+            Demand::Write { schema, name, routine, .. } => self.write(schema.as_deref(), name, *routine),
             Demand::WriteSchema(schema) => self.write_schema(schema),
             Demand::Never { what, hint } => Err(self.refusal(what, *hint)),
             Demand::Dynamic(what) => match self.scope.dynamic_sql {
@@ -156,19 +169,38 @@ impl Gate<'_> {
         Err(self.refusal(&format!("write to schema \"{schema}\""), Some(hint)))
     }
 
-    fn write(&self, schema: Option<&str>, name: &str) -> Checked {
+    /// Whether this is a view of the tenant's over tables of a shared schema.
+    fn is_outward(&self, schema: Option<&str>, name: &str) -> bool {
+        let own = schema.is_none_or(|schema| self.is_own(schema));
+        let held = self.scope.names.as_deref().filter(|_| own && self.scope.guards_shared());
+        held.and_then(|names| names.tenant.relations.get(name))
+            .is_some_and(|found| found.kind == VIEW_OUTWARD)
+    }
+
+    /// What is made without a schema comes to stand in the first of the path.
+    fn create(&self, name: &str) -> Checked {
+        match self.tenant_first || !self.scope.guards_shared() {
+            true => Ok(()),
+            false => {
+                let hint = "Write the tenant's schema in front of the name, or RESET search_path.";
+                Err(self.refusal(&format!("create \"{name}\" under this search_path"), Some(hint)))
+            }
+        }
+    }
+
+    fn write(&self, schema: Option<&str>, name: &str, routine: bool) -> Checked {
         match schema {
             Some(schema) => self.write_schema(schema),
             None if name == "pg_settings" => self.write_schema("pg_catalog"),
             None => match self.scope.names.as_deref() {
-                Some(names) => self.unqualified_write(names, name),
+                Some(names) => self.unqualified_write(names, name, routine),
                 None => Ok(()),
             },
         }
     }
 
     /// An unqualified target is the tenant's, unless only another schema of the path has it.
-    fn unqualified_write(&self, names: &Names, name: &str) -> Checked {
+    fn unqualified_write(&self, names: &Names, name: &str, routine: bool) -> Checked {
         if names.builtin.relations.contains(name) {
             return self.write_schema("pg_catalog");
         }
@@ -181,11 +213,16 @@ impl Gate<'_> {
                 },
             };
         }
-        if self.tenant_first && names.tenant.relations.contains_key(name) {
+        let own = names.tenant.relations.contains_key(name) || names.tenant.types.contains(name);
+        if self.tenant_first && own && !routine {
             return Ok(());
         }
         for (schema, held) in self.scope.shared.iter().zip(&names.shared) {
-            if held.relations.contains_key(name) {
+            let found = match routine {
+                true => held.functions.contains(name),
+                false => held.relations.contains_key(name) || held.types.contains(name),
+            };
+            if found {
                 self.write_schema(schema)?;
             }
         }
@@ -239,7 +276,7 @@ impl Gate<'_> {
             return Err(self.refusal("name an object by its number in a string", Some(PLAIN)));
         }
         match name::parts(head).as_deref() {
-            Some([object]) if write => self.write(None, object)?,
+            Some([object]) if write => self.write(None, object, false)?,
             Some([object]) => self.readable(object)?,
             Some([.., schema, object]) => {
                 if write {
@@ -341,6 +378,9 @@ impl Gate<'_> {
     }
 }
 
+/// The kind that `catalog/schema.sql` gives to a view over tables of other schemas.
+const VIEW_OUTWARD: u8 = b'w';
+const OUTWARD: &str = "It shows tables of a shared schema, which are read-only for tenants.";
 const DYNAMIC: &str =
     "SQL in strings can't be checked. An administrator may allow it for this user (dynamic_sql = \"allow\").";
 const PLAIN: &str = "Write it as a plain string literal.";

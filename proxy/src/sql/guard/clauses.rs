@@ -17,13 +17,26 @@ pub struct Clauses {
     stack: Vec<Clause>,
 }
 
+/// Where relations stand.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum List {
+    /// Nowhere here.
+    #[default]
+    None,
+    /// Behind a verb that changes them: `UPDATE`, `INSERT INTO` ...
+    Targets,
+    /// Behind `FROM`, `JOIN` or `USING`. Any word that is not reserved may be a name or an alias there, so
+    /// none of those ends it.
+    Sources,
+}
+
 /// The clause that a token stands in.
 #[derive(Clone, Copy, Default)]
 struct Clause {
     /// Expressions stand here.
     expressions: bool,
-    /// It is a FROM list: behind a comma stands a relation, whatever a join condition had in between.
-    list: bool,
+    /// It is a list of relations: behind a comma stands another, whatever a join condition had in between.
+    list: List,
     /// The arguments of a function that the grammar writes with words between them.
     worded: bool,
     /// The arguments of a JSON function: behind RETURNING stands a type.
@@ -54,7 +67,7 @@ impl Clauses {
         }
     }
 
-    fn list(&mut self, list: bool) {
+    fn list(&mut self, list: List) {
         if let Some(last) = self.stack.last_mut() {
             last.list = list;
         }
@@ -82,13 +95,26 @@ impl Clauses {
         match t.kind(i) {
             Some(TokenKind::Open) => self.open(t, i),
             Some(TokenKind::Close) if self.stack.len() > 1 => _ = self.stack.pop(),
-            Some(TokenKind::Comma) if self.here().list => self.set(false),
+            Some(TokenKind::Comma) if self.here().list != List::None => self.set(false),
             // A label may be any word.
             Some(TokenKind::Word) if t.is(i.wrapping_sub(1), TokenKind::Dot) => {}
+            // In a list of relations these are names.
+            Some(TokenKind::Word)
+                if self.here().list == List::Sources
+                    && (t.any_kw(i, &["set", "values"])
+                        || t.kws(i.wrapping_sub(1), &["partition", "by"])) => {}
+            Some(TokenKind::Word)
+                if self.here().list == List::Sources
+                    && t.any_kw(i, VERBS)
+                    && !t.any_kw(i.wrapping_sub(1), &["do", "then"]) => {}
+            Some(TokenKind::Word) if t.any_kw(i, &["union", "except", "intersect"]) => {
+                self.set(false);
+                self.list(List::None);
+            }
             Some(TokenKind::Word) if t.any_kw(i, EXPRESSIONS) || is_grouping(t, i) => {
                 self.set(true);
                 if !t.any_kw(i, WITHIN_LIST) {
-                    self.list(false);
+                    self.list(List::None);
                 }
             }
             Some(TokenKind::Word) if t.kw(i, "from") && (self.here().worded || is_comparison(t, i)) => {
@@ -96,7 +122,8 @@ impl Clauses {
             }
             Some(TokenKind::Word) if t.any_kw(i, NAMES) => {
                 self.set(false);
-                self.list(true);
+                let sources = t.any_kw(i, &["from", "join", "using"]);
+                self.list(if sources { List::Sources } else { List::Targets });
             }
             _ => {}
         }
@@ -111,7 +138,12 @@ impl Clauses {
         let worded = named
             && t.any_kw(before, &["extract", "substring", "trim", "overlay"])
             && !t.any_kw(i + 1, &["select", "with", "values", "table"]);
-        self.stack.push(Clause { expressions: call || self.here().expressions, list: false, worded, json });
+        self.stack.push(Clause {
+            expressions: call || self.here().expressions,
+            list: List::None,
+            worded,
+            json,
+        });
     }
 }
 
@@ -123,7 +155,8 @@ fn is_grouping(t: &Tokens<'_>, by: usize) -> bool {
 /// `a IS [NOT] DISTINCT FROM b`.
 fn is_comparison(t: &Tokens<'_>, from: usize) -> bool {
     let back = |n: usize| from.wrapping_sub(n);
-    t.kw(back(1), "distinct") && (t.kw(back(2), "is") || (t.kw(back(2), "not") && t.kw(back(3), "is")))
+    let is = |n: usize| t.kw(back(n), "is") && !t.is(back(n + 1), TokenKind::Dot) && !t.kw(back(n + 1), "as");
+    t.kw(back(1), "distinct") && (is(2) || (t.kw(back(2), "not") && is(3)))
 }
 
 /// Where the queries and expressions of a statement begin; what stands in front of them is names.
@@ -168,6 +201,8 @@ const NAMES: &[&str] = &[
     "from", "join", "into", "update", "table", "only", "using", "with", "insert", "delete", "merge", "of",
     "to",
 ];
+/// Verbs that are names elsewhere.
+const VERBS: &[&str] = &["update", "insert", "delete", "merge", "of"];
 /// A bracket behind one of these holds relations or queries.
 const BRACKETS_RELATIONS: &[&str] =
     &["from", "join", "into", "only", "lateral", "using", "as", "materialized", "table", "with", "of", "to"];

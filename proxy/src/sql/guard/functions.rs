@@ -6,7 +6,7 @@ use super::never;
 use crate::sql::keys;
 use crate::sql::lexer::TokenKind;
 use crate::sql::plan::StatementKind;
-use crate::sql::shape::{ConfigPlace, Demand, KeyKind, StatementShape};
+use crate::sql::shape::{ConfigPlace, Demand, KeyKind, StatementShape, Way};
 use crate::sql::tokens::Tokens;
 
 /// Why a function is looked at.
@@ -266,7 +266,9 @@ fn rewrite(t: &Tokens<'_>, i: usize, end: usize, out: &mut Vec<Demand>) {
 
 fn place(t: &Tokens<'_>, statement: &StatementShape) -> ConfigPlace {
     match statement.kind {
-        StatementKind::SetConfig { .. } => ConfigPlace::Alone,
+        StatementKind::SetConfig { name, .. } if statement.way == Way::Free && t.is_string(name + 2) => {
+            ConfigPlace::Alone
+        }
         _ if t.kw(statement.tokens.start, "create") => ConfigPlace::Body,
         _ => ConfigPlace::Inside,
     }
@@ -291,7 +293,10 @@ fn sequence(t: &Tokens<'_>, name: &str, args: Range<usize>, write: bool, out: &m
             && t.is(at + serial + 3, TokenKind::Comma)
             && close <= at + serial + 6;
         if literals && ends_argument(t, behind_casts(t, close), &args) {
-            // Its own literals are judged where it is called.
+            // As what is read, its literals are judged where it is called.
+            if write {
+                out.push(drawn(at + serial + 2, true));
+            }
             return;
         }
     }

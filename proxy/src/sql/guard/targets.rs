@@ -36,7 +36,16 @@ impl Targets<'_> {
             }
             () => return,
         };
-        self.name(at + usize::from(t.kw(at, "only")), out);
+        let created = t.kw(i, "into");
+        self.target(at, Made { created, rows: !created, routine: false }, out);
+    }
+
+    /// The relation at `at`, with `ONLY` and a bracket in front of it or not; answers the token behind it.
+    fn target(&self, at: usize, made: Made, out: &mut Vec<Demand>) -> usize {
+        let only = usize::from(self.t.kw(at, "only"));
+        let bracket = usize::from(only > 0 && self.t.is(at + 1, TokenKind::Open));
+        let behind = self.named(at + only + bracket, made, out);
+        behind + bracket
     }
 
     /// `SELECT .. INTO [TEMP | UNLOGGED] [TABLE] name`.
@@ -49,6 +58,10 @@ impl Targets<'_> {
 
     /// The target at `at`; answers the token behind it.
     fn name(&self, at: usize, out: &mut Vec<Demand>) -> usize {
+        self.named(at, Made::default(), out)
+    }
+
+    fn named(&self, at: usize, made: Made, out: &mut Vec<Demand>) -> usize {
         let name = |i: usize| self.t.name(i).filter(|_| i < self.hi).map(Box::from);
         let Some(first) = name(at) else { return at };
         let mut parts: Vec<Box<str>> = vec![first];
@@ -65,13 +78,28 @@ impl Targets<'_> {
             next += 2;
         }
         let object = parts.pop().unwrap_or_default();
-        out.push(Demand::Write { schema: parts.pop(), name: object, token: at as u32 });
+        let Made { created, routine, rows } = made;
+        out.push(Demand::Write {
+            schema: parts.pop(),
+            name: object,
+            token: at as u32,
+            created,
+            routine,
+            rows,
+        });
         next
     }
 
-    fn list(&self, mut at: usize, out: &mut Vec<Demand>) {
+    fn list(&self, at: usize, out: &mut Vec<Demand>) {
+        self.list_of(at, false, out);
+    }
+
+    fn list_of(&self, mut at: usize, routine: bool, out: &mut Vec<Demand>) {
         loop {
-            at = self.name(at + usize::from(self.t.kw(at, "only")), out);
+            at = match routine {
+                true => self.named(at, Made { routine, ..Made::default() }, out),
+                false => self.target(at, Made::default(), out),
+            };
             if self.t.is(at, TokenKind::Open) {
                 at = self.t.behind_close(at, self.hi);
             }
@@ -110,7 +138,8 @@ impl Targets<'_> {
             return;
         }
         let mut found = Vec::new();
-        let behind = self.name(lo + 1, &mut found);
+        let rows = Made { rows: true, ..Made::default() };
+        let behind = self.named(lo + 1, rows, &mut found);
         let behind =
             if self.t.is(behind, TokenKind::Open) { self.t.behind_close(behind, self.hi) } else { behind };
         if self.t.kw(behind, "from") {
@@ -131,16 +160,21 @@ impl Targets<'_> {
                     from += 1;
                 }
                 from += 1;
-                self.name(from + usize::from(self.t.kw(from, "only")), out);
+                self.target(from, Made::default(), out);
             }
             _ => {
                 let mut made = Vec::new();
                 let name = self.skip(at, KINDS);
-                self.name(self.skip(name, &["if", "not", "exists"]), &mut made);
-                // What is made without a schema comes to stand in the path's first: the tenant's own.
-                out.extend(
-                    made.into_iter().filter(|demand| matches!(demand, Demand::Write { schema: Some(_), .. })),
-                );
+                let temporary = (lo..at).any(|i| self.t.any_kw(i, &["temp", "temporary"]));
+                let name = self.skip(name, &["if", "not", "exists"]);
+                self.named(name, Made { created: !temporary, ..Made::default() }, &mut made);
+                // What is made without a schema comes to stand in the path's first.
+                out.extend(made.into_iter().filter(|demand| {
+                    matches!(
+                        demand,
+                        Demand::Write { schema: Some(_), .. } | Demand::Write { created: true, .. }
+                    )
+                }));
             }
         }
         // `INHERITS (t)` and `PARTITION OF t` change the parent.
@@ -164,7 +198,7 @@ impl Targets<'_> {
         if on_table {
             return self.behind_on(name, out);
         }
-        self.list(name, out);
+        self.list_of(name, self.t.any_kw(at, ROUTINES), out);
         for i in name..self.hi {
             let parent = (self.t.kw(i, "inherit") && !self.t.kw(i.wrapping_sub(1), "no"))
                 || (self.t.kw(i, "partition") && self.t.any_kw(i.wrapping_sub(1), &["attach", "detach"]));
@@ -188,7 +222,7 @@ impl Targets<'_> {
         match inner {
             Some(on) => _ = self.name(on + 1, out),
             None if self.t.kw(on + 1, "column") => self.column(at, out),
-            None => self.list(at, out),
+            None => self.list_of(at, self.t.any_kw(on + 1, ROUTINES), out),
         }
     }
 
@@ -203,14 +237,36 @@ impl Targets<'_> {
                 schema: Some(name(at + 2 * (parts - 3))),
                 name: name(at + 2 * (parts - 2)),
                 token: at as u32,
+                created: false,
+                routine: false,
+                rows: false,
             }];
         } else if let Some(table) = self.t.name(at) {
-            found = vec![Demand::Write { schema: None, name: table.into(), token: at as u32 }];
+            found = vec![Demand::Write {
+                schema: None,
+                name: table.into(),
+                token: at as u32,
+                created: false,
+                routine: false,
+                rows: false,
+            }];
         }
         out.append(&mut found);
     }
 }
 
+/// What is done to a target.
+#[derive(Clone, Copy, Default)]
+struct Made {
+    /// It is made.
+    created: bool,
+    /// It is a function or the like, of which several have one name.
+    routine: bool,
+    /// Its rows are written.
+    rows: bool,
+}
+
+const ROUTINES: &[&str] = &["function", "procedure", "routine", "aggregate"];
 const PREFIX: &[&str] = &[
     "or", "replace", "global", "local", "temp", "temporary", "unlogged", "unique", "recursive", "constraint",
 ];

@@ -306,6 +306,33 @@ fn keys_of_the_whole_database_are_used_as_configured() {
 }
 
 #[test]
+fn words_of_clauses_are_names_in_a_list_of_relations() {
+    refused(&[
+        "select * from plans set, globex.users",
+        "select * from plans values, globex.users",
+        "select * from plans as set, globex.users g",
+        "select * from (select 1) values, globex.users",
+        "select globex.users.* from plans set, globex.users",
+        "select * from partition by, globex.users",
+        "select * from update set, globex.users",
+        "select * from t as update set, globex.users",
+        "select * from t join merge set on true, globex.users",
+        "select * from value values, globex.users",
+        "select g.name, t.is distinct from globex.users g, (select 1 as is) t",
+        "select 1 as is distinct from globex.users",
+        "insert into t select * from u set, globex.users on conflict do nothing",
+    ]);
+    allowed(&[
+        "update t set a = u.b, c = u.d from u where u.id = t.id",
+        "insert into t values (1) on conflict (a) do update set a = excluded.a, b = t.b",
+        "with x as (select * from u) update t set a = x.a from x",
+        "merge into t using u on t.a = u.a when matched then update set a = u.b, b = u.c",
+        "select a from t union values (1) order by 1",
+        "select t.a is distinct from t.b from t",
+    ]);
+}
+
+#[test]
 fn functions_that_definitions_name_are_looked_at() {
     refused(&[
         "create aggregate a(text, bool) (sfunc = set_config, stype = text, initcond = 'search_path')",
@@ -479,6 +506,19 @@ fn shared_schemas_are_read_only() {
         "alter table countries add a int",
         "drop table public.countries",
         "with x as (delete from countries returning 1) select 1",
+        "delete from only (countries)",
+        "update only (public.countries) set a = 1",
+        "truncate only (countries)",
+        "alter table only (countries) add column b int",
+        "drop function fee(int)",
+        "select setval(pg_get_serial_sequence('public.countries', 'id'), 5)",
+        "select setval(pg_get_serial_sequence('countries', 'id'), 5)",
+        "alter function fee(int) immutable",
+        "comment on function fee(int) is 'x'",
+        "grant execute on function fee(int) to public",
+        "alter type temper add value 'evil'",
+        "drop type temper",
+        "alter domain temper add check (value < 5)",
         "create trigger x before insert on countries for each row execute function f()",
         "create index on public.countries (a)",
         "create function public.f() returns int return 1",

@@ -89,23 +89,36 @@ impl Reader<'_> {
         }
     }
 
-    /// `SELECT [pg_catalog.]set_config('name', 'value', true | false)`, with nothing else in it.
-    pub(super) fn set_config(&self) -> Option<StatementKind> {
-        let qualified = self.t.kw(self.lo + 1, "pg_catalog") && self.t.is(self.lo + 2, TokenKind::Dot);
-        let call = self.lo + if qualified { 3 } else { 1 };
+    /// `SELECT [pg_catalog.]set_config('name', 'value' | $1, true | false)`, with nothing else in it, or with
+    /// no other call than of `current_setting`: it is run once, and it is plain to see what it sets.
+    pub(super) fn set_config(&self) -> Option<(StatementKind, Way)> {
+        if !self.at(0, &["select"]) {
+            return None;
+        }
+        let mut calls = (self.lo..self.hi).filter(|&i| self.t.is(i + 1, TokenKind::Open));
+        let is_config = |i: usize| self.t.kw(i, "set_config");
+        let call = calls.clone().find(|&i| is_config(i))?;
         let name = call + 2;
         let comma = |at| self.t.is(at, TokenKind::Comma);
-        let alone = self.at(0, &["select"])
-            && self.hi == name + 6
-            && self.t.kw(call, "set_config")
-            && self.t.is(call + 1, TokenKind::Open)
-            && self.t.is_string(name)
+        let plain = self.t.is_string(name)
             && comma(name + 1)
-            && self.t.is_string(name + 2)
+            && (self.t.is_string(name + 2) || self.t.is(name + 2, TokenKind::Param))
             && comma(name + 3)
             && self.t.any_kw(name + 4, &["true", "false"])
             && self.t.is(name + 5, TokenKind::Close);
-        alone.then(|| StatementKind::SetConfig { name, local: self.t.kw(name + 4, "true") })
+        if !plain {
+            return None;
+        }
+        let kind = StatementKind::SetConfig { name, local: self.t.kw(name + 4, "true") };
+        let qualified = self.t.kw(self.lo + 1, "pg_catalog") && self.t.is(self.lo + 2, TokenKind::Dot);
+        let alone = self.hi == name + 6 && call == self.lo + if qualified { 3 } else { 1 };
+        let once = calls.all(|i| i == call || self.t.kw(i, "current_setting"))
+            && !(self.lo + 1..self.hi).any(|i| self.t.any_kw(i, ROWS));
+        match (alone, once) {
+            (true, _) => Some((kind, Way::Free)),
+            (false, true) => Some((kind, Way::Path)),
+            (false, false) => None,
+        }
     }
 
     /// A parameter's name with its dots, and the token behind it.
@@ -151,3 +164,9 @@ impl Reader<'_> {
 fn reset(name: &str, local: bool) -> StatementKind {
     StatementKind::Reset { name: name.into(), local }
 }
+
+/// With one of these a `SELECT` may have other rows than one.
+const ROWS: &[&str] = &[
+    "select", "from", "where", "having", "group", "limit", "offset", "fetch", "union", "except", "intersect",
+    "values", "table", "into", "case", "and", "or", "coalesce",
+];

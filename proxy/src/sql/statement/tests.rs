@@ -92,9 +92,22 @@ fn what_pins_is_known() {
     assert_eq!(pin("select pg_advisory_lock(1)"), Some(PinReason::AdvisoryLock));
     assert_eq!(pin("select pg_advisory_xact_lock(1)"), None);
     assert_eq!(pin("select set_config('a.b', 'x', true)"), None);
-    assert_eq!(pin("select set_config('a.b', 'x', false)"), None);
-    assert_eq!(pin("select set_config('a.b', $1, false)"), Some(PinReason::SessionState));
-    assert_eq!(pin("select set_config('a.b', 'x', false), 1"), Some(PinReason::SessionState));
+    for text in [
+        "select set_config('a.b', 'x', false)",
+        "select set_config('a.b', $1, false)",
+        "select current_setting('jit') as cur, set_config('jit', 'off', false) as new",
+    ] {
+        assert_eq!(pin(text), None, "{text}");
+    }
+    for text in [
+        "select set_config('a.b', 'x', false), f(1)",
+        "select set_config('a.b', 'x', false), set_config('a.c', 'x', false)",
+        "select case when true then set_config('a.b', 'x', false) end",
+        "select set_config('a.b', 'x' || 'y', false)",
+    ] {
+        assert_eq!(pin(text), Some(PinReason::SessionState), "{text}");
+    }
+    assert_eq!(pin("select set_config('a.b', 'x', false) from t"), Some(PinReason::SessionState));
     assert_eq!(pin("select temp from t"), None);
 }
 

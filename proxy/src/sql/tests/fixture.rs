@@ -44,7 +44,9 @@ pub(crate) fn names() -> Names {
     tenant.functions.insert("full_name".into());
     tenant.types.insert("mood".into());
     tenant.relations.insert("not_plain".into(), Relation { kind: b'v', plain: false });
-    let shared = schema(&["countries", "users"]);
+    let mut shared = schema(&["countries", "users"]);
+    shared.functions.insert("fee".into());
+    shared.types.insert("temper".into());
     Names { tenant: Arc::new(tenant), shared: vec![Arc::new(shared)], builtin: Arc::new(builtins()) }
 }
 

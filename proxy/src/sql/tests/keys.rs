@@ -47,7 +47,7 @@ fn keys_are_made_the_tenants_own() {
         ("commit prepared 'x'", "commit prepared 'acme.x'".into()),
         (
             "select set_config(name, 'x', false) from pg_settings where name = 'work_mem'",
-            "select set_config(name, 'x', false) from pg_catalog.pg_settings where name OPERATOR(pg_catalog.=) 'work_mem'"
+            "select set_config(name, 'x', false) from pg_catalog.pg_settings where name  OPERATOR(pg_catalog.=)  'work_mem'"
                 .into(),
         ),
     ] {
@@ -88,6 +88,15 @@ fn sequences_are_read_of_the_tenant_only() {
     ] {
         assert!(matches!(plan_as(text, &scope()).route, Route::Refuse(_)), "{text}");
     }
+}
+
+#[test]
+fn no_tenants_names_begin_as_anothers() {
+    let sub = Scope { schema: "acme.sub".into(), ..scope() };
+    assert_eq!(sent("notify x", &sub), "notify \"acme~1sub.x\"");
+    assert_eq!(sent("prepare transaction 'x'", &sub), "prepare transaction 'acme~1sub.x'");
+    assert_eq!(sent("notify x", &Scope { schema: "acme~1sub".into(), ..scope() }), "notify \"acme~01sub.x\"");
+    assert!(sent("select gid from pg_prepared_xacts", &sub).contains("'acme~1sub.'"));
 }
 
 #[test]
