@@ -139,6 +139,31 @@ async fn sequences_tell_a_client_of_its_own_draws_only() {
     }
 }
 
+/// A failed transaction ends, and in the same text or pipeline its client asks.
+#[tokio::test(flavor = "multi_thread")]
+async fn sequences_of_others_behind_a_failed_transaction() {
+    for strategy in STRATEGIES {
+        let stage = Stage::new(Setup::new().strategy(strategy).servers(1)).await;
+        let insert = "INSERT INTO users (name, email) VALUES ('x', gen_random_uuid()::text)";
+        let (mut mine, mut theirs) = (stage.wire("acme_corp").await, stage.wire("globex").await);
+        for ask in ["lastval()", "currval('users_id_seq')"] {
+            for pipelined in [false, true] {
+                mine.simple("DISCARD ALL").await;
+                theirs.simple(insert).await;
+                mine.simple("BEGIN").await;
+                mine.simple("SELECT 1 / 0").await;
+                let answer = if pipelined {
+                    mine.parse("", "ROLLBACK").bind("", &[]).execute();
+                    mine.parse("", &format!("SELECT {ask}")).bind("", &[]).execute().sync().answer().await
+                } else {
+                    mine.simple(&format!("ROLLBACK; SELECT {ask}")).await
+                };
+                assert_eq!(answer.code(), "55000", "{ask}, {answer:?}");
+            }
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn user_may_have_sessions_of_its_own() {
     let user = "name = 'tools'\npassword = 'tools'\ntenants = ['*']\npool_mode = 'session'";

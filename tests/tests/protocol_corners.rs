@@ -163,6 +163,25 @@ async fn what_follows_the_end_of_a_failed_transaction() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_follows_the_end_of_a_transaction_with_a_path_of_its_own() {
+    let stages = stages().await;
+    for set in ["SET search_path TO public", "SET LOCAL search_path TO public"] {
+        for end in ["ROLLBACK", "COMMIT"] {
+            compare(&stages, &format!("{set}, {end}"), async |wire| {
+                let mut out =
+                    vec![wire.simple("BEGIN").await, wire.simple(set).await, wire.simple(NAMES).await];
+                run(wire, end);
+                run(wire, NAMES).sync();
+                out.push(wire.answer().await);
+                out.push(wire.simple(NAMES).await);
+                out
+            })
+            .await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn statements_live_on_where_nothing_dropped_them() {
     compare(&stages().await, "statements that a failed pipeline would have dropped", async |wire| {
         let mut out = vec![wire.parse("s", NAMES).sync().answer().await];

@@ -23,11 +23,32 @@ pub enum Columns {
     #[default]
     Untold,
     /// What is so.
-    Told(u64),
+    Told(Shape),
     /// What was so before the statement was prepared anew.
-    Doubtful(u64),
+    Doubtful(Shape),
     /// What is no longer so.
-    Changed(u64),
+    Changed(Shape),
+}
+
+/// Parameters and columns, as hashes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// 0 where it is not known: of a portal, PostgreSQL tells the columns alone.
+    parameters: u64,
+    columns: u64,
+}
+
+impl Shape {
+    /// What a `RowDescription` or `NoData` with this body says, behind those parameters.
+    pub fn of(parameters: u64, body: &[u8]) -> Self {
+        Self { parameters, columns: columns(body) }
+    }
+
+    /// Whether a client that was told the one can read by the other.
+    fn fits(self, other: Self) -> bool {
+        let known = self.parameters != 0 && other.parameters != 0;
+        self.columns == other.columns && (!known || self.parameters == other.parameters)
+    }
 }
 
 impl Columns {
@@ -35,30 +56,30 @@ impl Columns {
     pub fn in_doubt(self) -> Self {
         match self {
             Self::Untold => Self::Untold,
-            Self::Told(hash) | Self::Doubtful(hash) | Self::Changed(hash) => Self::Doubtful(hash),
+            Self::Told(shape) | Self::Doubtful(shape) | Self::Changed(shape) => Self::Doubtful(shape),
         }
     }
 
     /// What becomes of it once the statement is described: `asked` by the client, or by us.
-    fn described(self, hash: u64, asked: bool) -> Self {
+    fn described(self, shape: Shape, asked: bool) -> Self {
         match self {
-            Self::Doubtful(told) if !asked && told != hash => Self::Changed(told),
-            _ => Self::Told(hash),
+            Self::Doubtful(told) if !asked && !told.fits(shape) => Self::Changed(told),
+            Self::Doubtful(told) if !asked => Self::Told(told),
+            _ => Self::Told(shape),
         }
     }
 }
 
-/// `ParameterDescription`: the types.
+/// `ParameterDescription`: the types. Never 0, which stands for what is not known.
 pub fn parameters(body: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     body.hash(&mut hasher);
-    hasher.finish()
+    hasher.finish().max(1)
 }
 
-/// `RowDescription`, behind those parameters: names and types; not which table they are from.
-pub fn columns(parameters: u64, mut body: &[u8]) -> u64 {
+/// `RowDescription`: names and types; not which table they are from.
+fn columns(mut body: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
-    parameters.hash(&mut hasher);
     body.advance(body.len().min(2));
     while let Some((name, mut rest)) = frame::cstr(body) {
         if rest.len() < 18 {
@@ -75,9 +96,9 @@ pub fn columns(parameters: u64, mut body: &[u8]) -> u64 {
 
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// A statement of the client's was described: told it, or asked by us (`client` is false).
-    pub(super) fn note_columns(&mut self, name: &[u8], hash: u64, client: bool) {
+    pub(super) fn note_columns(&mut self, name: &[u8], shape: Shape, client: bool) {
         if let Some(statement) = self.statements.get_mut(name) {
-            statement.columns = statement.columns.described(hash, client);
+            statement.columns = statement.columns.described(shape, client);
         }
         self.checking &= client;
     }
@@ -140,28 +161,31 @@ mod tests {
 
     #[test]
     fn columns_are_told_apart_by_name_and_type_only() {
-        let hash = |fields: &[(&str, i32, i32)]| columns(1, &row(fields));
-        let told = hash(&[("id", 10, 23), ("name", 10, 25)]);
-        assert_eq!(told, hash(&[("id", 11, 23), ("name", 11, 25)]));
+        let shape = |fields: &[(&str, i32, i32)]| Shape::of(1, &row(fields));
+        let fields = [("id", 10, 23), ("name", 10, 25)];
+        let told = shape(&fields);
+        assert!(told.fits(shape(&[("id", 11, 23), ("name", 11, 25)])));
         for other in [
             &[("id", 10, 20), ("name", 10, 25)][..],
             &[("id", 10, 23), ("title", 10, 25)],
             &[("id", 10, 23)],
             &[("id", 10, 23), ("name", 10, 25), ("more", 10, 25)],
         ] {
-            assert_ne!(told, hash(other));
+            assert!(!told.fits(shape(other)));
         }
-        assert_ne!(told, columns(2, &row(&[("id", 10, 23), ("name", 10, 25)])));
+        assert!(!told.fits(Shape::of(2, &row(&fields))));
+        assert!(told.fits(Shape::of(0, &row(&fields))), "of a portal only the columns are known");
     }
 
     #[test]
     fn only_what_was_told_can_change() {
+        let [one, two] = [1, 2].map(|columns| Shape { parameters: 1, columns });
         assert_eq!(Columns::Untold.in_doubt(), Columns::Untold);
-        let doubtful = Columns::Told(1).in_doubt();
-        assert_eq!(doubtful.described(1, false), Columns::Told(1));
-        assert_eq!(doubtful.described(2, false), Columns::Changed(1));
+        let doubtful = Columns::Told(one).in_doubt();
+        assert_eq!(doubtful.described(one, false), Columns::Told(one));
+        assert_eq!(doubtful.described(two, false), Columns::Changed(one));
         // A client that asks anew knows anew.
-        assert_eq!(doubtful.described(2, true), Columns::Told(2));
-        assert_eq!(Columns::Changed(1).in_doubt().described(1, false), Columns::Told(1));
+        assert_eq!(doubtful.described(two, true), Columns::Told(two));
+        assert_eq!(Columns::Changed(one).in_doubt().described(one, false), Columns::Told(one));
     }
 }

@@ -88,6 +88,20 @@ pub(super) fn path_change(statement: &Statement) -> PathChange {
     }
 }
 
+/// What the status is behind a statement that went well, if it sets it.
+fn status_behind(statement: &Statement) -> Option<Status> {
+    match &statement.kind {
+        StatementKind::Commit { chain: false } | StatementKind::Rollback { chain: false } => {
+            Some(Status::Idle)
+        }
+        StatementKind::Commit { chain: true }
+        | StatementKind::Rollback { chain: true }
+        | StatementKind::RollbackTo(_)
+        | StatementKind::Begin => Some(Status::Block),
+        _ => None,
+    }
+}
+
 /// Whether the statement sets a path on which the tenant's schema is not the first.
 pub(super) fn strays(statement: &Statement, text: &[u8], schema: &str) -> bool {
     let StatementKind::Set(setting) = &statement.kind else { return false };
@@ -96,6 +110,11 @@ pub(super) fn strays(statement: &Statement, text: &[u8], schema: &str) -> bool {
 }
 
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
+    /// The status behind what was sent so far, as far as it is foreseen.
+    pub(super) fn status_then(&self) -> Status {
+        self.foreseen.unwrap_or(self.status)
+    }
+
     /// Whether unqualified names may mean another schema's objects before the tenant's.
     pub(super) fn has_strayed(&self) -> bool {
         let own =
@@ -246,6 +265,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// A statement of a pipeline was sent: what comes behind it is read with what it sets.
     pub(super) fn foresee(&mut self, statement: &Statement, text: &[u8]) {
         let change = path_change(statement);
+        let failed = self.status_then() == Status::Failed;
+        self.foreseen = status_behind(statement).or(self.foreseen);
         let strayed = self.has_strayed() || strays(statement, text, &self.tenancy().scope.schema);
         let Some(link) = &mut self.link else { return };
         link.strayed |= strayed;
@@ -280,9 +301,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             // What comes behind it is another transaction, of the session's tenant.
             Some(Effect::EndBlock) => {
                 self.touched = false;
-                let failed = self.status == Status::Failed;
-                self.tenants.foresee_end(failed || matches!(statement.kind, StatementKind::Rollback { .. }));
+                let rolls_back = failed || matches!(statement.kind, StatementKind::Rollback { .. });
+                self.tenants.foresee_end(rolls_back);
                 self.tenant_changed();
+                let settings = if rolls_back { self.settings.committed() } else { self.settings.current() };
+                self.effective = Effective::of(settings, self.tenants.now());
             }
             _ => {}
         }

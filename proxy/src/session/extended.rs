@@ -60,6 +60,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             let mut statement = self.statement(text, types, plan, tied, false);
             statement.ours = true;
             self.statements.insert(Bytes::copy_from_slice(name), statement);
+            self.no_second_run();
             self.answer_in_turn(PARSE_COMPLETE);
             return Ok(Step::Done);
         }
@@ -161,14 +162,16 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     }
 
     /// `Bind`: portal, statement, and the rest as it comes.
-    pub(super) fn bind(&mut self, body: &[u8], header: Header) -> Result<Step, End> {
+    ///
+    /// `next` is the type of the message behind it, if that is there already.
+    pub(super) fn bind(&mut self, body: &[u8], header: Header, next: Option<u8>) -> Result<Step, End> {
         let names = frame::cstr(body).and_then(|(portal, rest)| Some((portal, frame::cstr(rest)?)));
         let Some((portal, (name, rest))) = names else {
             // Of a long message only the names are waited for, and not for ever.
             let partial = body.len() + frame::HEADER < header.total.min(MAX_REPLAY);
             return if partial { self.no_message() } else { Err(malformed()) };
         };
-        if let Some(step) = self.bind_here(portal, name) {
+        if let Some(step) = self.bind_here(portal, name, body) {
             return Ok(step);
         }
         if !self.renew(name) {
@@ -181,6 +184,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let Some(on_server) = self.ensure_statement(name) else { return Ok(Step::Done) };
         let columns = self.statements.get(name).map(|statement| statement.columns).unwrap_or_default();
         match columns {
+            // It will be told anew before it reads a row.
+            _ if next == Some(b'D') => {}
             Columns::Doubtful(_) => return Ok(self.check_columns(name, &on_server)),
             Columns::Changed(_) => return Ok(self.poison(columns::changed())),
             Columns::Told(_) | Columns::Untold => {}
@@ -190,7 +195,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         message::bind_head(&mut link.lease.outbuf, portal, on_server.as_bytes(), behind);
         link.lease.outbuf.extend_from_slice(rest);
         link.owe(Expect::Bind { client: true });
-        link.request.described |= columns != Columns::Untold;
+        link.request.described |= columns != Columns::Untold && next != Some(b'D');
+        if portal.is_empty() {
+            self.bound.clear();
+            self.bound.extend_from_slice(name);
+        }
         // From here on it may run, by a FETCH too.
         self.touched |=
             self.statements.get(name).is_some_and(|s| s.plan.statements.iter().any(switch::touches));
@@ -202,7 +211,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     }
 
     /// What of a `Bind` is ours: a statement that is answered here, or one that is tied to another tenant.
-    fn bind_here(&mut self, portal: &[u8], name: &[u8]) -> Option<Step> {
+    fn bind_here(&mut self, portal: &[u8], name: &[u8], body: &[u8]) -> Option<Step> {
         let statement = self.statements.get(name)?;
         if statement.ours {
             let statement = statement.clone();
@@ -211,6 +220,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             }
             self.portals.retain(|(open, _)| &open[..] != portal);
             self.portals.push((Bytes::copy_from_slice(portal), statement));
+            self.keep(b'B', body);
             self.answer_in_turn(BIND_COMPLETE);
             return Some(Step::Done);
         }
@@ -243,6 +253,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             _ => self.portals.iter().find(|(open, _)| &open[..] == name).map(|(_, statement)| statement),
         };
         if let Some(statement) = found.filter(|statement| statement.ours).cloned() {
+            self.keep(b'D', body);
             self.describe_command(&statement, what != b'S');
             return Ok(Step::Done);
         }
@@ -255,8 +266,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         let Some(()) = self.begin_extended(b'D', body) else { return Ok(Step::NeedServer) };
         self.pass_message(b'D', body);
+        let statement = name.is_empty().then(|| Bytes::copy_from_slice(&self.bound));
         if let Some(link) = &mut self.link {
-            link.owe(Expect::Describe { statement: None, client: true, parameters: 0 });
+            link.owe(Expect::Describe { statement, client: true, parameters: 0 });
         }
         Ok(Step::Done)
     }
@@ -282,7 +294,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let found = self.portals.iter().find(|(name, _)| &name[..] == portal);
         let statement = found.map(|(_, statement)| statement.clone());
         if let Some(statement) = statement.as_ref().filter(|statement| statement.ours) {
-            return Ok(self.execute_command(statement));
+            let step = self.execute_command(statement);
+            if matches!(step, Step::Done) {
+                self.keep(b'E', body);
+            }
+            return Ok(step);
         }
         let Some(()) = self.begin_extended(b'E', body) else { return Ok(Step::NeedServer) };
         // Of a portal that nothing is known of, it is known that it reads or writes.
@@ -328,9 +344,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return Ok(Step::Done);
         }
         let closed = self.statements.remove(name).map(|statement| (Bytes::copy_from_slice(name), statement));
-        if let Some(link) = &mut self.link {
-            link.keep(b'C', body);
-        }
+        self.keep(b'C', body);
         match &mut self.link {
             Some(link) => {
                 link.begin(&self.settings, self.status);
@@ -390,6 +404,20 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         link.keep(tag, body);
         Some(())
+    }
+
+    /// Keeps a message that is answered here, for the case that its request is run again.
+    fn keep(&mut self, tag: u8, body: &[u8]) {
+        if let Some(link) = &mut self.link {
+            link.keep(tag, body);
+        }
+    }
+
+    /// What was done here can't be done twice.
+    pub(super) fn no_second_run(&mut self) {
+        if let Some(link) = &mut self.link {
+            link.request.replay = None;
+        }
     }
 
     /// Passes a message on as it is.
@@ -483,7 +511,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let kind = kind_of(&self.scope.tenant, plan);
         let needed = plan.statements.iter().any(|s| needs_path(s, &plan.route));
         let path = Arc::clone(&self.effective.path);
-        let status = self.status;
+        let status = self.status_then();
         self.note_notifier(plan);
         self.keep_sequences_apart(plan);
         let Some(link) = &mut self.link else { return };

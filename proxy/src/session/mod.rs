@@ -120,6 +120,8 @@ pub struct Identity {
     pub user: Arc<User>,
     /// The settings of the start-up packet: what `RESET` goes back to.
     pub base: Arc<Settings>,
+    /// What servers report with these.
+    pub base_told: Arc<Told>,
     /// For the log.
     pub peer: std::net::SocketAddr,
 }
@@ -168,6 +170,10 @@ pub struct Session<C> {
     /// Portals whose statement does something to the session.
     portals: Vec<(Bytes, ClientStatement)>,
     status: Status,
+    /// What it will be behind what was sent so far, where that is foreseen.
+    foreseen: Option<Status>,
+    /// The statement that the unnamed portal was bound from.
+    bound: Vec<u8>,
     pins: Pins,
     listening: Listening,
     /// `ReadyForQuery`, while the client must not have it yet.

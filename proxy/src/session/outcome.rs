@@ -82,7 +82,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// PostgreSQL drops everything up to `Sync`: what was foreseen of it did not come about.
     fn void_pipeline(&mut self) {
-        self.checking = false;
+        (self.checking, self.foreseen) = (false, None);
         let Some(link) = &mut self.link else { return };
         let until = link.expects.iter().position(|expect| matches!(expect, Expect::Sync));
         let void: Vec<Expect> = link.expects.drain(..until.unwrap_or(link.expects.len())).collect();
@@ -160,7 +160,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// A request is answered: what holds now is what PostgreSQL says.
     fn end_request(&mut self, status: Status) {
         let before = mem::replace(&mut self.status, status);
-        self.forgotten = None;
+        (self.forgotten, self.foreseen) = (None, None);
         let Some(link) = &mut self.link else { return };
         let request = &link.request;
         let took = request.started.elapsed();

@@ -11,6 +11,7 @@ use super::link::Link;
 use super::listen::name_channel;
 use super::path::{self, Effective};
 use super::request::Step;
+use super::switch::touches;
 use super::{End, Session, Status};
 use crate::metrics::Kind;
 use crate::pool::settings::SEARCH_PATH;
@@ -119,6 +120,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         self.note_notifier(plan);
         self.keep_sequences_apart(plan);
         let tenancy = Arc::clone(self.tenants.now());
+        let drawer = (self.cancel.slot().pid, self.changes);
         let Some(link) = &mut self.link else { return };
         link.begin(&self.settings, self.status);
         link.opaque |= plan.opaque;
@@ -132,7 +134,17 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let mut reply = QueryReply::default();
         let mut path_set = link.path_set || failed;
         let mut places = SmallVec::<[(usize, String); 1]>::new();
+        // In a failed transaction it could not be done in front of the text.
+        let mut forgets = failed && link.lease.drawn_by != Some(drawer);
+        let mut ended = false;
         for (index, statement) in plan.statements.iter().enumerate() {
+            if forgets && ended && touches(statement) {
+                link.lease.drawn_by = Some(drawer);
+                reply.injected.push((index + places.len()) as u32);
+                places.push((statement.span.start, "DISCARD SEQUENCES; ".to_owned()));
+                forgets = false;
+            }
+            ended |= matches!(statement.kind, StatementKind::Commit { .. } | StatementKind::Rollback { .. });
             if !path_set && !path.is_empty() && needs_path(statement, &plan.route) {
                 reply.injected.push((index + places.len()) as u32);
                 places.push((statement.span.start, format_set_local(&path)));

@@ -128,8 +128,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return;
         };
         if let Some(name) = statement {
-            let hash = columns::columns(parameters, whole.get(HEADER..).unwrap_or_default());
-            self.note_columns(&name, hash, client);
+            let shape = columns::Shape::of(parameters, whole.get(HEADER..).unwrap_or_default());
+            self.note_columns(&name, shape, client);
         }
         self.emit_locals();
     }
@@ -235,11 +235,22 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             b"search_path" if !self.settings.current().contains_key(SEARCH_PATH) => return Ok(()),
             _ => {}
         }
+        let value = self.base_value(name).unwrap_or(value.into());
+        let value = &*value;
         if self.told.get(name).is_none_or(|told| **told != *value) {
             Arc::make_mut(&mut self.told).insert(name.into(), value.into());
             message::parameter_status(&mut self.outbuf, name, value);
         }
         Ok(())
+    }
+
+    /// What a parameter's value is for a client that has left it, or set it back, to what it named when it
+    /// connected. Behind `RESET` a server reports its own instead, until it is given the client's again.
+    fn base_value(&self, name: &[u8]) -> Option<Box<[u8]>> {
+        let key = std::str::from_utf8(name).ok()?.to_ascii_lowercase();
+        let base = self.identity.base.get(&*key)?;
+        let is_base = self.settings.current().get(&*key) == Some(base);
+        self.identity.base_told.get(name).filter(|_| is_base).cloned()
     }
 
     /// `NotificationResponse`: only for a client that listens on this server.

@@ -133,7 +133,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let step = match header.tag {
             b'Q' => self.query(text_of(body)?)?,
             b'P' => self.parse(body)?,
-            b'B' => self.bind(body, header)?,
+            b'B' => self.bind(body, header, buf.get(header.total).copied())?,
             b'D' => self.describe(body)?,
             b'E' => self.execute(body)?,
             b'C' => self.close(body)?,

@@ -13,7 +13,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// that `lastval()` and `currval()` can only tell of this client's own.
     pub(super) fn keep_sequences_apart(&mut self, plan: &Plan) {
         let draws = plan.opaque || plan.statements.iter().any(|s| s.writes || s.draws);
-        if !draws || self.status == Status::Failed {
+        if !draws || self.status_then() == Status::Failed {
             return;
         }
         let client = (self.cancel.slot().pid, self.changes);

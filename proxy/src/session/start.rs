@@ -96,8 +96,13 @@ async fn prepare<S>(
     let tenancy = database.tenancy(login.tenant.as_ref(), schema, login.user.dynamic_sql, &shared.config);
     let base = Arc::new(base_settings(&login.settings, &tenancy)?);
     let told = validate(database, &base, login_patience(shared)).await?;
-    let identity =
-        Identity { database: Arc::clone(database), user: Arc::clone(&login.user), base, peer: login.peer };
+    let identity = Identity {
+        database: Arc::clone(database),
+        user: Arc::clone(&login.user),
+        base,
+        base_told: Arc::clone(&told),
+        peer: login.peer,
+    };
     Ok((identity, tenancy, told))
 }
 
@@ -245,6 +250,8 @@ where
         forgotten: None,
         portals: Vec::new(),
         status: Status::Idle,
+        foreseen: None,
+        bound: Vec::new(),
         pins,
         listening: Listening::default(),
         held_ready: None,

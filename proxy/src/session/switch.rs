@@ -192,7 +192,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// Behind the end of its transaction, a text would be read for another tenant.
     fn one_tenant(&self, plan: Plan) -> Result<Plan, Refusal> {
-        let failed = self.status == Status::Failed;
+        let failed = self.status_then() == Status::Failed;
         let changes = |s: &Statement| match s.kind {
             StatementKind::Commit { .. } => self.tenants.ends(failed),
             StatementKind::Rollback { .. } => self.tenants.ends(true),
@@ -283,7 +283,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// The answer to a command, which holds from now on. `idle`: it is a transaction by itself.
     fn run_command(&mut self, command: Command, idle: bool) -> Result<BytesMut, Hindered> {
-        if self.status == Status::Failed {
+        if self.status_then() == Status::Failed {
             let message = "current transaction is aborted, commands ignored until end of transaction block";
             return Err(Refusal { code: "25P02", message: message.into(), hint: None }.into());
         }
@@ -386,13 +386,14 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// `DEALLOCATE` of a statement that came by `Parse`.
     fn deallocate_here(&mut self, name: &str) -> Step {
-        let Some(_) = self.statements.remove(name.as_bytes()) else {
+        self.no_second_run();
+        let Some(statement) = self.statements.remove(name.as_bytes()) else {
             let message = format!("prepared statement \"{name}\" does not exist");
             return self.refuse_in_pipeline(Refusal { code: "26000", message, hint: None });
         };
         let mut out = BytesMut::new();
         message::command_complete(&mut out, "DEALLOCATE");
-        self.answer_in_turn(out.freeze());
+        self.answer_closing(out.freeze(), Some((Bytes::copy_from_slice(name.as_bytes()), statement)));
         Step::Done
     }
 
@@ -406,11 +407,14 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// What we answer by ourselves, behind the answers that are still due.
     pub(super) fn answer_in_turn(&mut self, message: Bytes) {
+        self.answer_closing(message, None);
+    }
+
+    /// The same; a statement that is gone with it comes back if its pipeline has failed before.
+    fn answer_closing(&mut self, message: Bytes, closed: Option<(Bytes, ClientStatement)>) {
         match self.link.as_mut().filter(|link| link.request.sent) {
             Some(link) => {
-                // It can't be answered twice.
-                link.request.replay = None;
-                link.owe(Expect::Local { message, opened: None, closed: None });
+                link.owe(Expect::Local { message, opened: None, closed });
                 self.emit_locals();
             }
             None => self.outbuf.extend_from_slice(&message),

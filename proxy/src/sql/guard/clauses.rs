@@ -137,7 +137,8 @@ impl Clauses {
         let json = named && t.raw(before).get(..4).is_some_and(|word| word.eq_ignore_ascii_case(b"json"));
         let worded = named
             && t.any_kw(before, &["extract", "substring", "trim", "overlay"])
-            && !t.any_kw(i + 1, &["select", "with", "values", "table"]);
+            && !t.any_kw(i.wrapping_sub(2), NAMES)
+            && !holds_query(t, i);
         self.stack.push(Clause {
             expressions: call || self.here().expressions,
             list: List::None,
@@ -145,6 +146,12 @@ impl Clauses {
             json,
         });
     }
+}
+
+/// Whether a query stands in the bracket at `open`, behind any number of others.
+fn holds_query(t: &Tokens<'_>, open: usize) -> bool {
+    let first = (open..).find(|&i| !t.is(i, TokenKind::Open)).unwrap_or(open);
+    t.any_kw(first, &["select", "with", "values", "table"])
 }
 
 /// `ORDER BY`, `GROUP BY`, `PARTITION BY`; a column may be called `by`.
@@ -162,6 +169,10 @@ fn is_comparison(t: &Tokens<'_>, from: usize) -> bool {
 /// Where the queries and expressions of a statement begin; what stands in front of them is names.
 fn first_query(t: &Tokens<'_>, range: Range<usize>) -> Option<usize> {
     let lo = range.start;
+    if t.kw(lo, "prepare") {
+        // In front of it stand types.
+        return range.clone().find(|&i| t.kw(i, "as"));
+    }
     if t.is(lo, TokenKind::Open) || t.any_kw(lo, QUERIES) {
         return Some(lo);
     }
@@ -173,8 +184,20 @@ fn first_query(t: &Tokens<'_>, range: Range<usize>) -> Option<usize> {
         () if t.kw(kind, "index") => &["where"],
         () => BODIES,
     };
+    // A function may be called as one of the words is; a bracket stands behind its name.
+    let routine = t.any_kw(kind, &["function", "procedure"]);
+    let from = match range.clone().find(|&i| routine && i > kind && t.is(i, TokenKind::Open)) {
+        Some(open) => open,
+        None if routine => return None,
+        None => kind,
+    };
+    let words = if routine {
+        words
+    } else {
+        &words.iter().copied().filter(|w| !matches!(*w, "atomic" | "return")).collect::<Vec<_>>()[..]
+    };
     let mut depth = 0usize;
-    range.clone().skip_while(|&i| i < kind).find(|&i| {
+    range.clone().skip_while(|&i| i < from).find(|&i| {
         match t.kind(i) {
             Some(TokenKind::Open) => depth += 1,
             Some(TokenKind::Close) => depth = depth.saturating_sub(1),
@@ -185,8 +208,8 @@ fn first_query(t: &Tokens<'_>, range: Range<usize>) -> Option<usize> {
 }
 
 const QUERIES: &[&str] = &[
-    "select", "with", "values", "table", "insert", "update", "delete", "merge", "explain", "declare",
-    "prepare", "copy", "execute",
+    "select", "with", "values", "table", "insert", "update", "delete", "merge", "explain", "declare", "copy",
+    "execute",
 ];
 /// What holds queries or expressions when it is created.
 const DEFINED: &[&str] = &["table", "view", "rule", "policy", "trigger", "function", "procedure", "index"];

@@ -175,7 +175,7 @@ fn supports(t: &Tokens<'_>, range: &Range<usize>, out: &mut Vec<Demand>) {
         while t.is(last + 1, TokenKind::Dot) {
             last += 2;
         }
-        if let Some(name) = t.name(last).filter(|name| class(name).is_some()) {
+        if let Some(name) = t.name(last).filter(|name| class(name).is_some() || name == "ts_rewrite") {
             out.push(never(format!("define what runs {name}"), None));
         }
         // `SFUNC = 'name'` is as good as `SFUNC = name`.

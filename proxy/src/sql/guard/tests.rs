@@ -321,6 +321,11 @@ fn words_of_clauses_are_names_in_a_list_of_relations() {
         "select g.name, t.is distinct from globex.users g, (select 1 as is) t",
         "select 1 as is distinct from globex.users",
         "insert into t select * from u set, globex.users on conflict do nothing",
+        "insert into overlay ((select 'a') union all select name from globex.users)",
+        "insert into trim (((select 'a')) union all select name from globex.users)",
+        "create function return(globex.users) returns text return $1.name",
+        "create function atomic(globex.users, int) returns int return 1",
+        "prepare p(globex.users) as select 1",
     ]);
     allowed(&[
         "update t set a = u.b, c = u.d from u where u.id = t.id",
@@ -343,6 +348,8 @@ fn functions_that_definitions_name_are_looked_at() {
         "create operator ### (procedure = pg_terminate_backend, leftarg = int4, rightarg = int8)",
         "create operator ### (function = nextval, rightarg = regclass)",
         "create type r as range (subtype = int, subtype_diff = pg_advisory_lock)",
+        "create operator ## (leftarg = tsquery, rightarg = text, function = ts_rewrite)",
+        "create aggregate rw(text) (sfunc = ts_rewrite, stype = tsquery, initcond = 'a')",
         "create conversion c for 'LATIN1' to 'UTF8' from pg_read_file",
         "alter operator + (int, int) set (restrict = pg_read_file)",
     ]);
