@@ -1,7 +1,4 @@
-"""An application on asyncpg's pool: argv[1] and argv[2] are acme_corp's and globex's URLs.
-
-With a third argument `listen`, listeners are part of it.
-"""
+"""An application on asyncpg's pool: argv[1] and argv[2] are acme_corp's and globex's URLs."""
 
 import asyncio
 import io
@@ -259,9 +256,7 @@ async def listeners(pools):
 
 
 async def main():
-    steps = [set_up, types, codecs, copies, many, cursors, transactions, cache, resets, crowd, locks]
-    if sys.argv[3:] == ["listen"]:
-        steps.append(listeners)
+    steps = [set_up, types, codecs, copies, many, cursors, transactions, cache, resets, crowd, locks, listeners]
     pools = []
     for url, tenant in zip(sys.argv[1:3], TENANTS):
         settings = {"application_name": tenant, "statement_timeout": "60s"}

@@ -271,3 +271,25 @@ async fn empty_path_is_followed() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn views_over_shared_tables_are_not_written_through() {
+    let stage = Stage::new(Setup::new()).await;
+    let server = stage.superuser().await;
+    server.batch_execute("GRANT ALL ON public.plans TO app").await.unwrap();
+    let mut wire = stage.wire("acme_corp").await;
+    wire.simple("CREATE VIEW outward AS SELECT * FROM plans; CREATE VIEW inward AS SELECT * FROM users").await;
+    wire.simple("CREATE VIEW further AS SELECT * FROM outward").await;
+    for text in [
+        "DELETE FROM outward",
+        "UPDATE further SET id = id",
+        "INSERT INTO acme_corp.outward SELECT * FROM plans",
+        "DELETE FROM ONLY (plans)",
+        "SET search_path TO public; CREATE TABLE planted (a int)",
+    ] {
+        assert_eq!(wire.simple(text).await.code(), "42501", "{text}");
+    }
+    assert_eq!(wire.simple("UPDATE inward SET name = name").await.commands(), ["UPDATE 3"]);
+    assert_eq!(wire.simple("SELECT count(*) > 0 FROM further").await.value(), "t");
+    assert_eq!(wire.simple("DROP VIEW outward CASCADE").await.code(), "");
+}
