@@ -278,7 +278,8 @@ async fn views_over_shared_tables_are_not_written_through() {
     let server = stage.superuser().await;
     server.batch_execute("GRANT ALL ON public.plans TO app").await.unwrap();
     let mut wire = stage.wire("acme_corp").await;
-    wire.simple("CREATE VIEW outward AS SELECT * FROM plans; CREATE VIEW inward AS SELECT * FROM users").await;
+    wire.simple("CREATE VIEW outward AS SELECT * FROM plans; CREATE VIEW inward AS SELECT * FROM users")
+        .await;
     wire.simple("CREATE VIEW further AS SELECT * FROM outward").await;
     for text in [
         "DELETE FROM outward",

@@ -72,6 +72,11 @@ impl Tracked {
         }
     }
 
+    /// Whether a rollback to a savepoint could bring anything back.
+    pub fn has_savepoints(&self) -> bool {
+        !self.savepoints.is_empty()
+    }
+
     fn find_savepoint(&self, name: &str) -> Option<usize> {
         self.savepoints.iter().rposition(|(known, _)| **known == *name)
     }

@@ -106,7 +106,7 @@ fn status_behind(statement: &Statement) -> Option<Status> {
 pub(super) fn strays(statement: &Statement, text: &[u8], schema: &str) -> bool {
     let StatementKind::Set(setting) = &statement.kind else { return false };
     &*setting.name == SEARCH_PATH
-        && path::of_setting(setting, text).is_none_or(|path| !path::begins_with(&path, schema))
+        && path::of_setting(setting, text).is_none_or(|path| path::strays(&path, schema))
 }
 
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
@@ -117,8 +117,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// Whether unqualified names may mean another schema's objects before the tenant's.
     pub(super) fn has_strayed(&self) -> bool {
-        let own =
-            self.effective.own && !path::begins_with(&self.effective.path, &self.tenancy().scope.schema);
+        let own = self.effective.own && path::strays(&self.effective.path, &self.tenancy().scope.schema);
         own || self.link.as_ref().is_some_and(|link| link.strayed)
     }
 

@@ -180,6 +180,8 @@ pub struct Session<C> {
     held_ready: Option<Status>,
     /// Temporary tables may be there.
     temp: bool,
+    /// It made temporary tables at some time: a server with their schema is what PostgreSQL would be to it.
+    made_temp: bool,
     /// A statement that SQL has prepared may write.
     sql_writes: bool,
     /// What the schemas hold was waited for, and did not come.

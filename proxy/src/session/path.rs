@@ -84,8 +84,15 @@ pub fn in_sql(path: &str) -> Cow<'_, str> {
     }
 }
 
+/// Whether names under this path may mean another schema's objects before those of this one.
+///
+/// Under the empty path they mean PostgreSQL's alone, and nothing can be made.
+pub fn strays(path: &str, schema: &str) -> bool {
+    path != "\"\"" && !begins_with(path, schema)
+}
+
 /// Whether a path begins with this schema.
-pub fn begins_with(path: &str, schema: &str) -> bool {
+fn begins_with(path: &str, schema: &str) -> bool {
     let rest = path.strip_prefix(&ident::quoted(schema));
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(','))
 }
@@ -122,6 +129,13 @@ mod tests {
         assert_eq!(shown(r#""acme_corp", "public""#), "acme_corp, public");
         assert_eq!(shown(r#""Acme", "a""b", "1x", "$user""#), r#""Acme", "a""b", "1x", "$user""#);
         assert_eq!(shown("\"\""), "\"\"");
+    }
+
+    #[test]
+    fn empty_path_does_not_stray() {
+        let strays = |list: &str| strays(&parse_list(list).unwrap(), "acme");
+        assert!(!strays("''") && !strays("acme") && !strays("acme, public"));
+        assert!(strays("public") && strays("'', public") && strays("acme2") && strays("pg_catalog"));
     }
 
     #[test]

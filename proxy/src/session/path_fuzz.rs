@@ -5,7 +5,7 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::{VariableSetKind, a_const::Val};
 use pgstrata_tenancy::ident;
 
-use super::path::{begins_with, parse_list};
+use super::path::{parse_list, strays};
 use crate::sql::guard::check::search_path;
 use crate::sql::name;
 
@@ -60,7 +60,7 @@ fn paths_are_read_back() {
         assert_eq!(read, Some(names.clone()));
         assert_eq!(parse_list(&path), Some(path.clone()));
         if let [first, ..] = names.as_slice() {
-            assert!(begins_with(&path, first));
+            assert!(!strays(&path, first));
             assert_eq!(name::parts(&ident::quoted(first)), Some(vec![first.clone()]));
         }
     });

@@ -182,6 +182,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     pub(super) fn pin(&mut self, reason: PinReason) {
         let temp = matches!(reason, PinReason::TempTable | PinReason::SessionState);
         self.temp |= temp;
+        self.made_temp |= temp;
         self.pins.add(reason);
         if let Some(link) = self.link.as_mut().filter(|_| temp) {
             link.lease.had_temp = true;
@@ -192,8 +193,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// client makes a temporary table; another is to be had then.
     pub(super) fn drops_stale_server(&mut self, plan: &Plan) -> bool {
         let prepares = plan.statements.iter().any(|s| s.pin == Some(PinReason::SqlPrepare));
-        let fresh = self.status == Status::Idle && self.pins.is_empty() && !self.has_sent();
-        let stale = |link: &mut Box<Link>| fresh && link.lease.had_temp && link.expects.is_empty();
+        let fresh =
+            !self.made_temp && self.status == Status::Idle && self.pins.is_empty() && !self.has_sent();
+        let ours = |expect: &Expect| matches!(expect, Expect::OwnQuery);
+        let stale = |link: &mut Box<Link>| fresh && link.lease.had_temp && link.expects.iter().all(ours);
         let Some(link) = self.link.take_if(|link| prepares && stale(link)) else { return false };
         self.cancel.detach();
         link.discard();

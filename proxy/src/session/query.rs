@@ -124,7 +124,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let Some(link) = &mut self.link else { return };
         link.begin(&self.settings, self.status);
         link.opaque |= plan.opaque;
-        link.strayed |= strayed;
+        // No savepoint is there that could bring a path of before back.
+        let resets =
+            |s: &Statement| matches!(&s.kind, StatementKind::Reset { name, .. } if &**name == SEARCH_PATH);
+        let returns = matches!(&plan.statements[..], [only] if resets(only));
+        let returns = returns && link.expects.is_empty() && !self.settings.has_savepoints();
+        link.strayed = (link.strayed || strayed) && !returns;
         link.request.kind = kind_of(&self.scope.tenant, plan);
         let mut path = Arc::clone(&self.effective.path);
         if own_transaction && !path.is_empty() {

@@ -10,6 +10,7 @@ use super::expect::{Effect, Expect};
 use super::link::Link;
 use super::outcome::put_mapped;
 use super::{End, Session, columns};
+use crate::pool::server::HAD_TEMP;
 use crate::pool::settings::SEARCH_PATH;
 use crate::wire::frame::{self, HEADER, Header};
 use crate::wire::message;
@@ -181,6 +182,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 effect
             }
             Some(Expect::Probe(probe)) => return probe.complete(tag),
+            Some(Expect::OwnQuery) => {
+                link.lease.had_temp |= tag == HAD_TEMP;
+                return;
+            }
             _ => return,
         };
         if let Some(effect) = effect {

@@ -256,6 +256,7 @@ where
         listening: Listening::default(),
         held_ready: None,
         temp: session_pooling,
+        made_temp: false,
         sql_writes: session_pooling,
         names_late: false,
         plan: None,
