@@ -36,7 +36,7 @@ async fn deployment_holds_and_nothing_is_left_of_the_test() {
 
     let output = selftest(&cluster, Setup::new(), &["--json"]).await;
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(report["broken"], 0);
+    assert_eq!(report["broken"], 0, "{report:#}");
     let left = "SELECT nspname::text FROM pg_namespace WHERE nspname LIKE 'pgstrata%'";
     assert!(stage::names(&admin, left).await.is_empty());
 }

@@ -282,7 +282,7 @@ impl Run<'_> {
                 "SHOW application_name",
                 "EXECUTE left_over",
                 "FETCH ALL FROM left_over",
-                "SELECT pg_try_advisory_lock(4711)::text || 'lock'",
+                "SELECT pg_try_advisory_xact_lock(4711)::text || 'lock'",
             ] {
                 found += &match client.simple_query(text).await {
                     Ok(messages) => format!("{messages:?}"),
@@ -292,7 +292,9 @@ impl Run<'_> {
             let clean =
                 !["\"left\"", "1234s", "20min", "falselock"].iter().any(|trace| found.contains(trace))
                     && found.contains(&self.tenants.secret);
-            report.attempt("what a client leaves behind", clean, || format!("{}: {left}", self.strategy));
+            report.attempt("what a client leaves behind", clean, || {
+                format!("{}: {left}, and then: {found}", self.strategy)
+            });
         }
         Ok(())
     }

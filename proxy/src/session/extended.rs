@@ -556,7 +556,7 @@ impl super::link::Link {
     ///
     /// By a `SET`, which takes no snapshot: one taken before a `LOCK TABLE` would be too old.
     /// Not by a `Query`, nor in an unnamed portal: the client may have one.
-    fn set_path_behind(&mut self, path: &str, name: &[u8]) {
+    pub(super) fn set_path_behind(&mut self, path: &str, name: &[u8]) {
         self.run_behind(format_set_local(path).as_bytes(), name);
     }
 

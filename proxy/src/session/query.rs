@@ -136,6 +136,15 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             link.set_session_path(&path);
             link.path_set = true;
         }
+        // PostgreSQL 18 goes on with the transaction of a pipeline behind a lone statement, not behind several.
+        if let [only] = &plan.statements[..]
+            && link.request.sent
+            && !(own_transaction || link.path_set || failed || path.is_empty())
+            && needs_path(only, &plan.route)
+        {
+            link.set_path_behind(&path, self.shared.store.path_name());
+            link.path_set = true;
+        }
         let mut reply = QueryReply::default();
         let mut path_set = link.path_set || failed;
         let mut places = SmallVec::<[(usize, String); 1]>::new();
