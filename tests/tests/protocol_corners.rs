@@ -477,6 +477,10 @@ async fn copy_whose_data_comes_at_once() {
         run(wire, "COPY copied FROM STDIN").message(b'H', b"").copy_data("2\n").copy_fail("no").sync();
         out.push(wire.answer().await);
         out.push(wire.simple(COPIED).await);
+        run(wire, "SELECT 1");
+        run(wire, "COPY copied FROM STDIN").message(b'H', b"").copy_data("3\n").copy_done().sync();
+        out.push(wire.answer().await);
+        out.push(wire.simple(COPIED).await);
         out
     })
     .await;

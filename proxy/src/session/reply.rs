@@ -156,7 +156,6 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     fn complete(&mut self, body: &[u8], whole: &[u8]) {
         let Some(link) = &mut self.link else { return };
         let tag = frame::cstr(body).map_or(body, |(tag, _)| tag);
-        link.awaits_copy = false;
         let pipelined = matches!(link.expects.front(), Some(Expect::Execute { .. }));
         let effect = match link.expects.front_mut() {
             Some(Expect::Query(reply)) => {
@@ -178,6 +177,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                     put_complete(&mut self.outbuf, &effect, whole);
                 }
                 link.expects.pop_front();
+                // Behind a COPY that is awaited nothing was taken in; what completes before it is another's.
+                link.awaits_copy &= !link.expects.is_empty();
                 self.emit_locals();
                 effect
             }
