@@ -251,3 +251,53 @@ async fn shared_tables_under_a_path_of_ones_own() {
         assert_eq!(server.query_one(count, &[]).await.unwrap().get::<_, i64>(0), 0);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_key_that_a_tenant_computes_is_anothers_lock() {
+    for strategy in STRATEGIES {
+        let stage = Stage::new(Setup::new().strategy(strategy).servers(4)).await;
+        let (mut theirs, mut mine) = (stage.wire("globex").await, stage.wire("acme_corp").await);
+        let mut colleague = stage.wire("globex").await;
+        theirs.simple("SELECT pg_advisory_lock(42), pg_advisory_lock(1, 2)").await;
+        let server = stage.superuser().await;
+        let held = "SELECT ((classid::int8 << 32) | objid::int8)::text, \
+                    classid::int8::bit(32)::int4::text, objid::int8::bit(32)::int4::text \
+                    FROM pg_locks WHERE locktype = 'advisory'";
+        let mut keys = vec!["42".to_owned(), "1, 2".to_owned()];
+        for row in server.query(held, &[]).await.unwrap() {
+            let [whole, high, low] = [0, 1, 2].map(|column| row.get::<_, String>(column));
+            keys.extend([whole.clone(), format!("{high}, {low}")]);
+            for hash in ["hashtextextended('acme_corp', 0)", "hashtextextended('acme_corp.', 0)"] {
+                keys.push(format!("{whole} # {hash}"));
+            }
+            keys.push("42 # hashtextextended('acme_corp', 0) # hashtextextended('globex', 0)".to_owned());
+            keys.push("1 # hashtext('acme_corp') # hashtext('globex'), 2".to_owned());
+        }
+        assert!(keys.len() > 8, "{keys:?}");
+        for own in ["globex.42", "globex.1,2"] {
+            let key = format!(
+                "('x' || encode(substr(sha256(convert_to('{own}', 'UTF8')), 1, 8), 'hex'))::bit(64)::int8"
+            );
+            let taken = server.query_one(&format!("SELECT pg_try_advisory_lock({key})"), &[]).await.unwrap();
+            assert!(!taken.get::<_, bool>(0), "{own} past the proxy is the same lock");
+        }
+        for key in keys {
+            for text in
+                [format!("SELECT pg_try_advisory_lock({key})"), format!("SELECT pg_advisory_unlock({key})")]
+            {
+                assert_eq!(mine.simple(&text).await.value(), "t", "{text}");
+            }
+            assert_eq!(mine.simple(&format!("SELECT pg_advisory_unlock({key})")).await.value(), "f");
+        }
+        for key in ["42", "1, 2", "'42'", "42::int2", "(SELECT 1), 1 + 1"] {
+            let taken = format!("SELECT pg_try_advisory_lock({key})");
+            assert_eq!(colleague.simple(&taken).await.value(), "f", "{key} is one lock for all of a tenant");
+        }
+        assert_eq!(colleague.extended("SELECT pg_try_advisory_lock($1)", &["42"]).await.value(), "f");
+        assert_eq!(colleague.extended("SELECT pg_try_advisory_lock($1, $2)", &["1", "2"]).await.value(), "f");
+        assert_eq!(colleague.simple("SELECT pg_try_advisory_lock(NULL) IS NULL").await.value(), "t");
+        assert_eq!(colleague.simple("SELECT pg_try_advisory_lock(1, NULL) IS NULL").await.value(), "t");
+        assert_eq!(theirs.simple("SELECT pg_advisory_unlock(1, 2)").await.value(), "t");
+        assert_eq!(colleague.simple("SELECT pg_try_advisory_lock(1, 2)").await.value(), "t");
+    }
+}

@@ -176,4 +176,11 @@ async fn names_and_numbers_are_bounded() {
     assert_eq!(wire.simple(&some).await.code(), "");
     assert_eq!(wire.simple("LISTEN one_more").await.code(), "53400");
     assert_eq!(heard(&wire.simple("NOTIFY c999, 'x'").await.messages), [pair("c999", "x")]);
+    assert_eq!(wire.simple("UNLISTEN *").await.code(), "");
+    assert_eq!(wire.simple("LISTEN a; UNLISTEN a; LISTEN a; LISTEN b; UNLISTEN b").await.code(), "");
+    assert_eq!(
+        heard(&wire.simple("NOTIFY b; NOTIFY a").await.messages),
+        [pair("a", "")],
+        "the last wish counts"
+    );
 }

@@ -91,6 +91,8 @@ async fn state_stays_as_long_as_it_is_needed() {
 async fn one_too_many_is_refused() {
     let stage = Stage::new(Setup::new().servers(3).line("pool", "max_pinned = 1")).await;
     let (mut first, mut second) = (stage.wire("acme_corp").await, stage.wire("globex").await);
+    let mut prepared = stage.wire("globex").await;
+    assert_eq!(prepared.parse("lock", "SELECT pg_advisory_lock(1)").sync().answer().await.code(), "");
     first.simple("CREATE TEMP TABLE scratch (a int)").await;
     for text in ["CREATE TEMP TABLE scratch (a int)", "PREPARE p AS SELECT 1"] {
         let fault = second.simple(text).await.fault().unwrap();
@@ -98,6 +100,8 @@ async fn one_too_many_is_refused() {
         assert!(fault.message.contains("max_pinned is 1"), "{fault:?}");
     }
     assert_eq!(second.extended("CREATE TEMP TABLE scratch (a int)", &[]).await.code(), "53400");
+    // Nor when it was prepared while there was room.
+    assert_eq!(prepared.bind("lock", &[]).execute().sync().answer().await.code(), "53400");
     assert_eq!(second.simple("SELECT count(*) FROM users").await.value(), "2");
     first.simple("DROP TABLE scratch").await;
     assert_eq!(first.simple("SELECT 1").await.value(), "1");

@@ -39,6 +39,8 @@ pub(super) enum Command {
     Unlisten { id: u64, channel: Option<Arc<str>>, reply: oneshot::Sender<usize> },
     /// To know that all that was sent before has arrived.
     CatchUp { reply: oneshot::Sender<Result<(), Deaf>> },
+    /// That PostgreSQL tells no more of these, unless somebody listens again.
+    Silence(Vec<Arc<str>>),
 }
 
 /// How the database is reached.
@@ -104,6 +106,7 @@ impl Hub {
             match command {
                 Command::Unlisten { reply, .. } => drop(reply.send(0)),
                 Command::CatchUp { reply } => drop(reply.send(Ok(()))),
+                Command::Silence(_) => {}
                 first @ Command::Listen { .. } => {
                     let ended = match self.settings.tls.clone() {
                         Some(tls) => self.connected(tls, first).await,
@@ -165,7 +168,12 @@ impl Hub {
             };
             tokio::select! {
                 message = poll_fn(|cx| connection.poll_message(cx)) => match message {
-                    Some(Ok(AsyncMessage::Notification(heard))) => self.tell(&heard),
+                    Some(Ok(AsyncMessage::Notification(heard))) => {
+                        let silent = self.tell(&heard);
+                        if !silent.is_empty() {
+                            queue.push_back(Command::Silence(silent));
+                        }
+                    }
                     Some(Ok(_)) => {}
                     Some(Err(error)) => return Err(in_full(&error)),
                     None => return Err("the connection was closed".into()),
@@ -211,11 +219,13 @@ impl Hub {
             Command::Unlisten { id, channel, reply } => {
                 let silent = self.forget(id, channel.as_ref());
                 let _ = reply.send(self.ears.get(&id).map_or(0, |ear| ear.channels.len()));
-                let sql: String =
-                    silent.iter().map(|channel| format!("UNLISTEN {};", ident::quoted(channel))).collect();
-                if sql.is_empty() { None } else { ask(sql, Then::Nothing) }
+                unlisten(&silent).and_then(|sql| ask(sql, Then::Nothing))
             }
             Command::CatchUp { reply } => ask(String::new(), Then::CaughtUp(reply)),
+            Command::Silence(mut channels) => {
+                channels.retain(|channel| !self.channels.contains_key(channel));
+                unlisten(&channels).and_then(|sql| ask(sql, Then::Nothing))
+            }
         }
     }
 
@@ -260,9 +270,9 @@ impl Hub {
         }
     }
 
-    /// Passes a notification to all who listen.
-    fn tell(&mut self, heard: &tokio_postgres::Notification) {
-        let Some(ids) = self.channels.get(heard.channel()) else { return };
+    /// Passes a notification to all who listen; gives the channels that nobody hears any more.
+    fn tell(&mut self, heard: &tokio_postgres::Notification) -> Vec<Arc<str>> {
+        let Some(ids) = self.channels.get(heard.channel()) else { return Vec::new() };
         let payload: Arc<str> = heard.payload().into();
         let deaf: Vec<u64> = ids
             .iter()
@@ -276,10 +286,13 @@ impl Hub {
                 !ear.to.send(notification)
             })
             .collect();
-        for id in deaf {
-            self.forget(id, None);
-        }
+        deaf.into_iter().flat_map(|id| self.forget(id, None)).collect()
     }
+}
+
+fn unlisten(channels: &[Arc<str>]) -> Option<String> {
+    let each = |channel: &Arc<str>| format!("UNLISTEN {};", ident::quoted(channel));
+    (!channels.is_empty()).then(|| channels.iter().map(each).collect())
 }
 
 fn in_full(error: &tokio_postgres::Error) -> String {

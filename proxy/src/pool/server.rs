@@ -16,7 +16,8 @@ use crate::wire::{frame, message};
 /// `DISCARD ALL` without what would forget our prepared statements.
 const WIPE: &str = "SET SESSION AUTHORIZATION DEFAULT; RESET ALL; CLOSE ALL; UNLISTEN *; DISCARD TEMP; \
                     DISCARD SEQUENCES; SELECT pg_catalog.pg_advisory_unlock_all(); \
-                    SELECT FROM (VALUES (1), (2)) AS v WHERE pg_catalog.pg_my_temp_schema() <> 0; ";
+                    SELECT FROM (VALUES (1), (2)) AS v WHERE pg_catalog.pg_my_temp_schema() \
+                    OPERATOR(pg_catalog.<>) 0; ";
 
 /// The command tag that says, among those of [`WIPE`], that the session had temporary objects.
 pub const HAD_TEMP: &[u8] = b"SELECT 2";

@@ -108,6 +108,7 @@ impl Servers {
         loop {
             let error = match self.try_check_out(wait).await {
                 Err(CheckoutError::Connect(error)) if error.is_passing() => error,
+                Err(CheckoutError::Timeout(_)) => return Err(CheckoutError::Timeout(limit)),
                 other => return other,
             };
             let pause = self.pool.manager().backoff.holds().map_or(Duration::ZERO, |(_, left)| left);

@@ -208,7 +208,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             Effect::DiscardSequences => self.pins.remove(PinReason::Sequence),
             Effect::Listen { .. } | Effect::Unlisten(_) => self.note_wish(effect),
             Effect::DeallocateAll => {
-                self.sql_writes = self.pins.has(PinReason::SessionPooling);
+                self.sql_writes = false;
                 if !pipelined {
                     link.lease.forget_prepared();
                     self.statements.clear();
@@ -225,7 +225,6 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         self.note_wish(Effect::Unlisten(None));
         if !in_doubt {
             self.pins.clear();
-            self.temp = self.pins.has(PinReason::SessionPooling);
             self.sql_writes = false;
         }
     }

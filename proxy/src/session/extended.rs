@@ -452,6 +452,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             self.poison(refusal.clone());
             return None;
         }
+        // When it was prepared there may have been room.
+        if let Some(refusal) = self.refuses_pin(&statement.plan) {
+            self.poison(refusal);
+            return None;
+        }
         self.ensure_path_for(&statement.plan);
         let prepared = Arc::clone(&statement.prepared);
         let link = self.link.as_mut()?;
@@ -503,7 +508,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let refused = matches!(statement.plan.route, Route::Refuse(_));
         // PostgreSQL looks its names up anew where the path is another.
         let strayed = self.has_strayed() && statement.plan.statements.iter().any(|s| s.writes);
-        moved || spliced && (own || self.temp) || refused || strayed || identity.epoch != epoch
+        moved
+            || spliced && (own || self.pins.may_have_temp())
+            || refused
+            || strayed
+            || identity.epoch != epoch
     }
 
     /// Sets the path in front of a statement that needs it.

@@ -24,7 +24,7 @@ const MAX_CHANNELS: usize = 1000;
 #[derive(Default)]
 pub(super) struct Listening {
     ear: Option<Subscriber>,
-    /// What the open transaction wants: true is `LISTEN`, with the channel for PostgreSQL and the client's.
+    /// What the open transaction wants, once for each channel.
     wanted: Vec<Wish>,
     /// What a committed one wanted.
     due: Vec<Wish>,
@@ -35,6 +35,20 @@ pub(super) struct Listening {
 enum Wish {
     Listen { channel: String, name: Box<str> },
     Unlisten(Option<String>),
+}
+
+impl Wish {
+    fn channel(&self) -> Option<&str> {
+        match self {
+            Wish::Listen { channel, .. } => Some(channel),
+            Wish::Unlisten(channel) => channel.as_deref(),
+        }
+    }
+
+    /// Whether nothing of an earlier wish is left behind this one.
+    fn replaces(&self, earlier: &Wish) -> bool {
+        self.channel().is_none_or(|channel| earlier.channel() == Some(channel))
+    }
 }
 
 impl Listening {
@@ -78,6 +92,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         };
         let quiet = self.listening.ear.is_none() && self.listening.wanted.is_empty();
         if !quiet || matches!(wish, Wish::Listen { .. }) {
+            // The last wish for a channel counts; so one statement run again and again holds no more memory.
+            self.listening.wanted.retain(|earlier| !wish.replaces(earlier));
             self.listening.wanted.push(wish);
         }
     }

@@ -178,8 +178,6 @@ pub struct Session<C> {
     listening: Listening,
     /// `ReadyForQuery`, while the client must not have it yet.
     held_ready: Option<Status>,
-    /// Temporary tables may be there.
-    temp: bool,
     /// It made temporary tables at some time: a server with their schema is what PostgreSQL would be to it.
     made_temp: bool,
     /// A statement that SQL has prepared may write.

@@ -96,6 +96,13 @@ impl Pins {
         self.reasons.without(PinReason::SessionPooling) != Reasons::default()
     }
 
+    /// Whether the client may have temporary tables.
+    pub fn may_have_temp(&self) -> bool {
+        [PinReason::TempTable, PinReason::SessionState, PinReason::SessionPooling]
+            .into_iter()
+            .any(|reason| self.has(reason))
+    }
+
     /// One more.
     pub fn add(&mut self, reason: PinReason) {
         self.epoch += 1;
@@ -181,7 +188,6 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// Ties the client to its server.
     pub(super) fn pin(&mut self, reason: PinReason) {
         let temp = matches!(reason, PinReason::TempTable | PinReason::SessionState);
-        self.temp |= temp;
         self.made_temp |= temp;
         self.pins.add(reason);
         if let Some(link) = self.link.as_mut().filter(|_| temp) {
@@ -219,16 +225,16 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     pub(super) fn pins_probed(&mut self, probe: &Probe) {
         self.pins.settle(probe);
         self.sql_writes &= self.pins.has(PinReason::SqlPrepare);
-        self.temp = [PinReason::TempTable, PinReason::SessionState, PinReason::SessionPooling]
-            .into_iter()
-            .any(|reason| self.pins.has(reason));
     }
 
     /// The refusal of a plan that would tie one client too many to a server.
     pub(super) fn refuses_pin(&self, plan: &Plan) -> Option<Refusal> {
         let limit = self.shared.config.pool.max_pinned;
+        if limit == 0 {
+            return None;
+        }
         let reason = plan.statements.iter().find_map(|statement| statement.pin)?;
-        if limit == 0 || self.pins.has_state() || !self.identity.database.is_pinned_out(limit) {
+        if self.pins.has_state() || !self.identity.database.is_pinned_out(limit) {
             return None;
         }
         Some(Refusal {

@@ -15,7 +15,7 @@ use super::switch::touches;
 use super::{End, Session, Status};
 use crate::metrics::Kind;
 use crate::pool::settings::SEARCH_PATH;
-use crate::sql::plan::{Discard, Plan, Refusal, Route, Statement, StatementKind};
+use crate::sql::plan::{Discard, PinReason, Plan, Refusal, Route, Statement, StatementKind};
 use crate::sql::rewrite::rewrite;
 use crate::sql::scope::TextMode;
 use crate::wire::message;
@@ -108,8 +108,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             own_path: self.effective.own || link.is_some_and(|link| link.local_path),
             tenant_first: !self.has_strayed(),
             stale_names: link.is_some_and(|link| link.ddl.is_some()),
-            temp_tables: self.temp,
-            replays_write: self.sql_writes,
+            temp_tables: self.pins.may_have_temp(),
+            // A server of one's own may hold what code that we do not see has prepared.
+            replays_write: self.sql_writes || self.pins.has(PinReason::SessionPooling),
         }
     }
 

@@ -2,8 +2,9 @@
 //! advisory locks, names of prepared transactions.
 //!
 //! A channel `orders` is `acme_corp.orders` for PostgreSQL, and so is a prepared transaction; the key
-//! of an advisory lock is combined with a hash of the schema's name, by an expression of SQL that
-//! anybody past the proxy can write as well (docs/isolation.md).
+//! of an advisory lock is one that an expression of SQL makes of the schema and the client's key. Anybody
+//! past the proxy can write that as well (docs/isolation.md), but no tenant can find one that gives
+//! another's: it is a part of a SHA-256.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -72,21 +73,36 @@ pub fn channel(scope: &Scope) -> String {
     out
 }
 
-/// In front of an expression for the one key of an advisory lock, in brackets.
+/// In front of an expression for the one key of an advisory lock.
 pub fn lock_key(scope: &Scope) -> String {
-    let mut out = String::from("pg_catalog.hashtextextended(");
-    ident::push_literal(&mut out, &scope.schema);
-    out.push_str(", 0) OPERATOR(pg_catalog.#) (");
-    out
+    lock(scope, "int8")
 }
 
 /// The same for the first of two keys.
 pub fn lock_pair(scope: &Scope) -> String {
-    let mut out = String::from("pg_catalog.hashtext(");
-    ident::push_literal(&mut out, &scope.schema);
-    out.push_str(") OPERATOR(pg_catalog.#) (");
+    lock(scope, "int4")
+}
+
+/// The operator lets in what the function would, tells PostgreSQL a parameter's type, and leaves the key as it is.
+fn lock(scope: &Scope, integer: &str) -> String {
+    let mut out = String::from(
+        "('x'::pg_catalog.text OPERATOR(pg_catalog.||) pg_catalog.encode(pg_catalog.substr(pg_catalog.sha256(\
+         pg_catalog.convert_to(",
+    );
+    ident::push_literal(&mut out, &prefix(scope));
+    out.push_str("::pg_catalog.text OPERATOR(pg_catalog.||) (0::pg_catalog.");
+    out.push_str(integer);
+    out.push_str(" OPERATOR(pg_catalog.#) (");
     out
 }
+
+/// In the place of the comma between two keys.
+pub const LOCK_COMMA: &str = "))::pg_catalog.text OPERATOR(pg_catalog.||) ','::pg_catalog.text \
+                              OPERATOR(pg_catalog.||) (0::pg_catalog.int4 OPERATOR(pg_catalog.#) (";
+
+/// Behind the last key.
+pub const LOCK_END: &str =
+    "))::pg_catalog.text, 'UTF8')), 1, 8), 'hex'))::pg_catalog.bit(64)::pg_catalog.int8";
 
 /// The keys that a statement names.
 pub fn of(t: &Tokens<'_>, statement: &StatementShape, out: &mut Vec<Key>) {
@@ -203,8 +219,10 @@ fn call(t: &Tokens<'_>, i: usize, end: usize, out: &mut Vec<Key>) {
     match commas.len() {
         _ if first.is_empty() => {}
         1 if notifies => out.push(Key::ChannelArgument(first)),
-        0 if !notifies => out.push(Key::Lock { argument: first, pair: false }),
-        1 => out.push(Key::Lock { argument: first, pair: true }),
+        0 if !notifies => out.push(Key::Lock { keys: first, comma: None }),
+        1 if first.end + 1 < close as u32 => {
+            out.push(Key::Lock { keys: first.start..close as u32, comma: Some(first.end) });
+        }
         // PostgreSQL knows no such function.
         _ => {}
     }
@@ -245,10 +263,13 @@ pub fn splices(shape: &Shape, t: &Tokens<'_>, scope: &Scope) -> Result<Vec<Splic
             // PostgreSQL refuses it.
             Key::ChannelArgument(tokens) if is_empty_string(t, tokens) => {}
             Key::ChannelArgument(tokens) if scope.keys.channels == KeySpace::Tenant => {
-                around(t, tokens, Insert::Channel, &mut out);
+                around(t, tokens, (Insert::Channel, Insert::End), &mut out);
             }
-            Key::Lock { argument, pair } if scope.keys.advisory_locks == KeySpace::Tenant => {
-                around(t, argument, if *pair { Insert::LockPair } else { Insert::LockKey }, &mut out);
+            Key::Lock { keys, comma } if scope.keys.advisory_locks == KeySpace::Tenant => {
+                let begin = if comma.is_some() { Insert::LockPair } else { Insert::LockKey };
+                around(t, keys, (begin, Insert::LockEnd), &mut out);
+                let comma = comma.map(|comma| comma as usize);
+                out.extend(comma.and_then(|comma| replace(t, comma..comma + 1, Insert::LockComma)));
             }
             Key::Setting(relation, equals) => {
                 let (relation, equals) = (*relation as usize, *equals as usize);
@@ -327,9 +348,9 @@ fn replace(t: &Tokens<'_>, tokens: Range<usize>, insert: Insert) -> Option<Splic
     Some(Splice { at: start, cut, insert })
 }
 
-fn around(t: &Tokens<'_>, tokens: &Range<u32>, begin: Insert, out: &mut Vec<Splice>) {
+fn around(t: &Tokens<'_>, tokens: &Range<u32>, (begin, close): (Insert, Insert), out: &mut Vec<Splice>) {
     let Range { start, end } = t.bytes(&(tokens.start as usize..tokens.end as usize));
-    out.extend([Splice::new(start, begin), Splice::new(end, Insert::End)]);
+    out.extend([Splice::new(start, begin), Splice::new(end, close)]);
 }
 
 fn too_long() -> Refusal {

@@ -80,12 +80,16 @@ pub enum Insert {
     Close,
     /// What makes the channel behind it, an expression in brackets, the tenant's own.
     Channel,
-    /// The same for the key of an advisory lock.
-    LockKey,
-    /// And for the first of two of them.
-    LockPair,
-    /// The bracket that ends one of these.
+    /// The bracket that ends it.
     End,
+    /// What makes the key of an advisory lock behind it the tenant's own.
+    LockKey,
+    /// The same for the first of two keys.
+    LockPair,
+    /// In the place of the comma between them.
+    LockComma,
+    /// The end of one of these.
+    LockEnd,
     /// A text of its own.
     Text(Arc<str>),
 }

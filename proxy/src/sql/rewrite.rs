@@ -93,6 +93,8 @@ impl Prefixes {
             Piece::Channel => &self.channel,
             Piece::LockKey => &self.lock_key,
             Piece::LockPair => &self.lock_pair,
+            Piece::LockComma => keys::LOCK_COMMA,
+            Piece::LockEnd => keys::LOCK_END,
             Piece::End => ")",
             Piece::Text(text) => text,
         };

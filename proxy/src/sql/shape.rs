@@ -42,12 +42,12 @@ pub enum Key {
     Channel(u32),
     /// An expression for one.
     ChannelArgument(Range<u32>),
-    /// An expression for the key of an advisory lock.
+    /// Expressions for the key of an advisory lock, or for its two keys.
     Lock {
-        /// Its tokens.
-        argument: Range<u32>,
-        /// It is the first of two.
-        pair: bool,
+        /// Their tokens.
+        keys: Range<u32>,
+        /// The token between two.
+        comma: Option<u32>,
     },
     /// The literal that names a prepared transaction.
     Transaction(u32),

@@ -1,6 +1,6 @@
 //! Channels, locks and prepared transactions of the tenant's own.
 
-use crate::sql::keys::{KeySpace, KeySpaces};
+use crate::sql::keys::{KeySpace, KeySpaces, LOCK_COMMA, LOCK_END};
 use crate::sql::rewrite::{Prefixes, rewrite};
 use crate::sql::tests::fixture::{plan_as, scope};
 use crate::sql::{Route, Scope};
@@ -16,8 +16,11 @@ fn sent(text: &str, scope: &Scope) -> String {
 
 #[test]
 fn keys_are_made_the_tenants_own() {
-    const LOCK: &str = "pg_catalog.hashtextextended('acme', 0) OPERATOR(pg_catalog.#) (";
-    const PAIR: &str = "pg_catalog.hashtext('acme') OPERATOR(pg_catalog.#) (";
+    const LOCK: &str = "('x'::pg_catalog.text OPERATOR(pg_catalog.||) pg_catalog.encode(pg_catalog.substr(\
+        pg_catalog.sha256(pg_catalog.convert_to('acme.'::pg_catalog.text OPERATOR(pg_catalog.||) (0::pg_catalog.";
+    let lock = |key: &str| format!("{LOCK}int8 OPERATOR(pg_catalog.#) ({key}{LOCK_END}");
+    let pair =
+        |one: &str, two: &str| format!("{LOCK}int4 OPERATOR(pg_catalog.#) ({one}{LOCK_COMMA}{two}{LOCK_END}");
     const CHANNEL: &str = "'acme.'::pg_catalog.text OPERATOR(pg_catalog.||) (";
     for (text, expected) in [
         ("listen Orders", "UNLISTEN \"pgstrata\"".into()),
@@ -27,18 +30,18 @@ fn keys_are_made_the_tenants_own() {
         ("notify \"a\"\"b\"", "notify \"acme.a\"\"b\"".into()),
         ("select pg_notify('a', 'b')", format!("select pg_notify({CHANNEL}'a'), 'b')")),
         ("select pg_notify($1, f(1, 2))", format!("select pg_notify({CHANNEL}$1), f(1, 2))")),
-        ("select pg_advisory_lock(1)", format!("select pg_advisory_lock({LOCK}1))")),
+        ("select pg_advisory_lock(1)", format!("select pg_advisory_lock({})", lock("1"))),
         (
             "select pg_try_advisory_xact_lock ( 1 , 2 )",
-            format!("select pg_try_advisory_xact_lock ( {PAIR}1) , 2 )"),
+            format!("select pg_try_advisory_xact_lock ( {} )", pair("1 ", " 2")),
         ),
         (
             "select pg_catalog.\"pg_advisory_unlock\"((array[1, 2])[1])",
-            format!("select pg_catalog.\"pg_advisory_unlock\"({LOCK}(array[1, 2])[1]))"),
+            format!("select pg_catalog.\"pg_advisory_unlock\"({})", lock("(array[1, 2])[1]")),
         ),
         (
             "select pg_advisory_xact_lock(hashtext('x') -- why\n)",
-            format!("select pg_advisory_xact_lock({LOCK}hashtext('x')) -- why\n)"),
+            format!("select pg_advisory_xact_lock({} -- why\n)", lock("hashtext('x')")),
         ),
         ("select pg_advisory_unlock_all()", "select pg_advisory_unlock_all()".into()),
         ("select pg_advisory_lock()", "select pg_advisory_lock()".into()),
