@@ -9,7 +9,7 @@
 //! - [`request`]: the client's messages, one step for each.
 //! - [`query`], [`extended`]: what goes to the server for them.
 //! - [`expect`], [`reply`], [`outcome`]: what the server owes, what becomes of its answers, and how a request ends.
-//! - [`statements`]: prepared statements by identity; [`columns`]: what clients were told of theirs.
+//! - [`statements`]: prepared statements by identity; [`prepared`]: on the server at hand; [`columns`]: what clients were told of theirs.
 //! - [`path`]: the search path, and when it must be set.
 //! - [`effect`]: what statements leave behind in a session.
 //! - [`listen`]: `LISTEN`, and what is heard.
@@ -34,6 +34,7 @@ pub mod path;
 #[cfg(test)]
 mod path_fuzz;
 mod pins;
+mod prepared;
 mod query;
 mod reply;
 mod request;
