@@ -3,11 +3,14 @@
 //! # Layout
 //! - [`tenant`]: [`TenantId`], a checked tenant name.
 //! - [`ident`]: identifiers quoted as PostgreSQL quotes them.
+//! - [`pattern`]: names with `*` in them.
 //! - [`strategy`]: [`Strategy`], the two ways to a tenant's schema.
 
 pub mod ident;
+pub mod pattern;
 pub mod strategy;
 pub mod tenant;
 
+pub use pattern::Pattern;
 pub use strategy::Strategy;
 pub use tenant::{TenantId, TenantIdError};

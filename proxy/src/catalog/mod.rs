@@ -25,5 +25,7 @@ pub(crate) use control::settings as connection_settings;
 
 /// Whether a schema is PostgreSQL's own, or ours ([`install`]): no tenant's, and not to be shared.
 pub fn is_system_schema(name: &str) -> bool {
-    name.starts_with("pg_") || name == "information_schema" || name == "pgstrata"
+    name.starts_with("pg_")
+        || name == "information_schema"
+        || matches!(name, "pgstrata" | pgstrata_control::registry::SCHEMA)
 }

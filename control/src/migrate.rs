@@ -1,0 +1,1 @@
+//! Changes for the source and for every tenant.

@@ -1,0 +1,44 @@
+//! What tenants are made from, and how much is done at once.
+
+use std::time::Duration;
+
+use pgstrata_tenancy::Pattern;
+
+/// What the tenants of one database are made from.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The schema that tenants are copies of.
+    pub source: String,
+    /// Schemas that all tenants have on their path; what is in them is referred to, not copied.
+    pub shared: Vec<String>,
+    /// Further schemas that no tenant can have.
+    pub reserved: Vec<String>,
+    /// The source's tables that are copied; empty: all of them.
+    pub include: Vec<Pattern>,
+    /// The source's tables that are not.
+    pub exclude: Vec<Pattern>,
+    /// Tables whose rows are copied too.
+    pub seed: Vec<Pattern>,
+    /// The role that proxies log in as, which must be able to read the registry and to use each tenant's schema.
+    pub proxy_role: Option<String>,
+    /// How long a change waits for a lock before it gives way to those who hold it, and tries again.
+    pub lock_timeout: Duration,
+    /// How often it is tried again.
+    pub retries: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            source: "public".into(),
+            shared: vec!["public".into()],
+            reserved: Vec::new(),
+            include: Vec::new(),
+            exclude: Vec::new(),
+            seed: Vec::new(),
+            proxy_role: None,
+            lock_timeout: Duration::from_secs(2),
+            retries: 10,
+        }
+    }
+}

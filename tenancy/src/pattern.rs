@@ -1,0 +1,75 @@
+//! Names with `*` in them: the tenants that a user may name, the tables that are copied.
+
+/// A name, in which each `*` stands for any text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pattern(Box<str>);
+
+impl Pattern {
+    /// `*` stands for any text, also for none; all else for itself.
+    pub fn new(pattern: &str) -> Self {
+        Self(pattern.into())
+    }
+
+    /// Whether `name` fits.
+    pub fn matches(&self, name: &str) -> bool {
+        matches(&self.0, name)
+    }
+
+    /// As it was written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Whether `name` fits `pattern`, in which each `*` stands for any text, also for none.
+///
+/// What is between two stars is taken at its first place: a later one could
+/// only leave less for the rest. So no place is looked at twice.
+pub fn matches(pattern: &str, name: &str) -> bool {
+    let Some((first, rest)) = pattern.split_once('*') else {
+        return pattern == name;
+    };
+    let Some(mut name) = name.strip_prefix(first) else {
+        return false;
+    };
+    let (middle, last) = rest.rsplit_once('*').unwrap_or(("", rest));
+    for part in middle.split('*') {
+        let Some((_, behind)) = name.split_once(part) else {
+            return false;
+        };
+        name = behind;
+    }
+    name.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    #[test]
+    fn names_without_a_star_are_exact() {
+        assert!(matches("acme", "acme"));
+        for other in ["acme2", "Acme", "acm", "", "acme "] {
+            assert!(!matches("acme", other), "{other}");
+        }
+        assert!(!matches("", "acme"));
+    }
+
+    #[test]
+    fn star_stands_for_any_text() {
+        for pattern in ["*", "**", "acme_*", "*_eu", "acme*eu", "a*_*u", "*me*", "acme_eu*"] {
+            assert!(matches(pattern, "acme_eu"), "{pattern}");
+        }
+        for pattern in ["acme_*us", "*_eu_*", "acme_eu*u", "e*", "*m", "a*x*u", "acme_e*eu"] {
+            assert!(!matches(pattern, "acme_eu"), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn the_parts_do_not_overlap() {
+        assert!(!matches("ab*ba", "aba"));
+        assert!(matches("ab*ba", "abba"));
+        assert!(!matches("*ab*ab*", "aab"));
+        assert!(matches("é*é", "éé"));
+    }
+}
