@@ -6,11 +6,15 @@
 //! - [`Control`]: connections to one database, and what its tenants are made from.
 //! - [`name`]: which names a tenant's schema can have.
 //! - [`registry`]: which schemas are tenants', and how each one fares.
+//! - [`blueprint`]: what a schema is made of, as SQL that makes another one like it.
+//! - [`provision`]: schemas for tenants.
 //! - [`migrate`]: changes for the source and for every tenant.
 
+pub mod blueprint;
 pub mod error;
 pub mod migrate;
 pub mod name;
+pub mod provision;
 pub mod registry;
 pub mod settings;
 

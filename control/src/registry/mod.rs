@@ -83,7 +83,7 @@ impl Control {
         if row.get(0) {
             return Ok(());
         }
-        let mut sql = format!("BEGIN; SELECT pg_catalog.pg_advisory_xact_lock({LOCK}, 0); {INSTALL};");
+        let mut sql = format!("BEGIN; SELECT pg_catalog.pg_advisory_xact_lock({}); {INSTALL};", lock_key(SCHEMA));
         let role = self.settings().proxy_role.as_deref();
         if let Some(role) = role.map(pgstrata_tenancy::ident::quoted) {
             sql += &format!(
@@ -95,5 +95,12 @@ impl Control {
     }
 }
 
-/// The first key of the advisory locks that keep commands apart; the second is the schema's hash.
-pub(crate) const LOCK: i32 = 0x7067_7374;
+/// The keys of the advisory lock that keeps those apart who change one schema, as SQL's arguments.
+pub(crate) fn lock_key(schema: &str) -> String {
+    let hash = ring::digest::digest(&ring::digest::SHA256, schema.as_bytes());
+    let key = hash.as_ref().first_chunk().copied().map(i32::from_be_bytes).unwrap_or_default();
+    format!("{LOCK}, {key}")
+}
+
+/// The first key of these locks: no one else's, as far as that can be.
+const LOCK: i32 = 0x7067_7374;
