@@ -9,12 +9,14 @@
 //! - [`answer`]: what such a client got back.
 //! - [`chaos`]: clients that do everything at once while things break.
 //! - [`corpus`]: statements whose answers are compared.
+//! - [`dump`]: whether a copy of a schema is like it, and how it differs.
 //! - [`program`]: psql, pgbench and drivers of other languages.
 
 pub mod answer;
 pub mod chaos;
 pub mod corpus;
 pub mod database;
+pub mod dump;
 pub mod program;
 pub mod relay;
 pub mod setup;
