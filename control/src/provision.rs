@@ -10,7 +10,7 @@ use tokio_postgres::IsolationLevel;
 use tokio_postgres::error::SqlState;
 
 use crate::Control;
-use crate::blueprint::Blueprint;
+use crate::blueprint::{Blueprint, Chosen};
 use crate::error::Error;
 use crate::name::SchemaName;
 use crate::registry::{self, State};
@@ -49,7 +49,11 @@ pub struct Failed {
 
 impl Failed {
     fn new(schema: &str, error: &Error) -> Self {
-        Self { schema: schema.to_owned(), reason: error.to_string(), sqlstate: error.sqlstate().map(str::to_owned) }
+        Self {
+            schema: schema.to_owned(),
+            reason: error.to_string(),
+            sqlstate: error.sqlstate().map(str::to_owned),
+        }
     }
 }
 
@@ -66,10 +70,11 @@ impl Control {
     /// Reads the source, for [`Control::ensure_from`].
     pub async fn source(&self) -> Result<Source, Error> {
         self.install().await?;
-        self.read_source(&self.settings().source).await
+        self.read_source(&self.settings().source, Chosen::Some(self.settings())).await
     }
 
-    async fn read_source(&self, schema: &str) -> Result<Source, Error> {
+    /// Reads a schema that another one is to be made from.
+    pub(crate) async fn read_source(&self, schema: &str, chosen: Chosen<'_>) -> Result<Source, Error> {
         let mut client = self.client().await?;
         let doing = || Error::postgres(format!("reading schema \"{schema}\""));
         let tx = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).start().await;
@@ -85,11 +90,11 @@ impl Control {
             .await
             .map_err(doing())?
             .and_then(|row| row.get(0));
-        let blueprint = Blueprint::read(&tx, schema, self.settings()).await?;
+        let blueprint = Blueprint::read(&tx, schema, chosen).await?;
         let owner = tx
             .query_one(
-                "SELECT CASE WHEN pg_get_userbyid(nspowner) NOT IN (current_user, 'pg_database_owner') \
-                 THEN quote_ident(pg_get_userbyid(nspowner)) END FROM pg_namespace WHERE nspname = $1::text::name",
+                // Whose public is says who made the database.
+                "SELECT CASE WHEN nspname <> 'public' AND pg_get_userbyid(nspowner) <> current_user THEN quote_ident(pg_get_userbyid(nspowner)) END FROM pg_namespace WHERE nspname = $1::text::name",
                 &[&schema],
             )
             .await
@@ -134,11 +139,14 @@ impl Control {
         let path = search_path(path.chain(settings.shared.iter().map(String::as_str)).chain(["pg_temp"]));
         let owner = source.owner.as_ref().map(|owner| format!(" AUTHORIZATION {owner}")).unwrap_or_default();
         let mut sql = format!(
-            "BEGIN; SET LOCAL client_min_messages = warning; SET LOCAL check_function_bodies = off;\n\
+            // Rows that are copied are all of one moment, and no policy leaves any out.
+            "BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL row_security = off;\n\
+             SET LOCAL client_min_messages = warning; SET LOCAL check_function_bodies = off;\n\
              SET LOCAL default_tablespace = ''; SET LOCAL standard_conforming_strings = on;\n\
-             SELECT pg_catalog.pg_advisory_xact_lock({});\n\
+             SELECT pg_catalog.pg_advisory_xact_lock({}), pg_catalog.pg_advisory_xact_lock_shared({});\n\
              CREATE SCHEMA {name}{owner}; SET LOCAL search_path = {path};\n",
-            registry::lock_key(schema.as_str())
+            registry::lock_key(schema.as_str()),
+            registry::lock_key(&source.blueprint.source),
         );
         sql += &source.blueprint.sql(schema.as_str());
         sql += "SET LOCAL search_path = pg_catalog;\n";

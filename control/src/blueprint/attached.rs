@@ -34,7 +34,8 @@ struct Attached<'a> {
 /// Refused if it does not begin as all versions of PostgreSQL have it: nothing is left out in silence.
 pub(super) fn unqualified(printed: Option<&String>, begins: &[(String, String)]) -> Result<String, Error> {
     let printed = printed.map_or("", String::as_str);
-    let strip = |(with, without): &(String, String)| Some(format!("{without}{}", printed.strip_prefix(with)?));
+    let strip =
+        |(with, without): &(String, String)| Some(format!("{without}{}", printed.strip_prefix(with)?));
     begins.iter().find_map(strip).ok_or_else(|| {
         let begin = printed.chars().take(80).collect::<String>();
         Error::Refused(format!("this version of PostgreSQL prints what is not known here: \"{begin}..\""))
@@ -89,8 +90,7 @@ impl Attached<'_> {
             let name = quoted(row.get("name"));
             let id = ObjectId { class: self.facts.classes.pg_class, oid };
             let constraint: Option<u32> = row.get("constraint");
-            let constraint =
-                constraint.map(|oid| ObjectId { class: self.facts.classes.pg_constraint, oid });
+            let constraint = constraint.map(|oid| ObjectId { class: self.facts.classes.pg_constraint, oid });
             if constraint.is_none() {
                 let sql = self.create_index(row, &table)?;
                 let item = Item::new(Kind::Index, &name, sql, format!("DROP INDEX {name}"));
@@ -143,7 +143,8 @@ impl Attached<'_> {
     /// The index of a partition becomes part of its table's.
     fn attach_index(&self, row: &Row, index: ObjectId, name: &str, items: &mut Vec<Item>) {
         let Some(parent) = row.get::<_, Option<u32>>("parent") else { return };
-        let Some(parent_row) = self.facts.indexes.iter().find(|row| row.get::<_, u32>("oid") == parent) else {
+        let Some(parent_row) = self.facts.indexes.iter().find(|row| row.get::<_, u32>("oid") == parent)
+        else {
             return;
         };
         let parent_name = quoted(parent_row.get("name"));
@@ -229,7 +230,9 @@ impl Attached<'_> {
             }
             let id = ObjectId { class: self.facts.classes.pg_policy, oid };
             let drop = format!("DROP POLICY {name} ON {table}");
-            items.push(Item::new(Kind::Policy, format!("{name} ON {table}"), sql, drop).id(id).after(relation));
+            items.push(
+                Item::new(Kind::Policy, format!("{name} ON {table}"), sql, drop).id(id).after(relation),
+            );
         }
     }
 

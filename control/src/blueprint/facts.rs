@@ -33,7 +33,10 @@ pub(super) fn names(facts: &Facts) -> Names {
         names.insert(ObjectId { class: classes.pg_class, oid }, format!("{word} {name}"));
         if word == "TYPE" {
             // The comment is on the type, the columns are the relation's.
-            names.insert(ObjectId { class: classes.pg_type, oid: row.get("row_type") }, format!("{word} {name}"));
+            names.insert(
+                ObjectId { class: classes.pg_type, oid: row.get("row_type") },
+                format!("{word} {name}"),
+            );
         }
         relations.insert(oid, name);
     }
@@ -111,7 +114,9 @@ pub(super) async fn comments(
             name.clone()
         } else {
             let column = i16::try_from(number).ok().and_then(|number| columns.get(&(id.oid, number)));
-            let (Some(column), Some(relation)) = (column, facts.printed.relations.get(&id.oid)) else { continue };
+            let (Some(column), Some(relation)) = (column, facts.printed.relations.get(&id.oid)) else {
+                continue;
+            };
             format!("COLUMN {relation}.{}", quoted(column))
         };
         let comment = format!("COMMENT ON {name} IS");

@@ -144,7 +144,12 @@ pub struct Part {
 
 impl Item {
     /// An item that one statement makes.
-    pub fn new(kind: Kind, name: impl Into<String>, create: impl Into<String>, drop: impl Into<String>) -> Self {
+    pub fn new(
+        kind: Kind,
+        name: impl Into<String>,
+        create: impl Into<String>,
+        drop: impl Into<String>,
+    ) -> Self {
         Self {
             kind,
             name: name.into(),

@@ -4,6 +4,7 @@
 //! - [`item`]: the parts, each with the SQL that makes it and the SQL that takes it away.
 //! - `read`: the catalog's rows, and what PostgreSQL prints for them; `sql/`: the queries.
 //! - `relations`, `objects`, `attached`, `facts`: from these to items.
+//! - `seed`: rows that come along.
 //! - `order`: items in an order in which each finds what it needs.
 
 mod attached;
@@ -13,7 +14,9 @@ mod objects;
 mod order;
 mod read;
 mod relations;
+mod seed;
 
+use pgstrata_tenancy::Pattern;
 use pgstrata_tenancy::ident::quoted;
 use tokio_postgres::Transaction;
 
@@ -21,6 +24,36 @@ use crate::error::Error;
 use crate::settings::Settings;
 use item::{Item, Kind, ObjectId, SCHEMA};
 use read::Facts;
+
+/// What of a schema is copied.
+#[derive(Clone, Copy, Debug)]
+pub enum Chosen<'a> {
+    /// Tables and rows as the settings want it: for a new tenant.
+    Some(&'a Settings),
+    /// All tables and no rows: to compare.
+    Structure,
+    /// All of it.
+    All,
+}
+
+impl Chosen<'_> {
+    fn has(self, table: &str) -> bool {
+        let Self::Some(settings) = self else { return true };
+        (settings.include.is_empty() || any(&settings.include, table)) && !any(&settings.exclude, table)
+    }
+
+    fn has_rows(self, table: &str) -> bool {
+        match self {
+            Self::Some(settings) => any(&settings.seed, table),
+            Self::Structure => false,
+            Self::All => true,
+        }
+    }
+}
+
+fn any(patterns: &[Pattern], name: &str) -> bool {
+    patterns.iter().any(|pattern| pattern.matches(name))
+}
 
 /// A schema's parts, in an order in which they can be made.
 #[derive(Clone, Debug)]
@@ -34,21 +67,18 @@ pub struct Blueprint {
 }
 
 impl Blueprint {
-    /// Reads schema `source`, with the tables that `settings` want; the rows of its seeds come along.
+    /// Reads of schema `source` what is `chosen`.
     ///
     /// `tx` must be `REPEATABLE READ`, so that all of it is of one moment.
-    pub async fn read(tx: &Transaction<'_>, source: &str, settings: &Settings) -> Result<Self, Error> {
-        let included = |name: &str| {
-            let any = |patterns: &[pgstrata_tenancy::Pattern]| patterns.iter().any(|pattern| pattern.matches(name));
-            (settings.include.is_empty() || any(&settings.include)) && !any(&settings.exclude)
-        };
-        let facts = read::read(tx, source, &included).await?;
+    pub async fn read(tx: &Transaction<'_>, source: &str, chosen: Chosen<'_>) -> Result<Self, Error> {
+        let facts = read::read(tx, source, &|table| chosen.has(table)).await?;
         refuse_strangers(tx, &facts).await?;
         let relations = relations::Relations::new(&facts);
         let mut items = relations.items();
         items.extend(objects::functions(&facts)?);
         items.extend(objects::types(&facts));
         items.extend(attached::items(&facts)?);
+        items.extend(seed::items(&facts, &|table| chosen.has_rows(table)));
         let mut objects: Vec<ObjectId> = Vec::new();
         for item in &items {
             objects.extend(&item.ids);
@@ -83,7 +113,8 @@ impl Blueprint {
         sql.replace(SCHEMA, &quoted(name))
     }
 
-    /// SQL that fails if anything that its transaction has made depends on an object of the source itself.
+    /// SQL, for the path of pg_catalog, that fails if anything that its transaction has made depends on
+    /// an object of the source itself.
     pub fn proof(&self) -> String {
         let list = |ids: Vec<u32>| ids.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
         let (classes, ids) = read::columns(&self.originals);

@@ -37,7 +37,8 @@ fn loosen(items: &mut Vec<Item>, stuck: &HashSet<usize>) -> bool {
     for at in stuck {
         let Some(item) = items.get_mut(*at) else { continue };
         let Create::Whole(whole) = &mut item.create else { continue };
-        let (off, on) = whole.parts.drain(..).partition(|part| part.id.is_some() && !part.separate.is_empty());
+        let (off, on) =
+            whole.parts.drain(..).partition(|part| part.id.is_some() && !part.separate.is_empty());
         whole.parts = on;
         parts.push((item.ids.clone(), off));
     }

@@ -88,8 +88,8 @@ macro_rules! classes {
 }
 
 classes!(
-    pg_class, pg_type, pg_proc, pg_constraint, pg_attrdef, pg_rewrite, pg_trigger, pg_policy, pg_statistic_ext,
-    pg_namespace
+    pg_class, pg_type, pg_proc, pg_constraint, pg_attrdef, pg_rewrite, pg_trigger, pg_policy,
+    pg_statistic_ext, pg_namespace
 );
 
 /// Which relations of a schema are meant.
@@ -113,7 +113,9 @@ pub(super) async fn read(tx: &Transaction<'_>, name: &str, wanted: Wanted<'_>) -
     let classes = Classes::of(&reader.one(Classes::SQL).await?);
     let mut facts = Facts::raw(&reader, schema, classes, version, wanted).await?;
     let path = pgstrata_tenancy::ident::quoted(name);
-    tx.batch_execute(&format!("SET LOCAL search_path = {path}, pg_catalog, pg_temp")).await.map_err(doing())?;
+    tx.batch_execute(&format!("SET LOCAL search_path = {path}, pg_catalog, pg_temp"))
+        .await
+        .map_err(doing())?;
     facts.printed = Printed::read(&reader, &facts).await?;
     tx.batch_execute("SET LOCAL search_path = pg_catalog").await.map_err(doing())?;
     Ok(facts)
@@ -169,7 +171,8 @@ impl Facts {
         relations.retain(|row| !is_table(row) || wanted(row.get("name")));
         // A sequence goes with the table that owns it.
         let tables = oids(&relations);
-        let gone = |owner: Option<u32>| owner.is_some_and(|owner| all.contains(&owner) && !tables.contains(&owner));
+        let gone =
+            |owner: Option<u32>| owner.is_some_and(|owner| all.contains(&owner) && !tables.contains(&owner));
         sequences.retain(|row| !gone(row.get("table_oid")));
         let kept = oids(&sequences);
         relations.retain(|row| row.get::<_, &str>("kind") != "S" || kept.contains(&row.get("oid")));
@@ -230,7 +233,10 @@ pub(super) fn columns(objects: &[ObjectId]) -> (Vec<u32>, Vec<u32>) {
 macro_rules! printing {
     ($catalog:literal, $print:literal) => {
         concat!(
-            "SELECT o.oid, ", $print, " FROM pg_catalog.", $catalog,
+            "SELECT o.oid, ",
+            $print,
+            " FROM pg_catalog.",
+            $catalog,
             " o WHERE o.oid OPERATOR(pg_catalog.=) ANY ($1)"
         )
     };
@@ -250,7 +256,8 @@ impl Printed {
         };
         let parents: Vec<u32> = facts.parents.iter().map(|row| row.get("parent")).collect();
         let named: Vec<u32> = relations.iter().copied().chain(parents).chain(oids(&facts.indexes)).collect();
-        let of_types: Vec<u32> = facts.relations.iter().map(|row| row.get("of_type")).filter(|oid| *oid != 0).collect();
+        let of_types: Vec<u32> =
+            facts.relations.iter().map(|row| row.get("of_type")).filter(|oid| *oid != 0).collect();
         let types = |kind: &str| -> Vec<u32> {
             let rows = facts.types.iter().filter(|row| row.get::<_, &str>("kind") == kind);
             rows.map(|row| row.get("oid")).collect()

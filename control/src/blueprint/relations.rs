@@ -103,7 +103,8 @@ impl<'a> Relations<'a> {
         }
         let mut tail = String::new();
         if !is_partition && !parents.is_empty() {
-            let names: Vec<&str> = parents.iter().filter_map(|row| self.relation(row.get("parent"))).collect();
+            let names: Vec<&str> =
+                parents.iter().filter_map(|row| self.relation(row.get("parent"))).collect();
             tail = format!(" INHERITS ({})", names.join(", "));
         }
         if let Some(key) = self.facts.printed.partition_keys.get(&oid) {
@@ -215,7 +216,8 @@ impl<'a> Relations<'a> {
             let mut inline = match typed {
                 true => format!("{name} WITH OPTIONS"),
                 false => {
-                    let ty = self.facts.printed.column_types.get(&key).map(String::as_str).unwrap_or_default();
+                    let ty =
+                        self.facts.printed.column_types.get(&key).map(String::as_str).unwrap_or_default();
                     format!("{name} {ty}")
                 }
             };
@@ -228,11 +230,19 @@ impl<'a> Relations<'a> {
                 inline = format!("{inline} {identity}");
             }
             let separate = format!("ALTER TABLE {table_name} ADD COLUMN {inline}");
-            parts.push(part(Kind::Column, None, inline, separate, format!("ALTER TABLE {table_name} DROP COLUMN {name}"), false));
+            parts.push(part(
+                Kind::Column,
+                None,
+                inline,
+                separate,
+                format!("ALTER TABLE {table_name} DROP COLUMN {name}"),
+                false,
+            ));
         }
         let expression = |default: u32| self.facts.printed.defaults.get(&default).map_or("", String::as_str);
         let own = column.get::<_, Option<u32>>("default_oid");
-        let inherited = if local { None } else { self.parent_default(relation, column.get("name")).map(expression) };
+        let inherited =
+            if local { None } else { self.parent_default(relation, column.get("name")).map(expression) };
         match (column.get("generated"), own) {
             ("", Some(default)) if inherited != Some(expression(default)) => {
                 let (id, expression) = (self.default_id(default), expression(default));
@@ -250,7 +260,14 @@ impl<'a> Relations<'a> {
                 let inline = format!("GENERATED ALWAYS AS ({}) {kind}", expression(default));
                 let drop = format!("{alter} DROP EXPRESSION");
                 // No statement adds it to a column that is there.
-                parts.push(part(Kind::Default, Some(self.default_id(default)), inline, String::new(), drop, true));
+                parts.push(part(
+                    Kind::Default,
+                    Some(self.default_id(default)),
+                    inline,
+                    String::new(),
+                    drop,
+                    true,
+                ));
             }
             _ => {}
         }
@@ -269,7 +286,12 @@ impl<'a> Relations<'a> {
     }
 
     fn parent_default(&self, relation: u32, column: &str) -> Option<u32> {
-        let mut columns = self.parents.get(&relation).into_iter().flatten().flat_map(|row| self.columns_of(row.get("parent")));
+        let mut columns = self
+            .parents
+            .get(&relation)
+            .into_iter()
+            .flatten()
+            .flat_map(|row| self.columns_of(row.get("parent")));
         columns.find(|parent| parent.get::<_, &str>("name") == column)?.get("default_oid")
     }
 
@@ -401,7 +423,8 @@ impl<'a> Relations<'a> {
 
     fn sequence(&self, row: &Row, items: &mut Vec<Item>) {
         let oid: u32 = row.get("oid");
-        let Some(sequence) = self.facts.sequences.iter().find(|sequence| sequence.get::<_, u32>("oid") == oid)
+        let Some(sequence) =
+            self.facts.sequences.iter().find(|sequence| sequence.get::<_, u32>("oid") == oid)
         else {
             return;
         };
@@ -460,7 +483,8 @@ impl<'a> Relations<'a> {
         });
         for column in self.columns_of(oid) {
             let Some(default) = column.get::<_, Option<u32>>("default_oid") else { continue };
-            let expression = self.facts.printed.defaults.get(&default).map(String::as_str).unwrap_or_default();
+            let expression =
+                self.facts.printed.defaults.get(&default).map(String::as_str).unwrap_or_default();
             let column = quoted(column.get("name"));
             let alter = format!("ALTER VIEW {name} ALTER COLUMN {column}");
             let item = Item::new(
