@@ -1,6 +1,5 @@
 //! A tenant that was provisioned is like the source.
 
-use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod};
 use pgstrata::demo::postgres::Cluster;
 use pgstrata_control::provision::Ensured;
 use pgstrata_control::{Control, SchemaName, Settings};
@@ -66,9 +65,7 @@ impl Ground {
     }
 
     fn control(&self, settings: Settings) -> Control {
-        let config = ManagerConfig { recycling_method: RecyclingMethod::Clean };
-        let manager = Manager::from_config(self.cluster.superuser(DATABASE), NoTls, config);
-        Control::new(Pool::builder(manager).max_size(4).build().unwrap(), settings)
+        Control::new(self.cluster.superuser(DATABASE), NoTls, 4, settings).unwrap()
     }
 }
 

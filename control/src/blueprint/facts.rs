@@ -7,6 +7,7 @@ use tokio_postgres::{Row, Transaction};
 
 use super::item::{Item, Kind, ObjectId, SCHEMA};
 use super::objects::signature;
+use super::rare;
 use super::read::{Facts, columns};
 use super::relations::literal;
 use crate::error::Error;
@@ -81,6 +82,8 @@ pub(super) fn names(facts: &Facts) -> Names {
         };
         format!("{word} {}", signature(facts, row))
     });
+    let rare = facts.rare.iter().filter_map(|row| Some((rare::id(row), rare::command(row, &facts.printed.names)?)));
+    names.extend(rare);
     names
 }
 
@@ -144,6 +147,7 @@ pub(super) async fn owners(
     .flat_map(|(rows, class)| {
         rows.iter().map(move |row| (ObjectId { class, oid: row.get("oid") }, row.get("owner")))
     })
+    .chain(facts.rare.iter().filter_map(|row| Some((rare::id(row), row.get::<_, Option<u32>>("owner")?))))
     .filter(|(_, owner)| *owner != me)
     .collect();
     let ids: Vec<u32> = rows.iter().map(|(_, owner)| *owner).collect::<HashSet<_>>().into_iter().collect();
@@ -170,13 +174,14 @@ pub(super) async fn privileges(
     tx: &Transaction<'_>,
     facts: &Facts,
     names: &Names,
+    me: u32,
     items: &mut Vec<Item>,
 ) -> Result<(), Error> {
     let classes = [facts.classes.pg_class, facts.classes.pg_proc, facts.classes.pg_type];
     let objects: Vec<ObjectId> = names.keys().copied().filter(|id| classes.contains(&id.class)).collect();
     let (class_ids, ids) = columns(&objects);
     let rows = tx
-        .query(include_str!("sql/privileges.sql"), &[&class_ids, &ids, &facts.schema])
+        .query(include_str!("sql/privileges.sql"), &[&class_ids, &ids, &facts.schema, &me])
         .await
         .map_err(Error::postgres("reading privileges"))?;
     let columns: HashMap<(u32, i32), &str> = facts
@@ -203,6 +208,11 @@ pub(super) async fn privileges(
         let (mut sql, undo) = if row.get("granted") { (grant, revoke) } else { (revoke, grant) };
         if let Some(grantor) = row.get::<_, Option<&str>>("grantor") {
             sql = format!("SET LOCAL ROLE {grantor}; {sql}; RESET ROLE");
+            // Once it could use the schema, or it would not have granted anything there.
+            if !row.get::<_, bool>("may_enter") {
+                let usage = format!("USAGE ON SCHEMA {SCHEMA}");
+                sql = format!("GRANT {usage} TO {grantor}; {sql}; REVOKE {usage} FROM {grantor}");
+            }
         }
         let mut item = Item::new(Kind::Privilege, sql.clone(), sql, undo);
         // In the order of the answer: first what takes away, and what is granted before what is passed on.

@@ -12,14 +12,30 @@ pub struct ObjectId {
 /// What an item is. Of items that do not depend on each other, those of an earlier kind are made first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
-    /// An enum, a domain, a range or a composite type.
+    /// A cast.
+    Cast,
+    /// A base type that has no functions yet.
+    Shell,
+    /// A collation.
+    Collation,
+    /// An enum, a domain, a range, a base or a composite type.
     Type,
     /// A constraint of a domain.
     DomainConstraint,
     /// A function or procedure.
     Function,
+    /// An operator.
+    Operator,
+    /// An operator family.
+    OperatorFamily,
+    /// An operator class, or more operators for a family.
+    OperatorClass,
     /// An aggregate.
     Aggregate,
+    /// A conversion between encodings.
+    Conversion,
+    /// A parser, template, dictionary or configuration of text search.
+    TextSearch,
     /// A sequence that is no column's identity.
     Sequence,
     /// A table, partitioned or foreign ones too.

@@ -3,7 +3,7 @@
 //! # Layout
 //! - [`item`]: the parts, each with the SQL that makes it and the SQL that takes it away.
 //! - `read`: the catalog's rows, and what PostgreSQL prints for them; `sql/`: the queries.
-//! - `relations`, `objects`, `attached`, `facts`: from these to items.
+//! - `relations`, `objects`, `attached`, `rare`, `facts`: from these to items.
 //! - `seed`: rows that come along.
 //! - `order`: items in an order in which each finds what it needs.
 
@@ -12,6 +12,7 @@ mod facts;
 pub mod item;
 mod objects;
 mod order;
+mod rare;
 mod read;
 mod relations;
 mod seed;
@@ -77,6 +78,7 @@ impl Blueprint {
         let mut items = relations.items();
         items.extend(objects::functions(&facts)?);
         items.extend(objects::types(&facts));
+        items.extend(rare::items(&facts)?);
         items.extend(attached::items(&facts)?);
         items.extend(seed::items(&facts, &|table| chosen.has_rows(table)));
         let mut objects: Vec<ObjectId> = Vec::new();
@@ -87,7 +89,7 @@ impl Blueprint {
             }
         }
         let mut depends = Facts::depends(tx, &objects).await?;
-        depends.extend(view_rules(&facts, tx).await?);
+        rare::shells_first(&facts, &mut depends);
         let names = facts::names(&facts);
         let me: u32 = tx
             .query_one("SELECT oid FROM pg_roles WHERE rolname = current_user", &[])
@@ -96,7 +98,7 @@ impl Blueprint {
             .get(0);
         facts::comments(tx, &facts, &names, &mut items).await?;
         facts::owners(tx, &facts, &names, me, &mut items).await?;
-        facts::privileges(tx, &facts, &names, &mut items).await?;
+        facts::privileges(tx, &facts, &names, me, &mut items).await?;
         let mut items = order::order(items, &depends)?;
         // All of these name what others make.
         items.sort_by_key(|item| item.kind.phase());
@@ -122,34 +124,13 @@ impl Blueprint {
     }
 }
 
-/// Views depend on what their rules do.
-async fn view_rules(facts: &Facts, tx: &Transaction<'_>) -> Result<Vec<(ObjectId, ObjectId)>, Error> {
-    let rules = facts.rules.iter().filter(|row| row.get::<_, &str>("name") == "_RETURN");
-    let class = facts.classes;
-    let views: std::collections::HashMap<ObjectId, ObjectId> = rules
-        .map(|row| {
-            let rule = ObjectId { class: class.pg_rewrite, oid: row.get("oid") };
-            (rule, ObjectId { class: class.pg_class, oid: row.get("relation") })
-        })
-        .collect();
-    let rules: Vec<ObjectId> = views.keys().copied().collect();
-    let depends = Facts::depends(tx, &rules).await?;
-    Ok(depends.into_iter().filter_map(|(rule, needs)| Some((*views.get(&rule)?, needs))).collect())
-}
-
 /// What nobody knows how to copy is not left out in silence.
 async fn refuse_strangers(tx: &Transaction<'_>, facts: &Facts) -> Result<(), Error> {
-    let c = facts.classes;
-    let known = [c.pg_class, c.pg_type, c.pg_proc, c.pg_constraint, c.pg_statistic_ext];
     let rows = tx
-        .query(include_str!("sql/strangers.sql"), &[&facts.schema, &known.as_slice()])
+        .query(include_str!("sql/strangers.sql"), &[&facts.schema])
         .await
         .map_err(Error::postgres("reading what else there is"))?;
-    let mut strange: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
-    let base = facts.types.iter().filter(|row| matches!(row.get("kind"), "b" | "p"));
-    strange.extend(base.map(|row| format!("type {}", row.get::<_, &str>("name"))));
-    let aggregates = facts.functions.iter().filter(|row| row.get::<_, &str>("kind") == "a");
-    strange.extend(aggregates.map(|row| format!("aggregate {}", row.get::<_, &str>("name"))));
+    let strange: Vec<&str> = rows.iter().map(|row| row.get(0)).collect();
     match strange.is_empty() {
         true => Ok(()),
         false => Err(Error::Refused(format!(

@@ -17,7 +17,10 @@ pub(super) fn functions(facts: &Facts) -> Result<Vec<Item>, Error> {
 
 /// A function's name with the types of its arguments, as commands name it.
 pub(super) fn signature(facts: &Facts, row: &Row) -> String {
-    let arguments = facts.printed.signatures.get(&row.get("oid")).map_or("", String::as_str);
+    let arguments = match facts.printed.signatures.get(&row.get("oid")).map_or("", String::as_str) {
+        "" if row.get::<_, &str>("kind") == "a" => "*",
+        arguments => arguments,
+    };
     format!("{}({arguments})", quoted(row.get("name")))
 }
 

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use tokio_postgres::{Row, Transaction};
 
 use super::item::ObjectId;
+use super::rare;
 use crate::error::Error;
 
 /// Rows of the catalog, and what PostgreSQL prints for them.
@@ -37,6 +38,8 @@ pub(super) struct Facts {
     pub policies: Vec<Row>,
     pub statistics: Vec<Row>,
     pub default_privileges: Vec<Row>,
+    /// Operators, collations and the like.
+    pub rare: Vec<Row>,
     pub printed: Printed,
 }
 
@@ -69,6 +72,8 @@ pub(super) struct Printed {
     pub domains: HashMap<u32, (String, Option<String>, Option<String>)>,
     /// Ranges: the subtype, its operator class, collation, canonical function, difference.
     pub ranges: HashMap<u32, [Option<String>; 5]>,
+    /// All that is named in what is rare.
+    pub names: rare::Names,
 }
 
 macro_rules! classes {
@@ -89,7 +94,7 @@ macro_rules! classes {
 
 classes!(
     pg_class, pg_type, pg_proc, pg_constraint, pg_attrdef, pg_rewrite, pg_trigger, pg_policy,
-    pg_statistic_ext, pg_namespace
+    pg_statistic_ext, pg_namespace, pg_opfamily
 );
 
 /// Which relations of a schema are meant.
@@ -203,6 +208,7 @@ impl Facts {
             policies: reader.rows(include_str!("sql/policies.sql"), &relation_ids).await?,
             statistics: of_schema(include_str!("sql/statistics.sql")).await?,
             default_privileges: of_schema(include_str!("sql/defaults.sql")).await?,
+            rare: of_schema(&rare::query()).await?,
             relations,
             printed: Printed::default(),
         })
@@ -324,6 +330,8 @@ impl Printed {
         printed.policies(reader, &oids(&facts.policies)).await?;
         printed.domains(reader, &types("d")).await?;
         printed.ranges(reader, &types("r")).await?;
+        let named = reader.rows(include_str!("sql/names.sql"), &rare::named(&facts.rare)).await?;
+        printed.names = named.iter().map(|row| ((row.get(0), row.get(1)), row.get(2))).collect();
         Ok(printed)
     }
 

@@ -56,7 +56,11 @@ GRANT SELECT ON companies TO eq_other;
 REVOKE INSERT ON companies FROM eq_owner;
 RESET ROLE;
 SET ROLE "Odd ""role""";
-GRANT UPDATE ON people TO eq_owner;
+GRANT UPDATE ON people TO eq_reader WITH GRANT OPTION;
+SET ROLE eq_reader;
+GRANT UPDATE ON people TO eq_owner WITH GRANT OPTION;
+SET ROLE eq_owner;
+GRANT UPDATE ON people TO eq_zealous;
 RESET ROLE;
 
 DO $$ BEGIN

@@ -96,10 +96,10 @@ WITH members AS (
     FROM pg_proc p JOIN pg_aggregate a ON a.aggfnoid = p.oid WHERE p.pronamespace = $1
     UNION ALL
     -- A base type is a shell first: its functions need it, and it needs them.
-    SELECT CASE WHEN t.typisdefined THEN 0 ELSE 'pg_type'::regclass::oid END, t.oid, 'shell', CASE WHEN t.typisdefined THEN '' ELSE 'TYPE' END, quote_ident(t.typname), t.typowner, format('CREATE TYPE %I', t.typname), NULL, NULL
+    SELECT CASE WHEN t.typisdefined THEN 0 ELSE 'pg_type'::regclass::oid END, t.oid, 'shell', CASE WHEN t.typisdefined THEN '' ELSE 'TYPE' END, quote_ident(t.typname), NULL, format('CREATE TYPE %I', t.typname), NULL, NULL
     FROM pg_type t WHERE t.typnamespace = $1 AND (NOT t.typisdefined OR t.typtype = 'b' AND NOT EXISTS (SELECT FROM pg_type a WHERE a.typarray = t.oid))
     UNION ALL
-    SELECT 'pg_type'::regclass, t.oid, 'base', 'TYPE', quote_ident(t.typname), t.typowner,
+    SELECT 'pg_type'::regclass, t.oid, 'base', 'TYPE', quote_ident(t.typname), NULL,
         format('CREATE TYPE %I (%s)', t.typname, concat_ws(', ', format('INPUT = «function %s», OUTPUT = «function %s»', t.typinput::oid, t.typoutput::oid),
             'RECEIVE = «function ' || nullif(t.typreceive::oid, 0) || '»', 'SEND = «function ' || nullif(t.typsend::oid, 0) || '»',
             'TYPMOD_IN = «function ' || nullif(t.typmodin::oid, 0) || '»', 'TYPMOD_OUT = «function ' || nullif(t.typmodout::oid, 0) || '»',
