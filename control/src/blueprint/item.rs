@@ -132,6 +132,8 @@ pub struct Part {
     pub name: String,
     /// What others know it by; none for what no other depends on.
     pub id: Option<ObjectId>,
+    /// What has to be there before it.
+    pub needs: Vec<ObjectId>,
     /// In the statement of its table; empty if it can't stand there.
     pub inline: String,
     /// It goes on with the part before it: `NOT NULL` behind its column.
@@ -170,6 +172,15 @@ impl Item {
     pub fn after(mut self, id: ObjectId) -> Self {
         self.needs.push(id);
         self
+    }
+
+    /// What it and its parts need.
+    pub fn all_needs(&self) -> Vec<ObjectId> {
+        let parts = match &self.create {
+            Create::Whole(whole) => whole.parts.as_slice(),
+            _ => &[],
+        };
+        self.needs.iter().chain(parts.iter().flat_map(|part| &part.needs)).copied().collect()
     }
 
     /// All that makes it.

@@ -102,6 +102,7 @@ fn domain(facts: &Facts, row: &Row, name: &str) -> Option<Whole> {
             kind: Kind::DomainConstraint,
             name: format!("{constraint_name} ON {name}"),
             id: Some(ObjectId { class: facts.classes.pg_constraint, oid: constraint_oid }),
+            needs: Vec::new(),
             separate: format!("ALTER DOMAIN {name} ADD {inline}"),
             inline: if constraint.get("validated") { inline } else { String::new() },
             continues: true,

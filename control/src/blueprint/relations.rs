@@ -186,6 +186,7 @@ impl<'a> Relations<'a> {
             kind,
             name: format!("{name} ON {table}"),
             id: Some(ObjectId { class: self.facts.classes.pg_constraint, oid }),
+            needs: Vec::new(),
             separate: format!("ALTER TABLE {table} ADD {inline}"),
             // In the statement of its table PostgreSQL takes it for valid, which this one need not be.
             inline: if constraint.get("validated") { inline } else { String::new() },
@@ -206,6 +207,7 @@ impl<'a> Relations<'a> {
             kind,
             name: format!("{table_name}.{name}"),
             id,
+            needs: Vec::new(),
             inline,
             separate,
             drop,
@@ -307,6 +309,7 @@ impl<'a> Relations<'a> {
             kind: Kind::NotNull,
             name: format!("{table_name}.{name}"),
             id: None,
+            needs: Vec::new(),
             inline,
             separate,
             drop: format!("{alter} DROP NOT NULL"),
