@@ -8,10 +8,12 @@
 //! - [`registry`]: which schemas are tenants', and how each one fares.
 //! - [`blueprint`]: what a schema is made of, as SQL that makes another one like it.
 //! - [`provision`]: schemas for tenants.
+//! - [`drift`]: how a tenant differs from the source, as SQL that mends it.
 //! - `lifecycle`: what happens to a schema later: cloned, renamed, dropped.
 //! - [`migrate`]: changes for the source and for every tenant.
 
 pub mod blueprint;
+pub mod drift;
 pub mod error;
 mod lifecycle;
 pub mod migrate;

@@ -66,6 +66,13 @@ pub struct Source {
     owner: Option<String>,
 }
 
+impl Source {
+    /// Its structure.
+    pub(crate) fn into_blueprint(self) -> Blueprint {
+        self.blueprint
+    }
+}
+
 impl Control {
     /// Reads the source, for [`Control::ensure_from`].
     pub async fn source(&self) -> Result<Source, Error> {

@@ -228,9 +228,6 @@ impl<'a> Relations<'a> {
             {
                 inline = format!("{inline} COLLATE {collation}");
             }
-            if let Some(identity) = &identity {
-                inline = format!("{inline} {identity}");
-            }
             let separate = format!("ALTER TABLE {table_name} ADD COLUMN {inline}");
             parts.push(part(
                 Kind::Column,
@@ -240,6 +237,10 @@ impl<'a> Relations<'a> {
                 format!("ALTER TABLE {table_name} DROP COLUMN {name}"),
                 false,
             ));
+        }
+        if let (true, Some(identity)) = (local, &identity) {
+            let (add, drop) = (format!("{alter} ADD {identity}"), format!("{alter} DROP IDENTITY"));
+            parts.push(part(Kind::Identity, None, identity.clone(), add, drop, true));
         }
         let expression = |default: u32| self.facts.printed.defaults.get(&default).map_or("", String::as_str);
         let own = column.get::<_, Option<u32>>("default_oid");

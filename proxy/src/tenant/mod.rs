@@ -5,8 +5,10 @@
 //! - [`output`]: tables, JSON, progress.
 //! - `make`: create, clone, rename, drop, suspend, resume.
 //! - `look`: list, show.
+//! - `drift`: diff, sync.
 
 pub mod connect;
+mod drift;
 mod look;
 mod make;
 pub mod output;
@@ -60,6 +62,14 @@ enum Command {
     List(look::List),
     /// Shows one tenant.
     Show(look::Show),
+    /// Shows how tenants differ from the source, as SQL that mends them.
+    #[command(after_help = "Examples:\n  pgstrata tenant diff acme_corp\n  pgstrata tenant diff          # all tenants\n\n\
+                            Exit code 3 says that something differs.")]
+    Diff(drift::Diff),
+    /// Makes tenants equal to the source again: runs what `diff` shows.
+    #[command(after_help = "Examples:\n  pgstrata tenant sync acme_corp\n  pgstrata tenant sync --drop-data\n\n\
+                            Exit code 3 says that something is left that differs.")]
+    Sync(drift::Sync),
     /// Makes a new tenant with all that another one has, data and all.
     Clone(make::Clone),
     /// Gives a tenant another name.
@@ -118,6 +128,15 @@ impl Context {
         connect::schema(&self.config, self.control.settings(), tenant)
     }
 
+    /// The schemas of these tenants; of none named, of all that there are.
+    async fn schemas(&self, tenants: &[String]) -> Result<Vec<SchemaName>, Failure> {
+        if !tenants.is_empty() {
+            return tenants.iter().map(|tenant| self.schema(tenant)).collect();
+        }
+        let all = self.control.get_provisioned_schemas().await?;
+        all.iter().map(|schema| Ok(SchemaName::new(schema, self.control.settings())?)).collect()
+    }
+
     /// The tenant whose schema it is.
     fn tenant(&self, schema: &str) -> String {
         let own = self.config.tenants.iter().find(|(_, tenant)| tenant.schema.as_deref() == Some(schema));
@@ -150,6 +169,8 @@ fn try_run(args: Args) -> Result<(), Failure> {
             Command::Create(create) => create.run(&context).await,
             Command::List(list) => list.run(&context).await,
             Command::Show(show) => show.run(&context).await,
+            Command::Diff(diff) => diff.run(&context).await,
+            Command::Sync(sync) => sync.run(&context).await,
             Command::Clone(clone) => clone.run(&context).await,
             Command::Rename(rename) => rename.run(&context).await,
             Command::Suspend(suspend) => suspend.run(&context).await,
