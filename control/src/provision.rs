@@ -71,6 +71,11 @@ impl Source {
     pub(crate) fn into_blueprint(self) -> Blueprint {
         self.blueprint
     }
+
+    /// Of its last migration.
+    pub(crate) fn version(&self) -> Option<i64> {
+        self.version
+    }
 }
 
 impl Control {

@@ -6,13 +6,16 @@
 //! - `make`: create, clone, rename, drop, suspend, resume.
 //! - `look`: list, show.
 //! - `drift`: diff, sync.
+//! - `archive`: export, import.
 
+mod archive;
 pub mod connect;
 mod drift;
 mod look;
 mod make;
 pub mod output;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -78,6 +81,12 @@ enum Command {
     Suspend(make::Suspend),
     /// Lets a suspended tenant's clients in again.
     Resume(make::Resume),
+    /// Writes a tenant with its data to a file, in pg_dump's custom format.
+    #[command(after_help = "Example:\n  pgstrata tenant export acme_corp --file acme_corp.dump")]
+    Export(archive::Export),
+    /// Makes a tenant of such a file, in this or another database.
+    #[command(after_help = "Example:\n  pgstrata tenant import acme_corp --file acme_corp.dump")]
+    Import(archive::Import),
     /// Drops a tenant with all of its data.
     #[command(
         after_help = "Examples:\n  pgstrata tenant drop acme_corp         # asks twice for the name\n  \
@@ -121,6 +130,8 @@ struct Context {
     config: Config,
     control: Control,
     output: Output,
+    /// How libpq's programs are to connect.
+    libpq: Vec<(&'static str, OsString)>,
 }
 
 impl Context {
@@ -164,7 +175,8 @@ fn try_run(args: Args) -> Result<(), Failure> {
     runtime.block_on(async {
         let (name, database) = connect::database(&config, args.database.as_deref())?;
         let control = connect::control(&config, name, database, args.admin_url.as_deref())?;
-        let context = Context { control, output: Output { json: args.json }, config };
+        let libpq = connect::libpq(database);
+        let context = Context { control, output: Output { json: args.json }, libpq, config: config.clone() };
         match args.command {
             Command::Create(create) => create.run(&context).await,
             Command::List(list) => list.run(&context).await,
@@ -175,6 +187,8 @@ fn try_run(args: Args) -> Result<(), Failure> {
             Command::Rename(rename) => rename.run(&context).await,
             Command::Suspend(suspend) => suspend.run(&context).await,
             Command::Resume(resume) => resume.run(&context).await,
+            Command::Export(export) => export.run(&context).await,
+            Command::Import(import) => import.run(&context).await,
             Command::Drop(drop) => drop.run(&context).await,
         }
     })
