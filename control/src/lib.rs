@@ -8,10 +8,14 @@
 //! - [`registry`]: which schemas are tenants', and how each one fares.
 //! - [`blueprint`]: what a schema is made of, as SQL that makes another one like it.
 //! - [`provision`]: schemas for tenants.
+//! - [`drift`]: how a tenant differs from the source, as SQL that mends it.
 //! - `lifecycle`: what happens to a schema later: cloned, renamed, dropped.
+//! - [`archive`]: one tenant as a file.
 //! - [`migrate`]: changes for the source and for every tenant.
 
+pub mod archive;
 pub mod blueprint;
+pub mod drift;
 pub mod error;
 mod lifecycle;
 pub mod migrate;
@@ -41,6 +45,7 @@ const OPTIONS: &str = "-c search_path=pg_catalog";
 #[derive(Clone)]
 pub struct Control {
     pool: Pool,
+    login: Arc<tokio_postgres::Config>,
     settings: Arc<Settings>,
 }
 
@@ -63,13 +68,13 @@ impl Control {
         login.options(OPTIONS);
         // Migrations are anybody's SQL: what they set ends with them.
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Clean };
-        let pool = Pool::builder(Manager::from_config(login, tls, recycling))
+        let pool = Pool::builder(Manager::from_config(login.clone(), tls, recycling))
             .max_size(connections.max(1))
             .runtime(Runtime::Tokio1)
             .create_timeout(Some(PATIENCE))
             .build()
             .map_err(|error| Error::Refused(error.to_string()))?;
-        Ok(Self { pool, settings: Arc::new(settings) })
+        Ok(Self { pool, login: Arc::new(login), settings: Arc::new(settings) })
     }
 
     /// What tenants are made from.

@@ -122,7 +122,7 @@ impl Control {
     }
 
     /// Runs a transaction, again where a lock was not to be had: those who wait behind us get their turn.
-    async fn persistently(&self, client: &Client, sql: &str) -> Result<(), tokio_postgres::Error> {
+    pub(crate) async fn persistently(&self, client: &Client, sql: &str) -> Result<(), tokio_postgres::Error> {
         let mut pause = PAUSE;
         let mut left = self.settings().retries;
         loop {

@@ -66,6 +66,18 @@ pub struct Source {
     owner: Option<String>,
 }
 
+impl Source {
+    /// Its structure.
+    pub(crate) fn into_blueprint(self) -> Blueprint {
+        self.blueprint
+    }
+
+    /// Of its last migration.
+    pub(crate) fn version(&self) -> Option<i64> {
+        self.version
+    }
+}
+
 impl Control {
     /// Reads the source, for [`Control::ensure_from`].
     pub async fn source(&self) -> Result<Source, Error> {

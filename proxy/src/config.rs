@@ -320,6 +320,19 @@ pub enum ServerTls {
     VerifyFull,
 }
 
+impl ServerTls {
+    /// As it stands in the file, and in libpq's `sslmode`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Disable => "disable",
+            Self::Prefer => "prefer",
+            Self::Require => "require",
+            Self::VerifyCa => "verify-ca",
+            Self::VerifyFull => "verify-full",
+        }
+    }
+}
+
 /// `[[users]]`
 #[derive(Debug, Clone)]
 pub struct User {

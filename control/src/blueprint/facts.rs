@@ -124,7 +124,7 @@ pub(super) async fn comments(
         };
         let comment = format!("COMMENT ON {name} IS");
         let sql = format!("{comment} {}", literal(row.get("text")));
-        items.push(Item::new(Kind::Comment, name, sql, format!("{comment} NULL")));
+        items.push(Item::new(Kind::Comment, name, sql, format!("{comment} NULL")).after(id));
     }
     Ok(())
 }
@@ -164,7 +164,7 @@ pub(super) async fn owners(
         if id.class == facts.classes.pg_class && owned.contains(&id.oid) {
             continue;
         }
-        items.push(Item::new(Kind::Owner, name, format!("ALTER {name} OWNER TO {role}"), String::new()));
+        items.push(Item::new(Kind::Owner, name, format!("ALTER {name} OWNER TO {role}"), String::new()).after(id));
     }
     Ok(())
 }
@@ -189,7 +189,7 @@ pub(super) async fn privileges(
         .iter()
         .map(|row| ((row.get("relation"), i32::from(row.get::<_, i16>("number"))), row.get("name")))
         .collect();
-    for (at, row) in rows.iter().enumerate() {
+    for row in &rows {
         let id = ObjectId { class: row.get("class"), oid: row.get("oid") };
         let number: i32 = row.get("number");
         let name = match names.get(&id) {
@@ -214,11 +214,8 @@ pub(super) async fn privileges(
                 sql = format!("GRANT {usage} TO {grantor}; {sql}; REVOKE {usage} FROM {grantor}");
             }
         }
-        let mut item = Item::new(Kind::Privilege, sql.clone(), sql, undo);
-        // In the order of the answer: first what takes away, and what is granted before what is passed on.
-        item.needs = Vec::new();
-        item.name = format!("{at:06} {}", item.name);
-        items.push(item);
+        // In the order of their texts: what an owner grants comes before what others pass on.
+        items.push(Item::new(Kind::Privilege, sql.clone(), sql, undo).after(id));
     }
     for row in &facts.default_privileges {
         let (role, grantee): (String, &str) = (quoted(row.get("role")), row.get("grantee"));

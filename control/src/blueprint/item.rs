@@ -1,5 +1,7 @@
 //! The parts that a schema is made of, each with the SQL that makes it and the SQL that takes it away.
 
+use serde::Serialize;
+
 /// An object of PostgreSQL's: its catalog and its id in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ObjectId {
@@ -10,7 +12,8 @@ pub struct ObjectId {
 }
 
 /// What an item is. Of items that do not depend on each other, those of an earlier kind are made first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// A cast.
     Cast,
@@ -40,8 +43,12 @@ pub enum Kind {
     Sequence,
     /// A table, partitioned or foreign ones too.
     Table,
+    /// How a table is stored and what it inherits.
+    Tail,
     /// A column.
     Column,
+    /// A column's identity.
+    Identity,
     /// A column's `NOT NULL`.
     NotNull,
     /// A column's default.
@@ -148,6 +155,8 @@ pub struct Part {
     pub name: String,
     /// What others know it by; none for what no other depends on.
     pub id: Option<ObjectId>,
+    /// What has to be there before it.
+    pub needs: Vec<ObjectId>,
     /// In the statement of its table; empty if it can't stand there.
     pub inline: String,
     /// It goes on with the part before it: `NOT NULL` behind its column.
@@ -188,6 +197,15 @@ impl Item {
         self
     }
 
+    /// What it and its parts need.
+    pub fn all_needs(&self) -> Vec<ObjectId> {
+        let parts = match &self.create {
+            Create::Whole(whole) => whole.parts.as_slice(),
+            _ => &[],
+        };
+        self.needs.iter().chain(parts.iter().flat_map(|part| &part.needs)).copied().collect()
+    }
+
     /// All that makes it.
     pub fn sql(&self) -> String {
         match &self.create {
@@ -214,5 +232,20 @@ impl Whole {
             false if parts.is_empty() => format!("{}{}", self.head, self.tail),
             false => format!("{} {parts}{}", self.head, self.tail),
         }
+    }
+}
+
+impl Kind {
+    /// Whether it is a part of a table or a domain.
+    pub fn is_part(self) -> bool {
+        matches!(
+            self,
+            Self::Tail | Self::Column | Self::Identity | Self::NotNull | Self::Default | Self::Check | Self::Key | Self::DomainConstraint
+        )
+    }
+
+    /// Whether it has such parts.
+    pub fn is_whole(self) -> bool {
+        matches!(self, Self::Table | Self::Type)
     }
 }

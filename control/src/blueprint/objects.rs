@@ -1,10 +1,10 @@
 //! Functions and types, from what the catalog says of them.
 
-use pgstrata_tenancy::ident::quoted;
+use pgstrata_tenancy::ident::{quoted, split_path};
 use tokio_postgres::Row;
 
 use super::attached::unqualified;
-use super::item::{Create, Item, Kind, ObjectId, Part, Whole};
+use super::item::{Create, Item, Kind, ObjectId, Part, SCHEMA, Whole};
 use super::read::Facts;
 use super::relations::literal;
 use crate::error::Error;
@@ -33,26 +33,25 @@ fn function(facts: &Facts, row: &Row) -> Result<Item, Error> {
     let sql = unqualified(facts.printed.functions.get(&oid), &[begin])?;
     let mut sql = sql.trim_end().to_owned();
     let signature = signature(facts, row);
-    if let Some(path) = row.get::<_, Option<&str>>("search_path")
-        && let Some(path) = own_path(path, &facts.name)
-    {
-        sql = format!("{sql};\nALTER {word} {signature} SET search_path TO {path}");
+    if let Some(path) = row.get::<_, Option<&str>>("search_path") {
+        sql = with_own_path(&sql, path, &facts.name);
     }
     let id = ObjectId { class: facts.classes.pg_proc, oid };
     Ok(Item::new(Kind::Function, &signature, sql, format!("DROP {word} {signature}")).id(id))
 }
 
-/// The path of a function with the tenant's schema in the place of the source's; `None` if that is not on it.
-fn own_path(path: &str, source: &str) -> Option<String> {
-    let names: Vec<String> = pgstrata_tenancy::ident::split_path(path)?;
-    if !names.iter().any(|name| name == source) {
-        return None;
-    }
-    let names = names.iter().map(|name| match name == source {
-        true => super::item::SCHEMA.to_owned(),
-        false => quoted(name),
-    });
-    Some(names.collect::<Vec<_>>().join(", "))
+/// The function with the tenant's schema in the place of the source's on the `path` that it sets.
+fn with_own_path(sql: &str, path: &str, source: &str) -> String {
+    let Some(names) = split_path(path).filter(|names| names.iter().any(|name| name == source)) else {
+        return sql.to_owned();
+    };
+    let line = |each: &dyn Fn(&String) -> String| {
+        let names: Vec<String> = names.iter().map(each).collect();
+        format!("\n SET search_path TO {}\n", names.join(", "))
+    };
+    let printed = line(&|name| literal(name));
+    let own = line(&|name| if name == source { SCHEMA.to_owned() } else { quoted(name) });
+    sql.replacen(&printed, &own, 1)
 }
 
 /// The types that are no relations'. Of base types, which need a superuser and a library, there are none here.
@@ -105,6 +104,7 @@ fn domain(facts: &Facts, row: &Row, name: &str) -> Option<Whole> {
             kind: Kind::DomainConstraint,
             name: format!("{constraint_name} ON {name}"),
             id: Some(ObjectId { class: facts.classes.pg_constraint, oid: constraint_oid }),
+            needs: Vec::new(),
             separate: format!("ALTER DOMAIN {name} ADD {inline}"),
             inline: if constraint.get("validated") { inline } else { String::new() },
             continues: true,

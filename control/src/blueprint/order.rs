@@ -9,9 +9,10 @@ use crate::error::Error;
 /// The items in order. Where some need each other, what can come later is split off:
 /// defaults and constraints from their tables, views from their shells.
 pub(super) fn order(mut items: Vec<Item>, depends: &[(ObjectId, ObjectId)]) -> Result<Vec<Item>, Error> {
+    note_needs(&mut items, depends);
     split_off(&mut items, |part| part.inline.is_empty());
     loop {
-        let graph = Graph::new(&items, depends);
+        let graph = Graph::new(&items);
         let order = graph.sort(&items);
         if order.len() == items.len() {
             let mut items: Vec<Option<Item>> = items.into_iter().map(Some).collect();
@@ -27,6 +28,25 @@ pub(super) fn order(mut items: Vec<Item>, depends: &[(ObjectId, ObjectId)]) -> R
                 "these need each other, and none can be made without the others: {}",
                 names.join(", ")
             )));
+        }
+    }
+}
+
+/// Lets each item and each part know what the catalog says that it needs.
+fn note_needs(items: &mut [Item], depends: &[(ObjectId, ObjectId)]) {
+    let mut needs: HashMap<ObjectId, Vec<ObjectId>> = HashMap::new();
+    for (id, need) in depends {
+        needs.entry(*id).or_default().push(*need);
+    }
+    let of = |id: &ObjectId| needs.get(id).cloned().unwrap_or_default();
+    for item in items {
+        let mut more: Vec<ObjectId> = item.ids.iter().flat_map(of).collect();
+        more.retain(|need| !item.ids.contains(need));
+        item.needs.extend(more);
+        if let Create::Whole(whole) = &mut item.create {
+            for part in &mut whole.parts {
+                part.needs.extend(part.id.iter().flat_map(of));
+            }
         }
     }
 }
@@ -50,15 +70,17 @@ fn loosen(items: &mut Vec<Item>, stuck: &HashSet<usize>) -> bool {
     if found {
         return true;
     }
+    let types: HashSet<ObjectId> =
+        items.iter().filter(|item| item.kind == Kind::Type).flat_map(|item| item.ids.clone()).collect();
     for at in stuck {
         let Some(item) = items.get_mut(*at) else { continue };
         let Create::View { shell, replace, .. } = &item.create else { continue };
         let (shell, replace) = (shell.clone(), replace.clone());
         let mut view = Item::new(Kind::View, format!("{} itself", item.name), replace, String::new());
-        // Others find the shell; the view itself needs what it has to.
-        view.needs = std::mem::take(&mut item.needs);
+        // Others find the shell, which needs the types of its columns; the view itself needs what it has to.
+        view.needs.clone_from(&item.needs);
         view.needs.extend(&item.ids);
-        view.ids = item.ids.split_off(item.ids.len().min(2));
+        item.needs.retain(|need| types.contains(need));
         item.create = Create::Sql(shell);
         items.push(view);
         return true;
@@ -82,6 +104,7 @@ fn split_off(items: &mut Vec<Item>, meant: impl Fn(&Part) -> bool) {
 fn separate(part: Part, whole: &[ObjectId]) -> Item {
     let mut item = Item::new(part.kind, part.name, part.separate, part.drop);
     item.ids.extend(part.id);
+    item.needs = part.needs;
     item.needs.extend(whole);
     item
 }
@@ -95,7 +118,7 @@ struct Graph {
 }
 
 impl Graph {
-    fn new(items: &[Item], depends: &[(ObjectId, ObjectId)]) -> Self {
+    fn new(items: &[Item]) -> Self {
         let mut owners: HashMap<ObjectId, usize> = HashMap::new();
         for (at, item) in items.iter().enumerate() {
             let parts = match &item.create {
@@ -114,13 +137,8 @@ impl Graph {
             }
         };
         for (at, item) in items.iter().enumerate() {
-            for need in &item.needs {
-                edge(owners.get(need), at);
-            }
-        }
-        for (id, need) in depends {
-            if let Some(&at) = owners.get(id) {
-                edge(owners.get(need), at);
+            for need in item.all_needs() {
+                edge(owners.get(&need), at);
             }
         }
         // Indexes and keys find their place in those of a partitioned table once its partitions are attached.

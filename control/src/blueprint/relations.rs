@@ -209,6 +209,7 @@ impl<'a> Relations<'a> {
             kind,
             name: format!("{name} ON {table}"),
             id: Some(ObjectId { class: self.facts.classes.pg_constraint, oid }),
+            needs: Vec::new(),
             separate: format!("ALTER TABLE {table} ADD {inline}"),
             // In the statement of its table PostgreSQL takes it for valid, which this one need not be.
             inline: if constraint.get("validated") { inline } else { String::new() },
@@ -229,6 +230,7 @@ impl<'a> Relations<'a> {
             kind,
             name: format!("{table_name}.{name}"),
             id,
+            needs: Vec::new(),
             inline,
             separate,
             drop,
@@ -249,9 +251,6 @@ impl<'a> Relations<'a> {
             {
                 inline = format!("{inline} COLLATE {collation}");
             }
-            if let Some(identity) = &identity {
-                inline = format!("{inline} {identity}");
-            }
             let separate = format!("ALTER TABLE {table_name} ADD COLUMN {inline}");
             parts.push(part(
                 Kind::Column,
@@ -261,6 +260,10 @@ impl<'a> Relations<'a> {
                 format!("ALTER TABLE {table_name} DROP COLUMN {name}"),
                 false,
             ));
+        }
+        if let (true, Some(identity)) = (local, &identity) {
+            let (add, drop) = (format!("{alter} ADD {identity}"), format!("{alter} DROP IDENTITY"));
+            parts.push(part(Kind::Identity, None, identity.clone(), add, drop, true));
         }
         let expression = |default: u32| self.facts.printed.defaults.get(&default).map_or("", String::as_str);
         let own = column.get::<_, Option<u32>>("default_oid");
@@ -337,6 +340,7 @@ impl<'a> Relations<'a> {
             kind: Kind::NotNull,
             name: format!("{table_name}.{name}"),
             id: None,
+            needs: Vec::new(),
             inline,
             separate,
             drop: format!("{alter} DROP NOT NULL"),

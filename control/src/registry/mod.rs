@@ -170,6 +170,29 @@ impl Control {
         Err(Error::Refused(format!("tenant \"{schema}\" is {now}, and so can't become {to} now")))
     }
 
+    /// Gives a schema a row in the registry, or changes the one that it has.
+    pub(crate) async fn register(
+        &self,
+        schema: &SchemaName,
+        state: State,
+        version: Option<i64>,
+    ) -> Result<(), Error> {
+        let sql = "INSERT INTO pgstrata_control.schemas (schema, state, version) VALUES ($1::text::name, $2, $3) \
+                   ON CONFLICT (schema) DO UPDATE SET state = excluded.state, version = excluded.version, \
+                       changed_at = now()";
+        let client = self.client().await?;
+        let done = client.execute(sql, &[&schema.as_str(), &state.as_str(), &version]).await;
+        done.map(drop).map_err(Error::postgres(format!("registering \"{schema}\"")))
+    }
+
+    /// Takes a schema's row away.
+    pub(crate) async fn unregister(&self, schema: &SchemaName) -> Result<(), Error> {
+        let client = self.client().await?;
+        let sql = "DELETE FROM pgstrata_control.schemas WHERE schema = $1::text::name";
+        let done = client.execute(sql, &[&schema.as_str()]).await;
+        done.map(drop).map_err(Error::postgres(format!("forgetting \"{schema}\"")))
+    }
+
     /// Makes the registry if there is none, and lets proxies read it.
     pub async fn install(&self) -> Result<(), Error> {
         let client = self.client().await?;

@@ -1,5 +1,7 @@
 //! From the configuration to connections that may change schemas.
 
+use std::ffi::OsString;
+
 use pgstrata_control::{Control, SchemaName, Settings};
 use pgstrata_tenancy::Pattern;
 use tokio_postgres::NoTls;
@@ -58,6 +60,15 @@ pub fn control(
             Control::new(settings, NoTls, workers, source)?
         }
     })
+}
+
+/// What libpq has to know of TLS to the database.
+pub fn libpq(database: &Database) -> Vec<(&'static str, OsString)> {
+    let mut variables = vec![("PGSSLMODE", database.tls.as_str().into())];
+    if let Some(authorities) = &database.tls_ca {
+        variables.push(("PGSSLROOTCERT", authorities.into()));
+    }
+    variables
 }
 
 fn settings_of(config: &Config, database: &Database) -> Settings {

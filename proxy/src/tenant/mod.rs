@@ -5,12 +5,17 @@
 //! - [`output`]: tables, JSON, progress.
 //! - `make`: create, clone, rename, drop, suspend, resume.
 //! - `look`: list, show.
+//! - `drift`: diff, sync.
+//! - `archive`: export, import.
 
+mod archive;
 pub mod connect;
+mod drift;
 mod look;
 mod make;
 pub mod output;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -60,6 +65,14 @@ enum Command {
     List(look::List),
     /// Shows one tenant.
     Show(look::Show),
+    /// Shows how tenants differ from the source, as SQL that mends them.
+    #[command(after_help = "Examples:\n  pgstrata tenant diff acme_corp\n  pgstrata tenant diff          # all tenants\n\n\
+                            Exit code 3 says that something differs.")]
+    Diff(drift::Diff),
+    /// Makes tenants equal to the source again: runs what `diff` shows.
+    #[command(after_help = "Examples:\n  pgstrata tenant sync acme_corp\n  pgstrata tenant sync --drop-data\n\n\
+                            Exit code 3 says that something is left that differs.")]
+    Sync(drift::Sync),
     /// Makes a new tenant with all that another one has, data and all.
     Clone(make::Clone),
     /// Gives a tenant another name.
@@ -68,6 +81,12 @@ enum Command {
     Suspend(make::Suspend),
     /// Lets a suspended tenant's clients in again.
     Resume(make::Resume),
+    /// Writes a tenant with its data to a file, in pg_dump's custom format.
+    #[command(after_help = "Example:\n  pgstrata tenant export acme_corp --file acme_corp.dump")]
+    Export(archive::Export),
+    /// Makes a tenant of such a file, in this or another database.
+    #[command(after_help = "Example:\n  pgstrata tenant import acme_corp --file acme_corp.dump")]
+    Import(archive::Import),
     /// Drops a tenant with all of its data.
     #[command(
         after_help = "Examples:\n  pgstrata tenant drop acme_corp         # asks twice for the name\n  \
@@ -111,11 +130,22 @@ struct Context {
     config: Config,
     control: Control,
     output: Output,
+    /// How libpq's programs are to connect.
+    libpq: Vec<(&'static str, OsString)>,
 }
 
 impl Context {
     fn schema(&self, tenant: &str) -> Result<SchemaName, Failure> {
         connect::schema(&self.config, self.control.settings(), tenant)
+    }
+
+    /// The schemas of these tenants; of none named, of all that there are.
+    async fn schemas(&self, tenants: &[String]) -> Result<Vec<SchemaName>, Failure> {
+        if !tenants.is_empty() {
+            return tenants.iter().map(|tenant| self.schema(tenant)).collect();
+        }
+        let all = self.control.get_provisioned_schemas().await?;
+        all.iter().map(|schema| Ok(SchemaName::new(schema, self.control.settings())?)).collect()
     }
 
     /// The tenant whose schema it is.
@@ -145,15 +175,20 @@ fn try_run(args: Args) -> Result<(), Failure> {
     runtime.block_on(async {
         let (name, database) = connect::database(&config, args.database.as_deref())?;
         let control = connect::control(&config, name, database, args.admin_url.as_deref())?;
-        let context = Context { control, output: Output { json: args.json }, config };
+        let libpq = connect::libpq(database);
+        let context = Context { control, output: Output { json: args.json }, libpq, config: config.clone() };
         match args.command {
             Command::Create(create) => create.run(&context).await,
             Command::List(list) => list.run(&context).await,
             Command::Show(show) => show.run(&context).await,
+            Command::Diff(diff) => diff.run(&context).await,
+            Command::Sync(sync) => sync.run(&context).await,
             Command::Clone(clone) => clone.run(&context).await,
             Command::Rename(rename) => rename.run(&context).await,
             Command::Suspend(suspend) => suspend.run(&context).await,
             Command::Resume(resume) => resume.run(&context).await,
+            Command::Export(export) => export.run(&context).await,
+            Command::Import(import) => import.run(&context).await,
             Command::Drop(drop) => drop.run(&context).await,
         }
     })
