@@ -169,6 +169,9 @@ pub(super) async fn owners(
     Ok(())
 }
 
+/// The class of privileges, which are no objects: that of no catalog.
+const PRIVILEGES: u32 = 1;
+
 /// Privileges that are not as they are when an object is new.
 pub(super) async fn privileges(
     tx: &Transaction<'_>,
@@ -189,7 +192,8 @@ pub(super) async fn privileges(
         .iter()
         .map(|row| ((row.get("relation"), i32::from(row.get::<_, i16>("number"))), row.get("name")))
         .collect();
-    for row in &rows {
+    let mut before: Option<(ObjectId, ObjectId)> = None;
+    for (at, row) in (0..).zip(&rows) {
         let id = ObjectId { class: row.get("class"), oid: row.get("oid") };
         let number: i32 = row.get("number");
         let name = match names.get(&id) {
@@ -214,8 +218,12 @@ pub(super) async fn privileges(
                 sql = format!("GRANT {usage} TO {grantor}; {sql}; REVOKE {usage} FROM {grantor}");
             }
         }
-        // In the order of their texts: what an owner grants comes before what others pass on.
-        items.push(Item::new(Kind::Privilege, sql.clone(), sql, undo).after(id));
+        // In the order in which they were granted: who passes one on has got it first.
+        let own = ObjectId { class: PRIVILEGES, oid: at };
+        let mut item = Item::new(Kind::Privilege, sql.clone(), sql, undo).id(own).after(id);
+        item.needs.extend(before.filter(|(object, _)| *object == id).map(|(_, privilege)| privilege));
+        before = Some((id, own));
+        items.push(item);
     }
     for row in &facts.default_privileges {
         let (role, grantee): (String, &str) = (quoted(row.get("role")), row.get("grantee"));

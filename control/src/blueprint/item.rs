@@ -126,6 +126,8 @@ pub enum Create {
     View {
         /// With the same columns, and nothing that it depends on but their types.
         shell: String,
+        /// These.
+        shell_needs: Vec<ObjectId>,
         /// The view itself.
         create: String,
         /// The view in the place of its shell.

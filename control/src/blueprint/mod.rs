@@ -3,12 +3,13 @@
 //! # Layout
 //! - [`item`]: the parts, each with the SQL that makes it and the SQL that takes it away.
 //! - `read`: the catalog's rows, and what PostgreSQL prints for them; `sql/`: the queries.
-//! - `relations`, `objects`, `attached`, `rare`, `facts`: from these to items.
+//! - `relations`, `inherited`, `objects`, `attached`, `rare`, `facts`: from these to items.
 //! - `seed`: rows that come along.
 //! - `order`: items in an order in which each finds what it needs.
 
 mod attached;
 mod facts;
+mod inherited;
 pub mod item;
 mod objects;
 mod order;
@@ -88,8 +89,9 @@ impl Blueprint {
                 objects.extend(whole.parts.iter().filter_map(|part| part.id));
             }
         }
-        let mut depends = Facts::depends(tx, &objects).await?;
+        let read::Depends { pairs: mut depends, columns } = Facts::depends(tx, &objects).await?;
         rare::shells_first(&facts, &mut depends);
+        relations.late().resolve(&mut depends, &columns);
         let names = facts::names(&facts);
         let me: u32 = tx
             .query_one("SELECT oid FROM pg_roles WHERE rolname = current_user", &[])

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use tokio_postgres::{Row, Transaction};
 
+use super::inherited::Column;
 use super::item::ObjectId;
 use super::rare;
 use crate::error::Error;
@@ -214,19 +215,31 @@ impl Facts {
         })
     }
 
-    /// What all of `objects` depend on: pairs of an object and one that it needs.
-    pub async fn depends(
-        tx: &Transaction<'_>,
-        objects: &[ObjectId],
-    ) -> Result<Vec<(ObjectId, ObjectId)>, Error> {
+    /// What all of `objects` depend on.
+    pub async fn depends(tx: &Transaction<'_>, objects: &[ObjectId]) -> Result<Depends, Error> {
         let (classes, ids) = columns(objects);
         let rows = tx
             .query(include_str!("sql/depends.sql"), &[&classes, &ids])
             .await
             .map_err(Error::postgres("reading what depends on what"))?;
         let id = |row: &Row, class, oid| ObjectId { class: row.get(class), oid: row.get(oid) };
-        Ok(rows.iter().map(|row| (id(row, "class", "oid"), id(row, "on_class", "on_oid"))).collect())
+        let on_column = |row: &Row| {
+            let number = row.get::<_, Option<i16>>("on_column")?;
+            Some((id(row, "class", "oid"), (row.get("on_oid"), number)))
+        };
+        Ok(Depends {
+            pairs: rows.iter().map(|row| (id(row, "class", "oid"), id(row, "on_class", "on_oid"))).collect(),
+            columns: rows.iter().filter_map(on_column).collect(),
+        })
     }
+}
+
+/// What depends on what.
+pub(super) struct Depends {
+    /// An object and one that it needs.
+    pub pairs: Vec<(ObjectId, ObjectId)>,
+    /// An object and a column that it needs.
+    pub columns: Vec<(ObjectId, Column)>,
 }
 
 /// Objects as two arrays.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use pgstrata_tenancy::ident::{push_literal, quoted};
 use tokio_postgres::Row;
 
+use super::inherited::{self, Column, Late};
 use super::item::{Create, Item, Kind, ObjectId, Part, Whole};
 use super::read::Facts;
 
@@ -32,6 +33,7 @@ pub(super) struct Relations<'a> {
     parents: HashMap<u32, Vec<&'a Row>>,
     /// The identity sequences, by their table and column.
     identities: HashMap<(u32, String), &'a Row>,
+    late: Late,
 }
 
 /// The rows by the id in column `key`.
@@ -51,13 +53,21 @@ impl<'a> Relations<'a> {
             let table = row.get::<_, Option<u32>>("table_oid").unwrap_or_default();
             (table, row.get::<_, Option<String>>("column").unwrap_or_default())
         };
-        Self {
+        let mut relations = Self {
             facts,
             columns: by(&facts.columns, "relation"),
             constraints: by(&facts.constraints, "relation"),
             parents: by(&facts.parents, "child"),
             identities: identities.map(|row| (key(row), row)).collect(),
-        }
+            late: Late::default(),
+        };
+        relations.late = Late::new(&relations, &facts.relations);
+        relations
+    }
+
+    /// Columns that come when heirs are there.
+    pub fn late(&self) -> &Late {
+        &self.late
     }
 
     /// All of them.
@@ -94,7 +104,19 @@ impl<'a> Relations<'a> {
         self.ids(row).into_iter().chain(query).collect()
     }
 
-    fn columns_of(&self, relation: u32) -> &[&'a Row] {
+    /// What a relation inherits from, in order.
+    pub fn parents_of(&self, relation: u32) -> impl Iterator<Item = u32> {
+        self.parents.get(&relation).into_iter().flatten().map(|row| row.get("parent"))
+    }
+
+    /// Whether a table is made as an heir of others.
+    pub fn is_heir(&self, relation: u32) -> bool {
+        let parents = self.parents.get(&relation).into_iter().flatten();
+        parents.into_iter().any(|row| !row.get::<_, bool>("is_partition")) && self.has_inherited(relation)
+    }
+
+    /// A relation's columns in order.
+    pub fn columns_of(&self, relation: u32) -> &[&'a Row] {
         self.columns.get(&relation).map(Vec::as_slice).unwrap_or_default()
     }
 
@@ -136,7 +158,10 @@ impl<'a> Relations<'a> {
         let parts = self.parts(row, of_type != 0);
         let brackets = of_type == 0 || !parts.is_empty();
         let above: Vec<ObjectId> = parents.iter().map(|row| self.class(row.get("parent"))).collect();
-        let needs = if is_partition || later { Vec::new() } else { above.clone() };
+        let mut needs = self.late.before(oid);
+        if !is_partition && !later {
+            needs.extend(&above);
+        }
         items.push(Item {
             kind: Kind::Table,
             name: name.clone(),
@@ -183,7 +208,13 @@ impl<'a> Relations<'a> {
         let oid: u32 = row.get("oid");
         let mut parts = Vec::new();
         for column in self.columns_of(oid) {
-            self.column(row, column, typed, &mut parts);
+            let mut own = Vec::new();
+            self.column(row, column, typed, &mut own);
+            let column: Column = (oid, column.get("number"));
+            if let Some(heirs) = self.late.heirs(column) {
+                come_later(&mut own, inherited::id(column), heirs.iter().map(|heir| self.class(*heir)));
+            }
+            parts.append(&mut own);
         }
         let is_partition: bool = row.get("is_partition");
         let whole = row.get::<_, &str>("kind") == "r" && !is_partition;
@@ -300,9 +331,8 @@ impl<'a> Relations<'a> {
         self.not_null(table, column, local, &alter, parts);
         if typed {
             // `WITH OPTIONS` with no options behind it is none.
-            let from = parts.iter().rposition(|part| part.kind == Kind::Column);
-            if from.is_some_and(|from| from + 1 == parts.len()) {
-                parts.pop();
+            if let [_] = parts.as_slice() {
+                parts.clear();
             }
         }
     }
@@ -507,6 +537,7 @@ impl<'a> Relations<'a> {
             needs: Vec::new(),
             create: Create::View {
                 shell,
+                shell_needs: Vec::new(),
                 create: format!("CREATE VIEW {name}{with} AS {definition}"),
                 replace: format!("CREATE OR REPLACE VIEW {name}{with} AS {definition}"),
             },
@@ -569,6 +600,18 @@ impl<'a> Relations<'a> {
         let mut item = Item::new(Kind::Type, &name, sql, format!("DROP TYPE {name}"));
         item.ids = self.ids(row);
         items.push(item);
+    }
+}
+
+/// Makes a column with all that it has one that is added to its table when the heirs are there.
+fn come_later(parts: &mut [Part], id: ObjectId, heirs: impl Iterator<Item = ObjectId>) {
+    for part in parts.iter_mut() {
+        part.inline.clear();
+        part.needs.push(id);
+    }
+    if let Some(column) = parts.first_mut() {
+        column.id = Some(id);
+        column.needs = heirs.collect();
     }
 }
 
