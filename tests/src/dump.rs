@@ -80,7 +80,14 @@ async fn dump(cluster: &Cluster, database: &str, schema: &str) -> String {
     program.arg("--host").arg(cluster.socket_dir()).arg("--port").arg(cluster.port().to_string());
     program.args(["--username", "postgres"]);
     let text = run(program).await;
-    text.lines().filter(|line| !line.contains("restrict ")).map(|line| format!("{line}\n")).collect()
+    let sections = text.split("\n--\n-- Name: ").filter(|section| !is_of_public(section));
+    let lines = sections.flat_map(|section| section.lines().chain([""])).filter(|line| !line.contains("restrict "));
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+/// What is said of `public` itself.
+fn is_of_public(section: &str) -> bool {
+    section.starts_with("public; Type: SCHEMA;") || section.starts_with("SCHEMA public; Type:")
 }
 
 async fn facts(admin: &Client, schema: &str) -> String {

@@ -108,7 +108,7 @@ pub(super) async fn comments(
         let number: i32 = row.get("number");
         let name = if id == schema {
             // What PostgreSQL itself says of public is no other schema's.
-            if facts.name == "public" {
+            if row.get::<_, &str>("text") == "standard public schema" {
                 continue;
             }
             format!("SCHEMA {SCHEMA}")

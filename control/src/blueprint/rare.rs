@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use tokio_postgres::Row;
 
-use super::item::{Item, Kind, ObjectId};
+use super::item::{Item, Kind, ObjectId, SCHEMA};
 use super::read::Facts;
 use crate::error::Error;
 
@@ -46,8 +46,12 @@ fn with_names(text: &str, names: &Names) -> Result<String, Error> {
     let mut parts = text.split(MARKS[0]);
     let mut out = parts.next().unwrap_or_default().to_owned();
     for mark in parts {
+        let name = |what: &str, id| match what {
+            "schema" => Some(SCHEMA),
+            _ => names.get(&(what.to_owned(), id)).map(String::as_str),
+        };
         let named = split(mark)
-            .and_then(|(what, id, rest)| Some((names.get(&(what.to_owned(), id))?, rest)))
+            .and_then(|(what, id, rest)| Some((name(what, id)?, rest)))
             .ok_or_else(|| Error::Refused(format!("what is meant by \"{mark}\" is gone")))?;
         out.push_str(named.0);
         out.push_str(named.1);

@@ -383,9 +383,11 @@ impl<'a> Relations<'a> {
                 let ending = if constraint.get("no_inherit") { " NO INHERIT" } else { "" };
                 let table_level = format!("{named} {name}{ending}");
                 let separate = format!("ALTER TABLE {table_name} ADD {table_level}");
-                match local {
-                    true => parts.push(part(format!("{named}{ending}"), separate, true)),
-                    false => parts.push(part(table_level, separate, false)),
+                match (local, constraint.get("validated")) {
+                    // In the statement of its table PostgreSQL takes it for valid.
+                    (_, false) => parts.push(part(String::new(), format!("{separate} NOT VALID"), false)),
+                    (true, true) => parts.push(part(format!("{named}{ending}"), separate, true)),
+                    (false, true) => parts.push(part(table_level, separate, false)),
                 }
             }
             Some(_) => {}

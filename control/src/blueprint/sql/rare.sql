@@ -55,10 +55,13 @@ WITH members AS (
     SELECT 'pg_operator'::regclass, o.oid, 'operator', 'OPERATOR', format('%s (%s, «type %s»)', o.oprname, coalesce('«type ' || nullif(o.oprleft, 0) || '»', 'NONE'), o.oprright), o.oprowner,
         format('CREATE OPERATOR %s (%s)', o.oprname, concat_ws(', ', format('FUNCTION = «function %s»', o.oprcode::oid),
             'LEFTARG = «type ' || nullif(o.oprleft, 0) || '»', 'RIGHTARG = «type ' || o.oprright || '»',
-            'COMMUTATOR = «operator ' || nullif(o.oprcom, 0) || '»', 'NEGATOR = «operator ' || nullif(o.oprnegate, 0) || '»',
+            -- Not yet there, these could be found in another schema.
+            'COMMUTATOR = ' || CASE c.oprnamespace WHEN $1 THEN format('OPERATOR(«schema 0».%s)', c.oprname) ELSE '«operator ' || c.oid || '»' END,
+            'NEGATOR = ' || CASE n.oprnamespace WHEN $1 THEN format('OPERATOR(«schema 0».%s)', n.oprname) ELSE '«operator ' || n.oid || '»' END,
             'RESTRICT = «function ' || nullif(o.oprrest::oid, 0) || '»', 'JOIN = «function ' || nullif(o.oprjoin::oid, 0) || '»',
             CASE WHEN o.oprcanhash THEN 'HASHES' END, CASE WHEN o.oprcanmerge THEN 'MERGES' END)), NULL, NULL
-    FROM pg_operator o WHERE o.oprnamespace = $1 AND o.oprcode <> 0
+    FROM pg_operator o LEFT JOIN pg_operator c ON c.oid = o.oprcom LEFT JOIN pg_operator n ON n.oid = o.oprnegate
+    WHERE o.oprnamespace = $1 AND o.oprcode <> 0
     UNION ALL
     SELECT 'pg_opfamily'::regclass, f.oid, 'family', 'OPERATOR FAMILY', format('%I USING %I', f.opfname, a.amname), f.opfowner,
         format('CREATE OPERATOR FAMILY %I USING %I', f.opfname, a.amname), NULL, NULL
