@@ -9,6 +9,7 @@
 //! - [`answer`]: what such a client got back.
 //! - [`chaos`]: clients that do everything at once while things break.
 //! - [`corpus`]: statements whose answers are compared.
+//! - [`ground`]: a database with a schema that tenants are made from, and no proxy.
 //! - [`dump`]: whether a copy of a schema is like it, and how it differs.
 //! - [`program`]: psql, pgbench and drivers of other languages.
 
@@ -17,6 +18,7 @@ pub mod chaos;
 pub mod corpus;
 pub mod database;
 pub mod dump;
+pub mod ground;
 pub mod program;
 pub mod relay;
 pub mod setup;
@@ -24,6 +26,7 @@ pub mod stage;
 pub mod wire;
 
 pub use answer::Answer;
+pub use ground::Ground;
 pub use relay::Relay;
 pub use setup::Setup;
 pub use stage::Stage;

@@ -1,100 +1,59 @@
 //! A tenant that was provisioned is like the source.
 
-use pgstrata::demo::postgres::Cluster;
 use pgstrata_control::provision::Ensured;
 use pgstrata_control::{Control, SchemaName, Settings};
-use pgstrata_tenancy::ident::quoted;
-use pgstrata_tests::database::cluster;
-use pgstrata_tests::dump::assert_alike;
-use pgstrata_tests::stage::connect;
-use tokio_postgres::{Client, NoTls};
+use pgstrata_tests::Ground;
+use pgstrata_tests::dump::{Description, assert_alike, leaks};
+use pgstrata_tests::ground::{DATABASE, ensure};
 
-const DATABASE: &str = "sources";
-
-/// A database of its own in a cluster, and the control of it.
-struct Ground {
-    cluster: Cluster,
-    admin: Client,
-}
-
-impl Ground {
-    async fn new() -> Self {
-        let cluster = cluster().await;
-        let postgres = connect(&cluster.superuser("postgres")).await.unwrap();
-        postgres.batch_execute(&format!("CREATE DATABASE {DATABASE}")).await.unwrap();
-        let admin = connect(&cluster.superuser(DATABASE)).await.unwrap();
-        Self { cluster, admin }
-    }
-
-    /// With all kinds of objects in schema `source`.
-    async fn with_everything(source: &str) -> Self {
-        let ground = Self::new().await;
-        ground.run(include_str!("../schemas/everything/roles.sql")).await;
-        let mut files = vec![
-            include_str!("../schemas/everything/types.sql"),
-            include_str!("../schemas/everything/tables.sql"),
-            include_str!("../schemas/everything/indexes.sql"),
-            include_str!("../schemas/everything/functions.sql"),
-            include_str!("../schemas/everything/views.sql"),
-            include_str!("../schemas/everything/triggers.sql"),
-            include_str!("../schemas/everything/search.sql"),
-            include_str!("../schemas/everything/names.sql"),
-            include_str!("../schemas/everything/comments.sql"),
-            include_str!("../schemas/everything/rights.sql"),
-        ];
-        if pgstrata_tests::database::install().major >= 18 {
-            files.push(include_str!("../schemas/everything/newer.sql"));
-        }
-        ground.source(source, &files).await;
-        ground
-    }
-
-    async fn run(&self, sql: &str) {
-        if let Err(error) = self.admin.batch_execute(sql).await {
-            panic!("{error}: {:?}", error.as_db_error());
-        }
-    }
-
-    async fn source(&self, source: &str, files: &[&str]) {
-        let name = quoted(source);
-        self.run(&format!("CREATE SCHEMA IF NOT EXISTS {name}; SET search_path TO {name}")).await;
-        for file in files {
-            self.run(file).await;
-        }
-        self.run("RESET search_path").await;
-    }
-
-    fn control(&self, settings: Settings) -> Control {
-        Control::new(self.cluster.superuser(DATABASE), NoTls, 4, settings).unwrap()
-    }
-}
-
-fn from(source: &str) -> Settings {
-    Settings { source: source.into(), ..Settings::default() }
-}
-
-async fn everything_from(source: &str) {
-    let ground = Ground::with_everything(source).await;
-    let control = ground.control(from(source));
+/// The tenant is like the source, a tenant of that tenant is so too, and neither is said to differ.
+async fn alike(ground: &Ground, source: &str) {
+    let before = Description::of(&ground.cluster, DATABASE, source).await;
+    let control = ground.control_of(source);
+    create(&control, "acme").await;
+    assert_alike(&ground.cluster, DATABASE, source, "acme", &[]).await;
     let tenant = SchemaName::new("acme", control.settings()).unwrap();
-    match control.ensure_schema(&tenant).await {
+    let differences = control.diff(&tenant, &control.structure().await.unwrap()).await.unwrap();
+    assert!(differences.is_empty(), "{differences:#?}");
+    create(&ground.control_of("acme"), "Ac\"me's 2nd").await;
+    assert_alike(&ground.cluster, DATABASE, source, "Ac\"me's 2nd", &[]).await;
+    assert_eq!(leaks(&ground.cluster, DATABASE, source, &[]).await, [""; 0]);
+    assert_eq!(Description::of(&ground.cluster, DATABASE, source).await, before, "the source is as it was");
+}
+
+async fn create(control: &Control, tenant: &str) {
+    match ensure(control, tenant).await {
         Ok(ensured) => assert_eq!(ensured, Ensured::Created),
         Err(error) => panic!("{error}"),
     }
-    assert_alike(&ground.cluster, DATABASE, source, "acme", &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_from_public() {
-    everything_from("public").await;
+    alike(&Ground::with_everything("public").await, "public").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_from_template() {
-    everything_from("template").await;
+    alike(&Ground::with_everything("template").await, "template").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_from_an_odd_name() {
-    everything_from("Weird \"src\"").await;
+    alike(&Ground::with_everything("Weird \"src\"").await, "Weird \"src\"").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shared_schema_with_the_same_names_is_not_taken_for_the_tenants() {
+    let ground = Ground::with_everything("template").await;
+    ground.source("public", &["CREATE TABLE people (); CREATE TYPE mood AS ENUM (); CREATE SEQUENCE plain_numbers;
+        CREATE FUNCTION is_short(text) RETURNS boolean LANGUAGE sql RETURN true;
+        CREATE FUNCTION same_text(text, text) RETURNS boolean LANGUAGE sql RETURN true;
+        CREATE OPERATOR === (LEFTARG = text, RIGHTARG = text, FUNCTION = same_text, COMMUTATOR = ===)"]).await;
+    let before = ground.inventory().await;
+    let control = ground.control(Settings { source: "template".into(), ..Settings::default() });
+    create(&control, "acme").await;
+    assert_alike(&ground.cluster, DATABASE, "template", "acme", &[]).await;
+    let after = ground.inventory().await;
+    assert!(before.iter().all(|line| after.contains(line)), "what was there is as it was");
 }
