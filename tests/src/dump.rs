@@ -81,8 +81,16 @@ async fn dump(cluster: &Cluster, database: &str, schema: &str) -> String {
     program.args(["--username", "postgres"]);
     let text = run(program).await;
     let sections = text.split("\n--\n-- Name: ").filter(|section| !is_of_public(section));
-    let lines = sections.flat_map(|section| section.lines().chain([""])).filter(|line| !line.contains("restrict "));
-    lines.map(|line| format!("{line}\n")).collect()
+    sections.map(lines).collect()
+}
+
+/// A section's lines. In which order privileges were granted is no matter.
+fn lines(section: &str) -> String {
+    let mut lines: Vec<&str> = section.lines().filter(|line| !line.contains("restrict ")).collect();
+    if section.lines().next().is_some_and(|head| head.contains("; Type: ACL; ")) {
+        lines.sort_unstable();
+    }
+    lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
 /// What is said of `public` itself.

@@ -198,7 +198,7 @@ pub(super) async fn privileges(
         let number: i32 = row.get("number");
         let name = match names.get(&id) {
             _ if id.class == facts.classes.pg_namespace => format!("SCHEMA {SCHEMA}"),
-            Some(name) => on(name),
+            Some(name) => on(facts, id, name),
             None => continue,
         };
         let mut privilege = row.get::<_, String>("privilege");
@@ -239,12 +239,17 @@ pub(super) async fn privileges(
 }
 
 /// As GRANT names an object: all relations but sequences are tables to it, aggregates functions.
-fn on(name: &str) -> String {
+fn on(facts: &Facts, id: ObjectId, name: &str) -> String {
+    // It knows nothing of an aggregate's ORDER BY.
+    if name.starts_with("AGGREGATE ")
+        && let Some(signature) = facts.printed.names.get(&("signature".to_owned(), id.oid))
+    {
+        return format!("FUNCTION {signature}");
+    }
     for (word, instead) in [
         ("VIEW ", "TABLE "),
         ("MATERIALIZED VIEW ", "TABLE "),
         ("FOREIGN TABLE ", "TABLE "),
-        ("AGGREGATE ", "FUNCTION "),
         ("DOMAIN ", "TYPE "),
     ] {
         if let Some(rest) = name.strip_prefix(word) {

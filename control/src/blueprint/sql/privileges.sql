@@ -2,7 +2,7 @@
 -- once role $4 has made them and given them to their owners.
 WITH RECURSIVE acls AS (
     SELECT o.class, o.oid, 0 AS number, c.relacl AS acl, c.relowner AS owner, CASE c.relkind WHEN 'S' THEN 's'::"char" ELSE 'r'::"char" END AS kind
-    FROM unnest($1::oid[], $2::oid[]) o(class, oid) JOIN pg_class c ON o.class = 'pg_class'::regclass AND c.oid = o.oid
+    FROM unnest($1::oid[], $2::oid[]) o(class, oid) JOIN pg_class c ON o.class = 'pg_class'::regclass AND c.oid = o.oid AND c.relkind NOT IN ('i', 'I', 'c')
     UNION ALL
     SELECT o.class, o.oid, a.attnum, a.attacl, c.relowner, 'c'
     FROM unnest($1::oid[], $2::oid[]) o(class, oid) JOIN pg_class c ON o.class = 'pg_class'::regclass AND c.oid = o.oid
@@ -12,7 +12,7 @@ WITH RECURSIVE acls AS (
     FROM unnest($1::oid[], $2::oid[]) o(class, oid) JOIN pg_proc p ON o.class = 'pg_proc'::regclass AND p.oid = o.oid
     UNION ALL
     SELECT o.class, o.oid, 0, t.typacl, t.typowner, 'T'
-    FROM unnest($1::oid[], $2::oid[]) o(class, oid) JOIN pg_type t ON o.class = 'pg_type'::regclass AND t.oid = o.oid
+    FROM unnest($1::oid[], $2::oid[]) o(class, oid) JOIN pg_type t ON o.class = 'pg_type'::regclass AND t.oid = o.oid AND t.typisdefined
     UNION ALL
     -- Of public, only what was added to what every database has.
     SELECT 'pg_namespace'::regclass, n.oid, 0, n.nspacl, n.nspowner, 'n' FROM pg_namespace n WHERE n.oid = $3
@@ -21,7 +21,8 @@ WITH RECURSIVE acls AS (
 ), given AS (
     SELECT a.class, a.oid, a.number, a.owner, e.* FROM acls a
         LEFT JOIN pg_init_privs i ON a.kind = 'n' AND i.classoid = a.class AND i.objoid = a.oid
-        LEFT JOIN pg_default_acl d ON d.defaclnamespace = 0 AND d.defaclobjtype = CASE a.kind WHEN 's' THEN 'S' ELSE a.kind END
+        -- To give nothing to anybody PostgreSQL takes for no wish at all.
+        LEFT JOIN pg_default_acl d ON d.defaclnamespace = 0 AND cardinality(d.defaclacl) > 0 AND d.defaclobjtype = CASE a.kind WHEN 's' THEN 'S' ELSE a.kind END
             AND d.defaclrole = CASE a.kind WHEN 'n' THEN a.owner ELSE $4 END,
         LATERAL (SELECT CASE x.grantor WHEN d.defaclrole THEN a.owner ELSE x.grantor END, CASE x.grantee WHEN d.defaclrole THEN a.owner ELSE x.grantee END,
             x.privilege_type, x.is_grantable, x.place FROM aclexplode(coalesce(i.initprivs, d.defaclacl, acldefault(a.kind, a.owner))) WITH ORDINALITY x (grantor, grantee, privilege_type, is_grantable, place)) e (grantor, grantee, privilege_type, is_grantable, place)
