@@ -4,12 +4,14 @@
 //! - [`item`]: the parts, each with the SQL that makes it and the SQL that takes it away.
 //! - `read`: the catalog's rows, and what PostgreSQL prints for them; `sql/`: the queries.
 //! - `relations`, `objects`, `attached`, `facts`: from these to items.
+//! - `left_out`: what is needed and not copied.
 //! - `seed`: rows that come along.
 //! - `order`: items in an order in which each finds what it needs.
 
 mod attached;
 mod facts;
 pub mod item;
+mod left_out;
 mod objects;
 mod order;
 mod read;
@@ -40,6 +42,15 @@ impl Chosen<'_> {
     fn has(self, table: &str) -> bool {
         let Self::Some(settings) = self else { return true };
         (settings.include.is_empty() || any(&settings.include, table)) && !any(&settings.exclude, table)
+    }
+
+    /// Whether all tenants can reach what stays behind in schema `source`.
+    fn shares(self, source: &str) -> bool {
+        match self {
+            Self::Some(settings) => settings.shared.iter().any(|shared| shared == source),
+            // Nothing is left out.
+            Self::Structure | Self::All => true,
+        }
     }
 
     fn has_rows(self, table: &str) -> bool {
@@ -88,6 +99,7 @@ impl Blueprint {
         }
         let mut depends = Facts::depends(tx, &objects).await?;
         depends.extend(view_rules(&facts, tx).await?);
+        left_out::refuse(tx, &facts, &objects, &depends, chosen.shares(source)).await?;
         let names = facts::names(&facts);
         let me: u32 = tx
             .query_one("SELECT oid FROM pg_roles WHERE rolname = current_user", &[])
