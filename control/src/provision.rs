@@ -147,8 +147,7 @@ impl Control {
     /// All that makes a tenant, in one text and so in one round trip.
     fn creation(&self, schema: &SchemaName, source: &Source) -> String {
         let (name, settings) = (schema.quoted(), self.settings());
-        let path = [schema.as_str(), "pg_catalog"].into_iter();
-        let path = search_path(path.chain(settings.shared.iter().map(String::as_str)).chain(["pg_temp"]));
+        let path = search_path(settings.path(schema.as_str()));
         let owner = source.owner.as_ref().map(|owner| format!(" AUTHORIZATION {owner}")).unwrap_or_default();
         let mut sql = format!(
             // Rows that are copied are all of one moment, and no policy leaves any out.

@@ -11,6 +11,7 @@
 //! - [`corpus`]: statements whose answers are compared.
 //! - [`ground`]: a database with a schema that tenants are made from, and no proxy.
 //! - [`dump`]: whether a copy of a schema is like it, and how it differs.
+//! - [`tenants`]: `pgstrata tenant` on a cluster of its own.
 //! - [`program`]: psql, pgbench and drivers of other languages.
 
 pub mod answer;
@@ -23,6 +24,7 @@ pub mod program;
 pub mod relay;
 pub mod setup;
 pub mod stage;
+pub mod tenants;
 pub mod wire;
 
 pub use answer::Answer;
@@ -30,6 +32,7 @@ pub use ground::Ground;
 pub use relay::Relay;
 pub use setup::Setup;
 pub use stage::Stage;
+pub use tenants::Tenants;
 pub use wire::Wire;
 
 /// The names of acme_corp's users.

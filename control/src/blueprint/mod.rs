@@ -4,6 +4,7 @@
 //! - [`item`]: the parts, each with the SQL that makes it and the SQL that takes it away.
 //! - `read`: the catalog's rows, and what PostgreSQL prints for them; `sql/`: the queries.
 //! - `relations`, `inherited`, `objects`, `attached`, `rare`, `facts`: from these to items.
+//! - `left_out`: what is needed and not copied.
 //! - `seed`: rows that come along.
 //! - `order`: items in an order in which each finds what it needs.
 
@@ -11,6 +12,7 @@ mod attached;
 mod facts;
 mod inherited;
 pub mod item;
+mod left_out;
 mod objects;
 mod order;
 mod rare;
@@ -42,6 +44,15 @@ impl Chosen<'_> {
     fn has(self, table: &str) -> bool {
         let Self::Some(settings) = self else { return true };
         (settings.include.is_empty() || any(&settings.include, table)) && !any(&settings.exclude, table)
+    }
+
+    /// Whether all tenants can reach what stays behind in schema `source`.
+    fn shares(self, source: &str) -> bool {
+        match self {
+            Self::Some(settings) => settings.shared.iter().any(|shared| shared == source),
+            // Nothing is left out.
+            Self::Structure | Self::All => true,
+        }
     }
 
     fn has_rows(self, table: &str) -> bool {
@@ -90,6 +101,7 @@ impl Blueprint {
             }
         }
         let read::Depends { pairs: mut depends, columns } = Facts::depends(tx, &objects).await?;
+        left_out::refuse(tx, &facts, &objects, &depends, chosen.shares(source)).await?;
         rare::shells_first(&facts, &mut depends);
         relations.late().resolve(&mut depends, &columns);
         let names = facts::names(&facts);

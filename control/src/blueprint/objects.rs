@@ -49,7 +49,8 @@ fn with_own_path(sql: &str, path: &str, source: &str) -> String {
         let names: Vec<String> = names.iter().map(each).collect();
         format!("\n SET search_path TO {}\n", names.join(", "))
     };
-    let printed = line(&|name| literal(name));
+    // Never as E'..', whatever is in it.
+    let printed = line(&|name| format!("'{}'", name.replace('\'', "''")));
     let own = line(&|name| if name == source { SCHEMA.to_owned() } else { quoted(name) });
     sql.replacen(&printed, &own, 1)
 }

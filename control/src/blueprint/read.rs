@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use pgstrata_tenancy::ident::search_path;
 use tokio_postgres::{Row, Transaction};
 
 use super::inherited::Column;
@@ -118,14 +119,20 @@ pub(super) async fn read(tx: &Transaction<'_>, name: &str, wanted: Wanted<'_>) -
     let version: i32 = reader.one("SELECT current_setting('server_version_num')::int").await?.get(0);
     let classes = Classes::of(&reader.one(Classes::SQL).await?);
     let mut facts = Facts::raw(&reader, schema, classes, version, wanted).await?;
-    let path = pgstrata_tenancy::ident::quoted(name);
-    tx.batch_execute(&format!("SET LOCAL search_path = {path}, pg_catalog, pg_temp"))
-        .await
-        .map_err(doing())?;
+    let guard = format!("pgstrata_reading_{}", reader.one("SELECT pg_backend_pid()").await?.get::<_, i32>(0));
+    let path = search_path([&guard, name, "pg_catalog", "pg_temp"].into_iter());
+    let guarded = format!("{}; SET LOCAL search_path = {path}", GUARD.replace("guard", &guard));
+    tx.batch_execute(&guarded).await.map_err(doing())?;
     facts.printed = Printed::read(&reader, &facts).await?;
-    tx.batch_execute("SET LOCAL search_path = pg_catalog").await.map_err(doing())?;
+    tx.batch_execute("ROLLBACK TO reading; RELEASE reading").await.map_err(doing())?;
     Ok(facts)
 }
+
+/// PostgreSQL looks views and rules up by queries of its own, with operators as the path finds them. No schema's
+/// owner is to have others run there: these come first, for as long as is read.
+const GUARD: &str = "SAVEPOINT reading; CREATE SCHEMA guard; \
+                     CREATE OPERATOR guard.= (LEFTARG = oid, RIGHTARG = oid, FUNCTION = oideq); \
+                     CREATE OPERATOR guard.= (LEFTARG = name, RIGHTARG = name, FUNCTION = nameeq)";
 
 /// Asks in one transaction.
 pub(super) struct Reader<'a> {
