@@ -7,7 +7,7 @@ use serde::Serialize;
 use tokio_postgres::IsolationLevel;
 
 use crate::Control;
-use crate::blueprint::item::{Create, Item, Kind, ObjectId, SCHEMA};
+use crate::blueprint::item::{Create, Item, Kind, ObjectId, SCHEMA, filled};
 use crate::blueprint::{Blueprint, Chosen};
 use crate::error::Error;
 use crate::name::SchemaName;
@@ -418,8 +418,8 @@ impl Control {
         let on_schema = format!(" ON SCHEMA {SCHEMA} ");
         changes.retain(|change| change.kind != Kind::Privilege || !change.sql.contains(&on_schema));
         for change in &mut changes {
-            change.sql = change.sql.replace(SCHEMA, &schema.quoted());
-            change.name = change.name.replace(SCHEMA, &schema.quoted());
+            change.sql = filled(&change.sql, schema.as_str());
+            change.name = filled(&change.name, schema.as_str());
         }
         Ok(changes)
     }

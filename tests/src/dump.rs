@@ -6,7 +6,8 @@
 //! (`facts.sql`): the order of columns, inherited or not, dependencies, validity, the state of sequences ...
 //!
 //! Not compared: pg_dump's `\restrict` lines, which are random; what it says of `public` alone, as no database is without
-//! it; the name in a function's `SET search_path`, a text that renaming does not change: the copy must have its own.
+//! it; the name in a function's `SET search_path` and in its body, texts that renaming does not change: the copy must
+//! have its own.
 
 use pgstrata::demo::postgres::Cluster;
 use pgstrata_tenancy::ident::{push_literal, quoted};
@@ -44,7 +45,7 @@ impl Description {
         rename(&admin, &[(source, AWAY), (copy, source)]).await;
         let mut described = Self::of(cluster, database, source).await;
         rename(&admin, &[(source, copy), (AWAY, source)]).await;
-        described.dump = with_path_of(&described.dump, copy, source);
+        described.dump = with_name_of(&with_path_of(&described.dump, copy, source), copy, &admin, source).await;
         described
     }
 }
@@ -122,6 +123,13 @@ fn sequences(schema: &str) -> String {
 async fn rename(admin: &Client, renames: &[(&str, &str)]) {
     let one = |(from, to): &(&str, &str)| format!("ALTER SCHEMA {} RENAME TO {};", quoted(from), quoted(to));
     admin.batch_execute(&renames.iter().map(one).collect::<String>()).await.unwrap();
+}
+
+/// The text with `source.` for `copy.` in bodies of functions, where the copy has its name in quotes.
+async fn with_name_of(text: &str, copy: &str, admin: &Client, source: &str) -> String {
+    let spelt: String = admin.query_one("SELECT quote_ident($1)", &[&source]).await.unwrap().get(0);
+    let (from, to) = (quoted(copy), spelt);
+    text.replace(&format!("{from}."), &format!("{to}.")).replace(&format!("{from} ."), &format!("{to} ."))
 }
 
 /// The text with `source` for `copy` in each function's `SET search_path TO 'a', 'b'`.

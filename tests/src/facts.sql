@@ -51,7 +51,7 @@ WITH RECURSIVE goes_with AS (
         FROM pg_range r JOIN members m ON m.classid = 'pg_type'::regclass AND m.objid = r.rngtypid
     UNION ALL
     SELECT 'function', p.oid::regprocedure::text, pg_get_function_arguments(p.oid) || ' -> ' || coalesce(pg_get_function_result(p.oid), '') || ' '
-        || jsonb_strip_nulls(to_jsonb(p) - '{oid,proname,pronamespace,proowner,prolang,provariadic,prorettype,proargtypes,proallargtypes,proacl,prosqlbody,proargdefaults,proconfig}'::text[])::text
+        || jsonb_strip_nulls(to_jsonb(p) - '{oid,proname,pronamespace,proowner,prolang,provariadic,prorettype,proargtypes,proallargtypes,proacl,prosqlbody,proargdefaults,proconfig,prosrc}'::text[])::text
         FROM pg_proc p JOIN members m ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid
     UNION ALL
     SELECT 'aggregate', a.aggfnoid::regprocedure::text, a.aggtranstype::regtype || ' ' || a.aggmtranstype::regtype || ' ' || a.aggsortop::regoperator || ' ' || jsonb_strip_nulls(to_jsonb(a) - '{aggfnoid,aggtranstype,aggmtranstype,aggsortop}'::text[])::text

@@ -1,5 +1,8 @@
 //! The parts that a schema is made of, each with the SQL that makes it and the SQL that takes it away.
 
+use std::fmt;
+
+use pgstrata_tenancy::ident::quoted;
 use serde::Serialize;
 
 /// An object of PostgreSQL's: its catalog and its id in it.
@@ -114,6 +117,19 @@ pub struct Item {
 
 /// Stands for the tenant's schema where SQL has to name it: no text of PostgreSQL's has a NUL.
 pub const SCHEMA: &str = "\0";
+
+/// Stands for the dollars around a function's body in which [`SCHEMA`] is, as that may have any text in its name.
+pub const QUOTE: &str = "\0$";
+
+/// The SQL for a tenant whose schema is `name`.
+pub fn filled(sql: &str, name: &str) -> String {
+    let name = quoted(name);
+    let mut dollars = "$pgstrata$".to_owned();
+    while sql.contains(&dollars) || name.contains(&dollars) {
+        dollars.insert(1, 'x');
+    }
+    sql.replace(QUOTE, &dollars).replace(SCHEMA, &name)
+}
 
 /// How an item is made.
 #[derive(Clone, Debug)]
@@ -234,6 +250,18 @@ impl Whole {
             false if parts.is_empty() => format!("{}{}", self.head, self.tail),
             false => format!("{} {parts}{}", self.head, self.tail),
         }
+    }
+}
+
+impl fmt::Display for Kind {
+    /// In words: `materialized view`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = format!("{self:?}");
+        let spaced = |(at, c): (usize, char)| {
+            let space = (at > 0 && c.is_ascii_uppercase()).then_some(' ');
+            space.into_iter().chain([c.to_ascii_lowercase()])
+        };
+        f.pad(&name.chars().enumerate().flat_map(spaced).collect::<String>())
     }
 }
 

@@ -5,6 +5,7 @@
 //! - `read`: the catalog's rows, and what PostgreSQL prints for them; `sql/`: the queries.
 //! - `relations`, `inherited`, `objects`, `attached`, `rare`, `facts`: from these to items.
 //! - `left_out`: what is needed and not copied.
+//! - `mentions`: where texts name the schema.
 //! - `seed`: rows that come along.
 //! - `order`: items in an order in which each finds what it needs.
 
@@ -13,6 +14,7 @@ mod facts;
 mod inherited;
 pub mod item;
 mod left_out;
+mod mentions;
 mod objects;
 mod order;
 mod rare;
@@ -21,12 +23,11 @@ mod relations;
 mod seed;
 
 use pgstrata_tenancy::Pattern;
-use pgstrata_tenancy::ident::quoted;
 use tokio_postgres::Transaction;
 
 use crate::error::Error;
 use crate::settings::Settings;
-use item::{Item, Kind, ObjectId, SCHEMA};
+use item::{Item, Kind, ObjectId};
 use read::Facts;
 
 /// What of a schema is copied.
@@ -75,6 +76,8 @@ pub struct Blueprint {
     pub source: String,
     /// Its parts.
     pub items: Vec<Item>,
+    /// What its texts say of the schema where nobody can tell whether they mean it.
+    pub remarks: Vec<String>,
     /// The source's objects themselves: nothing of a copy may depend on them.
     originals: Vec<ObjectId>,
 }
@@ -116,7 +119,8 @@ impl Blueprint {
         let mut items = order::order(items, &depends)?;
         // All of these name what others make.
         items.sort_by_key(|item| item.kind.phase());
-        Ok(Self { source: source.to_owned(), items, originals: objects })
+        let remarks = mentions::remarks(&items, source);
+        Ok(Self { source: source.to_owned(), items, remarks, originals: objects })
     }
 
     /// SQL that makes all of it in the new and empty schema `name`, which must be first on the path.
@@ -126,7 +130,7 @@ impl Blueprint {
             sql.push_str(&item.sql());
             sql.push_str(";\n");
         }
-        sql.replace(SCHEMA, &quoted(name))
+        item::filled(&sql, name)
     }
 
     /// SQL, for the path of pg_catalog, that fails if anything that its transaction has made depends on

@@ -38,6 +38,10 @@ CREATE FUNCTION path_with_more() RETURNS text LANGUAGE plpgsql SET search_path =
 CREATE FUNCTION empty_path() RETURNS text LANGUAGE plpgsql SET search_path = '' AS 'BEGIN RETURN current_schema(); END';
 DO $$ BEGIN
     EXECUTE format('CREATE FUNCTION own_path() RETURNS bigint LANGUAGE plpgsql SET search_path = %I, pg_temp AS ''BEGIN RETURN (SELECT count(*) FROM people); END''', current_schema());
+    -- Texts that name the schema: the copy has its own name there.
+    EXECUTE format('CREATE FUNCTION by_name() RETURNS bigint LANGUAGE sql SET search_path = '''' AS ''SELECT count(*) FROM %1$I.people, %1$I . companies WHERE name <> %1$I.some_word()''', current_schema());
+    EXECUTE format('CREATE FUNCTION by_name(n bigint) RETURNS bigint LANGUAGE plpgsql SET search_path = '''' AS ''DECLARE person %1$I.people%%ROWTYPE; BEGIN INSERT INTO %1$I.quick (val) VALUES (''''{}''''); RETURN %1$I.by_name() + n; -- %1$I.people
+    END''', current_schema());
 END $$;
 CREATE FUNCTION row_number_too() RETURNS bigint LANGUAGE internal WINDOW IMMUTABLE AS 'window_row_number';
 CREATE FUNCTION anything(anyelement, anyarray DEFAULT NULL) RETURNS anyelement LANGUAGE sql AS 'SELECT $1';
