@@ -438,7 +438,7 @@ impl Control {
         if run.is_empty() {
             return Ok((run, left));
         }
-        let path = search_path(self.settings().path(schema.as_str()));
+        let path = search_path(self.settings().path(schema.as_str(), &source.source));
         let mut sql = format!(
             "BEGIN; SET LOCAL client_min_messages = warning; SET LOCAL check_function_bodies = off;\n\
              SET LOCAL lock_timeout = {}; SELECT pg_catalog.pg_advisory_xact_lock({}); SET LOCAL search_path = {path};\n",

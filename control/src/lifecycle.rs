@@ -48,7 +48,7 @@ impl Control {
             to.quoted(),
         );
         // Functions name the schema in texts that PostgreSQL keeps as they are.
-        let path = search_path(self.settings().path(to.as_str()));
+        let path = search_path(self.settings().path(to.as_str(), &self.settings().source));
         sql += &format!("SET LOCAL check_function_bodies = off; SET LOCAL search_path = {path};\n");
         for item in named.items.iter().filter(|item| item.kind == Kind::Function) {
             let create = item.sql();

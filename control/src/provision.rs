@@ -169,7 +169,7 @@ impl Control {
     /// The begin of the transaction that makes a tenant: the schema, and nothing in it.
     fn opening(&self, schema: &SchemaName, source: &Source) -> String {
         let (name, settings) = (schema.quoted(), self.settings());
-        let path = search_path(settings.path(schema.as_str()));
+        let path = search_path(settings.path(schema.as_str(), &source.blueprint.source));
         let owner = source.owner.as_ref().map(|owner| format!(" AUTHORIZATION {owner}")).unwrap_or_default();
         format!(
             // Rows that are copied are all of one moment, and no policy leaves any out.

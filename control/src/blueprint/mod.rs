@@ -134,7 +134,7 @@ impl Blueprint {
     }
 
     /// SQL, for the path of pg_catalog, that fails if anything that its transaction has made depends on
-    /// an object of the source itself.
+    /// an object of the source itself, or if it has changed one.
     pub fn proof(&self) -> String {
         let list = |ids: Vec<u32>| ids.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
         let (classes, ids) = read::columns(&self.originals);

@@ -118,5 +118,5 @@ WITH members AS (
 SELECT r.class::oid, r.oid, r.kind, r.word, r.name, r.owner, r.sql, coalesce(r.part_classes, '{}') AS part_classes, coalesce(r.parts, '{}') AS parts
 FROM rare r
 -- No extension's, nor what comes along with a range.
-WHERE NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = r.class AND e.objid = r.oid AND e.deptype IN ('e', 'i'))
+WHERE NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = CASE r.kind WHEN 'member' THEN 'pg_opfamily'::regclass WHEN 'shell' THEN 'pg_type'::regclass ELSE r.class END AND e.objid = r.oid AND e.deptype IN ('e', 'i'))
 ORDER BY r.kind, r.name
