@@ -1,5 +1,7 @@
 //! Which schemas are tenants', and how each one fares. See `install.sql`.
 
+mod adopt;
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -8,8 +10,12 @@ use serde::Serialize;
 use crate::Control;
 use crate::error::Error;
 
-/// Creates the registry where there is none; the same again changes nothing.
-const INSTALL: &str = include_str!("install.sql");
+/// What makes the registry, and what later versions of it change, in order. Each can be run again: whoever
+/// finds fewer steps done than there are here runs all of them.
+const STEPS: [&str; 1] = [include_str!("install.sql")];
+
+/// The comment on the registry's schema, with the number of steps that were done.
+const COMMENT: &str = "pgstrata registry, version ";
 
 /// The schema that holds it, which no tenant can have.
 pub const SCHEMA: &str = "pgstrata_control";
@@ -70,20 +76,24 @@ impl FromStr for State {
 }
 
 impl Control {
-    /// Makes the registry if there is none, and lets proxies read it.
+    /// Makes the registry if there is none or an old one, and lets proxies read it.
     pub async fn install(&self) -> Result<(), Error> {
         let client = self.client().await?;
         // Where it is there, nothing is to be done, and no right to create schemas is needed.
-        let ready = "SELECT pg_catalog.to_regclass('pgstrata_control.migrations') IS NOT NULL";
+        let ready = format!(
+            "SELECT pg_catalog.obj_description(pg_catalog.to_regnamespace('{SCHEMA}')::oid, 'pg_namespace')"
+        );
         let doing = Error::postgres("making the registry");
-        let row = match client.query_one(ready, &[]).await {
+        let row = match client.query_one(&ready, &[]).await {
             Ok(row) => row,
             Err(error) => return Err(doing(error)),
         };
-        if row.get(0) {
+        if is_current(row.get(0)) {
             return Ok(());
         }
-        let mut sql = format!("BEGIN; SELECT pg_catalog.pg_advisory_xact_lock({LOCK}, 0); {INSTALL};");
+        let steps = STEPS.join(";");
+        let mut sql = format!("BEGIN; SELECT pg_catalog.pg_advisory_xact_lock({LOCK}, 0); {steps};");
+        sql += &format!("COMMENT ON SCHEMA {SCHEMA} IS '{COMMENT}{}';", STEPS.len());
         let role = self.settings().proxy_role.as_deref();
         if let Some(role) = role.map(pgstrata_tenancy::ident::quoted) {
             sql += &format!(
@@ -95,5 +105,18 @@ impl Control {
     }
 }
 
+/// Whether the registry's comment says that all steps were done; one that is newer is as good.
+pub(crate) fn is_current(comment: Option<&str>) -> bool {
+    let version = comment.and_then(|comment| comment.strip_prefix(COMMENT));
+    version.and_then(|version| version.parse().ok()).is_some_and(|done: usize| done >= STEPS.len())
+}
+
 /// The first key of the advisory locks that keep commands apart; the second is the schema's hash.
 pub(crate) const LOCK: i32 = 0x7067_7374;
+
+/// Both keys of a schema's advisory lock, as they stand in SQL.
+pub(crate) fn lock(schema: &str) -> String {
+    let mut name = String::new();
+    pgstrata_tenancy::ident::push_literal(&mut name, schema);
+    format!("{LOCK}, pg_catalog.hashtext({name})")
+}
