@@ -3,13 +3,15 @@
 //! Only active tenants are fenced: others let nobody in anyway. So whatever is found `migrating` was
 //! active, also when the run that fenced it is long dead, and nothing else has to be kept.
 
+use tokio_postgres::types::Type;
+
 use super::migration::Migrations;
 use super::options::Options;
 use super::report::Failure;
 use super::run::Run;
 use super::session::Session;
-use crate::Control;
 use crate::error::Error;
+use crate::{Control, registry};
 
 impl Run {
     /// From now on clients wait.
@@ -17,7 +19,7 @@ impl Run {
         let raise = "UPDATE pgstrata_control.schemas SET state = 'migrating', changed_at = pg_catalog.now()
                      WHERE schema = $1 AND state = 'active'";
         let client = session.client().await?;
-        let raised = client.execute_typed(raise, &[(&schema, tokio_postgres::types::Type::TEXT)]).await;
+        let raised = client.execute_typed(raise, &[(&schema, Type::TEXT)]).await;
         raised.map(drop).map_err(|error| Failure::postgres(None, &error))
     }
 
@@ -28,7 +30,7 @@ impl Run {
                      WHERE schema = $1 AND state = 'migrating'";
         let client = session.client().await?;
         self.open(client, schema).await?;
-        let lowered = client.execute_typed(lower, &[(&schema, tokio_postgres::types::Type::TEXT)]).await;
+        let lowered = client.execute_typed(lower, &[(&schema, Type::TEXT)]).await;
         let ended = client.batch_execute("COMMIT").await;
         let lowered = lowered.and_then(|count| ended.map(|()| count > 0));
         lowered.map_err(|error| Failure::postgres(None, &error))
@@ -40,8 +42,10 @@ impl Control {
     /// Returns those tenants. The next run does the same by itself.
     pub async fn lift_fences(&self) -> Result<Vec<String>, Error> {
         let fenced = "SELECT schema FROM pgstrata_control.schemas WHERE state = 'migrating' ORDER BY schema";
-        let rows = self.client().await?.query_typed(fenced, &[]).await;
-        let rows = rows.map_err(Error::postgres("asking which tenants are fenced"))?;
+        let rows = match self.client().await?.query_typed(fenced, &[]).await {
+            Err(error) if registry::is_missing(&error) => Vec::new(),
+            rows => rows.map_err(Error::postgres("asking the registry which tenants are fenced"))?,
+        };
         let run = Run::new(self, &Migrations::new(), &Options::default());
         let mut session = Session::new(self);
         let mut lifted = Vec::new();

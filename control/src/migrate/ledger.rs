@@ -32,6 +32,9 @@ pub(super) struct Open {
     transaction: String,
 }
 
+/// Whatever a role or a database has set.
+pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
+
 /// Begins a transaction, in which names mean the schema's and then those of the shared schemas.
 ///
 /// Nothing waits here: who waits for a lock has a snapshot meanwhile, and `CREATE INDEX CONCURRENTLY`,
@@ -43,7 +46,7 @@ pub(super) async fn begin(
 ) -> Result<Begin, tokio_postgres::Error> {
     let (name, lock) = (literal(schema), registry::lock(schema));
     let query = format!(
-        "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; RESET ROLE;
+        "{BEGIN}; RESET ROLE;
          SELECT pg_catalog.pg_try_advisory_xact_lock({lock}) AS ours;
          {};
          SELECT s.version, s.state, pg_catalog.txid_current() AS transaction,

@@ -3,13 +3,13 @@
 use deadpool_postgres::Client;
 use tokio::time::sleep;
 
-use super::ledger::{self, Open};
+use super::ledger::{self, BEGIN, Open};
 use super::migration::Migration;
 use super::pause::Pauses;
 use super::report::{Event, Failure};
 use super::run::Run;
 use super::script::{Script, Statement};
-use super::step::Trouble;
+use super::step::{End, Trouble, end};
 
 impl Run {
     /// Runs a file in the session. If it is stopped on its way, the mark stays, and somebody has to look.
@@ -19,12 +19,13 @@ impl Run {
         schema: &str,
         open: &Open,
         (migration, script): (&Migration, &Script),
-    ) -> Result<(), Trouble> {
+        retries: &mut u32,
+    ) -> Result<End, Trouble> {
         let refused = |error| Failure::postgres(Some(migration), &error);
         let claim = format!("{}; COMMIT", ledger::claim(schema, migration));
         client.batch_execute(&claim).await.map_err(refused)?;
         for (done, statement) in script.statements().iter().enumerate() {
-            let ran = self.patiently(client, schema, (migration, script), (done, statement)).await;
+            let ran = self.patiently(client, schema, (migration, script), (done, statement), retries).await;
             let Err(mut failure) = ran else { continue };
             if done > 0 || !statement.atomic {
                 failure.message += ". What ran before stays: look at it, then have the file run again from its \
@@ -34,8 +35,8 @@ impl Run {
             }
             return Err(Trouble::Final(failure));
         }
-        let end = format!("BEGIN; {}; COMMIT", ledger::record_outside(schema, open.version, migration));
-        client.batch_execute(&end).await.map_err(|error| Trouble::Final(refused(error)))
+        let record = ledger::record_outside(schema, open.version, migration);
+        end(client, migration, &format!("{BEGIN}; {record}; COMMIT")).await.map_err(Trouble::Final)
     }
 
     /// Runs one statement, and again where that is safe and a lock was in the way.
@@ -45,6 +46,7 @@ impl Run {
         schema: &str,
         (migration, script): (&Migration, &Script),
         (done, statement): (usize, &Statement),
+        retries: &mut u32,
     ) -> Result<(), Failure> {
         let mut surroundings = ledger::surroundings("SET", self.settings(), schema);
         if !statement.atomic {
@@ -62,6 +64,7 @@ impl Run {
                 return Err(failure);
             }
             let pause = pauses.next();
+            *retries += 1;
             self.options.tell(&Event::Retrying { schema, failure: &failure, retry: pauses.taken() });
             sleep(pause).await;
         }

@@ -11,9 +11,10 @@ use super::migration::Migrations;
 use super::options::{Mode, Options};
 use super::report::{Ended, Event, Outcome, Report, Stage};
 use super::session::Session;
-use super::survey::{Survey, Target};
+use super::survey::{Schema, Survey, Target};
 use crate::Control;
 use crate::error::Error;
+use crate::registry::State;
 use crate::settings::Settings;
 
 /// What all tasks of a run share.
@@ -31,7 +32,8 @@ impl Control {
     pub async fn migrate(&self, migrations: &Migrations, options: &Options) -> Result<Report, Error> {
         let began = Instant::now();
         let mut survey = Survey::ask(self, migrations, options).await?;
-        if survey.get(&self.settings().source).is_none() {
+        let is_source = |schema: &Schema| schema.state == State::Source;
+        if !survey.get(&self.settings().source).is_some_and(is_source) {
             self.register_source().await?;
             survey = Survey::ask(self, migrations, options).await?;
         }

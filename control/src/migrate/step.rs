@@ -27,6 +27,15 @@ pub(super) enum Step {
     Through(Ended),
 }
 
+/// What a migration left of its connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// Nothing that it set is there any more.
+    Clean,
+    /// Nobody knows.
+    Unclean,
+}
+
 /// Why a step was not done. Nothing is left of it, unless it runs in no transaction.
 pub(super) enum Trouble {
     /// It may go well when it is tried again.
@@ -106,26 +115,30 @@ impl Run {
             sleep(pause).await;
             return Ok(Step::More);
         }
+        // Seen before anything ran, except for those who came to lack it meanwhile.
+        migration.check().map_err(crate::Error::from)?;
         let began = Instant::now();
         let is_unfinished = open.unfinished == Some(migration.version);
+        let end;
         match (&migration.body, self.options.unfinished) {
             (_, Unfinished::Refuse) if is_unfinished => {
                 let why = "it was stopped in the middle, in no transaction: look at what it did, then have it \
                            run again from its start (redo) or count as done (done)";
                 return Err(Trouble::Final(Failure::new(Some(migration), why)));
             }
-            (_, Unfinished::Done) if is_unfinished => commit(client, schema, &open, migration).await?,
-            (Body::Outside(script), _) => self.outside(client, schema, &open, (migration, script)).await?,
+            (_, Unfinished::Done) if is_unfinished => end = commit(client, schema, &open, migration).await?,
+            (Body::Outside(script), _) => {
+                let retries = &mut so_far.retries;
+                end = self.outside(client, schema, &open, (migration, script), retries).await?;
+            }
             _ => {
                 run(client, schema, migration).await?;
-                commit(client, schema, &open, migration).await?;
+                end = commit(client, schema, &open, migration).await?;
             }
         }
-        match &migration.body {
-            // What code prepared by way of the client, the client takes for prepared from then on.
-            Body::Code(_) => session.leave(),
-            Body::Outside(_) => session.clean().await,
-            Body::Sql(_) => {}
+        // What code prepared by way of the client, the client takes for prepared from then on.
+        if end == End::Unclean || matches!(migration.body, Body::Code(_)) {
+            session.leave();
         }
         let applied =
             Applied { version: migration.version, name: migration.name.to_string(), took: began.elapsed() };
@@ -152,8 +165,11 @@ impl Run {
             let began = Instant::now();
             run(client, schema, migration).await?;
             let again = ledger::surroundings("SET LOCAL", self.settings(), schema);
-            let end = format!("{}; {again}", open.record(schema, migration));
-            client.batch_execute(&end).await.map_err(|error| Failure::postgres(Some(migration), &error))?;
+            let recorded = format!("{}; {again}", open.record(schema, migration));
+            client
+                .batch_execute(&recorded)
+                .await
+                .map_err(|error| Failure::postgres(Some(migration), &error))?;
             open.version = Some(migration.version);
             let (version, name) = (migration.version, migration.name.to_string());
             so_far.applied.push(Applied { version, name, took: began.elapsed() });
@@ -190,9 +206,14 @@ async fn run_script(client: &Client, migration: &Migration, script: &Script) -> 
 }
 
 /// Writes the migration down and ends its transaction; nothing that it set outlives it.
-async fn commit(client: &Client, schema: &str, open: &Open, migration: &Migration) -> Result<(), Failure> {
-    let end = format!("{}; COMMIT", open.record(schema, migration));
+async fn commit(client: &Client, schema: &str, open: &Open, migration: &Migration) -> Result<End, Failure> {
+    end(client, migration, &format!("{}; COMMIT", open.record(schema, migration))).await
+}
+
+/// Runs what ends a migration, and takes off what it set.
+pub(super) async fn end(client: &Client, migration: &Migration, sql: &str) -> Result<End, Failure> {
     // The second can't run in a transaction, so it is a message of its own. It fails if the first does.
-    let (ended, _) = tokio::join!(client.batch_execute(&end), client.batch_execute(CLEAN));
-    ended.map_err(|error| Failure::postgres(Some(migration), &error))
+    let (ended, cleaned) = tokio::join!(client.batch_execute(sql), client.batch_execute(CLEAN));
+    ended.map_err(|error| Failure::postgres(Some(migration), &error))?;
+    Ok(if cleaned.is_ok() { End::Clean } else { End::Unclean })
 }

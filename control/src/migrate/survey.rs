@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::str::FromStr;
 
-use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 
 use super::migration::{Invalid, Migrations};
@@ -56,7 +55,7 @@ impl Survey {
         match Self::ask_once(control, migrations, options).await {
             Ok(survey) if registry::is_current(survey.registry.as_deref()) => return Ok(survey),
             Ok(_) => {}
-            Err(error) if error.sqlstate().is_some_and(is_missing) => {}
+            Err(Error::Postgres { source, .. }) if registry::is_missing(&source) => {}
             Err(error) => return Err(error),
         }
         control.install().await?;
@@ -192,10 +191,4 @@ impl Survey {
             Some(State::Active | State::Migrating | State::Suspended) => Ok(()),
         }
     }
-}
-
-fn is_missing(sqlstate: &str) -> bool {
-    [SqlState::INVALID_SCHEMA_NAME, SqlState::UNDEFINED_TABLE, SqlState::UNDEFINED_COLUMN]
-        .iter()
-        .any(|missing| missing.code() == sqlstate)
 }

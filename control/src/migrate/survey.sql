@@ -1,6 +1,7 @@
 -- All that a run has to know, in one query. Rows are of several kinds.
 WITH file AS (
-    SELECT version, checksum FROM pg_catalog.unnest($2::bigint[], $3::bytea[]) AS file (version, checksum)
+    SELECT version, checksum
+    FROM ROWS FROM (pg_catalog.unnest($2::bigint[]), pg_catalog.unnest($3::bytea[])) AS f (version, checksum)
 ), newest AS (
     SELECT pg_catalog.max(version) AS version FROM file
 ), target AS (

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::Control;
 use crate::error::Error;
 use crate::registry::State;
+use crate::{Control, registry};
 
 /// Who is at which version.
 #[derive(Debug, Serialize)]
@@ -40,14 +40,17 @@ pub struct Standing {
 }
 
 impl Control {
-    /// Who is at which version.
+    /// Who is at which version. Nobody is, where there is no registry.
     pub async fn versions(&self) -> Result<Versions, Error> {
         let query = "SELECT s.schema, s.state, s.version, m.name FROM pgstrata_control.schemas AS s
                      LEFT JOIN pgstrata_control.migrations AS m ON m.schema = s.schema AND m.state = 'running'
                      ORDER BY s.schema, m.version";
-        let rows = self.client().await?.query_typed(query, &[]).await;
+        let rows = match self.client().await?.query_typed(query, &[]).await {
+            Err(error) if registry::is_missing(&error) => Vec::new(),
+            rows => rows.map_err(Error::postgres("asking the registry who is at which version"))?,
+        };
         let mut schemas: Vec<Standing> = Vec::new();
-        for row in rows.map_err(Error::postgres("asking the registry who is at which version"))? {
+        for row in rows {
             let state: &str = row.get(1);
             let (schema, state) = (row.get(0), state.parse()?);
             schemas.push(Standing { schema, state, version: row.get(2), unfinished: row.get(3) });

@@ -6,6 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::Serialize;
+use tokio_postgres::error::SqlState;
 
 use crate::Control;
 use crate::error::Error;
@@ -113,6 +114,12 @@ pub(crate) fn is_current(comment: Option<&str>) -> bool {
 
 /// The first key of the advisory locks that keep commands apart; the second is the schema's hash.
 pub(crate) const LOCK: i32 = 0x7067_7374;
+
+/// Whether an error says that there is no registry, or an old one.
+pub(crate) fn is_missing(error: &tokio_postgres::Error) -> bool {
+    let missing = [SqlState::INVALID_SCHEMA_NAME, SqlState::UNDEFINED_TABLE, SqlState::UNDEFINED_COLUMN];
+    error.code().is_some_and(|code| missing.contains(code))
+}
 
 /// Both keys of a schema's advisory lock, as they stand in SQL.
 pub(crate) fn lock(schema: &str) -> String {
