@@ -195,5 +195,6 @@ impl Reader<'_> {
 }
 
 #[cfg(test)]
-#[path = "script_tests.rs"]
+mod fuzz;
+#[cfg(test)]
 mod tests;
