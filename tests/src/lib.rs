@@ -10,6 +10,7 @@
 //! - [`chaos`]: clients that do everything at once while things break.
 //! - [`corpus`]: statements whose answers are compared.
 //! - [`schemas`]: a source, tenants, and a folder of migrations.
+//! - [`tenants`]: `pgstrata tenant` on a cluster of its own.
 //! - [`program`]: psql, pgbench and drivers of other languages.
 
 pub mod answer;
@@ -21,6 +22,7 @@ pub mod relay;
 pub mod schemas;
 pub mod setup;
 pub mod stage;
+pub mod tenants;
 pub mod wire;
 
 pub use answer::Answer;
@@ -28,6 +30,7 @@ pub use relay::Relay;
 pub use schemas::Schemas;
 pub use setup::Setup;
 pub use stage::Stage;
+pub use tenants::Tenants;
 pub use wire::Wire;
 
 /// The names of acme_corp's users.

@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::time::Duration;
 
-use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod};
 use pgstrata::demo::postgres::Cluster;
 use pgstrata_control::migrate::{Migrations, Options, Report};
 use pgstrata_control::{Control, Error, SchemaName, Settings};
@@ -39,13 +38,8 @@ pub fn settings() -> Settings {
 }
 
 /// A control that works on `workers` schemas at once.
-///
-/// PostgreSQL notices at once when it is gone.
-pub fn control(mut config: Config, settings: Settings, workers: usize) -> Control {
-    config.options("-c client_connection_check_interval=100ms");
-    let recycling = ManagerConfig { recycling_method: RecyclingMethod::Clean };
-    let manager = Manager::from_config(config, NoTls, recycling);
-    Control::new(Pool::builder(manager).max_size(workers).build().unwrap(), settings)
+pub fn control(config: Config, settings: Settings, workers: usize) -> Control {
+    Control::new(config, NoTls, workers, settings).unwrap()
 }
 
 impl Schemas {

@@ -16,7 +16,7 @@ impl Control {
         let mut client = self.client().await?;
         let doing = || Error::postgres(format!("marking schemas as being at version {version}"));
         let transaction = client.transaction().await.map_err(doing())?;
-        let hold = format!("SELECT pg_catalog.pg_advisory_xact_lock({})", registry::lock(source));
+        let hold = format!("SELECT pg_catalog.pg_advisory_xact_lock({})", registry::lock_key(source));
         transaction.batch_execute(&hold).await.map_err(doing())?;
         let at = "SELECT version FROM pgstrata_control.schemas WHERE schema = $1 FOR UPDATE";
         let row = transaction.query_typed_one(at, &[(source, Type::TEXT)]).await.map_err(doing())?;

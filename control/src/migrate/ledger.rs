@@ -44,16 +44,17 @@ pub(super) async fn begin(
     settings: &Settings,
     schema: &str,
 ) -> Result<Begin, tokio_postgres::Error> {
-    let (name, lock) = (literal(schema), registry::lock(schema));
+    let (name, lock) = (literal(schema), registry::lock_key(schema));
     let query = format!(
         "{BEGIN}; RESET ROLE;
-         SELECT pg_catalog.pg_try_advisory_xact_lock({lock}) AS ours;
+         SELECT pg_catalog.pg_try_advisory_xact_lock({lock}) AS ours, {};
          {};
          SELECT s.version, s.state, pg_catalog.txid_current() AS transaction,
                 pg_catalog.current_schema() IS NOT DISTINCT FROM s.schema AS usable,
                 (SELECT pg_catalog.min(m.version) FROM pgstrata_control.migrations AS m
                  WHERE m.schema = s.schema AND m.state = 'running') AS unfinished
          FROM pgstrata_control.schemas AS s WHERE s.schema = {name}",
+        notices_loss(true),
         surroundings("SET LOCAL", settings, schema),
     );
     let messages = client.simple_query(&query).await?;
@@ -115,7 +116,7 @@ pub(super) fn claim(schema: &str, migration: &Migration) -> String {
          VALUES ({}, {}, 'running')
          ON CONFLICT (schema, version) DO UPDATE SET name = excluded.name, checksum = excluded.checksum,
              state = excluded.state, applied_at = excluded.applied_at",
-        registry::lock(schema),
+        registry::lock_key(schema),
         literal(schema),
         row(migration),
     )
@@ -138,6 +139,15 @@ fn row(migration: &Migration) -> String {
         let _ = write!(sum, "{byte:02x}");
     }
     format!("{}, {}, pg_catalog.decode('{sum}', 'hex')", migration.version, literal(&migration.name))
+}
+
+/// Has PostgreSQL notice when this program is gone, and let go of what it had begun, also in the middle of a
+/// statement that takes an hour. Not all systems that it runs on can.
+pub(super) fn notices_loss(local: bool) -> String {
+    format!(
+        "CASE WHEN pg_catalog.strpos(pg_catalog.version(), 'linux') > 0
+         THEN pg_catalog.set_config('client_connection_check_interval', '1s', {local}) END"
+    )
 }
 
 /// What a migration's SQL is run under. `set`: `SET` or `SET LOCAL`.

@@ -49,6 +49,7 @@ impl Run {
         retries: &mut u32,
     ) -> Result<(), Failure> {
         let mut surroundings = ledger::surroundings("SET", self.settings(), schema);
+        surroundings += &format!("; SELECT {}", ledger::notices_loss(false));
         if !statement.atomic {
             // An index that is given up half-way is in the way of the next try. It holds up nobody meanwhile.
             surroundings += "; SET lock_timeout TO 0";

@@ -1,10 +1,7 @@
 //! With nothing to do, one question is all that is asked.
 
-use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod};
 use pgstrata_control::migrate::Options;
-use pgstrata_control::{Control, Settings};
 use pgstrata_tests::{Relay, schemas};
-use tokio_postgres::NoTls;
 
 use crate::three;
 
@@ -15,23 +12,24 @@ async fn nothing_to_do_is_one_query() {
     schemas.remove("0001_users.sql");
     schemas.run("CREATE TABLE template.users (id int PRIMARY KEY, name text)").await;
     schemas.bring().await;
-    // The same database by way of a relay, as a role that logs in over TCP; nothing is asked before a
-    // connection is used again.
+    // The same database by way of a relay, as a role that logs in over TCP.
     let relay = Relay::start(schemas.cluster.port()).await;
     schemas.run("GRANT USAGE ON SCHEMA pgstrata_control TO app").await;
     schemas.run("GRANT SELECT ON ALL TABLES IN SCHEMA pgstrata_control TO app").await;
-    let config = format!("postgresql://app:app@127.0.0.1:{}/app", relay.port());
-    let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-    let manager = Manager::from_config(config.parse().unwrap(), NoTls, recycling);
-    let pool = Pool::builder(manager).max_size(4).build().unwrap();
-    drop(pool.get().await.unwrap());
-    let control = Control::new(pool, Settings { ..schemas::settings() });
-    relay.settle().await;
-    let before = relay.round_trips();
-    let report = control.migrate(&schemas.migrations(), &Options::default()).await.unwrap();
-    relay.settle().await;
-    assert_eq!((report.known, report.schemas.len()), (201, 0));
-    assert_eq!(relay.round_trips() - before, 1);
+    let login = format!("postgresql://app:app@127.0.0.1:{}/app", relay.port());
+    let control = schemas::control(login.parse().unwrap(), schemas::settings(), 4);
+    let migrations = schemas.migrations();
+    let cost = async || {
+        relay.settle().await;
+        let before = relay.round_trips();
+        let report = control.migrate(&migrations, &Options::default()).await.unwrap();
+        relay.settle().await;
+        assert_eq!((report.known, report.schemas.len()), (201, 0));
+        relay.round_trips() - before
+    };
+    cost().await;
+    // The other one takes off what was set on the connection, which any use of it begins with.
+    assert_eq!(cost().await, 2);
     assert_eq!(relay.connections(), 1);
 }
 

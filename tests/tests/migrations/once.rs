@@ -148,7 +148,9 @@ async fn another_command_is_waited_for_only_as_long_as_is_wished() {
     schemas.remove("20261125120000_alice.sql");
     let mut other = stage::connect(&schemas.cluster.superuser("app")).await.unwrap();
     let holding = other.transaction().await.unwrap();
-    holding.execute("SELECT pg_advisory_xact_lock(x'70677374'::int, hashtext('acme'))", &[]).await.unwrap();
+    let hash = "('x' || encode(substring(sha256('acme'), 1, 4), 'hex'))::bit(32)::int";
+    let hold = format!("SELECT pg_advisory_xact_lock(x'70677374'::int, {hash})");
+    holding.execute(&hold, &[]).await.unwrap();
     let options = Options { patience: Some(Duration::from_millis(50)), ..Options::default() };
     let report = schemas.migrate(&options).await.unwrap();
     let failure = report.of("acme").unwrap().failure.as_ref().unwrap();
