@@ -9,6 +9,7 @@
 //! - [`answer`]: what such a client got back.
 //! - [`chaos`]: clients that do everything at once while things break.
 //! - [`corpus`]: statements whose answers are compared.
+//! - [`schemas`]: a source, tenants, and a folder of migrations.
 //! - [`tenants`]: `pgstrata tenant` on a cluster of its own.
 //! - [`program`]: psql, pgbench and drivers of other languages.
 
@@ -18,6 +19,7 @@ pub mod corpus;
 pub mod database;
 pub mod program;
 pub mod relay;
+pub mod schemas;
 pub mod setup;
 pub mod stage;
 pub mod tenants;
@@ -25,6 +27,7 @@ pub mod wire;
 
 pub use answer::Answer;
 pub use relay::Relay;
+pub use schemas::Schemas;
 pub use setup::Setup;
 pub use stage::Stage;
 pub use tenants::Tenants;
