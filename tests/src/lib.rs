@@ -11,6 +11,7 @@
 //! - [`corpus`]: statements whose answers are compared.
 //! - [`ground`]: a database with a schema that tenants are made from, and no proxy.
 //! - [`dump`]: whether a copy of a schema is like it, and how it differs.
+//! - [`schemas`]: a source, tenants, and a folder of migrations.
 //! - [`tenants`]: `pgstrata tenant` on a cluster of its own.
 //! - [`program`]: psql, pgbench and drivers of other languages.
 
@@ -22,6 +23,7 @@ pub mod dump;
 pub mod ground;
 pub mod program;
 pub mod relay;
+pub mod schemas;
 pub mod setup;
 pub mod stage;
 pub mod tenants;
@@ -30,6 +32,7 @@ pub mod wire;
 pub use answer::Answer;
 pub use ground::Ground;
 pub use relay::Relay;
+pub use schemas::Schemas;
 pub use setup::Setup;
 pub use stage::Stage;
 pub use tenants::Tenants;

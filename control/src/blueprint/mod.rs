@@ -35,8 +35,10 @@ use read::Facts;
 pub enum Chosen<'a> {
     /// Tables and rows as the settings want it: for a new tenant.
     Some(&'a Settings),
-    /// All tables and no rows: to compare.
+    /// All tables and no rows.
     Structure,
+    /// The same of a copy of this schema, to compare: what is not copied and found there is called the same.
+    Like(&'a str),
     /// All of it.
     All,
 }
@@ -52,14 +54,14 @@ impl Chosen<'_> {
         match self {
             Self::Some(settings) => settings.shared.iter().any(|shared| shared == source),
             // Nothing is left out.
-            Self::Structure | Self::All => true,
+            Self::Structure | Self::Like(_) | Self::All => true,
         }
     }
 
     fn has_rows(self, table: &str) -> bool {
         match self {
             Self::Some(settings) => any(&settings.seed, table),
-            Self::Structure => false,
+            Self::Structure | Self::Like(_) => false,
             Self::All => true,
         }
     }
@@ -87,7 +89,11 @@ impl Blueprint {
     ///
     /// `tx` must be `REPEATABLE READ`, so that all of it is of one moment.
     pub async fn read(tx: &Transaction<'_>, source: &str, chosen: Chosen<'_>) -> Result<Self, Error> {
-        let facts = read::read(tx, source, &|table| chosen.has(table)).await?;
+        let like = match chosen {
+            Chosen::Like(original) => Some(original),
+            _ => None,
+        };
+        let facts = read::read(tx, source, like, &|table| chosen.has(table)).await?;
         refuse_strangers(tx, &facts).await?;
         let relations = relations::Relations::new(&facts);
         let mut items = relations.items();
@@ -121,6 +127,11 @@ impl Blueprint {
         items.sort_by_key(|item| item.kind.phase());
         let remarks = mentions::remarks(&items, source);
         Ok(Self { source: source.to_owned(), items, remarks, originals: objects })
+    }
+
+    /// Its objects themselves.
+    pub(crate) fn originals(&self) -> &[ObjectId] {
+        &self.originals
     }
 
     /// SQL that makes all of it in the new and empty schema `name`, which must be first on the path.

@@ -102,8 +102,8 @@ classes!(
 /// Which relations of a schema are meant.
 pub(super) type Wanted<'a> = &'a dyn Fn(&str) -> bool;
 
-/// Reads schema `name`. `wanted` decides by their names which tables are copied.
-pub(super) async fn read(tx: &Transaction<'_>, name: &str, wanted: Wanted<'_>) -> Result<Facts, Error> {
+/// Reads schema `name`, which may be a copy of schema `like`. `wanted` decides by their names which tables are copied.
+pub(super) async fn read(tx: &Transaction<'_>, name: &str, like: Option<&str>, wanted: Wanted<'_>) -> Result<Facts, Error> {
     let doing = || Error::postgres(format!("reading schema \"{name}\""));
     let reader = Reader { tx, name };
     // As pg_dump has it: what is printed must mean the same wherever it is read.
@@ -120,7 +120,7 @@ pub(super) async fn read(tx: &Transaction<'_>, name: &str, wanted: Wanted<'_>) -
     let classes = Classes::of(&reader.one(Classes::SQL).await?);
     let mut facts = Facts::raw(&reader, schema, classes, version, wanted).await?;
     let guard = format!("pgstrata_reading_{}", reader.one("SELECT pg_backend_pid()").await?.get::<_, i32>(0));
-    let path = search_path([&guard, name, "pg_catalog", "pg_temp"].into_iter());
+    let path = search_path([&guard, name, "pg_catalog"].into_iter().chain(like).chain(["pg_temp"]));
     let guarded = format!("{}; SET LOCAL search_path = {path}", GUARD.replace("guard", &guard));
     tx.batch_execute(&guarded).await.map_err(doing())?;
     facts.printed = Printed::read(&reader, &facts).await?;
