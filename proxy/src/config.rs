@@ -215,6 +215,10 @@ pub struct Provision {
     pub seed: Vec<String>,
     /// Tenants that are made when they are first named by a client, as patterns.
     pub auto: Vec<String>,
+    /// The folder of the migrations.
+    pub migrations: PathBuf,
+    /// Tenants that get them before all others.
+    pub canary: Vec<String>,
     /// How many tenants are made or changed at once.
     pub workers: usize,
     /// How long a change waits for a lock before it gives way and tries again.

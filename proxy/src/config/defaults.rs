@@ -101,6 +101,8 @@ impl Default for Provision {
             exclude: Vec::new(),
             seed: Vec::new(),
             auto: Vec::new(),
+            migrations: "migrations".into(),
+            canary: Vec::new(),
             workers: 4,
             lock_timeout: Duration::from_secs(2),
             retries: 10,

@@ -96,7 +96,7 @@ pub(super) fn read(text: &str, place: &Place<'_>, problems: &mut Problems) -> Op
         limits: file.section("limits", limits),
         pool: file.section("pool", pool),
         tenancy: file.section("tenancy", tenancy),
-        provision: file.section("provision", provision),
+        provision: file.section("provision", |s| provision(s, place)),
         tenants: file.named("tenants", tenant),
         databases: file.named("databases", |s| database(s, place)),
         users: file.list("users", |s| user(s, place)),
@@ -186,7 +186,7 @@ fn tenancy(s: &mut Section<'_>) -> Tenancy {
     }
 }
 
-fn provision(s: &mut Section<'_>) -> Provision {
+fn provision(s: &mut Section<'_>, place: &Place<'_>) -> Provision {
     let default = Provision::default();
     Provision {
         source: s.or("source", default.source),
@@ -194,6 +194,8 @@ fn provision(s: &mut Section<'_>) -> Provision {
         exclude: s.or("exclude", default.exclude),
         seed: s.or("seed", default.seed),
         auto: s.or("auto", default.auto),
+        migrations: place.resolve(s.or("migrations", default.migrations)),
+        canary: s.or("canary", default.canary),
         workers: s.or("workers", default.workers),
         lock_timeout: s.or("lock_timeout", default.lock_timeout),
         retries: s.or("retries", default.retries),
