@@ -164,7 +164,7 @@ impl DatabaseHandle {
         let tenancy = &config.tenancy;
         let (catalog, loader) = Catalog::new(control.clone(), &tenancy.shared_schemas, tenancy.catalog_cache);
         tokio::spawn(loader.run());
-        let (directory, lookups) = TenantDirectory::new(control.clone(), config);
+        let (directory, lookups) = TenantDirectory::new(control.clone(), config, Arc::clone(&catalog));
         tokio::spawn(lookups.run());
         Ok(Self {
             servers,

@@ -77,7 +77,8 @@ async fn directory_knows_tenants_and_nothing_else() {
         &server,
         "[tenancy]\nshared_schemas = [\"ext\"]\ntenant_cache = \"1h\"\n[tenants.globex]\nschema = \"t_1001\"",
     );
-    let (directory, lookups) = TenantDirectory::new(control(&config), &config);
+    let (catalog, _) = Catalog::new(control(&config), &[], Duration::from_secs(3600));
+    let (directory, lookups) = TenantDirectory::new(control(&config), &config, catalog);
     let answering = tokio::spawn(lookups.run());
     let resolve = async |name: &str| {
         let tenant = TenantId::new(name).unwrap();

@@ -12,9 +12,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::control::{CatalogError, Control};
 use super::epochs::Epochs;
-use super::is_system_schema;
-use super::lookup::{Lookups, Question};
+use super::lookup::{Lookups, Question, Reply, Seen};
 use super::registry::Registry;
+use super::{Catalog, is_system_schema};
 use crate::config::Config;
 
 /// Names whose answer is remembered.
@@ -27,6 +27,7 @@ const UNSERVED: Duration = Duration::from_secs(1);
 /// registry has a row of it, that says how it fares.
 pub struct TenantDirectory {
     questions: mpsc::Sender<Question>,
+    catalog: Arc<Catalog>,
     registry: Arc<Registry>,
     /// The schemas of tenants that have one of another name.
     schemas: HashMap<Box<str>, Arc<str>>,
@@ -62,16 +63,17 @@ pub struct Look {
 }
 
 /// What was found, and for how long that holds.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Answer {
-    state: Option<State>,
+    seen: Seen,
     epoch: u64,
     until: Instant,
 }
 
 impl TenantDirectory {
-    /// The directory of the database that `control` is connected to. The [`Lookups`] have to be run.
-    pub fn new(control: Control, config: &Config) -> (Self, Lookups) {
+    /// The directory of the database that `control` is connected to, and whose schemas' names `catalog` has.
+    /// The [`Lookups`] have to be run.
+    pub fn new(control: Control, config: &Config, catalog: Arc<Catalog>) -> (Self, Lookups) {
         let mut schemas = HashMap::new();
         let mut reserved: HashSet<Box<str>> =
             config.tenancy.shared_schemas.iter().map(|schema| schema.as_str().into()).collect();
@@ -87,6 +89,7 @@ impl TenantDirectory {
         let (questions, lookups) = Lookups::new(control, Arc::clone(&registry));
         let directory = Self {
             questions,
+            catalog,
             registry,
             schemas,
             reserved,
@@ -117,23 +120,29 @@ impl TenantDirectory {
         let look = |state| Look { state, changes, epoch };
         let still_true = |_: &Arc<str>, answer: &mut Answer| match answer.epoch == epoch && answer.until > now
         {
-            true => EntryAction::Retain(answer.state),
+            true => EntryAction::Retain(answer.seen.state),
             false => EntryAction::ReplaceWithGuard,
         };
-        let guard = match self.known.entry_async(schema, still_true).await {
+        let (guard, before) = match self.known.entry_async(schema, still_true).await {
             EntryResult::Retained(state) => return Ok(look(state)),
-            EntryResult::Vacant(guard) | EntryResult::Replaced(guard, _) => guard,
+            EntryResult::Vacant(guard) => (guard, None),
+            EntryResult::Replaced(guard, before) => (guard, Some(before.seen)),
             // Neither is asked for: nothing is removed, and nothing times out.
             EntryResult::Removed(..) | EntryResult::Timeout => return Ok(look(None)),
         };
-        let state = self.ask(schema).await?;
+        let seen = self.ask(schema).await?;
+        if before.is_some_and(|before| before.row != seen.row) {
+            // It was migrated, perhaps, and nobody told.
+            self.catalog.invalidate(schema);
+        }
+        let state = seen.state;
         let believed = if state == Some(State::Active) { self.believed } else { self.believed.min(UNSERVED) };
         // It fails if the entry was taken out meanwhile: then the next one asks again.
-        let _ = guard.insert(Answer { state, epoch, until: Instant::now() + believed });
+        let _ = guard.insert(Answer { seen, epoch, until: Instant::now() + believed });
         Ok(look(state))
     }
 
-    async fn ask(&self, schema: &Arc<str>) -> Result<Option<State>, Arc<CatalogError>> {
+    async fn ask(&self, schema: &Arc<str>) -> Reply {
         let ended = || Arc::new(CatalogError::Ended);
         let (answer, answered) = oneshot::channel();
         self.questions.send((Arc::clone(schema), answer)).await.map_err(|_| ended())?;

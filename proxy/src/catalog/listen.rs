@@ -139,7 +139,10 @@ impl Listener {
                     audience.directory.registry().note(started??);
                     listening = true;
                     // What was announced before is lost.
-                    audience.forget(None);
+                    audience.directory.invalidate_all();
+                    if self.ddl {
+                        audience.catalog.invalidate_all();
+                    }
                     self.tell(audience, true);
                     tracing::info!(database = self.name, ddl = self.ddl, "listening for changes of tenants");
                     continue;
@@ -148,11 +151,7 @@ impl Listener {
             };
             match message {
                 Some(Ok(AsyncMessage::Notification(notification))) => {
-                    match notification.channel() {
-                        CATALOG => audience.metrics.notified_of_ddl(),
-                        _ => audience.metrics.notified_of_tenant(),
-                    }
-                    audience.forget(Some(notification.payload()));
+                    audience.hear(notification.channel(), notification.payload());
                 }
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Err(error.into()),
@@ -186,17 +185,22 @@ impl Listener {
 }
 
 impl Audience<'_> {
-    /// What a notification says, which may be anything; `None`: some may have been lost.
-    fn forget(&self, payload: Option<&str>) {
-        match payload {
-            Some(schema) if !schema.is_empty() && schema.len() <= LONGEST_NAME => {
-                self.catalog.invalidate(schema);
-                self.directory.invalidate(schema);
-            }
-            _ => {
-                self.catalog.invalidate_all();
-                self.directory.invalidate_all();
-            }
+    /// A notification, which may say anything.
+    fn hear(&self, channel: &str, payload: &str) {
+        let of_ddl = channel == CATALOG;
+        match of_ddl {
+            true => self.metrics.notified_of_ddl(),
+            false => self.metrics.notified_of_tenant(),
+        }
+        if !payload.is_empty() && payload.len() <= LONGEST_NAME {
+            self.catalog.invalidate(payload);
+            self.directory.invalidate(payload);
+            return;
+        }
+        // Some may have been lost, or it can't be told which schema is meant.
+        self.directory.invalidate_all();
+        if of_ddl {
+            self.catalog.invalidate_all();
         }
     }
 }

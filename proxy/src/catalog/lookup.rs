@@ -21,19 +21,29 @@ const WHAT: &str = "tenants' schemas";
 
 /// Which of the schemas there are, and whether the registry could say more.
 const SCHEMAS: &str = "
-SELECT asked.schema, n.oid IS NOT NULL, NULL::pg_catalog.text, {readable}
+SELECT asked.schema, n.oid IS NOT NULL, NULL::pg_catalog.text, NULL::pg_catalog.text, {readable}
 FROM pg_catalog.unnest($1::pg_catalog.text[]) AS asked (schema)
 LEFT JOIN pg_catalog.pg_namespace n ON n.nspname OPERATOR(pg_catalog.=) asked.schema::pg_catalog.name";
 
-/// Which there are, and what the registry says of them: both as of one moment.
+/// Which there are, what the registry says of them, and whether that is what it said before: all as of one
+/// moment.
 const REGISTERED: &str = "
-SELECT asked.schema, n.oid IS NOT NULL, s.state
+SELECT asked.schema, n.oid IS NOT NULL, s.state, s.xmin::pg_catalog.text
 FROM pg_catalog.unnest($1::pg_catalog.text[]) AS asked (schema)
 LEFT JOIN pg_catalog.pg_namespace n ON n.nspname OPERATOR(pg_catalog.=) asked.schema::pg_catalog.name
 LEFT JOIN pgstrata_control.schemas s ON s.schema OPERATOR(pg_catalog.=) asked.schema::pg_catalog.name";
 
-/// How a tenant fares, or why that can't be told.
-pub(super) type Reply = Result<Option<State>, Arc<CatalogError>>;
+/// What is known of a tenant, or why nothing is.
+pub(super) type Reply = Result<Seen, Arc<CatalogError>>;
+
+/// What is known of a tenant.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Seen {
+    /// How it fares; `None`: there is no such tenant.
+    pub state: Option<State>,
+    /// Which version of its row the registry has; `None` for a tenant that is not in it.
+    pub row: Option<Box<str>>,
+}
 
 /// What is asked, and where the answer goes.
 pub(super) type Question = (Arc<str>, oneshot::Sender<Reply>);
@@ -65,7 +75,7 @@ impl Lookups {
             };
             for (schema, answer) in questions.drain(..) {
                 let reply = match &answered {
-                    Ok(found) => self.reply(&schema, found.get(&*schema)),
+                    Ok(rows) => self.reply(&schema, rows.get(&*schema)),
                     Err(error) => Err(Arc::clone(error)),
                 };
                 // Who asked may have given up.
@@ -74,16 +84,17 @@ impl Lookups {
         }
     }
 
-    fn reply(&self, schema: &Arc<str>, found: Option<&(bool, Option<String>)>) -> Reply {
-        let Some((exists, state)) = found else { return Ok(None) };
+    fn reply(&self, schema: &Arc<str>, found: Option<&Found>) -> Reply {
+        let Some(Found { exists, state, row }) = found else { return Ok(Seen::default()) };
         let state = state.as_deref().map(str::parse).transpose();
         let unknown =
             |error| Arc::new(CatalogError::State(self.control.name().to_owned(), (**schema).into(), error));
-        Ok(fares(*exists, state.map_err(unknown)?))
+        let row = row.as_deref().map(Box::from);
+        Ok(Seen { state: fares(*exists, state.map_err(unknown)?), row })
     }
 
-    /// By schema: whether it is there, and what the registry says of it.
-    async fn ask(&self, schemas: &[&str]) -> Result<HashMap<String, (bool, Option<String>)>, CatalogError> {
+    /// What was found of each schema.
+    async fn ask(&self, schemas: &[&str]) -> Result<HashMap<String, Found>, CatalogError> {
         if self.registry.is_readable() {
             match self.control.ask_with(REGISTERED, &[&schemas], WHAT).await {
                 Err(error) if self.registry.is_lost(&error) => {}
@@ -91,7 +102,7 @@ impl Lookups {
             }
         }
         let rows = self.control.ask_with(&self.schemas, &[&schemas], WHAT).await?;
-        let readable = rows.first().map(|row| row.try_get(3)).transpose();
+        let readable = rows.first().map(|row| row.try_get(4)).transpose();
         self.registry.note(readable.map_err(|error| self.control.failed(WHAT, error))?.flatten());
         if self.registry.is_readable() {
             match self.control.ask_with(REGISTERED, &[&schemas], WHAT).await {
@@ -103,9 +114,21 @@ impl Lookups {
         self.read(rows)
     }
 
-    fn read(&self, rows: Vec<Row>) -> Result<HashMap<String, (bool, Option<String>)>, CatalogError> {
-        let read = |row: &Row| Ok((row.try_get(0)?, (row.try_get(1)?, row.try_get(2)?)));
+    fn read(&self, rows: Vec<Row>) -> Result<HashMap<String, Found>, CatalogError> {
+        let read = |row: &Row| {
+            Ok((
+                row.try_get(0)?,
+                Found { exists: row.try_get(1)?, state: row.try_get(2)?, row: row.try_get(3)? },
+            ))
+        };
         let read: Result<_, tokio_postgres::Error> = rows.iter().map(read).collect();
         read.map_err(|error| self.control.failed(WHAT, error))
     }
+}
+
+/// A schema as PostgreSQL has it.
+struct Found {
+    exists: bool,
+    state: Option<String>,
+    row: Option<String>,
 }

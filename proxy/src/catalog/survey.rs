@@ -23,17 +23,17 @@ const COUNT: Duration = Duration::from_secs(60);
 const WHAT: &str = "what schemas there are";
 
 /// The sum over all schemas up to a number, that over all of them, and the highest number: what was made
-/// since has higher ones, and changes the second alone.
+/// since has higher ones, and changes the second alone. What was changed and changed back has another xmin.
 const SCHEMAS: &str = "
 SELECT pg_catalog.sum(schema.hash) FILTER (WHERE schema.oid OPERATOR(pg_catalog.<=) $1)::pg_catalog.text,
   pg_catalog.sum(schema.hash)::pg_catalog.text, pg_catalog.max(schema.oid)
-FROM (SELECT oid::pg_catalog.int8 AS oid,
-        pg_catalog.hashtextextended(nspname::pg_catalog.text, oid::pg_catalog.int8) AS hash
+FROM (SELECT oid::pg_catalog.int8 AS oid, pg_catalog.hashtextextended(
+        nspname::pg_catalog.text OPERATOR(pg_catalog.||) xmin::pg_catalog.text, oid::pg_catalog.int8) AS hash
       FROM pg_catalog.pg_namespace WHERE NOT pg_catalog.starts_with(nspname::pg_catalog.text, 'pg_')) AS schema";
 
 const STATES: &str = "
 SELECT pg_catalog.sum(pg_catalog.hashtextextended(
-  schema::pg_catalog.text OPERATOR(pg_catalog.||) '.' OPERATOR(pg_catalog.||) state, 0))::pg_catalog.text
+  schema::pg_catalog.text OPERATOR(pg_catalog.||) xmin::pg_catalog.text, 0))::pg_catalog.text
 FROM pgstrata_control.schemas";
 
 /// Looks at one database.

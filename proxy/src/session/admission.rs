@@ -208,6 +208,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// Does `work` while the client is listened to: it may hang up, cancel (`None`), or have to leave.
     async fn hold<T>(&mut self, work: impl Future<Output = T>) -> Result<Option<T>, End> {
+        let mut work = pin!(work);
+        // Most often it is known.
+        let first = poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await;
+        if let Poll::Ready(done) = first {
+            return Ok(Some(done));
+        }
         let slot = Arc::clone(self.cancel.slot());
         let between = self.status == Status::Idle && !self.has_sent();
         let mut shutdown = self.shutdown.clone();
@@ -217,7 +223,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 false => pending().await,
             }
         };
-        let (mut work, mut stop, mut cancelled) = (pin!(work), pin!(stop), pin!(slot.cancelled()));
+        let (mut stop, mut cancelled) = (pin!(stop), pin!(slot.cancelled()));
         poll_fn(|cx| {
             if let Poll::Ready(done) = work.as_mut().poll(cx) {
                 return Poll::Ready(Ok(Some(done)));

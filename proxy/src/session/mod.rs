@@ -226,8 +226,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 Step::Done => {}
                 Step::NeedServer => self.attach().await?,
                 Step::NeedNames => self.await_names().await,
-                Step::NeedTenant(tenant) => self.ask_for_tenant(tenant).await?,
-                Step::NeedState(tenancy) => self.await_tenant(tenancy).await?,
+                // Rare, and large: an idle session must not carry their room along.
+                Step::NeedTenant(tenant) => Box::pin(self.ask_for_tenant(tenant)).await?,
+                Step::NeedState(tenancy) => Box::pin(self.await_tenant(tenancy)).await?,
                 Step::Wait => {
                     self.exchange().await?;
                     self.relay()?;
