@@ -11,8 +11,6 @@ pub struct Settings {
     pub source: String,
     /// Schemas that all tenants have on their path; what is in them is referred to, not copied.
     pub shared: Vec<String>,
-    /// Further schemas that no tenant can have.
-    pub reserved: Vec<String>,
     /// The source's tables that are copied; empty: all of them.
     pub include: Vec<Pattern>,
     /// The source's tables that are not.
@@ -32,7 +30,6 @@ impl Default for Settings {
         Self {
             source: "public".into(),
             shared: vec!["public".into()],
-            reserved: Vec::new(),
             include: Vec::new(),
             exclude: Vec::new(),
             seed: Vec::new(),
@@ -40,5 +37,15 @@ impl Default for Settings {
             lock_timeout: Duration::from_secs(2),
             retries: 10,
         }
+    }
+}
+
+impl Settings {
+    /// The path under which a blueprint is made in `schema`: what the source's own path finds in the source is
+    /// found there, and what is not copied in the source itself, if that is shared.
+    pub(crate) fn path<'a>(&'a self, schema: &'a str) -> impl Iterator<Item = &'a str> {
+        let shared = self.shared.iter().map(String::as_str);
+        let (source, others): (Vec<&str>, Vec<&str>) = shared.partition(|shared| *shared == self.source);
+        [schema, "pg_catalog"].into_iter().chain(source).chain(others).chain(["pg_temp"])
     }
 }

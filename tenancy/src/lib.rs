@@ -3,10 +3,12 @@
 //! # Layout
 //! - [`tenant`]: [`TenantId`], a checked tenant name.
 //! - [`ident`]: identifiers quoted as PostgreSQL quotes them.
+//! - [`lexer`]: SQL as PostgreSQL's scanner sees it.
 //! - [`pattern`]: names with `*` in them.
 //! - [`strategy`]: [`Strategy`], the two ways to a tenant's schema.
 
 pub mod ident;
+pub mod lexer;
 pub mod pattern;
 pub mod strategy;
 pub mod tenant;

@@ -10,6 +10,7 @@
 //! - [`answer`]: what such a client got back.
 //! - [`chaos`]: clients that do everything at once while things break.
 //! - [`corpus`]: statements whose answers are compared.
+//! - [`tenants`]: `pgstrata tenant` on a cluster of its own.
 //! - [`program`]: psql, pgbench and drivers of other languages.
 
 pub mod answer;
@@ -21,6 +22,7 @@ pub mod registry;
 pub mod relay;
 pub mod setup;
 pub mod stage;
+pub mod tenants;
 pub mod wire;
 
 pub use answer::Answer;
@@ -28,6 +30,7 @@ pub use registry::Registry;
 pub use relay::Relay;
 pub use setup::Setup;
 pub use stage::Stage;
+pub use tenants::Tenants;
 pub use wire::Wire;
 
 /// The names of acme_corp's users.

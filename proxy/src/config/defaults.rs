@@ -7,8 +7,8 @@ use std::time::Duration;
 use pgstrata_tenancy::Strategy;
 
 use super::{
-    Http, KeySpaces, Limits, Listen, ListenTls, Log, LogFormat, MissingTenant, Mode, Pool, PoolMode, Tenancy,
-    TenantSource, WhileMigrating,
+    Http, KeySpaces, Limits, Listen, ListenTls, Log, LogFormat, MissingTenant, Mode, Pool, PoolMode,
+    Provision, Tenancy, TenantSource, WhileMigrating,
 };
 
 /// PostgreSQL's own port.
@@ -90,6 +90,21 @@ impl Default for Tenancy {
             while_migrating: WhileMigrating::Wait,
             hide_other_tenants: false,
             keys: KeySpaces::default(),
+        }
+    }
+}
+
+impl Default for Provision {
+    fn default() -> Self {
+        Self {
+            source: "public".into(),
+            include: Vec::new(),
+            exclude: Vec::new(),
+            seed: Vec::new(),
+            auto: Vec::new(),
+            workers: 4,
+            lock_timeout: Duration::from_secs(2),
+            retries: 10,
         }
     }
 }
