@@ -1,13 +1,22 @@
 //! How the proxy learns of what becomes of tenants: told, or found out; and that it never serves one that
 //! is gone.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use pgstrata::catalog::install::Sql;
-use pgstrata_tests::registry::GRANT;
+use pgstrata::catalog::{Catalog, Control, TenantDirectory};
+use pgstrata::config::Config;
+use pgstrata_control::registry::State;
+use pgstrata_tenancy::TenantId;
+use pgstrata_tests::database::cluster;
+use pgstrata_tests::program::{pgstrata, run};
+use pgstrata_tests::registry::{GRANT, INSTALL};
 use pgstrata_tests::setup::STRATEGIES;
-use pgstrata_tests::stage::{eventually, http, names};
-use pgstrata_tests::{ACME, GLOBEX, PUBLIC, Registry, Setup, Stage, Wire};
+use pgstrata_tests::stage::{connect, eventually, free_port, http, names};
+use pgstrata_tests::{ACME, GLOBEX, PUBLIC, Registry, Relay, Setup, Stage, Wire};
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 const NAMES: &str = "SELECT name FROM users ORDER BY id";
@@ -80,6 +89,64 @@ async fn schema_that_is_gone_means_no_shared_table() {
         registry.set("globex", "active").await;
         eventually(true, async || let_in(&stage, "globex").await).await;
     }
+}
+
+/// A rename takes no lock of a table: what has read may go on to read, and must not.
+#[tokio::test(flavor = "multi_thread")]
+async fn transaction_ends_with_its_schema() {
+    for strategy in STRATEGIES {
+        let (stage, registry) = stage(Setup::new().strategy(strategy)).await;
+        let mut wire = stage.wire("globex").await;
+        registry.set("globex", "active").await;
+        wire.simple("BEGIN").await;
+        assert_eq!(wire.simple(NAMES).await.column(), GLOBEX);
+        let told = stage.metric("pgstrata_tenants_notifications_total").await;
+        registry
+            .run(
+                "BEGIN; ALTER SCHEMA globex RENAME TO initech;
+                 UPDATE pgstrata_control.schemas SET schema = 'initech' WHERE schema = 'globex'; COMMIT",
+            )
+            .await;
+        eventually(told + 2.0, async || stage.metric("pgstrata_tenants_notifications_total").await).await;
+        let fault = wire.simple(NAMES).await.fault().unwrap();
+        assert_eq!((fault.severity.as_str(), fault.code.as_str()), ("FATAL", "57P01"));
+        assert_eq!(stage.wire("initech").await.simple(NAMES).await.column(), GLOBEX);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_reach_the_clients_of_a_running_proxy() {
+    let stage = Stage::new(Setup::new()).await;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), Setup::new().toml(stage.port(), stage.http_port(), stage.cluster.port()))
+        .unwrap();
+    let socket = stage.cluster.socket_dir().display().to_string().replace('/', "%2F");
+    let admin = format!("postgresql://postgres@{socket}:{}/app", stage.cluster.port());
+    let tenant = async |arguments: &[&str]| {
+        let mut command = pgstrata();
+        command.arg("tenant").arg("--config").arg(file.path()).args(["--admin-url", &admin]).args(arguments);
+        run(command).await;
+    };
+    let mut wire = stage.wire("globex").await;
+    assert_eq!(wire.simple(NAMES).await.column(), GLOBEX);
+    tenant(&["suspend", "globex"]).await;
+    comes_to(&mut wire, "57P03", |names| names == GLOBEX).await;
+    tenant(&["resume", "globex"]).await;
+    eventually(true, async || wire.simple(NAMES).await.fault().is_none()).await;
+    tenant(&["create", "umbrella"]).await;
+    let mut new = stage.wire("umbrella").await;
+    assert_eq!(new.simple("SELECT current_schema()").await.value(), "umbrella");
+    let told = async || stage.metric("pgstrata_tenants_notifications_total").await;
+    let before = told().await;
+    tenant(&["rename", "globex", "initech"]).await;
+    eventually(before + 2.0, &told).await;
+    assert_eq!(wire.simple(NAMES).await.code(), "57P01");
+    let mut wire = stage.wire("initech").await;
+    assert_eq!(wire.simple(NAMES).await.column(), GLOBEX);
+    tenant(&["drop", "initech", "--yes"]).await;
+    eventually(before + 4.0, &told).await;
+    assert_eq!(wire.simple(NAMES).await.code(), "57P01");
+    assert!(!let_in(&stage, "initech").await && !let_in(&stage, "globex").await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -174,7 +241,7 @@ async fn registry_that_is_not_there_or_not_to_be_read_changes_nothing() {
     // It can be read no longer.
     registry.run(&GRANT.replace("GRANT", "REVOKE").replace(" TO ", " FROM ")).await;
     eventually(true, async || wire.simple(NAMES).await.fault().is_none()).await;
-    assert_eq!(stage.wire("acme_corp").await.simple(NAMES).await.column(), ACME);
+    eventually(true, async || let_in(&stage, "acme_corp").await).await;
     // And again, and is gone.
     registry.run(GRANT).await;
     registry.set("globex", "suspended").await;
@@ -269,7 +336,7 @@ async fn tenants_are_counted_in_few_series() {
 async fn states_that_change_all_the_time() {
     let setup = Setup::new().servers(3).line("pool", "wait_timeout = '200ms'").line("limits", "threads = 2");
     let (stage, registry) = stage(setup).await;
-    let mut clients = tokio::task::JoinSet::new();
+    let mut clients = JoinSet::new();
     for number in 0..12 {
         let (tenant, right) =
             if number % 3 == 0 { ("acme_corp", &ACME[..]) } else { ("globex", &GLOBEX[..]) };
@@ -321,4 +388,39 @@ async fn states_that_change_all_the_time() {
     eventually(0.0, async || stage.metric("pgstrata_servers{database=\"app\",state=\"active\"}").await).await;
     eventually(0.0, async || stage.metric("pgstrata_clients_held").await).await;
     assert_eq!(stage.wire("globex").await.simple(NAMES).await.column(), GLOBEX);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_tenants_cost_a_few_questions() {
+    let cluster = cluster().await;
+    let server = connect(&cluster.superuser("app")).await.unwrap();
+    let fill = "INSERT INTO pgstrata_control.schemas (schema, state)
+                SELECT 'tenant_' || n, 'provisioning' FROM generate_series(1, 10000) n";
+    server.batch_execute(&format!("{INSTALL}; {GRANT}; {fill}")).await.unwrap();
+    let relay = Relay::start(cluster.port()).await;
+    let text = Setup::new().toml(free_port(), free_port(), relay.port());
+    let config = Config::parse(&text, Path::new("pgstrata.toml")).unwrap();
+    let control = Control::new("app", &config.databases["app"], None).unwrap();
+    let (catalog, _) = Catalog::new(control.clone(), &[], Duration::from_secs(60));
+    let (directory, lookups) = TenantDirectory::new(control, &config, catalog);
+    tokio::spawn(lookups.run());
+    let directory = Arc::new(directory);
+    for _ in 0..3 {
+        // As many sessions look again when the listener is back.
+        directory.invalidate_all();
+        let before = relay.round_trips();
+        let mut looks = JoinSet::new();
+        for number in 0..20_000 {
+            let directory = Arc::clone(&directory);
+            looks.spawn(async move {
+                let tenant = TenantId::new(&format!("tenant_{}", number / 2 + 1)).unwrap();
+                directory.resolve(&tenant).await.unwrap().map(|found| found.state)
+            });
+        }
+        while let Some(state) = looks.join_next().await {
+            assert_eq!(state.unwrap(), Some(State::Provisioning));
+        }
+        let cost = relay.round_trips() - before;
+        assert!(cost < 200, "{cost} round trips");
+    }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use deadpool_postgres::{Client, Manager, Pool, PoolError, Runtime};
 use rustls::ClientConfig;
+use tokio::time::timeout;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
@@ -16,8 +17,11 @@ use crate::config::{Database, ServerTls};
 /// Connections at most: one for tenants, one for what schemas hold.
 const CONNECTIONS: usize = 2;
 
-/// How long one question may take, from connecting to its answer's end.
+/// How long it may take to get a connection.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A connection that says nothing for so long has died: PostgreSQL itself gives up before (`statement_timeout`).
+const SILENCE: Duration = Duration::from_secs(12);
 
 /// A fixed path, whatever the role or the database has: no name in our SQL can
 /// mean a tenant's object. Nothing is ever written. The planner is told that
@@ -40,6 +44,9 @@ pub enum CatalogError {
     /// PostgreSQL refused the question.
     #[error("asking database \"{0}\" for {1}")]
     Query(String, &'static str, #[source] tokio_postgres::Error),
+    /// It did not answer.
+    #[error("asking database \"{0}\" for {1}: it does not answer")]
+    Late(String, &'static str),
     /// The registry says of a schema what a newer pgstrata understands.
     #[error("the registry of database \"{0}\" has a state of schema \"{1}\" that is not known here")]
     State(String, Box<str>, #[source] pgstrata_control::Error),
@@ -52,7 +59,7 @@ impl CatalogError {
     /// Whether it may well go better in a moment.
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Connect(..) => true,
+            Self::Connect(..) | Self::Late(..) => true,
             Self::Query(_, _, error) => {
                 let ended =
                     [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN, SqlState::CANNOT_CONNECT_NOW];
@@ -154,7 +161,13 @@ impl Control {
             let statement = client.prepare_cached(sql).await?;
             client.query(&statement, parameters).await
         };
-        rows.await.map_err(|error| self.failed(what, error))
+        match timeout(SILENCE, rows).await {
+            Ok(rows) => rows.map_err(|error| self.failed(what, error)),
+            Err(_) => {
+                drop(Client::take(client));
+                Err(CatalogError::Late(self.name.clone(), what))
+            }
+        }
     }
 
     /// The database, as clients call it.

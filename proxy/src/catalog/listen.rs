@@ -188,19 +188,23 @@ impl Audience<'_> {
     /// A notification, which may say anything.
     fn hear(&self, channel: &str, payload: &str) {
         let of_ddl = channel == CATALOG;
+        match payload {
+            schema if !schema.is_empty() && schema.len() <= LONGEST_NAME => {
+                self.catalog.invalidate(schema);
+                self.directory.invalidate(schema);
+            }
+            // Some were left out, or it can't be told which schema is meant.
+            _ => {
+                self.directory.invalidate_all();
+                if of_ddl {
+                    self.catalog.invalidate_all();
+                }
+            }
+        }
+        // Whoever sees the count sees what it stands for.
         match of_ddl {
             true => self.metrics.notified_of_ddl(),
             false => self.metrics.notified_of_tenant(),
-        }
-        if !payload.is_empty() && payload.len() <= LONGEST_NAME {
-            self.catalog.invalidate(payload);
-            self.directory.invalidate(payload);
-            return;
-        }
-        // Some may have been lost, or it can't be told which schema is meant.
-        self.directory.invalidate_all();
-        if of_ddl {
-            self.catalog.invalidate_all();
         }
     }
 }

@@ -157,9 +157,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         self.hold(outwait(&database.directory, schema, look, until)).await
     }
 
-    /// Whether the open transaction may have seen the tenant's data, or is the client's own.
+    /// Whether a transaction is open that goes on: the client's own, or that of a pipeline that has read
+    /// or written.
     pub(super) fn is_in_a_transaction(&self) -> bool {
-        self.touched || self.status_then() != Status::Idle
+        self.status_then() != Status::Idle || self.touched && self.has_sent()
     }
 
     /// Whether the message at hand can wait: nothing of its transaction is on a server.
