@@ -200,6 +200,8 @@ pub struct Tenancy {
     pub catalog_cache: Duration,
     /// Whether PostgreSQL tells of DDL that went past this proxy.
     pub catalog_notify: bool,
+    /// What becomes of clients whose tenant is being made or migrated.
+    pub while_migrating: WhileMigrating,
 }
 
 /// `[provision]`
@@ -234,6 +236,15 @@ pub enum Mode {
     Route,
     /// Each goes as it is; what would become of it is logged.
     Observe,
+}
+
+/// `tenancy.while_migrating`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhileMigrating {
+    /// They wait, up to `pool.wait_timeout`.
+    Wait,
+    /// They are refused.
+    Refuse,
 }
 
 /// `tenancy.missing_tenant`

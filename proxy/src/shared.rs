@@ -10,7 +10,7 @@ use quick_cache::sync::Cache;
 use crate::auth::accept::{AcceptContext, ContextError};
 use crate::auth::users::ProcessKey;
 use crate::catalog::listen::{Audience, Listener};
-use crate::catalog::{Catalog, CatalogError, Control, TenantDirectory};
+use crate::catalog::{Catalog, CatalogError, Control, Found, Survey, TenantDirectory};
 use crate::channels::{self, Channels};
 use crate::config::{Config, DynamicSql, Mode};
 use crate::metrics::Metrics;
@@ -57,12 +57,14 @@ pub struct DatabaseHandle {
     pub servers: Servers,
     /// What its schemas hold.
     pub catalog: Arc<Catalog>,
-    /// Which tenants there are.
+    /// Which tenants there are, and how they fare.
     pub directory: TenantDirectory,
     /// What clients listen to.
     pub channels: Channels,
-    /// Hears of DDL, if that is wanted.
-    listener: Option<Listener>,
+    /// Hears of changes of tenants.
+    listener: Listener,
+    /// Finds those that nobody tells of.
+    survey: Survey,
     /// The name in the configuration.
     pub name: String,
     /// The path that servers are born with, as [`ident::search_path`] writes it.
@@ -73,6 +75,8 @@ pub struct DatabaseHandle {
     tenancies: Cache<(Option<TenantId>, DynamicSql), Arc<Tenancy>>,
     /// The clients that are tied to a server.
     pinned: Arc<AtomicUsize>,
+    /// The clients that are logged in.
+    clients: Arc<AtomicUsize>,
 }
 
 /// Why there is no proxy.
@@ -140,9 +144,8 @@ impl DatabaseHandle {
         let target = target.tcp_user_timeout(config.pool.tcp_user_timeout);
         let tls = crate::pool::tls::client_tls_config(entry).map_err(tls_failed)?;
         let control = Control::new(name, entry, tls.clone())?;
-        let wanted = config.tenancy.catalog_notify;
         let channels = Channels::new(channels::Settings::new(name, entry, tls.clone())?);
-        let listener = wanted.then(|| Listener::new(name, entry, tls)).transpose()?;
+        let listener = Listener::new(name, entry, tls, config.tenancy.catalog_notify)?;
         let baseline: Arc<str> =
             ident::search_path(config.tenancy.shared_schemas.iter().map(String::as_str)).into();
         let mut parameters = vec![
@@ -161,17 +164,21 @@ impl DatabaseHandle {
         let tenancy = &config.tenancy;
         let (catalog, loader) = Catalog::new(control.clone(), &tenancy.shared_schemas, tenancy.catalog_cache);
         tokio::spawn(loader.run());
+        let (directory, lookups) = TenantDirectory::new(control.clone(), config, Arc::clone(&catalog));
+        tokio::spawn(lookups.run());
         Ok(Self {
             servers,
             catalog,
-            directory: TenantDirectory::new(control, config),
+            directory,
             channels,
             listener,
+            survey: Survey::new(control, tenancy.tenant_cache),
             name: name.to_owned(),
             baseline,
             validated: Cache::new(REMEMBERED_SETTINGS),
             tenancies: Cache::new(REMEMBERED_TENANCIES),
             pinned: Arc::default(),
+            clients: Arc::default(),
         })
     }
 
@@ -202,10 +209,20 @@ impl DatabaseHandle {
         self.pinned.load(Ordering::Relaxed) >= limit
     }
 
-    /// Listens for DDL for ever, where the configuration wants it.
-    pub async fn listen(&self, metrics: &Metrics) {
-        if let Some(listener) = &self.listener {
-            listener.run(&Audience { catalog: &self.catalog, directory: &self.directory, metrics }).await;
-        }
+    /// Counts the clients that are logged in.
+    pub fn clients(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.clients)
+    }
+
+    /// The tenant that somebody asks for by its name, at a login or later. `None`: there is no such tenant.
+    pub async fn find(&self, tenant: &TenantId) -> Result<Option<Found>, Arc<CatalogError>> {
+        self.directory.resolve(tenant).await
+    }
+
+    /// Hears of changes of tenants, and looks for those that nobody tells of, for ever.
+    pub async fn watch(&self, metrics: &Metrics) {
+        let audience = Audience { catalog: &self.catalog, directory: &self.directory, metrics };
+        let survey = self.survey.run(&self.directory, &self.clients, metrics);
+        tokio::join!(self.listener.run(&audience), survey);
     }
 }

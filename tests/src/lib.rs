@@ -4,6 +4,7 @@
 //! - [`stage`]: a PostgreSQL, a proxy in front of it, and ways to talk to both.
 //! - [`setup`]: what the proxy's configuration is to be.
 //! - [`database`]: clusters that are there in a moment, each test its own.
+//! - [`registry`]: the registry of tenants, changed as an administrator does.
 //! - [`relay`]: between proxy and PostgreSQL: counts round trips, delays, breaks.
 //! - [`wire`]: a client that speaks the protocol message by message.
 //! - [`answer`]: what such a client got back.
@@ -18,6 +19,7 @@ pub mod chaos;
 pub mod corpus;
 pub mod database;
 pub mod program;
+pub mod registry;
 pub mod relay;
 pub mod schemas;
 pub mod setup;
@@ -26,6 +28,7 @@ pub mod tenants;
 pub mod wire;
 
 pub use answer::Answer;
+pub use registry::Registry;
 pub use relay::Relay;
 pub use schemas::Schemas;
 pub use setup::Setup;

@@ -8,7 +8,7 @@ use pgstrata_tenancy::Strategy;
 
 use super::{
     Http, KeySpaces, Limits, Listen, ListenTls, Log, LogFormat, MissingTenant, Mode, Pool, PoolMode,
-    Provision, Tenancy, TenantSource,
+    Provision, Tenancy, TenantSource, WhileMigrating,
 };
 
 /// PostgreSQL's own port.
@@ -87,6 +87,7 @@ impl Default for Tenancy {
             tenant_cache: Duration::from_secs(10),
             catalog_cache: Duration::from_secs(60),
             catalog_notify: false,
+            while_migrating: WhileMigrating::Wait,
             hide_other_tenants: false,
             keys: KeySpaces::default(),
         }

@@ -183,6 +183,7 @@ fn tenancy(s: &mut Section<'_>) -> Tenancy {
         tenant_cache: s.or("tenant_cache", default.tenant_cache),
         catalog_cache: s.or("catalog_cache", default.catalog_cache),
         catalog_notify: s.or("catalog_notify", default.catalog_notify),
+        while_migrating: s.or("while_migrating", default.while_migrating),
     }
 }
 
