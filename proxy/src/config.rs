@@ -217,6 +217,8 @@ pub struct Provision {
     pub seed: Vec<String>,
     /// Tenants that are made when they are first named by a client, as patterns.
     pub auto: Vec<String>,
+    /// How many tenants there may be for another one to be made like that.
+    pub auto_max: usize,
     /// The folder of the migrations.
     pub migrations: PathBuf,
     /// Tenants that get them before all others.

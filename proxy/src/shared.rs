@@ -12,18 +12,20 @@ use crate::auth::users::ProcessKey;
 use crate::catalog::listen::{Audience, Listener};
 use crate::catalog::{Catalog, CatalogError, Control, Found, Survey, TenantDirectory};
 use crate::channels::{self, Channels};
-use crate::config::{Config, DynamicSql, Mode};
+use crate::config::{Config, Database, DynamicSql, Mode};
 use crate::metrics::Metrics;
 use crate::observe::Observer;
 use crate::pool::servers::Servers;
 use crate::pool::settings::Settings;
 use crate::pool::target::Target;
 use crate::pool::tls::TlsConfigError;
+use crate::provision::Provisioner;
 use crate::session::Told;
 use crate::session::cancel::Cancels;
 use crate::session::statements::StatementStore;
 use crate::session::tenant::Tenancy;
 use crate::sql::Engine;
+use crate::tenant;
 
 /// How many sets of start-up settings are remembered as good, with what PostgreSQL made of them.
 const REMEMBERED_SETTINGS: usize = 10_000;
@@ -59,6 +61,8 @@ pub struct DatabaseHandle {
     pub catalog: Arc<Catalog>,
     /// Which tenants there are, and how they fare.
     pub directory: TenantDirectory,
+    /// Makes tenants that are named for the first time, where some are to be made.
+    provisioner: Option<Provisioner>,
     /// What clients listen to.
     pub channels: Channels,
     /// Hears of changes of tenants.
@@ -91,6 +95,9 @@ pub enum SetupError {
     /// For the control connections.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
+    /// For what makes tenants.
+    #[error("database \"{0}\": {1}")]
+    Control(String, String),
     /// For the pool.
     #[error("database \"{0}\": {1}")]
     Pool(String, #[source] deadpool::managed::BuildError),
@@ -133,6 +140,18 @@ impl Shared {
     }
 }
 
+/// What makes tenants of this database by itself; nothing where none are to be made.
+fn provisioner(config: &Config, name: &str, database: &Database) -> Result<Option<Provisioner>, SetupError> {
+    if config.provision.auto.is_empty() {
+        return Ok(None);
+    }
+    let control = tenant::connect::control(config, name, database, None)
+        .map_err(|failure| SetupError::Control(name.to_owned(), failure.to_string()))?;
+    let (provisioner, births) = Provisioner::new(config, name, control);
+    tokio::spawn(births.run());
+    Ok(Some(provisioner))
+}
+
 impl DatabaseHandle {
     fn new(name: &str, config: &Config, metrics: &Arc<Metrics>) -> Result<Self, SetupError> {
         // Config::load has checked that each name has an entry.
@@ -166,10 +185,12 @@ impl DatabaseHandle {
         tokio::spawn(loader.run());
         let (directory, lookups) = TenantDirectory::new(control.clone(), config, Arc::clone(&catalog));
         tokio::spawn(lookups.run());
+        let provisioner = provisioner(config, name, entry)?;
         Ok(Self {
             servers,
             catalog,
             directory,
+            provisioner,
             channels,
             listener,
             survey: Survey::new(control, tenancy.tenant_cache),
@@ -217,6 +238,20 @@ impl DatabaseHandle {
     /// The tenant that somebody asks for by its name, at a login or later. `None`: there is no such tenant.
     pub async fn find(&self, tenant: &TenantId) -> Result<Option<Found>, Arc<CatalogError>> {
         self.directory.resolve(tenant).await
+    }
+
+    /// As [`DatabaseHandle::find`], for a user who may name the tenant: it is made if it is one of those that are.
+    pub async fn find_or_make(&self, tenant: &TenantId) -> Result<Option<Found>, Arc<CatalogError>> {
+        let found = self.find(tenant).await?;
+        let (None, Some(provisioner)) = (&found, &self.provisioner) else { return Ok(found) };
+        let Some(schema) = self.directory.candidate(tenant) else { return Ok(None) };
+        match provisioner.ensure(tenant, &schema).await {
+            Some(true) => {
+                self.directory.invalidate(&schema);
+                self.find(tenant).await
+            }
+            _ => Ok(None),
+        }
     }
 
     /// Hears of changes of tenants, and looks for those that nobody tells of, for ever.

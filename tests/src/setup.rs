@@ -101,6 +101,7 @@ impl Setup {
         section("limits", "");
         section("pool", &format!("max_servers = {}", self.max_servers));
         let caches = format!("tenant_cache = '{}'\ncatalog_cache = '1h'", self.tenant_cache);
+        section("provision", "");
         section("tenancy", &format!("strategy = '{}'\n{caches}", self.strategy));
         let server =
             format!("host = '127.0.0.1'\nport = {server}\nuser = 'app'\npassword = 'app'\ntls = 'disable'");

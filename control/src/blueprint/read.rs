@@ -93,7 +93,7 @@ classes!(
 );
 
 /// Which relations of a schema are meant.
-pub(super) type Wanted<'a> = &'a dyn Fn(&str) -> bool;
+pub(super) type Wanted<'a> = &'a (dyn Fn(&str) -> bool + Sync);
 
 /// Reads schema `name`. `wanted` decides by their names which tables are copied.
 pub(super) async fn read(tx: &Transaction<'_>, name: &str, wanted: Wanted<'_>) -> Result<Facts, Error> {

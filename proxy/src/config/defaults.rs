@@ -102,6 +102,7 @@ impl Default for Provision {
             exclude: Vec::new(),
             seed: Vec::new(),
             auto: Vec::new(),
+            auto_max: 10_000,
             migrations: "migrations".into(),
             canary: Vec::new(),
             workers: 4,

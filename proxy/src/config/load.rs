@@ -195,6 +195,7 @@ fn provision(s: &mut Section<'_>, place: &Place<'_>) -> Provision {
         exclude: s.or("exclude", default.exclude),
         seed: s.or("seed", default.seed),
         auto: s.or("auto", default.auto),
+        auto_max: s.or("auto_max", default.auto_max),
         migrations: place.resolve(s.or("migrations", default.migrations)),
         canary: s.or("canary", default.canary),
         workers: s.or("workers", default.workers),

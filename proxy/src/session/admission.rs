@@ -113,7 +113,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             message: format!("tenant \"{tenant}\" does not exist or user \"{}\" may not use it", user.name),
             hint: (!user.tenant_switch).then(|| "This user may not change its tenant.".into()),
         };
-        let finding = patiently(until, async || database.find(tenant).await);
+        let finding = patiently(until, async || match may_name {
+            true => database.find_or_make(tenant).await,
+            false => database.find(tenant).await,
+        });
         let Some(found) = self.hold(finding).await? else { return Ok(Err(cancelled())) };
         let found = match found {
             Ok(Some(found)) if may_name => found,

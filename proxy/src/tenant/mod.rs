@@ -137,6 +137,12 @@ impl Failure {
     }
 }
 
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
 impl From<pgstrata_control::Error> for Failure {
     fn from(error: pgstrata_control::Error) -> Self {
         Self::failed(error.to_string())
