@@ -10,6 +10,8 @@
 //! - [`answer`]: what such a client got back.
 //! - [`chaos`]: clients that do everything at once while things break.
 //! - [`corpus`]: statements whose answers are compared.
+//! - [`ground`]: a database with a schema that tenants are made from, and no proxy.
+//! - [`dump`]: whether a copy of a schema is like it, and how it differs.
 //! - [`schemas`]: a source, tenants, and a folder of migrations.
 //! - [`tenants`]: `pgstrata tenant` on a cluster of its own.
 //! - [`program`]: psql, pgbench and drivers of other languages.
@@ -18,6 +20,8 @@ pub mod answer;
 pub mod chaos;
 pub mod corpus;
 pub mod database;
+pub mod dump;
+pub mod ground;
 pub mod program;
 pub mod registry;
 pub mod relay;
@@ -28,6 +32,7 @@ pub mod tenants;
 pub mod wire;
 
 pub use answer::Answer;
+pub use ground::Ground;
 pub use registry::Registry;
 pub use relay::Relay;
 pub use schemas::Schemas;

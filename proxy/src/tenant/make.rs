@@ -33,6 +33,9 @@ impl Create {
         bar.finish_and_clear();
         let synced = synced?;
         context.output.print(&synced, |synced| human(context, synced))?;
+        for remark in &synced.remarks {
+            eprintln!("pgstrata: warning: {}", printable(remark));
+        }
         match synced.failed.as_slice() {
             [] => Ok(()),
             [only] if names.len() == 1 => Err(Failure::failed(only.reason.clone())),
