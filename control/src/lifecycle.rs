@@ -80,10 +80,14 @@ impl Control {
     pub async fn drop_schema(&self, schema: &SchemaName) -> Result<(), Error> {
         let all = [State::Provisioning, State::Active, State::Migrating, State::Suspended, State::Dropping];
         let doing = || Error::postgres(format!("dropping \"{schema}\""));
-        if !self.is_provisioned(schema.as_str()).await? {
-            return Err(Error::Missing(schema.to_string()));
-        }
         self.install().await?;
+        if !self.is_provisioned(schema.as_str()).await? {
+            // What somebody else has dropped is still to be forgotten.
+            return match self.unregister(schema).await? {
+                true => Ok(()),
+                false => Err(Error::Missing(schema.to_string())),
+            };
+        }
         let client = self.client().await?;
         let rows = client
             .query(include_str!("registry/outsiders.sql"), &[&schema.as_str()])

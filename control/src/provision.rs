@@ -195,7 +195,9 @@ impl Control {
             sql += &format!("GRANT USAGE ON SCHEMA {name} TO {role};\n");
         }
         sql += &format!(
-            "INSERT INTO {}.schemas (schema, state, version) VALUES ({}, '{}', {});\nCOMMIT",
+            // A row that is left of a schema that somebody dropped is of no tenant.
+            "INSERT INTO {}.schemas (schema, state, version) VALUES ({}, '{}', {}) ON CONFLICT (schema) DO UPDATE\n\
+             SET state = excluded.state, version = excluded.version, changed_at = now();\nCOMMIT",
             registry::SCHEMA,
             literal(schema.as_str()),
             State::Active,

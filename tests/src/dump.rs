@@ -45,7 +45,8 @@ impl Description {
         rename(&admin, &[(source, AWAY), (copy, source)]).await;
         let mut described = Self::of(cluster, database, source).await;
         rename(&admin, &[(source, copy), (AWAY, source)]).await;
-        described.dump = with_name_of(&with_path_of(&described.dump, copy, source), copy, &admin, source).await;
+        described.dump =
+            with_name_of(&with_path_of(&described.dump, copy, source), copy, &admin, source).await;
         described
     }
 }
@@ -55,7 +56,8 @@ impl Description {
 pub async fn assert_alike(cluster: &Cluster, database: &str, source: &str, copy: &str, shared: &[&str]) {
     let first = Description::of(cluster, database, source).await;
     let second = Description::in_place_of(cluster, database, source, copy).await;
-    let differences = [difference(&first.dump, &second.dump), difference(&first.facts, &second.facts)].concat();
+    let differences =
+        [difference(&first.dump, &second.dump), difference(&first.facts, &second.facts)].concat();
     assert!(differences.is_empty(), "\"{copy}\" is not like \"{source}\":\n{differences}");
     let leaks = leaks(cluster, database, copy, shared).await;
     assert!(leaks.is_empty(), "\"{copy}\" depends on others: {leaks:#?}");

@@ -4,6 +4,7 @@
 //! - [`stage`]: a PostgreSQL, a proxy in front of it, and ways to talk to both.
 //! - [`setup`]: what the proxy's configuration is to be.
 //! - [`database`]: clusters that are there in a moment, each test its own.
+//! - [`registry`]: the registry of tenants, changed as an administrator does.
 //! - [`relay`]: between proxy and PostgreSQL: counts round trips, delays, breaks.
 //! - [`wire`]: a client that speaks the protocol message by message.
 //! - [`answer`]: what such a client got back.
@@ -22,6 +23,7 @@ pub mod database;
 pub mod dump;
 pub mod ground;
 pub mod program;
+pub mod registry;
 pub mod relay;
 pub mod schemas;
 pub mod setup;
@@ -31,6 +33,7 @@ pub mod wire;
 
 pub use answer::Answer;
 pub use ground::Ground;
+pub use registry::Registry;
 pub use relay::Relay;
 pub use schemas::Schemas;
 pub use setup::Setup;

@@ -13,6 +13,7 @@ pub struct Setup {
     strategy: Strategy,
     max_servers: usize,
     relay: bool,
+    tenant_cache: &'static str,
     pub(crate) max_connections: u32,
     lines: Vec<(&'static str, String)>,
     users: Vec<String>,
@@ -24,6 +25,8 @@ impl Default for Setup {
             strategy: Strategy::SearchPath,
             max_servers: 2,
             relay: false,
+            // Nothing that is believed for a while is asked for again in a test's time.
+            tenant_cache: "1h",
             max_connections: 60,
             lines: Vec::new(),
             users: Vec::new(),
@@ -62,6 +65,12 @@ impl Setup {
         self
     }
 
+    /// How long it is believed that a tenant is there, or not.
+    pub fn tenant_cache(mut self, time: &'static str) -> Self {
+        self.tenant_cache = time;
+        self
+    }
+
     /// One more line in a section: `line("pool", "mode = 'session'")`.
     pub fn line(mut self, section: &'static str, line: impl Into<String>) -> Self {
         self.lines.push((section, line.into()));
@@ -91,8 +100,8 @@ impl Setup {
         section("log", "");
         section("limits", "");
         section("pool", &format!("max_servers = {}", self.max_servers));
-        // Nothing that is believed for a while is asked for again in a test's time.
-        let caches = "tenant_cache = '1h'\ncatalog_cache = '1h'";
+        let caches = format!("tenant_cache = '{}'\ncatalog_cache = '1h'", self.tenant_cache);
+        section("provision", "");
         section("tenancy", &format!("strategy = '{}'\n{caches}", self.strategy));
         let server =
             format!("host = '127.0.0.1'\nport = {server}\nuser = 'app'\npassword = 'app'\ntls = 'disable'");

@@ -46,10 +46,15 @@ async fn everything_from_an_odd_name() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shared_schema_with_the_same_names_is_not_taken_for_the_tenants() {
     let ground = Ground::with_everything("template").await;
-    ground.source("public", &["CREATE TABLE people (); CREATE TYPE mood AS ENUM (); CREATE SEQUENCE plain_numbers;
+    ground
+        .source(
+            "public",
+            &["CREATE TABLE people (); CREATE TYPE mood AS ENUM (); CREATE SEQUENCE plain_numbers;
         CREATE FUNCTION is_short(text) RETURNS boolean LANGUAGE sql RETURN true;
         CREATE FUNCTION same_text(text, text) RETURNS boolean LANGUAGE sql RETURN true;
-        CREATE OPERATOR === (LEFTARG = text, RIGHTARG = text, FUNCTION = same_text, COMMUTATOR = ===)"]).await;
+        CREATE OPERATOR === (LEFTARG = text, RIGHTARG = text, FUNCTION = same_text, COMMUTATOR = ===)"],
+        )
+        .await;
     let before = ground.inventory().await;
     let control = ground.control(Settings { source: "template".into(), ..Settings::default() });
     create(&control, "acme").await;

@@ -34,7 +34,8 @@ async fn provisioned(ground: &Ground, seed: &[&str]) -> Synced {
     let settings = Settings { source: "template".into(), seed, ..Settings::default() };
     let control = Control::new(login, NoTls, 1, settings).unwrap();
     let mut told = Vec::new();
-    let synced = control.sync_tenant_schemas(&["acme".into()], |_, ensured| told.push(ensured)).await.unwrap();
+    let synced =
+        control.sync_tenant_schemas(&["acme".into()], |_, ensured| told.push(ensured)).await.unwrap();
     assert_eq!(told, [Some(Ensured::Created)], "{synced:?}");
     synced
 }

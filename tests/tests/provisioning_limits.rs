@@ -41,15 +41,21 @@ async fn each_tenant_counts_by_itself_and_finds_its_own() {
         (0..5).map(|at| row.get::<_, i64>(at)).collect::<Vec<_>>()
     };
     for (schema, people) in [("template", 0), ("acme", 2), ("globex", 1)] {
-        ground.source(schema, &["INSERT INTO companies DEFAULT VALUES; INSERT INTO companies DEFAULT VALUES"]).await;
+        ground
+            .source(schema, &["INSERT INTO companies DEFAULT VALUES; INSERT INTO companies DEFAULT VALUES"])
+            .await;
         for _ in 0..people {
             let insert = "ALTER TABLE people DISABLE TRIGGER USER; INSERT INTO people (name, employer) SELECT 'p', id FROM companies LIMIT 1";
             ground.source(schema, &[insert]).await;
         }
-        let ids = format!("SELECT concat_ws(' ', id, number, \"Serial\") FROM {schema}.companies ORDER BY id");
+        let ids =
+            format!("SELECT concat_ws(' ', id, number, \"Serial\") FROM {schema}.companies ORDER BY id");
         assert_eq!(ground.names(&ids).await, ["100 1 1", "110 2 2"], "{schema}");
-        let codes = format!("SELECT concat_ws(' ', id, code, other_code, number) FROM {schema}.people ORDER BY id");
-        let expected: Vec<String> = (0..people).map(|at| format!("{} C{} p{} {}", at + 1, 2 * at + 1, 2 * at + 2, 15 + 5 * at)).collect();
+        let codes =
+            format!("SELECT concat_ws(' ', id, code, other_code, number) FROM {schema}.people ORDER BY id");
+        let expected: Vec<String> = (0..people)
+            .map(|at| format!("{} C{} p{} {}", at + 1, 2 * at + 1, 2 * at + 2, 15 + 5 * at))
+            .collect();
         assert_eq!(ground.names(&codes).await, expected, "{schema}");
     }
     for (schema, people) in [("template", 0), ("acme", 2), ("globex", 1)] {
@@ -118,16 +124,27 @@ async fn tables_are_left_out_and_rows_come_along() {
         control.tenants().await.unwrap();
         let before = ground.inventory().await;
         assert_eq!(ensure(&control, "acme").await.unwrap(), Ensured::Created, "{source}");
-        let there = ["plans", "users", "users_id_seq", "users_log", "users_log_1", "users_log_2", "users_log_id_seq"];
+        let there =
+            ["plans", "users", "users_id_seq", "users_log", "users_log_1", "users_log_2", "users_log_id_seq"];
         let mut there: Vec<&str> = there.to_vec();
         // Before 17 each partition has a sequence of its own: what is copied is what is there.
-        let partitions = format!("SELECT relname::text FROM pg_class WHERE relnamespace = '{source}'::regnamespace AND relkind = 'S' AND relname ~ 'log_._id'");
+        let partitions = format!(
+            "SELECT relname::text FROM pg_class WHERE relnamespace = '{source}'::regnamespace AND relkind = 'S' AND relname ~ 'log_._id'"
+        );
         let partitions = ground.names(&partitions).await;
         there.extend(partitions.iter().map(String::as_str));
         there.sort_unstable();
         assert_eq!(ground.names(TABLES).await, there, "{source}");
-        assert_eq!(ground.names("SELECT concat_ws(' ', code, price) FROM acme.plans ORDER BY 1").await, ["free 0", "pro 9"]);
-        assert_eq!(ground.names("SELECT concat_ws(' ', tableoid::regclass, id) FROM acme.users_log ORDER BY 1").await, ["acme.users_log_1 1", "acme.users_log_2 2", "acme.users_log_2 3"]);
+        assert_eq!(
+            ground.names("SELECT concat_ws(' ', code, price) FROM acme.plans ORDER BY 1").await,
+            ["free 0", "pro 9"]
+        );
+        assert_eq!(
+            ground
+                .names("SELECT concat_ws(' ', tableoid::regclass, id) FROM acme.users_log ORDER BY 1")
+                .await,
+            ["acme.users_log_1 1", "acme.users_log_2 2", "acme.users_log_2 3"]
+        );
         ground.run("INSERT INTO acme.users (name) VALUES ('first'); INSERT INTO acme.users_log (at) VALUES ('2020-03-03')").await;
         assert_eq!(ground.names("SELECT id || name || acme.how_many() FROM acme.users").await, ["1first1"]);
         assert_eq!(ground.names("SELECT max(id)::text FROM acme.users_log").await, ["4"]);

@@ -117,7 +117,8 @@ async fn functions_that_name_the_source_name_the_tenant() {
         ground.admin.query_one(&format!("SELECT {schema}.count_notes()"), &[]).await.unwrap().get(0)
     };
     assert_eq!((notes("acme").await, notes("acme").await, notes(odd).await), (1, 2, 1));
-    let [acme, renamed] = ["acme", "re\"named"].map(|name| SchemaName::new(name, control.settings()).unwrap());
+    let [acme, renamed] =
+        ["acme", "re\"named"].map(|name| SchemaName::new(name, control.settings()).unwrap());
     control.rename_schema(&acme, &renamed).await.unwrap();
     assert_eq!(notes("re\"named").await, 3);
     // One that gets the name that it had is another.
@@ -140,7 +141,12 @@ async fn texts_that_may_mean_the_source_are_told_of() {
     let control = ground.control_of("template");
     let synced = control.sync_tenant_schemas(&["acme".to_owned()], |_, _| ()).await.unwrap();
     assert_eq!(synced.created, ["acme"]);
-    let about: Vec<&str> = synced.remarks.iter().filter_map(|remark| remark.split_once(" has the text")).map(|(it, _)| it).collect();
+    let about: Vec<&str> = synced
+        .remarks
+        .iter()
+        .filter_map(|remark| remark.split_once(" has the text"))
+        .map(|(it, _)| it)
+        .collect();
     assert_eq!(about, ["function \"dynamic\"()", "table \"things\""]);
     let again = control.sync_tenant_schemas(&["acme".to_owned()], |_, _| ()).await.unwrap();
     assert_eq!((again.skipped.as_slice(), again.remarks.len()), (["acme".to_owned()].as_slice(), 0));
@@ -182,7 +188,8 @@ async fn what_is_outside_of_the_source_stays_one_for_all() {
     assert_eq!(leaks(&ground.cluster, DATABASE, "acme", &["public"]).await, [""; 0]);
     let after = ground.inventory().await;
     assert!(before.iter().all(|line| after.contains(line)), "nothing else is touched");
-    let published = ground.names("SELECT schemaname || '.' || tablename FROM pg_publication_tables ORDER BY 1").await;
+    let published =
+        ground.names("SELECT schemaname || '.' || tablename FROM pg_publication_tables ORDER BY 1").await;
     assert_eq!(published, ["template.orders", "template.orders"]);
 }
 
@@ -221,7 +228,9 @@ async fn a_name_that_means_the_source_alone_is_refused() {
 async fn a_partition_of_a_table_elsewhere_is_refused() {
     let ground = Ground::new().await;
     ground.run("CREATE TABLE public.parts (a integer) PARTITION BY RANGE (a)").await;
-    ground.source("template", &["CREATE TABLE part PARTITION OF public.parts FOR VALUES FROM (1) TO (2)"]).await;
+    ground
+        .source("template", &["CREATE TABLE part PARTITION OF public.parts FOR VALUES FROM (1) TO (2)"])
+        .await;
     let said = ground.provision("template", "acme").await.unwrap_err().to_string();
     assert!(said.contains("\"part\"") && said.contains("would overlap partition"), "{said}");
     assert!(ground.names("SELECT nspname::text FROM pg_namespace WHERE nspname = 'acme'").await.is_empty());
@@ -245,7 +254,9 @@ async fn copies_of_a_copy_are_like_it_where_postgresql_prints_anew() {
         Err(error) => panic!("{error}"),
     }
     assert_alike(&ground.cluster, DATABASE, "first", "second", &[]).await;
-    let rows = |schema: &str| format!("SELECT l::text || o::text FROM {schema}.listed l, {schema}.ones o ORDER BY 1");
+    let rows = |schema: &str| {
+        format!("SELECT l::text || o::text FROM {schema}.listed l, {schema}.ones o ORDER BY 1")
+    };
     assert_eq!(ground.names(&rows("second")).await, ground.names(&rows("template")).await);
 }
 

@@ -82,7 +82,8 @@ pub(super) fn names(facts: &Facts) -> Names {
         };
         format!("{word} {}", signature(facts, row))
     });
-    let rare = facts.rare.iter().filter_map(|row| Some((rare::id(row), rare::command(row, &facts.printed.names)?)));
+    let rare =
+        facts.rare.iter().filter_map(|row| Some((rare::id(row), rare::command(row, &facts.printed.names)?)));
     names.extend(rare);
     names
 }

@@ -28,7 +28,8 @@ impl Late {
     /// Finds them.
     pub fn new(relations: &Relations<'_>, tables: &[Row]) -> Self {
         let mut late = Self::default();
-        let heirs: Vec<u32> = tables.iter().map(|row| row.get("oid")).filter(|oid| relations.is_heir(*oid)).collect();
+        let heirs: Vec<u32> =
+            tables.iter().map(|row| row.get("oid")).filter(|oid| relations.is_heir(*oid)).collect();
         for heir in &heirs {
             for column in last(relations, *heir) {
                 for root in roots(relations, *heir, name(column)) {
@@ -83,15 +84,22 @@ fn name(column: &Row) -> &str {
 /// The columns at an heir's end which it got when it was there already.
 fn last<'a>(relations: &'a Relations<'_>, heir: u32) -> &'a [&'a Row] {
     let columns = relations.columns_of(heir);
-    let parents = relations.parents_of(heir).flat_map(|parent| relations.columns_of(parent)).map(|column| name(column));
+    let parents =
+        relations.parents_of(heir).flat_map(|parent| relations.columns_of(parent)).map(|column| name(column));
     let mut seen = HashSet::new();
     let made: Vec<&str> =
         parents.chain(columns.iter().map(|column| name(column))).filter(|name| seen.insert(*name)).collect();
-    let comes_later = |column: &&Row| !column.get::<_, bool>("local") && column.get::<_, &str>("generated").is_empty();
+    let comes_later =
+        |column: &&Row| !column.get::<_, bool>("local") && column.get::<_, &str>("generated").is_empty();
     for at in (0..=columns.len()).rev() {
         let (first, last) = columns.split_at(at);
         let there: HashSet<&str> = first.iter().map(|column| name(column)).collect();
-        if made.iter().filter(|name| there.contains(*name)).eq(first.iter().map(|column| name(column)).collect::<Vec<_>>().iter()) {
+        if made.iter().filter(|name| there.contains(*name)).eq(first
+            .iter()
+            .map(|column| name(column))
+            .collect::<Vec<_>>()
+            .iter())
+        {
             return last;
         }
         // What it has by itself was there from the beginning: some other way led to this order.

@@ -65,8 +65,9 @@ fn replaced(text: &str, source: &str, within: Within) -> Option<String> {
 
 /// Whether the token is the first of `schema.name`.
 fn qualifies(tokens: &[Token], at: usize) -> bool {
-    let is_dot =
-        |at: Option<usize>| at.and_then(|at| tokens.get(at)).is_some_and(|token| token.kind == TokenKind::Dot);
+    let is_dot = |at: Option<usize>| {
+        at.and_then(|at| tokens.get(at)).is_some_and(|token| token.kind == TokenKind::Dot)
+    };
     is_dot(Some(at + 1)) && !is_dot(at.checked_sub(1))
 }
 
@@ -79,7 +80,9 @@ fn is_name(kind: TokenKind, this: &str, name: &str, within: Within) -> bool {
 
 /// Whether the string is the first argument of `format`, to which `%` means something.
 fn is_format(text: &str, tokens: &[Token], at: usize) -> bool {
-    let Some([function, open]) = at.checked_sub(2).and_then(|from| tokens.get(from..at)) else { return false };
+    let Some([function, open]) = at.checked_sub(2).and_then(|from| tokens.get(from..at)) else {
+        return false;
+    };
     let function = text.get(function.span()).unwrap_or_default();
     open.kind == TokenKind::Open && function.eq_ignore_ascii_case("format")
 }
@@ -160,7 +163,9 @@ mod tests {
 
     #[test]
     fn what_does_not_is_left() {
-        let others = ["SELECT src", "SELECT a.src.b", "1 -- src.t", r#""SRC".t"#, "'srcs.t'", "/* src.t */ 1", "'src'"];
+        let others = [
+            "SELECT src", "SELECT a.src.b", "1 -- src.t", r#""SRC".t"#, "'srcs.t'", "/* src.t */ 1", "'src'",
+        ];
         for body in others {
             assert_eq!(own(body), "-", "{body}");
         }
@@ -170,7 +175,10 @@ mod tests {
     fn strings_are_found_in_bodies_too() {
         let found = |text: &str| mention(text, "src");
         assert_eq!(found("DEFAULT nextval('src.s'::text)").as_deref(), Some("'src.s'"));
-        assert_eq!(found("AS $f$ BEGIN EXECUTE 'TABLE \"src\".t'; END $f$").as_deref(), Some("'TABLE \"src\".t'"));
+        assert_eq!(
+            found("AS $f$ BEGIN EXECUTE 'TABLE \"src\".t'; END $f$").as_deref(),
+            Some("'TABLE \"src\".t'")
+        );
         assert_eq!(found("AS $f$ BEGIN EXECUTE $q$TABLE \"x\"$q$ || 'my_src.t'; END $f$"), None);
         assert_eq!(found("CHECK (kind IN ('src', 'other'))"), None);
     }

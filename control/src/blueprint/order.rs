@@ -171,7 +171,9 @@ impl Graph {
     /// Of those that are `stuck`, the ones that need each other: the others just wait for them.
     fn knot(&self, mut stuck: BTreeSet<usize>) -> BTreeSet<usize> {
         loop {
-            let is_needed = |at: &usize| self.followers.get(*at).is_some_and(|them| them.iter().any(|at| stuck.contains(at)));
+            let is_needed = |at: &usize| {
+                self.followers.get(*at).is_some_and(|them| them.iter().any(|at| stuck.contains(at)))
+            };
             let knot: BTreeSet<usize> = stuck.iter().copied().filter(is_needed).collect();
             if knot.len() == stuck.len() {
                 return knot;

@@ -98,7 +98,8 @@ fn item(facts: &Facts, row: &Row) -> Result<Item, Error> {
     match row.get("kind") {
         "base" => {
             let shell = shell(id(row));
-            let array = facts.types.iter().find(|t| t.get::<_, u32>("oid") == shell.oid).map(|t| t.get("array_type"));
+            let array =
+                facts.types.iter().find(|t| t.get::<_, u32>("oid") == shell.oid).map(|t| t.get("array_type"));
             item.ids.extend(array.map(|oid| ObjectId { class: facts.classes.pg_type, oid }));
             item = item.after(shell);
         }

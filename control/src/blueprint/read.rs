@@ -103,7 +103,12 @@ classes!(
 pub(super) type Wanted<'a> = &'a (dyn Fn(&str) -> bool + Sync);
 
 /// Reads schema `name`, which may be a copy of schema `like`. `wanted` decides by their names which tables are copied.
-pub(super) async fn read(tx: &Transaction<'_>, name: &str, like: Option<&str>, wanted: Wanted<'_>) -> Result<Facts, Error> {
+pub(super) async fn read(
+    tx: &Transaction<'_>,
+    name: &str,
+    like: Option<&str>,
+    wanted: Wanted<'_>,
+) -> Result<Facts, Error> {
     let doing = || Error::postgres(format!("reading schema \"{name}\""));
     let reader = Reader { tx, name };
     // As pg_dump has it: what is printed must mean the same wherever it is read.

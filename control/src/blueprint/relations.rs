@@ -98,7 +98,8 @@ impl<'a> Relations<'a> {
     /// The same of a view, and the rule that is its query: what depends on what the view shows.
     fn view_ids(&self, row: &Row) -> Vec<ObjectId> {
         let oid: u32 = row.get("oid");
-        let is_query = |rule: &&Row| rule.get::<_, u32>("relation") == oid && rule.get::<_, &str>("name") == "_RETURN";
+        let is_query =
+            |rule: &&Row| rule.get::<_, u32>("relation") == oid && rule.get::<_, &str>("name") == "_RETURN";
         let query = self.facts.rules.iter().find(is_query);
         let query = query.map(|rule| ObjectId { class: self.facts.classes.pg_rewrite, oid: rule.get("oid") });
         self.ids(row).into_iter().chain(query).collect()
@@ -446,9 +447,14 @@ impl<'a> Relations<'a> {
                 on_column("STATISTICS", format!("SET STATISTICS {target}"), "SET STATISTICS -1");
             }
             if let Some(set) = column.get::<_, Option<Vec<String>>>("server_options") {
-                let named: Vec<String> = set.iter().filter_map(|option| option.split('=').next()).map(quoted).collect();
+                let named: Vec<String> =
+                    set.iter().filter_map(|option| option.split('=').next()).map(quoted).collect();
                 let drop: Vec<String> = named.iter().map(|name| format!("DROP {name}")).collect();
-                on_column("SERVER OPTIONS", format!("OPTIONS ({})", server_options(&set)), &format!("OPTIONS ({})", drop.join(", ")));
+                on_column(
+                    "SERVER OPTIONS",
+                    format!("OPTIONS ({})", server_options(&set)),
+                    &format!("OPTIONS ({})", drop.join(", ")),
+                );
             }
             if let Some(set) = column.get::<_, Option<Vec<String>>>("options") {
                 let list = options(&set, "").join(", ");

@@ -32,5 +32,5 @@ mod versions;
 pub use migration::{CodeError, CodeFuture, Invalid, Migration, Migrations, Transaction};
 pub use options::{Mode, Options, Unfinished};
 pub use report::{Applied, Ended, Event, Failure, Outcome, Report, Stage, Watch};
-pub use script::{Place, Script};
+pub use script::Place;
 pub use versions::{Count, Standing, Versions};

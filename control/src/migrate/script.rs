@@ -8,7 +8,7 @@ use serde::Serialize;
 
 /// The SQL of one file.
 #[derive(Clone, Debug)]
-pub struct Script {
+pub(super) struct Script {
     text: Box<str>,
     statements: Vec<Statement>,
     refused: Option<(Place, String)>,

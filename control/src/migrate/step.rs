@@ -118,24 +118,7 @@ impl Run {
         // Seen before anything ran, except for those who came to lack it meanwhile.
         migration.check().map_err(crate::Error::from)?;
         let began = Instant::now();
-        let is_unfinished = open.unfinished == Some(migration.version);
-        let end;
-        match (&migration.body, self.options.unfinished) {
-            (_, Unfinished::Refuse) if is_unfinished => {
-                let why = "it was stopped in the middle, in no transaction: look at what it did, then have it \
-                           run again from its start (redo) or count as done (done)";
-                return Err(Trouble::Final(Failure::new(Some(migration), why)));
-            }
-            (_, Unfinished::Done) if is_unfinished => end = commit(client, schema, &open, migration).await?,
-            (Body::Outside(script), _) => {
-                let retries = &mut so_far.retries;
-                end = self.outside(client, schema, &open, (migration, script), retries).await?;
-            }
-            _ => {
-                run(client, schema, migration).await?;
-                end = commit(client, schema, &open, migration).await?;
-            }
-        }
+        let end = self.apply(client, schema, &open, migration, &mut so_far.retries).await?;
         // What code prepared by way of the client, the client takes for prepared from then on.
         if end == End::Unclean || matches!(migration.body, Body::Code(_)) {
             session.leave();
@@ -147,6 +130,33 @@ impl Run {
         so_far.version = Some(migration.version);
         let is_last = Some(migration.version) == self.migrations.newest();
         Ok(if is_last { Step::Through(Ended::Done) } else { Step::More })
+    }
+
+    /// Runs a migration in its way, and writes it down.
+    async fn apply(
+        &self,
+        client: &Client,
+        schema: &str,
+        open: &Open,
+        migration: &Migration,
+        retries: &mut u32,
+    ) -> Result<End, Trouble> {
+        if open.unfinished == Some(migration.version) {
+            match self.options.unfinished {
+                Unfinished::Refuse => {
+                    let why = "it was stopped in the middle, in no transaction: look at what it did, then have \
+                               it run again from its start (redo) or count as done (done)";
+                    return Err(Trouble::Final(Failure::new(Some(migration), why)));
+                }
+                Unfinished::Done => return Ok(commit(client, schema, open, migration).await?),
+                Unfinished::Redo => {}
+            }
+        }
+        if let Body::Outside(script) = &migration.body {
+            return self.outside(client, schema, open, (migration, script), retries).await;
+        }
+        run(client, schema, migration).await?;
+        Ok(commit(client, schema, open, migration).await?)
     }
 
     /// Runs all that the schema lacks in this transaction, up to what can't run in one, and rolls it back.

@@ -19,7 +19,7 @@ CREATE TABLE IF NOT EXISTS pgstrata_control.migrations (
     schema name NOT NULL,
     version bigint NOT NULL,
     name text NOT NULL,
-    -- SHA-256 of the file.
+    -- SHA-256 of the file, whatever its line ends; of code, of its name.
     checksum bytea NOT NULL,
     -- 'running' is left behind only where a file that can't run in a transaction was cut off.
     state text NOT NULL CHECK (state IN ('running', 'done')),

@@ -192,12 +192,13 @@ impl Control {
         done.map(drop).map_err(Error::postgres(format!("registering \"{schema}\"")))
     }
 
-    /// Takes a schema's row away.
-    pub(crate) async fn unregister(&self, schema: &SchemaName) -> Result<(), Error> {
+    /// Takes a schema's rows away. `false`: it had none.
+    pub(crate) async fn unregister(&self, schema: &SchemaName) -> Result<bool, Error> {
         let client = self.client().await?;
-        let sql = "DELETE FROM pgstrata_control.schemas WHERE schema = $1::text::name";
+        let sql = "WITH ledger AS (DELETE FROM pgstrata_control.migrations WHERE schema = $1::text::name) \
+                   DELETE FROM pgstrata_control.schemas WHERE schema = $1::text::name";
         let done = client.execute(sql, &[&schema.as_str()]).await;
-        done.map(drop).map_err(Error::postgres(format!("forgetting \"{schema}\"")))
+        done.map(|rows| rows > 0).map_err(Error::postgres(format!("forgetting \"{schema}\"")))
     }
 
     /// Makes the registry if there is none or an old one, and lets proxies read it.

@@ -188,14 +188,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             if let Poll::Ready(lease) = checkout.as_mut().poll(cx) {
                 return Poll::Ready(Some(lease));
             }
-            while !self.eof && self.inbuf.len() < super::request::HIGH_WATER {
-                match self.poll_client(cx) {
-                    Poll::Ready(Ok(())) => {}
-                    Poll::Ready(Err(_)) => return Poll::Ready(None),
-                    Poll::Pending => return Poll::Pending,
-                }
-            }
-            if self.eof { Poll::Ready(None) } else { Poll::Pending }
+            self.poll_waiting_client(cx).map(|()| None)
         })
         .await
     }
@@ -203,6 +196,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// Answers the message at the head of the buffer with an error.
     fn deny(&mut self, refusal: &Refusal) -> Result<(), End> {
         self.plan = None;
+        self.attendance.begun = false;
         self.tell(refusal);
         self.fail_local();
         match frame::header(&self.inbuf) {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use pgstrata_tenancy::{TenantId, ident};
 
 use super::path;
+use super::standing::Served;
 use crate::config::{self, Config, DynamicSql, Mode, TablePlace, Tenant};
 use crate::shared::DatabaseHandle;
 use crate::sql::guard::check;
@@ -24,6 +25,8 @@ pub struct Tenancy {
     pub shown: Arc<str>,
     /// The schemas of the scope as they stand in front of a name; see [`Prefixes`].
     pub prefixes: Prefixes,
+    /// When it was last known to be served.
+    pub(super) served: Served,
     /// Its clients are held to its schemas: they are not where nothing is routed.
     confined: bool,
 }
@@ -47,7 +50,8 @@ impl Tenancy {
         let path = ident::search_path(scope.path());
         let home: Arc<str> = if !confined || path == baseline { "".into() } else { path.into() };
         let shown = path::shown(&home).map_or_else(|| Arc::clone(&home), Arc::from);
-        Self { home, shown, prefixes: Prefixes::of(&scope), scope: Arc::new(scope), confined }
+        let prefixes = Prefixes::of(&scope);
+        Self { home, shown, prefixes, scope: Arc::new(scope), served: Served::default(), confined }
     }
 
     /// Whether a path stays within what this tenant may name; `path` as [`ident::search_path`] writes it.

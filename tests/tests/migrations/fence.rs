@@ -89,3 +89,24 @@ async fn fence_that_another_run_lifted_is_raised_again() {
     );
     assert_eq!(schemas.standing().await[0], "acme 2 active");
 }
+
+/// A run that goes away in the middle of a migration, its process with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn fence_of_a_run_that_goes_away_is_lifted_by_the_next() {
+    let sleeps = "SELECT ran('two'); SELECT pg_sleep(CASE current_schema() WHEN 'acme' THEN 3600 ELSE 0 END)";
+    let schemas = with_suspended(sleeps).await;
+    let (control, migrations) = (schemas.another(1), schemas.migrations());
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let options = Options { only: vec!["acme".into()], ..fenced() };
+    runtime.spawn(async move { control.migrate(&migrations, &options).await });
+    while schemas.standing().await[0] != "acme 1 migrating" {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    runtime.shutdown_background();
+    assert_eq!(schemas.standing().await[0], "acme 1 migrating");
+    schemas.file("2_more.sql", "SELECT ran('two')");
+    let report = schemas.migrate(&Options { accept_changed: true, ..Options::default() }).await.unwrap();
+    assert!(report.is_ok(), "{report:#?}");
+    assert_eq!(schemas.standing().await[0], "acme 2 active");
+    assert_eq!(schemas.ran().await.iter().filter(|ran| *ran == "acme two").count(), 1);
+}
