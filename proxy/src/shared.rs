@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use pgstrata_tenancy::{TenantId, ident};
+use pgstrata_tenancy::{RoleName, TenantId, ident};
 use quick_cache::sync::Cache;
 
 use crate::auth::accept::{AcceptContext, ContextError};
@@ -12,7 +12,7 @@ use crate::auth::users::ProcessKey;
 use crate::catalog::listen::{Audience, Listener};
 use crate::catalog::{Catalog, CatalogError, Control, TenantDirectory};
 use crate::channels::{self, Channels};
-use crate::config::{Config, DynamicSql, Mode};
+use crate::config::{Config, DynamicSql, Mode, NoRole};
 use crate::metrics::Metrics;
 use crate::observe::Observer;
 use crate::pool::servers::Servers;
@@ -67,8 +67,8 @@ pub struct DatabaseHandle {
     pub name: String,
     /// The path that servers are born with, as [`ident::search_path`] writes it.
     pub baseline: Arc<str>,
-    /// What servers report once they have these settings.
-    pub validated: Cache<Arc<Settings>, Arc<Told>>,
+    /// What servers report once they have these settings, set under that role.
+    pub validated: Cache<(Arc<Settings>, Option<RoleName>), Arc<Told>>,
     /// What names mean for each tenant, by what its users may do.
     tenancies: Cache<(Option<TenantId>, DynamicSql), Arc<Tenancy>>,
     /// The clients that are tied to a server.
@@ -175,21 +175,22 @@ impl DatabaseHandle {
         })
     }
 
-    /// What names mean for `tenant`, whose schema is `schema`, to users of this policy.
+    /// What names mean for `tenant`, whose schema is `schema`, to users of this policy. The error: it can't
+    /// have the role that its tier needs.
     pub fn tenancy(
         &self,
         tenant: Option<&TenantId>,
         schema: &str,
         dynamic_sql: DynamicSql,
         config: &Config,
-    ) -> Arc<Tenancy> {
+    ) -> Result<Arc<Tenancy>, NoRole> {
         let key = (tenant.cloned(), dynamic_sql);
         if let Some(known) = self.tenancies.get(&key) {
-            return known;
+            return Ok(known);
         }
-        let tenancy = Arc::new(Tenancy::new(tenant, schema, dynamic_sql, config, self));
+        let tenancy = Arc::new(Tenancy::new(tenant, schema, dynamic_sql, config, self)?);
         self.tenancies.insert(key, Arc::clone(&tenancy));
-        tenancy
+        Ok(tenancy)
     }
 
     /// Counts the clients that are tied to a server.

@@ -3,6 +3,7 @@
 //! # Layout
 //! - [`stage`]: a PostgreSQL, a proxy in front of it, and ways to talk to both.
 //! - [`setup`]: what the proxy's configuration is to be.
+//! - [`roles`]: the tenants' roles, for the tiers that take them.
 //! - [`database`]: clusters that are there in a moment, each test its own.
 //! - [`relay`]: between proxy and PostgreSQL: counts round trips, delays, breaks.
 //! - [`wire`]: a client that speaks the protocol message by message.
@@ -17,6 +18,7 @@ pub mod corpus;
 pub mod database;
 pub mod program;
 pub mod relay;
+pub mod roles;
 pub mod setup;
 pub mod stage;
 pub mod wire;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use pgstrata_tenancy::Strategy;
+use pgstrata_tenancy::{Strategy, Tier};
 
 /// Both strategies: what one does, the other must do too.
 pub const STRATEGIES: [Strategy; 2] = [Strategy::SearchPath, Strategy::SchemaQualified];
@@ -11,6 +11,7 @@ pub const STRATEGIES: [Strategy; 2] = [Strategy::SearchPath, Strategy::SchemaQua
 #[derive(Clone, Debug)]
 pub struct Setup {
     strategy: Strategy,
+    pub(crate) tier: Tier,
     max_servers: usize,
     relay: bool,
     pub(crate) max_connections: u32,
@@ -22,6 +23,7 @@ impl Default for Setup {
     fn default() -> Self {
         Self {
             strategy: Strategy::SearchPath,
+            tier: wished_tier(),
             max_servers: 2,
             relay: false,
             max_connections: 60,
@@ -41,6 +43,12 @@ impl Setup {
     /// How statements reach the tenant's schema.
     pub fn strategy(mut self, strategy: Strategy) -> Self {
         self.strategy = strategy;
+        self
+    }
+
+    /// How tenants are kept apart; with a role, acme_corp and globex get theirs.
+    pub fn tier(mut self, tier: Tier) -> Self {
+        self.tier = tier;
         self
     }
 
@@ -93,7 +101,8 @@ impl Setup {
         section("pool", &format!("max_servers = {}", self.max_servers));
         // Nothing that is believed for a while is asked for again in a test's time.
         let caches = "tenant_cache = '1h'\ncatalog_cache = '1h'";
-        section("tenancy", &format!("strategy = '{}'\n{caches}", self.strategy));
+        let Self { strategy, tier, .. } = self;
+        section("tenancy", &format!("strategy = '{strategy}'\ntier = '{tier}'\n{caches}"));
         let server =
             format!("host = '127.0.0.1'\nport = {server}\nuser = 'app'\npassword = 'app'\ntls = 'disable'");
         section("databases.app", &server);
@@ -104,4 +113,11 @@ impl Setup {
         }
         text
     }
+}
+
+/// `PGSTRATA_TEST_TIER=role` runs all tests in that tier: most must hold there, too.
+fn wished_tier() -> Tier {
+    let wish = std::env::var("PGSTRATA_TEST_TIER").unwrap_or_default();
+    let tiers = [Tier::Names, Tier::Role, Tier::Login];
+    tiers.into_iter().find(|tier| tier.as_str() == wish).unwrap_or_default()
 }

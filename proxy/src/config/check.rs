@@ -10,6 +10,7 @@ use super::problem::Problems;
 use super::{Config, Database, Listen, ListenTls, ServerTls};
 
 mod names;
+mod roles;
 mod users;
 
 /// Reports what can't be meant, or can't work.
@@ -33,6 +34,7 @@ pub(super) fn check(config: &Config, place: &Place<'_>, problems: &mut Problems)
         self::database(name, database, place, problems);
     }
     names::check(config, problems);
+    roles::check(config, problems);
     users::check(config, problems);
 }
 

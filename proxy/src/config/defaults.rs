@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use pgstrata_tenancy::Strategy;
+use pgstrata_tenancy::{Strategy, Tier};
 
 use super::{
     Http, KeySpaces, Limits, Listen, ListenTls, Log, LogFormat, MissingTenant, Mode, Pool, PoolMode, Tenancy,
@@ -78,6 +78,8 @@ impl Default for Tenancy {
         Self {
             mode: Mode::Route,
             strategy: Strategy::SearchPath,
+            tier: Tier::Names,
+            role_prefix: "tenant_".into(),
             missing_tenant: MissingTenant::Public,
             sources: vec![TenantSource::Options, TenantSource::Parameter],
             separator: '.',

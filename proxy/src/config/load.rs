@@ -167,6 +167,8 @@ fn tenancy(s: &mut Section<'_>) -> Tenancy {
     Tenancy {
         mode: s.or("mode", default.mode),
         strategy: s.or("strategy", default.strategy),
+        tier: s.or("tier", default.tier),
+        role_prefix: s.or("role_prefix", default.role_prefix),
         missing_tenant: s.or("missing_tenant", default.missing_tenant),
         sources: s.or("sources", default.sources),
         separator: s.or("separator", default.separator),
@@ -186,7 +188,13 @@ fn tenancy(s: &mut Section<'_>) -> Tenancy {
 }
 
 fn tenant(s: &mut Section<'_>) -> Tenant {
-    Tenant { schema: s.option("schema"), strategy: s.option("strategy"), tables: s.entries("tables") }
+    Tenant {
+        schema: s.option("schema"),
+        strategy: s.option("strategy"),
+        tier: s.option("tier"),
+        role: s.option("role"),
+        tables: s.entries("tables"),
+    }
 }
 
 fn database(s: &mut Section<'_>, place: &Place<'_>) -> Database {

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use lru::LruCache;
+use pgstrata_tenancy::RoleName;
 
 use super::connect::Connected;
 use super::settings::{self, Settings};
@@ -43,6 +44,8 @@ pub struct Server {
     pub prepared: PreparedNames,
     /// The statement that sets the path is prepared.
     pub has_path_statement: bool,
+    /// The one that sets role and path is.
+    pub has_role_statement: bool,
     /// Which client statement its unnamed statement is.
     pub unnamed: Option<u64>,
     /// Temporary objects were made on it: PostgreSQL keeps their schema on the path for good, and so does
@@ -74,6 +77,7 @@ impl Server {
             settings: Arc::default(),
             prepared: PreparedNames::new(max_prepared),
             has_path_statement: false,
+            has_role_statement: false,
             unnamed: None,
             had_temp: false,
             drawn_by: None,
@@ -84,11 +88,17 @@ impl Server {
     }
 
     /// The SQL that makes its session one of `client`, with `wants` for settings; `None` where there
-    /// is nothing to do. To be sent before anything else, outside a transaction.
-    pub fn hand_over(&mut self, client: i32, wants: &Arc<Settings>) -> Option<String> {
+    /// is nothing to do. To be sent before anything else, outside a transaction. What it sets it
+    /// sets under `role`.
+    pub fn hand_over(
+        &mut self,
+        client: i32,
+        wants: &Arc<Settings>,
+        role: Option<&RoleName>,
+    ) -> Option<String> {
         match self.used_by.take() {
             Some(other) if other != client => {
-                let settings = settings::difference(&Arc::default(), wants, true);
+                let settings = settings::difference(&Arc::default(), wants, true, role);
                 self.drawn_by = None;
                 // Whatever set the seed of random() can't foresee the next client's numbers.
                 let seed: f64 = rand::random_range(-1.0..1.0);
@@ -97,7 +107,7 @@ impl Server {
             }
             same => {
                 self.used_by = same;
-                settings::difference(&self.settings, wants, true)
+                settings::difference(&self.settings, wants, true, role)
             }
         }
     }
@@ -123,7 +133,7 @@ impl Server {
     /// The session was wiped (`DISCARD ALL`, `DEALLOCATE ALL`): nothing is prepared on it.
     pub fn forget_prepared(&mut self) {
         self.prepared.clear();
-        self.has_path_statement = false;
+        (self.has_path_statement, self.has_role_statement) = (false, false);
         self.unnamed = None;
     }
 }

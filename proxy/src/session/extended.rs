@@ -79,6 +79,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             ));
             return Ok(self.poison(refusal));
         }
+        if let Some(step) = self.on_behalf_of(tied.clone(), |session| session.settle_role(&plan, false)) {
+            self.plan = Some(plan);
+            return Ok(step);
+        }
         self.on_behalf_of(tied.clone(), |session| {
             let statement = session.statement(text, types, plan, tied, !name.is_empty());
             session.send_parse(Bytes::copy_from_slice(name), statement);
@@ -105,6 +109,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let Some(()) = self.begin_extended(b'B', body) else { return Ok(Step::NeedServer) };
         if self.portals.len() >= MAX_PORTALS {
             return Ok(self.poison(too_many_portals()));
+        }
+        if let Some(step) = self.settle_role_of(name) {
+            return Ok(step);
         }
         let Some(on_server) = self.ensure_statement(name) else { return Ok(Step::Done) };
         let columns = self.statements.get(name).map(|statement| statement.columns).unwrap_or_default();
@@ -204,6 +211,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return Step::NeedNames;
         }
         let Some(()) = self.begin_extended(b'D', body) else { return Step::NeedServer };
+        if let Some(step) = self.settle_role_of(name) {
+            return step;
+        }
         let Some(on_server) = self.ensure_statement(name) else { return Step::Done };
         if let Some(link) = &mut self.link {
             message::describe_statement(&mut link.lease.outbuf, on_server.as_bytes());
@@ -226,6 +236,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return Ok(step);
         }
         let Some(()) = self.begin_extended(b'E', body) else { return Ok(Step::NeedServer) };
+        self.set_role_for(statement.as_ref());
         // Of a portal that nothing is known of, it is known that it reads or writes.
         self.touched |= statement.is_none();
         let mut effect = None;
@@ -270,9 +281,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         let closed = self.statements.remove(name).map(|statement| (Bytes::copy_from_slice(name), statement));
         self.keep(b'C', body);
+        let role = self.role();
         match &mut self.link {
             Some(link) => {
-                link.begin(&self.settings, self.status);
+                link.begin(&self.settings, self.status, role.as_ref());
                 link.owe(Expect::Local { message: CLOSE_COMPLETE, opened: None, closed });
                 self.emit_locals();
             }
@@ -321,9 +333,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// The first message of a pipeline needs a server, with the right settings; `None`: get one.
     fn begin_extended(&mut self, tag: u8, body: &[u8]) -> Option<()> {
+        let role = self.role();
         let link = self.link.as_mut()?;
         if !link.request.sent {
-            link.begin(&self.settings, self.status);
+            link.begin(&self.settings, self.status, role.as_ref());
             let again = tag == b'B' && self.status == Status::Idle;
             link.request.replay = again.then(BytesMut::new);
         }

@@ -8,11 +8,13 @@ use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
 use deadpool::managed::Object;
+use pgstrata_tenancy::RoleName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::expect::{Expect, Expects};
 use super::request::MAX_OWED;
+use super::role::{InForce, Settled};
 use super::tenant::Tenancy;
 use super::{End, Session, Status};
 use crate::metrics::{Kind, Metrics};
@@ -34,6 +36,10 @@ pub(super) struct Link {
     pub settings: Tracked,
     /// The path is set for the transaction, as of what was written.
     pub path_set: bool,
+    /// The role that is in force.
+    pub role: InForce,
+    /// Code ran in this transaction that may have set another.
+    pub doubts_role: bool,
     /// The client has set a path for this transaction by itself.
     pub local_path: bool,
     /// In this transaction a path was in force on which the tenant's schema is not the first. A
@@ -78,6 +84,8 @@ pub(super) struct Request {
     pub heard: bool,
     /// It binds a statement whose columns the client was told.
     pub described: bool,
+    /// Whether the role that it needs for the session is in force.
+    pub role: Settled,
     /// Its messages as the client sent them, while it can still be run again.
     pub replay: Option<BytesMut>,
 }
@@ -95,6 +103,7 @@ impl Request {
             round_trips: 0,
             heard: true,
             described: false,
+            role: Settled::No,
             replay: None,
         }
     }
@@ -107,6 +116,8 @@ impl Link {
             lease,
             expects: Expects::new(),
             path_set: false,
+            role: InForce::Servers,
+            doubts_role: false,
             local_path: false,
             strayed: false,
             opaque: false,
@@ -168,7 +179,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 self.shared.metrics.waited(started.elapsed());
                 self.cancel.attach(lease.pid, &lease.key);
                 let mut link = Link::new(lease);
-                link.hand_over(self.cancel.slot().pid, &self.settings);
+                link.hand_over(self.cancel.slot().pid, &self.settings, self.role().as_ref());
                 self.link = Some(Box::new(link));
                 Ok(())
             }
@@ -220,7 +231,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let free = self.link.as_ref().is_some_and(|link| {
             // PostgreSQL still waits for the rest of a message that began on it.
             let halfway = self.stream_on && self.stream_left > 0;
-            let over = !halfway && !link.request.sent && link.expects.is_empty();
+            let asks = link.request.role != Settled::No;
+            let over = !halfway && !asks && !link.request.sent && link.expects.is_empty();
             over && self.status == Status::Idle && self.pins.is_empty()
         });
         if !free {
@@ -274,21 +286,21 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 }
 
 impl Link {
-    /// Makes the server's session the client's, in front of its first request.
-    pub fn hand_over(&mut self, client: i32, wants: &Tracked) {
-        let Some(sql) = self.lease.hand_over(client, wants.current()) else { return };
+    /// Makes the server's session the client's, in front of its first request. Its settings are set under `role`.
+    pub fn hand_over(&mut self, client: i32, wants: &Tracked, role: Option<&RoleName>) {
+        let Some(sql) = self.lease.hand_over(client, wants.current(), role) else { return };
         self.lease.query(&[sql.as_bytes()]);
         self.expects.push_back(Expect::OwnQuery);
         self.settings = Tracked::new(settings::after(&Arc::default(), wants.current(), true));
     }
 
     /// Writes what brings the server's settings to the client's, in front of a request.
-    pub fn bring_settings(&mut self, wants: &Tracked, status: Status) {
+    pub fn bring_settings(&mut self, wants: &Tracked, status: Status, role: Option<&RoleName>) {
         if status == Status::Failed {
             return;
         }
         let (has, wants, idle) = (self.settings.current(), wants.current(), status == Status::Idle);
-        let sql = settings::difference(has, wants, idle);
+        let sql = settings::difference(has, wants, idle, role);
         let now = settings::after(has, wants, idle);
         if let Some(sql) = sql {
             self.lease.query(&[sql.as_bytes()]);
@@ -297,6 +309,7 @@ impl Link {
         self.settings.replace(now);
         if idle {
             self.settings.commit();
+            self.role = self.resting_role();
         }
     }
 

@@ -10,7 +10,7 @@
 //! - [`query`], [`extended`]: what goes to the server for them.
 //! - [`expect`], [`reply`], [`outcome`]: what the server owes, what becomes of its answers, and how a request ends.
 //! - [`statements`]: prepared statements by identity; [`prepared`]: on the server at hand; [`columns`]: what clients were told of theirs.
-//! - [`path`]: the search path, and when it must be set.
+//! - [`path`]: the search path, and when it must be set; [`role`]: the tenant's role, likewise.
 //! - [`effect`]: what statements leave behind in a session.
 //! - [`listen`]: `LISTEN`, and what is heard.
 //! - [`tenant`], [`switch`]: which tenant the session works for, and how it goes over to another.
@@ -38,6 +38,7 @@ mod prepared;
 mod query;
 mod reply;
 mod request;
+pub(crate) mod role;
 mod sequences;
 pub mod start;
 pub mod statements;

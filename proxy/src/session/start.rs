@@ -93,9 +93,11 @@ async fn prepare<S>(
     schema: Option<Arc<str>>,
 ) -> Result<(Identity, Arc<Tenancy>, Arc<Told>), Refusal> {
     let schema = schema.as_deref().unwrap_or("public");
-    let tenancy = database.tenancy(login.tenant.as_ref(), schema, login.user.dynamic_sql, &shared.config);
+    let tenancy = database
+        .tenancy(login.tenant.as_ref(), schema, login.user.dynamic_sql, &shared.config)
+        .map_err(|error| Refusal::new(error.sqlstate(), error.to_string()))?;
     let base = Arc::new(base_settings(&login.settings, &tenancy)?);
-    let told = validate(database, &base, login_patience(shared)).await?;
+    let told = validate(database, &tenancy, &base, login_patience(shared)).await?;
     let identity = Identity {
         database: Arc::clone(database),
         user: Arc::clone(&login.user),
@@ -137,21 +139,24 @@ fn confined_path(value: &str, tenancy: &Tenancy) -> Result<Box<str>, Refusal> {
 /// Lets PostgreSQL judge the settings, once for each set of them.
 async fn validate(
     database: &DatabaseHandle,
+    tenancy: &Tenancy,
     base: &Arc<Settings>,
     limit: Duration,
 ) -> Result<Arc<Told>, Refusal> {
-    let key = settings::after(&Arc::default(), base, true);
+    let settings = settings::after(&Arc::default(), base, true);
+    let role = tenancy.isolation.set_role();
+    let key = (Arc::clone(&settings), role.cloned());
     if let Some(told) = database.validated.get(&key) {
         return Ok(told);
     }
     let mut lease = database.servers.check_out_within(limit).await.map_err(|error| no_server(&error))?;
     // As nobody's: whoever has it next starts from these settings.
-    let sql = lease.hand_over(0, &key);
+    let sql = lease.hand_over(0, &settings, role);
     if let Some(sql) = sql {
         // Until PostgreSQL has answered, nobody knows what this server has.
         lease.in_doubt = true;
         try_settings(&mut lease, &sql).await?;
-        lease.settings = Arc::clone(&key);
+        lease.settings = settings;
         lease.in_doubt = false;
     }
     let mut told: Told = lease.parameters.clone();

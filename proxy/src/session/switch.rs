@@ -115,8 +115,11 @@ fn decode(value: &str) -> Option<Cow<'_, str>> {
 
 /// Whether a statement reads or writes, as far as anybody can tell.
 pub(super) fn touches(statement: &Statement) -> bool {
-    use StatementKind::{BlockOnly, CopyIn, Plain, Prepare, Savepoint, SetConfig};
-    matches!(&statement.kind, Plain | BlockOnly | CopyIn | Prepare { .. } | Savepoint(_) | SetConfig { .. })
+    use StatementKind::{BlockOnly, CopyIn, EndPrepared, Plain, Prepare, Savepoint, SetConfig};
+    matches!(
+        &statement.kind,
+        Plain | BlockOnly | EndPrepared | CopyIn | Prepare { .. } | Savepoint(_) | SetConfig { .. }
+    )
 }
 
 /// No transaction works for two tenants.
@@ -225,9 +228,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let found = database.directory.resolve(&tenant).await;
         let may_name = user.tenant_switch && user.may_name(tenant.as_str());
         let answer = match found {
-            Ok(Some(schema)) if may_name => {
-                Ok(database.tenancy(Some(&tenant), &schema, user.dynamic_sql, &self.shared.config))
-            }
+            Ok(Some(schema)) if may_name => database
+                .tenancy(Some(&tenant), &schema, user.dynamic_sql, &self.shared.config)
+                .map_err(|error| Refusal { code: error.sqlstate(), message: error.to_string(), hint: None }),
             Err(_) if may_name => Err(Refusal {
                 code: "08006",
                 message: "can not look the tenant up: PostgreSQL does not answer".into(),

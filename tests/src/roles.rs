@@ -1,0 +1,36 @@
+//! The tenants' roles, for the tiers that take them.
+
+use tokio_postgres::Client;
+
+/// A role for each of the two tenants, which owns what its schema holds. The servers' own role may
+/// then take theirs, and touch nothing by itself.
+pub async fn make(server: &Client) {
+    for schema in ["acme_corp", "globex"] {
+        server.batch_execute(&sql(schema)).await.unwrap();
+    }
+}
+
+/// What makes the role of one schema, which is in the database already.
+pub fn sql(schema: &str) -> String {
+    let role = format!("tenant_{schema}");
+    format!(
+        "CREATE ROLE {role};
+         ALTER ROLE app NOINHERIT;
+         GRANT CONNECT, TEMPORARY ON DATABASE app TO {role};
+         GRANT USAGE ON SCHEMA public TO {role};
+         GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role};
+         REVOKE ALL ON SCHEMA {schema} FROM app;
+         ALTER SCHEMA {schema} OWNER TO {role};
+         DO $$
+         DECLARE relation record;
+         BEGIN
+             EXECUTE 'GRANT {role} TO app' || CASE WHEN current_setting('server_version_num')::integer >= 160000
+                 THEN ' WITH INHERIT FALSE, SET TRUE' ELSE '' END;
+             FOR relation IN SELECT oid::regclass AS name FROM pg_class
+                 WHERE relnamespace = '{schema}'::regnamespace AND relkind IN ('r', 'p', 'v')
+             LOOP
+                 EXECUTE format('ALTER TABLE %s OWNER TO {role}', relation.name);
+             END LOOP;
+         END $$;"
+    )
+}
