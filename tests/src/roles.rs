@@ -1,6 +1,9 @@
 //! The tenants' roles, for the tiers that take them.
 
+use pgstrata_tenancy::Tier;
 use tokio_postgres::Client;
+
+use crate::setup::wished_tier;
 
 /// A role for each of the two tenants, which owns what its schema holds. The servers' own role may
 /// then take theirs, and touch nothing by itself.
@@ -8,6 +11,19 @@ pub async fn make(server: &Client) {
     for schema in ["acme_corp", "globex"] {
         server.batch_execute(&sql(schema)).await.unwrap();
     }
+}
+
+/// The role that makes and owns what a tenant has, in the tier that the tests are to run in.
+pub fn owner(schema: &str) -> String {
+    match wished_tier() {
+        Tier::Names => "app".to_owned(),
+        Tier::Role | Tier::Login => format!("tenant_{schema}"),
+    }
+}
+
+/// The options of a session past the proxy that is what one through it would be.
+pub fn direct_options(schema: &str) -> String {
+    format!("-csearch_path={schema},\\ public -crole={}", owner(schema))
 }
 
 /// What makes the role of one schema, which is in the database already.

@@ -115,8 +115,8 @@ impl Setup {
     }
 }
 
-/// `PGSTRATA_TEST_TIER=role` runs all tests in that tier: most must hold there, too.
-fn wished_tier() -> Tier {
+/// `PGSTRATA_TEST_TIER=role` runs the tests in that tier: they hold there, too.
+pub fn wished_tier() -> Tier {
     let wish = std::env::var("PGSTRATA_TEST_TIER").unwrap_or_default();
     let tiers = [Tier::Names, Tier::Role, Tier::Login];
     tiers.into_iter().find(|tier| tier.as_str() == wish).unwrap_or_default()
