@@ -35,8 +35,9 @@ pub fn sql(schema: &str) -> String {
          GRANT CONNECT, TEMPORARY ON DATABASE app TO {role};
          GRANT USAGE ON SCHEMA public TO {role};
          GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role};
-         REVOKE ALL ON SCHEMA {schema} FROM app;
          ALTER SCHEMA {schema} OWNER TO {role};
+         REVOKE ALL ON SCHEMA {schema} FROM app;
+         GRANT ALL ON SCHEMA {schema} TO {role};
          DO $$
          DECLARE relation record;
          BEGIN

@@ -25,7 +25,10 @@ async fn ways() -> Ways {
     for stage in &kept {
         let server = stage.superuser().await;
         let role = roles::owner("acme_corp");
-        server.batch_execute(&format!("SET ROLE {role}; SET search_path TO acme_corp, public")).await.unwrap();
+        server
+            .batch_execute(&format!("SET ROLE {role}; SET search_path TO acme_corp, public"))
+            .await
+            .unwrap();
         server.batch_execute(corpus::OBJECTS).await.unwrap();
     }
     let direct = Wire::login(kept[2].cluster.port(), "app", "app", &path).await.unwrap();

@@ -47,6 +47,12 @@ impl Tracked {
         Arc::make_mut(&mut self.current).insert(name.into(), sql.into());
     }
 
+    /// A setting was set that no rollback makes forgotten, whether or not it takes it back.
+    pub fn set_for_good(&mut self, name: &str, sql: &str) {
+        self.set(name, sql);
+        Arc::make_mut(&mut self.committed).insert(name.into(), sql.into());
+    }
+
     /// A setting went back to what `base` has for it.
     pub fn reset(&mut self, name: &str, base: &Settings) {
         match base.get(name) {
@@ -265,5 +271,9 @@ mod tests {
         assert_eq!(tracked.current().get("a").map(|v| &**v), Some("SET a TO 0"));
         tracked.reset("zzz", &base);
         assert_eq!(tracked.current().len(), 1);
+        tracked.set_for_good("ours", "");
+        tracked.roll_back();
+        assert_eq!(tracked.current().get("a").map(|v| &**v), Some("SET a TO 1"));
+        assert!(tracked.current().contains_key("ours"));
     }
 }

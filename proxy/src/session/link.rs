@@ -185,7 +185,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             }
             Some(Err(error)) => {
                 self.shared.metrics.waited(started.elapsed());
-                self.deny(&no_server(&error))
+                self.deny(&no_server(&error));
+                Ok(())
             }
             None => Err(End::ClientGone),
         }
@@ -212,9 +213,14 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     }
 
     /// Answers the message at the head of the buffer with an error.
-    fn deny(&mut self, refusal: &Refusal) -> Result<(), End> {
-        self.plan = None;
+    fn deny(&mut self, refusal: &Refusal) {
         self.tell(refusal);
+        self.give_up_message();
+    }
+
+    /// The message at the head of the buffer was answered with an error, and nothing of it has been sent.
+    pub(super) fn give_up_message(&mut self) {
+        self.plan = None;
         self.fail_local();
         match frame::header(&self.inbuf) {
             Ok(Some(header)) if header.tag == b'Q' => {
@@ -223,7 +229,6 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             }
             _ => self.skip_to_sync = true,
         }
-        Ok(())
     }
 
     /// Puts the server back if nothing ties it to this client.

@@ -147,7 +147,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 return Ok(());
             }
             Some(Expect::SessionRole(role)) => {
-                link.role_settled(role);
+                self.role_settled(role);
                 self.emit_locals();
                 return Ok(());
             }

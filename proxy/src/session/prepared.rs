@@ -17,6 +17,7 @@ use super::statements::{ClientStatement, Identity, Prepared};
 use super::tenant::Tenancy;
 use super::{Session, Status, path, role};
 use crate::metrics::Kind;
+use crate::pool::settings::{SEARCH_PATH, SESSION_ROLE};
 use crate::sql::plan::{Plan, Route, Statement};
 use crate::sql::rewrite::rewrite;
 use crate::wire::message;
@@ -190,13 +191,18 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if kind != Kind::Shared && link.request.kind != Kind::TenantWrite {
             link.request.kind = kind;
         }
-        let lacks_path = !link.path_set && !path.is_empty() && needs(&|s| needs_path(s, &plan.route));
-        let lacks_role = needs(&needs_role).then(|| link.role.change(role.as_ref())).flatten();
+        let begun = link.request.sent || status == Status::Block;
+        // What runs by itself may commit: what was set for the transaction alone would be gone then.
+        let kept = |name| !(own_transaction && begun) || link.settings.current().contains_key(name);
+        let lacks_path = !(path.is_empty() || link.path_set && kept(SEARCH_PATH));
+        let lacks_path = lacks_path && needs(&|s| needs_path(s, &plan.route));
+        let in_force = if role.is_none() || kept(SESSION_ROLE) { &link.role } else { &InForce::Unknown };
+        let lacks_role = in_force.change(role.as_ref()).filter(|_| needs(&needs_role));
         if status == Status::Failed || !lacks_path && lacks_role.is_none() {
             return;
         }
         let name = self.shared.store.path_name();
-        match (&role, link.request.sent || status == Status::Block) {
+        match (&role, begun) {
             (Some(role), false) if !own_transaction => {
                 let shown = (!path.is_empty()).then_some(&*self.effective.shown);
                 link.set_role_first(role, shown, self.shared.store.role_name());
@@ -265,17 +271,10 @@ impl super::link::Link {
     }
 
     /// Sets the role for a transaction that has begun, or for the session.
-    pub(super) fn set_role_behind(
-        &mut self,
-        sql: &str,
-        role: Option<&RoleName>,
-        session: bool,
-        name: &[u8],
-    ) {
+    pub(super) fn set_role_behind(&mut self, sql: &str, role: Option<&RoleName>, session: bool, name: &[u8]) {
         self.role = InForce::of(role);
         match role.filter(|_| session) {
             Some(role) => {
-                // It may commit: what holds for the transaction alone would be gone then.
                 self.note_for_session(None, true);
                 self.run_behind(format!("SET ROLE {}", role.quoted()).as_bytes(), name);
             }
@@ -301,15 +300,16 @@ impl super::link::Link {
     pub(super) fn run_behind(&mut self, sql: &[u8], name: &[u8]) {
         let name = &[name, b"_behind"].concat();
         let out = &mut self.lease.outbuf;
+        // The one of before. Were it closed behind its use, it would stay where that fails.
+        message::close(out, b'S', name);
         message::parse(out, name, sql, &[0, 0]);
         message::bind_nothing(out, name, name);
         message::execute(out, name);
         message::close(out, b'P', name);
-        message::close(out, b'S', name);
+        self.owe(Expect::Close { client: false });
         self.owe(Expect::Parse { id: PATH_BEHIND, named: true, client: None, map: Default::default() });
         self.owe(Expect::Bind { client: false });
         self.owe(Expect::Execute { client: false, effect: None });
-        self.owe(Expect::Close { client: false });
         self.owe(Expect::Close { client: false });
     }
 }

@@ -285,8 +285,7 @@ impl Link {
     pub(super) fn set_session_path(&mut self, path: &str) {
         self.lease.query(&[b"SET search_path TO ", path::in_sql(path).as_bytes()]);
         self.owe(Expect::OwnQuery);
-        self.settings.set(SEARCH_PATH, path);
-        self.settings.commit();
+        self.note_for_session(Some(path), false);
     }
 }
 

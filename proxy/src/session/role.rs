@@ -117,17 +117,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let role = self.role().filter(|_| waits)?;
         let path = Arc::clone(&self.effective.path);
         let link = self.link.as_mut()?;
-        match std::mem::take(&mut link.request.role) {
-            Settled::No => {}
-            Settled::Yes => {
-                link.request.role = Settled::Yes;
-                return None;
-            }
-            Settled::Asked => {
-                link.request.role = Settled::Asked;
-                return Some(Step::Wait);
-            }
-            Settled::Refused(error) => return Some(self.role_refused(&error, simple)),
+        match link.request.role {
+            Settled::Yes => return None,
+            Settled::Asked => return Some(Step::Wait),
+            Settled::No | Settled::Refused(_) => {}
         }
         link.begin(&self.settings, self.status, Some(&role));
         let mut sql = format!("SET ROLE {}", role.quoted());
@@ -137,7 +130,6 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         link.lease.query(&[sql.as_bytes()]);
         link.expects.push_back(Expect::SessionRole(role));
-        // Whatever comes of it, it is taken off again before anything else runs on this server.
         link.note_for_session(Some(&path), true);
         link.request.role = Settled::Asked;
         Some(Step::Wait)
@@ -149,20 +141,29 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         self.settle_role(&plan, false)
     }
 
+    /// PostgreSQL has answered [`Expect::SessionRole`].
+    pub(super) fn role_settled(&mut self, role: RoleName) {
+        let Some(link) = &mut self.link else { return };
+        match std::mem::take(&mut link.request.role) {
+            Settled::Refused(error) => self.role_refused(&error),
+            _ => {
+                link.request.role = Settled::Yes;
+                link.role = InForce::Tenants(role);
+                link.path_set = true;
+            }
+        }
+    }
+
     /// Answers the message that waits for its role with PostgreSQL's error.
-    fn role_refused(&mut self, error: &[u8], simple: bool) -> Step {
+    fn role_refused(&mut self, error: &[u8]) {
         self.shared.metrics.error(frame::field(error, b'C').unwrap_or(b"XX000"));
         message::raw(&mut self.outbuf, b'E', error);
-        self.fail_local();
-        if self.has_sent() {
+        match self.has_sent() {
             // What was pipelined in front of it has been answered.
-            self.end_request(self.status);
+            true => self.end_request(self.status),
+            false => self.link.iter_mut().for_each(|link| link.next_request()),
         }
-        match simple {
-            true => message::ready_for_query(&mut self.outbuf, self.status.byte()),
-            false => self.skip_to_sync = true,
-        }
-        Step::Done
+        self.give_up_message();
     }
 }
 
@@ -175,15 +176,14 @@ impl Link {
         }
     }
 
-    /// Path and role were set for the session.
+    /// Path and role were set for the session. They are taken off again whatever becomes of that.
     pub fn note_for_session(&mut self, path: Option<&str>, role: bool) {
         if let Some(path) = path.filter(|path| !path.is_empty()) {
-            self.settings.set(SEARCH_PATH, path);
+            self.settings.set_for_good(SEARCH_PATH, path);
         }
         if role {
-            self.settings.set(SESSION_ROLE, "");
+            self.settings.set_for_good(SESSION_ROLE, "");
         }
-        self.settings.commit();
     }
 
     /// `RESET ALL`, which leaves roles alone.
@@ -198,15 +198,6 @@ impl Link {
     /// What the statement does to the role that is in force.
     pub fn follow_role(&mut self, statement: &Statement) {
         self.role = role_behind(statement, &self.role).unwrap_or_else(|| self.resting_role());
-    }
-
-    /// PostgreSQL has answered [`Expect::SessionRole`].
-    pub fn role_settled(&mut self, role: RoleName) {
-        if self.request.role == Settled::Asked {
-            self.request.role = Settled::Yes;
-            self.role = InForce::Tenants(role);
-            self.path_set = true;
-        }
     }
 }
 

@@ -22,9 +22,8 @@ pub(super) fn check(config: &Config, problems: &mut Problems) {
             problems.at(&[&place, "tenancy.tier"], message);
         }
         let schema = tenant.schema.as_deref().unwrap_or(name);
-        let of = |database: &crate::config::Database| {
-            config.isolation(Some(name), schema, &database.user).err()
-        };
+        let of =
+            |database: &crate::config::Database| config.isolation(Some(name), schema, &database.user).err();
         if let Some(error) = config.databases.values().find_map(of) {
             let message = format!("[{table}]: {error}: give it another in \"role\"");
             problems.at(&[&place, &table], message);

@@ -367,12 +367,10 @@ impl Gate<'_> {
                 "have information_schema in its search_path",
                 Some("Name it in front of its views."),
             )),
-            "$user" => {
-                match self.is_own(&self.scope.role) || self.is_shared(&self.scope.role) {
-                    true => Ok(()),
-                    false => Err(self.refusal("have \"$user\" in its search_path", Some(&self.nameable()))),
-                }
-            }
+            "$user" => match self.is_own(&self.scope.role) || self.is_shared(&self.scope.role) {
+                true => Ok(()),
+                false => Err(self.refusal("have \"$user\" in its search_path", Some(&self.nameable()))),
+            },
             _ => self.schema(schema),
         }
     }
