@@ -6,36 +6,75 @@
 //! - [`Control`]: connections to one database, and what its tenants are made from.
 //! - [`name`]: which names a tenant's schema can have.
 //! - [`registry`]: which schemas are tenants', and how each one fares.
+//! - [`blueprint`]: what a schema is made of, as SQL that makes another one like it.
+//! - [`provision`]: schemas for tenants.
+//! - [`drift`]: how a tenant differs from the source, as SQL that mends it.
+//! - `lifecycle`: what happens to a schema later: cloned, renamed, dropped.
+//! - [`archive`]: one tenant as a file.
 //! - [`migrate`]: changes for the source and for every tenant.
 
+pub mod archive;
+pub mod blueprint;
+pub mod drift;
 pub mod error;
+mod lifecycle;
 pub mod migrate;
 pub mod name;
+pub mod provision;
 pub mod registry;
 pub mod settings;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use deadpool_postgres::{Client, Pool};
+use deadpool_postgres::{Client, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use tokio_postgres::Socket;
+use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 
 pub use error::Error;
 pub use name::SchemaName;
 pub use settings::Settings;
 
+/// How long connecting may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Nothing that stands in a schema can mean something in our own SQL.
+const OPTIONS: &str = "-c search_path=pg_catalog";
+
 /// Connections to one database, and what its tenants are made from. Cheap to clone.
 #[derive(Clone)]
 pub struct Control {
     pool: Pool,
+    login: Arc<tokio_postgres::Config>,
     settings: Arc<Settings>,
 }
 
 impl Control {
-    /// With connections of a role that may create schemas. As many as the pool has work at once.
+    /// At most so many `connections` of a role that may create schemas: as much is done at once.
     ///
-    /// A connection that comes back to the pool must lose what it was set to
-    /// (`deadpool_postgres::RecyclingMethod::Clean`): migrations are anybody's SQL.
-    pub fn new(pool: Pool, settings: Settings) -> Self {
-        Self { pool, settings: Arc::new(settings) }
+    /// Nothing is connected yet.
+    pub fn new<T>(
+        mut login: tokio_postgres::Config,
+        tls: T,
+        connections: usize,
+        settings: Settings,
+    ) -> Result<Self, Error>
+    where
+        T: MakeTlsConnect<Socket> + Clone + Sync + Send + 'static,
+        T::Stream: Sync + Send,
+        T::TlsConnect: Sync + Send,
+        <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
+    {
+        login.options(OPTIONS);
+        // Migrations are anybody's SQL: what they set ends with them.
+        let recycling = ManagerConfig { recycling_method: RecyclingMethod::Clean };
+        let pool = Pool::builder(Manager::from_config(login.clone(), tls, recycling))
+            .max_size(connections.max(1))
+            .runtime(Runtime::Tokio1)
+            .create_timeout(Some(PATIENCE))
+            .build()
+            .map_err(|error| Error::Refused(error.to_string()))?;
+        Ok(Self { pool, login: Arc::new(login), settings: Arc::new(settings) })
     }
 
     /// What tenants are made from.

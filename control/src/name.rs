@@ -40,9 +40,6 @@ impl SchemaName {
         if settings.shared.iter().any(|shared| shared == name) {
             return refuse("it is a schema that all tenants share");
         }
-        if settings.reserved.iter().any(|reserved| reserved == name) {
-            return refuse("the configuration has another use for it");
-        }
         if name.chars().any(char::is_control) {
             return refuse("it has control characters in it");
         }

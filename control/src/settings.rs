@@ -11,8 +11,6 @@ pub struct Settings {
     pub source: String,
     /// Schemas that all tenants have on their path; what is in them is referred to, not copied.
     pub shared: Vec<String>,
-    /// Further schemas that no tenant can have.
-    pub reserved: Vec<String>,
     /// The source's tables that are copied; empty: all of them.
     pub include: Vec<Pattern>,
     /// The source's tables that are not.
@@ -32,7 +30,6 @@ impl Default for Settings {
         Self {
             source: "public".into(),
             shared: vec!["public".into()],
-            reserved: Vec::new(),
             include: Vec::new(),
             exclude: Vec::new(),
             seed: Vec::new(),

@@ -50,6 +50,8 @@ pub struct Config {
     pub pool: Pool,
     /// How a client names its tenant, and what the name means.
     pub tenancy: Tenancy,
+    /// What new tenants are made from.
+    pub provision: Provision,
     /// What differs for single tenants, by name.
     pub tenants: BTreeMap<String, Tenant>,
     /// The databases that clients can ask for, by the name that they use.
@@ -207,6 +209,27 @@ pub struct Tenancy {
     pub catalog_notify: bool,
 }
 
+/// `[provision]`
+#[derive(Debug, Clone)]
+pub struct Provision {
+    /// The schema that tenants are copies of.
+    pub source: String,
+    /// Its tables that are copied, as patterns; empty: all.
+    pub include: Vec<String>,
+    /// Its tables that are not.
+    pub exclude: Vec<String>,
+    /// Its tables whose rows are copied too.
+    pub seed: Vec<String>,
+    /// Tenants that are made when they are first named by a client, as patterns.
+    pub auto: Vec<String>,
+    /// How many tenants are made or changed at once.
+    pub workers: usize,
+    /// How long a change waits for a lock before it gives way and tries again.
+    pub lock_timeout: Duration,
+    /// How often it is tried again.
+    pub retries: u32,
+}
+
 /// `tenancy.mode`
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -279,6 +302,17 @@ pub struct Database {
     pub tls: ServerTls,
     /// The authorities that may sign the server's certificate, in PEM; the system's if left out.
     pub tls_ca: Option<PathBuf>,
+    /// Who makes, changes and drops schemas.
+    pub control: ControlLogin,
+}
+
+/// `[databases.NAME.control]`
+#[derive(Debug, Clone, Default)]
+pub struct ControlLogin {
+    /// A role that may create schemas; the one that servers log in as if it is left out.
+    pub user: Option<String>,
+    /// Its password.
+    pub password: Secret,
 }
 
 /// `databases.NAME.tls`: as libpq's `sslmode`.
@@ -295,6 +329,19 @@ pub enum ServerTls {
     VerifyCa,
     /// TLS, with a certificate from a known authority for this host.
     VerifyFull,
+}
+
+impl ServerTls {
+    /// As it stands in the file, and in libpq's `sslmode`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Disable => "disable",
+            Self::Prefer => "prefer",
+            Self::Require => "require",
+            Self::VerifyCa => "verify-ca",
+            Self::VerifyFull => "verify-full",
+        }
+    }
 }
 
 /// `[[users]]`

@@ -16,6 +16,7 @@
 //! - [`observe`]: what would become of texts, where nothing is routed yet.
 //! - [`explain`]: which way a text would go, for people.
 //! - [`selftest`]: a deployment attacked with two throw-away tenants.
+//! - [`tenant`]: tenants' life from the command line.
 //! - [`demo`]: a PostgreSQL of its own with two tenants, to try it on.
 
 pub mod admin;
@@ -34,6 +35,7 @@ pub mod serve;
 pub mod session;
 pub mod shared;
 pub mod sql;
+pub mod tenant;
 pub mod wire;
 
 pub use serve::{ServeError, serve, serve_blocking};

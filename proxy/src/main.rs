@@ -27,6 +27,8 @@ enum Command {
     /// Prints SQL for an administrator to run.
     #[command(subcommand)]
     Sql(pgstrata::catalog::install::Sql),
+    /// Makes, shows, changes and drops tenants.
+    Tenant(pgstrata::tenant::Args),
     /// Attacks a deployment with two throw-away tenants, and says what held.
     Selftest(pgstrata::selftest::Args),
     /// Runs the proxy with a PostgreSQL of its own, to try it out.
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
         Command::Check { config } => check(&config),
         Command::Explain(args) => pgstrata::explain::run(&args),
         Command::Sql(sql) => sql.print(),
+        Command::Tenant(args) => return pgstrata::tenant::run(args),
         Command::Selftest(args) => {
             pgstrata::selftest::run(&args).map_err(|error| format!("pgstrata: {error}"))
         }

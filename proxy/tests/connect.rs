@@ -28,6 +28,7 @@ fn database(postgres: &Postgres, user: &str) -> Database {
         password: Secret::new(PASSWORD),
         tls: ServerTls::Disable,
         tls_ca: None,
+        control: Default::default(),
     }
 }
 

@@ -42,6 +42,48 @@ pub fn search_path<'a>(schemas: impl IntoIterator<Item = &'a str>) -> String {
     out
 }
 
+/// The schemas of a `search_path` value, as PostgreSQL's `SplitIdentifierString` reads it: what is not in
+/// quotes is folded to lower case. `None` where it is no list of names.
+pub fn split_path(path: &str) -> Option<Vec<String>> {
+    let mut names = Vec::new();
+    let mut rest = path.trim();
+    while !rest.is_empty() {
+        let (name, behind) = match rest.strip_prefix('"') {
+            Some(quoted) => unquote(quoted)?,
+            None => {
+                let end = rest.find(|c: char| c == ',' || c.is_ascii_whitespace()).unwrap_or(rest.len());
+                let (name, behind) = rest.split_at_checked(end)?;
+                (name.to_ascii_lowercase(), behind)
+            }
+        };
+        if name.is_empty() {
+            return None;
+        }
+        names.push(name);
+        let behind = behind.trim_start();
+        rest = match behind.strip_prefix(',') {
+            Some(next) if !next.trim().is_empty() => next.trim_start(),
+            None if behind.is_empty() => behind,
+            _ => return None,
+        };
+    }
+    Some(names)
+}
+
+/// The name that starts behind a quote, and what is behind its end.
+fn unquote(text: &str) -> Option<(String, &str)> {
+    let (mut name, mut rest) = (String::new(), text);
+    loop {
+        let (piece, behind) = rest.split_once('"')?;
+        name.push_str(piece);
+        match behind.strip_prefix('"') {
+            Some(next) => rest = next,
+            None => return Some((name, behind)),
+        }
+        name.push('"');
+    }
+}
+
 /// Appends `value` as a string literal that reads the same whatever
 /// `standard_conforming_strings` says: `E'..'` as soon as there is a backslash.
 pub fn push_literal(out: &mut String, value: &str) {
@@ -61,6 +103,16 @@ pub fn push_literal(out: &mut String, value: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn paths_are_read_as_postgresql_does() {
+        let read = |path| split_path(path).map(|names| names.join("|"));
+        assert_eq!(read(r#"Public, "Acme ""1""", "a,b""#).as_deref(), Some(r#"public|Acme "1"|a,b"#));
+        assert_eq!(read("").as_deref(), Some(""));
+        for bad in ["a,", ",a", "a b", "\"a", "\"\""] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
+    }
 
     #[test]
     fn quotes_are_doubled() {

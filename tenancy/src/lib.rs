@@ -3,11 +3,13 @@
 //! # Layout
 //! - [`tenant`]: [`TenantId`], a checked tenant name.
 //! - [`ident`]: identifiers quoted as PostgreSQL quotes them.
+//! - [`lexer`]: SQL as PostgreSQL's scanner sees it.
 //! - [`pattern`]: names with `*` in them.
 //! - [`strategy`]: [`Strategy`], the two ways to a tenant's schema.
 //! - [`tier`]: [`Tier`], how tenants are kept apart; [`role`]: the role that this takes.
 
 pub mod ident;
+pub mod lexer;
 pub mod pattern;
 pub mod role;
 pub mod strategy;

@@ -4,9 +4,11 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::Serialize;
+use tokio_postgres::Row;
 
 use crate::Control;
 use crate::error::Error;
+use crate::name::SchemaName;
 
 /// Creates the registry where there is none; the same again changes nothing.
 const INSTALL: &str = include_str!("install.sql");
@@ -69,7 +71,128 @@ impl FromStr for State {
     }
 }
 
+/// A tenant, as far as the registry and the catalog know it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Tenant {
+    /// Its schema.
+    pub schema: String,
+    /// How it fares; active where the registry has no row for it.
+    pub state: State,
+    /// Of the last migration that it has.
+    pub version: Option<i64>,
+    /// Whether the registry has a row for it.
+    pub registered: bool,
+    /// When that was changed last, as PostgreSQL writes it.
+    pub changed_at: Option<String>,
+}
+
+/// A tenant, and how much of it there is.
+#[derive(Clone, Debug, Serialize)]
+pub struct Shown {
+    /// The tenant.
+    #[serde(flatten)]
+    pub tenant: Tenant,
+    /// Who owns its schema.
+    pub owner: String,
+    /// How many tables it has, partitions not counted.
+    pub tables: i64,
+    /// What its tables and indexes take on the disk, in bytes.
+    pub bytes: i64,
+    /// The same for people.
+    pub size: String,
+}
+
+impl Tenant {
+    fn of(row: &Row) -> Result<Self, Error> {
+        Ok(Self {
+            schema: row.get("schema"),
+            state: row.get::<_, &str>("state").parse()?,
+            version: row.get("version"),
+            registered: row.get("registered"),
+            changed_at: row.get("changed_at"),
+        })
+    }
+}
+
 impl Control {
+    /// All tenants, by name: of each one its schema, or a row in the registry.
+    pub async fn tenants(&self) -> Result<Vec<Tenant>, Error> {
+        self.install().await?;
+        let client = self.client().await?;
+        let rows = client.query(include_str!("tenants.sql"), &[]).await;
+        let rows = rows.map_err(Error::postgres("listing tenants"))?;
+        let mut tenants = rows.iter().map(Tenant::of).collect::<Result<Vec<_>, _>>()?;
+        tenants.retain(|tenant| {
+            tenant.state != State::Source && SchemaName::new(&tenant.schema, self.settings()).is_ok()
+        });
+        Ok(tenants)
+    }
+
+    /// One tenant.
+    pub async fn tenant(&self, schema: &SchemaName) -> Result<Shown, Error> {
+        self.install().await?;
+        let client = self.client().await?;
+        let row = client.query_opt(include_str!("tenant.sql"), &[&schema.as_str()]).await;
+        let row = row.map_err(Error::postgres("looking at a tenant"))?;
+        let row = row.ok_or_else(|| Error::Missing(schema.to_string()))?;
+        Ok(Shown {
+            tenant: Tenant::of(&row)?,
+            owner: row.get("owner"),
+            tables: row.get("tables"),
+            bytes: row.get("bytes"),
+            size: row.get("size"),
+        })
+    }
+
+    /// Brings a tenant from one of the states `from` to the state `to`. Proxies are told at once.
+    pub async fn set_state(&self, schema: &SchemaName, to: State, from: &[State]) -> Result<(), Error> {
+        if !self.is_provisioned(schema.as_str()).await? {
+            return Err(Error::Missing(schema.to_string()));
+        }
+        self.install().await?;
+        let client = self.client().await?;
+        let states: Vec<&str> = from.iter().map(|state| state.as_str()).collect();
+        // A tenant that is not registered is active.
+        let sql = "INSERT INTO pgstrata_control.schemas AS s (schema, state) \
+                   SELECT $1::text::name, $2 WHERE 'active' = ANY ($3::text[]) \
+                       OR EXISTS (SELECT FROM pgstrata_control.schemas WHERE schema = $1::text::name) \
+                   ON CONFLICT (schema) DO UPDATE SET state = excluded.state, changed_at = pg_catalog.now() \
+                       WHERE s.state = ANY ($3::text[])";
+        let doing = || Error::postgres(format!("changing the state of \"{schema}\""));
+        let changed =
+            client.execute(sql, &[&schema.as_str(), &to.as_str(), &states]).await.map_err(doing())?;
+        if changed == 1 {
+            return Ok(());
+        }
+        let sql = "SELECT state FROM pgstrata_control.schemas WHERE schema = $1::text::name";
+        let now = client.query_opt(sql, &[&schema.as_str()]).await.map_err(doing())?;
+        let now = now.map_or_else(|| "active".to_owned(), |row| row.get(0));
+        Err(Error::Refused(format!("tenant \"{schema}\" is {now}, and so can't become {to} now")))
+    }
+
+    /// Gives a schema a row in the registry, or changes the one that it has.
+    pub(crate) async fn register(
+        &self,
+        schema: &SchemaName,
+        state: State,
+        version: Option<i64>,
+    ) -> Result<(), Error> {
+        let sql = "INSERT INTO pgstrata_control.schemas (schema, state, version) VALUES ($1::text::name, $2, $3) \
+                   ON CONFLICT (schema) DO UPDATE SET state = excluded.state, version = excluded.version, \
+                       changed_at = now()";
+        let client = self.client().await?;
+        let done = client.execute(sql, &[&schema.as_str(), &state.as_str(), &version]).await;
+        done.map(drop).map_err(Error::postgres(format!("registering \"{schema}\"")))
+    }
+
+    /// Takes a schema's row away.
+    pub(crate) async fn unregister(&self, schema: &SchemaName) -> Result<(), Error> {
+        let client = self.client().await?;
+        let sql = "DELETE FROM pgstrata_control.schemas WHERE schema = $1::text::name";
+        let done = client.execute(sql, &[&schema.as_str()]).await;
+        done.map(drop).map_err(Error::postgres(format!("forgetting \"{schema}\"")))
+    }
+
     /// Makes the registry if there is none, and lets proxies read it.
     pub async fn install(&self) -> Result<(), Error> {
         let client = self.client().await?;
@@ -83,7 +206,8 @@ impl Control {
         if row.get(0) {
             return Ok(());
         }
-        let mut sql = format!("BEGIN; SELECT pg_catalog.pg_advisory_xact_lock({LOCK}, 0); {INSTALL};");
+        let mut sql =
+            format!("BEGIN; SELECT pg_catalog.pg_advisory_xact_lock({}); {INSTALL};", lock_key(SCHEMA));
         let role = self.settings().proxy_role.as_deref();
         if let Some(role) = role.map(pgstrata_tenancy::ident::quoted) {
             sql += &format!(
@@ -95,5 +219,12 @@ impl Control {
     }
 }
 
-/// The first key of the advisory locks that keep commands apart; the second is the schema's hash.
-pub(crate) const LOCK: i32 = 0x7067_7374;
+/// The keys of the advisory lock that keeps those apart who change one schema, as SQL's arguments.
+pub(crate) fn lock_key(schema: &str) -> String {
+    let hash = ring::digest::digest(&ring::digest::SHA256, schema.as_bytes());
+    let key = hash.as_ref().first_chunk().copied().map(i32::from_be_bytes).unwrap_or_default();
+    format!("{LOCK}, {key}")
+}
+
+/// The first key of these locks: no one else's, as far as that can be.
+const LOCK: i32 = 0x7067_7374;

@@ -38,6 +38,7 @@ fn client() -> ClientConfig {
         password: Secret::default(),
         tls: ServerTls::Require,
         tls_ca: None,
+        control: Default::default(),
     };
     ClientConfig::clone(&client_tls_config(&database).unwrap().unwrap())
 }

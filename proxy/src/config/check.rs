@@ -59,6 +59,7 @@ fn limits(config: &Config, problems: &mut Problems) {
         ("listen.max_clients", config.listen.max_clients),
         ("pool.max_servers", pool.max_servers),
         ("pool.max_logins", pool.max_logins),
+        ("provision.workers", config.provision.workers),
         ("limits.max_query_bytes", limits.max_query_bytes),
         ("limits.max_message_bytes", limits.max_message_bytes),
         ("limits.max_prepared_statements_per_client", limits.max_prepared_statements_per_client),
@@ -90,6 +91,7 @@ fn times(config: &Config, problems: &mut Problems) {
         ("pool.idle_timeout", pool.idle_timeout),
         ("pool.max_lifetime", pool.max_lifetime),
         ("pool.tcp_user_timeout", pool.tcp_user_timeout),
+        ("provision.lock_timeout", config.provision.lock_timeout),
         ("tenancy.catalog_cache", tenancy.catalog_cache),
     ];
     for (path, time) in times {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use pgstrata_tenancy::{Strategy, Tier};
 
 use super::{
-    Http, KeySpaces, Limits, Listen, ListenTls, Log, LogFormat, MissingTenant, Mode, Pool, PoolMode, Tenancy,
-    TenantSource,
+    Http, KeySpaces, Limits, Listen, ListenTls, Log, LogFormat, MissingTenant, Mode, Pool, PoolMode,
+    Provision, Tenancy, TenantSource,
 };
 
 /// PostgreSQL's own port.
@@ -91,6 +91,21 @@ impl Default for Tenancy {
             catalog_notify: false,
             hide_other_tenants: false,
             keys: KeySpaces::default(),
+        }
+    }
+}
+
+impl Default for Provision {
+    fn default() -> Self {
+        Self {
+            source: "public".into(),
+            include: Vec::new(),
+            exclude: Vec::new(),
+            seed: Vec::new(),
+            auto: Vec::new(),
+            workers: 4,
+            lock_timeout: Duration::from_secs(2),
+            retries: 10,
         }
     }
 }

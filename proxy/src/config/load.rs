@@ -7,8 +7,8 @@ use toml::de::DeTable;
 use super::problem::Problems;
 use super::read::Section;
 use super::{
-    Config, ConfigError, Database, Http, KeySpaces, Limits, Listen, Log, Pool, Secret, Tenancy, Tenant, User,
-    check, defaults,
+    Config, ConfigError, ControlLogin, Database, Http, KeySpaces, Limits, Listen, Log, Pool, Provision,
+    Secret, Tenancy, Tenant, User, check, defaults,
 };
 
 /// Where secrets and files come from. Tests bring their own.
@@ -96,6 +96,7 @@ pub(super) fn read(text: &str, place: &Place<'_>, problems: &mut Problems) -> Op
         limits: file.section("limits", limits),
         pool: file.section("pool", pool),
         tenancy: file.section("tenancy", tenancy),
+        provision: file.section("provision", provision),
         tenants: file.named("tenants", tenant),
         databases: file.named("databases", |s| database(s, place)),
         users: file.list("users", |s| user(s, place)),
@@ -187,6 +188,20 @@ fn tenancy(s: &mut Section<'_>) -> Tenancy {
     }
 }
 
+fn provision(s: &mut Section<'_>) -> Provision {
+    let default = Provision::default();
+    Provision {
+        source: s.or("source", default.source),
+        include: s.or("include", default.include),
+        exclude: s.or("exclude", default.exclude),
+        seed: s.or("seed", default.seed),
+        auto: s.or("auto", default.auto),
+        workers: s.or("workers", default.workers),
+        lock_timeout: s.or("lock_timeout", default.lock_timeout),
+        retries: s.or("retries", default.retries),
+    }
+}
+
 fn tenant(s: &mut Section<'_>) -> Tenant {
     Tenant {
         schema: s.option("schema"),
@@ -206,7 +221,16 @@ fn database(s: &mut Section<'_>, place: &Place<'_>) -> Database {
         password: Secret::read(s, place),
         tls: s.option("tls").unwrap_or_default(),
         tls_ca: path(s, place, "tls_ca"),
+        control: s.section("control", |s| control(s, place)),
     }
+}
+
+fn control(s: &mut Section<'_>, place: &Place<'_>) -> ControlLogin {
+    let login = ControlLogin { user: s.option("user"), password: Secret::read(s, place) };
+    if login.user.is_none() && login.password.expose().is_some() {
+        s.refuse("user", "a password, and nobody whose it is: add \"user\"".into());
+    }
+    login
 }
 
 fn user(s: &mut Section<'_>, place: &Place<'_>) -> User {

@@ -66,7 +66,8 @@ impl<'a> Section<'a> {
     /// Reads the table `key`; an absent one reads as empty.
     pub(super) fn section<R>(&mut self, key: &'static str, read: impl FnOnce(&mut Section<'_>) -> R) -> R {
         let raw = self.find(key);
-        let (path, label) = (self.join(key), format!("[{key}]"));
+        let path = self.join(key);
+        let label = format!("[{path}]");
         self.child(raw, path, label, read)
     }
 

@@ -94,6 +94,13 @@ impl Value for u64 {
     }
 }
 
+impl Value for u32 {
+    fn read(raw: &Raw<'_>) -> Result<Self, Wrong> {
+        let number = u64::read(raw)?;
+        u32::try_from(number).map_err(|_| Wrong::new(raw, "a smaller number"))
+    }
+}
+
 impl Value for usize {
     fn read(raw: &Raw<'_>) -> Result<Self, Wrong> {
         let number = u64::read(raw)?;

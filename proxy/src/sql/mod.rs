@@ -4,7 +4,7 @@
 //! - [`plan`]: the answer: a [`Route`], and what each statement does to its session.
 //! - [`scope`]: the question's other half: whose SQL it is, and what its schemas hold.
 //! - [`engine`]: the way from one to the other, which the rest are steps of.
-//! - [`lexer`], [`tokens`], [`name`]: the text as PostgreSQL's scanner sees it.
+//! - [`lexer`] (of the tenancy crate), [`tokens`], [`name`]: the text as PostgreSQL's scanner sees it.
 //! - [`statement`]: what each statement is, by its keywords.
 //! - [`analyse`]: which names it depends on, by its tree.
 //! - [`guard`]: what it may not do.
@@ -21,7 +21,6 @@ pub mod engine;
 pub mod guard;
 mod hidden;
 pub mod keys;
-pub mod lexer;
 mod moved;
 pub mod name;
 pub mod plan;
@@ -35,5 +34,6 @@ pub(crate) mod tests;
 pub mod tokens;
 
 pub use engine::{CacheStats, Engine};
+pub use pgstrata_tenancy::lexer;
 pub use plan::{Plan, Refusal, Route, Splice, Statement, StatementKind};
 pub use scope::{Scope, TextMode};

@@ -1,0 +1,237 @@
+//! What is said of objects that are there: comments, owners, privileges.
+
+use std::collections::{HashMap, HashSet};
+
+use pgstrata_tenancy::ident::quoted;
+use tokio_postgres::{Row, Transaction};
+
+use super::item::{Item, Kind, ObjectId, SCHEMA};
+use super::objects::signature;
+use super::read::{Facts, columns};
+use super::relations::literal;
+use crate::error::Error;
+
+/// How commands name an object: `TABLE "t"`, `TRIGGER "x" ON "t"`.
+pub(super) type Names = HashMap<ObjectId, String>;
+
+/// Names for all that can have a comment.
+pub(super) fn names(facts: &Facts) -> Names {
+    let classes = facts.classes;
+    let mut names = Names::new();
+    let mut relations: HashMap<u32, String> = HashMap::new();
+    for row in &facts.relations {
+        let word = match row.get("kind") {
+            "v" => "VIEW",
+            "m" => "MATERIALIZED VIEW",
+            "S" => "SEQUENCE",
+            "f" => "FOREIGN TABLE",
+            "c" => "TYPE",
+            _ => "TABLE",
+        };
+        let name = quoted(row.get("name"));
+        let oid = row.get("oid");
+        names.insert(ObjectId { class: classes.pg_class, oid }, format!("{word} {name}"));
+        if word == "TYPE" {
+            // The comment is on the type, the columns are the relation's.
+            names.insert(
+                ObjectId { class: classes.pg_type, oid: row.get("row_type") },
+                format!("{word} {name}"),
+            );
+        }
+        relations.insert(oid, name);
+    }
+    let mut on_relation = |rows: &[Row], class: u32, word: &str| {
+        for row in rows {
+            if let Some(table) = relations.get(&row.get("relation")) {
+                let name = format!("{word} {} ON {table}", quoted(row.get("name")));
+                names.insert(ObjectId { class, oid: row.get("oid") }, name);
+            }
+        }
+    };
+    on_relation(&facts.constraints, classes.pg_constraint, "CONSTRAINT");
+    on_relation(&facts.triggers, classes.pg_trigger, "TRIGGER");
+    on_relation(&facts.policies, classes.pg_policy, "POLICY");
+    on_relation(&facts.rules, classes.pg_rewrite, "RULE");
+    let types: HashMap<u32, String> =
+        facts.types.iter().map(|row| (row.get("oid"), quoted(row.get("name")))).collect();
+    for row in &facts.constraints {
+        if let Some(domain) = types.get(&row.get("domain")) {
+            let name = format!("CONSTRAINT {} ON DOMAIN {domain}", quoted(row.get("name")));
+            names.insert(ObjectId { class: classes.pg_constraint, oid: row.get("oid") }, name);
+        }
+    }
+    let mut plain = |rows: &[Row], class: u32, word: &dyn Fn(&Row) -> String| {
+        for row in rows {
+            names.insert(ObjectId { class, oid: row.get("oid") }, word(row));
+        }
+    };
+    plain(&facts.indexes, classes.pg_class, &|row| format!("INDEX {}", quoted(row.get("name"))));
+    plain(&facts.statistics, classes.pg_statistic_ext, &|row| {
+        format!("STATISTICS {}", quoted(row.get("name")))
+    });
+    plain(&facts.types, classes.pg_type, &|row| {
+        let word = if row.get::<_, &str>("kind") == "d" { "DOMAIN" } else { "TYPE" };
+        format!("{word} {}", quoted(row.get("name")))
+    });
+    plain(&facts.functions, classes.pg_proc, &|row| {
+        let word = match row.get("kind") {
+            "p" => "PROCEDURE",
+            "a" => "AGGREGATE",
+            _ => "FUNCTION",
+        };
+        format!("{word} {}", signature(facts, row))
+    });
+    names
+}
+
+/// Comments on all that has a name, and on the schema.
+pub(super) async fn comments(
+    tx: &Transaction<'_>,
+    facts: &Facts,
+    names: &Names,
+    items: &mut Vec<Item>,
+) -> Result<(), Error> {
+    let schema = ObjectId { class: facts.classes.pg_namespace, oid: facts.schema };
+    let objects: Vec<ObjectId> = names.keys().copied().chain([schema]).collect();
+    let (classes, ids) = columns(&objects);
+    let rows = tx
+        .query(include_str!("sql/comments.sql"), &[&classes, &ids])
+        .await
+        .map_err(Error::postgres("reading comments"))?;
+    let columns: HashMap<(u32, i16), &str> =
+        facts.columns.iter().map(|row| ((row.get("relation"), row.get("number")), row.get("name"))).collect();
+    for row in rows {
+        let id = ObjectId { class: row.get("class"), oid: row.get("oid") };
+        let number: i32 = row.get("number");
+        let name = if id == schema {
+            // What PostgreSQL itself says of public is no other schema's.
+            if facts.name == "public" {
+                continue;
+            }
+            format!("SCHEMA {SCHEMA}")
+        } else if number == 0 {
+            let Some(name) = names.get(&id) else { continue };
+            name.clone()
+        } else {
+            let column = i16::try_from(number).ok().and_then(|number| columns.get(&(id.oid, number)));
+            let (Some(column), Some(relation)) = (column, facts.printed.relations.get(&id.oid)) else {
+                continue;
+            };
+            format!("COLUMN {relation}.{}", quoted(column))
+        };
+        let comment = format!("COMMENT ON {name} IS");
+        let sql = format!("{comment} {}", literal(row.get("text")));
+        items.push(Item::new(Kind::Comment, name, sql, format!("{comment} NULL")).after(id));
+    }
+    Ok(())
+}
+
+/// Owners, where they are others than `me`, who makes all of it.
+pub(super) async fn owners(
+    tx: &Transaction<'_>,
+    facts: &Facts,
+    names: &Names,
+    me: u32,
+    items: &mut Vec<Item>,
+) -> Result<(), Error> {
+    let rows: Vec<(ObjectId, u32)> = [
+        (&facts.relations, facts.classes.pg_class),
+        (&facts.functions, facts.classes.pg_proc),
+        (&facts.types, facts.classes.pg_type),
+        (&facts.statistics, facts.classes.pg_statistic_ext),
+    ]
+    .into_iter()
+    .flat_map(|(rows, class)| {
+        rows.iter().map(move |row| (ObjectId { class, oid: row.get("oid") }, row.get("owner")))
+    })
+    .filter(|(_, owner)| *owner != me)
+    .collect();
+    let ids: Vec<u32> = rows.iter().map(|(_, owner)| *owner).collect::<HashSet<_>>().into_iter().collect();
+    let roles = tx
+        .query("SELECT oid, quote_ident(rolname) FROM pg_roles WHERE oid = ANY ($1)", &[&ids])
+        .await
+        .map_err(Error::postgres("reading owners"))?;
+    let roles: HashMap<u32, String> = roles.iter().map(|row| (row.get(0), row.get(1))).collect();
+    // A sequence has its column's owner.
+    let owned = facts.sequences.iter().filter(|row| row.get::<_, Option<u32>>("table_oid").is_some());
+    let owned: HashSet<u32> = owned.map(|row| row.get("oid")).collect();
+    for (id, owner) in rows {
+        let (Some(name), Some(role)) = (names.get(&id), roles.get(&owner)) else { continue };
+        if id.class == facts.classes.pg_class && owned.contains(&id.oid) {
+            continue;
+        }
+        items.push(Item::new(Kind::Owner, name, format!("ALTER {name} OWNER TO {role}"), String::new()).after(id));
+    }
+    Ok(())
+}
+
+/// Privileges that are not as they are when an object is new.
+pub(super) async fn privileges(
+    tx: &Transaction<'_>,
+    facts: &Facts,
+    names: &Names,
+    items: &mut Vec<Item>,
+) -> Result<(), Error> {
+    let classes = [facts.classes.pg_class, facts.classes.pg_proc, facts.classes.pg_type];
+    let objects: Vec<ObjectId> = names.keys().copied().filter(|id| classes.contains(&id.class)).collect();
+    let (class_ids, ids) = columns(&objects);
+    let rows = tx
+        .query(include_str!("sql/privileges.sql"), &[&class_ids, &ids, &facts.schema])
+        .await
+        .map_err(Error::postgres("reading privileges"))?;
+    let columns: HashMap<(u32, i32), &str> = facts
+        .columns
+        .iter()
+        .map(|row| ((row.get("relation"), i32::from(row.get::<_, i16>("number"))), row.get("name")))
+        .collect();
+    for row in &rows {
+        let id = ObjectId { class: row.get("class"), oid: row.get("oid") };
+        let number: i32 = row.get("number");
+        let name = match names.get(&id) {
+            _ if id.class == facts.classes.pg_namespace => format!("SCHEMA {SCHEMA}"),
+            Some(name) => on(name),
+            None => continue,
+        };
+        let mut privilege = row.get::<_, String>("privilege");
+        if let Some(column) = columns.get(&(id.oid, number)) {
+            privilege = format!("{privilege} ({})", quoted(column));
+        }
+        let grantee: &str = row.get("grantee");
+        let option = if row.get("grantable") { " WITH GRANT OPTION" } else { "" };
+        let grant = format!("GRANT {privilege} ON {name} TO {grantee}{option}");
+        let revoke = format!("REVOKE {privilege} ON {name} FROM {grantee}");
+        let (mut sql, undo) = if row.get("granted") { (grant, revoke) } else { (revoke, grant) };
+        if let Some(grantor) = row.get::<_, Option<&str>>("grantor") {
+            sql = format!("SET LOCAL ROLE {grantor}; {sql}; RESET ROLE");
+        }
+        // In the order of their texts: what an owner grants comes before what others pass on.
+        items.push(Item::new(Kind::Privilege, sql.clone(), sql, undo).after(id));
+    }
+    for row in &facts.default_privileges {
+        let (role, grantee): (String, &str) = (quoted(row.get("role")), row.get("grantee"));
+        let Some(kind) = row.get::<_, Option<&str>>("kind") else { continue };
+        let privilege: &str = row.get("privilege");
+        let option = if row.get("grantable") { " WITH GRANT OPTION" } else { "" };
+        let head = format!("ALTER DEFAULT PRIVILEGES FOR ROLE {role} IN SCHEMA {SCHEMA}");
+        let sql = format!("{head} GRANT {privilege} ON {kind} TO {grantee}{option}");
+        let undo = format!("{head} REVOKE {privilege} ON {kind} FROM {grantee}");
+        items.push(Item::new(Kind::DefaultPrivilege, sql.clone(), sql, undo));
+    }
+    Ok(())
+}
+
+/// As GRANT names an object: all relations but sequences are tables to it, aggregates functions.
+fn on(name: &str) -> String {
+    for (word, instead) in [
+        ("VIEW ", "TABLE "),
+        ("MATERIALIZED VIEW ", "TABLE "),
+        ("FOREIGN TABLE ", "TABLE "),
+        ("AGGREGATE ", "FUNCTION "),
+        ("DOMAIN ", "TYPE "),
+    ] {
+        if let Some(rest) = name.strip_prefix(word) {
+            return format!("{instead}{rest}");
+        }
+    }
+    name.to_owned()
+}

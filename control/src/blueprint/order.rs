@@ -1,0 +1,194 @@
+//! Puts items in an order in which each finds what it needs.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, HashSet};
+
+use super::item::{Create, Item, Kind, ObjectId, Part};
+use crate::error::Error;
+
+/// The items in order. Where some need each other, what can come later is split off:
+/// defaults and constraints from their tables, views from their shells.
+pub(super) fn order(mut items: Vec<Item>, depends: &[(ObjectId, ObjectId)]) -> Result<Vec<Item>, Error> {
+    note_needs(&mut items, depends);
+    split_off(&mut items, |part| part.inline.is_empty());
+    loop {
+        let graph = Graph::new(&items);
+        let order = graph.sort(&items);
+        if order.len() == items.len() {
+            let mut items: Vec<Option<Item>> = items.into_iter().map(Some).collect();
+            return Ok(order.into_iter().filter_map(|at| items.get_mut(at)?.take()).collect());
+        }
+        let placed: HashSet<usize> = order.into_iter().collect();
+        let stuck: HashSet<usize> = (0..items.len()).filter(|at| !placed.contains(at)).collect();
+        if !loosen(&mut items, &stuck) {
+            let names = stuck.iter().filter_map(|at| items.get(*at)).map(|item| item.name.clone());
+            let mut names: Vec<String> = names.collect();
+            names.sort();
+            return Err(Error::Refused(format!(
+                "these need each other, and none can be made without the others: {}",
+                names.join(", ")
+            )));
+        }
+    }
+}
+
+/// Lets each item and each part know what the catalog says that it needs.
+fn note_needs(items: &mut [Item], depends: &[(ObjectId, ObjectId)]) {
+    let mut needs: HashMap<ObjectId, Vec<ObjectId>> = HashMap::new();
+    for (id, need) in depends {
+        needs.entry(*id).or_default().push(*need);
+    }
+    let of = |id: &ObjectId| needs.get(id).cloned().unwrap_or_default();
+    for item in items {
+        let mut more: Vec<ObjectId> = item.ids.iter().flat_map(of).collect();
+        more.retain(|need| !item.ids.contains(need));
+        item.needs.extend(more);
+        if let Create::Whole(whole) = &mut item.create {
+            for part in &mut whole.parts {
+                part.needs.extend(part.id.iter().flat_map(of));
+            }
+        }
+    }
+}
+
+/// Splits off what stands in the way of the items `stuck`. `false`: there is nothing (more) to split off.
+fn loosen(items: &mut Vec<Item>, stuck: &HashSet<usize>) -> bool {
+    let mut parts = Vec::new();
+    for at in stuck {
+        let Some(item) = items.get_mut(*at) else { continue };
+        let Create::Whole(whole) = &mut item.create else { continue };
+        let (off, on) =
+            whole.parts.drain(..).partition(|part| part.id.is_some() && !part.separate.is_empty());
+        whole.parts = on;
+        parts.push((item.ids.clone(), off));
+    }
+    let mut found = false;
+    for (ids, off) in parts {
+        found |= !off.is_empty();
+        items.extend(off.into_iter().map(|part: Part| separate(part, &ids)));
+    }
+    if found {
+        return true;
+    }
+    let types: HashSet<ObjectId> =
+        items.iter().filter(|item| item.kind == Kind::Type).flat_map(|item| item.ids.clone()).collect();
+    for at in stuck {
+        let Some(item) = items.get_mut(*at) else { continue };
+        let Create::View { shell, replace, .. } = &item.create else { continue };
+        let (shell, replace) = (shell.clone(), replace.clone());
+        let mut view = Item::new(Kind::View, format!("{} itself", item.name), replace, String::new());
+        // Others find the shell, which needs the types of its columns; the view itself needs what it has to.
+        view.needs.clone_from(&item.needs);
+        view.needs.extend(&item.ids);
+        item.needs.retain(|need| types.contains(need));
+        item.create = Create::Sql(shell);
+        items.push(view);
+        return true;
+    }
+    false
+}
+
+/// Makes items of the parts that are `meant`.
+fn split_off(items: &mut Vec<Item>, meant: impl Fn(&Part) -> bool) {
+    let mut off = Vec::new();
+    for item in items.iter_mut() {
+        let ids = item.ids.clone();
+        let Create::Whole(whole) = &mut item.create else { continue };
+        let (parts, on) = whole.parts.drain(..).partition(&meant);
+        whole.parts = on;
+        off.extend(Vec::into_iter(parts).map(|part| separate(part, &ids)));
+    }
+    items.extend(off);
+}
+
+fn separate(part: Part, whole: &[ObjectId]) -> Item {
+    let mut item = Item::new(part.kind, part.name, part.separate, part.drop);
+    item.ids.extend(part.id);
+    item.needs = part.needs;
+    item.needs.extend(whole);
+    item
+}
+
+/// Who needs whom, by their numbers.
+struct Graph {
+    /// How many each one waits for.
+    waits: Vec<usize>,
+    /// Who waits for each one.
+    followers: Vec<Vec<usize>>,
+}
+
+impl Graph {
+    fn new(items: &[Item]) -> Self {
+        let mut owners: HashMap<ObjectId, usize> = HashMap::new();
+        for (at, item) in items.iter().enumerate() {
+            let parts = match &item.create {
+                Create::Whole(whole) => whole.parts.as_slice(),
+                _ => &[],
+            };
+            let ids = item.ids.iter().copied().chain(parts.iter().filter_map(|part| part.id));
+            owners.extend(ids.map(|id| (id, at)));
+        }
+        let mut edges: HashSet<(usize, usize)> = HashSet::new();
+        let mut edge = |from: Option<&usize>, to: usize| {
+            if let Some(&from) = from
+                && from != to
+            {
+                edges.insert((from, to));
+            }
+        };
+        for (at, item) in items.iter().enumerate() {
+            for need in item.all_needs() {
+                edge(owners.get(&need), at);
+            }
+        }
+        // Indexes and keys find their place in those of a partitioned table once its partitions are attached.
+        let attached = items.iter().enumerate().filter(|(_, item)| item.kind == Kind::Attach);
+        let mut attaches: HashMap<ObjectId, Vec<usize>> = HashMap::new();
+        for (at, item) in attached {
+            for need in &item.needs {
+                attaches.entry(*need).or_default().push(at);
+            }
+        }
+        for (at, item) in items.iter().enumerate() {
+            if matches!(item.kind, Kind::Index | Kind::Key | Kind::ForeignKey | Kind::Trigger) {
+                for attach in item.needs.iter().filter_map(|need| attaches.get(need)).flatten() {
+                    edge(Some(attach), at);
+                }
+            }
+        }
+        let mut graph = Self { waits: vec![0; items.len()], followers: vec![Vec::new(); items.len()] };
+        for (from, to) in edges {
+            if let (Some(waits), Some(followers)) = (graph.waits.get_mut(to), graph.followers.get_mut(from)) {
+                *waits += 1;
+                followers.push(to);
+            }
+        }
+        graph
+    }
+
+    /// The numbers in order, as far as there is one.
+    fn sort(mut self, items: &[Item]) -> Vec<usize> {
+        let key = |at: usize| items.get(at).map(|item| (item.kind, item.name.as_str()));
+        let mut ready: BinaryHeap<_> = self
+            .waits
+            .iter()
+            .enumerate()
+            .filter(|(_, waits)| **waits == 0)
+            .map(|(at, _)| Reverse((key(at), at)))
+            .collect();
+        let mut order = Vec::with_capacity(items.len());
+        while let Some(Reverse((_, at))) = ready.pop() {
+            order.push(at);
+            let followers = self.followers.get_mut(at).map(std::mem::take).unwrap_or_default();
+            for follower in followers {
+                if let Some(waits) = self.waits.get_mut(follower) {
+                    *waits -= 1;
+                    if *waits == 0 {
+                        ready.push(Reverse((key(follower), follower)));
+                    }
+                }
+            }
+        }
+        order
+    }
+}

@@ -1,0 +1,378 @@
+//! What the catalog says of a schema, as it says it.
+//!
+//! What PostgreSQL holds as trees (defaults, views, constraints ...) it prints itself, with the names that its search
+//! path finds unqualified. So it is asked under the path of the schema alone: what comes out means the same
+//! under the path of another schema with the same things in it, and no text has to be rewritten.
+
+use std::collections::HashMap;
+
+use tokio_postgres::{Row, Transaction};
+
+use super::item::ObjectId;
+use crate::error::Error;
+
+/// Rows of the catalog, and what PostgreSQL prints for them.
+pub(super) struct Facts {
+    /// The schema itself.
+    pub schema: u32,
+    /// Its name.
+    pub name: String,
+    /// Ids of the catalogs.
+    pub classes: Classes,
+    /// `server_version_num`.
+    pub version: i32,
+    /// Its relations that are copied.
+    pub relations: Vec<Row>,
+    /// Columns of these.
+    pub columns: Vec<Row>,
+    /// What these and their indexes inherit from.
+    pub parents: Vec<Row>,
+    pub sequences: Vec<Row>,
+    pub constraints: Vec<Row>,
+    pub indexes: Vec<Row>,
+    pub functions: Vec<Row>,
+    pub types: Vec<Row>,
+    pub rules: Vec<Row>,
+    pub triggers: Vec<Row>,
+    pub policies: Vec<Row>,
+    pub statistics: Vec<Row>,
+    pub default_privileges: Vec<Row>,
+    pub printed: Printed,
+}
+
+/// What PostgreSQL prints, by object.
+#[derive(Default)]
+pub(super) struct Printed {
+    /// Types of columns, by relation and number.
+    pub column_types: HashMap<(u32, i16), String>,
+    /// Collations of columns, likewise.
+    pub column_collations: HashMap<(u32, i16), String>,
+    /// Relations' names.
+    pub relations: HashMap<u32, String>,
+    /// Types' names, those that tables are of.
+    pub types: HashMap<u32, String>,
+    pub defaults: HashMap<u32, String>,
+    pub constraints: HashMap<u32, String>,
+    pub indexes: HashMap<u32, String>,
+    pub functions: HashMap<u32, String>,
+    /// Functions' names with the types of their arguments.
+    pub signatures: HashMap<u32, String>,
+    pub views: HashMap<u32, String>,
+    pub rules: HashMap<u32, String>,
+    pub triggers: HashMap<u32, String>,
+    pub statistics: HashMap<u32, String>,
+    pub partition_keys: HashMap<u32, String>,
+    pub partition_bounds: HashMap<u32, String>,
+    /// `USING`, `WITH CHECK`.
+    pub policies: HashMap<u32, (Option<String>, Option<String>)>,
+    /// Domains: the base type, the default, the collation.
+    pub domains: HashMap<u32, (String, Option<String>, Option<String>)>,
+    /// Ranges: the subtype, its operator class, collation, canonical function, difference.
+    pub ranges: HashMap<u32, [Option<String>; 5]>,
+}
+
+macro_rules! classes {
+    ($($name:ident),*) => {
+        /// Ids of the catalogs that objects are in.
+        #[derive(Clone, Copy)]
+        pub(super) struct Classes { $(pub $name: u32),* }
+
+        impl Classes {
+            const SQL: &str = concat!("SELECT " $(, "'", stringify!($name), "'::regclass::oid AS ", stringify!($name), ", ")*, "0");
+
+            fn of(row: &Row) -> Self {
+                Self { $($name: row.get(stringify!($name))),* }
+            }
+        }
+    };
+}
+
+classes!(
+    pg_class, pg_type, pg_proc, pg_constraint, pg_attrdef, pg_rewrite, pg_trigger, pg_policy,
+    pg_statistic_ext, pg_namespace
+);
+
+/// Which relations of a schema are meant.
+pub(super) type Wanted<'a> = &'a dyn Fn(&str) -> bool;
+
+/// Reads schema `name`. `wanted` decides by their names which tables are copied.
+pub(super) async fn read(tx: &Transaction<'_>, name: &str, wanted: Wanted<'_>) -> Result<Facts, Error> {
+    let doing = || Error::postgres(format!("reading schema \"{name}\""));
+    let reader = Reader { tx, name };
+    // As pg_dump has it: what is printed must mean the same wherever it is read.
+    let settings = "SET LOCAL search_path = pg_catalog; SET LOCAL datestyle = ISO; SET LOCAL intervalstyle = postgres; \
+                    SET LOCAL extra_float_digits = 3; SET LOCAL quote_all_identifiers = off";
+    tx.batch_execute(settings).await.map_err(doing())?;
+    let schema: u32 = tx
+        .query_opt("SELECT oid FROM pg_namespace WHERE nspname = $1::text::name", &[&name])
+        .await
+        .map_err(doing())?
+        .ok_or_else(|| Error::Missing(name.to_owned()))?
+        .get(0);
+    let version: i32 = reader.one("SELECT current_setting('server_version_num')::int").await?.get(0);
+    let classes = Classes::of(&reader.one(Classes::SQL).await?);
+    let mut facts = Facts::raw(&reader, schema, classes, version, wanted).await?;
+    let path = pgstrata_tenancy::ident::quoted(name);
+    tx.batch_execute(&format!("SET LOCAL search_path = {path}, pg_catalog, pg_temp"))
+        .await
+        .map_err(doing())?;
+    facts.printed = Printed::read(&reader, &facts).await?;
+    tx.batch_execute("SET LOCAL search_path = pg_catalog").await.map_err(doing())?;
+    Ok(facts)
+}
+
+/// Asks in one transaction.
+pub(super) struct Reader<'a> {
+    tx: &'a Transaction<'a>,
+    name: &'a str,
+}
+
+impl Reader<'_> {
+    async fn one(&self, sql: &str) -> Result<Row, Error> {
+        self.tx.query_one(sql, &[]).await.map_err(self.failed())
+    }
+
+    async fn rows(&self, sql: &str, ids: &[u32]) -> Result<Vec<Row>, Error> {
+        self.tx.query(sql, &[&ids]).await.map_err(self.failed())
+    }
+
+    /// Of the objects `ids`, what `sql` prints.
+    async fn texts(&self, sql: &str, ids: &[u32]) -> Result<HashMap<u32, String>, Error> {
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let rows = self.rows(sql, ids).await?;
+        Ok(rows.iter().filter_map(|row| Some((row.get(0), row.get::<_, Option<String>>(1)?))).collect())
+    }
+
+    fn failed(&self) -> impl FnOnce(tokio_postgres::Error) -> Error {
+        Error::postgres(format!("reading schema \"{}\"", self.name))
+    }
+}
+
+/// The ids of rows.
+pub(super) fn oids(rows: &[Row]) -> Vec<u32> {
+    rows.iter().map(|row| row.get("oid")).collect()
+}
+
+impl Facts {
+    async fn raw(
+        reader: &Reader<'_>,
+        schema: u32,
+        classes: Classes,
+        version: i32,
+        wanted: Wanted<'_>,
+    ) -> Result<Self, Error> {
+        let of_schema = async |sql: &str| reader.tx.query(sql, &[&schema]).await.map_err(reader.failed());
+        let mut relations = of_schema(include_str!("sql/relations.sql")).await?;
+        let all = oids(&relations);
+        let mut sequences = reader.rows(include_str!("sql/sequences.sql"), &all).await?;
+        let is_table = |row: &Row| matches!(row.get("kind"), "r" | "p" | "f");
+        relations.retain(|row| !is_table(row) || wanted(row.get("name")));
+        // A sequence goes with the table that owns it.
+        let tables = oids(&relations);
+        let gone =
+            |owner: Option<u32>| owner.is_some_and(|owner| all.contains(&owner) && !tables.contains(&owner));
+        sequences.retain(|row| !gone(row.get("table_oid")));
+        let kept = oids(&sequences);
+        relations.retain(|row| row.get::<_, &str>("kind") != "S" || kept.contains(&row.get("oid")));
+        let relation_ids = oids(&relations);
+
+        let types = of_schema(include_str!("sql/types.sql")).await?;
+        let indexes = reader.rows(include_str!("sql/indexes.sql"), &relation_ids).await?;
+        let heirs: Vec<u32> = relation_ids.iter().copied().chain(oids(&indexes)).collect();
+        let constraints = reader
+            .tx
+            .query(include_str!("sql/constraints.sql"), &[&relation_ids, &oids(&types)])
+            .await
+            .map_err(reader.failed())?;
+        Ok(Self {
+            schema,
+            name: reader.name.to_owned(),
+            classes,
+            version,
+            columns: reader.rows(include_str!("sql/columns.sql"), &relation_ids).await?,
+            parents: reader.rows(include_str!("sql/parents.sql"), &heirs).await?,
+            sequences,
+            constraints,
+            indexes,
+            functions: of_schema(include_str!("sql/functions.sql")).await?,
+            types,
+            rules: reader.rows(include_str!("sql/rules.sql"), &relation_ids).await?,
+            triggers: reader.rows(include_str!("sql/triggers.sql"), &relation_ids).await?,
+            policies: reader.rows(include_str!("sql/policies.sql"), &relation_ids).await?,
+            statistics: of_schema(include_str!("sql/statistics.sql")).await?,
+            default_privileges: of_schema(include_str!("sql/defaults.sql")).await?,
+            relations,
+            printed: Printed::default(),
+        })
+    }
+
+    /// What all of `objects` depend on: pairs of an object and one that it needs.
+    pub async fn depends(
+        tx: &Transaction<'_>,
+        objects: &[ObjectId],
+    ) -> Result<Vec<(ObjectId, ObjectId)>, Error> {
+        let (classes, ids) = columns(objects);
+        let rows = tx
+            .query(include_str!("sql/depends.sql"), &[&classes, &ids])
+            .await
+            .map_err(Error::postgres("reading what depends on what"))?;
+        let id = |row: &Row, class, oid| ObjectId { class: row.get(class), oid: row.get(oid) };
+        Ok(rows.iter().map(|row| (id(row, "class", "oid"), id(row, "on_class", "on_oid"))).collect())
+    }
+}
+
+/// Objects as two arrays.
+pub(super) fn columns(objects: &[ObjectId]) -> (Vec<u32>, Vec<u32>) {
+    objects.iter().map(|id| (id.class, id.oid)).unzip()
+}
+
+/// A query that prints something of each object of a catalog. All in it is qualified: it runs under the
+/// path of a schema whose owner may have functions and operators of any name in it.
+macro_rules! printing {
+    ($catalog:literal, $print:literal) => {
+        concat!(
+            "SELECT o.oid, ",
+            $print,
+            " FROM pg_catalog.",
+            $catalog,
+            " o WHERE o.oid OPERATOR(pg_catalog.=) ANY ($1)"
+        )
+    };
+}
+
+impl Printed {
+    async fn read(reader: &Reader<'_>, facts: &Facts) -> Result<Self, Error> {
+        let relations = oids(&facts.relations);
+        let of_kind = |kinds: &[&str]| -> Vec<u32> {
+            let rows = facts.relations.iter().filter(|row| kinds.contains(&row.get("kind")));
+            rows.map(|row| row.get("oid")).collect()
+        };
+        let defaults: Vec<u32> = facts.columns.iter().filter_map(|row| row.get("default_oid")).collect();
+        let functions = |aggregates: bool| -> Vec<u32> {
+            let rows = facts.functions.iter().filter(|row| (row.get::<_, &str>("kind") == "a") == aggregates);
+            rows.map(|row| row.get("oid")).collect()
+        };
+        let parents: Vec<u32> = facts.parents.iter().map(|row| row.get("parent")).collect();
+        let named: Vec<u32> = relations.iter().copied().chain(parents).chain(oids(&facts.indexes)).collect();
+        let of_types: Vec<u32> =
+            facts.relations.iter().map(|row| row.get("of_type")).filter(|oid| *oid != 0).collect();
+        let types = |kind: &str| -> Vec<u32> {
+            let rows = facts.types.iter().filter(|row| row.get::<_, &str>("kind") == kind);
+            rows.map(|row| row.get("oid")).collect()
+        };
+        let mut printed = Self {
+            relations: reader
+                .texts(printing!("pg_class", "o.oid::pg_catalog.regclass::pg_catalog.text"), &named)
+                .await?,
+            types: reader
+                .texts(printing!("pg_type", "o.oid::pg_catalog.regtype::pg_catalog.text"), &of_types)
+                .await?,
+            defaults: reader
+                .texts(printing!("pg_attrdef", "pg_catalog.pg_get_expr(o.adbin, o.adrelid)"), &defaults)
+                .await?,
+            constraints: reader
+                .texts(
+                    printing!("pg_constraint", "pg_catalog.pg_get_constraintdef(o.oid)"),
+                    &oids(&facts.constraints),
+                )
+                .await?,
+            indexes: reader
+                .texts(
+                    "SELECT o.indexrelid, pg_catalog.pg_get_indexdef(o.indexrelid) FROM pg_catalog.pg_index o \
+                     WHERE o.indexrelid OPERATOR(pg_catalog.=) ANY ($1)",
+                    &oids(&facts.indexes),
+                )
+                .await?,
+            functions: reader
+                .texts(printing!("pg_proc", "pg_catalog.pg_get_functiondef(o.oid)"), &functions(false))
+                .await?,
+            signatures: reader
+                .texts(
+                    printing!("pg_proc", "pg_catalog.pg_get_function_identity_arguments(o.oid)"),
+                    &oids(&facts.functions),
+                )
+                .await?,
+            views: reader
+                .texts(printing!("pg_class", "pg_catalog.pg_get_viewdef(o.oid)"), &of_kind(&["v", "m"]))
+                .await?,
+            rules: reader
+                .texts(printing!("pg_rewrite", "pg_catalog.pg_get_ruledef(o.oid, true)"), &oids(&facts.rules))
+                .await?,
+            triggers: reader
+                .texts(
+                    printing!("pg_trigger", "pg_catalog.pg_get_triggerdef(o.oid, true)"),
+                    &oids(&facts.triggers),
+                )
+                .await?,
+            statistics: reader
+                .texts(
+                    printing!("pg_statistic_ext", "pg_catalog.pg_get_statisticsobjdef(o.oid)"),
+                    &oids(&facts.statistics),
+                )
+                .await?,
+            partition_keys: reader
+                .texts(printing!("pg_class", "pg_catalog.pg_get_partkeydef(o.oid)"), &of_kind(&["p"]))
+                .await?,
+            partition_bounds: reader
+                .texts(printing!("pg_class", "pg_catalog.pg_get_expr(o.relpartbound, o.oid)"), &relations)
+                .await?,
+            ..Self::default()
+        };
+        printed.columns(reader, &relations).await?;
+        printed.policies(reader, &oids(&facts.policies)).await?;
+        printed.domains(reader, &types("d")).await?;
+        printed.ranges(reader, &types("r")).await?;
+        Ok(printed)
+    }
+
+    async fn columns(&mut self, reader: &Reader<'_>, relations: &[u32]) -> Result<(), Error> {
+        let sql = "SELECT a.attrelid, a.attnum, pg_catalog.format_type(a.atttypid, a.atttypmod), \
+                   a.attcollation::pg_catalog.regcollation::pg_catalog.text \
+                   FROM pg_catalog.pg_attribute a WHERE a.attrelid OPERATOR(pg_catalog.=) ANY ($1)";
+        for row in reader.rows(sql, relations).await? {
+            let column = (row.get(0), row.get(1));
+            self.column_types.insert(column, row.get(2));
+            self.column_collations.insert(column, row.get(3));
+        }
+        Ok(())
+    }
+
+    async fn policies(&mut self, reader: &Reader<'_>, ids: &[u32]) -> Result<(), Error> {
+        let sql = printing!(
+            "pg_policy",
+            "pg_catalog.pg_get_expr(o.polqual, o.polrelid), pg_catalog.pg_get_expr(o.polwithcheck, o.polrelid)"
+        );
+        let rows = reader.rows(sql, ids).await?;
+        self.policies = rows.iter().map(|row| (row.get(0), (row.get(1), row.get(2)))).collect();
+        Ok(())
+    }
+
+    async fn domains(&mut self, reader: &Reader<'_>, ids: &[u32]) -> Result<(), Error> {
+        let sql = printing!(
+            "pg_type",
+            "pg_catalog.format_type(o.typbasetype, o.typtypmod), \
+             pg_catalog.pg_get_expr(o.typdefaultbin, 'pg_catalog.pg_type'::pg_catalog.regclass), \
+             o.typcollation::pg_catalog.regcollation::pg_catalog.text"
+        );
+        let rows = reader.rows(sql, ids).await?;
+        self.domains = rows.iter().map(|row| (row.get(0), (row.get(1), row.get(2), row.get(3)))).collect();
+        Ok(())
+    }
+
+    async fn ranges(&mut self, reader: &Reader<'_>, ids: &[u32]) -> Result<(), Error> {
+        let sql = "SELECT r.rngtypid, pg_catalog.format_type(r.rngsubtype, NULL), \
+                   CASE WHEN pg_catalog.pg_opclass_is_visible(o.oid) THEN pg_catalog.quote_ident(o.opcname) \
+                     ELSE pg_catalog.concat(pg_catalog.quote_ident(n.nspname), '.', pg_catalog.quote_ident(o.opcname)) END, \
+                   r.rngcollation::pg_catalog.regcollation::pg_catalog.text, \
+                   r.rngcanonical::pg_catalog.text, r.rngsubdiff::pg_catalog.text \
+                   FROM pg_catalog.pg_range r JOIN pg_catalog.pg_opclass o ON o.oid OPERATOR(pg_catalog.=) r.rngsubopc \
+                   JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) o.opcnamespace \
+                   WHERE r.rngtypid OPERATOR(pg_catalog.=) ANY ($1)";
+        let rows = reader.rows(sql, ids).await?;
+        let fields = |row: &Row| [row.get(1), row.get(2), row.get(3), row.get(4), row.get(5)];
+        self.ranges = rows.iter().map(|row| (row.get(0), fields(row))).collect();
+        Ok(())
+    }
+}

@@ -1,0 +1,13 @@
+-- Columns of relations $1, dropped ones left out.
+SELECT a.attrelid AS relation, a.attnum AS number, a.attname::text AS name, a.attnotnull AS not_null,
+    a.attidentity::text AS identity, a.attgenerated::text AS generated, a.attislocal AS local,
+    d.oid AS default_oid, a.attoptions AS options, a.attfdwoptions AS server_options,
+    a.attcompression::text AS compression, a.attcollation <> t.typcollation AS collated,
+    CASE WHEN a.attstorage <> t.typstorage THEN a.attstorage::text END AS storage,
+    -- NULL from 17 on, -1 before.
+    nullif(a.attstattarget::int, -1) AS statistics
+FROM pg_attribute a
+    JOIN pg_type t ON t.oid = a.atttypid
+    LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+WHERE a.attrelid = ANY ($1) AND a.attnum > 0 AND NOT a.attisdropped
+ORDER BY a.attrelid, a.attnum

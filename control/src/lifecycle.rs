@@ -1,0 +1,146 @@
+//! What happens to a schema after it was made: cloned, renamed, dropped.
+
+use std::time::Duration;
+
+use deadpool_postgres::Client;
+use pgstrata_tenancy::ident::{quoted, search_path, split_path};
+use tokio_postgres::error::SqlState;
+
+use crate::Control;
+use crate::blueprint::Chosen;
+use crate::error::Error;
+use crate::name::SchemaName;
+use crate::provision::Ensured;
+use crate::registry::{State, lock_key};
+
+/// The first pause before another attempt; each one is twice as long.
+const PAUSE: Duration = Duration::from_millis(50);
+
+impl Control {
+    /// Makes `to` with all that `from` has, rows and all, as it is at one moment.
+    pub async fn clone_schema(&self, from: &SchemaName, to: &SchemaName) -> Result<(), Error> {
+        self.install().await?;
+        self.must_be_new(to).await?;
+        let source = self.read_source(from.as_str(), Chosen::All).await?;
+        match self.ensure_from(to, &source).await? {
+            Ensured::Created => Ok(()),
+            Ensured::Existed => Err(Error::Exists(to.to_string())),
+        }
+    }
+
+    /// Renames a tenant's schema; what its functions have set as their search path follows.
+    ///
+    /// Its clients are let go: their tenant is no more.
+    pub async fn rename_schema(&self, from: &SchemaName, to: &SchemaName) -> Result<(), Error> {
+        self.install().await?;
+        self.must_be_new(to).await?;
+        let client = self.client().await?;
+        let doing = || Error::postgres(format!("renaming \"{from}\" to \"{to}\""));
+        let rows =
+            client.query(include_str!("registry/paths.sql"), &[&from.as_str()]).await.map_err(doing())?;
+        let mut sql = format!(
+            "BEGIN; SET LOCAL lock_timeout = {}; SELECT pg_advisory_xact_lock({}), pg_advisory_xact_lock({});\n\
+             ALTER SCHEMA {} RENAME TO {};\n",
+            self.settings().lock_timeout.as_millis(),
+            lock_key(from.as_str()),
+            lock_key(to.as_str()),
+            from.quoted(),
+            to.quoted(),
+        );
+        for row in rows {
+            let Some(path) = split_path(row.get("search_path")) else { continue };
+            let path = path.iter().map(|name| if name == from.as_str() { to.as_str() } else { name });
+            let (word, name, arguments): (&str, &str, &str) =
+                (row.get("word"), row.get("name"), row.get("arguments"));
+            sql += &format!(
+                "ALTER {word} {}.{}({arguments}) SET search_path TO {};\n",
+                to.quoted(),
+                quoted(name),
+                search_path(path)
+            );
+        }
+        sql += &format!(
+            "UPDATE pgstrata_control.schemas SET schema = {new}, changed_at = now() WHERE schema = {old};\n\
+             UPDATE pgstrata_control.migrations SET schema = {new} WHERE schema = {old};\n\
+             SELECT pg_notify('pgstrata_tenants', {old}), pg_notify('pgstrata_tenants', {new});\n\
+             COMMIT",
+            new = literal(to.as_str()),
+            old = literal(from.as_str()),
+        );
+        match self.persistently(&client, &sql).await {
+            Err(error) if error.code() == Some(&SqlState::INVALID_SCHEMA_NAME) => {
+                Err(Error::Missing(from.to_string()))
+            }
+            done => done.map_err(doing()),
+        }
+    }
+
+    /// Drops a tenant's schema with all that is in it. Clients are refused from the first moment on.
+    ///
+    /// Where it is cut off it can be done again. Nothing outside of the schema goes with it: where something
+    /// there needs it, it is refused.
+    pub async fn drop_schema(&self, schema: &SchemaName) -> Result<(), Error> {
+        let all = [State::Provisioning, State::Active, State::Migrating, State::Suspended, State::Dropping];
+        let doing = || Error::postgres(format!("dropping \"{schema}\""));
+        if !self.is_provisioned(schema.as_str()).await? {
+            return Err(Error::Missing(schema.to_string()));
+        }
+        self.install().await?;
+        let client = self.client().await?;
+        let rows = client
+            .query(include_str!("registry/outsiders.sql"), &[&schema.as_str()])
+            .await
+            .map_err(doing())?;
+        if !rows.is_empty() {
+            let needed: Vec<&str> = rows.iter().map(|row| row.get(0)).collect();
+            return Err(Error::Refused(format!(
+                "schema \"{schema}\" can't be dropped while these need it: {}",
+                needed.join(", ")
+            )));
+        }
+        self.set_state(schema, State::Dropping, &all).await?;
+        let sql = format!(
+            "BEGIN; SET LOCAL client_min_messages = warning; SET LOCAL lock_timeout = {};\n\
+             SELECT pg_advisory_xact_lock({});\n\
+             DROP SCHEMA {} CASCADE;\n\
+             DELETE FROM pgstrata_control.migrations WHERE schema = {name};\n\
+             DELETE FROM pgstrata_control.schemas WHERE schema = {name};\n\
+             COMMIT",
+            self.settings().lock_timeout.as_millis(),
+            lock_key(schema.as_str()),
+            schema.quoted(),
+            name = literal(schema.as_str()),
+        );
+        self.persistently(&client, &sql).await.map_err(doing())
+    }
+
+    async fn must_be_new(&self, schema: &SchemaName) -> Result<(), Error> {
+        match self.is_provisioned(schema.as_str()).await? {
+            true => Err(Error::Exists(schema.to_string())),
+            false => Ok(()),
+        }
+    }
+
+    /// Runs a transaction, again where a lock was not to be had: those who wait behind us get their turn.
+    pub(crate) async fn persistently(&self, client: &Client, sql: &str) -> Result<(), tokio_postgres::Error> {
+        let mut pause = PAUSE;
+        let mut left = self.settings().retries;
+        loop {
+            let Err(error) = client.batch_execute(sql).await else { return Ok(()) };
+            client.batch_execute("ROLLBACK").await?;
+            let waits = [SqlState::LOCK_NOT_AVAILABLE, SqlState::T_R_DEADLOCK_DETECTED];
+            if left == 0 || !error.code().is_some_and(|code| waits.contains(code)) {
+                return Err(error);
+            }
+            left -= 1;
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(2));
+        }
+    }
+}
+
+fn literal(text: &str) -> String {
+    let mut out = String::new();
+    pgstrata_tenancy::ident::push_literal(&mut out, text);
+    out
+}

@@ -1,0 +1,274 @@
+//! Schemas for tenants: made, found, renamed, dropped.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use pgstrata_tenancy::ident::{push_literal, quoted, search_path};
+use serde::Serialize;
+use tokio::task::JoinSet;
+use tokio_postgres::IsolationLevel;
+use tokio_postgres::error::SqlState;
+
+use crate::Control;
+use crate::blueprint::{Blueprint, Chosen};
+use crate::error::Error;
+use crate::name::SchemaName;
+use crate::registry::{self, State};
+
+/// Whether a schema had to be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ensured {
+    /// It was made.
+    Created,
+    /// It was there.
+    Existed,
+}
+
+/// What became of many.
+#[derive(Debug, Default, Serialize)]
+pub struct Synced {
+    /// Newly made.
+    pub created: Vec<String>,
+    /// There already.
+    pub skipped: Vec<String>,
+    /// Not made, and why.
+    pub failed: Vec<Failed>,
+}
+
+/// A schema with which something failed.
+#[derive(Debug, Serialize)]
+pub struct Failed {
+    /// Its name, as it was given.
+    pub schema: String,
+    /// What went wrong.
+    pub reason: String,
+    /// PostgreSQL's code for it.
+    pub sqlstate: Option<String>,
+}
+
+impl Failed {
+    fn new(schema: &str, error: &Error) -> Self {
+        Self {
+            schema: schema.to_owned(),
+            reason: error.to_string(),
+            sqlstate: error.sqlstate().map(str::to_owned),
+        }
+    }
+}
+
+/// What a new tenant starts from: the source as it is now.
+#[derive(Debug)]
+pub struct Source {
+    blueprint: Blueprint,
+    /// Of the last migration that the source has.
+    version: Option<i64>,
+    owner: Option<String>,
+}
+
+impl Source {
+    /// Its structure.
+    pub(crate) fn into_blueprint(self) -> Blueprint {
+        self.blueprint
+    }
+
+    /// Of its last migration.
+    pub(crate) fn version(&self) -> Option<i64> {
+        self.version
+    }
+}
+
+impl Control {
+    /// Reads the source, for [`Control::ensure_from`].
+    pub async fn source(&self) -> Result<Source, Error> {
+        self.install().await?;
+        self.read_source(&self.settings().source, Chosen::Some(self.settings())).await
+    }
+
+    /// Reads a schema that another one is to be made from.
+    pub(crate) async fn read_source(&self, schema: &str, chosen: Chosen<'_>) -> Result<Source, Error> {
+        let mut client = self.client().await?;
+        let doing = || Error::postgres(format!("reading schema \"{schema}\""));
+        let tx = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).start().await;
+        let tx = tx.map_err(doing())?;
+        // No migration changes it meanwhile.
+        let lock = format!("SELECT pg_catalog.pg_advisory_xact_lock_shared({})", registry::lock_key(schema));
+        tx.batch_execute(&lock).await.map_err(doing())?;
+        let version = tx
+            .query_opt(
+                "SELECT version FROM pgstrata_control.schemas WHERE schema OPERATOR(pg_catalog.=) $1::pg_catalog.text::pg_catalog.name",
+                &[&schema],
+            )
+            .await
+            .map_err(doing())?
+            .and_then(|row| row.get(0));
+        let blueprint = Blueprint::read(&tx, schema, chosen).await?;
+        let owner = tx
+            .query_one(
+                // Whose public is says who made the database.
+                "SELECT CASE WHEN nspname <> 'public' AND pg_get_userbyid(nspowner) <> current_user THEN quote_ident(pg_get_userbyid(nspowner)) END FROM pg_namespace WHERE nspname = $1::text::name",
+                &[&schema],
+            )
+            .await
+            .map_err(doing())?
+            .get(0);
+        tx.commit().await.map_err(doing())?;
+        Ok(Source { blueprint, version, owner })
+    }
+
+    /// Makes `schema`, structurally equal to the source, unless there is such a schema already.
+    ///
+    /// All or nothing, in one transaction; any number of processes may call it at once.
+    pub async fn ensure_schema(&self, schema: &SchemaName) -> Result<Ensured, Error> {
+        if self.is_provisioned(schema.as_str()).await? {
+            return Ok(Ensured::Existed);
+        }
+        let source = self.source().await?;
+        self.ensure_from(schema, &source).await
+    }
+
+    /// As [`Control::ensure_schema`], from a source that was read before.
+    pub async fn ensure_from(&self, schema: &SchemaName, source: &Source) -> Result<Ensured, Error> {
+        let client = self.client().await?;
+        let sql = self.creation(schema, source);
+        match client.batch_execute(&sql).await {
+            Ok(()) => Ok(Ensured::Created),
+            Err(error) => {
+                let rolled_back = client.batch_execute("ROLLBACK").await;
+                // Somebody else was faster; what they made is whole.
+                if error.code() == Some(&SqlState::DUPLICATE_SCHEMA) && rolled_back.is_ok() {
+                    return Ok(Ensured::Existed);
+                }
+                Err(Error::Postgres { doing: format!("making schema \"{schema}\""), source: error })
+            }
+        }
+    }
+
+    /// All that makes a tenant, in one text and so in one round trip.
+    fn creation(&self, schema: &SchemaName, source: &Source) -> String {
+        let (name, settings) = (schema.quoted(), self.settings());
+        let path = [schema.as_str(), "pg_catalog"].into_iter();
+        let path = search_path(path.chain(settings.shared.iter().map(String::as_str)).chain(["pg_temp"]));
+        let owner = source.owner.as_ref().map(|owner| format!(" AUTHORIZATION {owner}")).unwrap_or_default();
+        let mut sql = format!(
+            // Rows that are copied are all of one moment, and no policy leaves any out.
+            "BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL row_security = off;\n\
+             SET LOCAL client_min_messages = warning; SET LOCAL check_function_bodies = off;\n\
+             SET LOCAL default_tablespace = ''; SET LOCAL standard_conforming_strings = on;\n\
+             SELECT pg_catalog.pg_advisory_xact_lock({}), pg_catalog.pg_advisory_xact_lock_shared({});\n\
+             CREATE SCHEMA {name}{owner}; SET LOCAL search_path = {path};\n",
+            registry::lock_key(schema.as_str()),
+            registry::lock_key(&source.blueprint.source),
+        );
+        sql += &source.blueprint.sql(schema.as_str());
+        sql += "SET LOCAL search_path = pg_catalog;\n";
+        sql += &source.blueprint.proof();
+        sql += ";\n";
+        if let Some(role) = settings.proxy_role.as_deref().map(quoted) {
+            sql += &format!("GRANT USAGE ON SCHEMA {name} TO {role};\n");
+        }
+        sql += &format!(
+            "INSERT INTO {}.schemas (schema, state, version) VALUES ({}, '{}', {});\nCOMMIT",
+            registry::SCHEMA,
+            literal(schema.as_str()),
+            State::Active,
+            source.version.map_or("NULL".into(), |version| version.to_string())
+        );
+        sql
+    }
+
+    /// Ensures all of `names`, as many at once as there are connections.
+    ///
+    /// `done` is told of each one as it is through: its name, and `None` where it failed.
+    pub async fn sync_tenant_schemas(
+        &self,
+        names: &[String],
+        mut done: impl FnMut(&str, Option<Ensured>),
+    ) -> Result<Synced, Error> {
+        let mut synced = Synced::default();
+        let there: BTreeSet<String> = self.get_provisioned_schemas().await?.into_iter().collect();
+        let mut missing = Vec::new();
+        let mut seen = BTreeSet::new();
+        for name in names.iter().filter(|name| seen.insert(name.as_str())) {
+            if there.contains(name) {
+                done(name, Some(Ensured::Existed));
+                synced.skipped.push(name.clone());
+                continue;
+            }
+            match SchemaName::new(name, self.settings()) {
+                Ok(schema) => missing.push(schema),
+                Err(error) => {
+                    done(name, None);
+                    synced.failed.push(Failed::new(name, &error));
+                }
+            }
+        }
+        if missing.is_empty() {
+            return Ok(synced);
+        }
+        let source = Arc::new(self.source().await?);
+        let mut waiting = missing.into_iter();
+        let mut running = JoinSet::new();
+        let start = |schema: SchemaName, running: &mut JoinSet<_>| {
+            let (control, source) = (self.clone(), Arc::clone(&source));
+            running.spawn(async move {
+                let result = control.ensure_from(&schema, &source).await;
+                (schema, result)
+            });
+        };
+        for schema in waiting.by_ref().take(self.workers()) {
+            start(schema, &mut running);
+        }
+        while let Some(joined) = running.join_next().await {
+            if let Some(schema) = waiting.next() {
+                start(schema, &mut running);
+            }
+            // A task that panicked says so by itself; the others go on.
+            let Ok((schema, result)) = joined else { continue };
+            done(schema.as_str(), result.as_ref().ok().copied());
+            match result {
+                Ok(Ensured::Created) => synced.created.push(schema.to_string()),
+                Ok(Ensured::Existed) => synced.skipped.push(schema.to_string()),
+                Err(error) => synced.failed.push(Failed::new(schema.as_str(), &error)),
+            }
+        }
+        synced.created.sort();
+        Ok(synced)
+    }
+
+    /// All schemas of the database but PostgreSQL's own and pgstrata's: the source among them.
+    pub async fn discover_schemas(&self) -> Result<Vec<String>, Error> {
+        let sql = "SELECT nspname::pg_catalog.text FROM pg_catalog.pg_namespace \
+                   WHERE nspname OPERATOR(pg_catalog.!~) '^pg_|^information_schema$|^pgstrata(_control)?$' \
+                   ORDER BY nspname";
+        let client = self.client().await?;
+        let rows = client.query(sql, &[]).await.map_err(Error::postgres("listing schemas"))?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+
+    /// Schemas that can be tenants': without the source, the shared and the reserved ones.
+    pub async fn get_provisioned_schemas(&self) -> Result<Vec<String>, Error> {
+        let mut schemas = self.discover_schemas().await?;
+        schemas.retain(|schema| SchemaName::new(schema, self.settings()).is_ok());
+        Ok(schemas)
+    }
+
+    /// Whether there is such a schema.
+    pub async fn is_provisioned(&self, schema: &str) -> Result<bool, Error> {
+        let sql = "SELECT FROM pg_catalog.pg_namespace \
+                   WHERE nspname OPERATOR(pg_catalog.=) $1::pg_catalog.text::pg_catalog.name";
+        // PostgreSQL would cut it, and find another.
+        if schema.len() > pgstrata_tenancy::ident::MAX_BYTES {
+            return Ok(false);
+        }
+        let client = self.client().await?;
+        let row = client.query_opt(sql, &[&schema]).await;
+        Ok(row.map_err(Error::postgres("looking for a schema"))?.is_some())
+    }
+}
+
+fn literal(text: &str) -> String {
+    let mut out = String::new();
+    push_literal(&mut out, text);
+    out
+}

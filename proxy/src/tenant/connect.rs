@@ -1,0 +1,101 @@
+//! From the configuration to connections that may change schemas.
+
+use std::ffi::OsString;
+
+use pgstrata_control::{Control, SchemaName, Settings};
+use pgstrata_tenancy::Pattern;
+use tokio_postgres::NoTls;
+use tokio_postgres::config::SslMode;
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::Failure;
+use crate::catalog::connection_settings;
+use crate::config::{Config, Database};
+use crate::pool::tls::client_tls_config;
+
+/// A database of the file, by its name there; the only one if none is named.
+pub fn database<'a>(config: &'a Config, name: Option<&str>) -> Result<(&'a str, &'a Database), Failure> {
+    match (name, config.databases.len()) {
+        (Some(name), _) => {
+            let found = config.databases.get_key_value(name);
+            let found = found.map(|(name, database)| (name.as_str(), database));
+            found.ok_or_else(|| Failure::usage(format!("there is no [databases.{name}] in the file")))
+        }
+        (None, 1) => {
+            let only = config.databases.iter().next().map(|(name, database)| (name.as_str(), database));
+            only.ok_or_else(|| Failure::usage("there is no database in the file"))
+        }
+        (None, _) => Err(Failure::usage("the file has several databases: name one with --database")),
+    }
+}
+
+/// Connections as `url` says, or as the role for control in the file, or as the servers log in.
+///
+/// Nothing is connected yet.
+pub fn control(
+    config: &Config,
+    name: &str,
+    database: &Database,
+    url: Option<&str>,
+) -> Result<Control, Failure> {
+    let tls = client_tls_config(database).map_err(|error| Failure::failed(error.to_string()))?;
+    let mut settings = match url {
+        Some(url) => url.parse().map_err(|_| Failure::usage("--admin-url is no connection URL"))?,
+        None => {
+            let mut login = database.clone();
+            if let Some(user) = &database.control.user {
+                login.user.clone_from(user);
+                login.password = database.control.password.clone();
+            }
+            connection_settings(name, &login, tls.is_some())
+                .map_err(|error| Failure::failed(error.to_string()))?
+        }
+    };
+    settings.application_name("pgstrata tenant");
+    let (workers, source) = (config.provision.workers, settings_of(config, database));
+    Ok(match tls {
+        Some(tls) => Control::new(settings, MakeRustlsConnect::new((*tls).clone()), workers, source)?,
+        None => {
+            settings.ssl_mode(SslMode::Disable);
+            Control::new(settings, NoTls, workers, source)?
+        }
+    })
+}
+
+/// What libpq has to know of TLS to the database.
+pub fn libpq(database: &Database) -> Vec<(&'static str, OsString)> {
+    let mut variables = vec![("PGSSLMODE", database.tls.as_str().into())];
+    if let Some(authorities) = &database.tls_ca {
+        variables.push(("PGSSLROOTCERT", authorities.into()));
+    }
+    variables
+}
+
+fn settings_of(config: &Config, database: &Database) -> Settings {
+    let patterns = |list: &[String]| list.iter().map(|pattern| Pattern::new(pattern)).collect();
+    let provision = &config.provision;
+    Settings {
+        source: provision.source.clone(),
+        shared: config.tenancy.shared_schemas.clone(),
+        include: patterns(&provision.include),
+        exclude: patterns(&provision.exclude),
+        seed: patterns(&provision.seed),
+        proxy_role: Some(database.user.clone()),
+        lock_timeout: provision.lock_timeout,
+        retries: provision.retries,
+    }
+}
+
+/// The schema that a tenant has or would have.
+pub fn schema(config: &Config, settings: &Settings, tenant: &str) -> Result<SchemaName, Failure> {
+    let own = config.tenants.get(tenant).and_then(|tenant| tenant.schema.as_deref());
+    if own.is_none()
+        && let Some((other, _)) =
+            config.tenants.iter().find(|(_, other)| other.schema.as_deref() == Some(tenant))
+    {
+        return Err(Failure::failed(format!(
+            "schema \"{tenant}\" is that of tenant \"{other}\": name the tenant"
+        )));
+    }
+    Ok(SchemaName::new(own.unwrap_or(tenant), settings)?)
+}

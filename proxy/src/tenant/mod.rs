@@ -1,0 +1,195 @@
+//! `pgstrata tenant`: tenants' life from the command line.
+//!
+//! # Layout
+//! - [`connect`]: from the configuration to connections.
+//! - [`output`]: tables, JSON, progress.
+//! - `make`: create, clone, rename, drop, suspend, resume.
+//! - `look`: list, show.
+//! - `drift`: diff, sync.
+//! - `archive`: export, import.
+
+mod archive;
+pub mod connect;
+mod drift;
+mod look;
+mod make;
+pub mod output;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use pgstrata_control::{Control, SchemaName};
+
+use crate::config::Config;
+use output::Output;
+
+/// Something is not as it should be, or could not be done for all: what was done stays done.
+const FOUND: u8 = 3;
+
+/// What to do with tenants.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Exit codes: 0 done; 1 failed; 2 asked wrongly; 3 done in part, or something was found \
+                        that is not as it should be."
+)]
+pub struct Args {
+    /// The configuration file.
+    #[arg(long, default_value = "pgstrata.toml", global = true)]
+    config: PathBuf,
+    /// The database, by its name in the file; needed where there are several.
+    #[arg(long, global = true)]
+    database: Option<String>,
+    /// Connects as this URL says and not as the file does: postgresql://USER@HOST/DATABASE.
+    #[arg(long, global = true, env = "PGSTRATA_ADMIN_URL", hide_env_values = true)]
+    admin_url: Option<String>,
+    /// Answers in JSON.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Makes schemas for new tenants, each one a copy of the source's structure.
+    #[command(
+        after_help = "Examples:\n  pgstrata tenant create acme_corp\n  pgstrata tenant create globex initech --json\n  \
+                            xargs pgstrata tenant create < names.txt"
+    )]
+    Create(make::Create),
+    /// Lists the tenants: their states and the versions of their schemas.
+    #[command(
+        after_help = "Examples:\n  pgstrata tenant list\n  pgstrata tenant list --state suspended --json"
+    )]
+    List(look::List),
+    /// Shows one tenant.
+    Show(look::Show),
+    /// Shows how tenants differ from the source, as SQL that mends them.
+    #[command(after_help = "Examples:\n  pgstrata tenant diff acme_corp\n  pgstrata tenant diff          # all tenants\n\n\
+                            Exit code 3 says that something differs.")]
+    Diff(drift::Diff),
+    /// Makes tenants equal to the source again: runs what `diff` shows.
+    #[command(after_help = "Examples:\n  pgstrata tenant sync acme_corp\n  pgstrata tenant sync --drop-data\n\n\
+                            Exit code 3 says that something is left that differs.")]
+    Sync(drift::Sync),
+    /// Makes a new tenant with all that another one has, data and all.
+    Clone(make::Clone),
+    /// Gives a tenant another name.
+    Rename(make::Rename),
+    /// Refuses a tenant's clients until it is resumed.
+    Suspend(make::Suspend),
+    /// Lets a suspended tenant's clients in again.
+    Resume(make::Resume),
+    /// Writes a tenant with its data to a file, in pg_dump's custom format.
+    #[command(after_help = "Example:\n  pgstrata tenant export acme_corp --file acme_corp.dump")]
+    Export(archive::Export),
+    /// Makes a tenant of such a file, in this or another database.
+    #[command(after_help = "Example:\n  pgstrata tenant import acme_corp --file acme_corp.dump")]
+    Import(archive::Import),
+    /// Drops a tenant with all of its data.
+    #[command(
+        after_help = "Examples:\n  pgstrata tenant drop acme_corp         # asks twice for the name\n  \
+                            pgstrata tenant drop acme_corp --yes"
+    )]
+    Drop(make::Drop),
+}
+
+/// Why a command did not do what it should.
+#[derive(Debug)]
+pub struct Failure {
+    code: u8,
+    message: String,
+}
+
+impl Failure {
+    /// It could not be done.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self { code: 1, message: message.into() }
+    }
+
+    /// It was not asked as it has to be.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self { code: 2, message: message.into() }
+    }
+
+    /// It is done, and what there is to say about it was said.
+    pub fn found() -> Self {
+        Self { code: FOUND, message: String::new() }
+    }
+}
+
+impl From<pgstrata_control::Error> for Failure {
+    fn from(error: pgstrata_control::Error) -> Self {
+        Self::failed(error.to_string())
+    }
+}
+
+/// What each command works with.
+struct Context {
+    config: Config,
+    control: Control,
+    output: Output,
+    /// How libpq's programs are to connect.
+    libpq: Vec<(&'static str, OsString)>,
+}
+
+impl Context {
+    fn schema(&self, tenant: &str) -> Result<SchemaName, Failure> {
+        connect::schema(&self.config, self.control.settings(), tenant)
+    }
+
+    /// The schemas of these tenants; of none named, of all that there are.
+    async fn schemas(&self, tenants: &[String]) -> Result<Vec<SchemaName>, Failure> {
+        if !tenants.is_empty() {
+            return tenants.iter().map(|tenant| self.schema(tenant)).collect();
+        }
+        let all = self.control.get_provisioned_schemas().await?;
+        all.iter().map(|schema| Ok(SchemaName::new(schema, self.control.settings())?)).collect()
+    }
+
+    /// The tenant whose schema it is.
+    fn tenant(&self, schema: &str) -> String {
+        let own = self.config.tenants.iter().find(|(_, tenant)| tenant.schema.as_deref() == Some(schema));
+        own.map_or(schema, |(name, _)| name).to_owned()
+    }
+}
+
+/// Runs a command. What went wrong is said on standard error.
+pub fn run(args: Args) -> ExitCode {
+    match try_run(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if !failure.message.is_empty() {
+                eprintln!("pgstrata: {}", failure.message);
+            }
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+fn try_run(args: Args) -> Result<(), Failure> {
+    let config = Config::load(&args.config).map_err(|error| Failure::usage(error.to_string()))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::failed(error.to_string()))?;
+    runtime.block_on(async {
+        let (name, database) = connect::database(&config, args.database.as_deref())?;
+        let control = connect::control(&config, name, database, args.admin_url.as_deref())?;
+        let libpq = connect::libpq(database);
+        let context = Context { control, output: Output { json: args.json }, libpq, config: config.clone() };
+        match args.command {
+            Command::Create(create) => create.run(&context).await,
+            Command::List(list) => list.run(&context).await,
+            Command::Show(show) => show.run(&context).await,
+            Command::Diff(diff) => diff.run(&context).await,
+            Command::Sync(sync) => sync.run(&context).await,
+            Command::Clone(clone) => clone.run(&context).await,
+            Command::Rename(rename) => rename.run(&context).await,
+            Command::Suspend(suspend) => suspend.run(&context).await,
+            Command::Resume(resume) => resume.run(&context).await,
+            Command::Export(export) => export.run(&context).await,
+            Command::Import(import) => import.run(&context).await,
+            Command::Drop(drop) => drop.run(&context).await,
+        }
+    })
+}
