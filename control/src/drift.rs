@@ -85,7 +85,13 @@ impl<'a> Definitions<'a> {
         let whole = Definition { text, create: item.sql(), drop: &item.drop, ids, needs };
         self.insert((item.kind, item.name.clone()), whole);
         let Create::Whole(whole) = &item.create else { return };
-        let tail = Definition { text: &whole.tail, create: String::new(), drop: "", ids: vec![], needs: item.ids.clone() };
+        let tail = Definition {
+            text: &whole.tail,
+            create: String::new(),
+            drop: "",
+            ids: vec![],
+            needs: item.ids.clone(),
+        };
         self.insert((Kind::Tail, item.name.clone()), tail);
         for (at, part) in whole.parts.iter().enumerate() {
             let text = if part.separate.is_empty() { &part.inline } else { &part.separate };
@@ -111,7 +117,8 @@ impl<'a> Definitions<'a> {
 /// What has to be done to `tenant` for it to be as `source` is.
 pub fn compare(source: &Blueprint, tenant: &Blueprint) -> Vec<Change> {
     let (wanted, there) = (Definitions::new(source), Definitions::new(tenant));
-    let mut comparison = Comparison { wanted: &wanted, there: &there, remade: HashSet::new(), changes: Vec::new() };
+    let mut comparison =
+        Comparison { wanted: &wanted, there: &there, remade: HashSet::new(), changes: Vec::new() };
     comparison.run();
     comparison.changes
 }
@@ -194,9 +201,16 @@ impl Comparison<'_> {
         }
         // What is said of it, and what hangs on it, is dropped with it.
         self.there.order.iter().any(|key| {
-            let whole = matches!(key.0, Kind::Table | Kind::View | Kind::MaterializedView | Kind::Function | Kind::Type)
-                && (gone(key) || self.remade.contains(key));
-            whole && self.there.by_key.get(key).is_some_and(|whole| whole.ids.iter().any(|id| definition.needs.contains(id)))
+            let whole = matches!(
+                key.0,
+                Kind::Table | Kind::View | Kind::MaterializedView | Kind::Function | Kind::Type
+            ) && (gone(key) || self.remade.contains(key));
+            whole
+                && self
+                    .there
+                    .by_key
+                    .get(key)
+                    .is_some_and(|whole| whole.ids.iter().any(|id| definition.needs.contains(id)))
                 && !matches!(kind, Kind::ForeignKey)
         })
     }
@@ -239,7 +253,8 @@ impl Comparison<'_> {
         if kind == Kind::Tail {
             return true;
         }
-        let missing = |key: &Key| self.wanted.by_key.contains_key(key) && !self.there.by_key.contains_key(key);
+        let missing =
+            |key: &Key| self.wanted.by_key.contains_key(key) && !self.there.by_key.contains_key(key);
         if !kind.is_part() {
             return false;
         }
@@ -251,10 +266,19 @@ impl Comparison<'_> {
         // A part that was split off is an item of its own, and not in its table's statement.
         let table = self.wanted.order.iter().find(|key| {
             key.0.is_whole()
-                && self.wanted.by_key.get(*key).is_some_and(|whole| whole.ids.iter().any(|id| definition.needs.contains(id)))
+                && self
+                    .wanted
+                    .by_key
+                    .get(*key)
+                    .is_some_and(|whole| whole.ids.iter().any(|id| definition.needs.contains(id)))
         });
         table.is_some_and(|table| {
-            missing(table) && self.wanted.by_key.get(table).is_some_and(|whole| whole.create.contains(inline(definition.text)))
+            missing(table)
+                && self
+                    .wanted
+                    .by_key
+                    .get(table)
+                    .is_some_and(|whole| whole.create.contains(inline(definition.text)))
         })
     }
 
@@ -289,14 +313,14 @@ fn keeps_data(kind: Kind) -> bool {
 /// Whether one that differs is dropped and made again.
 fn is_remade(kind: Kind, old: &str, new: Option<&str>) -> bool {
     use Kind::{
-        Aggregate, Check, DomainConstraint, ForeignKey, Function, Index, Key, MaterializedView, NotNull, Policy,
-        Rule, Statistics, Trigger, View,
+        Aggregate, Check, DomainConstraint, ForeignKey, Function, Index, Key, MaterializedView, NotNull,
+        Policy, Rule, Statistics, Trigger, View,
     };
     match kind {
         // Another body can take the place of the old one; other arguments or results can't.
         Function => new.is_none_or(|new| head(old) != head(new)),
-        Aggregate | Check | DomainConstraint | ForeignKey | Index | Key | MaterializedView | NotNull | Policy | Rule
-        | Statistics | Trigger | View => true,
+        Aggregate | Check | DomainConstraint | ForeignKey | Index | Key | MaterializedView | NotNull
+        | Policy | Rule | Statistics | Trigger | View => true,
         _ => false,
     }
 }
@@ -385,7 +409,11 @@ impl Control {
     pub async fn diff(&self, schema: &SchemaName, source: &Blueprint) -> Result<Vec<Change>, Error> {
         let mut client = self.client().await?;
         let doing = || Error::postgres(format!("reading schema \"{schema}\""));
-        let tx = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true).start();
+        let tx = client
+            .build_transaction()
+            .isolation_level(IsolationLevel::RepeatableRead)
+            .read_only(true)
+            .start();
         let tx = tx.await.map_err(doing())?;
         let tenant = Blueprint::read(&tx, schema.as_str(), Chosen::Structure).await?;
         tx.commit().await.map_err(doing())?;
@@ -408,14 +436,16 @@ impl Control {
         lossy: bool,
     ) -> Result<(Vec<Change>, Vec<Change>), Error> {
         let changes = self.diff(schema, source).await?;
-        let (run, left): (Vec<_>, Vec<_>) = changes
-            .into_iter()
-            .partition(|change| change.why_not.is_none() && !change.sql.is_empty() && (lossy || !change.loses_data));
+        let (run, left): (Vec<_>, Vec<_>) = changes.into_iter().partition(|change| {
+            change.why_not.is_none() && !change.sql.is_empty() && (lossy || !change.loses_data)
+        });
         if run.is_empty() {
             return Ok((run, left));
         }
         let path = search_path(
-            [schema.as_str(), "pg_catalog"].into_iter().chain(self.settings().shared.iter().map(String::as_str)),
+            [schema.as_str(), "pg_catalog"]
+                .into_iter()
+                .chain(self.settings().shared.iter().map(String::as_str)),
         );
         let mut sql = format!(
             "BEGIN; SET LOCAL client_min_messages = warning; SET LOCAL check_function_bodies = off;\n\

@@ -11,6 +11,7 @@
 //! - [`drift`]: how a tenant differs from the source, as SQL that mends it.
 //! - `lifecycle`: what happens to a schema later: cloned, renamed, dropped.
 //! - [`archive`]: one tenant as a file.
+//! - [`role`]: the passwords of roles that tenants log in as.
 //! - [`migrate`]: changes for the source and for every tenant.
 
 pub mod archive;
@@ -22,6 +23,7 @@ pub mod migrate;
 pub mod name;
 pub mod provision;
 pub mod registry;
+pub mod role;
 pub mod settings;
 
 use std::sync::Arc;
@@ -33,6 +35,7 @@ use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 
 pub use error::Error;
 pub use name::SchemaName;
+pub use role::role_password;
 pub use settings::Settings;
 
 /// How long connecting may take.

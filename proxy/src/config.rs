@@ -147,6 +147,10 @@ pub struct Pool {
     pub min_servers: usize,
     /// Servers at most, for each database.
     pub max_servers: usize,
+    /// Servers at most of a tenant that has its own.
+    pub max_servers_per_tenant: usize,
+    /// Servers at most of all such tenants together, for each database.
+    pub max_tenant_servers: usize,
     /// How long a client waits for a server.
     pub wait_timeout: Duration,
     /// How long connecting and logging in to PostgreSQL may take.
@@ -185,6 +189,8 @@ pub struct Tenancy {
     pub tier: Tier,
     /// What stands in front of a schema's name in the name of its tenant's role.
     pub role_prefix: String,
+    /// What the passwords of roles are derived from that log in by themselves.
+    pub login_key: Secret,
     /// What happens to a client that names no tenant.
     pub missing_tenant: MissingTenant,
     /// Where a tenant's name is looked for; the first place that has one wins.

@@ -13,6 +13,7 @@ use metrics_exporter_prometheus::{
 };
 use pgstrata_tenancy::Strategy;
 
+use crate::pool::tenants::Usage;
 use crate::sql::plan::PinReason;
 
 /// What a round trip to PostgreSQL was for.
@@ -216,6 +217,19 @@ impl Metrics {
         });
     }
 
+    /// The servers among them that tenants have of their own, all tenants taken together.
+    pub fn tenant_servers(&self, database: &str, usage: &Usage) {
+        let set = |state: &'static str, n: usize| {
+            gauge!("pgstrata_tenant_servers", "database" => database.to_owned(), "state" => state)
+                .set(n as f64);
+        };
+        self.record(|| {
+            set("idle", usage.idle);
+            set("active", usage.active);
+            gauge!("pgstrata_tenant_pools", "database" => database.to_owned()).set(usage.pools as f64);
+        });
+    }
+
     /// PostgreSQL told of DDL.
     pub fn notified(&self) {
         self.handles.notifications.increment(1);
@@ -301,5 +315,10 @@ fn describe() {
     describe_counter!("pgstrata_catalog_notifications_total", "Notifications of DDL from PostgreSQL.");
     describe_gauge!("pgstrata_catalog_listening", "Whether PostgreSQL would tell of DDL: 1 or 0.");
     describe_gauge!("pgstrata_servers", "Servers by state.");
+    describe_gauge!(
+        "pgstrata_tenant_servers",
+        "The servers among them that are logged in as a tenant's role, by state."
+    );
+    describe_gauge!("pgstrata_tenant_pools", "Tenants that have servers of their own now.");
     describe_gauge!("pgstrata_clients_waiting", "Clients that wait for a server.");
 }

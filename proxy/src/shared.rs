@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use pgstrata_tenancy::{RoleName, TenantId, ident};
 use quick_cache::sync::Cache;
+use tokio::sync::Semaphore;
 
 use crate::auth::accept::{AcceptContext, ContextError};
 use crate::auth::users::ProcessKey;
@@ -15,9 +17,10 @@ use crate::channels::{self, Channels};
 use crate::config::{Config, DynamicSql, Mode, NoRole};
 use crate::metrics::Metrics;
 use crate::observe::Observer;
-use crate::pool::servers::Servers;
+use crate::pool::servers::{CheckoutError, Kind, Lease, Servers};
 use crate::pool::settings::Settings;
 use crate::pool::target::Target;
+use crate::pool::tenants::TenantServers;
 use crate::pool::tls::TlsConfigError;
 use crate::session::Told;
 use crate::session::cancel::Cancels;
@@ -53,8 +56,10 @@ pub struct Shared {
 
 /// One database: its servers, and what is known of its tenants.
 pub struct DatabaseHandle {
-    /// The pool.
+    /// The pool that tenants share.
     pub servers: Servers,
+    /// The pools of those that log in by themselves.
+    pub tenants: Arc<TenantServers>,
     /// What its schemas hold.
     pub catalog: Arc<Catalog>,
     /// Which tenants there are.
@@ -124,7 +129,10 @@ impl Shared {
         for (name, database) in &self.databases {
             let status = database.servers.status();
             let active = status.size.saturating_sub(status.available);
-            self.metrics.servers(name, status.available, active, status.waiting);
+            let tenants = database.tenants.usage();
+            let (idle, active) = (status.available + tenants.idle, active + tenants.active);
+            self.metrics.servers(name, idle, active, status.waiting + tenants.waiting);
+            self.metrics.tenant_servers(name, &tenants);
         }
     }
 }
@@ -156,13 +164,22 @@ impl DatabaseHandle {
         }
         let limits = &config.limits;
         let max_prepared = (limits.max_prepared_statements_per_server, limits.max_prepared_bytes_per_server);
-        let servers = Servers::new(target, parameters, &config.pool, max_prepared, Arc::clone(metrics))
-            .map_err(|error| SetupError::Pool(name.to_owned(), error))?;
+        let kind = Kind {
+            target,
+            parameters,
+            settings: config.pool.clone(),
+            max_prepared,
+            metrics: Arc::clone(metrics),
+            logins: Arc::new(Semaphore::new(config.pool.max_logins)),
+        };
         let tenancy = &config.tenancy;
+        let tenants = TenantServers::new(&kind, &config.pool, &tenancy.login_key);
+        let servers = Servers::new(kind, None).map_err(|error| SetupError::Pool(name.to_owned(), error))?;
         let (catalog, loader) = Catalog::new(control.clone(), &tenancy.shared_schemas, tenancy.catalog_cache);
         tokio::spawn(loader.run());
         Ok(Self {
             servers,
+            tenants,
             catalog,
             directory: TenantDirectory::new(control, config),
             channels,
@@ -173,6 +190,14 @@ impl DatabaseHandle {
             tenancies: Cache::new(REMEMBERED_TENANCIES),
             pinned: Arc::default(),
         })
+    }
+
+    /// A server for a tenant that logs in as `login`, or one of those that tenants share.
+    pub async fn check_out(&self, login: Option<&RoleName>, limit: Duration) -> Result<Lease, CheckoutError> {
+        match login {
+            Some(role) => self.tenants.check_out_within(role, limit).await,
+            None => self.servers.check_out_within(limit).await,
+        }
     }
 
     /// What names mean for `tenant`, whose schema is `schema`, to users of this policy. The error: it can't

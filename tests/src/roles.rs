@@ -1,9 +1,13 @@
 //! The tenants' roles, for the tiers that take them.
 
+use pgstrata_control::role_password;
 use pgstrata_tenancy::Tier;
 use tokio_postgres::Client;
 
 use crate::setup::wished_tier;
+
+/// What the roles' passwords are derived from.
+pub const KEY: &str = "a key for tests, of 32 bytes or more";
 
 /// A role for each of the two tenants, which owns what its schema holds. The servers' own role may
 /// then take theirs, and touch nothing by itself.
@@ -29,8 +33,9 @@ pub fn direct_options(schema: &str) -> String {
 /// What makes the role of one schema, which is in the database already.
 pub fn sql(schema: &str) -> String {
     let role = format!("tenant_{schema}");
+    let password = role_password(KEY.as_bytes(), &role);
     format!(
-        "CREATE ROLE {role};
+        "CREATE ROLE {role} LOGIN PASSWORD '{password}';
          ALTER ROLE app NOINHERIT;
          GRANT CONNECT, TEMPORARY ON DATABASE app TO {role};
          GRANT USAGE ON SCHEMA public TO {role};

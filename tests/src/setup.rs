@@ -4,6 +4,8 @@ use std::fmt::Write;
 
 use pgstrata_tenancy::{Strategy, Tier};
 
+use crate::roles;
+
 /// Both strategies: what one does, the other must do too.
 pub const STRATEGIES: [Strategy; 2] = [Strategy::SearchPath, Strategy::SchemaQualified];
 
@@ -98,11 +100,15 @@ impl Setup {
         section("http", &format!("address = '127.0.0.1:{http}'"));
         section("log", "");
         section("limits", "");
-        section("pool", &format!("max_servers = {}", self.max_servers));
+        let Self { strategy, tier, max_servers, .. } = self;
+        section("pool", &format!("max_servers = {max_servers}\nmax_servers_per_tenant = {max_servers}"));
         // Nothing that is believed for a while is asked for again in a test's time.
         let caches = "tenant_cache = '1h'\ncatalog_cache = '1h'";
-        let Self { strategy, tier, .. } = self;
-        section("tenancy", &format!("strategy = '{strategy}'\ntier = '{tier}'\n{caches}"));
+        let key = roles::KEY;
+        section(
+            "tenancy",
+            &format!("strategy = '{strategy}'\ntier = '{tier}'\nlogin_key = '{key}'\n{caches}"),
+        );
         let server =
             format!("host = '127.0.0.1'\nport = {server}\nuser = 'app'\npassword = 'app'\ntls = 'disable'");
         section("databases.app", &server);

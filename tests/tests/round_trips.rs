@@ -7,7 +7,7 @@ use pgstrata_tests::{Setup, Stage, Wire};
 const READ: &str = "SELECT name FROM users WHERE id = 1";
 const ROUNDS: u64 = 20;
 
-const TIERS: [Tier; 2] = [Tier::Names, Tier::Role];
+const TIERS: [Tier; 3] = [Tier::Names, Tier::Role, Tier::Login];
 
 fn ways() -> impl Iterator<Item = (Tier, Strategy)> {
     TIERS.into_iter().flat_map(|tier| STRATEGIES.map(|strategy| (tier, strategy)))

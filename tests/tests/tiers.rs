@@ -6,7 +6,7 @@ use pgstrata_tests::database::cluster_with;
 use pgstrata_tests::setup::STRATEGIES;
 use pgstrata_tests::{ACME, GLOBEX, Setup, Stage, Wire};
 
-const TIERS: [Tier; 1] = [Tier::Role];
+const TIERS: [Tier; 2] = [Tier::Role, Tier::Login];
 const NAMES: &str = "SELECT name FROM users ORDER BY id";
 /// Each row with whoever reads it.
 const WHO: &str = "SELECT current_user || ':' || name FROM users WHERE id = 1";

@@ -104,7 +104,10 @@ async fn provisioning(count: usize) -> Outcome<()> {
     let names: Vec<String> = (0..count).map(|n| format!("tenant_{n}")).collect();
     let begun = Instant::now();
     control.sync_tenant_schemas(&names, |_, _| {}).await?;
-    println!("  the same again, with nothing to do: {:.0} ms for all", begun.elapsed().as_secs_f64() * 1000.0);
+    println!(
+        "  the same again, with nothing to do: {:.0} ms for all",
+        begun.elapsed().as_secs_f64() * 1000.0
+    );
     Ok(())
 }
 

@@ -160,7 +160,9 @@ pub(super) async fn owners(
         if id.class == facts.classes.pg_class && owned.contains(&id.oid) {
             continue;
         }
-        items.push(Item::new(Kind::Owner, name, format!("ALTER {name} OWNER TO {role}"), String::new()).after(id));
+        items.push(
+            Item::new(Kind::Owner, name, format!("ALTER {name} OWNER TO {role}"), String::new()).after(id),
+        );
     }
     Ok(())
 }

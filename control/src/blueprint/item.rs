@@ -224,7 +224,14 @@ impl Kind {
     pub fn is_part(self) -> bool {
         matches!(
             self,
-            Self::Tail | Self::Column | Self::Identity | Self::NotNull | Self::Default | Self::Check | Self::Key | Self::DomainConstraint
+            Self::Tail
+                | Self::Column
+                | Self::Identity
+                | Self::NotNull
+                | Self::Default
+                | Self::Check
+                | Self::Key
+                | Self::DomainConstraint
         )
     }
 

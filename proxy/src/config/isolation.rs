@@ -71,6 +71,14 @@ impl Isolation {
         }
     }
 
+    /// The role that its servers log in as, where they are its own.
+    pub fn login(&self) -> Option<&RoleName> {
+        match self {
+            Isolation::Login(role) => Some(role),
+            Isolation::Names | Isolation::Role(_) => None,
+        }
+    }
+
     /// The role that is set for each transaction.
     pub fn set_role(&self) -> Option<&RoleName> {
         match self {

@@ -8,6 +8,7 @@ use std::time::Instant;
 use bytes::{Bytes, BytesMut};
 use lru::LruCache;
 use pgstrata_tenancy::RoleName;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::connect::Connected;
 use super::settings::{self, Settings};
@@ -60,11 +61,17 @@ pub struct Server {
     pub in_doubt: bool,
     /// When it was connected.
     pub born: Instant,
+    /// Its place among the servers that tenants have of their own.
+    _room: Option<OwnedSemaphorePermit>,
 }
 
 impl Server {
-    /// A server that has just logged in.
-    pub fn new(connected: Connected, max_prepared: (usize, usize)) -> Self {
+    /// A server that has just logged in; `room`: it has a place among others, and keeps it while it lives.
+    pub fn new(
+        connected: Connected,
+        max_prepared: (usize, usize),
+        room: Option<OwnedSemaphorePermit>,
+    ) -> Self {
         let Connected { stream, buffer, parameters, pid, key } = connected;
         let boxed = |text: String| text.into_bytes().into_boxed_slice();
         Self {
@@ -84,6 +91,7 @@ impl Server {
             used_by: None,
             in_doubt: false,
             born: Instant::now(),
+            _room: room,
         }
     }
 

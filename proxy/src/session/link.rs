@@ -7,7 +7,6 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
-use deadpool::managed::Object;
 use pgstrata_tenancy::RoleName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
@@ -31,6 +30,8 @@ const CLEAN_LIMIT: Duration = Duration::from_secs(5);
 /// A server, and what is known of the request that it works on.
 pub(super) struct Link {
     pub lease: Lease,
+    /// As whom it has logged in; `None`: as all do.
+    pub login: Option<RoleName>,
     pub expects: Expects,
     /// The settings of its session, with those of the open transaction.
     pub settings: Tracked,
@@ -110,10 +111,11 @@ impl Request {
 }
 
 impl Link {
-    fn new(lease: Lease) -> Self {
+    fn new(lease: Lease, login: Option<RoleName>) -> Self {
         Self {
             settings: Tracked::new(Arc::clone(&lease.settings)),
             lease,
+            login,
             expects: Expects::new(),
             path_set: false,
             role: InForce::Servers,
@@ -174,12 +176,17 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// Gets a server. If there is none to be had, the request is answered with the reason.
     pub(super) async fn attach(&mut self) -> Result<(), End> {
         let started = Instant::now();
-        match self.check_out().await {
+        let wanted = std::mem::take(&mut self.wanted);
+        if let Some(link) = self.link.take() {
+            // It is one of another login.
+            self.give_up(link).await;
+        }
+        match self.check_out(wanted.login()).await {
             Some(Ok(lease)) => {
                 self.shared.metrics.waited(started.elapsed());
                 self.cancel.attach(lease.pid, &lease.key);
-                let mut link = Link::new(lease);
-                link.hand_over(self.cancel.slot().pid, &self.settings, self.role().as_ref());
+                let mut link = Link::new(lease, wanted.login().cloned());
+                link.hand_over(self.cancel.slot().pid, &self.settings, wanted.set_role());
                 self.link = Some(Box::new(link));
                 Ok(())
             }
@@ -193,9 +200,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     }
 
     /// Waits for a server, and for the client to give up: `None`.
-    async fn check_out(&mut self) -> Option<Result<Lease, CheckoutError>> {
+    async fn check_out(&mut self, login: Option<&RoleName>) -> Option<Result<Lease, CheckoutError>> {
         let database = Arc::clone(&self.identity.database);
-        let mut checkout = Box::pin(database.servers.check_out());
+        let limit = self.shared.config.pool.wait_timeout;
+        let mut checkout = Box::pin(database.check_out(login, limit));
         poll_fn(|cx| {
             if let Poll::Ready(lease) = checkout.as_mut().poll(cx) {
                 return Poll::Ready(Some(lease));
@@ -252,6 +260,38 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             link.lease.drawn_by = link.lease.drawn_by.filter(|(by, _)| *by == client);
             link.give_back(client);
         }
+    }
+
+    /// Whether a server must be had before the tenant's next message is sent: there is none, or it is one of
+    /// another login. `Err`: there is, and it can't be left now.
+    pub(super) fn lacks_server(&mut self) -> Result<bool, Refusal> {
+        let login = self.tenants.now().isolation.login();
+        if self.link.as_ref().is_some_and(|link| link.login.as_ref() == login) {
+            return Ok(false);
+        }
+        if !self.may_move(login) {
+            return Err(holds_server());
+        }
+        self.wanted = self.tenants.now().isolation.clone();
+        Ok(true)
+    }
+
+    /// Whether the next message may go to a server of this login.
+    pub(super) fn may_move(&self, login: Option<&RoleName>) -> bool {
+        let Some(link) = &self.link else { return true };
+        let free = self.status_then() == Status::Idle && !self.has_sent() && !self.pins.has_state();
+        free || link.login.as_ref() == login
+    }
+
+    /// Puts a server back, between two requests, that its client goes without from now on.
+    async fn give_up(&mut self, mut link: Box<Link>) {
+        if self.cancel.detach() {
+            self.cancel.settled().await;
+        }
+        let session = !self.pins.is_empty();
+        let cleaned = timeout(CLEAN_LIMIT, link.clean(Status::Idle, session, &self.shared.metrics)).await;
+        link.lease.in_doubt |= !matches!(cleaned, Ok(Ok(())));
+        link.give_back(self.cancel.slot().pid);
     }
 
     /// The end: what the client still has to hear is written, what it left behind is cleaned.
@@ -320,7 +360,7 @@ impl Link {
 
     /// Closes the server: the pool makes a new one when it is needed.
     pub fn discard(self) {
-        drop(Object::take(self.lease));
+        self.lease.close();
     }
 
     fn give_back(self, client: i32) {
@@ -436,6 +476,16 @@ impl Link {
     }
 }
 
+/// No transaction runs on two servers.
+pub(super) fn holds_server() -> Refusal {
+    Refusal {
+        code: "25001",
+        message: "a tenant that has servers of its own can't be changed in a transaction or a pipeline"
+            .into(),
+        hint: Some("Change it between two of them.".into()),
+    }
+}
+
 pub(super) fn no_server(error: &CheckoutError) -> Refusal {
     if let CheckoutError::Connect(ConnectError::Again(error)) = error {
         return no_connection(error);
@@ -444,7 +494,11 @@ pub(super) fn no_server(error: &CheckoutError) -> Refusal {
         CheckoutError::Timeout(_) => (
             "53300",
             error.to_string(),
-            Some("All servers are busy. Raise pool.max_servers, or look for long transactions.".into()),
+            Some(
+                "All servers are busy. Raise pool.max_servers (in the tier login: pool.max_servers_per_tenant, \
+                 pool.max_tenant_servers), or look for long transactions."
+                    .into(),
+            ),
         ),
         CheckoutError::Connect(error) => return no_connection(error),
         CheckoutError::Closed => ("57P01", "the proxy is shutting down".into(), None),

@@ -61,7 +61,7 @@ use self::pins::Pins;
 use self::request::Step;
 use self::statements::{ClientStatement, ClientStatements};
 use self::tenant::{Tenancy, Tenants};
-use crate::config::User;
+use crate::config::{Isolation, User};
 use crate::pool::settings::{Settings, Tracked};
 use crate::shared::{DatabaseHandle, Shared};
 use crate::sql::plan::{Plan, Refusal};
@@ -186,6 +186,8 @@ pub struct Session<C> {
     sql_writes: bool,
     /// What the schemas hold was waited for, and did not come.
     names_late: bool,
+    /// For whom the server is that a message waits for.
+    wanted: Isolation,
     /// What the engine said of the message that waits for a server.
     plan: Option<Plan>,
     link: Option<Box<Link>>,

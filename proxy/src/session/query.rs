@@ -55,9 +55,13 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if self.answer_locally(&plan, text) {
             return Ok(Step::Done);
         }
-        if self.link.is_none() || self.drops_stale_server(&plan) {
-            self.plan = Some(plan);
-            return Ok(Step::NeedServer);
+        match self.lacks_server() {
+            Ok(lacks) if lacks || self.drops_stale_server(&plan) => {
+                self.plan = Some(plan);
+                return Ok(Step::NeedServer);
+            }
+            Ok(_) => {}
+            Err(refusal) => return Ok(self.refuse_request(refusal)),
         }
         if let Some(step) = self.settle_role(&plan, true) {
             self.plan = Some(plan);

@@ -17,7 +17,7 @@ use super::{Identity, Session, Status, Told};
 use crate::auth::error::OpenError;
 use crate::auth::login::Login;
 use crate::catalog::CatalogError;
-use crate::config::PoolMode;
+use crate::config::{Isolation, PoolMode};
 use crate::pool::servers::CheckoutError;
 use crate::pool::settings::{self, SEARCH_PATH, Settings, Tracked};
 use crate::shared::{DatabaseHandle, Shared};
@@ -144,13 +144,14 @@ async fn validate(
     limit: Duration,
 ) -> Result<Arc<Told>, Refusal> {
     let settings = settings::after(&Arc::default(), base, true);
+    let login = tenancy.isolation.login();
     // What nobody sets needs nobody's right.
     let role = tenancy.isolation.set_role().filter(|_| !settings.is_empty());
-    let key = (Arc::clone(&settings), role.cloned());
+    let key = (Arc::clone(&settings), role.or(login).cloned());
     if let Some(told) = database.validated.get(&key) {
         return Ok(told);
     }
-    let mut lease = database.servers.check_out_within(limit).await.map_err(|error| no_server(&error))?;
+    let mut lease = database.check_out(login, limit).await.map_err(|error| no_server(&error))?;
     // As nobody's: whoever has it next starts from these settings.
     let sql = lease.hand_over(0, &settings, role);
     if let Some(sql) = sql {
@@ -264,6 +265,7 @@ where
         made_temp: false,
         sql_writes: false,
         names_late: false,
+        wanted: Isolation::Names,
         plan: None,
         link: None,
         cancel,

@@ -66,12 +66,16 @@ enum Command {
     /// Shows one tenant.
     Show(look::Show),
     /// Shows how tenants differ from the source, as SQL that mends them.
-    #[command(after_help = "Examples:\n  pgstrata tenant diff acme_corp\n  pgstrata tenant diff          # all tenants\n\n\
-                            Exit code 3 says that something differs.")]
+    #[command(
+        after_help = "Examples:\n  pgstrata tenant diff acme_corp\n  pgstrata tenant diff          # all tenants\n\n\
+                            Exit code 3 says that something differs."
+    )]
     Diff(drift::Diff),
     /// Makes tenants equal to the source again: runs what `diff` shows.
-    #[command(after_help = "Examples:\n  pgstrata tenant sync acme_corp\n  pgstrata tenant sync --drop-data\n\n\
-                            Exit code 3 says that something is left that differs.")]
+    #[command(
+        after_help = "Examples:\n  pgstrata tenant sync acme_corp\n  pgstrata tenant sync --drop-data\n\n\
+                            Exit code 3 says that something is left that differs."
+    )]
     Sync(drift::Sync),
     /// Makes a new tenant with all that another one has, data and all.
     Clone(make::Clone),
