@@ -7,7 +7,6 @@ use pgstrata_tenancy::TenantId;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::link::Link;
-use super::role::Settled;
 use super::{End, Session, Status};
 use crate::sql::plan::Refusal;
 use crate::wire::frame::{self, Header};
@@ -45,7 +44,7 @@ enum Need {
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// Deals with the next message of the client, or finds out what is missing for it.
     pub(super) fn step(&mut self) -> Result<Step, End> {
-        let awaits = |link: &Link| link.awaits_copy || link.request.role == Settled::Asked;
+        let awaits = |link: &Link| link.awaits_copy || link.request.role.is_open();
         let waits = self.checking || self.link.as_deref().is_some_and(awaits);
         if waits || self.outbuf.len() > HIGH_WATER || self.server_is_full() {
             return Ok(Step::Wait);

@@ -66,8 +66,15 @@ pub(super) enum Settled {
     Asked,
     /// It is in force.
     Yes,
-    /// PostgreSQL refused, with this error.
+    /// PostgreSQL refused, with this error, and has more to say.
     Refused(Box<[u8]>),
+}
+
+impl Settled {
+    /// Whether PostgreSQL's answer is not complete.
+    pub fn is_open(&self) -> bool {
+        matches!(self, Settled::Asked | Settled::Refused(_))
+    }
 }
 
 /// Whether the tenant's role must be in force when the statement runs. What is not known here needs it.
@@ -119,8 +126,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let link = self.link.as_mut()?;
         match link.request.role {
             Settled::Yes => return None,
-            Settled::Asked => return Some(Step::Wait),
-            Settled::No | Settled::Refused(_) => {}
+            Settled::Asked | Settled::Refused(_) => return Some(Step::Wait),
+            Settled::No => {}
         }
         link.begin(&self.settings, self.status, Some(&role));
         let mut sql = format!("SET ROLE {}", role.quoted());
@@ -145,12 +152,13 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     pub(super) fn role_settled(&mut self, role: RoleName) {
         let Some(link) = &mut self.link else { return };
         match std::mem::take(&mut link.request.role) {
-            Settled::Refused(error) => self.role_refused(&error),
-            _ => {
+            Settled::Asked => {
                 link.request.role = Settled::Yes;
                 link.role = InForce::Tenants(role);
                 link.path_set = true;
             }
+            Settled::Refused(error) => self.role_refused(&error),
+            other => link.request.role = other,
         }
     }
 
