@@ -135,8 +135,8 @@ impl Servers {
     /// The same, with one attempt to connect at most.
     async fn try_check_out(&self, wait: Duration) -> Result<Lease, CheckoutError> {
         let tenants = &self.pool.manager().tenants;
-        // There, a new one may have to wait for room.
-        let create = tenants.as_ref().map(|_| wait + self.settings().connect_timeout);
+        // There, a new one may have to wait for its place.
+        let create = tenants.as_ref().map(|_| wait);
         let limits = Timeouts { wait: Some(wait), create, recycle: None };
         let object = self.pool.timeout_get(&limits).await.map_err(|error| match error {
             PoolError::Backend(error) => CheckoutError::Connect(error),
