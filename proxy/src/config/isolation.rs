@@ -124,3 +124,52 @@ impl Config {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn config(tenancy: &str) -> Config {
+        let text = format!(
+            "[tenancy]\nlogin_key = 'a key for tests, of 32 bytes or more'\n{tenancy}\n\
+             [databases.app]\nhost = 'db'\nuser = 'app'"
+        );
+        Config::parse(&text, Path::new("test.toml")).unwrap()
+    }
+
+    fn of(config: &Config, tenant: &str, schema: &str) -> Result<String, &'static str> {
+        match config.isolation(Some(tenant), schema, "app") {
+            Ok(isolation) => {
+                Ok(format!("{} {}", isolation.tier(), isolation.role().map_or("", RoleName::as_str)))
+            }
+            Err(error) => Err(error.sqlstate()),
+        }
+    }
+
+    #[test]
+    fn role_is_the_tenants_own() {
+        let config = config(
+            "tier = 'role'\n[tenants.boss]\nrole = 'tenant_chief'\n[tenants.t1]\nschema = 's1'\n\
+             [tenants.free]\ntier = 'names'\n[tenants.self]\ntier = 'login'",
+        );
+        assert_eq!(of(&config, "acme", "acme").unwrap(), "role tenant_acme");
+        assert_eq!(of(&config, "boss", "boss").unwrap(), "role tenant_chief");
+        assert_eq!(of(&config, "t1", "s1").unwrap(), "role tenant_s1");
+        assert_eq!(of(&config, "free", "free").unwrap(), "names ");
+        assert_eq!(of(&config, "self", "self").unwrap(), "login tenant_self");
+        assert_eq!(config.isolation(None, "public", "app"), Ok(Isolation::Names));
+        // A schema that comes later can't have the role that somebody else was given.
+        assert_eq!(of(&config, "chief", "chief"), Err("42710"));
+        assert_eq!(of(&config, &"x".repeat(57), &"x".repeat(57)), Err("42622"));
+    }
+
+    #[test]
+    fn no_prefix_makes_no_role_of_none() {
+        let config = config("tier = 'role'\nrole_prefix = ''");
+        assert_eq!(of(&config, "none", "none"), Err("42939"));
+        assert_eq!(of(&config, "app", "app"), Err("42710"));
+        assert_eq!(of(&config, "acme", "acme").unwrap(), "role acme");
+    }
+}

@@ -220,3 +220,74 @@ pub(super) fn role_behind(statement: &Statement, before: &InForce) -> Option<InF
         _ => Some(before.clone()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn role_is_set_unless_it_is_known_to_be_in_force() {
+        let [acme, globex] = ["acme", "glo\"bex"].map(|name| RoleName::new(name).unwrap());
+        let change = |role: &InForce, wanted| role.change(wanted).unwrap_or_default();
+        let in_force = InForce::of(Some(&acme));
+        assert_eq!(change(&InForce::Servers, None), "");
+        assert_eq!(change(&InForce::Servers, Some(&globex)), "SET LOCAL ROLE \"glo\"\"bex\"; ");
+        assert_eq!(change(&in_force, Some(&acme)), "");
+        assert_eq!(change(&in_force, Some(&globex)), "SET LOCAL ROLE \"glo\"\"bex\"; ");
+        assert_eq!(change(&in_force, None), "SET LOCAL ROLE NONE; ");
+        assert_eq!(change(&InForce::Unknown, Some(&acme)), "SET LOCAL ROLE \"acme\"; ");
+        assert_eq!(change(&InForce::Unknown, None), "SET LOCAL ROLE NONE; ");
+    }
+
+    #[test]
+    fn only_what_touches_nothing_goes_without() {
+        use crate::sql::Engine;
+        use crate::sql::scope::TextMode;
+        let (engine, scope) = (Engine::new(1 << 20), crate::sql::tests::fixture::scope());
+        let needs = |text: &str| {
+            let plan = engine.plan(text.as_bytes(), &scope, TextMode::default());
+            plan.statements.iter().any(needs_role)
+        };
+        for text in [
+            "begin",
+            "commit and chain",
+            "end",
+            "abort",
+            "rollback to s",
+            "release s",
+            "reset all",
+            "discard all",
+            "discard temp",
+            "deallocate all",
+            "set transaction read only",
+            "prepare transaction 'x'",
+            "set session characteristics as transaction read only",
+            "",
+        ] {
+            assert!(!needs(text), "{text}");
+        }
+        for text in [
+            "select 1",
+            "savepoint s",
+            "set a.b = 1",
+            "set search_path to acme",
+            "reset a.b",
+            "show all",
+            "listen c",
+            "fetch c",
+            "close c",
+            "execute p",
+            "prepare p as select 1",
+            "commit prepared 'x'",
+            "lock t",
+            "notify c",
+            "select set_config('a.b', 'x', true)",
+            "copy t from stdin",
+            "vacuum t",
+            "no sql at all",
+            "table t",
+        ] {
+            assert!(needs(text), "{text}");
+        }
+    }
+}

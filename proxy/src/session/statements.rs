@@ -230,6 +230,8 @@ mod tests {
         let a = store.intern(identity("select 1", "acme"));
         assert_eq!(a.id, store.intern(identity("select 1", "acme")).id);
         assert_ne!(a.id, store.intern(identity("select 1", "globex")).id);
+        let role = RoleName::new("tenant_acme").ok();
+        assert_ne!(a.id, store.intern(Identity { role, ..identity("select 1", "acme") }).id);
         let old = a.id;
         drop(a);
         assert!(store.is_empty());
