@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use deadpool_postgres::Client;
-use pgstrata_tenancy::ident::{quoted, search_path, split_path};
+use pgstrata_tenancy::ident::search_path;
 use tokio_postgres::error::SqlState;
 
 use crate::Control;
 use crate::blueprint::Chosen;
+use crate::blueprint::item::{Kind, SCHEMA, filled};
 use crate::error::Error;
 use crate::name::SchemaName;
 use crate::provision::Ensured;
@@ -28,7 +29,7 @@ impl Control {
         }
     }
 
-    /// Renames a tenant's schema; what its functions have set as their search path follows.
+    /// Renames a tenant's schema; what its functions have in their texts follows.
     ///
     /// Its clients are let go: their tenant is no more.
     pub async fn rename_schema(&self, from: &SchemaName, to: &SchemaName) -> Result<(), Error> {
@@ -36,8 +37,7 @@ impl Control {
         self.must_be_new(to).await?;
         let client = self.client().await?;
         let doing = || Error::postgres(format!("renaming \"{from}\" to \"{to}\""));
-        let rows =
-            client.query(include_str!("registry/paths.sql"), &[&from.as_str()]).await.map_err(doing())?;
+        let named = self.read_source(from.as_str(), Chosen::Structure).await?.into_blueprint();
         let mut sql = format!(
             "BEGIN; SET LOCAL lock_timeout = {}; SELECT pg_advisory_xact_lock({}), pg_advisory_xact_lock({});\n\
              ALTER SCHEMA {} RENAME TO {};\n",
@@ -47,18 +47,16 @@ impl Control {
             from.quoted(),
             to.quoted(),
         );
-        for row in rows {
-            let Some(path) = split_path(row.get("search_path")) else { continue };
-            let path = path.iter().map(|name| if name == from.as_str() { to.as_str() } else { name });
-            let (word, name, arguments): (&str, &str, &str) =
-                (row.get("word"), row.get("name"), row.get("arguments"));
-            sql += &format!(
-                "ALTER {word} {}.{}({arguments}) SET search_path TO {};\n",
-                to.quoted(),
-                quoted(name),
-                search_path(path)
-            );
+        // Functions name the schema in texts that PostgreSQL keeps as they are.
+        let path = search_path(self.settings().path(to.as_str(), &self.settings().source));
+        sql += &format!("SET LOCAL check_function_bodies = off; SET LOCAL search_path = {path};\n");
+        for item in named.items.iter().filter(|item| item.kind == Kind::Function) {
+            let create = item.sql();
+            if create.contains(SCHEMA) {
+                sql += &format!("{};\n", filled(&create, to.as_str()));
+            }
         }
+        sql += "SET LOCAL search_path = pg_catalog;\n";
         sql += &format!(
             "UPDATE pgstrata_control.schemas SET schema = {new}, changed_at = now() WHERE schema = {old};\n\
              UPDATE pgstrata_control.migrations SET schema = {new} WHERE schema = {old};\n\
@@ -82,10 +80,14 @@ impl Control {
     pub async fn drop_schema(&self, schema: &SchemaName) -> Result<(), Error> {
         let all = [State::Provisioning, State::Active, State::Migrating, State::Suspended, State::Dropping];
         let doing = || Error::postgres(format!("dropping \"{schema}\""));
-        if !self.is_provisioned(schema.as_str()).await? {
-            return Err(Error::Missing(schema.to_string()));
-        }
         self.install().await?;
+        if !self.is_provisioned(schema.as_str()).await? {
+            // What somebody else has dropped is still to be forgotten.
+            return match self.unregister(schema).await? {
+                true => Ok(()),
+                false => Err(Error::Missing(schema.to_string())),
+            };
+        }
         let client = self.client().await?;
         let rows = client
             .query(include_str!("registry/outsiders.sql"), &[&schema.as_str()])

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use deadpool_postgres::Client;
 use pgstrata_tenancy::ident::{push_literal, quoted, search_path};
 use serde::Serialize;
 use tokio::task::JoinSet;
@@ -10,6 +11,7 @@ use tokio_postgres::IsolationLevel;
 use tokio_postgres::error::SqlState;
 
 use crate::Control;
+use crate::blueprint::item::filled;
 use crate::blueprint::{Blueprint, Chosen};
 use crate::error::Error;
 use crate::name::SchemaName;
@@ -34,6 +36,8 @@ pub struct Synced {
     pub skipped: Vec<String>,
     /// Not made, and why.
     pub failed: Vec<Failed>,
+    /// What the new ones have in their texts that may not mean what it should.
+    pub remarks: Vec<String>,
 }
 
 /// A schema with which something failed.
@@ -139,18 +143,35 @@ impl Control {
                 if error.code() == Some(&SqlState::DUPLICATE_SCHEMA) && rolled_back.is_ok() {
                     return Ok(Ensured::Existed);
                 }
-                Err(Error::Postgres { doing: format!("making schema \"{schema}\""), source: error })
+                let doing = match self.culprit(&client, schema, source).await {
+                    Some(item) => format!("making schema \"{schema}\", {item}"),
+                    None => format!("making schema \"{schema}\""),
+                };
+                Err(Error::Postgres { doing, source: error })
             }
         }
     }
 
-    /// All that makes a tenant, in one text and so in one round trip.
-    fn creation(&self, schema: &SchemaName, source: &Source) -> String {
+    /// What can't be made: tried one by one, and undone. Nothing if there is no such thing by now.
+    async fn culprit(&self, client: &Client, schema: &SchemaName, source: &Source) -> Option<String> {
+        let mut culprit = None;
+        if client.batch_execute(&self.opening(schema, source)).await.is_ok() {
+            for item in &source.blueprint.items {
+                if client.batch_execute(&filled(&item.sql(), schema.as_str())).await.is_err() {
+                    culprit = Some(format!("{} {}", item.kind, item.name));
+                    break;
+                }
+            }
+        }
+        client.batch_execute("ROLLBACK").await.ok().and(culprit)
+    }
+
+    /// The begin of the transaction that makes a tenant: the schema, and nothing in it.
+    fn opening(&self, schema: &SchemaName, source: &Source) -> String {
         let (name, settings) = (schema.quoted(), self.settings());
-        let path = [schema.as_str(), "pg_catalog"].into_iter();
-        let path = search_path(path.chain(settings.shared.iter().map(String::as_str)).chain(["pg_temp"]));
+        let path = search_path(settings.path(schema.as_str(), &source.blueprint.source));
         let owner = source.owner.as_ref().map(|owner| format!(" AUTHORIZATION {owner}")).unwrap_or_default();
-        let mut sql = format!(
+        format!(
             // Rows that are copied are all of one moment, and no policy leaves any out.
             "BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL row_security = off;\n\
              SET LOCAL client_min_messages = warning; SET LOCAL check_function_bodies = off;\n\
@@ -159,7 +180,13 @@ impl Control {
              CREATE SCHEMA {name}{owner}; SET LOCAL search_path = {path};\n",
             registry::lock_key(schema.as_str()),
             registry::lock_key(&source.blueprint.source),
-        );
+        )
+    }
+
+    /// All that makes a tenant, in one text and so in one round trip.
+    fn creation(&self, schema: &SchemaName, source: &Source) -> String {
+        let (name, settings) = (schema.quoted(), self.settings());
+        let mut sql = self.opening(schema, source);
         sql += &source.blueprint.sql(schema.as_str());
         sql += "SET LOCAL search_path = pg_catalog;\n";
         sql += &source.blueprint.proof();
@@ -168,7 +195,9 @@ impl Control {
             sql += &format!("GRANT USAGE ON SCHEMA {name} TO {role};\n");
         }
         sql += &format!(
-            "INSERT INTO {}.schemas (schema, state, version) VALUES ({}, '{}', {});\nCOMMIT",
+            // A row that is left of a schema that somebody dropped is of no tenant.
+            "INSERT INTO {}.schemas (schema, state, version) VALUES ({}, '{}', {}) ON CONFLICT (schema) DO UPDATE\n\
+             SET state = excluded.state, version = excluded.version, changed_at = now();\nCOMMIT",
             registry::SCHEMA,
             literal(schema.as_str()),
             State::Active,
@@ -233,6 +262,9 @@ impl Control {
             }
         }
         synced.created.sort();
+        if !synced.created.is_empty() {
+            synced.remarks.clone_from(&source.blueprint.remarks);
+        }
         Ok(synced)
     }
 

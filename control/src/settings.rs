@@ -39,3 +39,12 @@ impl Default for Settings {
         }
     }
 }
+
+impl Settings {
+    /// The path under which a blueprint of `source` is made in `schema`: what the source's own path finds in the
+    /// source is found there, and what is not copied, an extension's type for one, in the source itself.
+    pub(crate) fn path<'a>(&'a self, schema: &'a str, source: &'a str) -> impl Iterator<Item = &'a str> {
+        let others = self.shared.iter().map(String::as_str).filter(move |shared| *shared != source);
+        [schema, "pg_catalog", source].into_iter().chain(others).chain(["pg_temp"])
+    }
+}

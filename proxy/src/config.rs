@@ -213,6 +213,8 @@ pub struct Tenancy {
     pub catalog_cache: Duration,
     /// Whether PostgreSQL tells of DDL that went past this proxy.
     pub catalog_notify: bool,
+    /// What becomes of clients whose tenant is being made or migrated.
+    pub while_migrating: WhileMigrating,
 }
 
 /// `[provision]`
@@ -228,6 +230,12 @@ pub struct Provision {
     pub seed: Vec<String>,
     /// Tenants that are made when they are first named by a client, as patterns.
     pub auto: Vec<String>,
+    /// How many tenants there may be for another one to be made like that.
+    pub auto_max: usize,
+    /// The folder of the migrations.
+    pub migrations: PathBuf,
+    /// Tenants that get them before all others.
+    pub canary: Vec<String>,
     /// How many tenants are made or changed at once.
     pub workers: usize,
     /// How long a change waits for a lock before it gives way and tries again.
@@ -243,6 +251,15 @@ pub enum Mode {
     Route,
     /// Each goes as it is; what would become of it is logged.
     Observe,
+}
+
+/// `tenancy.while_migrating`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhileMigrating {
+    /// They wait, up to `pool.wait_timeout`.
+    Wait,
+    /// They are refused.
+    Refuse,
 }
 
 /// `tenancy.missing_tenant`

@@ -114,9 +114,9 @@ async fn scope(
     };
     let schema: Arc<str> = match &tenant {
         Some(tenant) => {
-            database.directory.resolve(tenant).await.map_err(|error| with_sources(&error))?.ok_or_else(
-                || format!("tenant \"{tenant}\" has no schema in database \"{}\"", database.name),
-            )?
+            let found = database.directory.resolve(tenant).await.map_err(|error| with_sources(&*error))?;
+            let missing = || format!("tenant \"{tenant}\" has no schema in database \"{}\"", database.name);
+            found.ok_or_else(missing)?.schema
         }
         None => "public".into(),
     };

@@ -2,6 +2,8 @@
 //!
 //! Names follow <https://prometheus.io/docs/practices/naming/>.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use metrics::{
@@ -13,6 +15,7 @@ use metrics_exporter_prometheus::{
 };
 use pgstrata_tenancy::Strategy;
 
+use crate::catalog::census::Census;
 use crate::pool::tenants::Usage;
 use crate::sql::plan::PinReason;
 
@@ -55,6 +58,8 @@ type ByRoute = [[Counter; 3]; 2];
 pub struct Metrics {
     recorder: PrometheusRecorder,
     handles: Handles,
+    /// By database.
+    tenants: Mutex<BTreeMap<String, Census>>,
 }
 
 struct Handles {
@@ -75,7 +80,9 @@ struct Handles {
     cancels: Counter,
     server_prepares: Counter,
     guarded: Counter,
-    notifications: Counter,
+    ddl_notifications: Counter,
+    tenant_notifications: Counter,
+    held: Gauge,
 }
 
 fn by_route(name: &'static str) -> ByRoute {
@@ -97,12 +104,17 @@ impl Metrics {
         let builder = builder.set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS)?;
         let recorder = builder.build_recorder();
         let made = metrics::with_local_recorder(&recorder, Handles::new);
-        Ok(Self { recorder, handles: made })
+        Ok(Self { recorder, handles: made, tenants: Mutex::default() })
     }
 
-    /// Renders them in Prometheus' text format, and keeps the histograms small.
+    /// Keeps the histograms small.
     pub fn handle(&self) -> PrometheusHandle {
         self.recorder.handle()
+    }
+
+    /// All of them in Prometheus' text format.
+    pub fn render(&self) -> String {
+        self.recorder.handle().render() + &self.render_tenants()
     }
 
     /// A client was served: one message or pipeline, answered after so many waits on the server.
@@ -231,16 +243,67 @@ impl Metrics {
     }
 
     /// PostgreSQL told of DDL.
-    pub fn notified(&self) {
-        self.handles.notifications.increment(1);
+    pub fn notified_of_ddl(&self) {
+        self.handles.ddl_notifications.increment(1);
     }
 
-    /// Whether PostgreSQL would tell of DDL in this database.
-    pub fn listening(&self, database: &str, listening: bool) {
+    /// PostgreSQL told of a change in the registry.
+    pub fn notified_of_tenant(&self) {
+        self.handles.tenant_notifications.increment(1);
+    }
+
+    /// Whether PostgreSQL would tell of changes in this database's registry, and `ddl`: of DDL.
+    pub fn listening(&self, database: &str, listening: bool, ddl: bool) {
+        let set = |name: &'static str| {
+            gauge!(name, "database" => database.to_owned()).set(f64::from(u8::from(listening)));
+        };
         self.record(|| {
-            let gauge = gauge!("pgstrata_catalog_listening", "database" => database.to_owned());
-            gauge.set(f64::from(u8::from(listening)));
+            set("pgstrata_tenants_listening");
+            if ddl {
+                set("pgstrata_catalog_listening");
+            }
         });
+    }
+
+    /// A client waits until its tenant is served.
+    pub fn held(&self) {
+        self.handles.held.increment(1);
+    }
+
+    /// That is over.
+    pub fn let_go(&self) {
+        self.handles.held.decrement(1);
+    }
+
+    /// How many tenants this database has; `None` where that is not known.
+    pub fn tenants(&self, database: &str, census: Option<Census>) {
+        let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
+        match census {
+            Some(census) => drop(tenants.insert(database.to_owned(), census)),
+            None => drop(tenants.remove(database)),
+        }
+    }
+
+    /// In a recorder of their own, made each time: in the other one, a version that no tenant has any more
+    /// would stay for ever.
+    fn render_tenants(&self) -> String {
+        let tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let recorder = PrometheusBuilder::new().build_recorder();
+        metrics::with_local_recorder(&recorder, || {
+            describe_gauge!("pgstrata_tenants", "Tenants in the registry, by state.");
+            describe_gauge!("pgstrata_tenants_by_version", "Tenants in the registry, by version.");
+            for (database, census) in &tenants {
+                let set = |name: &'static str, label: &'static str, counts: &BTreeMap<String, i64>| {
+                    for (value, count) in counts {
+                        let labels = [("database", database.clone()), (label, value.clone())];
+                        gauge!(name, &labels).set(*count as f64);
+                    }
+                };
+                set("pgstrata_tenants", "state", &census.states);
+                set("pgstrata_tenants_by_version", "version", &census.versions);
+            }
+        });
+        recorder.handle().render()
     }
 
     /// For metrics whose labels are not known beforehand.
@@ -270,7 +333,9 @@ impl Handles {
             cancels: counter!("pgstrata_cancel_requests_total"),
             server_prepares: counter!("pgstrata_server_prepares_total"),
             guarded: counter!("pgstrata_statements_refused_total"),
-            notifications: counter!("pgstrata_catalog_notifications_total"),
+            ddl_notifications: counter!("pgstrata_catalog_notifications_total"),
+            tenant_notifications: counter!("pgstrata_tenants_notifications_total"),
+            held: gauge!("pgstrata_clients_held"),
         }
     }
 }
@@ -314,6 +379,15 @@ fn describe() {
     );
     describe_counter!("pgstrata_catalog_notifications_total", "Notifications of DDL from PostgreSQL.");
     describe_gauge!("pgstrata_catalog_listening", "Whether PostgreSQL would tell of DDL: 1 or 0.");
+    describe_counter!(
+        "pgstrata_tenants_notifications_total",
+        "Notifications of changes in the registry from PostgreSQL."
+    );
+    describe_gauge!(
+        "pgstrata_tenants_listening",
+        "Whether PostgreSQL would tell of changes in the registry: 1 or 0."
+    );
+    describe_gauge!("pgstrata_clients_held", "Clients that wait until their tenant is served.");
     describe_gauge!("pgstrata_servers", "Servers by state.");
     describe_gauge!(
         "pgstrata_tenant_servers",

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use tokio::io::AsyncWriteExt;
@@ -75,7 +75,7 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result
     }
     let workers = Workers::start(&shared, &stopping)?;
     let tending = tokio::spawn(tend(Arc::clone(&shared)));
-    let _listening = listen_for_ddl(&shared);
+    let _watching = watch(&shared);
     tracing::info!(address = %shared.config.listen.address, threads = workers.queues.len(), "ready");
     tokio::select! {
         () = accept(clients, &workers, &shared) => {}
@@ -141,14 +141,14 @@ async fn tend(shared: Arc<Shared>) {
     }
 }
 
-/// Hears of DDL in each database, until what is returned is dropped.
-fn listen_for_ddl(shared: &Arc<Shared>) -> JoinSet<()> {
-    let mut listening = JoinSet::new();
+/// Watches the tenants of each database, until what is returned is dropped.
+fn watch(shared: &Arc<Shared>) -> JoinSet<()> {
+    let mut watching = JoinSet::new();
     for database in shared.databases.values() {
         let (database, shared) = (Arc::clone(database), Arc::clone(shared));
-        listening.spawn(async move { database.listen(&shared.metrics).await });
+        watching.spawn(async move { database.watch(&shared.metrics).await });
     }
-    listening
+    watching
 }
 
 /// A client on its way to its worker.
@@ -258,9 +258,12 @@ impl Drop for Count {
 /// A client's whole life.
 async fn client(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>, stopping: watch::Receiver<bool>) {
     let limit = shared.config.listen.login_timeout;
+    let until = Instant::now() + limit;
     let login = async {
         match open(stream, peer, &shared.accept).await? {
-            Opening::Session(login) => start::start(*login, Arc::clone(&shared), stopping).await.map(Some),
+            Opening::Session(login) => {
+                start::start(*login, Arc::clone(&shared), stopping, until).await.map(Some)
+            }
             Opening::Cancel { pid, key, stream } => {
                 cancel(&shared, pid, &key).await;
                 drop(stream);

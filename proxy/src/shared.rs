@@ -12,9 +12,9 @@ use tokio::sync::Semaphore;
 use crate::auth::accept::{AcceptContext, ContextError};
 use crate::auth::users::ProcessKey;
 use crate::catalog::listen::{Audience, Listener};
-use crate::catalog::{Catalog, CatalogError, Control, TenantDirectory};
+use crate::catalog::{Catalog, CatalogError, Control, Found, Survey, TenantDirectory};
 use crate::channels::{self, Channels};
-use crate::config::{Config, DynamicSql, Mode, NoRole};
+use crate::config::{Config, Database, DynamicSql, Mode, NoRole};
 use crate::metrics::Metrics;
 use crate::observe::Observer;
 use crate::pool::servers::{CheckoutError, Kind, Lease, Servers};
@@ -22,11 +22,13 @@ use crate::pool::settings::Settings;
 use crate::pool::target::Target;
 use crate::pool::tenants::TenantServers;
 use crate::pool::tls::TlsConfigError;
+use crate::provision::Provisioner;
 use crate::session::Told;
 use crate::session::cancel::Cancels;
 use crate::session::statements::StatementStore;
 use crate::session::tenant::Tenancy;
 use crate::sql::Engine;
+use crate::tenant;
 
 /// How many sets of start-up settings are remembered as good, with what PostgreSQL made of them.
 const REMEMBERED_SETTINGS: usize = 10_000;
@@ -62,12 +64,16 @@ pub struct DatabaseHandle {
     pub tenants: Arc<TenantServers>,
     /// What its schemas hold.
     pub catalog: Arc<Catalog>,
-    /// Which tenants there are.
+    /// Which tenants there are, and how they fare.
     pub directory: TenantDirectory,
+    /// Makes tenants that are named for the first time, where some are to be made.
+    provisioner: Option<Provisioner>,
     /// What clients listen to.
     pub channels: Channels,
-    /// Hears of DDL, if that is wanted.
-    listener: Option<Listener>,
+    /// Hears of changes of tenants.
+    listener: Listener,
+    /// Finds those that nobody tells of.
+    survey: Survey,
     /// The name in the configuration.
     pub name: String,
     /// The path that servers are born with, as [`ident::search_path`] writes it.
@@ -78,6 +84,8 @@ pub struct DatabaseHandle {
     tenancies: Cache<(Option<TenantId>, DynamicSql), Arc<Tenancy>>,
     /// The clients that are tied to a server.
     pinned: Arc<AtomicUsize>,
+    /// The clients that are logged in.
+    clients: Arc<AtomicUsize>,
 }
 
 /// Why there is no proxy.
@@ -92,6 +100,9 @@ pub enum SetupError {
     /// For the control connections.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
+    /// For what makes tenants.
+    #[error("database \"{0}\": {1}")]
+    Control(String, String),
     /// For the pool.
     #[error("database \"{0}\": {1}")]
     Pool(String, #[source] deadpool::managed::BuildError),
@@ -137,6 +148,18 @@ impl Shared {
     }
 }
 
+/// What makes tenants of this database by itself; nothing where none are to be made.
+fn provisioner(config: &Config, name: &str, database: &Database) -> Result<Option<Provisioner>, SetupError> {
+    if config.provision.auto.is_empty() {
+        return Ok(None);
+    }
+    let control = tenant::connect::control(config, name, database, None)
+        .map_err(|failure| SetupError::Control(name.to_owned(), failure.to_string()))?;
+    let (provisioner, births) = Provisioner::new(config, name, control);
+    tokio::spawn(births.run());
+    Ok(Some(provisioner))
+}
+
 impl DatabaseHandle {
     fn new(name: &str, config: &Config, metrics: &Arc<Metrics>) -> Result<Self, SetupError> {
         // Config::load has checked that each name has an entry.
@@ -148,9 +171,8 @@ impl DatabaseHandle {
         let target = target.tcp_user_timeout(config.pool.tcp_user_timeout);
         let tls = crate::pool::tls::client_tls_config(entry).map_err(tls_failed)?;
         let control = Control::new(name, entry, tls.clone())?;
-        let wanted = config.tenancy.catalog_notify;
         let channels = Channels::new(channels::Settings::new(name, entry, tls.clone())?);
-        let listener = wanted.then(|| Listener::new(name, entry, tls)).transpose()?;
+        let listener = Listener::new(name, entry, tls, config.tenancy.catalog_notify)?;
         let baseline: Arc<str> =
             ident::search_path(config.tenancy.shared_schemas.iter().map(String::as_str)).into();
         let mut parameters = vec![
@@ -177,18 +199,24 @@ impl DatabaseHandle {
         let servers = Servers::new(kind, None).map_err(|error| SetupError::Pool(name.to_owned(), error))?;
         let (catalog, loader) = Catalog::new(control.clone(), &tenancy.shared_schemas, tenancy.catalog_cache);
         tokio::spawn(loader.run());
+        let (directory, lookups) = TenantDirectory::new(control.clone(), config, Arc::clone(&catalog));
+        tokio::spawn(lookups.run());
+        let provisioner = provisioner(config, name, entry)?;
         Ok(Self {
             servers,
             tenants,
             catalog,
-            directory: TenantDirectory::new(control, config),
+            directory,
+            provisioner,
             channels,
             listener,
+            survey: Survey::new(control, tenancy.tenant_cache),
             name: name.to_owned(),
             baseline,
             validated: Cache::new(REMEMBERED_SETTINGS),
             tenancies: Cache::new(REMEMBERED_TENANCIES),
             pinned: Arc::default(),
+            clients: Arc::default(),
         })
     }
 
@@ -228,10 +256,34 @@ impl DatabaseHandle {
         self.pinned.load(Ordering::Relaxed) >= limit
     }
 
-    /// Listens for DDL for ever, where the configuration wants it.
-    pub async fn listen(&self, metrics: &Metrics) {
-        if let Some(listener) = &self.listener {
-            listener.run(&Audience { catalog: &self.catalog, directory: &self.directory, metrics }).await;
+    /// Counts the clients that are logged in.
+    pub fn clients(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.clients)
+    }
+
+    /// The tenant that somebody asks for by its name, at a login or later. `None`: there is no such tenant.
+    pub async fn find(&self, tenant: &TenantId) -> Result<Option<Found>, Arc<CatalogError>> {
+        self.directory.resolve(tenant).await
+    }
+
+    /// As [`DatabaseHandle::find`], for a user who may name the tenant: it is made if it is one of those that are.
+    pub async fn find_or_make(&self, tenant: &TenantId) -> Result<Option<Found>, Arc<CatalogError>> {
+        let found = self.find(tenant).await?;
+        let (None, Some(provisioner)) = (&found, &self.provisioner) else { return Ok(found) };
+        let Some(schema) = self.directory.candidate(tenant) else { return Ok(None) };
+        match provisioner.ensure(tenant, &schema).await {
+            Some(true) => {
+                self.directory.invalidate(&schema);
+                self.find(tenant).await
+            }
+            _ => Ok(None),
         }
+    }
+
+    /// Hears of changes of tenants, and looks for those that nobody tells of, for ever.
+    pub async fn watch(&self, metrics: &Metrics) {
+        let audience = Audience { catalog: &self.catalog, directory: &self.directory, metrics };
+        let survey = self.survey.run(&self.directory, &self.clients, metrics);
+        tokio::join!(self.listener.run(&audience), survey);
     }
 }

@@ -77,10 +77,12 @@ async fn directory_knows_tenants_and_nothing_else() {
         &server,
         "[tenancy]\nshared_schemas = [\"ext\"]\ntenant_cache = \"1h\"\n[tenants.globex]\nschema = \"t_1001\"",
     );
-    let directory = TenantDirectory::new(control(&config), &config);
+    let (catalog, _) = Catalog::new(control(&config), &[], Duration::from_secs(3600));
+    let (directory, lookups) = TenantDirectory::new(control(&config), &config, catalog);
+    let answering = tokio::spawn(lookups.run());
     let resolve = async |name: &str| {
         let tenant = TenantId::new(name).unwrap();
-        directory.resolve(&tenant).await.unwrap().map(|schema| schema.to_string())
+        directory.resolve(&tenant).await.unwrap().map(|found| found.schema.to_string())
     };
     assert_eq!(resolve("acme").await.as_deref(), Some("acme"));
     assert_eq!(resolve("globex").await.as_deref(), Some("t_1001"));
@@ -101,6 +103,8 @@ async fn directory_knows_tenants_and_nothing_else() {
     client.batch_execute("DROP SCHEMA late").await.unwrap();
     directory.invalidate_all();
     assert_eq!(resolve("late").await, None);
+    drop(directory);
+    tokio::time::timeout(Duration::from_secs(5), answering).await.unwrap().unwrap();
 }
 
 async fn loaded(catalog: &Catalog, schema: &str) -> Arc<Names> {

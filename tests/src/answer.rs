@@ -54,6 +54,8 @@ pub struct Fault {
     pub message: String,
     /// Where in the text, in characters from 1.
     pub position: Option<String>,
+    /// What to do about it.
+    pub hint: Option<String>,
 }
 
 impl Fault {
@@ -67,6 +69,7 @@ impl Fault {
             code: field(b'C').unwrap_or_default(),
             message: field(b'M').unwrap_or_default(),
             position: field(b'P'),
+            hint: field(b'H'),
         }
     }
 }

@@ -16,6 +16,7 @@ pub struct Setup {
     pub(crate) tier: Tier,
     max_servers: usize,
     relay: bool,
+    tenant_cache: &'static str,
     pub(crate) max_connections: u32,
     lines: Vec<(&'static str, String)>,
     users: Vec<String>,
@@ -28,6 +29,8 @@ impl Default for Setup {
             tier: wished_tier(),
             max_servers: 2,
             relay: false,
+            // Nothing that is believed for a while is asked for again in a test's time.
+            tenant_cache: "1h",
             max_connections: 60,
             lines: Vec::new(),
             users: Vec::new(),
@@ -72,6 +75,12 @@ impl Setup {
         self
     }
 
+    /// How long it is believed that a tenant is there, or not.
+    pub fn tenant_cache(mut self, time: &'static str) -> Self {
+        self.tenant_cache = time;
+        self
+    }
+
     /// One more line in a section: `line("pool", "mode = 'session'")`.
     pub fn line(mut self, section: &'static str, line: impl Into<String>) -> Self {
         self.lines.push((section, line.into()));
@@ -100,15 +109,12 @@ impl Setup {
         section("http", &format!("address = '127.0.0.1:{http}'"));
         section("log", "");
         section("limits", "");
-        let Self { strategy, tier, max_servers, .. } = self;
+        let Self { strategy, tier, max_servers, tenant_cache, .. } = self;
         section("pool", &format!("max_servers = {max_servers}\nmax_servers_per_tenant = {max_servers}"));
-        // Nothing that is believed for a while is asked for again in a test's time.
-        let caches = "tenant_cache = '1h'\ncatalog_cache = '1h'";
-        let key = roles::KEY;
-        section(
-            "tenancy",
-            &format!("strategy = '{strategy}'\ntier = '{tier}'\nlogin_key = '{key}'\n{caches}"),
-        );
+        section("provision", "");
+        let caches = format!("tenant_cache = '{tenant_cache}'\ncatalog_cache = '1h'");
+        let isolation = format!("tier = '{tier}'\nlogin_key = '{}'", roles::KEY);
+        section("tenancy", &format!("strategy = '{strategy}'\n{isolation}\n{caches}"));
         let server =
             format!("host = '127.0.0.1'\nport = {server}\nuser = 'app'\npassword = 'app'\ntls = 'disable'");
         section("databases.app", &server);

@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use pgstrata::config::Config;
 use pgstrata::demo::background::Background;
@@ -10,6 +11,7 @@ use pgstrata::demo::postgres::{Cluster, Options};
 use pgstrata_tenancy::Tier;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
 use tokio_postgres::{Client, NoTls};
 
 use crate::database::cluster_with;
@@ -46,6 +48,7 @@ impl Stage {
         let (port, http_port) = (free_port(), free_port());
         let text = setup.toml(port, http_port, server);
         let proxy = Background::start(parse(&text)).expect("the proxy starts");
+        listening(http_port).await;
         Self { proxy, port, http_port, relay, cluster }
     }
 
@@ -104,6 +107,18 @@ impl Stage {
         connect(&self.cluster.superuser("app")).await.expect("PostgreSQL runs")
     }
 
+    /// A metric's value now; -1 where there is none of this name and these labels.
+    pub async fn metric(&self, name: &str) -> f64 {
+        let page = http(self.http_port, "/metrics").await;
+        let line = page.lines().find(|line| line.starts_with(name));
+        line.map_or(-1.0, |line| line.rsplit(' ').next().unwrap().parse().unwrap())
+    }
+
+    /// Tells the proxy to stop; it goes on in the background until its clients have left.
+    pub fn stop(&mut self) {
+        self.proxy.begin_to_stop();
+    }
+
     /// What `public.users` holds, seen past the proxy.
     pub async fn public_users(&self) -> Vec<String> {
         names(&self.superuser().await, "SELECT name FROM public.users ORDER BY id").await
@@ -115,6 +130,29 @@ pub async fn connect(config: &tokio_postgres::Config) -> Result<Client, tokio_po
     let (client, connection) = config.connect(NoTls).await?;
     tokio::spawn(connection);
     Ok(client)
+}
+
+/// Waits until the proxy hears of changes: then it has looked at all that it looks at by itself.
+async fn listening(http_port: u16) {
+    while !http(http_port, "/metrics").await.contains("pgstrata_tenants_listening{database=\"app\"} 1") {
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Asks until the answer is as it should be; what it was at last is in the failure.
+pub async fn eventually<T: PartialEq + std::fmt::Debug>(expected: T, mut ask: impl AsyncFnMut() -> T) {
+    let mut last = None;
+    let asking = async {
+        loop {
+            last = Some(ask().await);
+            if last.as_ref() == Some(&expected) {
+                return;
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let in_time = timeout(Duration::from_secs(20), asking).await.is_ok();
+    assert!(in_time, "it is {last:?}, not {expected:?}");
 }
 
 /// The first column of a query's answer.

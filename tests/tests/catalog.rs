@@ -1,12 +1,9 @@
 //! DDL that goes past the proxy, with what `pgstrata sql event-trigger` prints in the database.
 
-use std::time::Duration;
-
 use pgstrata_tenancy::Strategy;
 use pgstrata_tests::program::{client_program, pgstrata, run};
-use pgstrata_tests::stage::{connect, http, names};
+use pgstrata_tests::stage::{connect, eventually, names};
 use pgstrata_tests::{ACME, Setup, Stage};
-use tokio::time::{sleep, timeout};
 use tokio_postgres::{AsyncMessage, Client, NoTls};
 
 const NAMES: &str = "SELECT name FROM users ORDER BY name";
@@ -35,31 +32,9 @@ async fn install(stage: &Stage, flags: &[&str]) {
     run(psql).await;
 }
 
-/// Asks until the answer is as it should be; what it was at last is in the failure.
-async fn eventually<T: PartialEq + std::fmt::Debug>(expected: T, mut ask: impl AsyncFnMut() -> T) {
-    let mut last = None;
-    let asking = async {
-        loop {
-            last = Some(ask().await);
-            if last.as_ref() == Some(&expected) {
-                return;
-            }
-            sleep(Duration::from_millis(20)).await;
-        }
-    };
-    let in_time = timeout(Duration::from_secs(20), asking).await.is_ok();
-    assert!(in_time, "it is {last:?}, not {expected:?}");
-}
-
 /// Waits until the metrics say so.
 async fn listening(stage: &Stage, expected: f64) {
-    eventually(expected, async || metric(stage, "pgstrata_catalog_listening{database=\"app\"}").await).await;
-}
-
-async fn metric(stage: &Stage, name: &str) -> f64 {
-    let page = http(stage.http_port(), "/metrics").await;
-    let line = page.lines().find(|line| line.starts_with(name));
-    line.map_or(-1.0, |line| line.rsplit(' ').next().unwrap().parse().unwrap())
+    eventually(expected, async || stage.metric("pgstrata_catalog_listening{database=\"app\"}").await).await;
 }
 
 /// What a connection past the proxy gets by the tenant's path.
@@ -101,7 +76,7 @@ async fn table_that_was_dropped_past_the_proxy() {
     stage.superuser().await.batch_execute("DROP TABLE acme_corp.users CASCADE").await.unwrap();
     assert_eq!(direct(&stage, NAMES).await, ["Template"]);
     follows(&stage, &client, NAMES).await;
-    assert!(metric(&stage, "pgstrata_catalog_notifications_total").await >= 1.0);
+    assert!(stage.metric("pgstrata_catalog_notifications_total").await >= 1.0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -180,7 +155,7 @@ async fn what_was_missed_is_noticed_when_the_listener_is_back() {
     listening(&stage, 1.0).await;
     let now = names(&server, LISTENERS).await;
     assert!(now.len() == 1 && now != [pid]);
-    assert_eq!(metric(&stage, "pgstrata_catalog_notifications_total").await, 0.0);
+    assert_eq!(stage.metric("pgstrata_catalog_notifications_total").await, 0.0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -196,7 +171,7 @@ async fn nonsense_on_the_channel_does_no_harm() {
         .await
         .unwrap();
     // Equal ones of a transaction are one: 'acme_corp'.
-    eventually(3751.0, async || metric(&stage, "pgstrata_catalog_notifications_total").await).await;
+    eventually(3751.0, async || stage.metric("pgstrata_catalog_notifications_total").await).await;
     assert_eq!(names(&client, NAMES).await, ACME);
     listening(&stage, 1.0).await;
 }

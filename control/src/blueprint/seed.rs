@@ -1,6 +1,7 @@
 //! Rows that come along, and how far the sequences behind them have counted.
 
 use pgstrata_tenancy::ident::quoted;
+use tokio_postgres::Row;
 
 use super::item::{Item, Kind, ObjectId};
 use super::read::Facts;
@@ -25,14 +26,15 @@ pub(super) fn items(facts: &Facts, wanted: &dyn Fn(&str) -> bool) -> Vec<Item> {
         let columns = facts.columns.iter().filter(|column| {
             column.get::<_, u32>("relation") == oid && column.get::<_, &str>("generated").is_empty()
         });
-        let columns: Vec<String> = columns.map(|column| quoted(column.get("name"))).collect();
+        let (columns, values): (Vec<String>, Vec<String>) =
+            columns.map(|column| value(facts, column)).unzip();
         let table = quoted(row.get("name"));
         let only = if kind == "r" { "ONLY " } else { "" };
-        let columns = columns.join(", ");
+        let (columns, values) = (columns.join(", "), values.join(", "));
         let sql = match columns.is_empty() {
             true => format!("INSERT INTO {table} SELECT FROM {only}{source}.{table}"),
             false => format!(
-                "INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM {only}{source}.{table}"
+                "INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE SELECT {values} FROM {only}{source}.{table}"
             ),
         };
         items.push(Item::new(Kind::Seed, &table, sql, String::new()).after(id(oid)));
@@ -53,4 +55,15 @@ pub(super) fn items(facts: &Facts, wanted: &dyn Fn(&str) -> bool) -> Vec<Item> {
         items.push(item.after(id(oid)).after(id(owner.unwrap_or(oid))));
     }
     items
+}
+
+/// A column's name, and what is read of it: a value of one of the schema's own types becomes one of the
+/// tenant's type of that name.
+fn value(facts: &Facts, column: &Row) -> (String, String) {
+    let name = quoted(column.get("name"));
+    let key = (column.get("relation"), column.get("number"));
+    match facts.printed.column_types.get(&key) {
+        Some(ty) if column.get("own_type") => (name.clone(), format!("{name}::pg_catalog.text::{ty}")),
+        _ => (name.clone(), name),
+    }
 }

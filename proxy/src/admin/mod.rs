@@ -38,7 +38,7 @@ pub async fn serve(listener: TcpListener, shared: Arc<Shared>, stopping: watch::
 /// Prometheus' text format.
 async fn metrics(State(context): State<Context>) -> impl IntoResponse {
     context.shared.observe();
-    let text = context.shared.metrics.handle().render();
+    let text = context.shared.metrics.render();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
 }
 

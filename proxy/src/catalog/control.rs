@@ -5,17 +5,23 @@ use std::time::Duration;
 
 use deadpool_postgres::{Client, Manager, Pool, PoolError, Runtime};
 use rustls::ClientConfig;
+use tokio::time::timeout;
 use tokio_postgres::config::SslMode;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::ToSql;
 use tokio_postgres::{NoTls, Row};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::config::{Database, ServerTls};
 
-/// Connections at most: one for tenants' names, one for what schemas hold.
+/// Connections at most: one for tenants, one for what schemas hold.
 const CONNECTIONS: usize = 2;
 
-/// How long one question may take, from connecting to its answer's end.
+/// How long it may take to get a connection.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A connection that says nothing for so long has died: PostgreSQL itself gives up before (`statement_timeout`).
+const SILENCE: Duration = Duration::from_secs(12);
 
 /// A fixed path, whatever the role or the database has: no name in our SQL can
 /// mean a tenant's object. Nothing is ever written. The planner is told that
@@ -38,6 +44,38 @@ pub enum CatalogError {
     /// PostgreSQL refused the question.
     #[error("asking database \"{0}\" for {1}")]
     Query(String, &'static str, #[source] tokio_postgres::Error),
+    /// It did not answer.
+    #[error("asking database \"{0}\" for {1}: it does not answer")]
+    Late(String, &'static str),
+    /// The registry says of a schema what a newer pgstrata understands.
+    #[error("the registry of database \"{0}\" has a state of schema \"{1}\" that is not known here")]
+    State(String, Box<str>, #[source] pgstrata_control::Error),
+    /// Nobody asks any more.
+    #[error("the proxy is shutting down")]
+    Ended,
+}
+
+impl CatalogError {
+    /// Whether it may well go better in a moment.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Connect(..) | Self::Late(..) => true,
+            Self::Query(_, _, error) => {
+                let ended =
+                    [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN, SqlState::CANNOT_CONNECT_NOW];
+                error.is_closed() || error.code().is_some_and(|code| ended.contains(code))
+            }
+            _ => false,
+        }
+    }
+
+    /// What PostgreSQL refused the question with.
+    pub(super) fn code(&self) -> Option<&SqlState> {
+        match self {
+            Self::Query(_, _, error) => error.code(),
+            _ => None,
+        }
+    }
 }
 
 /// How `database`, which clients call `name`, is reached by a connection of the proxy's own.
@@ -108,12 +146,33 @@ impl Control {
         schema: &str,
         what: &'static str,
     ) -> Result<Vec<Row>, CatalogError> {
+        self.ask_with(sql, &[&schema], what).await
+    }
+
+    /// The rows that answer `sql` with these parameters.
+    pub(super) async fn ask_with(
+        &self,
+        sql: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+        what: &'static str,
+    ) -> Result<Vec<Row>, CatalogError> {
         let client = self.client().await?;
         let rows = async {
             let statement = client.prepare_cached(sql).await?;
-            client.query(&statement, &[&schema]).await
+            client.query(&statement, parameters).await
         };
-        rows.await.map_err(|error| self.failed(what, error))
+        match timeout(SILENCE, rows).await {
+            Ok(rows) => rows.map_err(|error| self.failed(what, error)),
+            Err(_) => {
+                drop(Client::take(client));
+                Err(CatalogError::Late(self.name.clone(), what))
+            }
+        }
+    }
+
+    /// The database, as clients call it.
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 
     /// The error of a question for `what`.

@@ -1,29 +1,34 @@
-//! Which tenants there are, and which schema each one has.
+//! Which tenants there are, which schema each one has, and how it fares.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use pgstrata_control::registry::State;
 use pgstrata_tenancy::TenantId;
 use quick_cache::sync::{Cache, EntryAction, EntryResult};
+use tokio::sync::{mpsc, oneshot};
 
 use super::control::{CatalogError, Control};
 use super::epochs::Epochs;
-use super::is_system_schema;
+use super::lookup::{Lookups, Question, Reply, Seen};
+use super::registry::Registry;
+use super::{Catalog, is_system_schema};
 use crate::config::Config;
 
 /// Names whose answer is remembered.
 const REMEMBERED: usize = 100_000;
 
-/// A tenant that was just made must not be missing for long.
-const ABSENT: Duration = Duration::from_secs(1);
+/// A tenant that was just made must not be missing for long, nor must one that is served again.
+const UNSERVED: Duration = Duration::from_secs(1);
 
-const EXISTS: &str = "SELECT FROM pg_catalog.pg_namespace \
-                      WHERE nspname OPERATOR(pg_catalog.=) $1::pg_catalog.text::pg_catalog.name";
-
-/// Finds the schema of a tenant in one database.
+/// Finds the schemas of tenants in one database. A tenant is there if its schema is, and where the
+/// registry has a row of it, that says how it fares.
 pub struct TenantDirectory {
-    control: Control,
+    questions: mpsc::Sender<Question>,
+    catalog: Arc<Catalog>,
+    registry: Arc<Registry>,
     /// The schemas of tenants that have one of another name.
     schemas: HashMap<Box<str>, Arc<str>>,
     /// Schemas that no tenant has by its own name: shared ones, and those in `schemas`.
@@ -31,19 +36,44 @@ pub struct TenantDirectory {
     known: Cache<Arc<str>, Answer>,
     believed: Duration,
     epochs: Epochs,
+    /// PostgreSQL tells of changes in the registry.
+    told: AtomicBool,
+}
+
+/// A tenant that is there.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// Its schema.
+    pub schema: Arc<str>,
+    /// How it fares.
+    pub state: State,
+    /// The same, as of when.
+    pub look: Look,
+}
+
+/// How a tenant fares, and as of when.
+#[derive(Clone, Copy, Debug)]
+pub struct Look {
+    /// `None`: there is no such tenant.
+    pub state: Option<State>,
+    /// [`TenantDirectory::changes`] of before the question.
+    pub changes: u64,
+    /// [`TenantDirectory::epoch`] of before the question.
+    pub epoch: u64,
 }
 
 /// What was found, and for how long that holds.
 #[derive(Clone)]
 struct Answer {
-    schema: Option<Arc<str>>,
+    seen: Seen,
     epoch: u64,
     until: Instant,
 }
 
 impl TenantDirectory {
-    /// The directory of the database that `control` is connected to.
-    pub fn new(control: Control, config: &Config) -> Self {
+    /// The directory of the database that `control` is connected to, and whose schemas' names `catalog` has.
+    /// The [`Lookups`] have to be run.
+    pub fn new(control: Control, config: &Config, catalog: Arc<Catalog>) -> (Self, Lookups) {
         let mut schemas = HashMap::new();
         let mut reserved: HashSet<Box<str>> =
             config.tenancy.shared_schemas.iter().map(|schema| schema.as_str().into()).collect();
@@ -55,59 +85,117 @@ impl TenantDirectory {
                 reserved.insert(schema.into());
             }
         }
-        let believed = config.tenancy.tenant_cache;
-        Self { control, schemas, reserved, known: Cache::new(REMEMBERED), believed, epochs: Epochs::new() }
+        let registry = Arc::new(Registry::new(control.name()));
+        let (questions, lookups) = Lookups::new(control, Arc::clone(&registry));
+        let directory = Self {
+            questions,
+            catalog,
+            registry,
+            schemas,
+            reserved,
+            known: Cache::new(REMEMBERED),
+            believed: config.tenancy.tenant_cache,
+            epochs: Epochs::new(),
+            told: AtomicBool::new(false),
+        };
+        (directory, lookups)
     }
 
-    /// The schema of `tenant`; `None` if there is no such tenant.
-    ///
-    /// Clients that ask for one name at the same time share one query.
-    pub async fn resolve(&self, tenant: &TenantId) -> Result<Option<Arc<str>>, CatalogError> {
+    /// The tenant of that name; `None` if there is no such tenant.
+    pub async fn resolve(&self, tenant: &TenantId) -> Result<Option<Found>, Arc<CatalogError>> {
         let Some(schema) = self.candidate(tenant) else {
             return Ok(None);
         };
-        let now = Instant::now();
-        // Before the question: an invalidation that comes during it must count.
-        let epoch = self.epochs.of(&schema);
-        let still_true = |_: &Arc<str>, answer: &mut Answer| match answer.epoch == epoch && answer.until > now
-        {
-            true => EntryAction::Retain(answer.schema.clone()),
-            false => EntryAction::ReplaceWithGuard,
-        };
-        let guard = match self.known.entry_async(&schema, still_true).await {
-            EntryResult::Retained(found) => return Ok(found),
-            EntryResult::Vacant(guard) | EntryResult::Replaced(guard, _) => guard,
-            // Neither is asked for: nothing is removed, and nothing times out.
-            EntryResult::Removed(..) | EntryResult::Timeout => return Ok(None),
-        };
-        let found = self.exists(&schema).await?.then_some(schema);
-        let believed = if found.is_some() { self.believed } else { self.believed.min(ABSENT) };
-        // It fails if the entry was taken out meanwhile: then the next one asks again.
-        let _ = guard.insert(Answer { schema: found.clone(), epoch, until: Instant::now() + believed });
-        Ok(found)
+        let look = self.look(&schema).await?;
+        Ok(look.state.map(|state| Found { schema, state, look }))
     }
 
-    /// Forgets whether there is such a schema.
+    /// How the tenant with this schema fares.
+    ///
+    /// Clients that ask for one schema at the same time share one question.
+    pub async fn look(&self, schema: &Arc<str>) -> Result<Look, Arc<CatalogError>> {
+        let now = Instant::now();
+        // Before the question: a change that comes during it must count.
+        let (changes, epoch) = (self.changes(), self.epoch(schema));
+        let look = |state| Look { state, changes, epoch };
+        let still_true = |_: &Arc<str>, answer: &mut Answer| match answer.epoch == epoch && answer.until > now
+        {
+            true => EntryAction::Retain(answer.seen.state),
+            false => EntryAction::ReplaceWithGuard,
+        };
+        let (guard, before) = match self.known.entry_async(schema, still_true).await {
+            EntryResult::Retained(state) => return Ok(look(state)),
+            EntryResult::Vacant(guard) => (guard, None),
+            EntryResult::Replaced(guard, before) => (guard, Some(before.seen)),
+            // Neither is asked for: nothing is removed, and nothing times out.
+            EntryResult::Removed(..) | EntryResult::Timeout => return Ok(look(None)),
+        };
+        let seen = self.ask(schema).await?;
+        if before.is_some_and(|before| before.row != seen.row) {
+            // It was migrated, perhaps, and nobody told.
+            self.catalog.invalidate(schema);
+        }
+        let state = seen.state;
+        let believed = if state == Some(State::Active) { self.believed } else { self.believed.min(UNSERVED) };
+        // It fails if the entry was taken out meanwhile: then the next one asks again.
+        let _ = guard.insert(Answer { seen, epoch, until: Instant::now() + believed });
+        Ok(look(state))
+    }
+
+    async fn ask(&self, schema: &Arc<str>) -> Reply {
+        let ended = || Arc::new(CatalogError::Ended);
+        let (answer, answered) = oneshot::channel();
+        self.questions.send((Arc::clone(schema), answer)).await.map_err(|_| ended())?;
+        answered.await.map_err(|_| ended())?
+    }
+
+    /// Forgets how `schema` fares.
     pub fn invalidate(&self, schema: &str) {
         self.epochs.bump(schema);
     }
 
-    /// Forgets which schemas there are.
+    /// Forgets how each schema fares.
     pub fn invalidate_all(&self) {
         self.epochs.bump_all();
     }
 
+    /// Changes with each invalidation, of whatever schema: one load tells that there is nothing new. Never 0.
+    #[inline]
+    pub fn changes(&self) -> u64 {
+        self.epochs.changes()
+    }
+
+    /// Changes when `schema` is invalidated.
+    pub fn epoch(&self, schema: &str) -> u64 {
+        self.epochs.of(schema)
+    }
+
+    /// Done when there is news of `schema`, from this call on; at times when there is none.
+    pub fn news(&self, schema: &str) -> impl Future<Output = ()> + use<'_> {
+        self.epochs.news(schema)
+    }
+
+    /// The registry, as far as it is known.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Whether PostgreSQL tells of changes in the registry now.
+    pub fn is_told(&self) -> bool {
+        self.told.load(Ordering::Relaxed)
+    }
+
+    /// From now on PostgreSQL tells of changes, or no longer.
+    pub(super) fn set_told(&self, told: bool) {
+        self.told.store(told, Ordering::Relaxed);
+    }
+
     /// The schema that `tenant` would have, unless no tenant can have it.
-    fn candidate(&self, tenant: &TenantId) -> Option<Arc<str>> {
+    pub fn candidate(&self, tenant: &TenantId) -> Option<Arc<str>> {
         if let Some(schema) = self.schemas.get(tenant.as_str()) {
             return Some(Arc::clone(schema));
         }
         let name = tenant.as_str();
         (!is_system_schema(name) && !self.reserved.contains(name)).then(|| name.into())
-    }
-
-    async fn exists(&self, schema: &str) -> Result<bool, CatalogError> {
-        let rows = self.control.ask(EXISTS, schema, "a tenant's schema").await?;
-        Ok(!rows.is_empty())
     }
 }

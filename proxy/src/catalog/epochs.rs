@@ -3,20 +3,30 @@
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use tokio::sync::Notify;
+
 /// Schemas that share one are invalidated together, which costs a load.
 const SLOTS: usize = 4096;
+
+/// Those who wait for news of schemas that share one are woken together, which costs a look.
+const BELLS: usize = 64;
 
 /// One counter for some of the schemas each, and one for all of them. Its size is fixed.
 pub(super) struct Epochs {
     all: AtomicU64,
     slots: Box<[AtomicU64]>,
+    /// Of whatever schema.
+    changes: AtomicU64,
+    bells: Box<[Notify]>,
     hasher: RandomState,
 }
 
 impl Epochs {
     pub(super) fn new() -> Self {
         let slots = (0..SLOTS).map(|_| AtomicU64::new(0)).collect();
-        Self { all: AtomicU64::new(0), slots, hasher: RandomState::new() }
+        let bells = (0..BELLS).map(|_| Notify::new()).collect();
+        let (all, changes) = (AtomicU64::new(0), AtomicU64::new(1));
+        Self { all, slots, changes, bells, hasher: RandomState::new() }
     }
 
     /// Changes when `schema` was invalidated, or all.
@@ -31,18 +41,63 @@ impl Epochs {
         self.all.load(Ordering::Acquire)
     }
 
+    /// Changes when anything was invalidated. Never 0.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
+    /// Done once `schema` was invalidated, from this call on, or all; at times when another was.
+    pub(super) fn news(&self, schema: &str) -> impl Future<Output = ()> + use<'_> {
+        let news = self.bell(schema).map(Notify::notified);
+        async move {
+            match news {
+                Some(news) => news.await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
     pub(super) fn bump(&self, schema: &str) {
         if let Some(epoch) = self.slot(schema) {
             epoch.fetch_add(1, Ordering::AcqRel);
         }
+        // Behind the schema's own: who sees this one sees that one too.
+        self.changes.fetch_add(1, Ordering::AcqRel);
+        self.bell(schema).inspect(|bell| bell.notify_waiters());
     }
 
     pub(super) fn bump_all(&self) {
         self.all.fetch_add(1, Ordering::AcqRel);
+        self.changes.fetch_add(1, Ordering::AcqRel);
+        self.bells.iter().for_each(Notify::notify_waiters);
+    }
+
+    fn bell(&self, schema: &str) -> Option<&Notify> {
+        let bell = self.hasher.hash_one(schema) % BELLS as u64;
+        self.bells.get(bell as usize)
     }
 
     fn slot(&self, schema: &str) -> Option<&AtomicU64> {
         let slot = self.hasher.hash_one(schema) % SLOTS as u64;
         self.slots.get(slot as usize)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn news_from_before_they_are_awaited_are_not_missed() {
+        let epochs = Epochs::new();
+        let (changes, own, other) = (epochs.changes(), epochs.of("a"), epochs.all());
+        let news = epochs.news("a");
+        epochs.bump("a");
+        news.await;
+        assert!(epochs.changes() > changes && epochs.of("a") > own && epochs.all() == other);
+        let news = epochs.news("b");
+        epochs.bump_all();
+        news.await;
+        assert!(epochs.all() > other);
     }
 }

@@ -1,24 +1,26 @@
-//! Listens for DDL that did not come through this proxy.
+//! Listens for changes in the registry of tenants, and for DDL that did not come through this proxy.
 
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pgstrata_control::registry;
 use rustls::ClientConfig;
 use tokio::io;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::tls::MakeTlsConnect;
-use tokio_postgres::{AsyncMessage, NoTls, Socket};
+use tokio_postgres::{AsyncMessage, Client, NoTls, SimpleQueryMessage, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::control::{self, CatalogError};
+use super::registry::READABLE;
 use super::{Catalog, TenantDirectory};
 use crate::config::Database;
 use crate::metrics::Metrics;
 
 /// The channel of `install/event_trigger.sql`.
-const LISTEN: &str = "LISTEN pgstrata_catalog";
+const CATALOG: &str = "pgstrata_catalog";
 
 /// No name of PostgreSQL's is longer.
 const LONGEST_NAME: usize = 63;
@@ -39,6 +41,8 @@ const OPTIONS: &str =
 /// One connection that only listens.
 pub struct Listener {
     name: String,
+    /// For DDL too.
+    ddl: bool,
     settings: tokio_postgres::Config,
     tls: Option<MakeRustlsConnect>,
 }
@@ -47,7 +51,7 @@ pub struct Listener {
 pub struct Audience<'a> {
     /// What schemas hold.
     pub catalog: &'a Catalog,
-    /// Which tenants there are.
+    /// Which tenants there are, and how they fare.
     pub directory: &'a TenantDirectory,
     /// Counts the notifications.
     pub metrics: &'a Metrics,
@@ -67,11 +71,12 @@ enum Lost {
 impl Listener {
     /// For `database`, which clients call `name`. Connects to nobody yet.
     ///
-    /// `tls` is as for [`super::Control::new`].
+    /// `tls` is as for [`super::Control::new`]; with `ddl` it hears of DDL, too.
     pub fn new(
         name: &str,
         database: &Database,
         tls: Option<Arc<ClientConfig>>,
+        ddl: bool,
     ) -> Result<Self, CatalogError> {
         let mut settings = control::settings(name, database, tls.is_some())?;
         // Nothing is ever sent: without probes, a connection that died in silence would look alive.
@@ -82,27 +87,37 @@ impl Listener {
             .keepalives_interval(Duration::from_secs(10))
             .keepalives_retries(3);
         let tls = tls.map(|tls| MakeRustlsConnect::new((*tls).clone()));
-        Ok(Self { name: name.to_owned(), settings, tls })
+        Ok(Self { name: name.to_owned(), ddl, settings, tls })
     }
 
     /// Listens for ever; where the connection is lost, another one takes its place.
     pub async fn run(&self, audience: &Audience<'_>) {
         let mut pause = PAUSES.0;
+        let mut failed = false;
+        self.tell(audience, false);
         loop {
-            audience.metrics.listening(&self.name, false);
             let begun = Instant::now();
             let lost = match &self.tls {
                 Some(tls) => self.listen(tls.clone(), audience).await,
                 None => self.listen(NoTls, audience).await,
             };
-            audience.metrics.listening(&self.name, false);
+            let listened = audience.directory.is_told();
+            self.tell(audience, false);
             // Only one that stood for a while is a reason to be quick again.
             if begun.elapsed() > PAUSES.1 {
                 pause = PAUSES.0;
             }
             if let Err(error) = lost {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
-                tracing::warn!(database = self.name, %error, cause, "not listening for DDL: it is seen by age");
+                let database = &self.name;
+                // A standby takes no LISTEN: once says it all.
+                match failed && !listened {
+                    true => tracing::debug!(database, %error, cause, "still not listening"),
+                    false => tracing::warn!(
+                        database, %error, cause, "not listening for changes of tenants: they are seen by age"
+                    ),
+                }
+                failed = true;
             }
             sleep(pause).await;
             pause = (pause * 2).min(PAUSES.1);
@@ -115,26 +130,28 @@ impl Listener {
         T: MakeTlsConnect<Socket>,
     {
         let (client, mut connection) = timeout(PATIENCE, self.settings.connect(tls)).await??;
-        let mut start = pin!(timeout(PATIENCE, client.batch_execute(LISTEN)));
+        let mut start = pin!(timeout(PATIENCE, self.start(&client)));
         let mut listening = false;
         let mut handled = 0;
         loop {
             let message = tokio::select! {
                 started = &mut start, if !listening => {
-                    started??;
+                    audience.directory.registry().note(started??);
                     listening = true;
                     // What was announced before is lost.
-                    audience.forget(None);
-                    audience.metrics.listening(&self.name, true);
-                    tracing::info!(database = self.name, "listening for DDL");
+                    audience.directory.invalidate_all();
+                    if self.ddl {
+                        audience.catalog.invalidate_all();
+                    }
+                    self.tell(audience, true);
+                    tracing::info!(database = self.name, ddl = self.ddl, "listening for changes of tenants");
                     continue;
                 }
                 message = poll_fn(|context| connection.poll_message(context)) => message,
             };
             match message {
                 Some(Ok(AsyncMessage::Notification(notification))) => {
-                    audience.metrics.notified();
-                    audience.forget(Some(notification.payload()));
+                    audience.hear(notification.channel(), notification.payload());
                 }
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Err(error.into()),
@@ -147,20 +164,47 @@ impl Listener {
             }
         }
     }
+
+    /// Begins to listen, and finds out whether there is a registry; see [`READABLE`].
+    async fn start(&self, client: &Client) -> Result<Option<bool>, tokio_postgres::Error> {
+        let ddl = if self.ddl { format!("LISTEN {CATALOG};") } else { String::new() };
+        let sql = format!("LISTEN {};{ddl} SELECT {READABLE}", registry::CHANNEL);
+        let answers = client.simple_query(&sql).await?;
+        let rows = answers.iter().filter_map(|answer| match answer {
+            SimpleQueryMessage::Row(row) => row.get(0),
+            _ => None,
+        });
+        Ok(rows.map(|readable| readable == "t").next())
+    }
+
+    /// Tells who wants to know whether PostgreSQL would tell of changes.
+    fn tell(&self, audience: &Audience<'_>, listening: bool) {
+        audience.directory.set_told(listening);
+        audience.metrics.listening(&self.name, listening, self.ddl);
+    }
 }
 
 impl Audience<'_> {
-    /// What a notification says, which may be anything; `None`: some may have been lost.
-    fn forget(&self, payload: Option<&str>) {
+    /// A notification, which may say anything.
+    fn hear(&self, channel: &str, payload: &str) {
+        let of_ddl = channel == CATALOG;
         match payload {
-            Some(schema) if !schema.is_empty() && schema.len() <= LONGEST_NAME => {
+            schema if !schema.is_empty() && schema.len() <= LONGEST_NAME => {
                 self.catalog.invalidate(schema);
                 self.directory.invalidate(schema);
             }
+            // Some were left out, or it can't be told which schema is meant.
             _ => {
-                self.catalog.invalidate_all();
                 self.directory.invalidate_all();
+                if of_ddl {
+                    self.catalog.invalidate_all();
+                }
             }
+        }
+        // Whoever sees the count sees what it stands for.
+        match of_ddl {
+            true => self.metrics.notified_of_ddl(),
+            false => self.metrics.notified_of_tenant(),
         }
     }
 }

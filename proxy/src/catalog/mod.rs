@@ -2,24 +2,32 @@
 //!
 //! # Layout
 //! - [`control`]: the few connections that questions are asked on; never the data path.
-//! - [`directory`]: which tenants there are, and their schemas.
+//! - [`directory`]: which tenants there are, their schemas, and how each one fares.
+//! - [`lookup`]: asks PostgreSQL for it; [`registry`]: whether there is one, and what it says.
+//! - [`survey`]: looks now and then at what nobody tells of; [`census`]: how many tenants there are.
 //! - [`cache`]: what the schemas of a tenant's path hold, as the SQL engine wants it.
 //! - [`load`]: asks PostgreSQL for it. `schema.sql` and `edges.sql` are the question.
 //! - [`epochs`]: what was invalidated since.
-//! - [`listen`]: hears of DDL that went past the proxy; [`install`] prints what announces it.
+//! - [`listen`]: hears of changes in the registry, and of DDL that went past the proxy; [`install`] prints
+//!   what announces that.
 
 pub mod cache;
+pub mod census;
 pub mod control;
 pub mod directory;
 mod epochs;
 pub mod install;
 pub mod listen;
 pub mod load;
+pub mod lookup;
+pub mod registry;
+pub mod survey;
 
 pub use cache::{Catalog, Loader};
 pub use control::{CatalogError, Control};
-pub use directory::TenantDirectory;
+pub use directory::{Found, TenantDirectory};
 pub use listen::Listener;
+pub use survey::Survey;
 
 pub(crate) use control::settings as connection_settings;
 

@@ -8,7 +8,7 @@ use pgstrata_tenancy::{Strategy, Tier};
 
 use super::{
     Http, KeySpaces, Limits, Listen, ListenTls, Log, LogFormat, MissingTenant, Mode, Pool, PoolMode,
-    Provision, Secret, Tenancy, TenantSource,
+    Provision, Secret, Tenancy, TenantSource, WhileMigrating,
 };
 
 /// PostgreSQL's own port.
@@ -92,6 +92,7 @@ impl Default for Tenancy {
             tenant_cache: Duration::from_secs(10),
             catalog_cache: Duration::from_secs(60),
             catalog_notify: false,
+            while_migrating: WhileMigrating::Wait,
             hide_other_tenants: false,
             keys: KeySpaces::default(),
         }
@@ -106,6 +107,9 @@ impl Default for Provision {
             exclude: Vec::new(),
             seed: Vec::new(),
             auto: Vec::new(),
+            auto_max: 10_000,
+            migrations: "migrations".into(),
+            canary: Vec::new(),
             workers: 4,
             lock_timeout: Duration::from_secs(2),
             retries: 10,

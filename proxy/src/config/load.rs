@@ -96,7 +96,7 @@ pub(super) fn read(text: &str, place: &Place<'_>, problems: &mut Problems) -> Op
         limits: file.section("limits", limits),
         pool: file.section("pool", pool),
         tenancy: file.section("tenancy", |s| tenancy(s, place)),
-        provision: file.section("provision", provision),
+        provision: file.section("provision", |s| provision(s, place)),
         tenants: file.named("tenants", tenant),
         databases: file.named("databases", |s| database(s, place)),
         users: file.list("users", |s| user(s, place)),
@@ -188,10 +188,11 @@ fn tenancy(s: &mut Section<'_>, place: &Place<'_>) -> Tenancy {
         tenant_cache: s.or("tenant_cache", default.tenant_cache),
         catalog_cache: s.or("catalog_cache", default.catalog_cache),
         catalog_notify: s.or("catalog_notify", default.catalog_notify),
+        while_migrating: s.or("while_migrating", default.while_migrating),
     }
 }
 
-fn provision(s: &mut Section<'_>) -> Provision {
+fn provision(s: &mut Section<'_>, place: &Place<'_>) -> Provision {
     let default = Provision::default();
     Provision {
         source: s.or("source", default.source),
@@ -199,6 +200,9 @@ fn provision(s: &mut Section<'_>) -> Provision {
         exclude: s.or("exclude", default.exclude),
         seed: s.or("seed", default.seed),
         auto: s.or("auto", default.auto),
+        auto_max: s.or("auto_max", default.auto_max),
+        migrations: place.resolve(s.or("migrations", default.migrations)),
+        canary: s.or("canary", default.canary),
         workers: s.or("workers", default.workers),
         lock_timeout: s.or("lock_timeout", default.lock_timeout),
         retries: s.or("retries", default.retries),

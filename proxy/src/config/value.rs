@@ -12,7 +12,7 @@ use toml::de::DeValue;
 
 use super::{
     AuthMethod, DynamicSql, KeySpace, ListenTls, LogFormat, MissingTenant, Mode, PoolMode, ServerTls,
-    TablePlace, TenantSource,
+    TablePlace, TenantSource, WhileMigrating,
 };
 
 /// A value as it stands in the file.
@@ -176,6 +176,7 @@ choice!(KeySpace: "tenant" => Tenant, "shared" => Shared, "refuse" => Refuse);
 choice!(DynamicSql: "refuse" => Refuse, "allow" => Allow);
 choice!(PoolMode: "transaction" => Transaction, "session" => Session);
 choice!(Mode: "route" => Route, "observe" => Observe);
+choice!(WhileMigrating: "wait" => Wait, "refuse" => Refuse);
 choice!(MissingTenant: "public" => Public, "reject" => Reject);
 choice!(Strategy: "search_path" => SearchPath, "schema_qualified" => SchemaQualified);
 choice!(Tier: "names" => Names, "role" => Role, "login" => Login);

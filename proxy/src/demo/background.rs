@@ -37,9 +37,14 @@ impl Background {
         self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
+    /// Tells it to stop, and does not wait for it.
+    pub fn begin_to_stop(&mut self) {
+        drop(self.stop.take());
+    }
+
     /// Stops it, and says why it ended if it did so by itself.
     pub fn stop(&mut self) -> Result<(), ServeError> {
-        drop(self.stop.take());
+        self.begin_to_stop();
         match self.thread.take().map(JoinHandle::join) {
             Some(Ok(result)) => result,
             Some(Err(panic)) => std::panic::resume_unwind(panic),
@@ -50,7 +55,7 @@ impl Background {
 
 impl Drop for Background {
     fn drop(&mut self) {
-        drop(self.stop.take());
+        self.begin_to_stop();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }

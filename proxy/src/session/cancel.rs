@@ -1,4 +1,4 @@
-//! Cancel keys of our own, and what they reach: the query that their client is running.
+//! Cancel keys of our own, and what they reach: the query that their client is running, or waits to run.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use subtle::ConstantTimeEq;
 use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 use crate::pool::cancel::send_cancel;
 use crate::pool::target::Target;
@@ -31,6 +32,7 @@ pub struct CancelSlot {
     database: Box<str>,
     state: Mutex<State>,
     idle: Notify,
+    asked: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -64,6 +66,7 @@ impl Cancels {
             database: database.into(),
             state: Mutex::default(),
             idle: Notify::new(),
+            asked: Notify::new(),
         });
         slots.insert(pid, Arc::clone(&slot));
         CancelEntry { slot, cancels: Arc::clone(self) }
@@ -78,8 +81,14 @@ impl Cancels {
 }
 
 impl CancelSlot {
+    /// Done when the client asks, from this call on, for what it waits for to be given up.
+    pub fn cancelled(&self) -> Notified<'_> {
+        self.asked.notified()
+    }
+
     /// Cancels what the client runs now. When it runs nothing, this does nothing.
     pub async fn cancel(&self, target: &Target) {
+        self.asked.notify_waiters();
         let server = {
             let mut state = lock(&self.state);
             let Some(server) = state.server.clone() else { return };

@@ -61,6 +61,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             self.answer_in_turn(PARSE_COMPLETE);
             return Ok(Step::Done);
         }
+        let tenancy = tied.as_ref().unwrap_or(self.tenancy());
+        if !self.may_begin(tenancy) {
+            return Ok(Step::NeedState(Arc::clone(tenancy)));
+        }
         if let Err(step) = self.on_behalf_of(tied.clone(), |session| session.begin_extended(b'P', body)) {
             self.plan = Some(plan);
             return Ok(step);
@@ -103,6 +107,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         };
         if let Some(step) = self.bind_here(portal, name, body) {
             return Ok(step);
+        }
+        if !self.may_begin(self.tenancy()) {
+            return Ok(Step::NeedState(Arc::clone(self.tenancy())));
         }
         if !self.renew(name) {
             return Ok(Step::NeedNames);
@@ -160,6 +167,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return Some(Step::Done);
         }
         let tied = statement.tied.clone()?;
+        if let Err(hindered) = self.may_enter(&tied) {
+            return Some(self.hindered(hindered));
+        }
         self.enter(tied, true).err().map(|refusal| self.refuse_in_pipeline(refusal))
     }
 
@@ -196,6 +206,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             let tied = found.and_then(|statement| statement.tied.clone());
             if let Err(refusal) = self.may_stand_in(tied.as_ref()) {
                 return Ok(self.refuse_in_pipeline(refusal));
+            }
+            let tenancy = tied.as_ref().unwrap_or(self.tenancy());
+            if !self.may_begin(tenancy) {
+                return Ok(Step::NeedState(Arc::clone(tenancy)));
             }
             return Ok(self.on_behalf_of(tied, |session| session.describe_statement(name, body)));
         }

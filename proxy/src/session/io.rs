@@ -59,7 +59,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             Event::ServerGone => self.server_gone(),
             Event::ClientGone => Err(End::ClientGone),
             Event::Ended(end) => Err(end),
-            Event::Shutdown => Err(End::fatal("57P01", "terminating connection: the proxy is shutting down")),
+            Event::Shutdown => Err(shutting_down()),
         }
     }
 
@@ -110,6 +110,22 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         self.inbuf.len() < whole
     }
 
+    /// While its request waits: writes what the client has to hear of those before, and takes in what it
+    /// sends. Ready once it has hung up.
+    pub(super) fn poll_waiting_client(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Poll::Ready(Err(_)) = poll_write_all(&mut self.stream, &mut self.outbuf, cx) {
+            return Poll::Ready(());
+        }
+        while !self.eof && self.inbuf.len() < HIGH_WATER {
+            match self.poll_client(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => return Poll::Ready(()),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        if self.eof { Poll::Ready(()) } else { Poll::Pending }
+    }
+
     /// Reads once from the client. The end of its stream sets `eof`.
     pub(super) fn poll_client(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut room = [MaybeUninit::<u8>::uninit(); CLIENT_READ];
@@ -144,6 +160,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         link.request.heard = true;
         if read == 0 { Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())) } else { Poll::Ready(Ok(())) }
     }
+}
+
+/// The end of a session that is between two transactions when the proxy stops.
+pub(super) fn shutting_down() -> End {
+    End::fatal("57P01", "terminating connection: the proxy is shutting down")
 }
 
 /// Writes as much as the stream takes.

@@ -208,14 +208,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             if let Poll::Ready(lease) = checkout.as_mut().poll(cx) {
                 return Poll::Ready(Some(lease));
             }
-            while !self.eof && self.inbuf.len() < super::request::HIGH_WATER {
-                match self.poll_client(cx) {
-                    Poll::Ready(Ok(())) => {}
-                    Poll::Ready(Err(_)) => return Poll::Ready(None),
-                    Poll::Pending => return Poll::Pending,
-                }
-            }
-            if self.eof { Poll::Ready(None) } else { Poll::Pending }
+            self.poll_waiting_client(cx).map(|()| None)
         })
         .await
     }
@@ -229,6 +222,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// The message at the head of the buffer was answered with an error, and nothing of it has been sent.
     pub(super) fn give_up_message(&mut self) {
         self.plan = None;
+        self.attendance.begun = false;
         self.fail_local();
         match frame::header(&self.inbuf) {
             Ok(Some(header)) if header.tag == b'Q' => {

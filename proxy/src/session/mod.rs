@@ -13,6 +13,7 @@
 //! - [`path`]: the search path, and when it must be set; [`role`]: the tenant's role, likewise.
 //! - [`effect`]: what statements leave behind in a session.
 //! - [`listen`]: `LISTEN`, and what is heard.
+//! - [`standing`]: whether a tenant's clients are served now; [`arrival`], [`admission`]: at the login, and later.
 //! - [`tenant`], [`switch`]: which tenant the session works for, and how it goes over to another.
 //! - [`pins`]: what ties the client to its server, and how that ends.
 //! - [`sequences`]: `lastval()` is the tenant's own.
@@ -20,6 +21,8 @@
 //! - [`link`]: a server comes, and goes back clean.
 //! - [`cancel`]: cancel keys.
 
+mod admission;
+mod arrival;
 pub mod cancel;
 pub mod columns;
 pub(crate) mod effect;
@@ -40,6 +43,7 @@ mod reply;
 mod request;
 pub(crate) mod role;
 mod sequences;
+mod standing;
 pub mod start;
 pub mod statements;
 mod switch;
@@ -53,6 +57,7 @@ use pgstrata_tenancy::TenantId;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 
+use self::admission::Attendance;
 use self::cancel::CancelEntry;
 use self::link::Link;
 use self::listen::Listening;
@@ -191,6 +196,7 @@ pub struct Session<C> {
     /// What the engine said of the message that waits for a server.
     plan: Option<Plan>,
     link: Option<Box<Link>>,
+    attendance: Attendance,
     cancel: CancelEntry,
     shutdown: watch::Receiver<bool>,
 }
@@ -216,12 +222,16 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     async fn serve(&mut self) -> Result<std::convert::Infallible, End> {
         loop {
-            match self.step()? {
+            let step = self.step()?;
+            self.attendance.cleared = None;
+            match step {
                 Step::Done if self.held_ready.is_some() => self.settle_channels().await?,
                 Step::Done => {}
                 Step::NeedServer => self.attach().await?,
                 Step::NeedNames => self.await_names().await,
-                Step::NeedTenant(tenant) => self.ask_for_tenant(tenant).await,
+                // Rare, and large: an idle session must not carry their room along.
+                Step::NeedTenant(tenant) => Box::pin(self.ask_for_tenant(tenant)).await?,
+                Step::NeedState(tenancy) => Box::pin(self.await_tenant(tenancy)).await?,
                 Step::Wait => {
                     self.exchange().await?;
                     self.relay()?;

@@ -6,6 +6,7 @@ use pgstrata_tenancy::RoleName;
 use smallvec::SmallVec;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::admission::is_nobodys;
 use super::effect::{PathChange, effect_of, needs_path, path_change, strays};
 use super::expect::{Effect, Expect, QueryReply};
 use super::link::Link;
@@ -43,6 +44,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         };
         if self.answered_here(&plan) {
             return Ok(Step::Done);
+        }
+        if !self.may_begin(self.tenancy()) && !is_nobodys(&plan) {
+            self.plan = Some(plan).filter(|_| self.attendance.begun);
+            return Ok(Step::NeedState(Arc::clone(self.tenancy())));
         }
         match plan.route {
             Route::NeedNames => return Ok(Step::NeedNames),

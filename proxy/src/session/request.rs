@@ -1,12 +1,14 @@
 //! The client's messages: each is one step, which is done, waits, or needs a server.
 
 use std::mem;
+use std::sync::Arc;
 
 use bytes::{Buf, BytesMut};
 use pgstrata_tenancy::TenantId;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::link::Link;
+use super::tenant::Tenancy;
 use super::{End, Session, Status};
 use crate::sql::plan::Refusal;
 use crate::wire::frame::{self, Header};
@@ -22,6 +24,8 @@ pub(super) enum Step {
     NeedNames,
     /// The same message again, once it is known whether there is this tenant.
     NeedTenant(TenantId),
+    /// The same message again, once it is known how this tenant fares.
+    NeedState(Arc<Tenancy>),
     /// Nothing to do before bytes come or go.
     Wait,
 }
@@ -155,6 +159,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if matches!(step, Step::Done) {
             // It was for this message.
             self.plan = None;
+            self.attendance.begun = false;
             buf.advance(total);
             if header.tag == b'B' {
                 self.stream_left = header.total - total;

@@ -8,6 +8,8 @@ use pgstrata_tenancy::{Strategy, ident};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
 
+use super::admission::Attendance;
+use super::arrival::{arrive, for_login, login_patience};
 use super::listen::Listening;
 use super::path::Effective;
 use super::pins::Pins;
@@ -16,7 +18,7 @@ use super::tenant::{Tenancy, Tenants};
 use super::{Identity, Session, Status, Told};
 use crate::auth::error::OpenError;
 use crate::auth::login::Login;
-use crate::catalog::CatalogError;
+use crate::catalog::Found;
 use crate::config::{Isolation, PoolMode};
 use crate::pool::servers::CheckoutError;
 use crate::pool::settings::{self, SEARCH_PATH, Settings, Tracked};
@@ -28,17 +30,15 @@ use crate::wire::refusal::{Refusal, sqlstate};
 use crate::wire::stream::ClientStream;
 use crate::wire::{frame, message};
 
-/// Between two attempts to find a client's tenant.
-const LOGIN_PAUSE: Duration = Duration::from_millis(250);
-
 /// How long a statement waits for what its tenant's schemas hold.
 const NAMES_LIMIT: Duration = Duration::from_secs(10);
 
-/// Admits a client to its tenant, tells it so, and makes its session.
+/// Admits a client to its tenant, tells it so, and makes its session. The login's time is over at `until`.
 pub async fn start<S>(
     login: Login<S>,
     shared: Arc<Shared>,
     shutdown: watch::Receiver<bool>,
+    until: Instant,
 ) -> Result<Session<ClientStream<S>>, OpenError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -47,41 +47,10 @@ where
         let message = format!("database \"{}\" does not exist", login.database);
         return Err(login.refuse(Refusal::new(sqlstate::INVALID_CATALOG_NAME, message)).await);
     };
-    let mut schema: Option<Arc<str>> = None;
-    let login = login
-        .admit(async |tenant| {
-            let limit = login_patience(&shared);
-            schema = patiently(limit, async || database.directory.resolve(tenant).await).await.map_err(|error| {
-                tracing::warn!(database = database.name, error = %with_sources(&error), "can not look a tenant up");
-                Refusal::new("08006", "can not look the tenant up: PostgreSQL does not answer")
-            })?;
-            Ok(schema.is_some())
-        })
-        .await?;
-    match prepare(&login, &shared, &database, schema).await {
+    let (login, found) = arrive(login, &shared, &database, shutdown.clone(), until).await?;
+    match prepare(&login, &shared, &database, found).await {
         Ok((identity, tenancy, told)) => enter(login, shared, identity, tenancy, told, shutdown).await,
         Err(refusal) => Err(login.refuse(refusal).await),
-    }
-}
-
-/// How long a login waits for PostgreSQL, before its own time is over.
-fn login_patience(shared: &Shared) -> Duration {
-    shared.config.pool.wait_timeout.min(shared.config.listen.login_timeout / 2)
-}
-
-/// Asks again while PostgreSQL can't be reached, for so long.
-async fn patiently<T>(
-    limit: Duration,
-    ask: impl AsyncFn() -> Result<T, CatalogError>,
-) -> Result<T, CatalogError> {
-    let begun = Instant::now();
-    loop {
-        match ask().await {
-            Err(CatalogError::Connect(..)) if begun.elapsed() < limit => {
-                tokio::time::sleep(LOGIN_PAUSE.mul_f64(rand::random_range(0.5..1.5))).await;
-            }
-            other => return other,
-        }
     }
 }
 
@@ -90,9 +59,9 @@ async fn prepare<S>(
     login: &Login<S>,
     shared: &Shared,
     database: &Arc<DatabaseHandle>,
-    schema: Option<Arc<str>>,
+    found: Option<Found>,
 ) -> Result<(Identity, Arc<Tenancy>, Arc<Told>), Refusal> {
-    let schema = schema.as_deref().unwrap_or("public");
+    let schema = found.as_ref().map_or("public", |found| &*found.schema);
     let tenancy = database
         .tenancy(login.tenant.as_ref(), schema, login.user.dynamic_sql, &shared.config)
         .map_err(|error| Refusal::new(error.sqlstate(), error.to_string()))?;
@@ -205,8 +174,7 @@ async fn try_settings(server: &mut crate::pool::server::Server, sql: &str) -> Re
 }
 
 fn no_server(error: &CheckoutError) -> Refusal {
-    let refusal = super::link::no_server(error);
-    Refusal { code: refusal.code, message: refusal.message, hint: refusal.hint }
+    for_login(super::link::no_server(error))
 }
 
 async fn enter<S>(
@@ -268,6 +236,7 @@ where
         wanted: Isolation::Names,
         plan: None,
         link: None,
+        attendance: Attendance::new(identity.database.clients()),
         cancel,
         shutdown,
         identity,

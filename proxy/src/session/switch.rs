@@ -17,7 +17,7 @@ use super::path::Effective;
 use super::request::Step;
 use super::statements::ClientStatement;
 use super::tenant::Tenancy;
-use super::{Session, Status};
+use super::{End, Session, Status};
 use crate::sql::lexer::Lexer;
 use crate::sql::name;
 use crate::sql::plan::{Insert, Plan, Refusal, Route, Splice, Statement, StatementKind};
@@ -186,6 +186,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let mut plan = self.plan_for(text);
         if !matches!(plan.route, Route::Refuse(_) | Route::NeedNames) {
             self.outbuf.extend_from_slice(&answer);
+            self.attendance.begun = true;
             let behind = plan.statements.get(1).map_or(0, |second| second.span.start);
             let cut = u32::try_from(behind).unwrap_or(u32::MAX);
             plan.splices.insert(0, Splice { at: 0, cut, insert: Insert::Text("".into()) });
@@ -223,31 +224,19 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
     }
 
-    /// Finds out whether there is such a tenant, and whether this user may name it.
-    pub(super) async fn ask_for_tenant(&mut self, tenant: TenantId) {
-        let (database, user) = (&self.identity.database, &self.identity.user);
-        let found = database.directory.resolve(&tenant).await;
-        let may_name = user.tenant_switch && user.may_name(tenant.as_str());
-        let answer = match found {
-            Ok(Some(schema)) if may_name => database
-                .tenancy(Some(&tenant), &schema, user.dynamic_sql, &self.shared.config)
-                .map_err(|error| Refusal { code: error.sqlstate(), message: error.to_string(), hint: None }),
-            Err(_) if may_name => Err(Refusal {
-                code: "08006",
-                message: "can not look the tenant up: PostgreSQL does not answer".into(),
-                hint: None,
-            }),
-            // The same words for a tenant that is not there and for one that is not this user's.
-            _ => Err(Refusal {
-                code: "42501",
-                message: format!(
-                    "tenant \"{tenant}\" does not exist or user \"{}\" may not use it",
-                    user.name
-                ),
-                hint: (!user.tenant_switch).then(|| "This user may not change its tenant.".into()),
-            }),
-        };
+    /// Whether a tenant that was found before may be entered now.
+    pub(super) fn may_enter(&mut self, tenancy: &Arc<Tenancy>) -> Result<(), Hindered> {
+        match &tenancy.scope.tenant {
+            Some(tenant) if !self.may_begin(tenancy) => self.tenancy_of(tenant_id(tenant)?).map(drop),
+            _ => Ok(()),
+        }
+    }
+
+    /// Finds out whether there is such a tenant, whether this user may name it, and how it fares.
+    pub(super) async fn ask_for_tenant(&mut self, tenant: TenantId) -> Result<(), End> {
+        let answer = self.find_tenant(&tenant).await?;
         self.asked = Some((tenant, answer));
+        Ok(())
     }
 
     /// Makes `tenancy` the session's, if its transaction and its server allow it.
@@ -304,7 +293,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             }
             Command::Set { name, local } => (self.tenancy_of(name)?, local, "SET"),
             Command::Reset { local } => {
-                (Arc::clone(self.tenants.login()), local, if local { "SET" } else { "RESET" })
+                let login = Arc::clone(self.tenants.login());
+                // Between two transactions the next one finds out.
+                if self.is_in_a_transaction() || self.has_sent() {
+                    self.may_enter(&login)?;
+                }
+                (login, local, if local { "SET" } else { "RESET" })
             }
         };
         if local && idle {

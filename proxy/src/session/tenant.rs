@@ -6,6 +6,7 @@ use std::sync::Arc;
 use pgstrata_tenancy::{RoleName, TenantId, ident};
 
 use super::path;
+use super::standing::Served;
 use crate::config::{self, Config, DynamicSql, Isolation, Mode, NoRole, TablePlace, Tenant};
 use crate::shared::DatabaseHandle;
 use crate::sql::guard::check;
@@ -26,6 +27,8 @@ pub struct Tenancy {
     pub prefixes: Prefixes,
     /// What PostgreSQL is told of the tenant.
     pub isolation: Isolation,
+    /// When it was last known to be served.
+    pub(super) served: Served,
     /// Its clients are held to its schemas: they are not where nothing is routed.
     confined: bool,
 }
@@ -51,7 +54,8 @@ impl Tenancy {
         let home: Arc<str> = if !confined || path == baseline { "".into() } else { path.into() };
         let shown = path::shown(&home).map_or_else(|| Arc::clone(&home), Arc::from);
         let prefixes = Prefixes::of(&scope);
-        Self { home, shown, prefixes, scope: Arc::new(scope), isolation: Isolation::Names, confined }
+        let (isolation, served) = (Isolation::Names, Served::default());
+        Self { home, shown, prefixes, scope: Arc::new(scope), isolation, served, confined }
     }
 
     /// Whether a path stays within what this tenant may name; `path` as [`ident::search_path`] writes it.

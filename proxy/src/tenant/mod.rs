@@ -6,6 +6,7 @@
 //! - `make`: create, clone, rename, drop, suspend, resume.
 //! - `look`: list, show.
 //! - `drift`: diff, sync.
+//! - `migrate`: migrate, adopt.
 //! - `archive`: export, import.
 
 mod archive;
@@ -13,6 +14,7 @@ pub mod connect;
 mod drift;
 mod look;
 mod make;
+mod migrate;
 pub mod output;
 
 use std::ffi::OsString;
@@ -77,6 +79,18 @@ enum Command {
                             Exit code 3 says that something is left that differs."
     )]
     Sync(drift::Sync),
+    /// Brings the source and all tenants to the newest migration.
+    #[command(
+        after_help = "Examples:\n  pgstrata tenant migrate --plan\n  pgstrata tenant migrate --fence\n  \
+                            pgstrata tenant migrate --canary acme_corp --max-failures 5\n  \
+                            pgstrata tenant migrate --status\n\nRun again, it goes on where it stopped."
+    )]
+    Migrate(Box<migrate::Migrate>),
+    /// Registers tenants that were there before pgstrata.
+    #[command(
+        after_help = "Examples:\n  pgstrata tenant adopt --all --at-version 12\n  pgstrata tenant adopt acme_corp"
+    )]
+    Adopt(migrate::Adopt),
     /// Makes a new tenant with all that another one has, data and all.
     Clone(make::Clone),
     /// Gives a tenant another name.
@@ -120,6 +134,12 @@ impl Failure {
     /// It is done, and what there is to say about it was said.
     pub fn found() -> Self {
         Self { code: FOUND, message: String::new() }
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
     }
 }
 
@@ -187,6 +207,8 @@ fn try_run(args: Args) -> Result<(), Failure> {
             Command::Show(show) => show.run(&context).await,
             Command::Diff(diff) => diff.run(&context).await,
             Command::Sync(sync) => sync.run(&context).await,
+            Command::Migrate(migrate) => migrate.run(&context).await,
+            Command::Adopt(adopt) => adopt.run(&context).await,
             Command::Clone(clone) => clone.run(&context).await,
             Command::Rename(rename) => rename.run(&context).await,
             Command::Suspend(suspend) => suspend.run(&context).await,

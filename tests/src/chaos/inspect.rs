@@ -13,8 +13,8 @@ use crate::stage::http;
 /// How long what clients left behind may take to go.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// The connections that look up tenants and what their schemas hold.
-const CONTROL: usize = 2;
+/// The connections that look up tenants and what their schemas hold, and the one that listens.
+const CONTROL: usize = 3;
 
 pub(super) async fn inspect(stage: &Stage, world: &World) {
     if !stage.is_running() {

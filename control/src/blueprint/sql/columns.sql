@@ -4,9 +4,12 @@ SELECT a.attrelid AS relation, a.attnum AS number, a.attname::text AS name, a.at
     d.oid AS default_oid, a.attoptions AS options, a.attfdwoptions AS server_options,
     a.attcompression::text AS compression, a.attcollation <> t.typcollation AS collated,
     CASE WHEN a.attstorage <> t.typstorage THEN a.attstorage::text END AS storage,
+    -- Its values have to be cast on their way to another schema's type of the name.
+    t.typnamespace = c.relnamespace AS own_type,
     -- NULL from 17 on, -1 before.
     nullif(a.attstattarget::int, -1) AS statistics
 FROM pg_attribute a
+    JOIN pg_class c ON c.oid = a.attrelid
     JOIN pg_type t ON t.oid = a.atttypid
     LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 WHERE a.attrelid = ANY ($1) AND a.attnum > 0 AND NOT a.attisdropped

@@ -1,0 +1,100 @@
+//! The registry of tenants, where a database has one: the table of the crate pgstrata-control that
+//! says how each schema fares.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use pgstrata_control::registry::State;
+use tokio_postgres::error::SqlState;
+
+use super::control::CatalogError;
+
+/// Whether the registry can be read: no row's value is null where there is none. Asks the catalog, as
+/// asking the registry itself would be an error.
+pub(super) const READABLE: &str = "\
+(SELECT pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND pg_catalog.has_table_privilege(c.oid, 'SELECT')
+ FROM pg_catalog.pg_namespace n JOIN pg_catalog.pg_class c ON c.relnamespace OPERATOR(pg_catalog.=) n.oid
+ WHERE n.nspname OPERATOR(pg_catalog.=) 'pgstrata_control'::pg_catalog.name
+   AND c.relname OPERATOR(pg_catalog.=) 'schemas'::pg_catalog.name)";
+
+/// Whether there is a registry, as of the last time that somebody asked.
+#[derive(Debug)]
+pub struct Registry {
+    database: String,
+    seen: AtomicU8,
+}
+
+/// What was seen of it; as numbers, as they stand in the atomic.
+const UNKNOWN: u8 = 0;
+const MISSING: u8 = 1;
+const UNREADABLE: u8 = 2;
+const READABLE_NOW: u8 = 3;
+
+impl Registry {
+    /// That of `database`, as clients call it; nothing is known of it yet.
+    pub(super) fn new(database: &str) -> Self {
+        Self { database: database.to_owned(), seen: AtomicU8::new(UNKNOWN) }
+    }
+
+    /// Whether there is one that can be read.
+    pub fn is_readable(&self) -> bool {
+        self.seen.load(Ordering::Relaxed) == READABLE_NOW
+    }
+
+    /// What [`READABLE`] says now. The log has it once, until it is another.
+    pub(super) fn note(&self, readable: Option<bool>) {
+        let now = match readable {
+            None => MISSING,
+            Some(false) => UNREADABLE,
+            Some(true) => READABLE_NOW,
+        };
+        if self.seen.swap(now, Ordering::Relaxed) == now {
+            return;
+        }
+        let database = &self.database;
+        match now {
+            MISSING => tracing::info!(database, "no registry of tenants: each schema is served"),
+            UNREADABLE => {
+                tracing::warn!(database, "the registry of tenants can't be read: each schema is served");
+            }
+            _ => tracing::info!(database, "tenants are served as the registry says"),
+        }
+    }
+
+    /// Whether a question failed since the registry is gone, or no longer to be read: that is noted.
+    pub(super) fn is_lost(&self, error: &CatalogError) -> bool {
+        let readable = match error.code() {
+            Some(code) if *code == SqlState::INSUFFICIENT_PRIVILEGE => Some(false),
+            Some(code) if [SqlState::UNDEFINED_TABLE, SqlState::INVALID_SCHEMA_NAME].contains(code) => None,
+            _ => return false,
+        };
+        self.note(readable);
+        true
+    }
+}
+
+/// How a tenant fares whose schema is there, or not, and of which the registry says so. `None`: there is
+/// no such tenant.
+pub(super) fn fares(exists: bool, state: Option<State>) -> Option<State> {
+    match state {
+        // Its schema may be made at any moment.
+        Some(State::Provisioning) => state,
+        _ if !exists => None,
+        _ => Some(state.unwrap_or(State::Active)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn schema_counts_where_the_registry_does_not_say_otherwise() {
+        assert_eq!(fares(true, None), Some(State::Active));
+        assert_eq!(fares(false, None), None);
+        assert_eq!(fares(true, Some(State::Suspended)), Some(State::Suspended));
+        assert_eq!(fares(false, Some(State::Provisioning)), Some(State::Provisioning));
+        for gone in [State::Active, State::Migrating, State::Suspended, State::Dropping, State::Source] {
+            assert_eq!(fares(false, Some(gone)), None, "{gone}");
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! A login is let in to its tenant once that is served, or told why not.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use super::request::HIGH_WATER;
+use super::standing::{Held, LOOK_AGAIN, Unserved, no_answer, patiently};
+use crate::auth::error::OpenError;
+use crate::auth::login::Login;
+use crate::catalog::Found;
+use crate::config::WhileMigrating;
+use crate::shared::{DatabaseHandle, Shared};
+use crate::wire::refusal::Refusal;
+
+/// Of what is left of a login's time, this part is for its answer.
+const FOR_THE_ANSWER: f64 = 0.1;
+
+/// How long a login waits for PostgreSQL, before its own time is over.
+pub(super) fn login_patience(shared: &Shared) -> Duration {
+    shared.config.pool.wait_timeout.min(shared.config.listen.login_timeout / 2)
+}
+
+/// Admits a client to its tenant, and finds that; `None` for one with no tenant. The login's time is
+/// over at `until`.
+pub(super) async fn arrive<S>(
+    mut login: Login<S>,
+    shared: &Shared,
+    database: &DatabaseHandle,
+    mut shutdown: watch::Receiver<bool>,
+    until: Instant,
+) -> Result<(Login<S>, Option<Found>), OpenError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let left = until.saturating_duration_since(Instant::now());
+    let limit = left.mul_f64(1.0 - FOR_THE_ANSWER).min(shared.config.pool.wait_timeout);
+    let wait_until = Instant::now() + limit;
+    let mut schema: Option<Arc<str>> = None;
+    let mut held = None;
+    loop {
+        // Before the look: news that comes during it must count.
+        let news = schema.as_deref().map(|schema| database.directory.news(schema));
+        let mut found = None;
+        let user = Arc::clone(&login.user);
+        login = login
+            .admit(async |tenant| {
+                let patience = Instant::now() + login_patience(shared);
+                let finding = patiently(patience, async || match user.may_name(tenant.as_str()) {
+                    true => database.find_or_make(tenant).await,
+                    false => database.find(tenant).await,
+                });
+                let finding = finding.await;
+                found = finding.map_err(|error| for_login(no_answer(&error, database)))?;
+                let state = found.as_ref().map(|found| found.state);
+                Ok(Unserved::of(state) != Some(Unserved::Gone))
+            })
+            .await?;
+        let (Some(tenant), Some(there)) = (&login.tenant, &found) else { return Ok((login, found)) };
+        let Some(unserved) = Unserved::of(Some(there.state)) else { return Ok((login, found)) };
+        let waits = there.look.is_passing() && shared.config.tenancy.while_migrating == WhileMigrating::Wait;
+        if !waits || Instant::now() >= wait_until {
+            let refusal = for_login(unserved.refusal(tenant.as_str()));
+            return Err(login.refuse(refusal).await);
+        }
+        schema = Some(Arc::clone(&there.schema));
+        let Some(news) = news else { continue };
+        held.get_or_insert_with(|| Held::new(&shared.metrics));
+        let pause = wait_until.saturating_duration_since(Instant::now()).min(LOOK_AGAIN);
+        tokio::select! {
+            () = news => {}
+            () = sleep(pause) => {}
+            () = hung_up(&mut login) => return Err(OpenError::Closed),
+            _ = shutdown.wait_for(|stop| *stop) => {
+                let refusal = Refusal::new("57P01", "terminating connection: the proxy is shutting down");
+                return Err(login.refuse(refusal).await);
+            }
+        }
+    }
+}
+
+/// Done when the client has gone, for whatever it sends ahead is kept.
+async fn hung_up<S>(login: &mut Login<S>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    while login.buffer.len() < HIGH_WATER {
+        if !matches!(login.stream.read_buf(&mut login.buffer).await, Ok(1..)) {
+            return;
+        }
+    }
+    std::future::pending().await
+}
+
+/// The same, as the last words to a client that is turned away.
+pub(super) fn for_login(refusal: crate::sql::plan::Refusal) -> Refusal {
+    Refusal { code: refusal.code, message: refusal.message, hint: refusal.hint }
+}

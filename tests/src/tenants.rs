@@ -1,0 +1,102 @@
+//! `pgstrata tenant` on a cluster of its own.
+
+use std::fs;
+use std::path::PathBuf;
+
+use pgstrata::demo::postgres::Cluster;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio_postgres::Client;
+
+use crate::database::cluster;
+use crate::program::pgstrata;
+use crate::stage::connect;
+
+/// A cluster with the demonstration's database, a configuration for it, and the command line.
+#[derive(Debug)]
+pub struct Tenants {
+    /// The PostgreSQL.
+    pub cluster: Cluster,
+    folder: TempDir,
+}
+
+/// What a command said.
+#[derive(Debug)]
+pub struct Said {
+    /// The exit code.
+    pub code: i32,
+    /// Standard output.
+    pub out: String,
+    /// Standard error.
+    pub err: String,
+}
+
+impl Said {
+    /// It must have ended well.
+    pub fn ok(self) -> String {
+        assert_eq!(self.code, 0, "{self:?}");
+        self.out
+    }
+
+    /// As JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// It must have failed with these words.
+    pub fn failed(self, code: i32, words: &str) {
+        assert_eq!(self.code, code, "{self:?}");
+        assert!(self.err.contains(words) || self.out.contains(words), "{words:?} is not in {self:?}");
+    }
+}
+
+impl Tenants {
+    /// With more lines for the configuration.
+    pub async fn new(lines: &str) -> Self {
+        let cluster = cluster().await;
+        let folder = TempDir::new().unwrap();
+        let text = format!(
+            "{lines}\n[databases.app]\nhost = '127.0.0.1'\nport = {}\nuser = 'app'\npassword = 'app'\ntls = 'disable'\n\
+             [databases.app.control]\nuser = 'keeper'\npassword = 'keeper'\n\
+             [[users]]\nname = 'app'\npassword = 'app'\ntenants = ['*']\n",
+            cluster.port()
+        );
+        fs::write(folder.path().join("pgstrata.toml"), text).unwrap();
+        let tenants = Self { cluster, folder };
+        // One that may make schemas, and is no superuser.
+        let sql = "CREATE ROLE keeper LOGIN PASSWORD 'keeper'; GRANT CREATE ON DATABASE app TO keeper;
+                   GRANT app TO keeper";
+        tenants.superuser().await.batch_execute(sql).await.unwrap();
+        tenants
+    }
+
+    /// A file in the folder of the configuration.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Runs `pgstrata tenant` with these arguments.
+    pub async fn run(&self, arguments: &[&str]) -> Said {
+        let mut command = pgstrata();
+        command.arg("tenant").arg("--config").arg(self.file("pgstrata.toml")).args(arguments);
+        command.env_remove("PGSTRATA_ADMIN_URL");
+        let programs = self.cluster.install().program("pg_dump");
+        command.env("PGSTRATA_PG_BIN", programs.parent().unwrap());
+        let output = command.kill_on_drop(true).output().await.unwrap();
+        Said {
+            code: output.status.code().unwrap_or(-1),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// The superuser in the database.
+    pub async fn superuser(&self) -> Client {
+        connect(&self.cluster.superuser("app")).await.unwrap()
+    }
+
+    /// Runs SQL as the superuser.
+    pub async fn sql(&self, sql: &str) {
+        self.superuser().await.batch_execute(sql).await.unwrap_or_else(|error| panic!("{error:?}: {sql}"));
+    }
+}
