@@ -3,7 +3,7 @@
 //! Both are described under one name: for as long as the copy is described it is renamed to the source's name, and the
 //! source away. So no text is rewritten, and whatever of the copy means the source shows its other name.
 //! Each description is what `pg_dump --schema-only` writes, which sorts by kind and name, and what it leaves out
-//! (`facts.sql`): the order of columns, inherited or not, dependencies, validity, the state of sequences ...
+//! (`facts.sql`): the order of columns, inherited or not, dependencies, validity, comments on what it does not know of ...
 //!
 //! Not compared: pg_dump's `\restrict` lines, which are random; what it says of `public` alone, as no database is without
 //! it; the name in a function's `SET search_path` and in its body, texts that renaming does not change: the copy must
@@ -51,7 +51,8 @@ impl Description {
     }
 }
 
-/// Fails if `copy` is not like `source`, or depends on anything of another schema but the `shared` ones.
+/// Fails if `copy` is not like `source`, or depends on anything of another schema but the `shared` ones. Wherever the
+/// source's sequences are, those of the copy have not begun.
 pub async fn assert_alike(cluster: &Cluster, database: &str, source: &str, copy: &str, shared: &[&str]) {
     let first = Description::of(cluster, database, source).await;
     let second = Description::in_place_of(cluster, database, source, copy).await;
@@ -60,6 +61,8 @@ pub async fn assert_alike(cluster: &Cluster, database: &str, source: &str, copy:
     assert!(differences.is_empty(), "\"{copy}\" is not like \"{source}\":\n{differences}");
     let leaks = leaks(cluster, database, copy, shared).await;
     assert!(leaks.is_empty(), "\"{copy}\" depends on others: {leaks:#?}");
+    let admin = connect(&cluster.superuser(database)).await.unwrap();
+    assert_eq!(counted(&admin, copy).await, [""; 0], "sequences of \"{copy}\" that have begun");
 }
 
 /// What in a schema depends on another schema, beside the `shared` ones.
@@ -104,23 +107,22 @@ fn is_of_public(section: &str) -> bool {
 async fn facts(admin: &Client, schema: &str) -> String {
     admin.batch_execute("SET search_path = ''").await.unwrap();
     let rows = admin.query(include_str!("facts.sql"), &[&schema]).await.unwrap();
-    let mut facts: Vec<String> =
-        rows.iter().map(|row| row.get::<_, String>(0).replace('\n', "\\n")).collect();
-    for sequence in names(admin, &sequences(schema)).await {
-        let row =
-            admin.query_one(&format!("SELECT last_value, is_called FROM {sequence}"), &[]).await.unwrap();
-        facts.push(format!("{sequence} is at {} {}", row.get::<_, i64>(0), row.get::<_, bool>(1)));
-    }
-    facts.join("\n") + "\n"
+    rows.iter().map(|row| row.get::<_, String>(0).replace('\n', "\\n") + "\n").collect()
 }
 
-fn sequences(schema: &str) -> String {
-    let mut schema_name = String::new();
-    push_literal(&mut schema_name, schema);
-    format!(
-        "SELECT c.oid::regclass::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
-         WHERE c.relkind = 'S' AND n.nspname = {schema_name} ORDER BY c.relname"
-    )
+/// The sequences of a schema that are not where they start.
+async fn counted(admin: &Client, schema: &str) -> Vec<String> {
+    let mut name = String::new();
+    push_literal(&mut name, schema);
+    let sequences = format!(
+        "SELECT format('%s WHERE is_called OR last_value <> %s', s.seqrelid::regclass, s.seqstart) FROM pg_sequence s \
+         JOIN pg_class c ON c.oid = s.seqrelid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = {name}"
+    );
+    let mut counted = Vec::new();
+    for sequence in names(admin, &sequences).await {
+        counted.extend(names(admin, &format!("SELECT tableoid::regclass::text FROM {sequence}")).await);
+    }
+    counted
 }
 
 /// Renames schemas, all in one transaction.
@@ -132,8 +134,13 @@ async fn rename(admin: &Client, renames: &[(&str, &str)]) {
 /// The text with `source.` for `copy.` in bodies of functions, where the copy has its name in quotes.
 async fn with_name_of(text: &str, copy: &str, admin: &Client, source: &str) -> String {
     let spelt: String = admin.query_one("SELECT quote_ident($1)", &[&source]).await.unwrap().get(0);
-    let (from, to) = (quoted(copy), spelt);
-    text.replace(&format!("{from}."), &format!("{to}.")).replace(&format!("{from} ."), &format!("{to} ."))
+    // As it is, and as it is in a string.
+    let escaped = |name: &str| name.replace('\'', "''");
+    let pairs = [(quoted(copy), spelt.clone()), (escaped(&quoted(copy)), escaped(&spelt))];
+    let with = |text: String, (from, to): &(String, String)| {
+        text.replace(&format!("{from}."), &format!("{to}.")).replace(&format!("{from} ."), &format!("{to} ."))
+    };
+    pairs.iter().fold(text.to_owned(), with)
 }
 
 /// The text with `source` for `copy` in each function's `SET search_path TO 'a', 'b'`.

@@ -101,7 +101,7 @@ async fn functions_that_name_the_source_name_the_tenant() {
          CREATE FUNCTION note(text) RETURNS bigint LANGUAGE plpgsql SET search_path = '' AS $$
          DECLARE made template.notes%ROWTYPE;
          BEGIN
-            INSERT INTO template.notes (text) VALUES ($1) RETURNING * INTO made;
+            EXECUTE 'INSERT INTO template.notes (text) VALUES ($1) RETURNING *' INTO made USING $1;
             RETURN (SELECT count(*) FROM \"template\".notes n WHERE n.text = made.text);
          END $$;
          CREATE FUNCTION count_notes() RETURNS bigint LANGUAGE sql SET search_path = template AS 'SELECT count(*) FROM notes'",
@@ -134,7 +134,7 @@ async fn texts_that_may_mean_the_source_are_told_of() {
         "CREATE SEQUENCE numbers;
          CREATE TABLE things (id bigint DEFAULT nextval('template.numbers'::text::regclass), kind text CHECK (kind <> 'template'));
          COMMENT ON TABLE things IS 'template.things';
-         CREATE FUNCTION dynamic() RETURNS void LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'DELETE FROM template.things'; END $$;
+         CREATE FUNCTION dynamic() RETURNS void LANGUAGE plpgsql AS $$ BEGIN EXECUTE $q$ SELECT 'template.things' $q$; END $$;
          CREATE FUNCTION plain() RETURNS text LANGUAGE sql AS $$ SELECT 'my_template.things' $$",
     )
     .await;
@@ -258,4 +258,29 @@ async fn copies_of_a_copy_are_like_it_where_postgresql_prints_anew() {
         format!("SELECT l::text || o::text FROM {schema}.listed l, {schema}.ones o ORDER BY 1")
     };
     assert_eq!(ground.names(&rows("second")).await, ground.names(&rows("template")).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_words_with_another_meaning_differ() {
+    let ground = Ground::with(
+        "template",
+        "CREATE TABLE t (id integer PRIMARY KEY); CREATE TABLE u (t integer CONSTRAINT to_t REFERENCES t);
+         CREATE VIEW v AS SELECT id FROM t",
+    )
+    .await;
+    provisioned(&ground, "template", "acme").await;
+    ground
+        .run(
+            "CREATE OR REPLACE VIEW acme.v AS SELECT id FROM template.t;
+             ALTER TABLE acme.u DROP CONSTRAINT to_t, ADD CONSTRAINT to_t FOREIGN KEY (t) REFERENCES template.t",
+        )
+        .await;
+    let control = ground.control_of("template");
+    let acme = SchemaName::new("acme", control.settings()).unwrap();
+    let source = control.structure().await.unwrap();
+    let changes = control.diff(&acme, &source).await.unwrap();
+    let names: Vec<&str> = changes.iter().map(|change| change.name.as_str()).collect();
+    assert!(names.contains(&"\"v\"") && names.contains(&"\"to_t\" ON \"u\""), "{changes:#?}");
+    control.mend(&acme, &source, true).await.unwrap();
+    assert_alike(&ground.cluster, DATABASE, "template", "acme", &[]).await;
 }

@@ -118,6 +118,12 @@ pub struct Item {
 /// Stands for the tenant's schema where SQL has to name it: no text of PostgreSQL's has a NUL.
 pub const SCHEMA: &str = "\0";
 
+/// The same within a string, `'..'`.
+pub const SCHEMA_IN_STRING: &str = "\0'";
+
+/// The same within a string that is a format.
+pub const SCHEMA_IN_FORMAT: &str = "\0%";
+
 /// Stands for the dollars around a function's body in which [`SCHEMA`] is, as that may have any text in its name.
 pub const QUOTE: &str = "\0$";
 
@@ -128,7 +134,11 @@ pub fn filled(sql: &str, name: &str) -> String {
     while sql.contains(&dollars) || name.contains(&dollars) {
         dollars.insert(1, 'x');
     }
-    sql.replace(QUOTE, &dollars).replace(SCHEMA, &name)
+    let in_string = name.replace('\'', "''");
+    sql.replace(QUOTE, &dollars)
+        .replace(SCHEMA_IN_FORMAT, &in_string.replace('%', "%%"))
+        .replace(SCHEMA_IN_STRING, &in_string)
+        .replace(SCHEMA, &name)
 }
 
 /// How an item is made.
