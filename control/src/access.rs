@@ -9,7 +9,7 @@ use pgstrata_tenancy::ident::quoted;
 use crate::Control;
 use crate::error::Error;
 use crate::name::SchemaName;
-use crate::registry::{block, literal};
+use crate::registry::{block, literal, lock_key};
 use crate::settings::Settings;
 
 /// The role of one tenant.
@@ -114,13 +114,19 @@ fn membership(role: &str, servers: &str) -> String {
     block(&body) + ";\n"
 }
 
+/// No schema is called that: what keeps those apart who change privileges on what all share, which PostgreSQL
+/// does not ("tuple concurrently updated").
+const GRANTS: &str = "";
+
 /// `USAGE` on a shared schema, unless everybody has it; whose schema it is may be somebody else.
 fn usage_where_it_can(shared: &str, role: &RoleName) -> String {
     let (schema, name) = (literal(shared), literal(role.as_str()));
     let grant = literal(&format!("GRANT USAGE ON SCHEMA {} TO {}", quoted(shared), role.quoted()));
     let body = format!(
         "BEGIN IF EXISTS (SELECT FROM pg_namespace WHERE nspname = {schema}) \
-         AND NOT has_schema_privilege({name}::text::name, {schema}, 'USAGE') THEN EXECUTE {grant}; END IF; END"
+         AND NOT has_schema_privilege({name}::text::name, {schema}, 'USAGE') THEN \
+         PERFORM pg_advisory_xact_lock({}); EXECUTE {grant}; END IF; END",
+        lock_key(GRANTS)
     );
     block(&body) + ";\n"
 }

@@ -123,8 +123,8 @@ fn undo(sql: &str) -> String {
     let words: Vec<&str> = sql.split(' ').collect();
     match words.as_slice() {
         ["GRANT", ..] => sql.replacen("GRANT", "REVOKE", 1).replace(" TO ", " FROM "),
-        ["REVOKE", "tenant_a", ..] => "DO $$ BEGIN EXECUTE 'GRANT tenant_a TO app' || CASE WHEN \
-             current_setting('server_version_num')::int >= 160000 THEN ' WITH INHERIT FALSE, SET TRUE' ELSE '' END; END $$"
+        ["SET", "ROLE", ..] => "SET ROLE keeper; DO $$ BEGIN EXECUTE 'GRANT tenant_a TO app' || CASE WHEN \
+             current_setting('server_version_num')::int >= 160000 THEN ' WITH INHERIT FALSE, SET TRUE' ELSE '' END; END $$; RESET ROLE"
             .to_owned(),
         ["REVOKE", ..] => sql.replacen("REVOKE", "GRANT", 1).replace(" FROM ", " TO "),
         ["ALTER", "ROLE", role, attribute] => format!("ALTER ROLE {role} NO{attribute}"),

@@ -114,7 +114,7 @@ async fn audit_finds_what_reaches_too_far() {
             "GRANT CREATE ON SCHEMA public TO app",
             "the servers' role \"app\" may create objects in schema \"public\"",
         ),
-        ("REVOKE tenant_a FROM app", "the servers' role \"app\" can't become 1 of the tenants' roles"),
+        ("SET ROLE keeper; REVOKE tenant_a FROM app; RESET ROLE", "the servers' role \"app\" can't become 1 of the tenants' roles"),
         (
             "GRANT INSERT ON pgstrata_control.schemas TO app",
             "the servers' role \"app\" may change the registry",
@@ -124,7 +124,9 @@ async fn audit_finds_what_reaches_too_far() {
         assert_eq!(said.code, 3, "{sql}: {said:?}");
         assert!(said.out.contains(words), "{sql}: {said:?}");
     }
-    tenants.sql("DROP OWNED BY tenant_c; DROP ROLE tenant_c").await;
+    tenants
+        .sql("SET ROLE keeper; REVOKE ALL ON SCHEMA public FROM tenant_c; RESET ROLE; DROP OWNED BY tenant_c; DROP ROLE tenant_c")
+        .await;
     tenants.run(&["audit"]).await.failed(3, "tenant \"c\": its role \"tenant_c\" does not exist");
     // What is lacking is given.
     tenants.run(&["sync", "c"]).await.ok();
