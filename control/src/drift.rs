@@ -7,11 +7,12 @@ use serde::Serialize;
 use tokio_postgres::IsolationLevel;
 
 use crate::Control;
+use crate::access::is_about;
 use crate::blueprint::item::{Create, Item, Kind, ObjectId, SCHEMA, filled};
 use crate::blueprint::{Blueprint, Chosen};
 use crate::error::Error;
 use crate::name::SchemaName;
-use crate::registry::lock_key;
+use crate::registry::lock;
 
 /// How something differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -146,7 +147,7 @@ impl Comparison<'_> {
         // What goes first is what was made last.
         for key in there.order.iter().rev() {
             let Some(old) = there.by_key.get(key) else { continue };
-            let gone = wanted.by_key.get(key).is_none();
+            let gone = !wanted.by_key.contains_key(key);
             if (gone || self.remade.contains(key)) && !self.goes_along(key) {
                 self.drop(key, old, gone);
             }
@@ -425,6 +426,10 @@ impl Control {
         // Whose a schema is, and so what is granted on it, is not the source's business.
         let on_schema = format!(" ON SCHEMA {SCHEMA} ");
         changes.retain(|change| change.kind != Kind::Privilege || !change.sql.contains(&on_schema));
+        if let Some(role) = self.settings().role(schema)? {
+            let privilege = |kind| matches!(kind, Kind::Privilege | Kind::DefaultPrivilege);
+            changes.retain(|change| !privilege(change.kind) || !is_about(&change.sql, &role.name));
+        }
         for change in &mut changes {
             change.sql = filled(&change.sql, schema.as_str());
             change.name = filled(&change.name, schema.as_str());
@@ -443,15 +448,16 @@ impl Control {
         let (run, left): (Vec<_>, Vec<_>) = changes.into_iter().partition(|change| {
             change.why_not.is_none() && !change.sql.is_empty() && (lossy || !change.loses_data)
         });
+        self.grant_role(schema).await?;
         if run.is_empty() {
             return Ok((run, left));
         }
         let path = search_path(self.settings().path(schema.as_str(), &source.source));
         let mut sql = format!(
             "BEGIN; SET LOCAL client_min_messages = warning; SET LOCAL check_function_bodies = off;\n\
-             SET LOCAL lock_timeout = {}; SELECT pg_catalog.pg_advisory_xact_lock({}); SET LOCAL search_path = {path};\n",
+             SET LOCAL lock_timeout = {}; {}; SET LOCAL search_path = {path};\n",
             self.settings().lock_timeout.as_millis(),
-            lock_key(schema.as_str()),
+            lock(schema.as_str(), false),
         );
         for change in &run {
             sql += &change.sql;

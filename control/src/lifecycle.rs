@@ -12,7 +12,7 @@ use crate::blueprint::item::{Kind, SCHEMA, filled};
 use crate::error::Error;
 use crate::name::SchemaName;
 use crate::provision::Ensured;
-use crate::registry::{State, lock_key};
+use crate::registry::{State, literal, lock};
 
 /// The first pause before another attempt; each one is twice as long.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -22,7 +22,10 @@ impl Control {
     pub async fn clone_schema(&self, from: &SchemaName, to: &SchemaName) -> Result<(), Error> {
         self.install().await?;
         self.must_be_new(to).await?;
-        let source = self.read_source(from.as_str(), Chosen::All).await?;
+        let mut source = self.read_source(from.as_str(), Chosen::All).await?;
+        if let Some(role) = self.settings().role(from)? {
+            source.forget_role(&role.name);
+        }
         match self.ensure_from(to, &source).await? {
             Ensured::Created => Ok(()),
             Ensured::Existed => Err(Error::Exists(to.to_string())),
@@ -39,11 +42,11 @@ impl Control {
         let doing = || Error::postgres(format!("renaming \"{from}\" to \"{to}\""));
         let named = self.read_source(from.as_str(), Chosen::Structure).await?.into_blueprint();
         let mut sql = format!(
-            "BEGIN; SET LOCAL lock_timeout = {}; SELECT pg_advisory_xact_lock({}), pg_advisory_xact_lock({});\n\
+            "BEGIN; SET LOCAL lock_timeout = {}; {}; {};\n\
              ALTER SCHEMA {} RENAME TO {};\n",
             self.settings().lock_timeout.as_millis(),
-            lock_key(from.as_str()),
-            lock_key(to.as_str()),
+            lock(from.as_str(), false),
+            lock(to.as_str(), false),
             from.quoted(),
             to.quoted(),
         );
@@ -61,7 +64,8 @@ impl Control {
             "UPDATE pgstrata_control.schemas SET schema = {new}, changed_at = now() WHERE schema = {old};\n\
              UPDATE pgstrata_control.migrations SET schema = {new} WHERE schema = {old};\n\
              SELECT pg_notify('pgstrata_tenants', {old}), pg_notify('pgstrata_tenants', {new});\n\
-             COMMIT",
+             {roles}COMMIT",
+            roles = self.settings().renamed_role(from, to)?,
             new = literal(to.as_str()),
             old = literal(from.as_str()),
         );
@@ -103,14 +107,15 @@ impl Control {
         self.set_state(schema, State::Dropping, &all).await?;
         let sql = format!(
             "BEGIN; SET LOCAL client_min_messages = warning; SET LOCAL lock_timeout = {};\n\
-             SELECT pg_advisory_xact_lock({});\n\
+             {};\n\
              DROP SCHEMA {} CASCADE;\n\
              DELETE FROM pgstrata_control.migrations WHERE schema = {name};\n\
              DELETE FROM pgstrata_control.schemas WHERE schema = {name};\n\
-             COMMIT",
+             {}COMMIT",
             self.settings().lock_timeout.as_millis(),
-            lock_key(schema.as_str()),
+            lock(schema.as_str(), false),
             schema.quoted(),
+            self.settings().ungrants(schema)?,
             name = literal(schema.as_str()),
         );
         self.persistently(&client, &sql).await.map_err(doing())
@@ -139,10 +144,4 @@ impl Control {
             pause = (pause * 2).min(Duration::from_secs(2));
         }
     }
-}
-
-fn literal(text: &str) -> String {
-    let mut out = String::new();
-    pgstrata_tenancy::ident::push_literal(&mut out, text);
-    out
 }

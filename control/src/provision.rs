@@ -4,18 +4,21 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use deadpool_postgres::Client;
-use pgstrata_tenancy::ident::{push_literal, quoted, search_path};
+use pgstrata_tenancy::RoleName;
+use pgstrata_tenancy::ident::{quoted, search_path};
 use serde::Serialize;
 use tokio::task::JoinSet;
 use tokio_postgres::IsolationLevel;
 use tokio_postgres::error::SqlState;
 
 use crate::Control;
+use crate::access::is_about;
+use crate::blueprint::item::Kind;
 use crate::blueprint::item::filled;
 use crate::blueprint::{Blueprint, Chosen};
 use crate::error::Error;
 use crate::name::SchemaName;
-use crate::registry::{self, State};
+use crate::registry::{self, State, literal};
 
 /// Whether a schema had to be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -76,6 +79,12 @@ impl Source {
         self.blueprint
     }
 
+    /// What it grants to this role is not for a copy of it.
+    pub(crate) fn forget_role(&mut self, role: &RoleName) {
+        let privilege = |kind| matches!(kind, Kind::Privilege | Kind::DefaultPrivilege);
+        self.blueprint.items.retain(|item| !privilege(item.kind) || !is_about(&item.sql(), role));
+    }
+
     /// Of its last migration.
     pub(crate) fn version(&self) -> Option<i64> {
         self.version
@@ -93,11 +102,16 @@ impl Control {
     pub(crate) async fn read_source(&self, schema: &str, chosen: Chosen<'_>) -> Result<Source, Error> {
         let mut client = self.client().await?;
         let doing = || Error::postgres(format!("reading schema \"{schema}\""));
+        // No migration changes it meanwhile: the session has the lock before the transaction has its snapshot, and
+        // gives it back with the connection.
+        let lock = format!(
+            "BEGIN; {}; SELECT pg_catalog.pg_advisory_lock_shared({}); COMMIT",
+            registry::lock(schema, true),
+            registry::lock_key(schema)
+        );
+        self.persistently(&client, &lock).await.map_err(doing())?;
         let tx = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).start().await;
         let tx = tx.map_err(doing())?;
-        // No migration changes it meanwhile.
-        let lock = format!("SELECT pg_catalog.pg_advisory_xact_lock_shared({})", registry::lock_key(schema));
-        tx.batch_execute(&lock).await.map_err(doing())?;
         let version = tx
             .query_opt(
                 "SELECT version FROM pgstrata_control.schemas WHERE schema OPERATOR(pg_catalog.=) $1::pg_catalog.text::pg_catalog.name",
@@ -117,6 +131,8 @@ impl Control {
             .map_err(doing())?
             .get(0);
         tx.commit().await.map_err(doing())?;
+        let unlock = format!("SELECT pg_catalog.pg_advisory_unlock_shared({})", registry::lock_key(schema));
+        client.batch_execute(&unlock).await.map_err(doing())?;
         Ok(Source { blueprint, version, owner })
     }
 
@@ -134,15 +150,12 @@ impl Control {
     /// As [`Control::ensure_schema`], from a source that was read before.
     pub async fn ensure_from(&self, schema: &SchemaName, source: &Source) -> Result<Ensured, Error> {
         let client = self.client().await?;
-        let sql = self.creation(schema, source);
-        match client.batch_execute(&sql).await {
+        let sql = self.creation(schema, source)?;
+        match self.persistently(&client, &sql).await {
             Ok(()) => Ok(Ensured::Created),
+            // Somebody else was faster; what they made is whole.
+            Err(error) if error.code() == Some(&SqlState::DUPLICATE_SCHEMA) => Ok(Ensured::Existed),
             Err(error) => {
-                let rolled_back = client.batch_execute("ROLLBACK").await;
-                // Somebody else was faster; what they made is whole.
-                if error.code() == Some(&SqlState::DUPLICATE_SCHEMA) && rolled_back.is_ok() {
-                    return Ok(Ensured::Existed);
-                }
                 let doing = match self.culprit(&client, schema, source).await {
                     Some(item) => format!("making schema \"{schema}\", {item}"),
                     None => format!("making schema \"{schema}\""),
@@ -176,15 +189,15 @@ impl Control {
             "BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL row_security = off;\n\
              SET LOCAL client_min_messages = warning; SET LOCAL check_function_bodies = off;\n\
              SET LOCAL default_tablespace = ''; SET LOCAL standard_conforming_strings = on;\n\
-             SELECT pg_catalog.pg_advisory_xact_lock({}), pg_catalog.pg_advisory_xact_lock_shared({});\n\
+             {}; {};\n\
              CREATE SCHEMA {name}{owner}; SET LOCAL search_path = {path};\n",
-            registry::lock_key(schema.as_str()),
-            registry::lock_key(&source.blueprint.source),
+            registry::lock(schema.as_str(), false),
+            registry::lock(&source.blueprint.source, true),
         )
     }
 
     /// All that makes a tenant, in one text and so in one round trip.
-    fn creation(&self, schema: &SchemaName, source: &Source) -> String {
+    fn creation(&self, schema: &SchemaName, source: &Source) -> Result<String, Error> {
         let (name, settings) = (schema.quoted(), self.settings());
         let mut sql = self.opening(schema, source);
         sql += &source.blueprint.sql(schema.as_str());
@@ -194,6 +207,7 @@ impl Control {
         if let Some(role) = settings.proxy_role.as_deref().map(quoted) {
             sql += &format!("GRANT USAGE ON SCHEMA {name} TO {role};\n");
         }
+        sql += &settings.grants(schema)?;
         sql += &format!(
             // A row that is left of a schema that somebody dropped is of no tenant.
             "INSERT INTO {}.schemas (schema, state, version) VALUES ({}, '{}', {}) ON CONFLICT (schema) DO UPDATE\n\
@@ -203,7 +217,7 @@ impl Control {
             State::Active,
             source.version.map_or("NULL".into(), |version| version.to_string())
         );
-        sql
+        Ok(sql)
     }
 
     /// Ensures all of `names`, as many at once as there are connections.
@@ -297,10 +311,4 @@ impl Control {
         let row = client.query_opt(sql, &[&schema]).await;
         Ok(row.map_err(Error::postgres("looking for a schema"))?.is_some())
     }
-}
-
-fn literal(text: &str) -> String {
-    let mut out = String::new();
-    push_literal(&mut out, text);
-    out
 }

@@ -3,6 +3,7 @@
 //! # Layout
 //! - [`stage`]: a PostgreSQL, a proxy in front of it, and ways to talk to both.
 //! - [`setup`]: what the proxy's configuration is to be.
+//! - [`roles`]: the tenants' roles, for the tiers that take them.
 //! - [`database`]: clusters that are there in a moment, each test its own.
 //! - [`registry`]: the registry of tenants, changed as an administrator does.
 //! - [`relay`]: between proxy and PostgreSQL: counts round trips, delays, breaks.
@@ -25,6 +26,7 @@ pub mod ground;
 pub mod program;
 pub mod registry;
 pub mod relay;
+pub mod roles;
 pub mod schemas;
 pub mod setup;
 pub mod stage;

@@ -265,8 +265,10 @@ async fn suspended_and_resumed() {
     assert_eq!(tenants.run(&["list", "--state", "active", "--json"]).await.ok().trim(), "[]");
     tenants.run(&["resume", "a"]).await.ok();
     tenants.run(&["suspend", "nobody"]).await.failed(1, "there is no schema");
-    // One that nobody registered is active until it is told.
+    // Of one that nobody registered it is not known which migrations it has.
     tenants.sql("CREATE SCHEMA old").await;
+    tenants.run(&["suspend", "old"]).await.failed(1, "adopt it first");
+    tenants.run(&["adopt", "old"]).await.ok();
     tenants.run(&["suspend", "old"]).await.ok();
     assert_eq!(tenants.run(&["show", "old", "--json"]).await.json()["state"], "suspended");
 }

@@ -159,9 +159,9 @@ impl Control {
         self.install().await?;
         let client = self.client().await?;
         let states: Vec<&str> = from.iter().map(|state| state.as_str()).collect();
-        // A tenant that is not registered is active.
+        // To register one that is to be dropped is safe; any other would be given all migrations from the first one on.
         let sql = "INSERT INTO pgstrata_control.schemas AS s (schema, state) \
-                   SELECT $1::text::name, $2 WHERE 'active' = ANY ($3::text[]) \
+                   SELECT $1::text::name, $2 WHERE $2 = 'dropping' \
                        OR EXISTS (SELECT FROM pgstrata_control.schemas WHERE schema = $1::text::name) \
                    ON CONFLICT (schema) DO UPDATE SET state = excluded.state, changed_at = pg_catalog.now() \
                        WHERE s.state = ANY ($3::text[])";
@@ -173,7 +173,11 @@ impl Control {
         }
         let sql = "SELECT state FROM pgstrata_control.schemas WHERE schema = $1::text::name";
         let now = client.query_opt(sql, &[&schema.as_str()]).await.map_err(doing())?;
-        let now = now.map_or_else(|| "active".to_owned(), |row| row.get(0));
+        let Some(now) = now.map(|row| row.get::<_, String>(0)) else {
+            return Err(Error::Refused(format!(
+                "tenant \"{schema}\" is not registered: adopt it first, with the version that it has"
+            )));
+        };
         Err(Error::Refused(format!("tenant \"{schema}\" is {now}, and so can't become {to} now")))
     }
 
@@ -241,6 +245,30 @@ pub(crate) fn is_current(comment: Option<&str>) -> bool {
 pub(crate) fn is_missing(error: &tokio_postgres::Error) -> bool {
     let missing = [SqlState::INVALID_SCHEMA_NAME, SqlState::UNDEFINED_TABLE, SqlState::UNDEFINED_COLUMN];
     error.code().is_some_and(|code| missing.contains(code))
+}
+
+/// SQL that takes a schema's lock for the transaction, or fails at once with 55P03.
+///
+/// It never waits: who does has a snapshot meanwhile, and a `CREATE INDEX CONCURRENTLY` that the lock is held for
+/// waits for all of these.
+pub(crate) fn lock(schema: &str, shared: bool) -> String {
+    let (keys, kind) = (lock_key(schema), if shared { "_shared" } else { "" });
+    let words = literal(&format!("another command is at work on schema \"{schema}\""));
+    block(&format!(
+        "BEGIN IF NOT pg_catalog.pg_try_advisory_xact_lock{kind}({keys}) THEN \
+         RAISE EXCEPTION USING MESSAGE = {words}, ERRCODE = '55P03'; END IF; END"
+    ))
+}
+
+/// A `DO` of this body, whatever quotes are in it.
+pub(crate) fn block(body: &str) -> String {
+    format!("DO {}", literal(body))
+}
+
+pub(crate) fn literal(text: &str) -> String {
+    let mut out = String::new();
+    pgstrata_tenancy::ident::push_literal(&mut out, text);
+    out
 }
 
 /// The keys of the advisory lock that keeps those apart who change one schema, as SQL's arguments.

@@ -96,6 +96,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             None => cancelled(),
         };
         self.refuse_head(refusal);
+        self.release().await;
         Ok(())
     }
 
@@ -131,9 +132,15 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             Some(Ok(look)) => match Unserved::of(look.state) {
                 None => {
                     let config = &self.shared.config;
-                    let tenancy = database.tenancy(Some(tenant), &found.schema, user.dynamic_sql, config);
-                    tenancy.served.note(look.changes, look.epoch);
-                    Ok(tenancy)
+                    match database.tenancy(Some(tenant), &found.schema, user.dynamic_sql, config) {
+                        Ok(tenancy) => {
+                            tenancy.served.note(look.changes, look.epoch);
+                            Ok(tenancy)
+                        }
+                        Err(error) => {
+                            Err(Refusal { code: error.sqlstate(), message: error.to_string(), hint: None })
+                        }
+                    }
                 }
                 Some(Unserved::Gone) => Err(unknown()),
                 Some(unserved) => Err(unserved.refusal(tenant.as_str())),
@@ -186,6 +193,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     fn refuse_head(&mut self, refusal: Refusal) {
         self.plan = None;
         self.attendance.begun = false;
+        // A role that was put in force for it is needed no more.
+        if let Some(link) = self.link.as_mut().filter(|link| !link.request.sent) {
+            link.next_request();
+        }
         match frame::header(&self.inbuf) {
             Ok(Some(header)) if header.tag == b'Q' => {
                 self.inbuf.advance(header.total.min(self.inbuf.len()));

@@ -7,9 +7,11 @@
 //! - `look`: list, show.
 //! - `drift`: diff, sync.
 //! - `migrate`: migrate, adopt.
+//! - `audit`: audit.
 //! - `archive`: export, import.
 
 mod archive;
+mod audit;
 pub mod connect;
 mod drift;
 mod look;
@@ -91,6 +93,11 @@ enum Command {
         after_help = "Examples:\n  pgstrata tenant adopt --all --at-version 12\n  pgstrata tenant adopt acme_corp"
     )]
     Adopt(migrate::Adopt),
+    /// Asks PostgreSQL what each tenant's role can reach, and what is wrong with the role of the proxy's servers.
+    #[command(
+        after_help = "Exit code 3 says that something was found. What roles lack, `pgstrata tenant sync` gives them."
+    )]
+    Audit(audit::Audit),
     /// Makes a new tenant with all that another one has, data and all.
     Clone(make::Clone),
     /// Gives a tenant another name.
@@ -174,8 +181,7 @@ impl Context {
 
     /// The tenant whose schema it is.
     fn tenant(&self, schema: &str) -> String {
-        let own = self.config.tenants.iter().find(|(_, tenant)| tenant.schema.as_deref() == Some(schema));
-        own.map_or(schema, |(name, _)| name).to_owned()
+        connect::tenant_of(&self.config, schema).to_owned()
     }
 }
 
@@ -209,6 +215,7 @@ fn try_run(args: Args) -> Result<(), Failure> {
             Command::Sync(sync) => sync.run(&context).await,
             Command::Migrate(migrate) => migrate.run(&context).await,
             Command::Adopt(adopt) => adopt.run(&context).await,
+            Command::Audit(audit) => audit.run(&context).await,
             Command::Clone(clone) => clone.run(&context).await,
             Command::Rename(rename) => rename.run(&context).await,
             Command::Suspend(suspend) => suspend.run(&context).await,
