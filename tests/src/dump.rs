@@ -76,7 +76,8 @@ pub async fn assert_same_rows(cluster: &Cluster, database: &str, source: &str, c
     assert!(differences.is_empty(), "\"{copy}\" is not like \"{source}\":\n{differences}");
 }
 
-async fn differences(cluster: &Cluster, database: &str, source: &str, copy: &str) -> String {
+/// How `copy` is not like `source`; empty if it is.
+pub async fn differences(cluster: &Cluster, database: &str, source: &str, copy: &str) -> String {
     let first = Description::of(cluster, database, source).await;
     let second = Description::in_place_of(cluster, database, source, copy).await;
     difference(&first.dump, &second.dump) + &difference(&first.facts, &second.facts)

@@ -14,12 +14,12 @@ WITH RECURSIVE goes_with AS (
     SELECT c.*, c.oid::regclass::text AS id FROM pg_class c JOIN members m ON m.classid = 'pg_class'::regclass AND m.objid = c.oid WHERE c.relnamespace <> 'pg_toast'::regnamespace
 ), facts (what, id, fact) AS (
     SELECT 'class', id, jsonb_strip_nulls(to_jsonb(class) - '{id,oid,relname,relnamespace,reltype,reloftype,relowner,relam,relfilenode,reltablespace,relpages,reltuples,
-        relallvisible,relallfrozen,reltoastrelid,relfrozenxid,relminmxid,relrewrite,relacl,relnatts,relpartbound,relhastriggers,relhasrules,relhassubclass}'::text[])::text
+        relallvisible,relallfrozen,reltoastrelid,relfrozenxid,relminmxid,relrewrite,relacl,relnatts,relpartbound,relhastriggers,relhasindex,relhasrules,relhassubclass}'::text[])::text
         || ' ' || coalesce(pg_get_expr(relpartbound, oid), '') FROM class
     UNION ALL
     SELECT 'column', class.id || ' ' || row_number() OVER (PARTITION BY class.oid ORDER BY a.attnum) || ' ' || CASE WHEN class.relkind IN ('i', 'I') THEN '' ELSE quote_ident(a.attname) END,
         format_type(a.atttypid, a.atttypmod) || ' ' || a.attcollation::regcollation || ' ' || jsonb_strip_nulls(to_jsonb(a)
-            - '{attrelid,attname,attnum,atttypid,attcollation,attacl,attcacheoff,atthasmissing,attmissingval,attlen,attalign,attbyval,atttypmod,attisdropped}'::text[])::text
+            - '{attrelid,attname,attnum,atttypid,attcollation,attacl,attcacheoff,atthasmissing,attmissingval,attndims,attlen,attalign,attbyval,atttypmod,attisdropped}'::text[])::text
         FROM class JOIN pg_attribute a ON a.attrelid = class.oid WHERE a.attnum > 0 AND NOT a.attisdropped
     UNION ALL
     SELECT 'constraint', c.conrelid::regclass || ' ' || c.contypid::regtype || ' ' || quote_ident(c.conname),
@@ -41,7 +41,7 @@ WITH RECURSIVE goes_with AS (
         FROM pg_rewrite r JOIN members m ON m.classid = 'pg_rewrite'::regclass AND m.objid = r.oid
     UNION ALL
     SELECT 'type', t.oid::regtype::text, t.typelem::regtype || ' ' || t.typarray::regtype || ' ' || format_type(t.typbasetype, t.typtypmod) || ' ' || t.typcollation::regcollation || ' '
-        || jsonb_strip_nulls(to_jsonb(t) - '{oid,typnamespace,typowner,typrelid,typelem,typarray,typbasetype,typcollation,typdefault,typdefaultbin,typacl}'::text[])::text
+        || jsonb_strip_nulls(to_jsonb(t) - '{oid,typnamespace,typowner,typrelid,typelem,typarray,typbasetype,typcollation,typdefault,typdefaultbin,typacl,typndims}'::text[])::text
         FROM pg_type t JOIN members m ON m.classid = 'pg_type'::regclass AND m.objid = t.oid WHERE t.typname !~ '^pg_toast'
     UNION ALL
     SELECT 'label', e.enumtypid::regtype::text || ' ' || row_number() OVER (PARTITION BY e.enumtypid ORDER BY e.enumsortorder), e.enumlabel
@@ -58,7 +58,7 @@ WITH RECURSIVE goes_with AS (
         FROM pg_aggregate a JOIN members m ON m.classid = 'pg_proc'::regclass AND m.objid = a.aggfnoid
     UNION ALL
     SELECT 'operator', o.oid::regoperator::text, o.oprcom::regoperator || ' ' || o.oprnegate::regoperator || ' ' || o.oprresult::regtype || ' ' || jsonb_strip_nulls(to_jsonb(o) - '{oid,oprnamespace,oprowner,oprleft,oprright,oprresult,oprcom,oprnegate}'::text[])::text
-        FROM pg_operator o JOIN members m ON m.classid = 'pg_operator'::regclass AND m.objid = o.oid
+        FROM pg_operator o JOIN members m ON m.classid = 'pg_operator'::regclass AND m.objid = o.oid WHERE o.oprcode <> 0
     UNION ALL
     SELECT 'operator class', pg_describe_object('pg_opclass'::regclass, o.oid, 0), o.opcintype::regtype || ' ' || o.opckeytype::regtype || ' ' || o.opcdefault
         FROM pg_opclass o JOIN members m ON m.classid = 'pg_opclass'::regclass AND m.objid = o.oid
@@ -95,5 +95,10 @@ WITH RECURSIVE goes_with AS (
     UNION ALL
     SELECT 'dependency', regexp_replace(pg_describe_object(d.classid, d.objid, d.objsubid), '(pg_toast|ConstraintTrigger|ConstraintTrigger_[ac])_\d+', '\1_', 'g'), d.deptype::text || ' ' || regexp_replace(pg_describe_object(d.refclassid, d.refobjid, d.refobjsubid), '(pg_toast|ConstraintTrigger|ConstraintTrigger_[ac])_\d+', '\1_', 'g')
         FROM pg_depend d JOIN members m ON m.classid = d.classid AND m.objid = d.objid
+        -- Foreign keys have triggers by the way in which they came, a shell of an operator is none, and a table keeps
+        -- a toast table that it has no need of any more.
+        WHERE NOT (d.classid = 'pg_trigger'::regclass AND EXISTS (SELECT FROM pg_trigger t WHERE t.oid = d.objid AND t.tgisinternal))
+            AND NOT (d.classid = 'pg_operator'::regclass AND EXISTS (SELECT FROM pg_operator o WHERE o.oid = d.objid AND o.oprcode = 0))
+            AND NOT (d.classid = 'pg_class'::regclass AND d.objid IN (SELECT oid FROM pg_class WHERE relnamespace = 'pg_toast'::regnamespace))
 )
 SELECT what || ' ' || id || ': ' || fact FROM facts ORDER BY what COLLATE "C", id COLLATE "C", fact COLLATE "C"

@@ -63,6 +63,8 @@ impl Ground {
     pub async fn with_everything(source: &str) -> Self {
         let ground = Self::new().await;
         ground.run(include_str!("../schemas/everything/roles.sql")).await;
+        ground.run("SET allow_in_place_tablespaces = on").await;
+        ground.run("CREATE TABLESPACE eq_space LOCATION ''").await;
         ground.source(source, &EVERYTHING).await;
         if install().major >= 18 {
             ground.source(source, &[include_str!("../schemas/everything/newer.sql")]).await;

@@ -57,7 +57,7 @@ impl Attached<'_> {
             let oid: u32 = row.get("oid");
             let Some(definition) = self.facts.printed.constraints.get(&oid) else { continue };
             let kind = match row.get("kind") {
-                "f" if row.get::<_, u32>("parent") == 0 => Kind::ForeignKey,
+                "f" if self.is_own_key(row) => Kind::ForeignKey,
                 "p" | "u" | "x" => Kind::Key,
                 _ => continue,
             };
@@ -75,8 +75,26 @@ impl Attached<'_> {
                 format!("ALTER TABLE {table} DROP CONSTRAINT {name}"),
             );
             let id = ObjectId { class: self.facts.classes.pg_constraint, oid };
-            items.push(item.id(id).after(relation));
+            let mut item = item.id(id).after(relation);
+            // That of the partitioned table takes it in, if it is there.
+            let own = self.facts.constraints.iter().filter(|own| own.get::<_, u32>("parent") == oid);
+            let own = own.filter(|own| kind == Kind::ForeignKey && self.is_own_key(own));
+            let class = self.facts.classes.pg_constraint;
+            item.needs.extend(own.map(|own| ObjectId { class, oid: own.get("oid") }));
+            items.push(item);
         }
+    }
+
+    /// Whether a foreign key is its table's own, or at least its name: what comes from a partitioned table's is
+    /// called as that is.
+    fn is_own_key(&self, row: &Row) -> bool {
+        let parent: u32 = row.get("parent");
+        let parent = self.facts.constraints.iter().find(|other| other.get::<_, u32>("oid") == parent);
+        parent.is_none_or(|parent| {
+            // One of these for each partition that it references is the key itself.
+            parent.get::<_, u32>("relation") != row.get::<_, u32>("relation")
+                && parent.get::<_, &str>("name") != row.get::<_, &str>("name")
+        })
     }
 
     fn indexes(&self, items: &mut Vec<Item>) -> Result<(), Error> {
@@ -108,6 +126,11 @@ impl Attached<'_> {
                     format!("ALTER INDEX {name} SET ({})", options(&with, "").join(", ")),
                     format!("ALTER INDEX {name} RESET ({})", names.join(", ")),
                 );
+            }
+            if let Some(tablespace) = row.get::<_, Option<&str>>("tablespace") {
+                let set_to =
+                    |tablespace: &str| format!("ALTER INDEX {name} SET TABLESPACE {}", quoted(tablespace));
+                set("TABLESPACE", set_to(tablespace), set_to("pg_default"));
             }
             if row.get("clustered") {
                 let undo = format!("ALTER TABLE {table} SET WITHOUT CLUSTER");

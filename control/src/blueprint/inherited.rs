@@ -20,8 +20,12 @@ pub(super) struct Late {
     heirs: HashMap<Column, Vec<u32>>,
     /// The same columns in the heirs: which column of an ancestor's each one is.
     roots: HashMap<Column, Column>,
+    /// Those at the ends of heirs, by the heirs.
+    last: HashSet<Column>,
     /// Heirs that come after such a column.
     followers: HashMap<u32, Vec<Column>>,
+    /// Those that some table has right in front of one.
+    in_front: HashMap<Column, Vec<Column>>,
 }
 
 impl Late {
@@ -32,6 +36,12 @@ impl Late {
             tables.iter().map(|row| row.get("oid")).filter(|oid| relations.is_heir(*oid)).collect();
         for heir in &heirs {
             for column in last(relations, *heir) {
+                late.last.insert((*heir, column.get("number")));
+                // Its own column, behind one that it got from above, was added to it as well.
+                if column.get("local") {
+                    late.heirs.entry((*heir, column.get("number"))).or_default();
+                    continue;
+                }
                 for root in roots(relations, *heir, name(column)) {
                     late.heirs.entry(root).or_default().push(*heir);
                 }
@@ -48,7 +58,45 @@ impl Late {
                 }
             }
         }
+        for table in tables {
+            let table: u32 = table.get("oid");
+            let columns = relations.columns_of(table).iter().map(|column| (table, column.get("number")));
+            let columns: Vec<Column> = columns
+                .map(|column| late.root(column))
+                .filter(|root| late.heirs.contains_key(root))
+                .collect();
+            for pair in columns.windows(2) {
+                if let [first, second] = pair {
+                    late.in_front.entry(*second).or_default().push(*first);
+                }
+            }
+        }
         late
+    }
+
+    /// Which column of an ancestor's this one is, or itself.
+    fn root(&self, column: Column) -> Column {
+        self.roots.get(&column).copied().unwrap_or(column)
+    }
+
+    /// The ancestor's column of this kind that one comes from.
+    pub fn ancestor(&self, column: Column) -> Option<ObjectId> {
+        self.roots.get(&column).map(|root| id(*root))
+    }
+
+    /// Whether an heir got the column when it was there.
+    pub fn comes_to(&self, column: Column) -> bool {
+        self.last.contains(&column)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.heirs.is_empty()
+    }
+
+    /// The columns that come before one.
+    pub fn in_front(&self, column: Column) -> impl Iterator<Item = ObjectId> {
+        self.in_front.get(&column).into_iter().flatten().map(|column| id(*column))
     }
 
     /// The heirs that are there before a column, if there are any.
@@ -64,9 +112,9 @@ impl Late {
     /// What depends on a column of an heir depends on that of its ancestor; on other columns, not more than on their tables.
     pub fn resolve(&self, depends: &mut Vec<(ObjectId, ObjectId)>, columns: &[(ObjectId, Column)]) {
         for (object, column) in columns {
-            let root = self.roots.get(column).unwrap_or(column);
-            if self.heirs.contains_key(root) {
-                depends.push((*object, id(*root)));
+            let root = self.root(*column);
+            if self.heirs.contains_key(&root) {
+                depends.push((*object, id(root)));
             }
         }
     }
@@ -84,26 +132,24 @@ fn name(column: &Row) -> &str {
 /// The columns at an heir's end which it got when it was there already.
 fn last<'a>(relations: &'a Relations<'_>, heir: u32) -> &'a [&'a Row] {
     let columns = relations.columns_of(heir);
-    let parents =
-        relations.parents_of(heir).flat_map(|parent| relations.columns_of(parent)).map(|column| name(column));
+    let parents = relations.parents_of(heir).flat_map(|parent| relations.columns_of(parent));
     let mut seen = HashSet::new();
     let made: Vec<&str> =
-        parents.chain(columns.iter().map(|column| name(column))).filter(|name| seen.insert(*name)).collect();
-    let comes_later =
-        |column: &&Row| !column.get::<_, bool>("local") && column.get::<_, &str>("generated").is_empty();
+        parents.chain(columns).map(|column| name(column)).filter(|name| seen.insert(*name)).collect();
     for at in (0..=columns.len()).rev() {
         let (first, last) = columns.split_at(at);
         let there: HashSet<&str> = first.iter().map(|column| name(column)).collect();
-        if made.iter().filter(|name| there.contains(*name)).eq(first
+        let as_made = made.iter().filter(|name| there.contains(*name)).eq(first
             .iter()
             .map(|column| name(column))
             .collect::<Vec<_>>()
-            .iter())
-        {
+            .iter());
+        // One that has all by itself comes to its parents later, whatever its order.
+        if as_made || first.iter().all(|column| column.get("local")) {
             return last;
         }
-        // What it has by itself was there from the beginning: some other way led to this order.
-        if !first.last().is_some_and(comes_later) {
+        // No statement adds such a one to what is there.
+        if first.last().is_some_and(|column| !column.get::<_, &str>("generated").is_empty()) {
             break;
         }
     }

@@ -7,6 +7,7 @@
 //! - `left_out`: what is needed and not copied.
 //! - `mentions`: where texts name the schema.
 //! - `seed`: rows that come along.
+//! - `refresh`: the rows of materialized views.
 //! - `order`: items in an order in which each finds what it needs.
 
 mod attached;
@@ -19,6 +20,7 @@ mod objects;
 mod order;
 mod rare;
 mod read;
+mod refresh;
 mod relations;
 mod seed;
 
@@ -95,13 +97,7 @@ impl Blueprint {
         };
         let facts = read::read(tx, source, like, &|table| chosen.has(table)).await?;
         refuse_strangers(tx, &facts).await?;
-        let relations = relations::Relations::new(&facts);
-        let mut items = relations.items();
-        items.extend(objects::functions(&facts)?);
-        items.extend(objects::types(&facts));
-        items.extend(rare::items(&facts)?);
-        items.extend(attached::items(&facts)?);
-        items.extend(seed::items(&facts, &|table| chosen.has_rows(table)));
+        let Parts { items, late } = Parts::new(&facts, chosen, true)?;
         let mut objects: Vec<ObjectId> = Vec::new();
         for item in &items {
             objects.extend(&item.ids);
@@ -112,17 +108,19 @@ impl Blueprint {
         let read::Depends { pairs: mut depends, columns } = Facts::depends(tx, &objects).await?;
         left_out::refuse(tx, &facts, &objects, &depends, chosen.shares(source)).await?;
         rare::shells_first(&facts, &mut depends);
-        relations.late().resolve(&mut depends, &columns);
-        let names = facts::names(&facts);
-        let me: u32 = tx
-            .query_one("SELECT oid FROM pg_roles WHERE rolname = current_user", &[])
-            .await
-            .map_err(Error::postgres("asking who we are"))?
-            .get(0);
-        facts::comments(tx, &facts, &names, &mut items).await?;
-        facts::owners(tx, &facts, &names, me, &mut items).await?;
-        facts::privileges(tx, &facts, &names, me, &mut items).await?;
-        let mut items = order::order(items, &depends)?;
+        let said = said_of(tx, &facts).await?;
+        let mut orderly = depends.clone();
+        late.resolve(&mut orderly, &columns);
+        let ordered = order::order(items.into_iter().chain(said.clone()).collect(), &orderly);
+        let mut items = match ordered {
+            // Some other way led to this order of columns. It is no reason to have none of them.
+            Err(_) if !late.is_empty() => {
+                let parts = Parts::new(&facts, chosen, false)?.items;
+                order::order(parts.into_iter().chain(said).collect(), &depends)?
+            }
+            ordered => ordered?,
+        };
+        refresh::complete(&mut items, &facts);
         // All of these name what others make.
         items.sort_by_key(phase);
         let remarks = mentions::remarks(&items, source);
@@ -151,6 +149,40 @@ impl Blueprint {
         let (classes, ids) = read::columns(&self.originals);
         include_str!("sql/proof.sql").replace("$1", &list(classes)).replace("$2", &list(ids))
     }
+}
+
+/// All that a schema is made of, in no order.
+struct Parts {
+    items: Vec<Item>,
+    late: inherited::Late,
+}
+
+impl Parts {
+    fn new(facts: &Facts, chosen: Chosen<'_>, orderly: bool) -> Result<Self, Error> {
+        let relations = relations::Relations::new(facts, orderly);
+        let mut items = relations.items();
+        items.extend(objects::functions(facts)?);
+        items.extend(objects::types(facts));
+        items.extend(rare::items(facts)?);
+        items.extend(attached::items(facts)?);
+        items.extend(seed::items(facts, &|table| chosen.has_rows(table)));
+        Ok(Self { items, late: relations.into_late() })
+    }
+}
+
+/// Comments, owners, privileges.
+async fn said_of(tx: &Transaction<'_>, facts: &Facts) -> Result<Vec<Item>, Error> {
+    let names = facts::names(facts);
+    let me: u32 = tx
+        .query_one("SELECT oid FROM pg_roles WHERE rolname = current_user", &[])
+        .await
+        .map_err(Error::postgres("asking who we are"))?
+        .get(0);
+    let mut items = Vec::new();
+    facts::comments(tx, facts, &names, &mut items).await?;
+    facts::owners(tx, facts, &names, me, &mut items).await?;
+    facts::privileges(tx, facts, &names, me, &mut items).await?;
+    Ok(items)
 }
 
 /// What nobody knows how to copy is not left out in silence.

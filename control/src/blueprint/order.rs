@@ -143,7 +143,8 @@ impl Graph {
                 edge(owners.get(&need), at);
             }
         }
-        // Indexes and keys find their place in those of a partitioned table once its partitions are attached.
+        // Indexes and keys find their place in those of a partitioned table once its partitions are attached,
+        // and later columns go down to heirs.
         let attached = items.iter().enumerate().filter(|(_, item)| item.kind == Kind::Attach);
         let mut attaches: HashMap<ObjectId, Vec<usize>> = HashMap::new();
         for (at, item) in attached {
@@ -152,7 +153,8 @@ impl Graph {
             }
         }
         for (at, item) in items.iter().enumerate() {
-            if matches!(item.kind, Kind::Index | Kind::Key | Kind::ForeignKey | Kind::Trigger) {
+            if matches!(item.kind, Kind::Column | Kind::Index | Kind::Key | Kind::ForeignKey | Kind::Trigger)
+            {
                 for attach in item.needs.iter().filter_map(|need| attaches.get(need)).flatten() {
                     edge(Some(attach), at);
                 }

@@ -47,7 +47,9 @@ fn by<'a>(rows: &'a [Row], key: &str) -> HashMap<u32, Vec<&'a Row>> {
 
 impl<'a> Relations<'a> {
     /// Sorts the facts.
-    pub fn new(facts: &'a Facts) -> Self {
+    ///
+    /// `orderly`: columns that tables inherit come in the order in which they have them.
+    pub fn new(facts: &'a Facts, orderly: bool) -> Self {
         let identities = facts.sequences.iter().filter(|row| row.get::<_, Option<&str>>("how") == Some("i"));
         let key = |row: &Row| {
             let table = row.get::<_, Option<u32>>("table_oid").unwrap_or_default();
@@ -61,13 +63,15 @@ impl<'a> Relations<'a> {
             identities: identities.map(|row| (key(row), row)).collect(),
             late: Late::default(),
         };
-        relations.late = Late::new(&relations, &facts.relations);
+        if orderly {
+            relations.late = Late::new(&relations, &facts.relations);
+        }
         relations
     }
 
     /// Columns that come when heirs are there.
-    pub fn late(&self) -> &Late {
-        &self.late
+    pub fn into_late(self) -> Late {
+        self.late
     }
 
     /// All of them.
@@ -213,19 +217,34 @@ impl<'a> Relations<'a> {
             self.column(row, column, typed, &mut own);
             let column: Column = (oid, column.get("number"));
             if let Some(heirs) = self.late.heirs(column) {
-                come_later(&mut own, inherited::id(column), heirs.iter().map(|heir| self.class(*heir)));
+                let heirs = heirs.iter().map(|heir| self.class(*heir));
+                come_later(&mut own, inherited::id(column), heirs.chain(self.late.in_front(column)));
+            } else if let Some(root) = self.late.ancestor(column) {
+                for part in &mut own {
+                    part.needs.push(root);
+                }
             }
             parts.append(&mut own);
         }
         let is_partition: bool = row.get("is_partition");
         let whole = row.get::<_, &str>("kind") == "r" && !is_partition;
+        let mut keys: Vec<Vec<i16>> = Vec::new();
         for constraint in self.constraints.get(&oid).into_iter().flatten() {
             let kind: &str = constraint.get("kind");
             let local: bool = constraint.get("local");
             match kind {
                 "c" if local || is_partition => parts.push(self.constraint(row, constraint, Kind::Check)),
                 // In a partition it has to find its place in the parent's.
-                "p" | "u" | "x" if whole => parts.push(self.constraint(row, constraint, Kind::Key)),
+                "p" | "u" | "x" if whole => {
+                    let mut part = self.constraint(row, constraint, Kind::Key);
+                    let columns = constraint.get::<_, Option<_>>("columns").unwrap_or_default();
+                    // Of two on the same columns, the statement of the table makes one.
+                    if keys.contains(&columns) {
+                        part.inline.clear();
+                    }
+                    keys.push(columns);
+                    parts.push(part);
+                }
                 _ => {}
             }
         }
@@ -344,9 +363,12 @@ impl<'a> Relations<'a> {
 
     /// Whether a column or a constraint of a relation is there because its parents have it.
     fn has_inherited(&self, relation: u32) -> bool {
-        let constraints = self.constraints.get(&relation).into_iter().flatten();
-        let mut rows = self.columns_of(relation).iter().chain(constraints);
-        rows.any(|row| !row.get::<_, bool>("local"))
+        let of_later =
+            |number: Option<i16>| number.is_some_and(|number| self.late.comes_to((relation, number)));
+        let columns = self.columns_of(relation).iter().map(|row| (row, Some(row.get("number"))));
+        let constraints =
+            self.constraints.get(&relation).into_iter().flatten().map(|row| (row, row.get("column")));
+        columns.chain(constraints).any(|(row, number)| !row.get::<_, bool>("local") && !of_later(number))
     }
 
     /// A default that a column may have got from above, as long as those above have not got their own.
@@ -462,6 +484,11 @@ impl<'a> Relations<'a> {
                 on_column("OPTIONS", format!("SET ({list})"), &format!("RESET ({})", names.join(", ")));
             }
         }
+        if let Some(tablespace) = row.get::<_, Option<&str>>("tablespace") {
+            let set_to =
+                |tablespace: &str| format!("ALTER {word} {name} SET TABLESPACE {}", quoted(tablespace));
+            set("TABLESPACE".into(), set_to(tablespace), set_to("pg_default"));
+        }
         if row.get("row_security") {
             set(
                 "ROW SECURITY".into(),
@@ -497,11 +524,11 @@ impl<'a> Relations<'a> {
         else {
             return;
         };
+        let name = quoted(row.get("name"));
         // An identity's comes with its table.
         if sequence.get::<_, Option<&str>>("how") == Some("i") {
-            return;
+            return self.identity_persistence(row, sequence, &name, items);
         }
-        let name = quoted(row.get("name"));
         let persistence = if row.get::<_, &str>("persistence") == "u" { "UNLOGGED " } else { "" };
         let sql = format!(
             "CREATE {persistence}SEQUENCE {name} AS {}{}",
@@ -520,6 +547,20 @@ impl<'a> Relations<'a> {
         let sql = format!("ALTER SEQUENCE {name} OWNED BY {table_name}.{}", quoted(column));
         let drop = format!("ALTER SEQUENCE {name} OWNED BY NONE");
         items.push(Item::new(Kind::Owned, &name, sql, drop).after(self.class(oid)).after(self.class(table)));
+    }
+
+    /// The sequence of an identity is as persistent as its table, if nothing else is set.
+    fn identity_persistence(&self, row: &Row, sequence: &Row, name: &str, items: &mut Vec<Item>) {
+        let table: Option<u32> = sequence.get("table_oid");
+        let table = self.facts.relations.iter().find(|row| Some(row.get::<_, u32>("oid")) == table);
+        let Some(table) = table else { return };
+        let word = |row: &Row| if row.get::<_, &str>("persistence") == "u" { "UNLOGGED" } else { "LOGGED" };
+        if word(table) != word(row) {
+            let alter = format!("ALTER SEQUENCE {name} SET");
+            let (sql, undo) = (format!("{alter} {}", word(row)), format!("{alter} {}", word(table)));
+            let item = Item::new(Kind::Setting, format!("PERSISTENCE ON {name}"), sql, undo);
+            items.push(item.after(self.class(table.get("oid"))));
+        }
     }
 
     fn view(&self, row: &Row, items: &mut Vec<Item>) {
@@ -583,13 +624,6 @@ impl<'a> Relations<'a> {
         item.ids = self.view_ids(row);
         items.push(item);
         self.settings(row, "MATERIALIZED VIEW", &name, items);
-        if row.get("populated") {
-            let sql = format!("REFRESH MATERIALIZED VIEW {name}");
-            let mut refresh = Item::new(Kind::Refresh, &name, &sql, format!("{sql} WITH NO DATA"));
-            // In the order of what they read.
-            refresh.needs = vec![self.class(oid)];
-            items.push(refresh);
-        }
     }
 
     fn composite(&self, row: &Row, items: &mut Vec<Item>) {

@@ -53,6 +53,12 @@ CREATE INDEX events_2020_amount ON events_2020 (amount);
 ALTER INDEX events_amount ATTACH PARTITION events_2020_amount;
 CREATE UNIQUE INDEX events_2020_own ON events_2020 (person) WHERE amount > 3;
 ALTER INDEX events_2020_region_at_idx RENAME TO "Renamed partition's index";
+-- A key that was a partition's own, with its own name, before the table's took it in.
+CREATE TABLE events_1999 (LIKE events INCLUDING DEFAULTS INCLUDING CONSTRAINTS);
+ALTER TABLE events_1999 ALTER id SET NOT NULL, ADD CONSTRAINT own_name FOREIGN KEY (person) REFERENCES people;
+ALTER TABLE events DETACH PARTITION events_old;
+ALTER TABLE events ATTACH PARTITION events_old FOR VALUES FROM ('1999-12-31') TO ('2020-01-01');
+ALTER TABLE events ATTACH PARTITION events_1999 FOR VALUES FROM (MINVALUE) TO ('1999-12-31');
 CREATE TABLE event_notes (
     event bigint, at timestamptz, region text, note text,
     CONSTRAINT to_partitioned FOREIGN KEY (event, at, region) REFERENCES events ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED

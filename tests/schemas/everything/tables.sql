@@ -52,6 +52,12 @@ ALTER TABLE people ADD employer integer CONSTRAINT people_employer REFERENCES co
 ALTER TABLE people ADD parent bigint DEFAULT 1 REFERENCES people ON DELETE CASCADE;
 
 CREATE TABLE nothing ();
+CREATE UNLOGGED TABLE counted_safely (id integer GENERATED ALWAYS AS IDENTITY, n serial);
+ALTER SEQUENCE counted_safely_id_seq SET LOGGED;
+CREATE TABLE elsewhere (id integer PRIMARY KEY USING INDEX TABLESPACE eq_space, a text UNIQUE, b integer) TABLESPACE eq_space;
+CREATE INDEX elsewhere_b ON elsewhere (b) TABLESPACE eq_space;
+CREATE TABLE elsewhere_parts (a integer PRIMARY KEY) PARTITION BY RANGE (a) TABLESPACE eq_space;
+CREATE TABLE elsewhere_part PARTITION OF elsewhere_parts DEFAULT TABLESPACE pg_default;
 CREATE TABLE place_book OF place (PRIMARY KEY ("Named so"), x WITH OPTIONS DEFAULT 4 CHECK (x > 0));
 CREATE UNLOGGED TABLE quick (id serial, val jsonb COMPRESSION pglz) WITH (autovacuum_vacuum_scale_factor = 0.2);
 CREATE TABLE composite_user (id integer, way journey, person people, people people[], tour span, hours "Many spans", d shorter_text, n northern_place);
@@ -74,6 +80,8 @@ ALTER TABLE keys ADD CONSTRAINT unproven CHECK (e <> 0) NOT VALID;
 CREATE UNIQUE INDEX keys_b_a ON keys (b, a);
 CREATE UNIQUE INDEX by_index ON keys (c, a);
 ALTER TABLE keys ADD CONSTRAINT renamed_by_index UNIQUE USING INDEX by_index;
+-- Two and three keys on the same columns.
+CREATE TABLE same_keys (a integer PRIMARY KEY, b integer, UNIQUE (a), CONSTRAINT again UNIQUE (a) INCLUDE (b), CONSTRAINT later UNIQUE (a) DEFERRABLE);
 CREATE TABLE key_users (
     id integer PRIMARY KEY,
     a integer, b integer, c integer, d integer,
@@ -92,6 +100,12 @@ CREATE TABLE grandchild (more integer GENERATED ALWAYS AS (second * 2) STORED) I
 CREATE TABLE late_heir (own integer, shared text DEFAULT 'late' CONSTRAINT base_two_shared_check CHECK (shared <> ''), second integer);
 ALTER TABLE late_heir INHERIT base_two;
 ALTER TABLE base_one ADD COLUMN added_to_all boolean DEFAULT false;
+-- Later columns at each level.
+ALTER TABLE grandchild ADD own_late integer;
+ALTER TABLE heir ADD COLUMN added_below integer DEFAULT 3;
+ALTER TABLE base_one ADD COLUMN added_last text;
+CREATE TABLE youngest (y integer) INHERITS (grandchild);
+ALTER TABLE base_two ADD COLUMN very_last integer NOT NULL DEFAULT 0;
 CREATE TABLE left_home () INHERITS (base_two);
 ALTER TABLE left_home NO INHERIT base_two;
 

@@ -85,6 +85,9 @@ CREATE OPERATOR CLASS dots FOR TYPE point USING gist AS
 CREATE OPERATOR CLASS tiny_in_common FOR TYPE tiny USING btree FAMILY pg_catalog.integer_ops AS
     OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >, FUNCTION 1 tiny_cmp(tiny, tiny);
 
+CREATE FUNCTION tiny_cmp_int(tiny, integer) RETURNS integer LANGUAGE internal IMMUTABLE STRICT AS 'btint4cmp';
+ALTER OPERATOR FAMILY pg_catalog.integer_ops USING btree ADD OPERATOR 3 = (tiny, integer), FUNCTION 1 (tiny, integer) tiny_cmp_int(tiny, integer);
+
 -- An operator on built-in types, and one whose name a built-in one has with other types.
 CREATE FUNCTION same_text(text, text) RETURNS boolean LANGUAGE sql IMMUTABLE STRICT BEGIN ATOMIC SELECT lower($1) = lower($2); END;
 CREATE OPERATOR === (LEFTARG = text, RIGHTARG = text, FUNCTION = same_text, COMMUTATOR = ===);

@@ -55,6 +55,13 @@ ALTER MATERIALIZED VIEW counted ALTER COLUMN n SET STATISTICS 33;
 CREATE MATERIALIZED VIEW recounted AS SELECT sum(n) AS "All of them" FROM counted;
 CREATE MATERIALIZED VIEW unfilled AS SELECT * FROM recounted, used WITH NO DATA;
 CREATE MATERIALIZED VIEW filled_by_key AS SELECT people.id, people.name, count(*) FROM people GROUP BY people.id;
+-- Filled, over a view over one that is called later; and over one that is not filled any more.
+CREATE MATERIALIZED VIEW zz_first AS SELECT 1 AS one;
+CREATE VIEW between_them AS SELECT one FROM zz_first;
+CREATE MATERIALIZED VIEW a_second AS SELECT one FROM between_them;
+CREATE MATERIALIZED VIEW emptied AS SELECT 1 AS one;
+CREATE MATERIALIZED VIEW over_emptied AS SELECT one FROM emptied;
+REFRESH MATERIALIZED VIEW emptied WITH NO DATA;
 CREATE VIEW on_filled AS SELECT * FROM filled_by_key;
 CREATE STATISTICS counted_statistics ON feeling, n FROM counted;
 

@@ -4,6 +4,8 @@ SELECT d.classid AS class, d.objid AS oid, d.refclassid AS on_class, d.refobjid 
 FROM unnest($1::oid[], $2::oid[]) o(class, oid)
     JOIN pg_depend d ON d.classid = o.class AND d.objid = o.oid
 WHERE d.deptype IN ('n', 'a', 'i', 'P', 'S')
+    -- A partition's constraint can be there before that of its table.
+    AND NOT (d.deptype = 'P' AND d.classid = 'pg_constraint'::regclass AND d.refclassid = 'pg_constraint'::regclass)
     -- What a column owns is tied to it in a statement of its own.
     AND NOT (d.deptype = 'a' AND d.classid = 'pg_class'::regclass AND d.refobjsubid > 0
         AND EXISTS (SELECT FROM pg_class c WHERE c.oid = d.objid AND c.relkind = 'S'))

@@ -71,6 +71,21 @@ WITH members AS (
         format('ALTER OPERATOR FAMILY %I USING %I ADD %s', f.opfname, a.amname, m.list), m.classes, m.ids
     FROM pg_opfamily f JOIN pg_am a ON a.oid = f.opfmethod JOIN members m ON m.refclassid = 'pg_opfamily'::regclass AND m.refobjid = f.oid WHERE f.opfnamespace = $1
     UNION ALL
+    -- What was added to a family elsewhere for types of the schema. Classes have theirs themselves.
+    SELECT 0, f.oid, 'member', '', '«family ' || f.oid || '» USING ' || quote_ident(a.amname), NULL,
+        format('ALTER OPERATOR FAMILY «family %s» USING %I ADD %s', f.oid, a.amname, string_agg(m.sql, ', ' ORDER BY m.place)), array_agg(m.class), array_agg(m.oid)
+    FROM (
+        SELECT 'pg_amop'::regclass::oid, o.oid, o.amopfamily, o.amopstrategy, 'OPERATOR ' || o.amopstrategy || ' «operands ' || o.amopopr || '»'
+            || CASE WHEN o.amopsortfamily <> 0 THEN ' FOR ORDER BY «family ' || o.amopsortfamily || '»' ELSE '' END
+        FROM pg_amop o JOIN pg_operator p ON p.oid = o.amopopr WHERE p.oprnamespace = $1
+        UNION ALL
+        SELECT 'pg_amproc'::regclass, o.oid, o.amprocfamily, 100 + o.amprocnum, format('FUNCTION %s («type %s», «type %s») «signature %s»', o.amprocnum, o.amproclefttype::oid, o.amprocrighttype::oid, o.amproc::oid)
+        FROM pg_amproc o JOIN pg_proc p ON p.oid = o.amproc WHERE p.pronamespace = $1
+    ) m (class, oid, family, place, sql) JOIN pg_opfamily f ON f.oid = m.family JOIN pg_am a ON a.oid = f.opfmethod
+    WHERE f.opfnamespace <> $1 AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = m.class AND d.objid = m.oid AND d.refclassid = 'pg_opclass'::regclass AND d.deptype IN ('a', 'i'))
+        AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = m.class AND d.objid = m.oid AND d.deptype = 'e')
+    GROUP BY f.oid, a.amname
+    UNION ALL
     SELECT 'pg_opclass'::regclass, c.oid, 'class', 'OPERATOR CLASS', format('%I USING %I', c.opcname, a.amname), c.opcowner,
         format('CREATE OPERATOR CLASS %I %sFOR TYPE «type %s» USING %I FAMILY «family %s» AS %s', c.opcname, CASE WHEN c.opcdefault THEN 'DEFAULT ' ELSE '' END,
             -- One of the three there must be.
