@@ -62,7 +62,7 @@ soak: setup-test ## a million requests and 10,000 connections: the proxy's memor
 
 fuzz: ## each fuzz target for a minute; for longer: make fuzz TIME=3600 (seconds)
 	BOLERO_RANDOM_TEST_TIME_MS=$$(($(TIME) * 1000)) \
-		cargo test --locked --profile fuzz --package pgstrata --lib fuzz:: -- --nocapture
+		cargo test --locked --profile fuzz --package pgstrata --package pgstrata-control --lib fuzz:: -- --nocapture
 
 bench-micro: ## what each step from SQL to its plan costs, next to a parser alone
 	cargo bench --locked --package pgstrata-benches --bench functions -- --noplot

@@ -51,7 +51,7 @@ pub fn scope(strategy: Strategy) -> Scope {
         schema: "acme".into(),
         shared: Arc::new(["public".into()]),
         database: "app".into(),
-        server_role: "app_role".into(),
+        role: "app_role".into(),
         strategy,
         dynamic_sql: false,
         shared_writes: false,

@@ -100,6 +100,7 @@ impl Control {
             Some(version) => (Some(version), None),
             None => self.version_by_structure(schema).await?,
         };
+        self.grant_role(schema).await?;
         self.register(schema, State::Active, version).await?;
         Ok(Imported { archived_as: archived, version, differences })
     }

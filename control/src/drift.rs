@@ -7,11 +7,12 @@ use serde::Serialize;
 use tokio_postgres::IsolationLevel;
 
 use crate::Control;
-use crate::blueprint::item::{Create, Item, Kind, ObjectId, SCHEMA};
+use crate::access::is_about;
+use crate::blueprint::item::{Create, Item, Kind, ObjectId, SCHEMA, filled};
 use crate::blueprint::{Blueprint, Chosen};
 use crate::error::Error;
 use crate::name::SchemaName;
-use crate::registry::lock_key;
+use crate::registry::lock;
 
 /// How something differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -52,6 +53,8 @@ struct Definition<'a> {
     drop: &'a str,
     ids: Vec<ObjectId>,
     needs: Vec<ObjectId>,
+    /// It needs what is another schema's: the same words mean something else in it.
+    astray: bool,
 }
 
 /// A kind and a name: what a definition is found by.
@@ -64,10 +67,15 @@ struct Definitions<'a> {
 }
 
 impl<'a> Definitions<'a> {
-    fn new(blueprint: &'a Blueprint) -> Self {
+    /// Those of a schema, in which nothing must need the `foreign` objects.
+    fn new(blueprint: &'a Blueprint, foreign: &[ObjectId]) -> Self {
         let mut all = Self { order: Vec::new(), by_key: HashMap::new() };
+        let foreign: HashSet<&ObjectId> = foreign.iter().collect();
         for item in &blueprint.items {
             all.add(item);
+        }
+        for definition in all.by_key.values_mut() {
+            definition.astray = definition.needs.iter().any(|need| foreign.contains(need));
         }
         all
     }
@@ -82,7 +90,7 @@ impl<'a> Definitions<'a> {
             Create::Whole(whole) => whole.head.as_str(),
         };
         let (ids, needs) = (item.ids.clone(), item.needs.clone());
-        let whole = Definition { text, create: item.sql(), drop: &item.drop, ids, needs };
+        let whole = Definition { text, create: item.sql(), drop: &item.drop, ids, needs, astray: false };
         self.insert((item.kind, item.name.clone()), whole);
         let Create::Whole(whole) = &item.create else { return };
         let tail = Definition {
@@ -91,6 +99,7 @@ impl<'a> Definitions<'a> {
             drop: "",
             ids: vec![],
             needs: item.ids.clone(),
+            astray: false,
         };
         self.insert((Kind::Tail, item.name.clone()), tail);
         for (at, part) in whole.parts.iter().enumerate() {
@@ -104,7 +113,7 @@ impl<'a> Definitions<'a> {
             let ids = part.id.into_iter().collect();
             let needs = part.needs.iter().chain(&item.ids).copied().collect();
             let key = (part.kind, part.name.clone());
-            self.insert(key, Definition { text, create, drop: &part.drop, ids, needs });
+            self.insert(key, Definition { text, create, drop: &part.drop, ids, needs, astray: false });
         }
     }
 
@@ -116,7 +125,7 @@ impl<'a> Definitions<'a> {
 
 /// What has to be done to `tenant` for it to be as `source` is.
 pub fn compare(source: &Blueprint, tenant: &Blueprint) -> Vec<Change> {
-    let (wanted, there) = (Definitions::new(source), Definitions::new(tenant));
+    let (wanted, there) = (Definitions::new(source, &[]), Definitions::new(tenant, source.originals()));
     let mut comparison =
         Comparison { wanted: &wanted, there: &there, remade: HashSet::new(), changes: Vec::new() };
     comparison.run();
@@ -138,7 +147,7 @@ impl Comparison<'_> {
         // What goes first is what was made last.
         for key in there.order.iter().rev() {
             let Some(old) = there.by_key.get(key) else { continue };
-            let gone = wanted.by_key.get(key).is_none();
+            let gone = !wanted.by_key.contains_key(key);
             if (gone || self.remade.contains(key)) && !self.goes_along(key) {
                 self.drop(key, old, gone);
             }
@@ -148,7 +157,7 @@ impl Comparison<'_> {
             match there.by_key.get(key) {
                 None => self.create(key, new, Difference::Missing),
                 Some(_) if self.remade.contains(key) => self.create(key, new, Difference::Changed),
-                Some(old) if old.text != new.text => self.alter(key, old, new),
+                Some(old) if old.astray || old.text != new.text => self.alter(key, old, new),
                 Some(_) => {}
             }
         }
@@ -161,7 +170,7 @@ impl Comparison<'_> {
         for key in &there.order {
             let Some(old) = there.by_key.get(key) else { continue };
             let new = wanted.by_key.get(key);
-            let differs = new.is_none_or(|new| new.text != old.text);
+            let differs = old.astray || new.is_none_or(|new| new.text != old.text);
             if differs && is_remade(key.0, old.text, new.map(|new| new.text)) {
                 if new.is_some() {
                     self.remade.insert(key.clone());
@@ -409,21 +418,21 @@ impl Control {
     pub async fn diff(&self, schema: &SchemaName, source: &Blueprint) -> Result<Vec<Change>, Error> {
         let mut client = self.client().await?;
         let doing = || Error::postgres(format!("reading schema \"{schema}\""));
-        let tx = client
-            .build_transaction()
-            .isolation_level(IsolationLevel::RepeatableRead)
-            .read_only(true)
-            .start();
+        let tx = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).start();
         let tx = tx.await.map_err(doing())?;
-        let tenant = Blueprint::read(&tx, schema.as_str(), Chosen::Structure).await?;
+        let tenant = Blueprint::read(&tx, schema.as_str(), Chosen::Like(&source.source)).await?;
         tx.commit().await.map_err(doing())?;
         let mut changes = compare(source, &tenant);
         // Whose a schema is, and so what is granted on it, is not the source's business.
         let on_schema = format!(" ON SCHEMA {SCHEMA} ");
         changes.retain(|change| change.kind != Kind::Privilege || !change.sql.contains(&on_schema));
+        if let Some(role) = self.settings().role(schema)? {
+            let privilege = |kind| matches!(kind, Kind::Privilege | Kind::DefaultPrivilege);
+            changes.retain(|change| !privilege(change.kind) || !is_about(&change.sql, &role.name));
+        }
         for change in &mut changes {
-            change.sql = change.sql.replace(SCHEMA, &schema.quoted());
-            change.name = change.name.replace(SCHEMA, &schema.quoted());
+            change.sql = filled(&change.sql, schema.as_str());
+            change.name = filled(&change.name, schema.as_str());
         }
         Ok(changes)
     }
@@ -439,15 +448,16 @@ impl Control {
         let (run, left): (Vec<_>, Vec<_>) = changes.into_iter().partition(|change| {
             change.why_not.is_none() && !change.sql.is_empty() && (lossy || !change.loses_data)
         });
+        self.grant_role(schema).await?;
         if run.is_empty() {
             return Ok((run, left));
         }
-        let path = search_path(self.settings().path(schema.as_str()));
+        let path = search_path(self.settings().path(schema.as_str(), &source.source));
         let mut sql = format!(
             "BEGIN; SET LOCAL client_min_messages = warning; SET LOCAL check_function_bodies = off;\n\
-             SET LOCAL lock_timeout = {}; SELECT pg_catalog.pg_advisory_xact_lock({}); SET LOCAL search_path = {path};\n",
+             SET LOCAL lock_timeout = {}; {}; SET LOCAL search_path = {path};\n",
             self.settings().lock_timeout.as_millis(),
-            lock_key(schema.as_str()),
+            lock(schema.as_str(), false),
         );
         for change in &run {
             sql += &change.sql;

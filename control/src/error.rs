@@ -2,6 +2,8 @@
 
 use deadpool_postgres::PoolError;
 
+use crate::migrate::Invalid;
+
 /// Why something was not done. Nothing is half made: what is changed stands in one transaction.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -31,6 +33,9 @@ pub enum Error {
     /// There is such a schema already.
     #[error("schema \"{0}\" is there already")]
     Exists(String),
+    /// The migrations are not as they have to be.
+    #[error(transparent)]
+    Migrations(#[from] Invalid),
     /// It can't be done with things as they are.
     #[error("{0}")]
     Refused(String),
@@ -60,7 +65,7 @@ fn words(error: &PoolError) -> String {
 }
 
 /// PostgreSQL's own words, which its error's Display leaves out.
-fn postgres_words(error: &tokio_postgres::Error) -> String {
+pub(crate) fn postgres_words(error: &tokio_postgres::Error) -> String {
     let Some(db) = error.as_db_error() else {
         let source = std::error::Error::source(error).map(|source| format!(": {source}"));
         return format!("{error}{}", source.unwrap_or_default());

@@ -11,9 +11,14 @@
 //! - [`drift`]: how a tenant differs from the source, as SQL that mends it.
 //! - `lifecycle`: what happens to a schema later: cloned, renamed, dropped.
 //! - [`archive`]: one tenant as a file.
+//! - [`role`]: the passwords of roles that tenants log in as.
+//! - [`access`]: the roles of tenants, and what they may do.
+//! - [`audit`]: what each tenant's role can reach.
 //! - [`migrate`]: changes for the source and for every tenant.
 
+pub mod access;
 pub mod archive;
+pub mod audit;
 pub mod blueprint;
 pub mod drift;
 pub mod error;
@@ -22,6 +27,7 @@ pub mod migrate;
 pub mod name;
 pub mod provision;
 pub mod registry;
+pub mod role;
 pub mod settings;
 
 use std::sync::Arc;
@@ -33,6 +39,7 @@ use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 
 pub use error::Error;
 pub use name::SchemaName;
+pub use role::role_password;
 pub use settings::Settings;
 
 /// How long connecting may take.
@@ -65,7 +72,8 @@ impl Control {
         T::TlsConnect: Sync + Send,
         <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
     {
-        login.options(OPTIONS);
+        // The last one counts: no path of somebody's own does.
+        login.options(format!("{} {OPTIONS}", login.get_options().unwrap_or_default()));
         // Migrations are anybody's SQL: what they set ends with them.
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Clean };
         let pool = Pool::builder(Manager::from_config(login.clone(), tls, recycling))

@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use deadpool_postgres::Client;
-use pgstrata_tenancy::ident::{quoted, search_path, split_path};
+use pgstrata_tenancy::ident::search_path;
 use tokio_postgres::error::SqlState;
 
 use crate::Control;
 use crate::blueprint::Chosen;
+use crate::blueprint::item::{Kind, SCHEMA, filled};
 use crate::error::Error;
 use crate::name::SchemaName;
 use crate::provision::Ensured;
-use crate::registry::{State, lock_key};
+use crate::registry::{State, literal, lock};
 
 /// The first pause before another attempt; each one is twice as long.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -21,14 +22,17 @@ impl Control {
     pub async fn clone_schema(&self, from: &SchemaName, to: &SchemaName) -> Result<(), Error> {
         self.install().await?;
         self.must_be_new(to).await?;
-        let source = self.read_source(from.as_str(), Chosen::All).await?;
+        let mut source = self.read_source(from.as_str(), Chosen::All).await?;
+        if let Some(role) = self.settings().role(from)? {
+            source.forget_role(&role.name);
+        }
         match self.ensure_from(to, &source).await? {
             Ensured::Created => Ok(()),
             Ensured::Existed => Err(Error::Exists(to.to_string())),
         }
     }
 
-    /// Renames a tenant's schema; what its functions have set as their search path follows.
+    /// Renames a tenant's schema; what its functions have in their texts follows.
     ///
     /// Its clients are let go: their tenant is no more.
     pub async fn rename_schema(&self, from: &SchemaName, to: &SchemaName) -> Result<(), Error> {
@@ -36,34 +40,32 @@ impl Control {
         self.must_be_new(to).await?;
         let client = self.client().await?;
         let doing = || Error::postgres(format!("renaming \"{from}\" to \"{to}\""));
-        let rows =
-            client.query(include_str!("registry/paths.sql"), &[&from.as_str()]).await.map_err(doing())?;
+        let named = self.read_source(from.as_str(), Chosen::Structure).await?.into_blueprint();
         let mut sql = format!(
-            "BEGIN; SET LOCAL lock_timeout = {}; SELECT pg_advisory_xact_lock({}), pg_advisory_xact_lock({});\n\
+            "BEGIN; SET LOCAL lock_timeout = {}; {}; {};\n\
              ALTER SCHEMA {} RENAME TO {};\n",
             self.settings().lock_timeout.as_millis(),
-            lock_key(from.as_str()),
-            lock_key(to.as_str()),
+            lock(from.as_str(), false),
+            lock(to.as_str(), false),
             from.quoted(),
             to.quoted(),
         );
-        for row in rows {
-            let Some(path) = split_path(row.get("search_path")) else { continue };
-            let path = path.iter().map(|name| if name == from.as_str() { to.as_str() } else { name });
-            let (word, name, arguments): (&str, &str, &str) =
-                (row.get("word"), row.get("name"), row.get("arguments"));
-            sql += &format!(
-                "ALTER {word} {}.{}({arguments}) SET search_path TO {};\n",
-                to.quoted(),
-                quoted(name),
-                search_path(path)
-            );
+        // Functions name the schema in texts that PostgreSQL keeps as they are.
+        let path = search_path(self.settings().path(to.as_str(), &self.settings().source));
+        sql += &format!("SET LOCAL check_function_bodies = off; SET LOCAL search_path = {path};\n");
+        for item in named.items.iter().filter(|item| item.kind == Kind::Function) {
+            let create = item.sql();
+            if create.contains(SCHEMA) {
+                sql += &format!("{};\n", filled(&create, to.as_str()));
+            }
         }
+        sql += "SET LOCAL search_path = pg_catalog;\n";
         sql += &format!(
             "UPDATE pgstrata_control.schemas SET schema = {new}, changed_at = now() WHERE schema = {old};\n\
              UPDATE pgstrata_control.migrations SET schema = {new} WHERE schema = {old};\n\
              SELECT pg_notify('pgstrata_tenants', {old}), pg_notify('pgstrata_tenants', {new});\n\
-             COMMIT",
+             {roles}COMMIT",
+            roles = self.settings().renamed_role(from, to)?,
             new = literal(to.as_str()),
             old = literal(from.as_str()),
         );
@@ -82,10 +84,14 @@ impl Control {
     pub async fn drop_schema(&self, schema: &SchemaName) -> Result<(), Error> {
         let all = [State::Provisioning, State::Active, State::Migrating, State::Suspended, State::Dropping];
         let doing = || Error::postgres(format!("dropping \"{schema}\""));
-        if !self.is_provisioned(schema.as_str()).await? {
-            return Err(Error::Missing(schema.to_string()));
-        }
         self.install().await?;
+        if !self.is_provisioned(schema.as_str()).await? {
+            // What somebody else has dropped is still to be forgotten.
+            return match self.unregister(schema).await? {
+                true => Ok(()),
+                false => Err(Error::Missing(schema.to_string())),
+            };
+        }
         let client = self.client().await?;
         let rows = client
             .query(include_str!("registry/outsiders.sql"), &[&schema.as_str()])
@@ -101,14 +107,15 @@ impl Control {
         self.set_state(schema, State::Dropping, &all).await?;
         let sql = format!(
             "BEGIN; SET LOCAL client_min_messages = warning; SET LOCAL lock_timeout = {};\n\
-             SELECT pg_advisory_xact_lock({});\n\
+             {};\n\
              DROP SCHEMA {} CASCADE;\n\
              DELETE FROM pgstrata_control.migrations WHERE schema = {name};\n\
              DELETE FROM pgstrata_control.schemas WHERE schema = {name};\n\
-             COMMIT",
+             {}COMMIT",
             self.settings().lock_timeout.as_millis(),
-            lock_key(schema.as_str()),
+            lock(schema.as_str(), false),
             schema.quoted(),
+            self.settings().ungrants(schema)?,
             name = literal(schema.as_str()),
         );
         self.persistently(&client, &sql).await.map_err(doing())
@@ -137,10 +144,4 @@ impl Control {
             pause = (pause * 2).min(Duration::from_secs(2));
         }
     }
-}
-
-fn literal(text: &str) -> String {
-    let mut out = String::new();
-    pgstrata_tenancy::ident::push_literal(&mut out, text);
-    out
 }

@@ -3,17 +3,22 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use pgstrata_tenancy::ident::{push_literal, quoted, search_path};
+use deadpool_postgres::Client;
+use pgstrata_tenancy::RoleName;
+use pgstrata_tenancy::ident::{quoted, search_path};
 use serde::Serialize;
 use tokio::task::JoinSet;
 use tokio_postgres::IsolationLevel;
 use tokio_postgres::error::SqlState;
 
 use crate::Control;
+use crate::access::is_about;
+use crate::blueprint::item::Kind;
+use crate::blueprint::item::filled;
 use crate::blueprint::{Blueprint, Chosen};
 use crate::error::Error;
 use crate::name::SchemaName;
-use crate::registry::{self, State};
+use crate::registry::{self, State, literal};
 
 /// Whether a schema had to be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -34,6 +39,8 @@ pub struct Synced {
     pub skipped: Vec<String>,
     /// Not made, and why.
     pub failed: Vec<Failed>,
+    /// What the new ones have in their texts that may not mean what it should.
+    pub remarks: Vec<String>,
 }
 
 /// A schema with which something failed.
@@ -72,6 +79,12 @@ impl Source {
         self.blueprint
     }
 
+    /// What it grants to this role is not for a copy of it.
+    pub(crate) fn forget_role(&mut self, role: &RoleName) {
+        let privilege = |kind| matches!(kind, Kind::Privilege | Kind::DefaultPrivilege);
+        self.blueprint.items.retain(|item| !privilege(item.kind) || !is_about(&item.sql(), role));
+    }
+
     /// Of its last migration.
     pub(crate) fn version(&self) -> Option<i64> {
         self.version
@@ -89,11 +102,16 @@ impl Control {
     pub(crate) async fn read_source(&self, schema: &str, chosen: Chosen<'_>) -> Result<Source, Error> {
         let mut client = self.client().await?;
         let doing = || Error::postgres(format!("reading schema \"{schema}\""));
+        // No migration changes it meanwhile: the session has the lock before the transaction has its snapshot, and
+        // gives it back with the connection.
+        let lock = format!(
+            "BEGIN; {}; SELECT pg_catalog.pg_advisory_lock_shared({}); COMMIT",
+            registry::lock(schema, true),
+            registry::lock_key(schema)
+        );
+        self.persistently(&client, &lock).await.map_err(doing())?;
         let tx = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).start().await;
         let tx = tx.map_err(doing())?;
-        // No migration changes it meanwhile.
-        let lock = format!("SELECT pg_catalog.pg_advisory_xact_lock_shared({})", registry::lock_key(schema));
-        tx.batch_execute(&lock).await.map_err(doing())?;
         let version = tx
             .query_opt(
                 "SELECT version FROM pgstrata_control.schemas WHERE schema OPERATOR(pg_catalog.=) $1::pg_catalog.text::pg_catalog.name",
@@ -113,6 +131,8 @@ impl Control {
             .map_err(doing())?
             .get(0);
         tx.commit().await.map_err(doing())?;
+        let unlock = format!("SELECT pg_catalog.pg_advisory_unlock_shared({})", registry::lock_key(schema));
+        client.batch_execute(&unlock).await.map_err(doing())?;
         Ok(Source { blueprint, version, owner })
     }
 
@@ -130,35 +150,56 @@ impl Control {
     /// As [`Control::ensure_schema`], from a source that was read before.
     pub async fn ensure_from(&self, schema: &SchemaName, source: &Source) -> Result<Ensured, Error> {
         let client = self.client().await?;
-        let sql = self.creation(schema, source);
-        match client.batch_execute(&sql).await {
+        let sql = self.creation(schema, source)?;
+        match self.persistently(&client, &sql).await {
             Ok(()) => Ok(Ensured::Created),
+            // Somebody else was faster; what they made is whole.
+            Err(error) if error.code() == Some(&SqlState::DUPLICATE_SCHEMA) => Ok(Ensured::Existed),
             Err(error) => {
-                let rolled_back = client.batch_execute("ROLLBACK").await;
-                // Somebody else was faster; what they made is whole.
-                if error.code() == Some(&SqlState::DUPLICATE_SCHEMA) && rolled_back.is_ok() {
-                    return Ok(Ensured::Existed);
-                }
-                Err(Error::Postgres { doing: format!("making schema \"{schema}\""), source: error })
+                let doing = match self.culprit(&client, schema, source).await {
+                    Some(item) => format!("making schema \"{schema}\", {item}"),
+                    None => format!("making schema \"{schema}\""),
+                };
+                Err(Error::Postgres { doing, source: error })
             }
         }
     }
 
-    /// All that makes a tenant, in one text and so in one round trip.
-    fn creation(&self, schema: &SchemaName, source: &Source) -> String {
+    /// What can't be made: tried one by one, and undone. Nothing if there is no such thing by now.
+    async fn culprit(&self, client: &Client, schema: &SchemaName, source: &Source) -> Option<String> {
+        let mut culprit = None;
+        if client.batch_execute(&self.opening(schema, source)).await.is_ok() {
+            for item in &source.blueprint.items {
+                if client.batch_execute(&filled(&item.sql(), schema.as_str())).await.is_err() {
+                    culprit = Some(format!("{} {}", item.kind, item.name));
+                    break;
+                }
+            }
+        }
+        client.batch_execute("ROLLBACK").await.ok().and(culprit)
+    }
+
+    /// The begin of the transaction that makes a tenant: the schema, and nothing in it.
+    fn opening(&self, schema: &SchemaName, source: &Source) -> String {
         let (name, settings) = (schema.quoted(), self.settings());
-        let path = search_path(settings.path(schema.as_str()));
+        let path = search_path(settings.path(schema.as_str(), &source.blueprint.source));
         let owner = source.owner.as_ref().map(|owner| format!(" AUTHORIZATION {owner}")).unwrap_or_default();
-        let mut sql = format!(
+        format!(
             // Rows that are copied are all of one moment, and no policy leaves any out.
             "BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL row_security = off;\n\
              SET LOCAL client_min_messages = warning; SET LOCAL check_function_bodies = off;\n\
              SET LOCAL default_tablespace = ''; SET LOCAL standard_conforming_strings = on;\n\
-             SELECT pg_catalog.pg_advisory_xact_lock({}), pg_catalog.pg_advisory_xact_lock_shared({});\n\
+             {}; {};\n\
              CREATE SCHEMA {name}{owner}; SET LOCAL search_path = {path};\n",
-            registry::lock_key(schema.as_str()),
-            registry::lock_key(&source.blueprint.source),
-        );
+            registry::lock(schema.as_str(), false),
+            registry::lock(&source.blueprint.source, true),
+        )
+    }
+
+    /// All that makes a tenant, in one text and so in one round trip.
+    fn creation(&self, schema: &SchemaName, source: &Source) -> Result<String, Error> {
+        let (name, settings) = (schema.quoted(), self.settings());
+        let mut sql = self.opening(schema, source);
         sql += &source.blueprint.sql(schema.as_str());
         sql += "SET LOCAL search_path = pg_catalog;\n";
         sql += &source.blueprint.proof();
@@ -166,14 +207,17 @@ impl Control {
         if let Some(role) = settings.proxy_role.as_deref().map(quoted) {
             sql += &format!("GRANT USAGE ON SCHEMA {name} TO {role};\n");
         }
+        sql += &settings.grants(schema)?;
         sql += &format!(
-            "INSERT INTO {}.schemas (schema, state, version) VALUES ({}, '{}', {});\nCOMMIT",
+            // A row that is left of a schema that somebody dropped is of no tenant.
+            "INSERT INTO {}.schemas (schema, state, version) VALUES ({}, '{}', {}) ON CONFLICT (schema) DO UPDATE\n\
+             SET state = excluded.state, version = excluded.version, changed_at = now();\nCOMMIT",
             registry::SCHEMA,
             literal(schema.as_str()),
             State::Active,
             source.version.map_or("NULL".into(), |version| version.to_string())
         );
-        sql
+        Ok(sql)
     }
 
     /// Ensures all of `names`, as many at once as there are connections.
@@ -232,6 +276,9 @@ impl Control {
             }
         }
         synced.created.sort();
+        if !synced.created.is_empty() {
+            synced.remarks.clone_from(&source.blueprint.remarks);
+        }
         Ok(synced)
     }
 
@@ -264,10 +311,4 @@ impl Control {
         let row = client.query_opt(sql, &[&schema]).await;
         Ok(row.map_err(Error::postgres("looking for a schema"))?.is_some())
     }
-}
-
-fn literal(text: &str) -> String {
-    let mut out = String::new();
-    push_literal(&mut out, text);
-    out
 }

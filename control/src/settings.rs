@@ -1,11 +1,14 @@
 //! What tenants are made from, and how much is done at once.
 
+use std::fmt;
 use std::time::Duration;
 
 use pgstrata_tenancy::Pattern;
 
+use crate::access::Roles;
+
 /// What the tenants of one database are made from.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Settings {
     /// The schema that tenants are copies of.
     pub source: String,
@@ -19,6 +22,8 @@ pub struct Settings {
     pub seed: Vec<Pattern>,
     /// The role that proxies log in as, which must be able to read the registry and to use each tenant's schema.
     pub proxy_role: Option<String>,
+    /// Which roles tenants have; `None`: the proxy alone keeps them apart.
+    pub roles: Option<Roles>,
     /// How long a change waits for a lock before it gives way to those who hold it, and tries again.
     pub lock_timeout: Duration,
     /// How often it is tried again.
@@ -34,6 +39,7 @@ impl Default for Settings {
             exclude: Vec::new(),
             seed: Vec::new(),
             proxy_role: None,
+            roles: None,
             lock_timeout: Duration::from_secs(2),
             retries: 10,
         }
@@ -41,11 +47,27 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The path under which a blueprint is made in `schema`: what the source's own path finds in the source is
-    /// found there, and what is not copied in the source itself, if that is shared.
-    pub(crate) fn path<'a>(&'a self, schema: &'a str) -> impl Iterator<Item = &'a str> {
-        let shared = self.shared.iter().map(String::as_str);
-        let (source, others): (Vec<&str>, Vec<&str>) = shared.partition(|shared| *shared == self.source);
-        [schema, "pg_catalog"].into_iter().chain(source).chain(others).chain(["pg_temp"])
+    /// The path under which a blueprint of `source` is made in `schema`: what the source's own path finds in the
+    /// source is found there, and what is not copied, an extension's type for one, in the source itself.
+    pub(crate) fn path<'a>(&'a self, schema: &'a str, source: &'a str) -> impl Iterator<Item = &'a str> {
+        let others = self.shared.iter().map(String::as_str).filter(move |shared| *shared != source);
+        [schema, "pg_catalog", source].into_iter().chain(others).chain(["pg_temp"])
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { source, shared, include, exclude, seed, proxy_role, roles: _, lock_timeout, retries } =
+            self;
+        f.debug_struct("Settings")
+            .field("source", source)
+            .field("shared", shared)
+            .field("include", include)
+            .field("exclude", exclude)
+            .field("seed", seed)
+            .field("proxy_role", proxy_role)
+            .field("lock_timeout", lock_timeout)
+            .field("retries", retries)
+            .finish_non_exhaustive()
     }
 }

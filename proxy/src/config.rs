@@ -7,9 +7,11 @@
 //! - [`defaults`]: what holds where the file says nothing.
 //! - [`secret`]: passwords, from the file, the environment or another file.
 //! - [`pattern`]: the tenants that a user may name.
+//! - [`isolation`]: how a tenant is kept apart, and by which role.
 
 mod check;
 mod defaults;
+mod isolation;
 mod load;
 mod pattern;
 mod problem;
@@ -24,8 +26,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use pgstrata_tenancy::Strategy;
+use pgstrata_tenancy::{Strategy, Tier};
 
+pub use isolation::{Isolation, NoRole};
 pub use load::{Os, Surroundings};
 pub use problem::{ConfigError, Problem};
 pub use secret::Secret;
@@ -144,6 +147,10 @@ pub struct Pool {
     pub min_servers: usize,
     /// Servers at most, for each database.
     pub max_servers: usize,
+    /// Servers at most of a tenant that has its own.
+    pub max_servers_per_tenant: usize,
+    /// Servers at most of all such tenants together, for each database.
+    pub max_tenant_servers: usize,
     /// How long a client waits for a server.
     pub wait_timeout: Duration,
     /// How long connecting and logging in to PostgreSQL may take.
@@ -178,6 +185,12 @@ pub struct Tenancy {
     pub mode: Mode,
     /// How statements reach the tenant's schema, unless the tenant says otherwise.
     pub strategy: Strategy,
+    /// How tenants are kept apart, unless the tenant says otherwise.
+    pub tier: Tier,
+    /// What stands in front of a schema's name in the name of its tenant's role.
+    pub role_prefix: String,
+    /// What the passwords of roles are derived from that log in by themselves.
+    pub login_key: Secret,
     /// What happens to a client that names no tenant.
     pub missing_tenant: MissingTenant,
     /// Where a tenant's name is looked for; the first place that has one wins.
@@ -217,6 +230,12 @@ pub struct Provision {
     pub seed: Vec<String>,
     /// Tenants that are made when they are first named by a client, as patterns.
     pub auto: Vec<String>,
+    /// How many tenants there may be for another one to be made like that.
+    pub auto_max: usize,
+    /// The folder of the migrations.
+    pub migrations: PathBuf,
+    /// Tenants that get them before all others.
+    pub canary: Vec<String>,
     /// How many tenants are made or changed at once.
     pub workers: usize,
     /// How long a change waits for a lock before it gives way and tries again.
@@ -272,6 +291,10 @@ pub struct Tenant {
     pub schema: Option<String>,
     /// This tenant's way.
     pub strategy: Option<Strategy>,
+    /// How this tenant is kept apart.
+    pub tier: Option<Tier>,
+    /// Its role, where that is not called as its schema is, with the prefix.
+    pub role: Option<String>,
     /// As `tenancy.tables`, for this tenant alone; where both know a name, this one counts.
     pub tables: BTreeMap<String, TablePlace>,
 }

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pgstrata_tenancy::{Strategy, TenantId, ident};
+use pgstrata_tenancy::{RoleName, Strategy, TenantId, ident};
 use tokio::time::timeout;
 
-use crate::config::Config;
+use crate::config::{Config, Isolation};
 use crate::session::effect::needs_path;
+use crate::session::role::{needs_role, stands_alone};
 use crate::session::start::with_sources;
 use crate::session::tenant::scope_of;
 use crate::shared::{DatabaseHandle, Shared};
@@ -46,6 +47,7 @@ pub struct Args {
 /// One text, for one tenant: displayed, it is a few lines for people.
 pub struct Explanation {
     scope: Scope,
+    isolation: Isolation,
     plan: Plan,
     why: String,
     sent: String,
@@ -53,10 +55,10 @@ pub struct Explanation {
 
 impl Explanation {
     /// Of `text`, under a scope with its names.
-    pub fn new(engine: &Engine, scope: Scope, text: &[u8], mode: TextMode) -> Self {
+    pub fn new(engine: &Engine, scope: Scope, isolation: Isolation, text: &[u8], mode: TextMode) -> Self {
         let (plan, why) = engine.explain(text, &scope, mode);
-        let sent = sent(text, &plan, &scope);
-        Self { scope, plan, why, sent }
+        let sent = sent(text, &plan, &scope, isolation.set_role());
+        Self { scope, isolation, plan, why, sent }
     }
 }
 
@@ -72,13 +74,13 @@ pub fn run(args: &Args) -> Result<(), String> {
 async fn explain(args: &Args, config: Config) -> Result<Explanation, String> {
     let shared = Shared::new(config).map_err(|error| error.to_string())?;
     let database = database(args, &shared)?;
-    let mut scope = scope(args, &shared, database).await?;
+    let (mut scope, isolation) = scope(args, &shared, database).await?;
     let known = timeout(PATIENCE, database.catalog.loaded(&scope.schema)).await.unwrap_or(false);
     if !known {
         return Err(format!("what schema \"{}\" holds could not be loaded", scope.schema));
     }
     scope.names = database.catalog.get(&scope.schema);
-    Ok(Explanation::new(&shared.engine, scope, args.sql.as_bytes(), TextMode::default()))
+    Ok(Explanation::new(&shared.engine, scope, isolation, args.sql.as_bytes(), TextMode::default()))
 }
 
 fn database<'a>(args: &Args, shared: &'a Shared) -> Result<&'a Arc<DatabaseHandle>, String> {
@@ -93,7 +95,11 @@ fn database<'a>(args: &Args, shared: &'a Shared) -> Result<&'a Arc<DatabaseHandl
     }
 }
 
-async fn scope(args: &Args, shared: &Shared, database: &DatabaseHandle) -> Result<Scope, String> {
+async fn scope(
+    args: &Args,
+    shared: &Shared,
+    database: &DatabaseHandle,
+) -> Result<(Scope, Isolation), String> {
     let tenant = args.tenant.as_deref().map(TenantId::new).transpose().map_err(|error| error.to_string())?;
     let user = match &args.user {
         Some(name) => Some(
@@ -115,31 +121,46 @@ async fn scope(args: &Args, shared: &Shared, database: &DatabaseHandle) -> Resul
         None => "public".into(),
     };
     let dynamic_sql = user.map(|user| user.dynamic_sql).unwrap_or_default();
-    let mut scope = scope_of(tenant.as_ref(), &schema, dynamic_sql, &shared.config, database);
+    let (mut scope, isolation) = scope_of(tenant.as_ref(), &schema, dynamic_sql, &shared.config, database)
+        .map_err(|error| error.to_string())?;
     scope.strategy = args.strategy.unwrap_or(scope.strategy);
-    Ok(scope)
+    Ok((scope, isolation))
 }
 
 /// The text as PostgreSQL gets it, with what is put in front of it.
-fn sent(text: &[u8], plan: &Plan, scope: &Scope) -> String {
+fn sent(text: &[u8], plan: &Plan, scope: &Scope, role: Option<&RoleName>) -> String {
+    if matches!(plan.route, Route::Refuse(_) | Route::NeedNames) {
+        return String::new();
+    }
     let (path, prefixes) = (ident::search_path(scope.path()), Prefixes::of(scope));
     let text = rewrite(text, &plan.splices, &prefixes, &[]).pieces.concat();
-    let text = String::from_utf8_lossy(&text);
-    match &plan.route {
-        Route::Refuse(_) | Route::NeedNames => String::new(),
-        Route::OwnTransaction => format!("SET search_path TO {path}; as a message of its own, then {text}"),
-        route if plan.statements.iter().any(|s| needs_path(s, route)) => {
-            format!("SET LOCAL search_path TO {path}; {text}")
-        }
-        _ => text.into_owned(),
+    let own = match role {
+        Some(_) => stands_alone(plan),
+        None => plan.route == Route::OwnTransaction,
+    };
+    let local = if own { "" } else { "LOCAL " };
+    let mut sent = String::new();
+    if let Some(role) = role.filter(|_| plan.statements.iter().any(needs_role)) {
+        sent += &format!("SET {local}ROLE {}; ", role.quoted());
     }
+    if own || plan.statements.iter().any(|s| needs_path(s, &plan.route)) {
+        sent += &format!("SET {local}search_path TO {path}; ");
+    }
+    if own {
+        sent += "as a message of its own, then ";
+    }
+    sent + &String::from_utf8_lossy(&text)
 }
 
 impl Display for Explanation {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Self { scope, plan, why, sent } = self;
+        let Self { scope, isolation, plan, why, sent } = self;
         let tenant = scope.tenant.as_deref().unwrap_or("(none)");
         writeln!(f, "tenant    {tenant}, in schema \"{}\"", scope.schema)?;
+        match isolation.role() {
+            Some(role) => writeln!(f, "tier      {}, as {}", isolation.tier(), role.quoted())?,
+            None => writeln!(f, "tier      {}", isolation.tier())?,
+        }
         writeln!(f, "strategy  {}", scope.strategy)?;
         if let Route::Refuse(refusal) = &plan.route {
             writeln!(f, "way       refuse ({})", refusal.code)?;

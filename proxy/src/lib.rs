@@ -16,6 +16,7 @@
 //! - [`observe`]: what would become of texts, where nothing is routed yet.
 //! - [`explain`]: which way a text would go, for people.
 //! - [`selftest`]: a deployment attacked with two throw-away tenants.
+//! - [`provision`]: tenants that are made when a client first names them.
 //! - [`tenant`]: tenants' life from the command line.
 //! - [`demo`]: a PostgreSQL of its own with two tenants, to try it on.
 
@@ -30,6 +31,7 @@ pub mod logging;
 pub mod metrics;
 pub mod observe;
 pub mod pool;
+pub mod provision;
 pub mod selftest;
 pub mod serve;
 pub mod session;

@@ -16,6 +16,7 @@ use metrics_exporter_prometheus::{
 use pgstrata_tenancy::Strategy;
 
 use crate::catalog::census::Census;
+use crate::pool::tenants::Usage;
 use crate::sql::plan::PinReason;
 
 /// What a round trip to PostgreSQL was for.
@@ -228,6 +229,19 @@ impl Metrics {
         });
     }
 
+    /// The servers among them that tenants have of their own, all tenants taken together.
+    pub fn tenant_servers(&self, database: &str, usage: &Usage) {
+        let set = |state: &'static str, n: usize| {
+            gauge!("pgstrata_tenant_servers", "database" => database.to_owned(), "state" => state)
+                .set(n as f64);
+        };
+        self.record(|| {
+            set("idle", usage.idle);
+            set("active", usage.active);
+            gauge!("pgstrata_tenant_pools", "database" => database.to_owned()).set(usage.pools as f64);
+        });
+    }
+
     /// PostgreSQL told of DDL.
     pub fn notified_of_ddl(&self) {
         self.handles.ddl_notifications.increment(1);
@@ -375,5 +389,10 @@ fn describe() {
     );
     describe_gauge!("pgstrata_clients_held", "Clients that wait until their tenant is served.");
     describe_gauge!("pgstrata_servers", "Servers by state.");
+    describe_gauge!(
+        "pgstrata_tenant_servers",
+        "The servers among them that are logged in as a tenant's role, by state."
+    );
+    describe_gauge!("pgstrata_tenant_pools", "Tenants that have servers of their own now.");
     describe_gauge!("pgstrata_clients_waiting", "Clients that wait for a server.");
 }

@@ -134,6 +134,7 @@ async fn tend(shared: Arc<Shared>) {
         ticks.tick().await;
         for database in shared.databases.values() {
             database.servers.tend().await;
+            database.tenants.tend().await;
         }
         shared.observe();
         shared.metrics.handle().run_upkeep();

@@ -3,27 +3,32 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use pgstrata_tenancy::{TenantId, ident};
+use pgstrata_tenancy::{RoleName, TenantId, ident};
 use quick_cache::sync::Cache;
+use tokio::sync::Semaphore;
 
 use crate::auth::accept::{AcceptContext, ContextError};
 use crate::auth::users::ProcessKey;
 use crate::catalog::listen::{Audience, Listener};
 use crate::catalog::{Catalog, CatalogError, Control, Found, Survey, TenantDirectory};
 use crate::channels::{self, Channels};
-use crate::config::{Config, DynamicSql, Mode};
+use crate::config::{Config, Database, DynamicSql, Mode, NoRole};
 use crate::metrics::Metrics;
 use crate::observe::Observer;
-use crate::pool::servers::Servers;
+use crate::pool::servers::{CheckoutError, Kind, Lease, Servers};
 use crate::pool::settings::Settings;
 use crate::pool::target::Target;
+use crate::pool::tenants::TenantServers;
 use crate::pool::tls::TlsConfigError;
+use crate::provision::Provisioner;
 use crate::session::Told;
 use crate::session::cancel::Cancels;
 use crate::session::statements::StatementStore;
 use crate::session::tenant::Tenancy;
 use crate::sql::Engine;
+use crate::tenant;
 
 /// How many sets of start-up settings are remembered as good, with what PostgreSQL made of them.
 const REMEMBERED_SETTINGS: usize = 10_000;
@@ -53,12 +58,16 @@ pub struct Shared {
 
 /// One database: its servers, and what is known of its tenants.
 pub struct DatabaseHandle {
-    /// The pool.
+    /// The pool that tenants share.
     pub servers: Servers,
+    /// The pools of those that log in by themselves.
+    pub tenants: Arc<TenantServers>,
     /// What its schemas hold.
     pub catalog: Arc<Catalog>,
     /// Which tenants there are, and how they fare.
     pub directory: TenantDirectory,
+    /// Makes tenants that are named for the first time, where some are to be made.
+    provisioner: Option<Provisioner>,
     /// What clients listen to.
     pub channels: Channels,
     /// Hears of changes of tenants.
@@ -69,8 +78,8 @@ pub struct DatabaseHandle {
     pub name: String,
     /// The path that servers are born with, as [`ident::search_path`] writes it.
     pub baseline: Arc<str>,
-    /// What servers report once they have these settings.
-    pub validated: Cache<Arc<Settings>, Arc<Told>>,
+    /// What servers report once they have these settings, set under that role.
+    pub validated: Cache<(Arc<Settings>, Option<RoleName>), Arc<Told>>,
     /// What names mean for each tenant, by what its users may do.
     tenancies: Cache<(Option<TenantId>, DynamicSql), Arc<Tenancy>>,
     /// The clients that are tied to a server.
@@ -91,6 +100,9 @@ pub enum SetupError {
     /// For the control connections.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
+    /// For what makes tenants.
+    #[error("database \"{0}\": {1}")]
+    Control(String, String),
     /// For the pool.
     #[error("database \"{0}\": {1}")]
     Pool(String, #[source] deadpool::managed::BuildError),
@@ -128,9 +140,24 @@ impl Shared {
         for (name, database) in &self.databases {
             let status = database.servers.status();
             let active = status.size.saturating_sub(status.available);
-            self.metrics.servers(name, status.available, active, status.waiting);
+            let tenants = database.tenants.usage();
+            let (idle, active) = (status.available + tenants.idle, active + tenants.active);
+            self.metrics.servers(name, idle, active, status.waiting + tenants.waiting);
+            self.metrics.tenant_servers(name, &tenants);
         }
     }
+}
+
+/// What makes tenants of this database by itself; nothing where none are to be made.
+fn provisioner(config: &Config, name: &str, database: &Database) -> Result<Option<Provisioner>, SetupError> {
+    if config.provision.auto.is_empty() {
+        return Ok(None);
+    }
+    let control = tenant::connect::control(config, name, database, None)
+        .map_err(|failure| SetupError::Control(name.to_owned(), failure.to_string()))?;
+    let (provisioner, births) = Provisioner::new(config, name, control);
+    tokio::spawn(births.run());
+    Ok(Some(provisioner))
 }
 
 impl DatabaseHandle {
@@ -159,17 +186,28 @@ impl DatabaseHandle {
         }
         let limits = &config.limits;
         let max_prepared = (limits.max_prepared_statements_per_server, limits.max_prepared_bytes_per_server);
-        let servers = Servers::new(target, parameters, &config.pool, max_prepared, Arc::clone(metrics))
-            .map_err(|error| SetupError::Pool(name.to_owned(), error))?;
+        let kind = Kind {
+            target,
+            parameters,
+            settings: config.pool.clone(),
+            max_prepared,
+            metrics: Arc::clone(metrics),
+            logins: Arc::new(Semaphore::new(config.pool.max_logins)),
+        };
         let tenancy = &config.tenancy;
+        let tenants = TenantServers::new(&kind, &config.pool, &tenancy.login_key);
+        let servers = Servers::new(kind, None).map_err(|error| SetupError::Pool(name.to_owned(), error))?;
         let (catalog, loader) = Catalog::new(control.clone(), &tenancy.shared_schemas, tenancy.catalog_cache);
         tokio::spawn(loader.run());
         let (directory, lookups) = TenantDirectory::new(control.clone(), config, Arc::clone(&catalog));
         tokio::spawn(lookups.run());
+        let provisioner = provisioner(config, name, entry)?;
         Ok(Self {
             servers,
+            tenants,
             catalog,
             directory,
+            provisioner,
             channels,
             listener,
             survey: Survey::new(control, tenancy.tenant_cache),
@@ -182,21 +220,30 @@ impl DatabaseHandle {
         })
     }
 
-    /// What names mean for `tenant`, whose schema is `schema`, to users of this policy.
+    /// A server for a tenant that logs in as `login`, or one of those that tenants share.
+    pub async fn check_out(&self, login: Option<&RoleName>, limit: Duration) -> Result<Lease, CheckoutError> {
+        match login {
+            Some(role) => self.tenants.check_out_within(role, limit).await,
+            None => self.servers.check_out_within(limit).await,
+        }
+    }
+
+    /// What names mean for `tenant`, whose schema is `schema`, to users of this policy. The error: it can't
+    /// have the role that its tier needs.
     pub fn tenancy(
         &self,
         tenant: Option<&TenantId>,
         schema: &str,
         dynamic_sql: DynamicSql,
         config: &Config,
-    ) -> Arc<Tenancy> {
+    ) -> Result<Arc<Tenancy>, NoRole> {
         let key = (tenant.cloned(), dynamic_sql);
         if let Some(known) = self.tenancies.get(&key) {
-            return known;
+            return Ok(known);
         }
-        let tenancy = Arc::new(Tenancy::new(tenant, schema, dynamic_sql, config, self));
+        let tenancy = Arc::new(Tenancy::new(tenant, schema, dynamic_sql, config, self)?);
         self.tenancies.insert(key, Arc::clone(&tenancy));
-        tenancy
+        Ok(tenancy)
     }
 
     /// Counts the clients that are tied to a server.
@@ -217,6 +264,20 @@ impl DatabaseHandle {
     /// The tenant that somebody asks for by its name, at a login or later. `None`: there is no such tenant.
     pub async fn find(&self, tenant: &TenantId) -> Result<Option<Found>, Arc<CatalogError>> {
         self.directory.resolve(tenant).await
+    }
+
+    /// As [`DatabaseHandle::find`], for a user who may name the tenant: it is made if it is one of those that are.
+    pub async fn find_or_make(&self, tenant: &TenantId) -> Result<Option<Found>, Arc<CatalogError>> {
+        let found = self.find(tenant).await?;
+        let (None, Some(provisioner)) = (&found, &self.provisioner) else { return Ok(found) };
+        let Some(schema) = self.directory.candidate(tenant) else { return Ok(None) };
+        match provisioner.ensure(tenant, &schema).await {
+            Some(true) => {
+                self.directory.invalidate(&schema);
+                self.find(tenant).await
+            }
+            _ => Ok(None),
+        }
     }
 
     /// Hears of changes of tenants, and looks for those that nobody tells of, for ever.

@@ -3,6 +3,7 @@
 //! # Layout
 //! - [`stage`]: a PostgreSQL, a proxy in front of it, and ways to talk to both.
 //! - [`setup`]: what the proxy's configuration is to be.
+//! - [`roles`]: the tenants' roles, for the tiers that take them.
 //! - [`database`]: clusters that are there in a moment, each test its own.
 //! - [`registry`]: the registry of tenants, changed as an administrator does.
 //! - [`relay`]: between proxy and PostgreSQL: counts round trips, delays, breaks.
@@ -10,6 +11,9 @@
 //! - [`answer`]: what such a client got back.
 //! - [`chaos`]: clients that do everything at once while things break.
 //! - [`corpus`]: statements whose answers are compared.
+//! - [`ground`]: a database with a schema that tenants are made from, and no proxy.
+//! - [`dump`]: whether a copy of a schema is like it, and how it differs.
+//! - [`schemas`]: a source, tenants, and a folder of migrations.
 //! - [`tenants`]: `pgstrata tenant` on a cluster of its own.
 //! - [`program`]: psql, pgbench and drivers of other languages.
 
@@ -17,17 +21,23 @@ pub mod answer;
 pub mod chaos;
 pub mod corpus;
 pub mod database;
+pub mod dump;
+pub mod ground;
 pub mod program;
 pub mod registry;
 pub mod relay;
+pub mod roles;
+pub mod schemas;
 pub mod setup;
 pub mod stage;
 pub mod tenants;
 pub mod wire;
 
 pub use answer::Answer;
+pub use ground::Ground;
 pub use registry::Registry;
 pub use relay::Relay;
+pub use schemas::Schemas;
 pub use setup::Setup;
 pub use stage::Stage;
 pub use tenants::Tenants;

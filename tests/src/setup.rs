@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
-use pgstrata_tenancy::Strategy;
+use pgstrata_tenancy::{Strategy, Tier};
+
+use crate::roles;
 
 /// Both strategies: what one does, the other must do too.
 pub const STRATEGIES: [Strategy; 2] = [Strategy::SearchPath, Strategy::SchemaQualified];
@@ -11,6 +13,7 @@ pub const STRATEGIES: [Strategy; 2] = [Strategy::SearchPath, Strategy::SchemaQua
 #[derive(Clone, Debug)]
 pub struct Setup {
     strategy: Strategy,
+    pub(crate) tier: Tier,
     max_servers: usize,
     relay: bool,
     tenant_cache: &'static str,
@@ -23,6 +26,7 @@ impl Default for Setup {
     fn default() -> Self {
         Self {
             strategy: Strategy::SearchPath,
+            tier: wished_tier(),
             max_servers: 2,
             relay: false,
             // Nothing that is believed for a while is asked for again in a test's time.
@@ -44,6 +48,12 @@ impl Setup {
     /// How statements reach the tenant's schema.
     pub fn strategy(mut self, strategy: Strategy) -> Self {
         self.strategy = strategy;
+        self
+    }
+
+    /// How tenants are kept apart; with a role, acme_corp and globex get theirs.
+    pub fn tier(mut self, tier: Tier) -> Self {
+        self.tier = tier;
         self
     }
 
@@ -99,9 +109,12 @@ impl Setup {
         section("http", &format!("address = '127.0.0.1:{http}'"));
         section("log", "");
         section("limits", "");
-        section("pool", &format!("max_servers = {}", self.max_servers));
-        let caches = format!("tenant_cache = '{}'\ncatalog_cache = '1h'", self.tenant_cache);
-        section("tenancy", &format!("strategy = '{}'\n{caches}", self.strategy));
+        let Self { strategy, tier, max_servers, tenant_cache, .. } = self;
+        section("pool", &format!("max_servers = {max_servers}\nmax_servers_per_tenant = {max_servers}"));
+        section("provision", "");
+        let caches = format!("tenant_cache = '{tenant_cache}'\ncatalog_cache = '1h'");
+        let isolation = format!("tier = '{tier}'\nlogin_key = '{}'", roles::KEY);
+        section("tenancy", &format!("strategy = '{strategy}'\n{isolation}\n{caches}"));
         let server =
             format!("host = '127.0.0.1'\nport = {server}\nuser = 'app'\npassword = 'app'\ntls = 'disable'");
         section("databases.app", &server);
@@ -112,4 +125,11 @@ impl Setup {
         }
         text
     }
+}
+
+/// `PGSTRATA_TEST_TIER=role` runs the tests in that tier: they hold there, too.
+pub fn wished_tier() -> Tier {
+    let wish = std::env::var("PGSTRATA_TEST_TIER").unwrap_or_default();
+    let tiers = [Tier::Names, Tier::Role, Tier::Login];
+    tiers.into_iter().find(|tier| tier.as_str() == wish).unwrap_or_default()
 }

@@ -8,13 +8,14 @@ use std::time::Duration;
 use pgstrata::config::Config;
 use pgstrata::demo::background::Background;
 use pgstrata::demo::postgres::{Cluster, Options};
+use pgstrata_tenancy::Tier;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 use tokio_postgres::{Client, NoTls};
 
 use crate::database::cluster_with;
-use crate::{Relay, Setup, Wire};
+use crate::{Relay, Setup, Wire, roles};
 
 /// All of it runs until this is dropped. The proxy goes first.
 #[derive(Debug)]
@@ -36,6 +37,9 @@ impl Stage {
 
     /// Sets it up with a cluster that is there.
     pub async fn on(cluster: Cluster, setup: Setup) -> Self {
+        if setup.tier != Tier::Names {
+            roles::make(&connect(&cluster.superuser("app")).await.unwrap()).await;
+        }
         let relay = match setup.has_relay() {
             true => Some(Relay::start(cluster.port()).await),
             false => None,

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use pgstrata_tests::answer::{Answer, Fault, Message};
 use pgstrata_tests::setup::STRATEGIES;
-use pgstrata_tests::{Setup, Stage, Wire, corpus, database};
+use pgstrata_tests::{Setup, Stage, Wire, corpus, database, roles};
 
 /// PostgreSQL itself, and a proxy with each strategy in front of a PostgreSQL with the same bytes.
 struct Ways {
@@ -15,7 +15,8 @@ struct Ways {
 
 async fn ways() -> Ways {
     let direct = Stage::on(database::cluster().await, Setup::new()).await;
-    let path = [("options", "-csearch_path=acme_corp,\\ public")];
+    let options = roles::direct_options("acme_corp");
+    let path = [("options", options.as_str())];
     let mut kept = Vec::new();
     for strategy in STRATEGIES {
         kept.push(Stage::new(Setup::new().strategy(strategy)).await);
@@ -23,7 +24,11 @@ async fn ways() -> Ways {
     kept.push(direct);
     for stage in &kept {
         let server = stage.superuser().await;
-        server.batch_execute("SET ROLE app; SET search_path TO acme_corp, public").await.unwrap();
+        let role = roles::owner("acme_corp");
+        server
+            .batch_execute(&format!("SET ROLE {role}; SET search_path TO acme_corp, public"))
+            .await
+            .unwrap();
         server.batch_execute(corpus::OBJECTS).await.unwrap();
     }
     let direct = Wire::login(kept[2].cluster.port(), "app", "app", &path).await.unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use pgstrata_tests::answer::{Answer, Fault};
 use pgstrata_tests::setup::STRATEGIES;
 use pgstrata_tests::wire::{CANCEL_REQUEST, V3_2};
-use pgstrata_tests::{ACME, GLOBEX, Setup, Stage, Wire};
+use pgstrata_tests::{ACME, GLOBEX, Setup, Stage, Wire, roles};
 use tokio::time::timeout;
 
 const NAMES: &str = "SELECT name FROM users ORDER BY id";
@@ -23,7 +23,8 @@ async fn stages() -> Vec<Stage> {
 
 /// Past the proxy, with the path that the tenant has.
 async fn direct(stage: &Stage) -> Wire {
-    let path = [("options", "-csearch_path=acme_corp,\\ public")];
+    let options = roles::direct_options("acme_corp");
+    let path = [("options", options.as_str())];
     Wire::login(stage.cluster.port(), "app", "app", &path).await.expect("PostgreSQL lets the role in")
 }
 

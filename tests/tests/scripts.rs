@@ -9,9 +9,11 @@ use std::time::Duration;
 
 use pgstrata::demo::postgres::{Cluster, Options};
 use pgstrata_tenancy::Strategy::{self, SchemaQualified, SearchPath};
+use pgstrata_tenancy::Tier;
 use pgstrata_tests::program::{client_program, run};
+use pgstrata_tests::setup::wished_tier;
 use pgstrata_tests::stage::{connect, names};
-use pgstrata_tests::{GLOBEX, PUBLIC, Setup, Stage, database};
+use pgstrata_tests::{GLOBEX, PUBLIC, Setup, Stage, database, roles};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_postgres::{Client, SimpleQueryMessage};
@@ -60,6 +62,9 @@ async fn cluster(scripts: &[Script]) -> Cluster {
     for script in scripts {
         let create = format!("CREATE SCHEMA {} AUTHORIZATION app", script.schema);
         server.batch_execute(&create).await.unwrap();
+        if wished_tier() != Tier::Names {
+            server.batch_execute(&roles::sql(&script.schema)).await.unwrap();
+        }
     }
     cluster
 }
@@ -255,7 +260,7 @@ async fn all_scripts(strategy: Strategy) {
     let neighbours = Neighbours::start(&stage).await;
     let mut totals = Totals::default();
     for script in &scripts {
-        let path = format!("-csearch_path={},\\ public", script.schema);
+        let path = roles::direct_options(&script.schema);
         let user = if script.name == DYNAMIC { "migrations" } else { "app" };
         let (expected, found) = tokio::join!(
             said(script, direct.port(), "app", path),

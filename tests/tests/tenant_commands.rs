@@ -265,8 +265,10 @@ async fn suspended_and_resumed() {
     assert_eq!(tenants.run(&["list", "--state", "active", "--json"]).await.ok().trim(), "[]");
     tenants.run(&["resume", "a"]).await.ok();
     tenants.run(&["suspend", "nobody"]).await.failed(1, "there is no schema");
-    // One that nobody registered is active until it is told.
+    // Of one that nobody registered it is not known which migrations it has.
     tenants.sql("CREATE SCHEMA old").await;
+    tenants.run(&["suspend", "old"]).await.failed(1, "adopt it first");
+    tenants.run(&["adopt", "old"]).await.ok();
     tenants.run(&["suspend", "old"]).await.ok();
     assert_eq!(tenants.run(&["show", "old", "--json"]).await.json()["state"], "suspended");
 }
@@ -291,4 +293,46 @@ async fn copy_that_would_hang_on_the_source_is_refused() {
     tenants.run(&["create", "a"]).await.failed(1, "needs what is not: table template.plans");
     assert_eq!(tenants.run(&["list", "--json"]).await.ok().trim(), "[]");
     assert_eq!(tenants.run(&["create", "a", "--database", "none"]).await.code, 2);
+}
+
+#[tokio::test]
+async fn migrations_from_the_command_line() {
+    let tenants = tenants("canary = ['b']\nmigrations = 'changes'\n").await;
+    tenants.run(&["create", "a", "b"]).await.ok();
+    tenants.run(&["migrate"]).await.failed(1, "changes");
+    let folder = tenants.file("changes");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("0001_email.sql"), "ALTER TABLE users ADD email text").unwrap();
+    std::fs::write(folder.join("0002_found.sql"), "CREATE INDEX found ON users (email)").unwrap();
+    let planned = tenants.run(&["migrate", "--plan"]).await.ok();
+    assert!(planned.contains("would get 0001_email.sql, 0002_found.sql"), "{planned}");
+    let report = tenants.run(&["migrate", "--json", "--fence", "1ms"]).await.json();
+    let order: Vec<&str> =
+        report["schemas"].as_array().unwrap().iter().map(|s| s["schema"].as_str().unwrap()).collect();
+    assert_eq!(order, ["template", "b", "a"]);
+    assert!(tenants.run(&["migrate"]).await.ok().contains("all 3 schemas are at version 2"));
+    // A new one has them from the start.
+    tenants.run(&["create", "c"]).await.ok();
+    assert!(tenants.run(&["migrate"]).await.ok().contains("all 4 schemas"));
+    tenants.run(&["diff"]).await.ok();
+    assert_eq!(tenants.run(&["show", "c", "--json"]).await.json()["version"], 2);
+    assert!(tenants.run(&["migrate", "--status"]).await.ok().contains("2        4"));
+    std::fs::write(folder.join("0003_bad.sql"), "SELECT 1;\nSELECT nothing").unwrap();
+    tenants.run(&["migrate"]).await.failed(3, "0003_bad.sql, line 2");
+    tenants.run(&["migrate", "--redo", "--done"]).await.failed(2, "cannot be used with");
+}
+
+#[tokio::test]
+async fn tenants_from_before_are_adopted() {
+    let tenants = tenants("migrations = '.'\n").await;
+    tenants.sql("CREATE SCHEMA old AUTHORIZATION keeper; CREATE SCHEMA older AUTHORIZATION keeper").await;
+    std::fs::write(tenants.file("0007_note.sql"), "CREATE TABLE note ()").unwrap();
+    assert!(tenants.run(&["adopt", "--all"]).await.ok().contains("2 registered, 0 were before"));
+    tenants.run(&["adopt", "nobody"]).await.failed(1, "there is no schema \"nobody\"");
+    assert!(tenants.run(&["migrate", "--baseline", "7"]).await.ok().contains("3 schemas are at version 7"));
+    assert!(tenants.run(&["migrate"]).await.ok().contains("all 3 schemas are at version 7"));
+    // Dropped by hand, it is still known, until that is told.
+    tenants.sql("DROP SCHEMA old").await;
+    tenants.run(&["drop", "--yes", "old"]).await.ok();
+    tenants.run(&["create", "old"]).await.ok();
 }

@@ -7,6 +7,7 @@ use tokio_postgres::{Row, Transaction};
 
 use super::item::{Item, Kind, ObjectId, SCHEMA};
 use super::objects::signature;
+use super::rare;
 use super::read::{Facts, columns};
 use super::relations::literal;
 use crate::error::Error;
@@ -81,6 +82,9 @@ pub(super) fn names(facts: &Facts) -> Names {
         };
         format!("{word} {}", signature(facts, row))
     });
+    let rare =
+        facts.rare.iter().filter_map(|row| Some((rare::id(row), rare::command(row, &facts.printed.names)?)));
+    names.extend(rare);
     names
 }
 
@@ -105,7 +109,7 @@ pub(super) async fn comments(
         let number: i32 = row.get("number");
         let name = if id == schema {
             // What PostgreSQL itself says of public is no other schema's.
-            if facts.name == "public" {
+            if row.get::<_, &str>("text") == "standard public schema" {
                 continue;
             }
             format!("SCHEMA {SCHEMA}")
@@ -144,6 +148,7 @@ pub(super) async fn owners(
     .flat_map(|(rows, class)| {
         rows.iter().map(move |row| (ObjectId { class, oid: row.get("oid") }, row.get("owner")))
     })
+    .chain(facts.rare.iter().filter_map(|row| Some((rare::id(row), row.get::<_, Option<u32>>("owner")?))))
     .filter(|(_, owner)| *owner != me)
     .collect();
     let ids: Vec<u32> = rows.iter().map(|(_, owner)| *owner).collect::<HashSet<_>>().into_iter().collect();
@@ -167,18 +172,22 @@ pub(super) async fn owners(
     Ok(())
 }
 
+/// The class of privileges, which are no objects: that of no catalog.
+const PRIVILEGES: u32 = 1;
+
 /// Privileges that are not as they are when an object is new.
 pub(super) async fn privileges(
     tx: &Transaction<'_>,
     facts: &Facts,
     names: &Names,
+    me: u32,
     items: &mut Vec<Item>,
 ) -> Result<(), Error> {
     let classes = [facts.classes.pg_class, facts.classes.pg_proc, facts.classes.pg_type];
     let objects: Vec<ObjectId> = names.keys().copied().filter(|id| classes.contains(&id.class)).collect();
     let (class_ids, ids) = columns(&objects);
     let rows = tx
-        .query(include_str!("sql/privileges.sql"), &[&class_ids, &ids, &facts.schema])
+        .query(include_str!("sql/privileges.sql"), &[&class_ids, &ids, &facts.schema, &me])
         .await
         .map_err(Error::postgres("reading privileges"))?;
     let columns: HashMap<(u32, i32), &str> = facts
@@ -186,12 +195,13 @@ pub(super) async fn privileges(
         .iter()
         .map(|row| ((row.get("relation"), i32::from(row.get::<_, i16>("number"))), row.get("name")))
         .collect();
-    for row in &rows {
+    let mut before: Option<(ObjectId, ObjectId)> = None;
+    for (at, row) in (0..).zip(&rows) {
         let id = ObjectId { class: row.get("class"), oid: row.get("oid") };
         let number: i32 = row.get("number");
         let name = match names.get(&id) {
             _ if id.class == facts.classes.pg_namespace => format!("SCHEMA {SCHEMA}"),
-            Some(name) => on(name),
+            Some(name) => on(facts, id, name),
             None => continue,
         };
         let mut privilege = row.get::<_, String>("privilege");
@@ -205,9 +215,18 @@ pub(super) async fn privileges(
         let (mut sql, undo) = if row.get("granted") { (grant, revoke) } else { (revoke, grant) };
         if let Some(grantor) = row.get::<_, Option<&str>>("grantor") {
             sql = format!("SET LOCAL ROLE {grantor}; {sql}; RESET ROLE");
+            // Once it could use the schema, or it would not have granted anything there.
+            if !row.get::<_, bool>("may_enter") {
+                let usage = format!("USAGE ON SCHEMA {SCHEMA}");
+                sql = format!("GRANT {usage} TO {grantor}; {sql}; REVOKE {usage} FROM {grantor}");
+            }
         }
-        // In the order of their texts: what an owner grants comes before what others pass on.
-        items.push(Item::new(Kind::Privilege, sql.clone(), sql, undo).after(id));
+        // In the order in which they were granted: who passes one on has got it first.
+        let own = ObjectId { class: PRIVILEGES, oid: at };
+        let mut item = Item::new(Kind::Privilege, sql.clone(), sql, undo).id(own).after(id);
+        item.needs.extend(before.filter(|(object, _)| *object == id).map(|(_, privilege)| privilege));
+        before = Some((id, own));
+        items.push(item);
     }
     for row in &facts.default_privileges {
         let (role, grantee): (String, &str) = (quoted(row.get("role")), row.get("grantee"));
@@ -223,12 +242,17 @@ pub(super) async fn privileges(
 }
 
 /// As GRANT names an object: all relations but sequences are tables to it, aggregates functions.
-fn on(name: &str) -> String {
+fn on(facts: &Facts, id: ObjectId, name: &str) -> String {
+    // It knows nothing of an aggregate's ORDER BY.
+    if name.starts_with("AGGREGATE ")
+        && let Some(signature) = facts.printed.names.get(&("signature".to_owned(), id.oid))
+    {
+        return format!("FUNCTION {signature}");
+    }
     for (word, instead) in [
         ("VIEW ", "TABLE "),
         ("MATERIALIZED VIEW ", "TABLE "),
         ("FOREIGN TABLE ", "TABLE "),
-        ("AGGREGATE ", "FUNCTION "),
         ("DOMAIN ", "TYPE "),
     ] {
         if let Some(rest) = name.strip_prefix(word) {

@@ -1,5 +1,8 @@
 //! The parts that a schema is made of, each with the SQL that makes it and the SQL that takes it away.
 
+use std::fmt;
+
+use pgstrata_tenancy::ident::quoted;
 use serde::Serialize;
 
 /// An object of PostgreSQL's: its catalog and its id in it.
@@ -15,14 +18,30 @@ pub struct ObjectId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// An enum, a domain, a range or a composite type.
+    /// A cast.
+    Cast,
+    /// A base type that has no functions yet.
+    Shell,
+    /// A collation.
+    Collation,
+    /// An enum, a domain, a range, a base or a composite type.
     Type,
     /// A constraint of a domain.
     DomainConstraint,
     /// A function or procedure.
     Function,
+    /// An operator.
+    Operator,
+    /// An operator family.
+    OperatorFamily,
+    /// An operator class, or more operators for a family.
+    OperatorClass,
     /// An aggregate.
     Aggregate,
+    /// A conversion between encodings.
+    Conversion,
+    /// A parser, template, dictionary or configuration of text search.
+    TextSearch,
     /// A sequence that is no column's identity.
     Sequence,
     /// A table, partitioned or foreign ones too.
@@ -99,6 +118,29 @@ pub struct Item {
 /// Stands for the tenant's schema where SQL has to name it: no text of PostgreSQL's has a NUL.
 pub const SCHEMA: &str = "\0";
 
+/// The same within a string, `'..'`.
+pub const SCHEMA_IN_STRING: &str = "\0'";
+
+/// The same within a string that is a format.
+pub const SCHEMA_IN_FORMAT: &str = "\0%";
+
+/// Stands for the dollars around a function's body in which [`SCHEMA`] is, as that may have any text in its name.
+pub const QUOTE: &str = "\0$";
+
+/// The SQL for a tenant whose schema is `name`.
+pub fn filled(sql: &str, name: &str) -> String {
+    let name = quoted(name);
+    let mut dollars = "$pgstrata$".to_owned();
+    while sql.contains(&dollars) || name.contains(&dollars) {
+        dollars.insert(1, 'x');
+    }
+    let in_string = name.replace('\'', "''");
+    sql.replace(QUOTE, &dollars)
+        .replace(SCHEMA_IN_FORMAT, &in_string.replace('%', "%%"))
+        .replace(SCHEMA_IN_STRING, &in_string)
+        .replace(SCHEMA, &name)
+}
+
 /// How an item is made.
 #[derive(Clone, Debug)]
 pub enum Create {
@@ -110,6 +152,8 @@ pub enum Create {
     View {
         /// With the same columns, and nothing that it depends on but their types.
         shell: String,
+        /// These.
+        shell_needs: Vec<ObjectId>,
         /// The view itself.
         create: String,
         /// The view in the place of its shell.
@@ -216,6 +260,18 @@ impl Whole {
             false if parts.is_empty() => format!("{}{}", self.head, self.tail),
             false => format!("{} {parts}{}", self.head, self.tail),
         }
+    }
+}
+
+impl fmt::Display for Kind {
+    /// In words: `materialized view`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = format!("{self:?}");
+        let spaced = |(at, c): (usize, char)| {
+            let space = (at > 0 && c.is_ascii_uppercase()).then_some(' ');
+            space.into_iter().chain([c.to_ascii_lowercase()])
+        };
+        f.pad(&name.chars().enumerate().flat_map(spaced).collect::<String>())
     }
 }
 

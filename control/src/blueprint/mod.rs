@@ -3,28 +3,31 @@
 //! # Layout
 //! - [`item`]: the parts, each with the SQL that makes it and the SQL that takes it away.
 //! - `read`: the catalog's rows, and what PostgreSQL prints for them; `sql/`: the queries.
-//! - `relations`, `objects`, `attached`, `facts`: from these to items.
+//! - `relations`, `inherited`, `objects`, `attached`, `rare`, `facts`: from these to items.
 //! - `left_out`: what is needed and not copied.
+//! - `mentions`: where texts name the schema.
 //! - `seed`: rows that come along.
 //! - `order`: items in an order in which each finds what it needs.
 
 mod attached;
 mod facts;
+mod inherited;
 pub mod item;
 mod left_out;
+mod mentions;
 mod objects;
 mod order;
+mod rare;
 mod read;
 mod relations;
 mod seed;
 
 use pgstrata_tenancy::Pattern;
-use pgstrata_tenancy::ident::quoted;
 use tokio_postgres::Transaction;
 
 use crate::error::Error;
 use crate::settings::Settings;
-use item::{Item, Kind, ObjectId, SCHEMA};
+use item::{Item, Kind, ObjectId};
 use read::Facts;
 
 /// What of a schema is copied.
@@ -32,8 +35,10 @@ use read::Facts;
 pub enum Chosen<'a> {
     /// Tables and rows as the settings want it: for a new tenant.
     Some(&'a Settings),
-    /// All tables and no rows: to compare.
+    /// All tables and no rows.
     Structure,
+    /// The same of a copy of this schema, to compare: what is not copied and found there is called the same.
+    Like(&'a str),
     /// All of it.
     All,
 }
@@ -49,14 +54,14 @@ impl Chosen<'_> {
         match self {
             Self::Some(settings) => settings.shared.iter().any(|shared| shared == source),
             // Nothing is left out.
-            Self::Structure | Self::All => true,
+            Self::Structure | Self::Like(_) | Self::All => true,
         }
     }
 
     fn has_rows(self, table: &str) -> bool {
         match self {
             Self::Some(settings) => any(&settings.seed, table),
-            Self::Structure => false,
+            Self::Structure | Self::Like(_) => false,
             Self::All => true,
         }
     }
@@ -73,6 +78,8 @@ pub struct Blueprint {
     pub source: String,
     /// Its parts.
     pub items: Vec<Item>,
+    /// What its texts say of the schema where nobody can tell whether they mean it.
+    pub remarks: Vec<String>,
     /// The source's objects themselves: nothing of a copy may depend on them.
     originals: Vec<ObjectId>,
 }
@@ -82,12 +89,17 @@ impl Blueprint {
     ///
     /// `tx` must be `REPEATABLE READ`, so that all of it is of one moment.
     pub async fn read(tx: &Transaction<'_>, source: &str, chosen: Chosen<'_>) -> Result<Self, Error> {
-        let facts = read::read(tx, source, &|table| chosen.has(table)).await?;
+        let like = match chosen {
+            Chosen::Like(original) => Some(original),
+            _ => None,
+        };
+        let facts = read::read(tx, source, like, &|table| chosen.has(table)).await?;
         refuse_strangers(tx, &facts).await?;
         let relations = relations::Relations::new(&facts);
         let mut items = relations.items();
         items.extend(objects::functions(&facts)?);
         items.extend(objects::types(&facts));
+        items.extend(rare::items(&facts)?);
         items.extend(attached::items(&facts)?);
         items.extend(seed::items(&facts, &|table| chosen.has_rows(table)));
         let mut objects: Vec<ObjectId> = Vec::new();
@@ -97,9 +109,10 @@ impl Blueprint {
                 objects.extend(whole.parts.iter().filter_map(|part| part.id));
             }
         }
-        let mut depends = Facts::depends(tx, &objects).await?;
-        depends.extend(view_rules(&facts, tx).await?);
+        let read::Depends { pairs: mut depends, columns } = Facts::depends(tx, &objects).await?;
         left_out::refuse(tx, &facts, &objects, &depends, chosen.shares(source)).await?;
+        rare::shells_first(&facts, &mut depends);
+        relations.late().resolve(&mut depends, &columns);
         let names = facts::names(&facts);
         let me: u32 = tx
             .query_one("SELECT oid FROM pg_roles WHERE rolname = current_user", &[])
@@ -108,11 +121,17 @@ impl Blueprint {
             .get(0);
         facts::comments(tx, &facts, &names, &mut items).await?;
         facts::owners(tx, &facts, &names, me, &mut items).await?;
-        facts::privileges(tx, &facts, &names, &mut items).await?;
+        facts::privileges(tx, &facts, &names, me, &mut items).await?;
         let mut items = order::order(items, &depends)?;
         // All of these name what others make.
         items.sort_by_key(|item| item.kind.phase());
-        Ok(Self { source: source.to_owned(), items, originals: objects })
+        let remarks = mentions::remarks(&items, source);
+        Ok(Self { source: source.to_owned(), items, remarks, originals: objects })
+    }
+
+    /// Its objects themselves.
+    pub(crate) fn originals(&self) -> &[ObjectId] {
+        &self.originals
     }
 
     /// SQL that makes all of it in the new and empty schema `name`, which must be first on the path.
@@ -122,11 +141,11 @@ impl Blueprint {
             sql.push_str(&item.sql());
             sql.push_str(";\n");
         }
-        sql.replace(SCHEMA, &quoted(name))
+        item::filled(&sql, name)
     }
 
     /// SQL, for the path of pg_catalog, that fails if anything that its transaction has made depends on
-    /// an object of the source itself.
+    /// an object of the source itself, or if it has changed one.
     pub fn proof(&self) -> String {
         let list = |ids: Vec<u32>| ids.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
         let (classes, ids) = read::columns(&self.originals);
@@ -134,34 +153,13 @@ impl Blueprint {
     }
 }
 
-/// Views depend on what their rules do.
-async fn view_rules(facts: &Facts, tx: &Transaction<'_>) -> Result<Vec<(ObjectId, ObjectId)>, Error> {
-    let rules = facts.rules.iter().filter(|row| row.get::<_, &str>("name") == "_RETURN");
-    let class = facts.classes;
-    let views: std::collections::HashMap<ObjectId, ObjectId> = rules
-        .map(|row| {
-            let rule = ObjectId { class: class.pg_rewrite, oid: row.get("oid") };
-            (rule, ObjectId { class: class.pg_class, oid: row.get("relation") })
-        })
-        .collect();
-    let rules: Vec<ObjectId> = views.keys().copied().collect();
-    let depends = Facts::depends(tx, &rules).await?;
-    Ok(depends.into_iter().filter_map(|(rule, needs)| Some((*views.get(&rule)?, needs))).collect())
-}
-
 /// What nobody knows how to copy is not left out in silence.
 async fn refuse_strangers(tx: &Transaction<'_>, facts: &Facts) -> Result<(), Error> {
-    let c = facts.classes;
-    let known = [c.pg_class, c.pg_type, c.pg_proc, c.pg_constraint, c.pg_statistic_ext];
     let rows = tx
-        .query(include_str!("sql/strangers.sql"), &[&facts.schema, &known.as_slice()])
+        .query(include_str!("sql/strangers.sql"), &[&facts.schema])
         .await
         .map_err(Error::postgres("reading what else there is"))?;
-    let mut strange: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
-    let base = facts.types.iter().filter(|row| matches!(row.get("kind"), "b" | "p"));
-    strange.extend(base.map(|row| format!("type {}", row.get::<_, &str>("name"))));
-    let aggregates = facts.functions.iter().filter(|row| row.get::<_, &str>("kind") == "a");
-    strange.extend(aggregates.map(|row| format!("aggregate {}", row.get::<_, &str>("name"))));
+    let strange: Vec<&str> = rows.iter().map(|row| row.get(0)).collect();
     match strange.is_empty() {
         true => Ok(()),
         false => Err(Error::Refused(format!(

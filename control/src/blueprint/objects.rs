@@ -5,6 +5,7 @@ use tokio_postgres::Row;
 
 use super::attached::unqualified;
 use super::item::{Create, Item, Kind, ObjectId, Part, SCHEMA, Whole};
+use super::mentions;
 use super::read::Facts;
 use super::relations::literal;
 use crate::error::Error;
@@ -17,7 +18,10 @@ pub(super) fn functions(facts: &Facts) -> Result<Vec<Item>, Error> {
 
 /// A function's name with the types of its arguments, as commands name it.
 pub(super) fn signature(facts: &Facts, row: &Row) -> String {
-    let arguments = facts.printed.signatures.get(&row.get("oid")).map_or("", String::as_str);
+    let arguments = match facts.printed.signatures.get(&row.get("oid")).map_or("", String::as_str) {
+        "" if row.get::<_, &str>("kind") == "a" => "*",
+        arguments => arguments,
+    };
     format!("{}({arguments})", quoted(row.get("name")))
 }
 
@@ -32,6 +36,16 @@ fn function(facts: &Facts, row: &Row) -> Result<Item, Error> {
     let signature = signature(facts, row);
     if let Some(path) = row.get::<_, Option<&str>>("search_path") {
         sql = with_own_path(&sql, path, &facts.name);
+    }
+    let body: &str = row.get("body");
+    if !row.get::<_, bool>("parsed_body")
+        && matches!(row.get("language"), "sql" | "plpgsql")
+        && let Some(own) = mentions::with_own_schema(body, &facts.name)
+        && let Some(at) = sql.rfind(body)
+    {
+        // It stands between dollars, which follow AS at the end of all.
+        let begin = sql.get(..at).and_then(|before| before.rfind("AS $")).unwrap_or(at);
+        sql.replace_range(begin.., &format!("AS {}", mentions::quoted_body(&own)));
     }
     let id = ObjectId { class: facts.classes.pg_proc, oid };
     Ok(Item::new(Kind::Function, &signature, sql, format!("DROP {word} {signature}")).id(id))

@@ -1,7 +1,7 @@
 //! Puts items in an order in which each finds what it needs.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
 
 use super::item::{Create, Item, Kind, ObjectId, Part};
 use crate::error::Error;
@@ -19,7 +19,7 @@ pub(super) fn order(mut items: Vec<Item>, depends: &[(ObjectId, ObjectId)]) -> R
             return Ok(order.into_iter().filter_map(|at| items.get_mut(at)?.take()).collect());
         }
         let placed: HashSet<usize> = order.into_iter().collect();
-        let stuck: HashSet<usize> = (0..items.len()).filter(|at| !placed.contains(at)).collect();
+        let stuck = Graph::new(&items).knot((0..items.len()).filter(|at| !placed.contains(at)).collect());
         if !loosen(&mut items, &stuck) {
             let names = stuck.iter().filter_map(|at| items.get(*at)).map(|item| item.name.clone());
             let mut names: Vec<String> = names.collect();
@@ -43,16 +43,21 @@ fn note_needs(items: &mut [Item], depends: &[(ObjectId, ObjectId)]) {
         let mut more: Vec<ObjectId> = item.ids.iter().flat_map(of).collect();
         more.retain(|need| !item.ids.contains(need));
         item.needs.extend(more);
-        if let Create::Whole(whole) = &mut item.create {
-            for part in &mut whole.parts {
-                part.needs.extend(part.id.iter().flat_map(of));
+        match &mut item.create {
+            Create::Whole(whole) => {
+                for part in &mut whole.parts {
+                    part.needs.extend(part.id.iter().flat_map(of));
+                }
             }
+            // What is said of the view itself, and not of its query.
+            Create::View { shell_needs, .. } => shell_needs.extend(item.ids.iter().take(2).flat_map(of)),
+            Create::Sql(_) => {}
         }
     }
 }
 
 /// Splits off what stands in the way of the items `stuck`. `false`: there is nothing (more) to split off.
-fn loosen(items: &mut Vec<Item>, stuck: &HashSet<usize>) -> bool {
+fn loosen(items: &mut Vec<Item>, stuck: &BTreeSet<usize>) -> bool {
     let mut parts = Vec::new();
     for at in stuck {
         let Some(item) = items.get_mut(*at) else { continue };
@@ -70,17 +75,14 @@ fn loosen(items: &mut Vec<Item>, stuck: &HashSet<usize>) -> bool {
     if found {
         return true;
     }
-    let types: HashSet<ObjectId> =
-        items.iter().filter(|item| item.kind == Kind::Type).flat_map(|item| item.ids.clone()).collect();
     for at in stuck {
         let Some(item) = items.get_mut(*at) else { continue };
-        let Create::View { shell, replace, .. } = &item.create else { continue };
-        let (shell, replace) = (shell.clone(), replace.clone());
+        let Create::View { shell, shell_needs, replace, .. } = &item.create else { continue };
+        let (shell, shell_needs) = (shell.clone(), shell_needs.clone());
         let mut view = Item::new(Kind::View, format!("{} itself", item.name), replace, String::new());
         // Others find the shell, which needs the types of its columns; the view itself needs what it has to.
-        view.needs.clone_from(&item.needs);
+        view.needs = std::mem::replace(&mut item.needs, shell_needs);
         view.needs.extend(&item.ids);
-        item.needs.retain(|need| types.contains(need));
         item.create = Create::Sql(shell);
         items.push(view);
         return true;
@@ -164,6 +166,20 @@ impl Graph {
             }
         }
         graph
+    }
+
+    /// Of those that are `stuck`, the ones that need each other: the others just wait for them.
+    fn knot(&self, mut stuck: BTreeSet<usize>) -> BTreeSet<usize> {
+        loop {
+            let is_needed = |at: &usize| {
+                self.followers.get(*at).is_some_and(|them| them.iter().any(|at| stuck.contains(at)))
+            };
+            let knot: BTreeSet<usize> = stuck.iter().copied().filter(is_needed).collect();
+            if knot.len() == stuck.len() {
+                return knot;
+            }
+            stuck = knot;
+        }
     }
 
     /// The numbers in order, as far as there is one.

@@ -6,9 +6,12 @@
 
 use std::collections::HashMap;
 
+use pgstrata_tenancy::ident::search_path;
 use tokio_postgres::{Row, Transaction};
 
+use super::inherited::Column;
 use super::item::ObjectId;
+use super::rare;
 use crate::error::Error;
 
 /// Rows of the catalog, and what PostgreSQL prints for them.
@@ -37,6 +40,8 @@ pub(super) struct Facts {
     pub policies: Vec<Row>,
     pub statistics: Vec<Row>,
     pub default_privileges: Vec<Row>,
+    /// Operators, collations and the like.
+    pub rare: Vec<Row>,
     pub printed: Printed,
 }
 
@@ -69,6 +74,8 @@ pub(super) struct Printed {
     pub domains: HashMap<u32, (String, Option<String>, Option<String>)>,
     /// Ranges: the subtype, its operator class, collation, canonical function, difference.
     pub ranges: HashMap<u32, [Option<String>; 5]>,
+    /// All that is named in what is rare.
+    pub names: rare::Names,
 }
 
 macro_rules! classes {
@@ -89,14 +96,19 @@ macro_rules! classes {
 
 classes!(
     pg_class, pg_type, pg_proc, pg_constraint, pg_attrdef, pg_rewrite, pg_trigger, pg_policy,
-    pg_statistic_ext, pg_namespace
+    pg_statistic_ext, pg_namespace, pg_opfamily
 );
 
 /// Which relations of a schema are meant.
-pub(super) type Wanted<'a> = &'a dyn Fn(&str) -> bool;
+pub(super) type Wanted<'a> = &'a (dyn Fn(&str) -> bool + Sync);
 
-/// Reads schema `name`. `wanted` decides by their names which tables are copied.
-pub(super) async fn read(tx: &Transaction<'_>, name: &str, wanted: Wanted<'_>) -> Result<Facts, Error> {
+/// Reads schema `name`, which may be a copy of schema `like`. `wanted` decides by their names which tables are copied.
+pub(super) async fn read(
+    tx: &Transaction<'_>,
+    name: &str,
+    like: Option<&str>,
+    wanted: Wanted<'_>,
+) -> Result<Facts, Error> {
     let doing = || Error::postgres(format!("reading schema \"{name}\""));
     let reader = Reader { tx, name };
     // As pg_dump has it: what is printed must mean the same wherever it is read.
@@ -112,14 +124,20 @@ pub(super) async fn read(tx: &Transaction<'_>, name: &str, wanted: Wanted<'_>) -
     let version: i32 = reader.one("SELECT current_setting('server_version_num')::int").await?.get(0);
     let classes = Classes::of(&reader.one(Classes::SQL).await?);
     let mut facts = Facts::raw(&reader, schema, classes, version, wanted).await?;
-    let path = pgstrata_tenancy::ident::quoted(name);
-    tx.batch_execute(&format!("SET LOCAL search_path = {path}, pg_catalog, pg_temp"))
-        .await
-        .map_err(doing())?;
+    let guard = format!("pgstrata_reading_{}", reader.one("SELECT pg_backend_pid()").await?.get::<_, i32>(0));
+    let path = search_path([&guard, name, "pg_catalog"].into_iter().chain(like).chain(["pg_temp"]));
+    let guarded = format!("{}; SET LOCAL search_path = {path}", GUARD.replace("guard", &guard));
+    tx.batch_execute(&guarded).await.map_err(doing())?;
     facts.printed = Printed::read(&reader, &facts).await?;
-    tx.batch_execute("SET LOCAL search_path = pg_catalog").await.map_err(doing())?;
+    tx.batch_execute("ROLLBACK TO reading; RELEASE reading").await.map_err(doing())?;
     Ok(facts)
 }
+
+/// PostgreSQL looks views and rules up by queries of its own, with operators as the path finds them. No schema's
+/// owner is to have others run there: these come first, for as long as is read.
+const GUARD: &str = "SAVEPOINT reading; CREATE SCHEMA guard; \
+                     CREATE OPERATOR guard.= (LEFTARG = oid, RIGHTARG = oid, FUNCTION = oideq); \
+                     CREATE OPERATOR guard.= (LEFTARG = name, RIGHTARG = name, FUNCTION = nameeq)";
 
 /// Asks in one transaction.
 pub(super) struct Reader<'a> {
@@ -203,24 +221,37 @@ impl Facts {
             policies: reader.rows(include_str!("sql/policies.sql"), &relation_ids).await?,
             statistics: of_schema(include_str!("sql/statistics.sql")).await?,
             default_privileges: of_schema(include_str!("sql/defaults.sql")).await?,
+            rare: of_schema(&rare::query()).await?,
             relations,
             printed: Printed::default(),
         })
     }
 
-    /// What all of `objects` depend on: pairs of an object and one that it needs.
-    pub async fn depends(
-        tx: &Transaction<'_>,
-        objects: &[ObjectId],
-    ) -> Result<Vec<(ObjectId, ObjectId)>, Error> {
+    /// What all of `objects` depend on.
+    pub async fn depends(tx: &Transaction<'_>, objects: &[ObjectId]) -> Result<Depends, Error> {
         let (classes, ids) = columns(objects);
         let rows = tx
             .query(include_str!("sql/depends.sql"), &[&classes, &ids])
             .await
             .map_err(Error::postgres("reading what depends on what"))?;
         let id = |row: &Row, class, oid| ObjectId { class: row.get(class), oid: row.get(oid) };
-        Ok(rows.iter().map(|row| (id(row, "class", "oid"), id(row, "on_class", "on_oid"))).collect())
+        let on_column = |row: &Row| {
+            let number = row.get::<_, Option<i16>>("on_column")?;
+            Some((id(row, "class", "oid"), (row.get("on_oid"), number)))
+        };
+        Ok(Depends {
+            pairs: rows.iter().map(|row| (id(row, "class", "oid"), id(row, "on_class", "on_oid"))).collect(),
+            columns: rows.iter().filter_map(on_column).collect(),
+        })
     }
+}
+
+/// What depends on what.
+pub(super) struct Depends {
+    /// An object and one that it needs.
+    pub pairs: Vec<(ObjectId, ObjectId)>,
+    /// An object and a column that it needs.
+    pub columns: Vec<(ObjectId, Column)>,
 }
 
 /// Objects as two arrays.
@@ -324,6 +355,8 @@ impl Printed {
         printed.policies(reader, &oids(&facts.policies)).await?;
         printed.domains(reader, &types("d")).await?;
         printed.ranges(reader, &types("r")).await?;
+        let named = reader.rows(include_str!("sql/names.sql"), &rare::named(&facts.rare)).await?;
+        printed.names = named.iter().map(|row| ((row.get(0), row.get(1)), row.get(2))).collect();
         Ok(printed)
     }
 

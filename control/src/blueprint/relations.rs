@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use pgstrata_tenancy::ident::{push_literal, quoted};
 use tokio_postgres::Row;
 
+use super::inherited::{self, Column, Late};
 use super::item::{Create, Item, Kind, ObjectId, Part, Whole};
 use super::read::Facts;
 
@@ -32,6 +33,7 @@ pub(super) struct Relations<'a> {
     parents: HashMap<u32, Vec<&'a Row>>,
     /// The identity sequences, by their table and column.
     identities: HashMap<(u32, String), &'a Row>,
+    late: Late,
 }
 
 /// The rows by the id in column `key`.
@@ -51,13 +53,21 @@ impl<'a> Relations<'a> {
             let table = row.get::<_, Option<u32>>("table_oid").unwrap_or_default();
             (table, row.get::<_, Option<String>>("column").unwrap_or_default())
         };
-        Self {
+        let mut relations = Self {
             facts,
             columns: by(&facts.columns, "relation"),
             constraints: by(&facts.constraints, "relation"),
             parents: by(&facts.parents, "child"),
             identities: identities.map(|row| (key(row), row)).collect(),
-        }
+            late: Late::default(),
+        };
+        relations.late = Late::new(&relations, &facts.relations);
+        relations
+    }
+
+    /// Columns that come when heirs are there.
+    pub fn late(&self) -> &Late {
+        &self.late
     }
 
     /// All of them.
@@ -85,7 +95,29 @@ impl<'a> Relations<'a> {
         vec![self.class(row.get("oid")), row_type]
     }
 
-    fn columns_of(&self, relation: u32) -> &[&'a Row] {
+    /// The same of a view, and the rule that is its query: what depends on what the view shows.
+    fn view_ids(&self, row: &Row) -> Vec<ObjectId> {
+        let oid: u32 = row.get("oid");
+        let is_query =
+            |rule: &&Row| rule.get::<_, u32>("relation") == oid && rule.get::<_, &str>("name") == "_RETURN";
+        let query = self.facts.rules.iter().find(is_query);
+        let query = query.map(|rule| ObjectId { class: self.facts.classes.pg_rewrite, oid: rule.get("oid") });
+        self.ids(row).into_iter().chain(query).collect()
+    }
+
+    /// What a relation inherits from, in order.
+    pub fn parents_of(&self, relation: u32) -> impl Iterator<Item = u32> {
+        self.parents.get(&relation).into_iter().flatten().map(|row| row.get("parent"))
+    }
+
+    /// Whether a table is made as an heir of others.
+    pub fn is_heir(&self, relation: u32) -> bool {
+        let parents = self.parents.get(&relation).into_iter().flatten();
+        parents.into_iter().any(|row| !row.get::<_, bool>("is_partition")) && self.has_inherited(relation)
+    }
+
+    /// A relation's columns in order.
+    pub fn columns_of(&self, relation: u32) -> &[&'a Row] {
         self.columns.get(&relation).map(Vec::as_slice).unwrap_or_default()
     }
 
@@ -102,16 +134,23 @@ impl<'a> Relations<'a> {
             head = format!("{head} OF {of_type}");
         }
         let mut tail = String::new();
-        if !is_partition && !parents.is_empty() {
-            let names: Vec<&str> =
-                parents.iter().filter_map(|row| self.relation(row.get("parent"))).collect();
-            tail = format!(" INHERITS ({})", names.join(", "));
+        let inherits: Vec<&str> = match is_partition {
+            true => Vec::new(),
+            false => parents.iter().filter_map(|row| self.relation(row.get("parent"))).collect(),
+        };
+        // A table that has all by itself keeps the order of its columns if it comes to its parents later.
+        let later = !self.has_inherited(oid);
+        if !later && !inherits.is_empty() {
+            tail = format!(" INHERITS ({})", inherits.join(", "));
         }
         if let Some(key) = self.facts.printed.partition_keys.get(&oid) {
             tail = format!("{tail} PARTITION BY {key}");
         }
         if let Some(server) = row.get::<_, Option<&str>>("server") {
-            tail = format!("{tail} SERVER {}{}", quoted(server), server_options(row));
+            tail = format!("{tail} SERVER {}", quoted(server));
+            if let Some(set) = row.get::<_, Option<Vec<String>>>("server_options") {
+                tail = format!("{tail} OPTIONS ({})", server_options(&set));
+            }
         }
         if let Some(method) = row.get::<_, Option<&str>>("access_method") {
             tail = format!("{tail} USING {}", quoted(method));
@@ -119,9 +158,10 @@ impl<'a> Relations<'a> {
         tail += &storage_options(row);
         let parts = self.parts(row, of_type != 0);
         let brackets = of_type == 0 || !parts.is_empty();
-        let mut needs: Vec<ObjectId> = Vec::new();
-        if !is_partition {
-            needs.extend(parents.iter().map(|row| self.class(row.get("parent"))));
+        let above: Vec<ObjectId> = parents.iter().map(|row| self.class(row.get("parent"))).collect();
+        let mut needs = self.late.before(oid);
+        if !is_partition && !later {
+            needs.extend(&above);
         }
         items.push(Item {
             kind: Kind::Table,
@@ -133,6 +173,15 @@ impl<'a> Relations<'a> {
         });
         if let (true, [parent]) = (is_partition, parents) {
             self.attach(oid, &name, parent.get("parent"), items);
+        }
+        if later && !inherits.is_empty() {
+            let each = |how: &str| {
+                let one = |parent: &&str| format!("ALTER {word} {name} {how} {parent}");
+                inherits.iter().map(one).collect::<Vec<_>>().join("; ")
+            };
+            let mut item = Item::new(Kind::Attach, &name, each("INHERIT"), each("NO INHERIT"));
+            item.needs = above;
+            items.push(item.after(self.class(oid)));
         }
         self.settings(row, word, &name, items);
     }
@@ -160,7 +209,13 @@ impl<'a> Relations<'a> {
         let oid: u32 = row.get("oid");
         let mut parts = Vec::new();
         for column in self.columns_of(oid) {
-            self.column(row, column, typed, &mut parts);
+            let mut own = Vec::new();
+            self.column(row, column, typed, &mut own);
+            let column: Column = (oid, column.get("number"));
+            if let Some(heirs) = self.late.heirs(column) {
+                come_later(&mut own, inherited::id(column), heirs.iter().map(|heir| self.class(*heir)));
+            }
+            parts.append(&mut own);
         }
         let is_partition: bool = row.get("is_partition");
         let whole = row.get::<_, &str>("kind") == "r" && !is_partition;
@@ -245,9 +300,9 @@ impl<'a> Relations<'a> {
         let expression = |default: u32| self.facts.printed.defaults.get(&default).map_or("", String::as_str);
         let own = column.get::<_, Option<u32>>("default_oid");
         let inherited =
-            if local { None } else { self.parent_default(relation, column.get("name")).map(expression) };
+            if local { None } else { self.inherited_default(relation, column.get("name")).map(expression) };
         match (column.get("generated"), own) {
-            ("", Some(default)) if inherited != Some(expression(default)) => {
+            ("", Some(default)) => {
                 let (id, expression) = (self.default_id(default), expression(default));
                 let inline = if local { format!("DEFAULT {expression}") } else { String::new() };
                 let set = format!("{alter} SET DEFAULT {expression}");
@@ -277,9 +332,8 @@ impl<'a> Relations<'a> {
         self.not_null(table, column, local, &alter, parts);
         if typed {
             // `WITH OPTIONS` with no options behind it is none.
-            let from = parts.iter().rposition(|part| part.kind == Kind::Column);
-            if from.is_some_and(|from| from + 1 == parts.len()) {
-                parts.pop();
+            if let [_] = parts.as_slice() {
+                parts.clear();
             }
         }
     }
@@ -288,14 +342,21 @@ impl<'a> Relations<'a> {
         ObjectId { class: self.facts.classes.pg_attrdef, oid }
     }
 
-    fn parent_default(&self, relation: u32, column: &str) -> Option<u32> {
-        let mut columns = self
-            .parents
-            .get(&relation)
-            .into_iter()
-            .flatten()
-            .flat_map(|row| self.columns_of(row.get("parent")));
-        columns.find(|parent| parent.get::<_, &str>("name") == column)?.get("default_oid")
+    /// Whether a column or a constraint of a relation is there because its parents have it.
+    fn has_inherited(&self, relation: u32) -> bool {
+        let constraints = self.constraints.get(&relation).into_iter().flatten();
+        let mut rows = self.columns_of(relation).iter().chain(constraints);
+        rows.any(|row| !row.get::<_, bool>("local"))
+    }
+
+    /// A default that a column may have got from above, as long as those above have not got their own.
+    fn inherited_default(&self, relation: u32, column: &str) -> Option<u32> {
+        self.parents.get(&relation).into_iter().flatten().find_map(|row| {
+            let parent = row.get("parent");
+            let mut columns = self.columns_of(parent).iter();
+            let same = columns.find(|parent| parent.get::<_, &str>("name") == column)?;
+            same.get::<_, Option<u32>>("default_oid").or_else(|| self.inherited_default(parent, column))
+        })
     }
 
     fn not_null(&self, table: &Row, column: &Row, local: bool, alter: &str, parts: &mut Vec<Part>) {
@@ -323,29 +384,20 @@ impl<'a> Relations<'a> {
                 let ending = if constraint.get("no_inherit") { " NO INHERIT" } else { "" };
                 let table_level = format!("{named} {name}{ending}");
                 let separate = format!("ALTER TABLE {table_name} ADD {table_level}");
-                match local {
-                    true => parts.push(part(format!("{named}{ending}"), separate, true)),
-                    false => parts.push(part(table_level, separate, false)),
+                match (local, constraint.get("validated")) {
+                    // In the statement of its table PostgreSQL takes it for valid.
+                    (_, false) => parts.push(part(String::new(), format!("{separate} NOT VALID"), false)),
+                    (true, true) => parts.push(part(format!("{named}{ending}"), separate, true)),
+                    (false, true) => parts.push(part(table_level, separate, false)),
                 }
             }
             Some(_) => {}
             None if column.get::<_, bool>("not_null") => {
-                let inherited = !local && self.parent_is_not_null(relation, column.get("name"));
-                if local {
-                    parts.push(part("NOT NULL".into(), format!("{alter} SET NOT NULL"), true));
-                } else if !inherited {
-                    parts.push(part(String::new(), format!("{alter} SET NOT NULL"), true));
-                }
+                let inline = if local { "NOT NULL" } else { "" };
+                parts.push(part(inline.into(), format!("{alter} SET NOT NULL"), true));
             }
             None => {}
         }
-    }
-
-    fn parent_is_not_null(&self, relation: u32, column: &str) -> bool {
-        self.parents.get(&relation).into_iter().flatten().any(|row| {
-            let columns = self.columns_of(row.get("parent"));
-            columns.iter().any(|parent| parent.get::<_, &str>("name") == column && parent.get("not_null"))
-        })
     }
 
     fn identity(&self, table: &Row, column: &Row) -> Option<String> {
@@ -371,7 +423,8 @@ impl<'a> Relations<'a> {
             let item = Item::new(Kind::Setting, format!("{what} ON {name}"), sql, undo);
             items.push(item.after(self.class(oid)));
         };
-        let alter = format!("ALTER {word} ONLY {name}");
+        let only = if word == "MATERIALIZED VIEW" { "" } else { "ONLY " };
+        let alter = format!("ALTER {word} {only}{name}");
         for column in self.columns_of(oid) {
             let column_name = quoted(column.get("name"));
             let mut on_column = |what: &str, to: String, back: &str| {
@@ -392,6 +445,16 @@ impl<'a> Relations<'a> {
             }
             if let Some(target) = column.get::<_, Option<i32>>("statistics") {
                 on_column("STATISTICS", format!("SET STATISTICS {target}"), "SET STATISTICS -1");
+            }
+            if let Some(set) = column.get::<_, Option<Vec<String>>>("server_options") {
+                let named: Vec<String> =
+                    set.iter().filter_map(|option| option.split('=').next()).map(quoted).collect();
+                let drop: Vec<String> = named.iter().map(|name| format!("DROP {name}")).collect();
+                on_column(
+                    "SERVER OPTIONS",
+                    format!("OPTIONS ({})", server_options(&set)),
+                    &format!("OPTIONS ({})", drop.join(", ")),
+                );
             }
             if let Some(set) = column.get::<_, Option<Vec<String>>>("options") {
                 let list = options(&set, "").join(", ");
@@ -414,6 +477,8 @@ impl<'a> Relations<'a> {
             );
         }
         let identity = match row.get("replica_identity") {
+            // A foreign table has none.
+            _ if row.get::<_, &str>("kind") == "f" => return,
             "f" => "FULL",
             "n" => "NOTHING",
             _ => return,
@@ -476,10 +541,11 @@ impl<'a> Relations<'a> {
         items.push(Item {
             kind: Kind::View,
             name: name.clone(),
-            ids: self.ids(row),
+            ids: self.view_ids(row),
             needs: Vec::new(),
             create: Create::View {
                 shell,
+                shell_needs: Vec::new(),
                 create: format!("CREATE VIEW {name}{with} AS {definition}"),
                 replace: format!("CREATE OR REPLACE VIEW {name}{with} AS {definition}"),
             },
@@ -514,7 +580,7 @@ impl<'a> Relations<'a> {
         );
         let drop = format!("DROP MATERIALIZED VIEW {name}");
         let mut item = Item::new(Kind::MaterializedView, &name, sql, drop);
-        item.ids = self.ids(row);
+        item.ids = self.view_ids(row);
         items.push(item);
         self.settings(row, "MATERIALIZED VIEW", &name, items);
         if row.get("populated") {
@@ -542,6 +608,18 @@ impl<'a> Relations<'a> {
         let mut item = Item::new(Kind::Type, &name, sql, format!("DROP TYPE {name}"));
         item.ids = self.ids(row);
         items.push(item);
+    }
+}
+
+/// Makes a column with all that it has one that is added to its table when the heirs are there.
+fn come_later(parts: &mut [Part], id: ObjectId, heirs: impl Iterator<Item = ObjectId>) {
+    for part in parts.iter_mut() {
+        part.inline.clear();
+        part.needs.push(id);
+    }
+    if let Some(column) = parts.first_mut() {
+        column.id = Some(id);
+        column.needs = heirs.collect();
     }
 }
 
@@ -579,14 +657,11 @@ fn storage_options(row: &Row) -> String {
     }
 }
 
-fn server_options(row: &Row) -> String {
-    let set: Vec<String> = row.get::<_, Option<Vec<String>>>("server_options").unwrap_or_default();
+/// `name 'value', ..` from an array of `name=value`.
+fn server_options(set: &[String]) -> String {
     let one = |option: &String| {
         let (name, value) = option.split_once('=').unwrap_or((option, ""));
         format!("{} {}", quoted(name), literal(value))
     };
-    match set.is_empty() {
-        true => String::new(),
-        false => format!(" OPTIONS ({})", set.iter().map(one).collect::<Vec<_>>().join(", ")),
-    }
+    set.iter().map(one).collect::<Vec<_>>().join(", ")
 }

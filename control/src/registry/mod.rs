@@ -1,17 +1,24 @@
 //! Which schemas are tenants', and how each one fares. See `install.sql`.
 
+mod adopt;
+
 use std::fmt;
 use std::str::FromStr;
 
 use serde::Serialize;
 use tokio_postgres::Row;
+use tokio_postgres::error::SqlState;
 
 use crate::Control;
 use crate::error::Error;
 use crate::name::SchemaName;
 
-/// Creates the registry where there is none; the same again changes nothing.
-const INSTALL: &str = include_str!("install.sql");
+/// What makes the registry, and what later versions of it change, in order. Each can be run again: whoever
+/// finds fewer steps done than there are here runs all of them.
+const STEPS: [&str; 1] = [include_str!("install.sql")];
+
+/// The comment on the registry's schema, with the number of steps that were done.
+const COMMENT: &str = "pgstrata registry, version ";
 
 /// The schema that holds it, which no tenant can have.
 pub const SCHEMA: &str = "pgstrata_control";
@@ -152,9 +159,9 @@ impl Control {
         self.install().await?;
         let client = self.client().await?;
         let states: Vec<&str> = from.iter().map(|state| state.as_str()).collect();
-        // A tenant that is not registered is active.
+        // To register one that is to be dropped is safe; any other would be given all migrations from the first one on.
         let sql = "INSERT INTO pgstrata_control.schemas AS s (schema, state) \
-                   SELECT $1::text::name, $2 WHERE 'active' = ANY ($3::text[]) \
+                   SELECT $1::text::name, $2 WHERE $2 = 'dropping' \
                        OR EXISTS (SELECT FROM pgstrata_control.schemas WHERE schema = $1::text::name) \
                    ON CONFLICT (schema) DO UPDATE SET state = excluded.state, changed_at = pg_catalog.now() \
                        WHERE s.state = ANY ($3::text[])";
@@ -166,7 +173,11 @@ impl Control {
         }
         let sql = "SELECT state FROM pgstrata_control.schemas WHERE schema = $1::text::name";
         let now = client.query_opt(sql, &[&schema.as_str()]).await.map_err(doing())?;
-        let now = now.map_or_else(|| "active".to_owned(), |row| row.get(0));
+        let Some(now) = now.map(|row| row.get::<_, String>(0)) else {
+            return Err(Error::Refused(format!(
+                "tenant \"{schema}\" is not registered: adopt it first, with the version that it has"
+            )));
+        };
         Err(Error::Refused(format!("tenant \"{schema}\" is {now}, and so can't become {to} now")))
     }
 
@@ -185,29 +196,34 @@ impl Control {
         done.map(drop).map_err(Error::postgres(format!("registering \"{schema}\"")))
     }
 
-    /// Takes a schema's row away.
-    pub(crate) async fn unregister(&self, schema: &SchemaName) -> Result<(), Error> {
+    /// Takes a schema's rows away. `false`: it had none.
+    pub(crate) async fn unregister(&self, schema: &SchemaName) -> Result<bool, Error> {
         let client = self.client().await?;
-        let sql = "DELETE FROM pgstrata_control.schemas WHERE schema = $1::text::name";
+        let sql = "WITH ledger AS (DELETE FROM pgstrata_control.migrations WHERE schema = $1::text::name) \
+                   DELETE FROM pgstrata_control.schemas WHERE schema = $1::text::name";
         let done = client.execute(sql, &[&schema.as_str()]).await;
-        done.map(drop).map_err(Error::postgres(format!("forgetting \"{schema}\"")))
+        done.map(|rows| rows > 0).map_err(Error::postgres(format!("forgetting \"{schema}\"")))
     }
 
-    /// Makes the registry if there is none, and lets proxies read it.
+    /// Makes the registry if there is none or an old one, and lets proxies read it.
     pub async fn install(&self) -> Result<(), Error> {
         let client = self.client().await?;
         // Where it is there, nothing is to be done, and no right to create schemas is needed.
-        let ready = "SELECT pg_catalog.to_regclass('pgstrata_control.migrations') IS NOT NULL";
+        let ready = format!(
+            "SELECT pg_catalog.obj_description(pg_catalog.to_regnamespace('{SCHEMA}')::oid, 'pg_namespace')"
+        );
         let doing = Error::postgres("making the registry");
-        let row = match client.query_one(ready, &[]).await {
+        let row = match client.query_one(&ready, &[]).await {
             Ok(row) => row,
             Err(error) => return Err(doing(error)),
         };
-        if row.get(0) {
+        if is_current(row.get(0)) {
             return Ok(());
         }
-        let mut sql =
-            format!("BEGIN; SELECT pg_catalog.pg_advisory_xact_lock({}); {INSTALL};", lock_key(SCHEMA));
+        let steps = STEPS.join(";");
+        let lock = lock_key(SCHEMA);
+        let mut sql = format!("BEGIN; SELECT pg_catalog.pg_advisory_xact_lock({lock}); {steps};");
+        sql += &format!("COMMENT ON SCHEMA {SCHEMA} IS '{COMMENT}{}';", STEPS.len());
         let role = self.settings().proxy_role.as_deref();
         if let Some(role) = role.map(pgstrata_tenancy::ident::quoted) {
             sql += &format!(
@@ -217,6 +233,42 @@ impl Control {
         sql += "COMMIT";
         client.batch_execute(&sql).await.map_err(doing)
     }
+}
+
+/// Whether the registry's comment says that all steps were done; one that is newer is as good.
+pub(crate) fn is_current(comment: Option<&str>) -> bool {
+    let version = comment.and_then(|comment| comment.strip_prefix(COMMENT));
+    version.and_then(|version| version.parse().ok()).is_some_and(|done: usize| done >= STEPS.len())
+}
+
+/// Whether an error says that there is no registry, or an old one.
+pub(crate) fn is_missing(error: &tokio_postgres::Error) -> bool {
+    let missing = [SqlState::INVALID_SCHEMA_NAME, SqlState::UNDEFINED_TABLE, SqlState::UNDEFINED_COLUMN];
+    error.code().is_some_and(|code| missing.contains(code))
+}
+
+/// SQL that takes a schema's lock for the transaction, or fails at once with 55P03.
+///
+/// It never waits: who does has a snapshot meanwhile, and a `CREATE INDEX CONCURRENTLY` that the lock is held for
+/// waits for all of these.
+pub(crate) fn lock(schema: &str, shared: bool) -> String {
+    let (keys, kind) = (lock_key(schema), if shared { "_shared" } else { "" });
+    let words = literal(&format!("another command is at work on schema \"{schema}\""));
+    block(&format!(
+        "BEGIN IF NOT pg_catalog.pg_try_advisory_xact_lock{kind}({keys}) THEN \
+         RAISE EXCEPTION USING MESSAGE = {words}, ERRCODE = '55P03'; END IF; END"
+    ))
+}
+
+/// A `DO` of this body, whatever quotes are in it.
+pub(crate) fn block(body: &str) -> String {
+    format!("DO {}", literal(body))
+}
+
+pub(crate) fn literal(text: &str) -> String {
+    let mut out = String::new();
+    pgstrata_tenancy::ident::push_literal(&mut out, text);
+    out
 }
 
 /// The keys of the advisory lock that keeps those apart who change one schema, as SQL's arguments.

@@ -191,7 +191,7 @@ impl TenantDirectory {
     }
 
     /// The schema that `tenant` would have, unless no tenant can have it.
-    fn candidate(&self, tenant: &TenantId) -> Option<Arc<str>> {
+    pub fn candidate(&self, tenant: &TenantId) -> Option<Arc<str>> {
         if let Some(schema) = self.schemas.get(tenant.as_str()) {
             return Some(Arc::clone(schema));
         }

@@ -10,6 +10,7 @@ use super::problem::Problems;
 use super::{Config, Database, Listen, ListenTls, ServerTls};
 
 mod names;
+mod roles;
 mod users;
 
 /// Reports what can't be meant, or can't work.
@@ -33,6 +34,7 @@ pub(super) fn check(config: &Config, place: &Place<'_>, problems: &mut Problems)
         self::database(name, database, place, problems);
     }
     names::check(config, problems);
+    roles::check(config, problems);
     users::check(config, problems);
 }
 
@@ -56,6 +58,8 @@ fn limits(config: &Config, problems: &mut Problems) {
     let sizes = [
         ("listen.max_clients", config.listen.max_clients),
         ("pool.max_servers", pool.max_servers),
+        ("pool.max_servers_per_tenant", pool.max_servers_per_tenant),
+        ("pool.max_tenant_servers", pool.max_tenant_servers),
         ("pool.max_logins", pool.max_logins),
         ("provision.workers", config.provision.workers),
         ("limits.max_query_bytes", limits.max_query_bytes),
@@ -77,6 +81,14 @@ fn limits(config: &Config, problems: &mut Problems) {
             pool.min_servers, pool.max_servers
         );
         problems.at(&["pool.min_servers", "pool.max_servers"], message);
+    }
+    if pool.max_servers_per_tenant > pool.max_tenant_servers {
+        let message = format!(
+            "\"max_servers_per_tenant\" in [pool] is {}, above \"max_tenant_servers\", {}, of all tenants \
+             together: lower it, or raise max_tenant_servers",
+            pool.max_servers_per_tenant, pool.max_tenant_servers
+        );
+        problems.at(&["pool.max_servers_per_tenant", "pool.max_tenant_servers"], message);
     }
 }
 

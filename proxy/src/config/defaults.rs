@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use pgstrata_tenancy::Strategy;
+use pgstrata_tenancy::{Strategy, Tier};
 
 use super::{
     Http, KeySpaces, Limits, Listen, ListenTls, Log, LogFormat, MissingTenant, Mode, Pool, PoolMode,
-    Provision, Tenancy, TenantSource, WhileMigrating,
+    Provision, Secret, Tenancy, TenantSource, WhileMigrating,
 };
 
 /// PostgreSQL's own port.
@@ -61,6 +61,8 @@ impl Default for Pool {
             mode: PoolMode::Transaction,
             min_servers: 0,
             max_servers: 20,
+            max_servers_per_tenant: 2,
+            max_tenant_servers: 40,
             wait_timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(600),
@@ -78,6 +80,9 @@ impl Default for Tenancy {
         Self {
             mode: Mode::Route,
             strategy: Strategy::SearchPath,
+            tier: Tier::Names,
+            role_prefix: "tenant_".into(),
+            login_key: Secret::default(),
             missing_tenant: MissingTenant::Public,
             sources: vec![TenantSource::Options, TenantSource::Parameter],
             separator: '.',
@@ -102,6 +107,9 @@ impl Default for Provision {
             exclude: Vec::new(),
             seed: Vec::new(),
             auto: Vec::new(),
+            auto_max: 10_000,
+            migrations: "migrations".into(),
+            canary: Vec::new(),
             workers: 4,
             lock_timeout: Duration::from_secs(2),
             retries: 10,

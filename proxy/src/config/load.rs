@@ -95,8 +95,8 @@ pub(super) fn read(text: &str, place: &Place<'_>, problems: &mut Problems) -> Op
         log: file.section("log", log),
         limits: file.section("limits", limits),
         pool: file.section("pool", pool),
-        tenancy: file.section("tenancy", tenancy),
-        provision: file.section("provision", provision),
+        tenancy: file.section("tenancy", |s| tenancy(s, place)),
+        provision: file.section("provision", |s| provision(s, place)),
         tenants: file.named("tenants", tenant),
         databases: file.named("databases", |s| database(s, place)),
         users: file.list("users", |s| user(s, place)),
@@ -152,6 +152,8 @@ fn pool(s: &mut Section<'_>) -> Pool {
         mode: s.or("mode", default.mode),
         min_servers: s.or("min_servers", default.min_servers),
         max_servers: s.or("max_servers", default.max_servers),
+        max_servers_per_tenant: s.or("max_servers_per_tenant", default.max_servers_per_tenant),
+        max_tenant_servers: s.or("max_tenant_servers", default.max_tenant_servers),
         wait_timeout: s.or("wait_timeout", default.wait_timeout),
         connect_timeout: s.or("connect_timeout", default.connect_timeout),
         idle_timeout: s.or("idle_timeout", default.idle_timeout),
@@ -163,11 +165,14 @@ fn pool(s: &mut Section<'_>) -> Pool {
     }
 }
 
-fn tenancy(s: &mut Section<'_>) -> Tenancy {
+fn tenancy(s: &mut Section<'_>, place: &Place<'_>) -> Tenancy {
     let default = Tenancy::default();
     Tenancy {
         mode: s.or("mode", default.mode),
         strategy: s.or("strategy", default.strategy),
+        tier: s.or("tier", default.tier),
+        role_prefix: s.or("role_prefix", default.role_prefix),
+        login_key: Secret::read_as(["login_key", "login_key_env", "login_key_file"], s, place),
         missing_tenant: s.or("missing_tenant", default.missing_tenant),
         sources: s.or("sources", default.sources),
         separator: s.or("separator", default.separator),
@@ -187,7 +192,7 @@ fn tenancy(s: &mut Section<'_>) -> Tenancy {
     }
 }
 
-fn provision(s: &mut Section<'_>) -> Provision {
+fn provision(s: &mut Section<'_>, place: &Place<'_>) -> Provision {
     let default = Provision::default();
     Provision {
         source: s.or("source", default.source),
@@ -195,6 +200,9 @@ fn provision(s: &mut Section<'_>) -> Provision {
         exclude: s.or("exclude", default.exclude),
         seed: s.or("seed", default.seed),
         auto: s.or("auto", default.auto),
+        auto_max: s.or("auto_max", default.auto_max),
+        migrations: place.resolve(s.or("migrations", default.migrations)),
+        canary: s.or("canary", default.canary),
         workers: s.or("workers", default.workers),
         lock_timeout: s.or("lock_timeout", default.lock_timeout),
         retries: s.or("retries", default.retries),
@@ -202,7 +210,13 @@ fn provision(s: &mut Section<'_>) -> Provision {
 }
 
 fn tenant(s: &mut Section<'_>) -> Tenant {
-    Tenant { schema: s.option("schema"), strategy: s.option("strategy"), tables: s.entries("tables") }
+    Tenant {
+        schema: s.option("schema"),
+        strategy: s.option("strategy"),
+        tier: s.option("tier"),
+        role: s.option("role"),
+        tables: s.entries("tables"),
+    }
 }
 
 fn database(s: &mut Section<'_>, place: &Place<'_>) -> Database {

@@ -1,4 +1,4 @@
-//! Passwords, which are never printed.
+//! Passwords and keys, which are never printed.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -23,30 +23,35 @@ impl Secret {
 
     /// Reads `password`, `password_env` or `password_file` of `section`.
     pub(super) fn read(section: &mut Section<'_>, place: &Place<'_>) -> Self {
-        let plain: Option<String> = section.option("password");
-        let variable: Option<String> = section.option("password_env");
-        let file: Option<PathBuf> = section.option("password_file");
+        Self::read_as(["password", "password_env", "password_file"], section, place)
+    }
+
+    /// The same under other keys: for the secret itself, for a variable, for a file.
+    pub(super) fn read_as(keys: [&'static str; 3], section: &mut Section<'_>, place: &Place<'_>) -> Self {
+        let [in_plain, in_variable, in_file] = keys;
+        let what = in_plain.replace('_', " ");
+        let plain: Option<String> = section.option(in_plain);
+        let variable: Option<String> = section.option(in_variable);
+        let file: Option<PathBuf> = section.option(in_file);
         let (key, found) = match (plain, variable, file) {
             (None, None, None) => return Self::default(),
-            (Some(plain), None, None) => ("password", Ok(plain)),
-            (None, Some(name), None) => ("password_env", from_variable(&name, place)),
-            (None, None, Some(path)) => ("password_file", from_file(path, place)),
+            (Some(plain), None, None) => (in_plain, Ok(plain)),
+            (None, Some(name), None) => (in_variable, from_variable(&name, place)),
+            (None, None, Some(path)) => (in_file, from_file(path, place)),
             (plain, variable, _) => {
                 // The line of the second one: the first was fine until then.
                 let second = match (plain, variable) {
-                    (Some(_), Some(_)) => "password_env",
-                    _ => "password_file",
+                    (Some(_), Some(_)) => in_variable,
+                    _ => in_file,
                 };
-                section.refuse(
-                    second,
-                    "two sources for one password: keep one of \
-                    \"password\", \"password_env\" and \"password_file\""
-                        .into(),
+                let message = format!(
+                    "two sources for one {what}: keep one of \"{in_plain}\", \"{in_variable}\" and \"{in_file}\""
                 );
+                section.refuse(second, message);
                 return Self::default();
             }
         };
-        match found.and_then(usable) {
+        match found.and_then(|text| usable(text, &what)) {
             Ok(text) => Self::new(&text),
             Err(reason) => {
                 section.refuse(key, format!("\"{key}\": {reason}"));
@@ -62,11 +67,11 @@ impl fmt::Debug for Secret {
     }
 }
 
-// The variable isn't named: the password itself may stand there by mistake.
+// The variable isn't named: the secret itself may stand there by mistake.
 fn from_variable(name: &str, place: &Place<'_>) -> Result<String, String> {
     place.surroundings.env(name).ok_or_else(|| {
         "the environment variable that it names is not set (or is not UTF-8): \
-         export it, or write its name, not the password itself"
+         export it, or write its name, not the secret itself"
             .to_owned()
     })
 }
@@ -83,10 +88,10 @@ fn from_file(path: PathBuf, place: &Place<'_>) -> Result<String, String> {
     Ok(text)
 }
 
-fn usable(text: String) -> Result<String, String> {
+fn usable(text: String, what: &str) -> Result<String, String> {
     match text.as_str() {
-        "" => Err("the password is empty: set one, or leave the key out".into()),
-        text if text.contains('\0') => Err("a password can't hold a NUL byte".into()),
+        "" => Err(format!("the {what} is empty: set one, or leave the key out")),
+        text if text.contains('\0') => Err(format!("a {what} can't hold a NUL byte")),
         _ => Ok(text),
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use humantime_serde::re::humantime;
-use pgstrata_tenancy::Strategy;
+use pgstrata_tenancy::{Strategy, Tier};
 use toml::Spanned;
 use toml::de::DeValue;
 
@@ -179,6 +179,7 @@ choice!(Mode: "route" => Route, "observe" => Observe);
 choice!(WhileMigrating: "wait" => Wait, "refuse" => Refuse);
 choice!(MissingTenant: "public" => Public, "reject" => Reject);
 choice!(Strategy: "search_path" => SearchPath, "schema_qualified" => SchemaQualified);
+choice!(Tier: "names" => Names, "role" => Role, "login" => Login);
 choice!(TenantSource: "options" => Options, "parameter" => Parameter,
     "user_suffix" => UserSuffix, "database_suffix" => DatabaseSuffix);
 choice!(ServerTls: "disable" => Disable, "prefer" => Prefer, "require" => Require,

@@ -7,6 +7,7 @@
 //! - [`login`]: the proof of who we are.
 //! - [`server`]: such a connection, and what is known of its session.
 //! - [`servers`]: the pool of them; [`backoff`]: what it does when none can be had.
+//! - [`tenants`]: pools of tenants that log in by themselves.
 //! - [`settings`]: session settings, tracked and replayed.
 //! - [`cancel`]: the query of a server is cancelled.
 
@@ -18,4 +19,5 @@ pub mod server;
 pub mod servers;
 pub mod settings;
 pub mod target;
+pub mod tenants;
 pub mod tls;

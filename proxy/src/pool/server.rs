@@ -7,6 +7,8 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use lru::LruCache;
+use pgstrata_tenancy::RoleName;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::connect::Connected;
 use super::settings::{self, Settings};
@@ -43,6 +45,8 @@ pub struct Server {
     pub prepared: PreparedNames,
     /// The statement that sets the path is prepared.
     pub has_path_statement: bool,
+    /// The one that sets role and path is.
+    pub has_role_statement: bool,
     /// Which client statement its unnamed statement is.
     pub unnamed: Option<u64>,
     /// Temporary objects were made on it: PostgreSQL keeps their schema on the path for good, and so does
@@ -57,11 +61,17 @@ pub struct Server {
     pub in_doubt: bool,
     /// When it was connected.
     pub born: Instant,
+    /// Its place among the servers that tenants have of their own.
+    _room: Option<OwnedSemaphorePermit>,
 }
 
 impl Server {
-    /// A server that has just logged in.
-    pub fn new(connected: Connected, max_prepared: (usize, usize)) -> Self {
+    /// A server that has just logged in; `room`: it has a place among others, and keeps it while it lives.
+    pub fn new(
+        connected: Connected,
+        max_prepared: (usize, usize),
+        room: Option<OwnedSemaphorePermit>,
+    ) -> Self {
         let Connected { stream, buffer, parameters, pid, key } = connected;
         let boxed = |text: String| text.into_bytes().into_boxed_slice();
         Self {
@@ -74,21 +84,29 @@ impl Server {
             settings: Arc::default(),
             prepared: PreparedNames::new(max_prepared),
             has_path_statement: false,
+            has_role_statement: false,
             unnamed: None,
             had_temp: false,
             drawn_by: None,
             used_by: None,
             in_doubt: false,
             born: Instant::now(),
+            _room: room,
         }
     }
 
     /// The SQL that makes its session one of `client`, with `wants` for settings; `None` where there
-    /// is nothing to do. To be sent before anything else, outside a transaction.
-    pub fn hand_over(&mut self, client: i32, wants: &Arc<Settings>) -> Option<String> {
+    /// is nothing to do. To be sent before anything else, outside a transaction. What it sets it
+    /// sets under `role`.
+    pub fn hand_over(
+        &mut self,
+        client: i32,
+        wants: &Arc<Settings>,
+        role: Option<&RoleName>,
+    ) -> Option<String> {
         match self.used_by.take() {
             Some(other) if other != client => {
-                let settings = settings::difference(&Arc::default(), wants, true);
+                let settings = settings::difference(&Arc::default(), wants, true, role);
                 self.drawn_by = None;
                 // Whatever set the seed of random() can't foresee the next client's numbers.
                 let seed: f64 = rand::random_range(-1.0..1.0);
@@ -97,7 +115,7 @@ impl Server {
             }
             same => {
                 self.used_by = same;
-                settings::difference(&self.settings, wants, true)
+                settings::difference(&self.settings, wants, true, role)
             }
         }
     }
@@ -123,7 +141,7 @@ impl Server {
     /// The session was wiped (`DISCARD ALL`, `DEALLOCATE ALL`): nothing is prepared on it.
     pub fn forget_prepared(&mut self) {
         self.prepared.clear();
-        self.has_path_statement = false;
+        (self.has_path_statement, self.has_role_statement) = (false, false);
         self.unnamed = None;
     }
 }

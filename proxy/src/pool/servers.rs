@@ -2,7 +2,8 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::sync::Arc;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
@@ -19,13 +20,21 @@ use super::backoff::Backoff;
 use super::connect::{ConnectError, connect};
 use super::server::Server;
 use super::target::Target;
+use super::tenants::TenantServers;
 use crate::config;
 use crate::metrics::Metrics;
 use crate::wire::frame;
 use crate::wire::stream::ServerStream;
 
 /// A server on loan. It goes back to its pool when it is dropped.
-pub type Lease = Object<ServerManager>;
+pub struct Lease {
+    // Fields are dropped in this order: it is back when others hear of it.
+    object: Object<ServerManager>,
+    _returned: Returned,
+}
+
+/// Tells that a server is back, where others may wait for its place.
+struct Returned(Option<Weak<TenantServers>>);
 
 /// A server that was used this recently is not asked whether its socket still stands.
 const TRUSTED_FOR: Duration = Duration::from_millis(1);
@@ -33,16 +42,30 @@ const TRUSTED_FOR: Duration = Duration::from_millis(1);
 /// How long a server may take to answer whether it lives.
 const CHECK_LIMIT: Duration = Duration::from_secs(5);
 
+/// What the servers of a pool are like.
+#[derive(Clone)]
+pub struct Kind {
+    /// Where they are, and who logs in.
+    pub target: Target,
+    /// What they are born with.
+    pub parameters: Vec<(String, String)>,
+    /// How many there are, and for how long.
+    pub settings: config::Pool,
+    /// How many prepared statements each keeps, and with how many bytes of text.
+    pub max_prepared: (usize, usize),
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Limits how many log in at once.
+    pub logins: Arc<Semaphore>,
+}
+
 /// Makes servers, and judges those that come back.
 pub struct ServerManager {
-    target: Target,
-    parameters: Vec<(String, String)>,
-    settings: config::Pool,
-    max_prepared: (usize, usize),
+    kind: Kind,
     reported: ArcSwapOption<Vec<(String, String)>>,
-    metrics: Arc<Metrics>,
     backoff: Backoff,
-    logins: Semaphore,
+    /// Those that the pool shares its room with.
+    tenants: Option<Weak<TenantServers>>,
 }
 
 /// Why a client got no server.
@@ -66,27 +89,16 @@ pub struct Servers {
 }
 
 impl Servers {
-    /// A pool for `target` whose servers are born with `parameters`. Connects to nobody yet.
+    /// A pool of servers of that kind; `tenants`: it is one of many, which share their room. Connects to nobody yet.
     pub fn new(
-        target: Target,
-        parameters: Vec<(String, String)>,
-        settings: &config::Pool,
-        max_prepared: (usize, usize),
-        metrics: Arc<Metrics>,
+        kind: Kind,
+        tenants: Option<Weak<TenantServers>>,
     ) -> Result<Self, deadpool::managed::BuildError> {
-        let manager = ServerManager {
-            target,
-            parameters,
-            settings: settings.clone(),
-            max_prepared,
-            reported: ArcSwapOption::empty(),
-            metrics,
-            backoff: Backoff::default(),
-            logins: Semaphore::new(settings.max_logins),
-        };
-        let pool = Pool::builder(manager)
-            .max_size(settings.max_servers)
-            .wait_timeout(Some(settings.wait_timeout))
+        let (max_servers, wait_timeout) = (kind.settings.max_servers, kind.settings.wait_timeout);
+        let (reported, backoff) = (ArcSwapOption::empty(), Backoff::default());
+        let pool = Pool::builder(ServerManager { kind, reported, backoff, tenants })
+            .max_size(max_servers)
+            .wait_timeout(Some(wait_timeout))
             // The one used last is the warmest, and the others can grow old and go.
             .queue_mode(QueueMode::Lifo)
             .runtime(Runtime::Tokio1)
@@ -122,12 +134,16 @@ impl Servers {
 
     /// The same, with one attempt to connect at most.
     async fn try_check_out(&self, wait: Duration) -> Result<Lease, CheckoutError> {
-        let limits = Timeouts { wait: Some(wait), create: None, recycle: None };
-        self.pool.timeout_get(&limits).await.map_err(|error| match error {
+        let tenants = &self.pool.manager().tenants;
+        // There, a new one may have to wait for its place.
+        let create = tenants.as_ref().map(|_| wait);
+        let limits = Timeouts { wait: Some(wait), create, recycle: None };
+        let object = self.pool.timeout_get(&limits).await.map_err(|error| match error {
             PoolError::Backend(error) => CheckoutError::Connect(error),
             PoolError::Closed => CheckoutError::Closed,
             _ => CheckoutError::Timeout(wait),
-        })
+        })?;
+        Ok(Lease { object, _returned: Returned(tenants.clone()) })
     }
 
     /// Whether PostgreSQL answers now: asks one server after the other until one does, or
@@ -151,7 +167,7 @@ impl Servers {
 
     /// Where these servers are.
     pub fn target(&self) -> &Target {
-        &self.pool.manager().target
+        &self.pool.manager().kind.target
     }
 
     /// Open, idle, and waited-for servers.
@@ -187,8 +203,57 @@ impl Servers {
         }
     }
 
+    /// For how long the server has been idle that nobody has used for longest.
+    pub(super) fn idle_for(&self) -> Option<Duration> {
+        let mut longest = None;
+        self.pool.retain(|_, usage| {
+            longest = longest.max(Some(usage.last_used()));
+            true
+        });
+        longest
+    }
+
+    /// Closes that one.
+    pub(super) fn close_one_idle(&self) {
+        let mut longest = self.idle_for();
+        self.pool.retain(|_, usage| {
+            let is_it = longest.is_some_and(|longest| usage.last_used() >= longest);
+            longest = longest.filter(|_| !is_it);
+            !is_it
+        });
+    }
+
     fn settings(&self) -> &config::Pool {
-        &self.pool.manager().settings
+        &self.pool.manager().kind.settings
+    }
+}
+
+impl Lease {
+    /// Closes the server: the pool makes a new one when it is needed.
+    pub fn close(self) {
+        drop(Object::take(self.object));
+    }
+}
+
+impl Deref for Lease {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        &self.object
+    }
+}
+
+impl DerefMut for Lease {
+    fn deref_mut(&mut self) -> &mut Server {
+        &mut self.object
+    }
+}
+
+impl Drop for Returned {
+    fn drop(&mut self) {
+        if let Some(tenants) = self.0.as_ref().and_then(Weak::upgrade) {
+            tenants.returned();
+        }
     }
 }
 
@@ -201,21 +266,29 @@ impl Manager for ServerManager {
         if let Some((error, _)) = self.backoff.holds() {
             return Err(ConnectError::Again(error));
         }
+        let room = match self.tenants.as_ref().map(Weak::upgrade) {
+            Some(Some(tenants)) => Some(tenants.enter().await?),
+            Some(None) => return Err(ConnectError::Closed),
+            None => None,
+        };
+        let Kind { target, parameters, settings, max_prepared, metrics, logins } = &self.kind;
         // PostgreSQL forks a process for each: a crowd of them at once is what it can bear least.
-        let _permit = self.logins.acquire().await.map_err(|_| ConnectError::Closed)?;
+        let _permit = logins.acquire().await.map_err(|_| ConnectError::Closed)?;
         if let Some((error, _)) = self.backoff.holds() {
             return Err(ConnectError::Again(error));
         }
-        let parameters: Vec<_> = self.parameters.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
-        let connecting = timeout(self.settings.connect_timeout, connect(&self.target, &parameters));
+        let parameters: Vec<_> = parameters.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+        let connecting = timeout(settings.connect_timeout, connect(target, &parameters));
         let connected =
             connecting.await.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()));
         let connected = match connected {
             Ok(connected) => connected,
             Err(error) => {
-                self.metrics.server_connect_failed();
-                tracing::warn!(database = %self.target, %error, "can not connect to PostgreSQL");
-                if !error.is_passing() {
+                metrics.server_connect_failed();
+                let role = &target.config.user;
+                tracing::warn!(database = %target, role, %error, "can not connect to PostgreSQL");
+                // One tenant's role that is not let in must not keep PostgreSQL busy with that.
+                if !error.is_passing() && room.is_none() {
                     return Err(error);
                 }
                 let error = Arc::new(error);
@@ -224,23 +297,23 @@ impl Manager for ServerManager {
             }
         };
         self.backoff.succeeded();
-        self.metrics.server_connected();
+        metrics.server_connected();
         self.reported.store(Some(Arc::new(connected.parameters.clone())));
-        Ok(Box::new(Server::new(connected, self.max_prepared)))
+        Ok(Box::new(Server::new(connected, *max_prepared, room)))
     }
 
     async fn recycle(&self, server: &mut Box<Server>, usage: &Usage) -> RecycleResult<ConnectError> {
         if server.in_doubt {
             return Err(RecycleError::message("its state is in doubt"));
         }
-        if server.born.elapsed() > self.settings.max_lifetime {
+        if server.born.elapsed() > self.kind.settings.max_lifetime {
             return Err(RecycleError::message("it has reached max_lifetime"));
         }
         let idle = usage.last_used();
         if idle > TRUSTED_FOR && !is_quiet(&server.stream) {
             return Err(RecycleError::message("PostgreSQL closed it"));
         }
-        if idle > self.settings.check_after && !answers(server).await {
+        if idle > self.kind.settings.check_after && !answers(server).await {
             return Err(RecycleError::message("it does not answer"));
         }
         Ok(())

@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use pgstrata_tenancy::ident;
+use pgstrata_tenancy::{RoleName, ident};
 
 /// Settings of a session: the parameter's name in lower case, and the SQL that sets it.
 pub type Settings = BTreeMap<Box<str>, Box<str>>;
 
 /// The path is never replayed: it goes with each transaction.
 pub const SEARCH_PATH: &str = "search_path";
+
+/// A tenant's role that was set for a server's session. No parameter can be called that.
+pub const SESSION_ROLE: &str = "session role";
 
 /// Settings with PostgreSQL's rule for transactions: a rollback takes them back.
 #[derive(Clone, Debug, Default)]
@@ -42,6 +45,12 @@ impl Tracked {
     /// A setting was set.
     pub fn set(&mut self, name: &str, sql: &str) {
         Arc::make_mut(&mut self.current).insert(name.into(), sql.into());
+    }
+
+    /// A setting was set that no rollback makes forgotten, whether or not it takes it back.
+    pub fn set_for_good(&mut self, name: &str, sql: &str) {
+        self.set(name, sql);
+        Arc::make_mut(&mut self.committed).insert(name.into(), sql.into());
     }
 
     /// A setting went back to what `base` has for it.
@@ -121,20 +130,32 @@ impl Tracked {
 
 /// The SQL that brings a server from `has` to `wants`; `None` where there is nothing to do.
 ///
-/// A path that was left on the server is taken off with `clear_path`, and otherwise
-/// left alone; none is ever put on.
-pub fn difference(has: &Arc<Settings>, wants: &Arc<Settings>, clear_path: bool) -> Option<String> {
-    if Arc::ptr_eq(has, wants) && !has.contains_key(SEARCH_PATH) {
+/// A path and a role that were left on the server are taken off with `clear`, and otherwise
+/// left alone; none is ever put on. What is set is set under `role`.
+pub fn difference(
+    has: &Arc<Settings>,
+    wants: &Arc<Settings>,
+    clear: bool,
+    role: Option<&RoleName>,
+) -> Option<String> {
+    if Arc::ptr_eq(has, wants) && !has.keys().any(|name| is_ours(name)) {
         return None;
     }
     let mut sql = String::new();
-    let is_over = |name: &str| if is_path(name) { clear_path } else { !wants.contains_key(name) };
+    let is_over = |name: &str| if is_ours(name) { clear } else { !wants.contains_key(name) };
     for name in has.keys().filter(|name| is_over(name)) {
         sql.push_str("RESET ");
-        push_name(&mut sql, name);
+        push_name(&mut sql, if **name == *SESSION_ROLE { "role" } else { name });
         sql.push_str("; ");
     }
-    for (_, set) in wants.iter().filter(|(name, set)| !is_path(name) && has.get(*name) != Some(*set)) {
+    let mut sets =
+        wants.iter().filter(|(name, set)| !is_ours(name) && has.get(*name) != Some(*set)).peekable();
+    if let (Some(role), Some(_)) = (role, sets.peek()) {
+        sql.push_str("SET LOCAL ROLE ");
+        sql.push_str(&role.quoted());
+        sql.push_str("; ");
+    }
+    for (_, set) in sets {
         sql.push_str(set);
         sql.push_str("; ");
     }
@@ -142,9 +163,9 @@ pub fn difference(has: &Arc<Settings>, wants: &Arc<Settings>, clear_path: bool) 
 }
 
 /// What a server has once [`difference`] ran on it.
-pub fn after(has: &Arc<Settings>, wants: &Arc<Settings>, clear_path: bool) -> Arc<Settings> {
-    let kept = has.get_key_value(SEARCH_PATH).filter(|_| !clear_path);
-    if kept.is_none() && !wants.contains_key(SEARCH_PATH) {
+pub fn after(has: &Arc<Settings>, wants: &Arc<Settings>, clear: bool) -> Arc<Settings> {
+    let mut kept = has.iter().filter(|(name, _)| !clear && is_ours(name)).peekable();
+    if kept.peek().is_none() && !wants.contains_key(SEARCH_PATH) {
         return Arc::clone(wants);
     }
     let mut settings = Settings::clone(wants);
@@ -163,8 +184,9 @@ pub fn from_startup(name: &str, value: &str) -> Box<str> {
     sql.into()
 }
 
-fn is_path(name: &str) -> bool {
-    name == SEARCH_PATH
+/// Whether it is set by us, with a transaction or for one, and never replayed.
+fn is_ours(name: &str) -> bool {
+    matches!(name, SEARCH_PATH | SESSION_ROLE)
 }
 
 /// A parameter's name; each part of a qualified one (`app.user`) is quoted by itself.
@@ -189,12 +211,19 @@ mod tests {
     fn only_what_differs_is_sent() {
         let has = settings(&[("a", "SET a TO 1"), ("b", "SET b TO 1"), ("c.d", "SET c.d TO 1")]);
         let wants = settings(&[("a", "SET a TO 1"), ("b", "SET b TO 2")]);
-        assert_eq!(difference(&has, &wants, true).unwrap(), r#"RESET "c"."d"; SET b TO 2; "#);
-        assert_eq!(difference(&wants, &settings(&[("a", "SET a TO 1"), ("b", "SET b TO 2")]), true), None);
+        let sql = |has: &_, wants: &_, role| difference(has, wants, true, role);
+        assert_eq!(sql(&has, &wants, None).unwrap(), r#"RESET "c"."d"; SET b TO 2; "#);
+        assert_eq!(sql(&wants, &settings(&[("a", "SET a TO 1"), ("b", "SET b TO 2")]), None), None);
+        // What a tenant sets it may set; what others have left is taken off by us.
+        let role = RoleName::new("x").unwrap();
+        let under = r#"RESET "c"."d"; SET LOCAL ROLE "x"; SET b TO 2; "#;
+        assert_eq!(sql(&has, &wants, Some(&role)).unwrap(), under);
+        assert_eq!(sql(&has, &settings(&[]), Some(&role)).unwrap().matches("ROLE").count(), 0);
     }
 
     #[test]
     fn path_left_on_a_server_is_taken_off_and_never_replayed() {
+        let difference = |has: &_, wants: &_, clear| difference(has, wants, clear, None);
         let path = settings(&[("search_path", "SET search_path TO x")]);
         assert_eq!(difference(&path, &path.clone(), true).unwrap(), "RESET \"search_path\"; ");
         assert_eq!(difference(&path, &settings(&[]), true).unwrap(), "RESET \"search_path\"; ");
@@ -202,6 +231,11 @@ mod tests {
         assert_eq!(difference(&settings(&[]), &path, true), None);
         assert!(after(&path, &path, true).is_empty());
         assert_eq!(after(&path, &settings(&[]), false), path);
+        let role = settings(&[("session role", "")]);
+        assert_eq!(difference(&role, &role.clone(), true).unwrap(), "RESET \"role\"; ");
+        assert_eq!(difference(&role, &settings(&[]), false), None);
+        assert_eq!(after(&role, &settings(&[]), false), role);
+        assert!(after(&role, &settings(&[]), true).is_empty());
     }
 
     #[test]
@@ -237,5 +271,9 @@ mod tests {
         assert_eq!(tracked.current().get("a").map(|v| &**v), Some("SET a TO 0"));
         tracked.reset("zzz", &base);
         assert_eq!(tracked.current().len(), 1);
+        tracked.set_for_good("ours", "");
+        tracked.roll_back();
+        assert_eq!(tracked.current().get("a").map(|v| &**v), Some("SET a TO 1"));
+        assert!(tracked.current().contains_key("ours"));
     }
 }

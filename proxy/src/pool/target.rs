@@ -15,7 +15,7 @@ use tokio_rustls::TlsConnector;
 
 use super::connect::ConnectError;
 use super::tls::{self, TlsConfigError};
-use crate::config::{Database, ServerTls};
+use crate::config::{Database, Secret, ServerTls};
 use crate::wire::stream::ServerStream;
 
 /// A silent peer is asked for life after so long, then so often, so many times.
@@ -44,6 +44,14 @@ impl Target {
     pub fn tcp_user_timeout(mut self, timeout: Duration) -> Self {
         self.tcp_user_timeout = Some(timeout);
         self
+    }
+
+    /// The same database, for another login.
+    pub(crate) fn logging_in_as(&self, user: &str, password: Option<&str>) -> Self {
+        let mut other = self.clone();
+        other.config.user = user.to_owned();
+        other.config.password = password.map(Secret::new).unwrap_or_default();
+        other
     }
 
     /// Opens a socket, with TLS as far as the configuration wants it and the server has it.

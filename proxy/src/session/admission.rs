@@ -96,6 +96,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             None => cancelled(),
         };
         self.refuse_head(refusal);
+        self.release().await;
         Ok(())
     }
 
@@ -113,7 +114,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             message: format!("tenant \"{tenant}\" does not exist or user \"{}\" may not use it", user.name),
             hint: (!user.tenant_switch).then(|| "This user may not change its tenant.".into()),
         };
-        let finding = patiently(until, async || database.find(tenant).await);
+        let finding = patiently(until, async || match may_name {
+            true => database.find_or_make(tenant).await,
+            false => database.find(tenant).await,
+        });
         let Some(found) = self.hold(finding).await? else { return Ok(Err(cancelled())) };
         let found = match found {
             Ok(Some(found)) if may_name => found,
@@ -128,9 +132,15 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             Some(Ok(look)) => match Unserved::of(look.state) {
                 None => {
                     let config = &self.shared.config;
-                    let tenancy = database.tenancy(Some(tenant), &found.schema, user.dynamic_sql, config);
-                    tenancy.served.note(look.changes, look.epoch);
-                    Ok(tenancy)
+                    match database.tenancy(Some(tenant), &found.schema, user.dynamic_sql, config) {
+                        Ok(tenancy) => {
+                            tenancy.served.note(look.changes, look.epoch);
+                            Ok(tenancy)
+                        }
+                        Err(error) => {
+                            Err(Refusal { code: error.sqlstate(), message: error.to_string(), hint: None })
+                        }
+                    }
                 }
                 Some(Unserved::Gone) => Err(unknown()),
                 Some(unserved) => Err(unserved.refusal(tenant.as_str())),
@@ -183,6 +193,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     fn refuse_head(&mut self, refusal: Refusal) {
         self.plan = None;
         self.attendance.begun = false;
+        // A role that was put in force for it is needed no more.
+        if let Some(link) = self.link.as_mut().filter(|link| !link.request.sent) {
+            link.next_request();
+        }
         match frame::header(&self.inbuf) {
             Ok(Some(header)) if header.tag == b'Q' => {
                 self.inbuf.advance(header.total.min(self.inbuf.len()));

@@ -45,10 +45,15 @@ where
         // Before the look: news that comes during it must count.
         let news = schema.as_deref().map(|schema| database.directory.news(schema));
         let mut found = None;
+        let user = Arc::clone(&login.user);
         login = login
             .admit(async |tenant| {
                 let patience = Instant::now() + login_patience(shared);
-                let finding = patiently(patience, async || database.find(tenant).await).await;
+                let finding = patiently(patience, async || match user.may_name(tenant.as_str()) {
+                    true => database.find_or_make(tenant).await,
+                    false => database.find(tenant).await,
+                });
+                let finding = finding.await;
                 found = finding.map_err(|error| for_login(no_answer(&error, database)))?;
                 let state = found.as_ref().map(|found| found.state);
                 Ok(Unserved::of(state) != Some(Unserved::Gone))

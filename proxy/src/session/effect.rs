@@ -52,6 +52,7 @@ pub(crate) fn needs_path(statement: &Statement, route: &Route) -> bool {
         }
         StatementKind::Plain
         | StatementKind::BlockOnly
+        | StatementKind::EndPrepared
         | StatementKind::CopyIn
         | StatementKind::Prepare { .. } => {
             matches!(route, Route::SearchPath | Route::OwnTransaction)
@@ -175,7 +176,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             }
             Effect::ResetAll => {
                 self.settings.reset_all(base);
-                link.settings.reset_all(&Default::default());
+                link.forget_settings();
             }
             Effect::DiscardAll => {
                 self.settings.reset_all(base);
@@ -268,6 +269,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let strayed = self.has_strayed() || strays(statement, text, &self.tenancy().scope.schema);
         let Some(link) = &mut self.link else { return };
         link.strayed |= strayed;
+        link.follow_role(statement);
         match change {
             PathChange::Keep => {}
             PathChange::Set => link.path_set = true,

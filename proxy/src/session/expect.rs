@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+use pgstrata_tenancy::RoleName;
 use smallvec::SmallVec;
 
 use super::pins::Probe;
@@ -50,6 +51,8 @@ pub enum Effect {
 pub const PATH_FIRST: u64 = 0;
 /// The one that sets it later on, which does not.
 pub const PATH_BEHIND: u64 = u64::MAX;
+/// The one that sets role and path, which stays prepared.
+pub const ROLE_FIRST: u64 = u64::MAX - 1;
 
 /// An answer that is due.
 #[derive(Debug)]
@@ -58,11 +61,13 @@ pub enum Expect {
     Query(QueryReply),
     /// A `Query` of our own: nothing of it reaches the client.
     OwnQuery,
+    /// The same, that sets a role for the session: it must be in force before anything else is sent.
+    SessionRole(RoleName),
     /// The same, to find out what still ties the client to its server.
     Probe(Probe),
     /// `ParseComplete`.
     Parse {
-        /// The statement's number; [`PATH_FIRST`] and [`PATH_BEHIND`] are our own.
+        /// The statement's number; [`PATH_FIRST`], [`PATH_BEHIND`] and [`ROLE_FIRST`] are our own.
         id: u64,
         /// It has a name on the server.
         named: bool,
@@ -134,7 +139,7 @@ impl Expect {
     /// Whether what arrives now is for the client.
     pub fn is_clients(&self) -> bool {
         match self {
-            Expect::OwnQuery | Expect::Probe(_) => false,
+            Expect::OwnQuery | Expect::SessionRole(_) | Expect::Probe(_) => false,
             Expect::Parse { client, .. } => client.is_some(),
             Expect::Bind { client }
             | Expect::Execute { client, .. }
@@ -146,6 +151,9 @@ impl Expect {
 
     /// Whether `ReadyForQuery` ends it.
     pub fn ends_ready(&self) -> bool {
-        matches!(self, Expect::Query(_) | Expect::OwnQuery | Expect::Probe(_) | Expect::Sync)
+        matches!(
+            self,
+            Expect::Query(_) | Expect::OwnQuery | Expect::SessionRole(_) | Expect::Probe(_) | Expect::Sync
+        )
     }
 }

@@ -16,13 +16,14 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return None;
         }
         let statement = behind_explain_route(text)?;
+        let isolation = self.tenancy().isolation.clone();
         let mut scope = (*self.tenancy().scope).clone();
         scope.names = self.identity.database.catalog.get(&scope.schema);
         if scope.names.is_none() && !std::mem::take(&mut self.names_late) {
             return Some(Step::NeedNames);
         }
         let explanation =
-            Explanation::new(&self.shared.engine, scope, statement, self.text_mode()).to_string();
+            Explanation::new(&self.shared.engine, scope, isolation, statement, self.text_mode()).to_string();
         message::text_table(&mut self.outbuf, "ROUTE", explanation.lines());
         message::command_complete(&mut self.outbuf, "EXPLAIN");
         message::ready_for_query(&mut self.outbuf, self.status.byte());

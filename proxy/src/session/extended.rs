@@ -8,6 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::columns::{self, Columns};
 use super::effect::effect_of;
 use super::expect::Expect;
+use super::link::Link;
 use super::listen::name_channel;
 use super::request::Step;
 use super::statements::ClientStatement;
@@ -64,10 +65,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if !self.may_begin(tenancy) {
             return Ok(Step::NeedState(Arc::clone(tenancy)));
         }
-        let Some(()) = self.begin_extended(b'P', body) else {
+        if let Err(step) = self.on_behalf_of(tied.clone(), |session| session.begin_extended(b'P', body)) {
             self.plan = Some(plan);
-            return Ok(Step::NeedServer);
-        };
+            return Ok(step);
+        }
         if taken {
             let name = String::from_utf8_lossy(name);
             return Ok(self.poison(refusal("42P05", format!("prepared statement \"{name}\" already exists"))));
@@ -82,6 +83,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 "A client may hold {count} of them with {bytes} bytes of text (limits.max_prepared_statements_per_client, limits.max_prepared_bytes_per_client). Close those that are not needed."
             ));
             return Ok(self.poison(refusal));
+        }
+        if let Some(step) = self.on_behalf_of(tied.clone(), |session| session.settle_role(&plan, false)) {
+            self.plan = Some(plan);
+            return Ok(step);
         }
         self.on_behalf_of(tied.clone(), |session| {
             let statement = session.statement(text, types, plan, tied, !name.is_empty());
@@ -109,9 +114,14 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if !self.renew(name) {
             return Ok(Step::NeedNames);
         }
-        let Some(()) = self.begin_extended(b'B', body) else { return Ok(Step::NeedServer) };
+        if let Err(step) = self.begin_extended(b'B', body) {
+            return Ok(step);
+        }
         if self.portals.len() >= MAX_PORTALS {
             return Ok(self.poison(too_many_portals()));
+        }
+        if let Some(step) = self.settle_role_of(name) {
+            return Ok(step);
         }
         let Some(on_server) = self.ensure_statement(name) else { return Ok(Step::Done) };
         let columns = self.statements.get(name).map(|statement| statement.columns).unwrap_or_default();
@@ -203,7 +213,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             }
             return Ok(self.on_behalf_of(tied, |session| session.describe_statement(name, body)));
         }
-        let Some(()) = self.begin_extended(b'D', body) else { return Ok(Step::NeedServer) };
+        if let Err(step) = self.begin_extended(b'D', body) {
+            return Ok(step);
+        }
         self.pass_message(b'D', body);
         let statement = name.is_empty().then(|| Bytes::copy_from_slice(&self.bound));
         if let Some(link) = &mut self.link {
@@ -217,7 +229,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if !self.renew(name) {
             return Step::NeedNames;
         }
-        let Some(()) = self.begin_extended(b'D', body) else { return Step::NeedServer };
+        if let Err(step) = self.begin_extended(b'D', body) {
+            return step;
+        }
+        if let Some(step) = self.settle_role_of(name) {
+            return step;
+        }
         let Some(on_server) = self.ensure_statement(name) else { return Step::Done };
         if let Some(link) = &mut self.link {
             message::describe_statement(&mut link.lease.outbuf, on_server.as_bytes());
@@ -239,7 +256,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             }
             return Ok(step);
         }
-        let Some(()) = self.begin_extended(b'E', body) else { return Ok(Step::NeedServer) };
+        if let Err(step) = self.begin_extended(b'E', body) {
+            return Ok(step);
+        }
+        self.set_role_for(statement.as_ref());
         // Of a portal that nothing is known of, it is known that it reads or writes.
         self.touched |= statement.is_none();
         let mut effect = None;
@@ -274,7 +294,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let (&what, rest) = body.split_first().ok_or_else(malformed)?;
         let (name, _) = frame::cstr(rest).ok_or_else(malformed)?;
         if what != b'S' {
-            let Some(()) = self.begin_extended(b'C', body) else { return Ok(Step::NeedServer) };
+            if let Err(step) = self.begin_extended(b'C', body) {
+                return Ok(step);
+            }
             self.portals.retain(|(open, _)| &open[..] != name);
             self.pass_message(b'C', body);
             if let Some(link) = &mut self.link {
@@ -284,9 +306,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         let closed = self.statements.remove(name).map(|statement| (Bytes::copy_from_slice(name), statement));
         self.keep(b'C', body);
-        match &mut self.link {
+        let (role, login) = (self.role(), self.tenants.now().isolation.login());
+        let fits = |link: &&mut Box<Link>| link.request.sent || link.login.as_ref() == login;
+        match self.link.as_mut().filter(fits) {
             Some(link) => {
-                link.begin(&self.settings, self.status);
+                link.begin(&self.settings, self.status, role.as_ref());
                 link.owe(Expect::Local { message: CLOSE_COMPLETE, opened: None, closed });
                 self.emit_locals();
             }
@@ -333,16 +357,23 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
     }
 
-    /// The first message of a pipeline needs a server, with the right settings; `None`: get one.
-    fn begin_extended(&mut self, tag: u8, body: &[u8]) -> Option<()> {
-        let link = self.link.as_mut()?;
+    /// The first message of a pipeline needs a server, with the right settings. `Err`: it is dealt with, or
+    /// there is no such server yet.
+    fn begin_extended(&mut self, tag: u8, body: &[u8]) -> Result<(), Step> {
+        match self.lacks_server() {
+            Ok(false) => {}
+            Ok(true) => return Err(Step::NeedServer),
+            Err(refusal) => return Err(self.refuse_in_pipeline(refusal)),
+        }
+        let role = self.role();
+        let Some(link) = &mut self.link else { return Err(Step::NeedServer) };
         if !link.request.sent {
-            link.begin(&self.settings, self.status);
+            link.begin(&self.settings, self.status, role.as_ref());
             let again = tag == b'B' && self.status == Status::Idle;
             link.request.replay = again.then(BytesMut::new);
         }
         link.keep(tag, body);
-        Some(())
+        Ok(())
     }
 
     /// Keeps a message that is answered here, for the case that its request is run again.
@@ -375,7 +406,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     }
 }
 
-impl super::link::Link {
+impl Link {
     /// Keeps a message of a request that may have to be run again.
     fn keep(&mut self, tag: u8, body: &[u8]) {
         let Some(replay) = &mut self.request.replay else { return };

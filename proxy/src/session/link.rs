@@ -7,12 +7,13 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
-use deadpool::managed::Object;
+use pgstrata_tenancy::RoleName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::expect::{Expect, Expects};
 use super::request::MAX_OWED;
+use super::role::{InForce, Settled};
 use super::tenant::Tenancy;
 use super::{End, Session, Status};
 use crate::metrics::{Kind, Metrics};
@@ -29,11 +30,17 @@ const CLEAN_LIMIT: Duration = Duration::from_secs(5);
 /// A server, and what is known of the request that it works on.
 pub(super) struct Link {
     pub lease: Lease,
+    /// As whom it has logged in; `None`: as all do.
+    pub login: Option<RoleName>,
     pub expects: Expects,
     /// The settings of its session, with those of the open transaction.
     pub settings: Tracked,
     /// The path is set for the transaction, as of what was written.
     pub path_set: bool,
+    /// The role that is in force.
+    pub role: InForce,
+    /// Code ran in this transaction that may have set another.
+    pub doubts_role: bool,
     /// The client has set a path for this transaction by itself.
     pub local_path: bool,
     /// In this transaction a path was in force on which the tenant's schema is not the first. A
@@ -78,6 +85,8 @@ pub(super) struct Request {
     pub heard: bool,
     /// It binds a statement whose columns the client was told.
     pub described: bool,
+    /// Whether the role that it needs for the session is in force.
+    pub role: Settled,
     /// Its messages as the client sent them, while it can still be run again.
     pub replay: Option<BytesMut>,
 }
@@ -95,18 +104,22 @@ impl Request {
             round_trips: 0,
             heard: true,
             described: false,
+            role: Settled::No,
             replay: None,
         }
     }
 }
 
 impl Link {
-    fn new(lease: Lease) -> Self {
+    fn new(lease: Lease, login: Option<RoleName>) -> Self {
         Self {
             settings: Tracked::new(Arc::clone(&lease.settings)),
             lease,
+            login,
             expects: Expects::new(),
             path_set: false,
+            role: InForce::Servers,
+            doubts_role: false,
             local_path: false,
             strayed: false,
             opaque: false,
@@ -163,27 +176,34 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// Gets a server. If there is none to be had, the request is answered with the reason.
     pub(super) async fn attach(&mut self) -> Result<(), End> {
         let started = Instant::now();
-        match self.check_out().await {
+        let wanted = std::mem::take(&mut self.wanted);
+        if let Some(link) = self.link.take() {
+            // It is one of another login.
+            self.give_up(link).await;
+        }
+        match self.check_out(wanted.login()).await {
             Some(Ok(lease)) => {
                 self.shared.metrics.waited(started.elapsed());
                 self.cancel.attach(lease.pid, &lease.key);
-                let mut link = Link::new(lease);
-                link.hand_over(self.cancel.slot().pid, &self.settings);
+                let mut link = Link::new(lease, wanted.login().cloned());
+                link.hand_over(self.cancel.slot().pid, &self.settings, wanted.set_role());
                 self.link = Some(Box::new(link));
                 Ok(())
             }
             Some(Err(error)) => {
                 self.shared.metrics.waited(started.elapsed());
-                self.deny(&no_server(&error))
+                self.deny(&no_server(&error));
+                Ok(())
             }
             None => Err(End::ClientGone),
         }
     }
 
     /// Waits for a server, and for the client to give up: `None`.
-    async fn check_out(&mut self) -> Option<Result<Lease, CheckoutError>> {
+    async fn check_out(&mut self, login: Option<&RoleName>) -> Option<Result<Lease, CheckoutError>> {
         let database = Arc::clone(&self.identity.database);
-        let mut checkout = Box::pin(database.servers.check_out());
+        let limit = self.shared.config.pool.wait_timeout;
+        let mut checkout = Box::pin(database.check_out(login, limit));
         poll_fn(|cx| {
             if let Poll::Ready(lease) = checkout.as_mut().poll(cx) {
                 return Poll::Ready(Some(lease));
@@ -194,10 +214,15 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     }
 
     /// Answers the message at the head of the buffer with an error.
-    fn deny(&mut self, refusal: &Refusal) -> Result<(), End> {
+    fn deny(&mut self, refusal: &Refusal) {
+        self.tell(refusal);
+        self.give_up_message();
+    }
+
+    /// The message at the head of the buffer was answered with an error, and nothing of it has been sent.
+    pub(super) fn give_up_message(&mut self) {
         self.plan = None;
         self.attendance.begun = false;
-        self.tell(refusal);
         self.fail_local();
         match frame::header(&self.inbuf) {
             Ok(Some(header)) if header.tag == b'Q' => {
@@ -206,7 +231,6 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             }
             _ => self.skip_to_sync = true,
         }
-        Ok(())
     }
 
     /// Puts the server back if nothing ties it to this client.
@@ -214,7 +238,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let free = self.link.as_ref().is_some_and(|link| {
             // PostgreSQL still waits for the rest of a message that began on it.
             let halfway = self.stream_on && self.stream_left > 0;
-            let over = !halfway && !link.request.sent && link.expects.is_empty();
+            let asks = link.request.role != Settled::No;
+            let over = !halfway && !asks && !link.request.sent && link.expects.is_empty();
             over && self.status == Status::Idle && self.pins.is_empty()
         });
         if !free {
@@ -229,6 +254,38 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             link.lease.drawn_by = link.lease.drawn_by.filter(|(by, _)| *by == client);
             link.give_back(client);
         }
+    }
+
+    /// Whether a server must be had before the tenant's next message is sent: there is none, or it is one of
+    /// another login. `Err`: there is, and it can't be left now.
+    pub(super) fn lacks_server(&mut self) -> Result<bool, Refusal> {
+        let login = self.tenants.now().isolation.login();
+        if self.link.as_ref().is_some_and(|link| link.login.as_ref() == login) {
+            return Ok(false);
+        }
+        if !self.may_move(login) {
+            return Err(holds_server());
+        }
+        self.wanted = self.tenants.now().isolation.clone();
+        Ok(true)
+    }
+
+    /// Whether the next message may go to a server of this login.
+    pub(super) fn may_move(&self, login: Option<&RoleName>) -> bool {
+        let Some(link) = &self.link else { return true };
+        let free = self.status_then() == Status::Idle && !self.has_sent() && !self.pins.has_state();
+        free || link.login.as_ref() == login
+    }
+
+    /// Puts a server back, between two requests, that its client goes without from now on.
+    async fn give_up(&mut self, mut link: Box<Link>) {
+        if self.cancel.detach() {
+            self.cancel.settled().await;
+        }
+        let session = !self.pins.is_empty();
+        let cleaned = timeout(CLEAN_LIMIT, link.clean(Status::Idle, session, &self.shared.metrics)).await;
+        link.lease.in_doubt |= !matches!(cleaned, Ok(Ok(())));
+        link.give_back(self.cancel.slot().pid);
     }
 
     /// The end: what the client still has to hear is written, what it left behind is cleaned.
@@ -268,21 +325,21 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 }
 
 impl Link {
-    /// Makes the server's session the client's, in front of its first request.
-    pub fn hand_over(&mut self, client: i32, wants: &Tracked) {
-        let Some(sql) = self.lease.hand_over(client, wants.current()) else { return };
+    /// Makes the server's session the client's, in front of its first request. Its settings are set under `role`.
+    pub fn hand_over(&mut self, client: i32, wants: &Tracked, role: Option<&RoleName>) {
+        let Some(sql) = self.lease.hand_over(client, wants.current(), role) else { return };
         self.lease.query(&[sql.as_bytes()]);
         self.expects.push_back(Expect::OwnQuery);
         self.settings = Tracked::new(settings::after(&Arc::default(), wants.current(), true));
     }
 
     /// Writes what brings the server's settings to the client's, in front of a request.
-    pub fn bring_settings(&mut self, wants: &Tracked, status: Status) {
+    pub fn bring_settings(&mut self, wants: &Tracked, status: Status, role: Option<&RoleName>) {
         if status == Status::Failed {
             return;
         }
         let (has, wants, idle) = (self.settings.current(), wants.current(), status == Status::Idle);
-        let sql = settings::difference(has, wants, idle);
+        let sql = settings::difference(has, wants, idle, role);
         let now = settings::after(has, wants, idle);
         if let Some(sql) = sql {
             self.lease.query(&[sql.as_bytes()]);
@@ -291,12 +348,13 @@ impl Link {
         self.settings.replace(now);
         if idle {
             self.settings.commit();
+            self.role = self.resting_role();
         }
     }
 
     /// Closes the server: the pool makes a new one when it is needed.
     pub fn discard(self) {
-        drop(Object::take(self.lease));
+        self.lease.close();
     }
 
     fn give_back(self, client: i32) {
@@ -412,6 +470,16 @@ impl Link {
     }
 }
 
+/// No transaction runs on two servers.
+pub(super) fn holds_server() -> Refusal {
+    Refusal {
+        code: "25001",
+        message: "a tenant that has servers of its own can't be changed in a transaction or a pipeline"
+            .into(),
+        hint: Some("Change it between two of them.".into()),
+    }
+}
+
 pub(super) fn no_server(error: &CheckoutError) -> Refusal {
     if let CheckoutError::Connect(ConnectError::Again(error)) = error {
         return no_connection(error);
@@ -420,7 +488,11 @@ pub(super) fn no_server(error: &CheckoutError) -> Refusal {
         CheckoutError::Timeout(_) => (
             "53300",
             error.to_string(),
-            Some("All servers are busy. Raise pool.max_servers, or look for long transactions.".into()),
+            Some(
+                "All servers are busy. Raise pool.max_servers (in the tier login: pool.max_servers_per_tenant, \
+                 pool.max_tenant_servers), or look for long transactions."
+                    .into(),
+            ),
         ),
         CheckoutError::Connect(error) => return no_connection(error),
         CheckoutError::Closed => ("57P01", "the proxy is shutting down".into(), None),

@@ -10,7 +10,7 @@
 //! - [`query`], [`extended`]: what goes to the server for them.
 //! - [`expect`], [`reply`], [`outcome`]: what the server owes, what becomes of its answers, and how a request ends.
 //! - [`statements`]: prepared statements by identity; [`prepared`]: on the server at hand; [`columns`]: what clients were told of theirs.
-//! - [`path`]: the search path, and when it must be set.
+//! - [`path`]: the search path, and when it must be set; [`role`]: the tenant's role, likewise.
 //! - [`effect`]: what statements leave behind in a session.
 //! - [`listen`]: `LISTEN`, and what is heard.
 //! - [`standing`]: whether a tenant's clients are served now; [`arrival`], [`admission`]: at the login, and later.
@@ -41,6 +41,7 @@ mod prepared;
 mod query;
 mod reply;
 mod request;
+pub(crate) mod role;
 mod sequences;
 mod standing;
 pub mod start;
@@ -65,7 +66,7 @@ use self::pins::Pins;
 use self::request::Step;
 use self::statements::{ClientStatement, ClientStatements};
 use self::tenant::{Tenancy, Tenants};
-use crate::config::User;
+use crate::config::{Isolation, User};
 use crate::pool::settings::{Settings, Tracked};
 use crate::shared::{DatabaseHandle, Shared};
 use crate::sql::plan::{Plan, Refusal};
@@ -190,6 +191,8 @@ pub struct Session<C> {
     sql_writes: bool,
     /// What the schemas hold was waited for, and did not come.
     names_late: bool,
+    /// For whom the server is that a message waits for.
+    wanted: Isolation,
     /// What the engine said of the message that waits for a server.
     plan: Option<Plan>,
     link: Option<Box<Link>>,

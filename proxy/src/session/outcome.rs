@@ -5,8 +5,9 @@ use std::mem;
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::expect::{Effect, Expect, PATH_BEHIND, PATH_FIRST};
+use super::expect::{Effect, Expect, PATH_BEHIND, PATH_FIRST, ROLE_FIRST};
 use super::link::Request;
+use super::role::{InForce, Settled};
 use super::{End, Session, Status, columns};
 use crate::sql::plan::Refusal;
 use crate::sql::rewrite::PositionMap;
@@ -53,6 +54,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return Err(End::fatal("XX000", "the server lost a prepared statement of the proxy's"));
         }
         match link.expects.front_mut() {
+            Some(Expect::SessionRole(_)) => {
+                link.request.role = Settled::Refused(body.into());
+                return Ok(());
+            }
             Some(Expect::OwnQuery | Expect::Probe(_)) => {
                 link.lease.in_doubt = true;
                 let text = String::from_utf8_lossy(frame::field(body, b'M').unwrap_or_default()).into_owned();
@@ -92,6 +97,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 Expect::Parse { id, named, client, .. } => {
                     match (id, named) {
                         (PATH_FIRST, _) => link.lease.has_path_statement = false,
+                        (ROLE_FIRST, _) => link.lease.has_role_statement = false,
                         (PATH_BEHIND, _) => {}
                         (id, true) => link.lease.prepared.remove(id),
                         (_, false) => link.lease.unnamed = None,
@@ -108,6 +114,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                         self.statements.insert(name, statement);
                     }
                 }
+                Expect::SessionRole(_) => link.request.role = Settled::No,
                 // Statements were forgotten that the server still has.
                 Expect::Execute { effect: Some(Effect::DeallocateAll | Effect::DiscardAll), .. } => {
                     link.lease.in_doubt = true;
@@ -139,6 +146,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 self.emit_locals();
                 return Ok(());
             }
+            Some(Expect::SessionRole(role)) => {
+                self.role_settled(role);
+                self.emit_locals();
+                return Ok(());
+            }
             Some(Expect::Probe(probe)) => {
                 self.pins_probed(&probe);
                 self.emit_locals();
@@ -158,7 +170,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     }
 
     /// A request is answered: what holds now is what PostgreSQL says.
-    fn end_request(&mut self, status: Status) {
+    pub(super) fn end_request(&mut self, status: Status) {
         let before = mem::replace(&mut self.status, status);
         (self.forgotten, self.foreseen) = (None, None);
         let Some(link) = &mut self.link else { return };
@@ -168,8 +180,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let erred = request.erred;
         link.copy_in = false;
         link.next_request();
+        if link.doubts_role && link.role != InForce::Servers {
+            link.role = InForce::Unknown;
+        }
         if status == Status::Idle {
             link.path_set = false;
+            (link.role, link.doubts_role) = (link.resting_role(), false);
             link.local_path = false;
             link.strayed = false;
             if let Some(tenancy) = link.ddl.take() {
@@ -208,6 +224,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         link.expects.clear();
         link.expects.push_back(Expect::OwnQuery);
         link.path_set = false;
+        link.role = link.resting_role();
         link.next_request();
         let rest = mem::take(&mut self.inbuf);
         self.inbuf = replay;

@@ -205,6 +205,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let stale = |link: &mut Box<Link>| fresh && link.lease.had_temp && link.expects.iter().all(ours);
         let Some(link) = self.link.take_if(|link| prepares && stale(link)) else { return false };
         self.cancel.detach();
+        self.wanted = self.tenancy().isolation.clone();
         link.discard();
         true
     }

@@ -4,18 +4,21 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use pgstrata_tenancy::RoleName;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::columns::Columns;
 use super::effect::needs_path;
-use super::expect::{Expect, PATH_BEHIND, PATH_FIRST};
+use super::expect::{Expect, PATH_BEHIND, PATH_FIRST, ROLE_FIRST};
 use super::extended::{PARSE_COMPLETE, refusal};
-use super::query::{format_set_local, kind_of, runs_by_itself};
+use super::query::{format_set_local, kind_of};
+use super::role::{InForce, needs_role};
 use super::statements::{ClientStatement, Identity, Prepared};
 use super::tenant::Tenancy;
-use super::{Session, Status, path};
+use super::{Session, Status, path, role};
 use crate::metrics::Kind;
-use crate::sql::plan::{Plan, Route};
+use crate::pool::settings::{SEARCH_PATH, SESSION_ROLE};
+use crate::sql::plan::{Plan, Route, Statement};
 use crate::sql::rewrite::rewrite;
 use crate::wire::message;
 
@@ -38,6 +41,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             text: sent,
             types: Bytes::copy_from_slice(types),
             path: if under_path { Arc::clone(&self.effective.path) } else { Arc::default() },
+            role: self.role(),
             epoch: self.identity.database.catalog.epoch(&tenancy.scope.schema),
         };
         let store = &self.shared.store;
@@ -59,7 +63,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// `Parse` of the client's, as far as the server at hand needs one.
     pub(super) fn send_parse(&mut self, name: Bytes, statement: ClientStatement) {
-        self.ensure_path_for(&statement.plan);
+        self.set_up_for(&statement.plan);
         let Some(link) = &mut self.link else { return };
         let prepared = Arc::clone(&statement.prepared);
         if name.is_empty() {
@@ -114,7 +118,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             self.poison(refusal);
             return None;
         }
-        self.ensure_path_for(&statement.plan);
+        self.set_up_for(&statement.plan);
         let prepared = Arc::clone(&statement.prepared);
         let link = self.link.as_mut()?;
         if name.is_empty() {
@@ -172,30 +176,65 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             || identity.epoch != epoch
     }
 
-    /// Sets the path in front of a statement that needs it.
-    pub(super) fn ensure_path_for(&mut self, plan: &Plan) {
+    /// Sets role and path in front of a statement that needs them.
+    pub(super) fn set_up_for(&mut self, plan: &Plan) {
         let kind = kind_of(&self.scope.tenant, plan);
-        let needed = plan.statements.iter().any(|s| needs_path(s, &plan.route));
+        let needs = |needs: &dyn Fn(&Statement) -> bool| plan.statements.iter().any(needs);
         let path = Arc::clone(&self.effective.path);
-        let status = self.status_then();
+        let (role, status) = (self.role(), self.status_then());
+        let own_transaction = self.is_own_transaction(plan);
         self.note_notifier(plan);
         self.keep_sequences_apart(plan);
         let Some(link) = &mut self.link else { return };
         link.opaque |= plan.opaque;
+        link.doubts_role |= plan.opaque;
         if kind != Kind::Shared && link.request.kind != Kind::TenantWrite {
             link.request.kind = kind;
         }
-        if !needed || path.is_empty() || link.path_set || status == Status::Failed {
+        let begun = link.request.sent || status == Status::Block;
+        // What runs by itself may commit: what was set for the transaction alone would be gone then.
+        let kept = |name| !(own_transaction && begun) || link.settings.current().contains_key(name);
+        let lacks_path = !(path.is_empty() || link.path_set && kept(SEARCH_PATH));
+        let lacks_path = lacks_path && needs(&|s| needs_path(s, &plan.route));
+        let in_force = if role.is_none() || kept(SESSION_ROLE) { &link.role } else { &InForce::Unknown };
+        let lacks_role = in_force.change(role.as_ref()).filter(|_| needs(&needs_role));
+        if status == Status::Failed || !lacks_path && lacks_role.is_none() {
             return;
         }
-        link.path_set = true;
         let name = self.shared.store.path_name();
-        if link.request.sent || status == Status::Block {
-            link.set_path_behind(&path, name);
-        } else if runs_by_itself(plan) {
-            link.set_session_path(&path);
-        } else {
-            link.set_path_first(&self.effective.shown, name);
+        match (&role, begun) {
+            (Some(role), false) if !own_transaction => {
+                let shown = (!path.is_empty()).then_some(&*self.effective.shown);
+                link.set_role_first(role, shown, self.shared.store.role_name());
+                link.path_set = true;
+            }
+            (None, false) if lacks_role.is_none() => {
+                link.path_set = true;
+                match own_transaction {
+                    true => link.set_session_path(&path),
+                    false => link.set_path_first(&self.effective.shown, name),
+                }
+            }
+            _ => {
+                if let Some(sql) = lacks_role {
+                    link.set_role_behind(&sql, role.as_ref(), own_transaction, name);
+                }
+                if lacks_path {
+                    link.set_path_behind(&path, own_transaction, name);
+                    link.path_set = true;
+                }
+            }
+        }
+    }
+
+    /// Sets the role in front of a portal that is about to run, where it is no longer in force.
+    pub(super) fn set_role_for(&mut self, statement: Option<&ClientStatement>) {
+        // Of a portal that nothing is known of, it is known that it reads or writes.
+        let needed = statement.is_none_or(|statement| statement.plan.statements.iter().any(needs_role));
+        let (role, status) = (self.role(), self.status_then());
+        let Some(link) = self.link.as_mut().filter(|_| needed && status != Status::Failed) else { return };
+        if let Some(sql) = link.role.change(role.as_ref()) {
+            link.set_role_behind(&sql, role.as_ref(), false, self.shared.store.path_name());
         }
     }
 }
@@ -203,42 +242,74 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 impl super::link::Link {
     /// Sets the path for the transaction that begins with this request.
     fn set_path_first(&mut self, path: &str, name: &[u8]) {
-        let prepare = !self.lease.has_path_statement;
+        let has = std::mem::replace(&mut self.lease.has_path_statement, true);
+        let prepare = (!has).then_some((PATH_FIRST, path::STATEMENT_TEXT, path::STATEMENT_TYPES));
+        self.run_first(prepare, name, &[Some(path)]);
+    }
+
+    /// Sets the role, and the path, for the transaction that begins with this request.
+    fn set_role_first(&mut self, role: &RoleName, path: Option<&str>, name: &[u8]) {
+        let has = std::mem::replace(&mut self.lease.has_role_statement, true);
+        let prepare = (!has).then_some((ROLE_FIRST, role::STATEMENT_TEXT, role::STATEMENT_TYPES));
+        self.run_first(prepare, name, &[Some(role.as_str()), path]);
+        self.role = InForce::of(Some(role));
+    }
+
+    /// Runs a prepared statement of our own at the head of a request; prepares it if it is not there.
+    fn run_first(&mut self, prepare: Option<(u64, &[u8], &[u8])>, name: &[u8], values: &[Option<&str>]) {
         let out = &mut self.lease.outbuf;
-        if prepare {
-            message::parse(out, name, path::STATEMENT_TEXT, path::STATEMENT_TYPES);
+        if let Some((_, text, types)) = prepare {
+            message::parse(out, name, text, types);
         }
-        message::bind_text(out, b"", name, path.as_bytes());
+        message::bind_texts(out, b"", name, values);
         message::execute(out, b"");
-        if prepare {
-            self.lease.has_path_statement = true;
-            self.owe(Expect::Parse { id: PATH_FIRST, named: true, client: None, map: Default::default() });
+        if let Some((id, ..)) = prepare {
+            self.owe(Expect::Parse { id, named: true, client: None, map: Default::default() });
         }
         self.owe(Expect::Bind { client: false });
         self.owe(Expect::Execute { client: false, effect: None });
     }
 
-    /// Sets the path for a transaction that has begun.
+    /// Sets the role for a transaction that has begun, or for the session.
+    pub(super) fn set_role_behind(&mut self, sql: &str, role: Option<&RoleName>, session: bool, name: &[u8]) {
+        self.role = InForce::of(role);
+        match role.filter(|_| session) {
+            Some(role) => {
+                self.note_for_session(None, true);
+                self.run_behind(format!("SET ROLE {}", role.quoted()).as_bytes(), name);
+            }
+            None => self.run_behind(sql.as_bytes(), name),
+        }
+    }
+
+    /// Sets the path for a transaction that has begun, or for the session.
     ///
     /// By a `SET`, which takes no snapshot: one taken before a `LOCK TABLE` would be too old.
     /// Not by a `Query`, nor in an unnamed portal: the client may have one.
-    pub(super) fn set_path_behind(&mut self, path: &str, name: &[u8]) {
-        self.run_behind(format_set_local(path).as_bytes(), name);
+    pub(super) fn set_path_behind(&mut self, path: &str, session: bool, name: &[u8]) {
+        match session {
+            true => {
+                self.note_for_session(Some(path), false);
+                self.run_behind(&[b"SET search_path TO ", path::in_sql(path).as_bytes()].concat(), name);
+            }
+            false => self.run_behind(format_set_local(path).as_bytes(), name),
+        }
     }
 
     /// Runs a statement of our own in the middle of a pipeline.
     pub(super) fn run_behind(&mut self, sql: &[u8], name: &[u8]) {
         let name = &[name, b"_behind"].concat();
         let out = &mut self.lease.outbuf;
+        // The one of before. Were it closed behind its use, it would stay where that fails.
+        message::close(out, b'S', name);
         message::parse(out, name, sql, &[0, 0]);
         message::bind_nothing(out, name, name);
         message::execute(out, name);
         message::close(out, b'P', name);
-        message::close(out, b'S', name);
+        self.owe(Expect::Close { client: false });
         self.owe(Expect::Parse { id: PATH_BEHIND, named: true, client: None, map: Default::default() });
         self.owe(Expect::Bind { client: false });
         self.owe(Expect::Execute { client: false, effect: None });
-        self.owe(Expect::Close { client: false });
         self.owe(Expect::Close { client: false });
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use pgstrata_tenancy::RoleName;
 use smallvec::SmallVec;
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -12,10 +13,11 @@ use super::link::Link;
 use super::listen::name_channel;
 use super::path::{self, Effective};
 use super::request::Step;
+use super::role::{InForce, Settled, needs_role};
 use super::switch::touches;
 use super::{End, Session, Status};
 use crate::metrics::Kind;
-use crate::pool::settings::SEARCH_PATH;
+use crate::pool::settings::{SEARCH_PATH, Tracked};
 use crate::sql::plan::{Discard, PinReason, Plan, Refusal, Route, Statement, StatementKind};
 use crate::sql::rewrite::rewrite;
 use crate::sql::scope::TextMode;
@@ -58,9 +60,17 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if self.answer_locally(&plan, text) {
             return Ok(Step::Done);
         }
-        if self.link.is_none() || self.drops_stale_server(&plan) {
+        match self.lacks_server() {
+            Ok(lacks) if lacks || self.drops_stale_server(&plan) => {
+                self.plan = Some(plan);
+                return Ok(Step::NeedServer);
+            }
+            Ok(_) => {}
+            Err(refusal) => return Ok(self.refuse_request(refusal)),
+        }
+        if let Some(step) = self.settle_role(&plan, true) {
             self.plan = Some(plan);
-            return Ok(Step::NeedServer);
+            return Ok(step);
         }
         for statement in &plan.statements {
             self.before(statement, text);
@@ -120,16 +130,18 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     }
 
     fn send_query(&mut self, plan: &Plan, text: &[u8]) {
-        let own_transaction = self.status == Status::Idle && runs_by_itself(plan);
+        let own_transaction = self.is_own_transaction(plan);
         let failed = self.status == Status::Failed;
+        let role = self.role();
         let strayed = self.has_strayed();
         self.note_notifier(plan);
         self.keep_sequences_apart(plan);
         let tenancy = Arc::clone(self.tenants.now());
         let drawer = (self.cancel.slot().pid, self.changes);
         let Some(link) = &mut self.link else { return };
-        link.begin(&self.settings, self.status);
+        link.begin(&self.settings, self.status, role.as_ref());
         link.opaque |= plan.opaque;
+        link.doubts_role |= plan.opaque;
         // No savepoint is there that could bring a path of before back.
         let resets =
             |s: &Statement| matches!(&s.kind, StatementKind::Reset { name, .. } if &**name == SEARCH_PATH);
@@ -138,25 +150,31 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         link.strayed = (link.strayed || strayed) && !returns;
         link.request.kind = kind_of(&self.scope.tenant, plan);
         let mut path = Arc::clone(&self.effective.path);
-        if own_transaction && !path.is_empty() {
+        // With a role it was set with that.
+        if own_transaction && role.is_none() && !path.is_empty() {
             link.set_session_path(&path);
             link.path_set = true;
         }
         // PostgreSQL 18 goes on with the transaction of a pipeline behind a lone statement, not behind several.
         if let [only] = &plan.statements[..]
             && link.request.sent
-            && !(own_transaction || link.path_set || failed || path.is_empty())
-            && needs_path(only, &plan.route)
+            && !(own_transaction || failed)
         {
-            link.set_path_behind(&path, self.shared.store.path_name());
-            link.path_set = true;
+            let name = self.shared.store.path_name();
+            if let Some(sql) = needs_role(only).then(|| link.role.change(role.as_ref())).flatten() {
+                link.set_role_behind(&sql, role.as_ref(), false, name);
+            }
+            if !link.path_set && !path.is_empty() && needs_path(only, &plan.route) {
+                link.set_path_behind(&path, false, name);
+                link.path_set = true;
+            }
         }
         let mut reply = QueryReply::default();
         let mut path_set = link.path_set || failed;
         let mut places = SmallVec::<[(usize, String); 1]>::new();
         // In a failed transaction it could not be done in front of the text.
         let mut forgets = failed && link.lease.drawn_by != Some(drawer);
-        let mut ended = false;
+        let (mut ended, mut aborted) = (false, failed);
         for (index, statement) in plan.statements.iter().enumerate() {
             if forgets && ended && touches(statement) {
                 link.lease.drawn_by = Some(drawer);
@@ -165,6 +183,16 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 forgets = false;
             }
             ended |= matches!(statement.kind, StatementKind::Commit { .. } | StatementKind::Rollback { .. });
+            if !aborted
+                && needs_role(statement)
+                && let Some(sql) = link.role.change(role.as_ref())
+            {
+                reply.injected.push((index + places.len()) as u32);
+                places.push((statement.span.start, sql));
+                link.role = InForce::of(role.as_ref());
+            }
+            aborted &= !ends_failure(statement);
+            link.follow_role(statement);
             if !path_set && !path.is_empty() && needs_path(statement, &plan.route) {
                 reply.injected.push((index + places.len()) as u32);
                 places.push((statement.span.start, format_set_local(&path)));
@@ -255,9 +283,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
 impl Link {
     /// The first message of a request is about to be written.
-    pub(super) fn begin(&mut self, wants: &crate::pool::settings::Tracked, status: Status) {
-        if !self.request.sent {
-            self.bring_settings(wants, status);
+    pub(super) fn begin(&mut self, wants: &Tracked, status: Status, role: Option<&RoleName>) {
+        if !self.request.sent && self.request.role == Settled::No {
+            self.bring_settings(wants, status, role);
         }
     }
 
@@ -266,8 +294,7 @@ impl Link {
     pub(super) fn set_session_path(&mut self, path: &str) {
         self.lease.query(&[b"SET search_path TO ", path::in_sql(path).as_bytes()]);
         self.owe(Expect::OwnQuery);
-        self.settings.set(SEARCH_PATH, path);
-        self.settings.commit();
+        self.note_for_session(Some(path), false);
     }
 }
 
@@ -276,6 +303,12 @@ impl Link {
 pub(super) fn runs_by_itself(plan: &Plan) -> bool {
     let alone = matches!(&plan.statements[..], [Statement { kind: StatementKind::BlockOnly, .. }]);
     plan.route == Route::OwnTransaction || alone && plan.route == Route::SearchPath
+}
+
+/// Whether a transaction that has failed goes on, or is over, behind it.
+fn ends_failure(statement: &Statement) -> bool {
+    use StatementKind::{Commit, Rollback, RollbackTo};
+    matches!(&statement.kind, Commit { .. } | Rollback { .. } | RollbackTo(_))
 }
 
 /// `SET LOCAL search_path` as a statement in front of others.

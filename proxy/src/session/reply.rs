@@ -105,7 +105,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         self.deliver(whole);
         let Some(link) = &mut self.link else { return };
         let ends = match link.expects.front() {
-            Some(Expect::Query(_) | Expect::OwnQuery | Expect::Probe(_)) | None => false,
+            Some(expect) if expect.ends_ready() => false,
+            None => false,
             Some(Expect::Parse { .. }) => tag == b'1',
             Some(Expect::Bind { .. }) => tag == b'2',
             Some(Expect::Close { .. }) => tag == b'3',
@@ -239,6 +240,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             }
             // Ours on its way through; the client's own is told.
             b"search_path" if !self.settings.current().contains_key(SEARCH_PATH) => return Ok(()),
+            b"is_superuser" if self.role().is_some() => return Ok(()),
             _ => {}
         }
         let value = self.base_value(name).unwrap_or(value.into());

@@ -7,6 +7,7 @@ use bytes::{Buf, BytesMut};
 use pgstrata_tenancy::TenantId;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::link::Link;
 use super::tenant::Tenancy;
 use super::{End, Session, Status};
 use crate::sql::plan::Refusal;
@@ -47,7 +48,8 @@ enum Need {
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// Deals with the next message of the client, or finds out what is missing for it.
     pub(super) fn step(&mut self) -> Result<Step, End> {
-        let waits = self.checking || self.link.as_ref().is_some_and(|link| link.awaits_copy);
+        let awaits = |link: &Link| link.awaits_copy || link.request.role.is_open();
+        let waits = self.checking || self.link.as_deref().is_some_and(awaits);
         if waits || self.outbuf.len() > HIGH_WATER || self.server_is_full() {
             return Ok(Step::Wait);
         }

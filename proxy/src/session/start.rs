@@ -19,7 +19,7 @@ use super::{Identity, Session, Status, Told};
 use crate::auth::error::OpenError;
 use crate::auth::login::Login;
 use crate::catalog::Found;
-use crate::config::PoolMode;
+use crate::config::{Isolation, PoolMode};
 use crate::pool::servers::CheckoutError;
 use crate::pool::settings::{self, SEARCH_PATH, Settings, Tracked};
 use crate::shared::{DatabaseHandle, Shared};
@@ -62,9 +62,11 @@ async fn prepare<S>(
     found: Option<Found>,
 ) -> Result<(Identity, Arc<Tenancy>, Arc<Told>), Refusal> {
     let schema = found.as_ref().map_or("public", |found| &*found.schema);
-    let tenancy = database.tenancy(login.tenant.as_ref(), schema, login.user.dynamic_sql, &shared.config);
+    let tenancy = database
+        .tenancy(login.tenant.as_ref(), schema, login.user.dynamic_sql, &shared.config)
+        .map_err(|error| Refusal::new(error.sqlstate(), error.to_string()))?;
     let base = Arc::new(base_settings(&login.settings, &tenancy)?);
-    let told = validate(database, &base, login_patience(shared)).await?;
+    let told = validate(database, &tenancy, &base, login_patience(shared)).await?;
     let identity = Identity {
         database: Arc::clone(database),
         user: Arc::clone(&login.user),
@@ -106,21 +108,26 @@ fn confined_path(value: &str, tenancy: &Tenancy) -> Result<Box<str>, Refusal> {
 /// Lets PostgreSQL judge the settings, once for each set of them.
 async fn validate(
     database: &DatabaseHandle,
+    tenancy: &Tenancy,
     base: &Arc<Settings>,
     limit: Duration,
 ) -> Result<Arc<Told>, Refusal> {
-    let key = settings::after(&Arc::default(), base, true);
+    let settings = settings::after(&Arc::default(), base, true);
+    let login = tenancy.isolation.login();
+    // What nobody sets needs nobody's right.
+    let role = tenancy.isolation.set_role().filter(|_| !settings.is_empty());
+    let key = (Arc::clone(&settings), role.or(login).cloned());
     if let Some(told) = database.validated.get(&key) {
         return Ok(told);
     }
-    let mut lease = database.servers.check_out_within(limit).await.map_err(|error| no_server(&error))?;
+    let mut lease = database.check_out(login, limit).await.map_err(|error| no_server(&error))?;
     // As nobody's: whoever has it next starts from these settings.
-    let sql = lease.hand_over(0, &key);
+    let sql = lease.hand_over(0, &settings, role);
     if let Some(sql) = sql {
         // Until PostgreSQL has answered, nobody knows what this server has.
         lease.in_doubt = true;
         try_settings(&mut lease, &sql).await?;
-        lease.settings = Arc::clone(&key);
+        lease.settings = settings;
         lease.in_doubt = false;
     }
     let mut told: Told = lease.parameters.clone();
@@ -226,6 +233,7 @@ where
         made_temp: false,
         sql_writes: false,
         names_late: false,
+        wanted: Isolation::Names,
         plan: None,
         link: None,
         attendance: Attendance::new(identity.database.clients()),

@@ -1,7 +1,7 @@
 //! Prepared statements: a client's names, and the one store behind all clients.
 //!
 //! A statement's identity is its text as PostgreSQL gets it, its parameter types, the
-//! path that it was resolved under and the catalog's epoch. Two clients with the same
+//! path that it was resolved under, the role that it runs as and the catalog's epoch. Two clients with the same
 //! identity share one name on a server; two tenants never do, as their path or text differ.
 //! Ids count up and are never used again, so that a name can't mean another statement.
 
@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use bytes::Bytes;
+use pgstrata_tenancy::RoleName;
 
 use super::columns::Columns;
 use super::tenant::Tenancy;
@@ -25,6 +26,9 @@ pub struct Identity {
     pub types: Bytes,
     /// The path that it is resolved under; empty for the server's own.
     pub path: Arc<str>,
+    /// The role that it is planned for: PostgreSQL does not look at all privileges again where another
+    /// runs it (those of a function that it has put into the plan).
+    pub role: Option<RoleName>,
     /// The state of the catalog that it was prepared for.
     pub epoch: u64,
 }
@@ -46,6 +50,8 @@ pub struct StatementStore {
     prefix: String,
     /// The name of the statement that sets the path, and of the portal that it is bound to.
     path_name: String,
+    /// The same for the one that sets role and path.
+    role_name: String,
     next: AtomicU64,
     known: Mutex<HashMap<Identity, Weak<Prepared>>>,
 }
@@ -85,6 +91,7 @@ impl StatementStore {
         let prefix = format!("pgstrata_{:016x}_", rand::random::<u64>());
         Arc::new(Self {
             path_name: format!("{prefix}path"),
+            role_name: format!("{prefix}role"),
             prefix,
             next: AtomicU64::new(1),
             known: Mutex::default(),
@@ -117,6 +124,11 @@ impl StatementStore {
     /// The name of the statement that sets the path, and of the portal that it is bound to.
     pub fn path_name(&self) -> &[u8] {
         self.path_name.as_bytes()
+    }
+
+    /// The same for the one that sets role and path.
+    pub fn role_name(&self) -> &[u8] {
+        self.role_name.as_bytes()
     }
 
     /// Whether a message of PostgreSQL's has one of these names in it.
@@ -207,6 +219,7 @@ mod tests {
             text: Bytes::from_static(text.as_bytes()),
             types: Bytes::new(),
             path: path.into(),
+            role: None,
             epoch: 0,
         }
     }
@@ -217,6 +230,8 @@ mod tests {
         let a = store.intern(identity("select 1", "acme"));
         assert_eq!(a.id, store.intern(identity("select 1", "acme")).id);
         assert_ne!(a.id, store.intern(identity("select 1", "globex")).id);
+        let role = RoleName::new("tenant_acme").ok();
+        assert_ne!(a.id, store.intern(Identity { role, ..identity("select 1", "acme") }).id);
         let old = a.id;
         drop(a);
         assert!(store.is_empty());

@@ -12,6 +12,7 @@ use pgstrata_tenancy::TenantId;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::expect::Expect;
+use super::link::holds_server;
 use super::path::Effective;
 use super::request::Step;
 use super::statements::ClientStatement;
@@ -115,8 +116,11 @@ fn decode(value: &str) -> Option<Cow<'_, str>> {
 
 /// Whether a statement reads or writes, as far as anybody can tell.
 pub(super) fn touches(statement: &Statement) -> bool {
-    use StatementKind::{BlockOnly, CopyIn, Plain, Prepare, Savepoint, SetConfig};
-    matches!(&statement.kind, Plain | BlockOnly | CopyIn | Prepare { .. } | Savepoint(_) | SetConfig { .. })
+    use StatementKind::{BlockOnly, CopyIn, EndPrepared, Plain, Prepare, Savepoint, SetConfig};
+    matches!(
+        &statement.kind,
+        Plain | BlockOnly | EndPrepared | CopyIn | Prepare { .. } | Savepoint(_) | SetConfig { .. }
+    )
 }
 
 /// No transaction works for two tenants.
@@ -250,6 +254,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 ),
             });
         }
+        if !self.may_move(tenancy.isolation.login()) {
+            return Err(holds_server());
+        }
         let tenancy = if same { Arc::clone(self.tenancy()) } else { tenancy };
         if !(same && local) {
             self.tenants.set(tenancy, local);
@@ -325,7 +332,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     pub(super) fn may_stand_in(&self, tied: Option<&Arc<Tenancy>>) -> Result<(), Refusal> {
         let other = tied.is_some_and(|tied| tied.scope.tenant != self.tenancy().scope.tenant);
         let counts = self.touched || self.link.as_ref().is_some_and(|link| link.local_path);
-        if other && counts { Err(spans_two()) } else { Ok(()) }
+        match tied.filter(|_| other) {
+            Some(_) if counts => Err(spans_two()),
+            Some(tied) if !self.may_move(tied.isolation.login()) => Err(holds_server()),
+            _ => Ok(()),
+        }
     }
 
     /// `work`, with names read for another tenant.

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use pgstrata_tenancy::{TenantId, ident};
+use pgstrata_tenancy::{RoleName, TenantId, ident};
 
 use super::path;
 use super::standing::Served;
-use crate::config::{self, Config, DynamicSql, Mode, TablePlace, Tenant};
+use crate::config::{self, Config, DynamicSql, Isolation, Mode, NoRole, TablePlace, Tenant};
 use crate::shared::DatabaseHandle;
 use crate::sql::guard::check;
 use crate::sql::plan::SchemaRef;
@@ -25,6 +25,8 @@ pub struct Tenancy {
     pub shown: Arc<str>,
     /// The schemas of the scope as they stand in front of a name; see [`Prefixes`].
     pub prefixes: Prefixes,
+    /// What PostgreSQL is told of the tenant.
+    pub isolation: Isolation,
     /// When it was last known to be served.
     pub(super) served: Served,
     /// Its clients are held to its schemas: they are not where nothing is routed.
@@ -32,17 +34,18 @@ pub struct Tenancy {
 }
 
 impl Tenancy {
-    /// For `tenant`, whose schema is `schema`.
+    /// For `tenant`, whose schema is `schema`. The error: it can't have the role that its tier needs.
     pub fn new(
         tenant: Option<&TenantId>,
         schema: &str,
         dynamic_sql: DynamicSql,
         config: &Config,
         database: &DatabaseHandle,
-    ) -> Self {
-        let scope = scope_of(tenant, schema, dynamic_sql, config, database);
+    ) -> Result<Self, NoRole> {
+        let (scope, isolation) = scope_of(tenant, schema, dynamic_sql, config, database)?;
         // Where nothing is routed, PostgreSQL's own path is the one that clients know.
-        Self::of(scope, &database.baseline, config.tenancy.mode == Mode::Route)
+        let tenancy = Self::of(scope, &database.baseline, config.tenancy.mode == Mode::Route);
+        Ok(Self { isolation, ..tenancy })
     }
 
     /// For the tenant of `scope`, on servers that are born with the path `baseline`.
@@ -51,7 +54,8 @@ impl Tenancy {
         let home: Arc<str> = if !confined || path == baseline { "".into() } else { path.into() };
         let shown = path::shown(&home).map_or_else(|| Arc::clone(&home), Arc::from);
         let prefixes = Prefixes::of(&scope);
-        Self { home, shown, prefixes, scope: Arc::new(scope), served: Served::default(), confined }
+        let (isolation, served) = (Isolation::Names, Served::default());
+        Self { home, shown, prefixes, scope: Arc::new(scope), isolation, served, confined }
     }
 
     /// Whether a path stays within what this tenant may name; `path` as [`ident::search_path`] writes it.
@@ -131,22 +135,24 @@ impl Tenants {
     }
 }
 
-/// The rules that a tenant's SQL is read by, with no names in them.
+/// The rules that a tenant's SQL is read by, with no names in them, and what PostgreSQL is told of it.
 pub fn scope_of(
     tenant: Option<&TenantId>,
     schema: &str,
     dynamic_sql: DynamicSql,
     config: &Config,
     database: &DatabaseHandle,
-) -> Scope {
+) -> Result<(Scope, Isolation), NoRole> {
     let own = tenant.and_then(|tenant| config.tenants.get(tenant.as_str()));
     let target = database.servers.target();
-    Scope {
+    let servers_role = target.config.user.as_str();
+    let isolation = config.isolation(tenant.map(TenantId::as_str), schema, servers_role)?;
+    let scope = Scope {
         tenant: tenant.map(|tenant| tenant.as_str().into()),
         schema: schema.into(),
         shared: config.tenancy.shared_schemas.iter().map(|schema| schema.as_str().into()).collect(),
         database: target.name.as_str().into(),
-        server_role: target.config.user.as_str().into(),
+        role: isolation.role().map_or(servers_role, RoleName::as_str).into(),
         strategy: own.and_then(|tenant| tenant.strategy).unwrap_or(config.tenancy.strategy),
         dynamic_sql: dynamic_sql == DynamicSql::Allow,
         shared_writes: config.tenancy.shared_writes,
@@ -154,7 +160,8 @@ pub fn scope_of(
         hide_others: config.tenancy.hide_other_tenants,
         keys: config.tenancy.keys,
         names: None,
-    }
+    };
+    Ok((scope, isolation))
 }
 
 /// The tables that are kept elsewhere for one tenant.

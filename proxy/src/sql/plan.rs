@@ -210,6 +210,8 @@ pub enum StatementKind {
     /// Leaves nothing, and PostgreSQL refuses it outside a block, or does nothing there: `LOCK`,
     /// `DECLARE` without `WITH HOLD`, `SET CONSTRAINTS`.
     BlockOnly,
+    /// `COMMIT PREPARED`, `ROLLBACK PREPARED`: PostgreSQL refuses it inside a block.
+    EndPrepared,
 }
 
 /// A `SET` that holds beyond the statement.

@@ -21,8 +21,8 @@ pub struct Scope {
     pub shared: Arc<[Box<str>]>,
     /// The name of the database, for names of three parts.
     pub database: Box<str>,
-    /// The role that servers are logged in as: what `"$user"` would mean.
-    pub server_role: Box<str>,
+    /// The role that statements run as: what `"$user"` would mean.
+    pub role: Box<str>,
     /// The way that is wanted where both are possible.
     pub strategy: Strategy,
     /// SQL that carries SQL (`DO`, function bodies, `query_to_xml` ...) is let through.

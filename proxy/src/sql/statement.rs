@@ -98,7 +98,7 @@ impl Reader<'_> {
             b"copy" if self.copies_in() => (Kind::CopyIn, Way::Names),
             b"listen" => (self.name_at(self.lo + 1).map_or(Kind::Plain, Kind::Listen), Way::Free),
             b"unlisten" => (Kind::Unlisten(self.name_at(self.lo + 1)), Way::Free),
-            b"commit" | b"rollback" if self.at(1, &["prepared"]) => (Kind::Plain, Way::Free),
+            b"commit" | b"rollback" if self.at(1, &["prepared"]) => (Kind::EndPrepared, Way::Free),
             b"fetch" | b"move" | b"close" | b"notify" | b"checkpoint" => (Kind::Plain, Way::Free),
             b"select" | b"insert" | b"update" | b"delete" | b"merge" | b"values" | b"with" | b"explain"
             | b"table" | b"copy" | b"truncate" | b"declare" => (Kind::Plain, Way::Names),

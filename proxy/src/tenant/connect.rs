@@ -81,6 +81,7 @@ fn settings_of(config: &Config, database: &Database) -> Settings {
         exclude: patterns(&provision.exclude),
         seed: patterns(&provision.seed),
         proxy_role: Some(database.user.clone()),
+        roles: None,
         lock_timeout: provision.lock_timeout,
         retries: provision.retries,
     }

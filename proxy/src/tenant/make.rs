@@ -33,6 +33,9 @@ impl Create {
         bar.finish_and_clear();
         let synced = synced?;
         context.output.print(&synced, |synced| human(context, synced))?;
+        for remark in &synced.remarks {
+            eprintln!("pgstrata: warning: {}", printable(remark));
+        }
         match synced.failed.as_slice() {
             [] => Ok(()),
             [only] if names.len() == 1 => Err(Failure::failed(only.reason.clone())),
@@ -127,10 +130,8 @@ pub struct Drop {
 impl Drop {
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
         let schema = context.schema(&self.tenant)?;
-        if !context.control.is_provisioned(schema.as_str()).await? {
-            return Err(pgstrata_control::Error::Missing(schema.to_string()).into());
-        }
-        if !self.yes {
+        // There is nothing to lose of one that is not there; it may be registered still.
+        if !self.yes && context.control.is_provisioned(schema.as_str()).await? {
             self.ask()?;
         }
         context.control.drop_schema(&schema).await?;

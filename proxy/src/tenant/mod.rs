@@ -6,13 +6,17 @@
 //! - `make`: create, clone, rename, drop, suspend, resume.
 //! - `look`: list, show.
 //! - `drift`: diff, sync.
+//! - `migrate`: migrate, adopt.
+//! - `audit`: audit.
 //! - `archive`: export, import.
 
 mod archive;
+mod audit;
 pub mod connect;
 mod drift;
 mod look;
 mod make;
+mod migrate;
 pub mod output;
 
 use std::ffi::OsString;
@@ -77,6 +81,23 @@ enum Command {
                             Exit code 3 says that something is left that differs."
     )]
     Sync(drift::Sync),
+    /// Brings the source and all tenants to the newest migration.
+    #[command(
+        after_help = "Examples:\n  pgstrata tenant migrate --plan\n  pgstrata tenant migrate --fence\n  \
+                            pgstrata tenant migrate --canary acme_corp --max-failures 5\n  \
+                            pgstrata tenant migrate --status\n\nRun again, it goes on where it stopped."
+    )]
+    Migrate(Box<migrate::Migrate>),
+    /// Registers tenants that were there before pgstrata.
+    #[command(
+        after_help = "Examples:\n  pgstrata tenant adopt --all --at-version 12\n  pgstrata tenant adopt acme_corp"
+    )]
+    Adopt(migrate::Adopt),
+    /// Asks PostgreSQL what each tenant's role can reach, and what is wrong with the role of the proxy's servers.
+    #[command(
+        after_help = "Exit code 3 says that something was found. What roles lack, `pgstrata tenant sync` gives them."
+    )]
+    Audit(audit::Audit),
     /// Makes a new tenant with all that another one has, data and all.
     Clone(make::Clone),
     /// Gives a tenant another name.
@@ -120,6 +141,12 @@ impl Failure {
     /// It is done, and what there is to say about it was said.
     pub fn found() -> Self {
         Self { code: FOUND, message: String::new() }
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
     }
 }
 
@@ -187,6 +214,9 @@ fn try_run(args: Args) -> Result<(), Failure> {
             Command::Show(show) => show.run(&context).await,
             Command::Diff(diff) => diff.run(&context).await,
             Command::Sync(sync) => sync.run(&context).await,
+            Command::Migrate(migrate) => migrate.run(&context).await,
+            Command::Adopt(adopt) => adopt.run(&context).await,
+            Command::Audit(audit) => audit.run(&context).await,
             Command::Clone(clone) => clone.run(&context).await,
             Command::Rename(rename) => rename.run(&context).await,
             Command::Suspend(suspend) => suspend.run(&context).await,

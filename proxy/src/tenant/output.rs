@@ -36,10 +36,10 @@ impl Output {
         }
     }
 
-    /// A bar for `count` steps: on a terminal, and where nobody asked for JSON.
+    /// A bar for `count` steps (0: not known yet): on a terminal, and where nobody asked for JSON.
     pub fn progress(self, count: usize, what: &'static str) -> ProgressBar {
         // One step is over before anybody could look.
-        if self.json || count < 2 || !io::stderr().is_terminal() {
+        if self.json || count == 1 || !io::stderr().is_terminal() {
             return ProgressBar::hidden();
         }
         let bar = ProgressBar::new(count as u64).with_message(what);

@@ -57,15 +57,22 @@ pub fn bind_nothing(out: &mut BytesMut, portal: &[u8], statement: &[u8]) {
     });
 }
 
-/// `Bind` of one text parameter, with results in text format.
-pub fn bind_text(out: &mut BytesMut, portal: &[u8], statement: &[u8], value: &[u8]) {
+/// `Bind` of a few text parameters, `None` for NULL, with results in text format.
+pub fn bind_texts(out: &mut BytesMut, portal: &[u8], statement: &[u8], values: &[Option<&str>]) {
     message(out, b'B', |out| {
         put_cstr(out, portal);
         put_cstr(out, statement);
         out.put_u16(0);
-        out.put_u16(1);
-        out.put_u32(value.len() as u32);
-        out.put_slice(value);
+        out.put_u16(values.len() as u16);
+        for value in values {
+            match value {
+                Some(value) => {
+                    out.put_u32(value.len() as u32);
+                    out.put_slice(value.as_bytes());
+                }
+                None => out.put_i32(-1),
+            }
+        }
         out.put_u16(0);
     });
 }

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
+use pgstrata_tenancy::Tier;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio_postgres::Client;
 
-use crate::Stage;
+use crate::setup::wished_tier;
+use crate::{Stage, roles};
 
 /// The beginning of each tenant's name. All names are equally long.
 const PREFIX: &str = "chaos_";
@@ -188,5 +190,8 @@ pub(super) async fn make_tenants(server: &Client) {
              RESET search_path; RESET ROLE;"
         );
         server.batch_execute(&made).await.unwrap();
+        if wished_tier() != Tier::Names {
+            server.batch_execute(&roles::sql(tenant)).await.unwrap();
+        }
     }
 }

@@ -1,5 +1,6 @@
 -- What objects ($1: their catalogs, $2: their ids) depend on.
-SELECT d.classid AS class, d.objid AS oid, d.refclassid AS on_class, d.refobjid AS on_oid
+SELECT d.classid AS class, d.objid AS oid, d.refclassid AS on_class, d.refobjid AS on_oid,
+    CASE WHEN d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0 THEN d.refobjsubid::int2 END AS on_column
 FROM unnest($1::oid[], $2::oid[]) o(class, oid)
     JOIN pg_depend d ON d.classid = o.class AND d.objid = o.oid
 WHERE d.deptype IN ('n', 'a', 'i', 'P', 'S')

@@ -164,3 +164,37 @@ fn no_error_holds_a_secret() {
         assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
     }
 }
+
+#[test]
+fn roles_that_keep_nobody_apart_are_refused() {
+    refused_part("[tenancy]\ntier = 'rolle'", 2, "\"names\", \"role\" or \"login\"");
+    refused_part("[tenancy]\nrole_prefix = 'pg_'", 2, "PostgreSQL's own");
+    refused_part("[tenants.x]\nrole = 'y'", 2, "no effect in the tier \"names\"");
+    let role =
+        |tenants: &str, line, says| refused_part(&format!("[tenancy]\ntier = 'role'\n{tenants}"), line, says);
+    // Under it `SET ROLE` would go back to the servers' own.
+    role("[tenants.x]\nrole = 'none'", 4, "PostgreSQL's own");
+    role("[tenants.x]\nrole = 'pg_read_all_data'", 4, "PostgreSQL's own");
+    role("[tenants.x]\nrole = ''", 4, "must not be empty");
+    role("[tenants.x]\nrole = 'app'", 4, "the proxy's servers log in as");
+    let both =
+        error(&with_basics("[tenancy]\ntier = 'role'\n[tenants.x]\nrole = 'y'\n[tenants.z]\nrole = 'y'"));
+    assert_eq!(both.matches("it is another tenant's").count(), 2, "{both}");
+    role(&format!("[tenants.{}]\nstrategy = 'search_path'", "x".repeat(60)), 3, "longer than 63 bytes");
+    refused_part(
+        "[tenants.x]\ntier = 'role'\nrole = 'tenant_y'\n[tenants.y]\ntier = 'role'",
+        4,
+        "another tenant's",
+    );
+}
+
+#[test]
+fn tier_that_logs_in_needs_a_key() {
+    refused_part("[tenancy]\ntier = 'login'", 2, "needs a key");
+    refused_part("[tenants.x]\ntier = 'login'", 2, "\"login_key_env\"");
+    refused_part("[tenancy]\nlogin_key = 'short'", 2, "less than 32 bytes");
+    refused_part("[tenancy]\nlogin_key = 'x'\nlogin_key_env = 'Y'", 3, "two sources for one login key");
+    refused_part("[tenancy]\nlogin_key_file = 'empty'", 2, "the login key is empty");
+    refused_part("[pool]\nmax_servers_per_tenant = 50", 2, "above \"max_tenant_servers\", 40");
+    refused_part("[pool]\nmax_servers_per_tenant = 0", 2, "must not be 0");
+}

@@ -112,9 +112,9 @@ impl Gate<'_> {
         Refusal { code: "42501", message, hint: hint.map(str::to_owned) }
     }
 
-    /// The servers' own role owns what they make: that changes nothing.
+    /// The role that statements run as owns what they make: that changes nothing.
     fn owner(&self, role: &str) -> Checked {
-        match role == &*self.scope.server_role {
+        match role == &*self.scope.role {
             true => Ok(()),
             false => Err(self.refusal("change owners", Some(super::commands::SHARED))),
         }
@@ -367,12 +367,10 @@ impl Gate<'_> {
                 "have information_schema in its search_path",
                 Some("Name it in front of its views."),
             )),
-            "$user" => {
-                match self.is_own(&self.scope.server_role) || self.is_shared(&self.scope.server_role) {
-                    true => Ok(()),
-                    false => Err(self.refusal("have \"$user\" in its search_path", Some(&self.nameable()))),
-                }
-            }
+            "$user" => match self.is_own(&self.scope.role) || self.is_shared(&self.scope.role) {
+                true => Ok(()),
+                false => Err(self.refusal("have \"$user\" in its search_path", Some(&self.nameable()))),
+            },
             _ => self.schema(schema),
         }
     }

@@ -160,7 +160,7 @@ impl Command<'_> {
 
     /// `OWNER TO role`.
     fn owner(&self, at: usize, out: &mut Vec<Demand>) {
-        // The servers' role itself; another of such a name must be quoted.
+        // The role that it runs as; another of such a name must be quoted.
         if self.t.any_kw(at, &["current_user", "current_role", "session_user"]) && at + 1 == self.hi {
             return;
         }

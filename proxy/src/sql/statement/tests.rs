@@ -32,7 +32,7 @@ fn transaction_control_is_known() {
     assert_eq!(kind("rollback to SAVEPOINT"), RollbackTo("savepoint".into()));
     assert_eq!(kind("savepoint A"), Savepoint("a".into()));
     assert_eq!(kind("release savepoint a"), Release("a".into()));
-    assert_eq!(kind("rollback prepared 'x'"), Plain);
+    assert_eq!(kind("rollback prepared 'x'"), EndPrepared);
 }
 
 #[test]

@@ -56,7 +56,7 @@ pub(crate) fn scope() -> Scope {
         schema: "acme".into(),
         shared: Arc::new(["public".into()]),
         database: "app".into(),
-        server_role: "app_role".into(),
+        role: "app_role".into(),
         strategy: Strategy::SchemaQualified,
         dynamic_sql: false,
         shared_writes: false,

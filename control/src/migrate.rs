@@ -1,1 +1,0 @@
-//! Changes for the source and for every tenant.

@@ -1,0 +1,266 @@
+//! One change: SQL, or code that runs it. And all of them, by version.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::error::Error as StdError;
+use std::fmt;
+use std::ops::Deref;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use ring::digest::{SHA256, digest};
+
+use super::script::{Place, Script};
+
+/// What a migration in code says when it fails.
+pub type CodeError = Box<dyn StdError + Send + Sync>;
+
+/// What a migration in code gives back.
+pub type CodeFuture<'a> = Pin<Box<dyn Future<Output = Result<(), CodeError>> + Send + 'a>>;
+
+type Code = dyn for<'a> Fn(Transaction<'a>) -> CodeFuture<'a> + Send + Sync;
+
+/// Why something is no migration, or can't be one next to the others.
+#[derive(Debug, thiserror::Error)]
+pub enum Invalid {
+    /// A file or a folder can't be read.
+    #[error("{path} can't be read: {source}")]
+    Unreadable {
+        /// Which.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Its name tells no version.
+    #[error("{file} is no migration: {why}; they are called like 0001_create_users.sql")]
+    Name {
+        /// Which file.
+        file: String,
+        /// What is wrong with its name.
+        why: &'static str,
+    },
+    /// Two are one version.
+    #[error("{first} and {second} are both version {version}: one of them needs another")]
+    Twice {
+        /// Theirs.
+        version: i64,
+        /// The one.
+        first: String,
+        /// The other.
+        second: String,
+    },
+    /// What is in it can't be run.
+    #[error("{file}, {place}: {why}")]
+    Text {
+        /// Which file.
+        file: String,
+        /// Where in it.
+        place: Place,
+        /// What is wrong there.
+        why: String,
+    },
+    /// The file is another than the one that ran.
+    #[error(
+        "{file} was changed after it had been applied (to \"{schema}\", among others): bring it back and put \
+         what is new into a file of its own, or have the ledger take it as it is now"
+    )]
+    Changed {
+        /// Which file.
+        file: String,
+        /// A schema that has it as it was.
+        schema: String,
+    },
+    /// The file comes too late.
+    #[error("{file} is out of order: version {applied} was applied before it; give it a higher version")]
+    OutOfOrder {
+        /// Which file.
+        file: String,
+        /// The source's version.
+        applied: i64,
+    },
+    /// The file is needed and not there.
+    #[error(
+        "{file} is missing: the source has it and \"{schema}\", among others, still lacks it; bring it back"
+    )]
+    Missing {
+        /// Which file.
+        file: String,
+        /// A schema that lacks it.
+        schema: String,
+    },
+}
+
+/// One change of a schema.
+#[derive(Clone)]
+pub struct Migration {
+    pub(super) version: i64,
+    pub(super) name: Arc<str>,
+    pub(super) checksum: [u8; 32],
+    pub(super) body: Body,
+}
+
+#[derive(Clone)]
+pub(super) enum Body {
+    /// SQL in one transaction.
+    Sql(Arc<Script>),
+    /// SQL whose statements run one by one, in no transaction.
+    Outside(Arc<Script>),
+    Code(Arc<Code>),
+}
+
+/// The transaction that a migration in code runs in: a client's methods, and the schema.
+///
+/// Names with no schema mean the schema's own. It must not end the transaction.
+#[derive(Clone, Copy)]
+pub struct Transaction<'a> {
+    pub(super) client: &'a tokio_postgres::Client,
+    pub(super) schema: &'a str,
+}
+
+impl Transaction<'_> {
+    /// The name of the schema that is migrated.
+    pub fn schema(&self) -> &str {
+        self.schema
+    }
+}
+
+impl Deref for Transaction<'_> {
+    type Target = tokio_postgres::Client;
+
+    fn deref(&self) -> &Self::Target {
+        self.client
+    }
+}
+
+impl fmt::Debug for Transaction<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transaction").field("schema", &self.schema).finish_non_exhaustive()
+    }
+}
+
+/// The first line of a file whose statements can't run in a transaction.
+const DIRECTIVE: &str = "pgstrata:";
+const OUTSIDE: &str = "no-transaction";
+
+impl Migration {
+    /// SQL, as a file of this name would have it.
+    pub fn sql(version: i64, name: &str, text: &str) -> Result<Self, Invalid> {
+        // What editors and checkouts on other systems add is no part of it.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        if let Some(at) = text.find('\0') {
+            let place = Script::new(text.get(..at).unwrap_or_default()).end();
+            return Err(Invalid::Text { file: name.into(), place, why: "a NUL byte is no SQL".into() });
+        }
+        let script = Arc::new(Script::new(text));
+        let body = if is_outside(name, text)? { Body::Outside(script) } else { Body::Sql(script) };
+        let checksum = checksum(text.replace("\r\n", "\n").as_bytes());
+        Ok(Self { version, name: name.into(), checksum, body })
+    }
+
+    /// Code, which gets the transaction and the schema's name.
+    ///
+    /// What it does can't be seen from outside: its checksum is that of its name.
+    pub fn code<F>(version: i64, name: &str, code: F) -> Self
+    where
+        F: for<'a> Fn(Transaction<'a>) -> CodeFuture<'a> + Send + Sync + 'static,
+    {
+        let checksum = checksum(format!("code {name}").as_bytes());
+        Self { version, name: name.into(), checksum, body: Body::Code(Arc::new(code)) }
+    }
+
+    /// Its place in the order of all.
+    pub fn version(&self) -> i64 {
+        self.version
+    }
+
+    /// As the ledger has it: of a file, the file's.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn script(&self) -> Option<&Script> {
+        match &self.body {
+            Body::Sql(script) | Body::Outside(script) => Some(script),
+            Body::Code(_) => None,
+        }
+    }
+
+    /// What no file may do.
+    pub(super) fn check(&self) -> Result<(), Invalid> {
+        let Some((place, why)) = self.script().and_then(Script::refused) else { return Ok(()) };
+        Err(Invalid::Text { file: self.name.to_string(), place: *place, why: why.clone() })
+    }
+}
+
+impl fmt::Debug for Migration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Migration").field("version", &self.version).field("name", &self.name).finish()
+    }
+}
+
+fn checksum(bytes: &[u8]) -> [u8; 32] {
+    let mut sum = [0; 32];
+    sum.copy_from_slice(digest(&SHA256, bytes).as_ref());
+    sum
+}
+
+/// Whether the first line says so. A word that is not known there is a mistake, not a comment.
+fn is_outside(file: &str, text: &str) -> Result<bool, Invalid> {
+    let first = text.lines().next().unwrap_or_default();
+    let comment = first.trim_start().strip_prefix("--").map(str::trim);
+    match comment.and_then(|comment| comment.strip_prefix(DIRECTIVE)).map(str::trim) {
+        None => Ok(false),
+        Some(OUTSIDE) => Ok(true),
+        Some(other) => Err(Invalid::Text {
+            file: file.into(),
+            place: Place { line: 1, column: 1 },
+            why: format!("\"{other}\" is not known: it is \"-- {DIRECTIVE} {OUTSIDE}\" or no such line"),
+        }),
+    }
+}
+
+/// Migrations in the order of their versions.
+#[derive(Clone, Debug, Default)]
+pub struct Migrations(BTreeMap<i64, Migration>);
+
+impl Migrations {
+    /// None.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// One more, whose version no other has.
+    pub fn add(&mut self, migration: Migration) -> Result<(), Invalid> {
+        match self.0.entry(migration.version) {
+            Entry::Vacant(place) => {
+                place.insert(migration);
+                Ok(())
+            }
+            Entry::Occupied(there) => Err(Invalid::Twice {
+                version: migration.version,
+                first: there.get().name.to_string(),
+                second: migration.name.to_string(),
+            }),
+        }
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Migration> {
+        self.0.values()
+    }
+
+    /// The version that a schema with all of them has.
+    pub fn newest(&self) -> Option<i64> {
+        self.0.last_key_value().map(|(version, _)| *version)
+    }
+
+    pub(super) fn get(&self, version: i64) -> Option<&Migration> {
+        self.0.get(&version)
+    }
+
+    /// What a schema of this version lacks.
+    pub(super) fn after(&self, version: Option<i64>) -> impl Iterator<Item = &Migration> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        self.0.range((version.map_or(Unbounded, Excluded), Unbounded)).map(|(_, migration)| migration)
+    }
+}

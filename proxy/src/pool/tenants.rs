@@ -1,0 +1,148 @@
+//! The tier `login`: servers that log in as a tenant's role, in a pool for each tenant that is made when it is
+//! first needed, and forgotten when it has no server left.
+//!
+//! All of them together have a bound. Where it is reached, the server that was idle longest gives way,
+//! whoever's it is; where none is idle, it is first come, first served.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use pgstrata_control::role_password;
+use pgstrata_tenancy::RoleName;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::connect::ConnectError;
+use super::servers::{CheckoutError, Kind, Lease, Servers};
+use crate::config::{self, Secret};
+
+/// The servers of all tenants that have their own, in one database.
+pub struct TenantServers {
+    kind: Kind,
+    /// What the roles' passwords are derived from.
+    key: Secret,
+    pools: Mutex<HashMap<RoleName, Servers>>,
+    room: Arc<Semaphore>,
+    /// So many wait for room.
+    waiting: AtomicUsize,
+    this: Weak<Self>,
+}
+
+/// What all of the pools do, taken together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Pools that have, or await, a server.
+    pub pools: usize,
+    /// Servers that nobody uses.
+    pub idle: usize,
+    /// Servers that clients use.
+    pub active: usize,
+    /// Clients that wait for one.
+    pub waiting: usize,
+}
+
+impl TenantServers {
+    /// None so far. Of `kind`, but for who logs in and how many there are.
+    pub fn new(kind: &Kind, pool: &config::Pool, key: &Secret) -> Arc<Self> {
+        let mut kind = kind.clone();
+        (kind.settings.min_servers, kind.settings.max_servers) = (0, pool.max_servers_per_tenant);
+        Arc::new_cyclic(|this| Self {
+            kind,
+            key: key.clone(),
+            pools: Mutex::default(),
+            room: Arc::new(Semaphore::new(pool.max_tenant_servers)),
+            waiting: AtomicUsize::new(0),
+            this: Weak::clone(this),
+        })
+    }
+
+    /// A server that is logged in as `role`; see [`Servers::check_out`].
+    pub async fn check_out_within(&self, role: &RoleName, limit: Duration) -> Result<Lease, CheckoutError> {
+        let servers = self.pool(role)?;
+        servers.check_out_within(limit).await
+    }
+
+    fn pool(&self, role: &RoleName) -> Result<Servers, CheckoutError> {
+        let mut pools = self.lock();
+        if let Some(pool) = pools.get(role) {
+            return Ok(pool.clone());
+        }
+        let password = self.key.expose().map(|key| role_password(key.as_bytes(), role.as_str()));
+        let mut kind = self.kind.clone();
+        kind.target = kind.target.logging_in_as(role.as_str(), password.as_deref());
+        // It fails without a runtime only, and we are in one.
+        let pool = Servers::new(kind, Some(Weak::clone(&self.this))).map_err(|_| CheckoutError::Closed)?;
+        pools.insert(role.clone(), pool.clone());
+        Ok(pool)
+    }
+
+    /// Waits until there may be one server more.
+    pub(super) async fn enter(&self) -> Result<OwnedSemaphorePermit, ConnectError> {
+        let room = Arc::clone(&self.room);
+        if let Ok(permit) = Arc::clone(&room).try_acquire_owned() {
+            return Ok(permit);
+        }
+        let _waiting = Waiting::new(&self.waiting);
+        self.close_idle();
+        room.acquire_owned().await.map_err(|_| ConnectError::Closed)
+    }
+
+    /// A server came back to its pool: whoever waits for room may have its place.
+    pub(super) fn returned(&self) {
+        if self.waiting.load(Ordering::SeqCst) > 0 {
+            self.close_idle();
+        }
+    }
+
+    /// Closes the server that was idle longest, if one is.
+    fn close_idle(&self) {
+        let pools = self.lock();
+        let oldest = pools.values().filter_map(|pool| Some((pool.idle_for()?, pool)));
+        if let Some((_, pool)) = oldest.max_by_key(|(idle, _)| *idle) {
+            pool.close_one_idle();
+        }
+    }
+
+    /// Closes servers that nobody needs, and forgets pools that have none.
+    pub async fn tend(&self) {
+        let pools: Vec<_> = self.lock().values().cloned().collect();
+        for pool in pools {
+            pool.tend().await;
+        }
+        let is_used = |status: deadpool::Status| status.size > 0 || status.waiting > 0;
+        self.lock().retain(|_, pool| is_used(pool.status()));
+    }
+
+    /// What they do now.
+    pub fn usage(&self) -> Usage {
+        let mut usage = Usage::default();
+        for status in self.lock().values().map(Servers::status) {
+            usage.pools += 1;
+            usage.idle += status.available;
+            usage.active += status.size.saturating_sub(status.available);
+            usage.waiting += status.waiting;
+        }
+        usage
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<RoleName, Servers>> {
+        self.pools.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One that waits, for as long as it does.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}

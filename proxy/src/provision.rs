@@ -1,0 +1,102 @@
+//! Tenants that are made when a client first names them (`provision.auto`).
+
+use std::sync::Arc;
+
+use pgstrata_control::{Control, SchemaName};
+use pgstrata_tenancy::{Pattern, TenantId};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::config::Config;
+
+/// Tenants that may wait to be made; who asks for one more waits for room.
+const QUEUE: usize = 64;
+
+/// Makes the tenants that may be made.
+pub struct Provisioner {
+    patterns: Vec<Pattern>,
+    requests: mpsc::Sender<Request>,
+}
+
+/// A schema to be made, and where the answer goes: whether it is there now.
+type Request = (Arc<str>, oneshot::Sender<bool>);
+
+/// Does the work; it may run on another runtime than those who ask.
+pub struct Births {
+    control: Control,
+    most: usize,
+    database: String,
+    requests: mpsc::Receiver<Request>,
+}
+
+impl Provisioner {
+    /// For a database with this name and control. The [`Births`] have to be run.
+    pub fn new(config: &Config, database: &str, control: Control) -> (Self, Births) {
+        let (requests, queue) = mpsc::channel(QUEUE);
+        let patterns = config.provision.auto.iter().map(|pattern| Pattern::new(pattern)).collect();
+        let births = Births {
+            control,
+            most: config.provision.auto_max,
+            database: database.to_owned(),
+            requests: queue,
+        };
+        (Self { patterns, requests }, births)
+    }
+
+    /// Makes the tenant, which has this schema, if it is one of those that are made by themselves.
+    /// `None`: it is not; else whether it is there now.
+    pub async fn ensure(&self, tenant: &TenantId, schema: &Arc<str>) -> Option<bool> {
+        if !self.patterns.iter().any(|pattern| pattern.matches(tenant.as_str())) {
+            return None;
+        }
+        let (answer, made) = oneshot::channel();
+        if self.requests.send((Arc::clone(schema), answer)).await.is_err() {
+            return Some(false);
+        }
+        Some(made.await.unwrap_or(false))
+    }
+}
+
+impl Births {
+    /// Makes what is asked for, one after the other, until nobody can ask any more.
+    pub async fn run(mut self) {
+        while let Some((schema, answer)) = self.requests.recv().await {
+            // Who asked may have given up, and its driver tries again.
+            if answer.is_closed() {
+                continue;
+            }
+            let made = make(&self.control, &schema, self.most).await;
+            match &made {
+                Ok(true) => tracing::info!(
+                    database = self.database,
+                    schema = &*schema,
+                    "tenant made at its first login"
+                ),
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::warn!(
+                        database = self.database,
+                        schema = &*schema,
+                        error,
+                        "can not make a tenant"
+                    );
+                }
+            }
+            let _ = answer.send(made.is_ok());
+        }
+    }
+}
+
+/// Makes a schema; whether it was not there before.
+async fn make(control: &Control, schema: &str, most: usize) -> Result<bool, String> {
+    let text = |error: pgstrata_control::Error| error.to_string();
+    let name = SchemaName::new(schema, control.settings()).map_err(text)?;
+    if control.is_provisioned(schema).await.map_err(text)? {
+        return Ok(false);
+    }
+    let there = control.get_provisioned_schemas().await.map_err(text)?.len();
+    if there >= most {
+        return Err(format!("there are {there} tenants, and provision.auto_max is {most}"));
+    }
+    let ensured = control.ensure_schema(&name).await.map_err(text)?;
+    Ok(ensured == pgstrata_control::provision::Ensured::Created)
+}

@@ -1,0 +1,293 @@
+//! The tier `role`: no statement of the tenant's runs without the tenant's role in force.
+//!
+//! It is set for the transaction, as the path is, in the same message and in front of the statement: where
+//! PostgreSQL refuses to set it, it drops what stands behind, too. What has to run in a transaction of its
+//! own is not sent before PostgreSQL has confirmed that the role is in force for the session.
+
+use std::sync::Arc;
+
+use pgstrata_tenancy::RoleName;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::expect::Expect;
+use super::link::Link;
+use super::query::runs_by_itself;
+use super::request::Step;
+use super::{Session, Status, path};
+use crate::pool::settings::{SEARCH_PATH, SESSION_ROLE};
+use crate::sql::plan::{Discard, Plan, Statement, StatementKind};
+use crate::wire::frame;
+use crate::wire::message;
+
+/// The text of the prepared statement that sets role and path for the running transaction. With NULL
+/// for the path it is the server's own.
+pub const STATEMENT_TEXT: &[u8] =
+    b"SELECT pg_catalog.set_config('role', $1, true), pg_catalog.set_config('search_path', $2, true)";
+
+/// Two parameters, of type `text`.
+pub const STATEMENT_TYPES: &[u8] = &[0, 2, 0, 0, 0, 25, 0, 0, 0, 25];
+
+/// The role that is in force on a server, as of what was written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) enum InForce {
+    /// The one that servers log in as.
+    #[default]
+    Servers,
+    /// A tenant's.
+    Tenants(RoleName),
+    /// Not known for sure.
+    Unknown,
+}
+
+impl InForce {
+    /// The SQL that puts `wanted` in force for the transaction; `None` where it is.
+    pub fn change(&self, wanted: Option<&RoleName>) -> Option<String> {
+        match (self, wanted) {
+            (InForce::Servers, None) => None,
+            (InForce::Tenants(role), Some(wanted)) if role == wanted => None,
+            (_, Some(wanted)) => Some(format!("SET LOCAL ROLE {}; ", wanted.quoted())),
+            (_, None) => Some("SET LOCAL ROLE NONE; ".to_owned()),
+        }
+    }
+
+    /// What is in force then.
+    pub fn of(wanted: Option<&RoleName>) -> Self {
+        wanted.map_or(InForce::Servers, |role| InForce::Tenants(role.clone()))
+    }
+}
+
+/// What has become of the role of a request that runs by itself.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) enum Settled {
+    /// Nobody has asked for it.
+    #[default]
+    No,
+    /// It was asked for: nothing else is sent until there is an answer.
+    Asked,
+    /// It is in force.
+    Yes,
+    /// PostgreSQL refused, with this error, and has more to say.
+    Refused(Box<[u8]>),
+}
+
+impl Settled {
+    /// Whether PostgreSQL's answer is not complete.
+    pub fn is_open(&self) -> bool {
+        matches!(self, Settled::Asked | Settled::Refused(_))
+    }
+}
+
+/// Whether the tenant's role must be in force when the statement runs. What is not known here needs it.
+pub(crate) fn needs_role(statement: &Statement) -> bool {
+    use StatementKind as Kind;
+    !matches!(
+        &statement.kind,
+        // They touch nothing; some of them must come first in a transaction, or stand by themselves.
+        Kind::Begin
+            | Kind::Commit { .. }
+            | Kind::Rollback { .. }
+            | Kind::RollbackTo(_)
+            | Kind::Release(_)
+            | Kind::SetTransaction
+            | Kind::Characteristics(_)
+            | Kind::ResetAll
+            | Kind::Discard(_)
+            | Kind::Deallocate(_)
+    )
+}
+
+/// Whether the statement fails, or does something else, where another stands in front of it.
+pub(crate) fn stands_alone(plan: &Plan) -> bool {
+    let alone = |kind: &StatementKind| matches!(kind, StatementKind::BlockOnly | StatementKind::EndPrepared);
+    runs_by_itself(plan) || matches!(&plan.statements[..], [only] if alone(&only.kind))
+}
+
+impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
+    /// The role that is to be set for the tenant's transactions.
+    pub(super) fn role(&self) -> Option<RoleName> {
+        self.tenants.now().isolation.set_role().cloned()
+    }
+
+    /// Whether a plan is one of a transaction of its own, under what the tenant needs for that.
+    pub(super) fn is_own_transaction(&self, plan: &Plan) -> bool {
+        let own = if self.role().is_some() { stands_alone(plan) } else { runs_by_itself(plan) };
+        own && self.status_then() == Status::Idle
+    }
+
+    /// Sees to it that a plan which runs by itself finds its tenant's role in force for the session.
+    /// `Some`: it may not be sent (yet).
+    ///
+    /// `simple`: the message at hand is a `Query`. Behind other messages of a pipeline nothing is waited for: what runs by
+    /// itself can't stand there, but for `CALL` and `DO`, in front of which the role is set.
+    pub(super) fn settle_role(&mut self, plan: &Plan, simple: bool) -> Option<Step> {
+        let waits = (simple || !self.has_sent()) && self.is_own_transaction(plan);
+        let role = self.role().filter(|_| waits)?;
+        let path = Arc::clone(&self.effective.path);
+        let link = self.link.as_mut()?;
+        match link.request.role {
+            Settled::Yes => return None,
+            Settled::Asked | Settled::Refused(_) => return Some(Step::Wait),
+            Settled::No => {}
+        }
+        link.begin(&self.settings, self.status, Some(&role));
+        let mut sql = format!("SET ROLE {}", role.quoted());
+        if !path.is_empty() {
+            sql += "; SET search_path TO ";
+            sql += &path::in_sql(&path);
+        }
+        link.lease.query(&[sql.as_bytes()]);
+        link.expects.push_back(Expect::SessionRole(role));
+        link.note_for_session(Some(&path), true);
+        link.request.role = Settled::Asked;
+        Some(Step::Wait)
+    }
+
+    /// The same for a client's statement.
+    pub(super) fn settle_role_of(&mut self, name: &[u8]) -> Option<Step> {
+        let plan = Arc::clone(&self.statements.get(name)?.plan);
+        self.settle_role(&plan, false)
+    }
+
+    /// PostgreSQL has answered [`Expect::SessionRole`].
+    pub(super) fn role_settled(&mut self, role: RoleName) {
+        let Some(link) = &mut self.link else { return };
+        match std::mem::take(&mut link.request.role) {
+            Settled::Asked => {
+                link.request.role = Settled::Yes;
+                link.role = InForce::Tenants(role);
+                link.path_set = true;
+            }
+            Settled::Refused(error) => self.role_refused(&error),
+            other => link.request.role = other,
+        }
+    }
+
+    /// Answers the message that waits for its role with PostgreSQL's error.
+    fn role_refused(&mut self, error: &[u8]) {
+        self.shared.metrics.error(frame::field(error, b'C').unwrap_or(b"XX000"));
+        message::raw(&mut self.outbuf, b'E', error);
+        match self.has_sent() {
+            // What was pipelined in front of it has been answered.
+            true => self.end_request(self.status),
+            false => self.link.iter_mut().for_each(|link| link.next_request()),
+        }
+        self.give_up_message();
+    }
+}
+
+impl Link {
+    /// What role is in force outside of a transaction, or when one has ended.
+    pub fn resting_role(&self) -> InForce {
+        match self.settings.current().contains_key(SESSION_ROLE) {
+            true => InForce::Unknown,
+            false => InForce::Servers,
+        }
+    }
+
+    /// Path and role were set for the session. They are taken off again whatever becomes of that.
+    pub fn note_for_session(&mut self, path: Option<&str>, role: bool) {
+        if let Some(path) = path.filter(|path| !path.is_empty()) {
+            self.settings.set_for_good(SEARCH_PATH, path);
+        }
+        if role {
+            self.settings.set_for_good(SESSION_ROLE, "");
+        }
+    }
+
+    /// `RESET ALL`, which leaves roles alone.
+    pub fn forget_settings(&mut self) {
+        let has_role = self.settings.current().contains_key(SESSION_ROLE);
+        self.settings.reset_all(&Arc::default());
+        if has_role {
+            self.settings.set(SESSION_ROLE, "");
+        }
+    }
+
+    /// What the statement does to the role that is in force.
+    pub fn follow_role(&mut self, statement: &Statement) {
+        self.role = role_behind(statement, &self.role).unwrap_or_else(|| self.resting_role());
+    }
+}
+
+/// The role that is in force behind a statement; `None`: the one that was before the transaction.
+pub(super) fn role_behind(statement: &Statement, before: &InForce) -> Option<InForce> {
+    match &statement.kind {
+        StatementKind::Commit { .. }
+        | StatementKind::Rollback { .. }
+        | StatementKind::Discard(Discard::All) => None,
+        // Whether it was set before the savepoint, or behind it.
+        StatementKind::RollbackTo(_) if *before != InForce::Servers => Some(InForce::Unknown),
+        _ => Some(before.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn role_is_set_unless_it_is_known_to_be_in_force() {
+        let [acme, globex] = ["acme", "glo\"bex"].map(|name| RoleName::new(name).unwrap());
+        let change = |role: &InForce, wanted| role.change(wanted).unwrap_or_default();
+        let in_force = InForce::of(Some(&acme));
+        assert_eq!(change(&InForce::Servers, None), "");
+        assert_eq!(change(&InForce::Servers, Some(&globex)), "SET LOCAL ROLE \"glo\"\"bex\"; ");
+        assert_eq!(change(&in_force, Some(&acme)), "");
+        assert_eq!(change(&in_force, Some(&globex)), "SET LOCAL ROLE \"glo\"\"bex\"; ");
+        assert_eq!(change(&in_force, None), "SET LOCAL ROLE NONE; ");
+        assert_eq!(change(&InForce::Unknown, Some(&acme)), "SET LOCAL ROLE \"acme\"; ");
+        assert_eq!(change(&InForce::Unknown, None), "SET LOCAL ROLE NONE; ");
+    }
+
+    #[test]
+    fn only_what_touches_nothing_goes_without() {
+        use crate::sql::Engine;
+        use crate::sql::scope::TextMode;
+        let (engine, scope) = (Engine::new(1 << 20), crate::sql::tests::fixture::scope());
+        let needs = |text: &str| {
+            let plan = engine.plan(text.as_bytes(), &scope, TextMode::default());
+            plan.statements.iter().any(needs_role)
+        };
+        for text in [
+            "begin",
+            "commit and chain",
+            "end",
+            "abort",
+            "rollback to s",
+            "release s",
+            "reset all",
+            "discard all",
+            "discard temp",
+            "deallocate all",
+            "set transaction read only",
+            "prepare transaction 'x'",
+            "set session characteristics as transaction read only",
+            "",
+        ] {
+            assert!(!needs(text), "{text}");
+        }
+        for text in [
+            "select 1",
+            "savepoint s",
+            "set a.b = 1",
+            "set search_path to acme",
+            "reset a.b",
+            "show all",
+            "listen c",
+            "fetch c",
+            "close c",
+            "execute p",
+            "prepare p as select 1",
+            "commit prepared 'x'",
+            "lock t",
+            "notify c",
+            "select set_config('a.b', 'x', true)",
+            "copy t from stdin",
+            "vacuum t",
+            "no sql at all",
+            "table t",
+        ] {
+            assert!(needs(text), "{text}");
+        }
+    }
+}

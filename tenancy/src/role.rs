@@ -1,0 +1,79 @@
+//! The role of a tenant's in PostgreSQL, checked once where it comes in.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::ident;
+
+/// The name of a role that can be a tenant's. Cheap to clone.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RoleName(Arc<str>);
+
+/// Why a text is no name for a tenant's role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RoleNameError {
+    /// Nothing was given.
+    #[error("a role's name must not be empty")]
+    Empty,
+    /// PostgreSQL would cut it, and two tenants could become one.
+    #[error("a role's name must not be longer than {} bytes", ident::MAX_BYTES)]
+    TooLong,
+    /// PostgreSQL has no way to write it.
+    #[error("a role's name must not contain a NUL byte")]
+    Nul,
+    /// `SET ROLE "none"` means no role at all: whoever logged in.
+    #[error("\"none\", \"public\" and names that begin with pg_ are PostgreSQL's own")]
+    Reserved,
+}
+
+impl RoleName {
+    /// Checks `name` and takes it as it is: nothing is folded or trimmed.
+    pub fn new(name: &str) -> Result<Self, RoleNameError> {
+        match name {
+            "" => Err(RoleNameError::Empty),
+            "none" | "public" => Err(RoleNameError::Reserved),
+            _ if name.starts_with("pg_") => Err(RoleNameError::Reserved),
+            _ if name.len() > ident::MAX_BYTES => Err(RoleNameError::TooLong),
+            _ if name.contains('\0') => Err(RoleNameError::Nul),
+            _ => Ok(Self(name.into())),
+        }
+    }
+
+    /// The name as it was given.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The name in double quotes.
+    pub fn quoted(&self) -> String {
+        ident::quoted(&self.0)
+    }
+}
+
+impl fmt::Display for RoleName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for RoleName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RoleName({:?})", &*self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_mean_no_role_or_all_are_refused() {
+        for name in ["none", "public", "pg_read_all_data", "pg_"] {
+            assert_eq!(RoleName::new(name), Err(RoleNameError::Reserved), "{name}");
+        }
+        assert_eq!(RoleName::new(""), Err(RoleNameError::Empty));
+        assert_eq!(RoleName::new("a\0b"), Err(RoleNameError::Nul));
+        assert_eq!(RoleName::new(&"é".repeat(32)), Err(RoleNameError::TooLong));
+        assert_eq!(RoleName::new("None \"1\"").unwrap().quoted(), r#""None ""1""""#);
+    }
+}
