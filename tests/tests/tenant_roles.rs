@@ -114,7 +114,10 @@ async fn audit_finds_what_reaches_too_far() {
             "GRANT CREATE ON SCHEMA public TO app",
             "the servers' role \"app\" may create objects in schema \"public\"",
         ),
-        ("SET ROLE keeper; REVOKE tenant_a FROM app; RESET ROLE", "the servers' role \"app\" can't become 1 of the tenants' roles"),
+        (
+            "SET ROLE keeper; REVOKE tenant_a FROM app; RESET ROLE",
+            "the servers' role \"app\" can't become 1 of the tenants' roles",
+        ),
         (
             "GRANT INSERT ON pgstrata_control.schemas TO app",
             "the servers' role \"app\" may change the registry",
