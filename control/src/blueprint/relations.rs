@@ -167,6 +167,7 @@ impl<'a> Relations<'a> {
             kind: Kind::Table,
             name: name.clone(),
             ids: self.ids(row),
+            of: None,
             needs,
             create: Create::Whole(Whole { head, brackets, parts, tail }),
             drop: format!("DROP {word} {name}"),
@@ -542,6 +543,7 @@ impl<'a> Relations<'a> {
             kind: Kind::View,
             name: name.clone(),
             ids: self.view_ids(row),
+            of: None,
             needs: Vec::new(),
             create: Create::View {
                 shell,
