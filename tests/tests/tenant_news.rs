@@ -140,6 +140,7 @@ async fn commands_reach_the_clients_of_a_running_proxy() {
     };
     let mut wire = stage.wire("globex").await;
     assert_eq!(wire.simple(NAMES).await.column(), GLOBEX);
+    tenant(&["adopt", "globex"]).await;
     tenant(&["suspend", "globex"]).await;
     comes_to(&mut wire, "57P03", |names| names == GLOBEX).await;
     tenant(&["resume", "globex"]).await;
