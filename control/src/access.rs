@@ -9,7 +9,7 @@ use pgstrata_tenancy::ident::quoted;
 use crate::Control;
 use crate::error::Error;
 use crate::name::SchemaName;
-use crate::registry::{block, literal};
+use crate::registry::{block, literal, lock_key};
 use crate::settings::Settings;
 
 /// The role of one tenant.
@@ -98,8 +98,9 @@ impl Settings {
             "DECLARE shared text; BEGIN IF EXISTS (SELECT FROM pg_roles WHERE rolname = {text}) THEN\n\
              FOR shared IN SELECT quote_ident(n.nspname) FROM pg_namespace n, aclexplode(n.nspacl) a\n\
                  WHERE a.grantee = (SELECT oid FROM pg_roles WHERE rolname = {text})\n\
-             LOOP EXECUTE 'REVOKE ALL ON SCHEMA ' || shared || ' FROM ' || quote_ident({text}); END LOOP;\n\
-             DROP ROLE {name}; END IF; END"
+             LOOP PERFORM pg_advisory_xact_lock({}); EXECUTE 'REVOKE ALL ON SCHEMA ' || shared || ' FROM ' || quote_ident({text}); END LOOP;\n\
+             DROP ROLE {name}; END IF; END",
+            lock_key(GRANTS)
         )) + ";\n")
     }
 }
@@ -114,13 +115,19 @@ fn membership(role: &str, servers: &str) -> String {
     block(&body) + ";\n"
 }
 
+/// No schema is called that: what keeps those apart who change privileges on what all share, which PostgreSQL
+/// does not ("tuple concurrently updated").
+const GRANTS: &str = "";
+
 /// `USAGE` on a shared schema, unless everybody has it; whose schema it is may be somebody else.
 fn usage_where_it_can(shared: &str, role: &RoleName) -> String {
     let (schema, name) = (literal(shared), literal(role.as_str()));
     let grant = literal(&format!("GRANT USAGE ON SCHEMA {} TO {}", quoted(shared), role.quoted()));
     let body = format!(
         "BEGIN IF EXISTS (SELECT FROM pg_namespace WHERE nspname = {schema}) \
-         AND NOT has_schema_privilege({name}::text::name, {schema}, 'USAGE') THEN EXECUTE {grant}; END IF; END"
+         AND NOT has_schema_privilege({name}::text::name, {schema}, 'USAGE') THEN \
+         PERFORM pg_advisory_xact_lock({}); EXECUTE {grant}; END IF; END",
+        lock_key(GRANTS)
     );
     block(&body) + ";\n"
 }

@@ -90,6 +90,23 @@ impl Tenants {
         }
     }
 
+    /// PostgreSQL's major version.
+    pub async fn major(&self) -> i32 {
+        let sql = "SELECT current_setting('server_version_num')::int / 10000";
+        self.superuser().await.query_one(sql, &[]).await.unwrap().get(0)
+    }
+
+    /// What the audit says once `sql` was run, which is undone again.
+    pub async fn audit_after(&self, sql: &str) -> Said {
+        let client = self.superuser().await;
+        let before = state(&client).await;
+        client.batch_execute(sql).await.unwrap_or_else(|error| panic!("{error:?}: {sql}"));
+        let said = self.run(&["audit"]).await;
+        client.batch_execute(&undo(sql)).await.unwrap_or_else(|error| panic!("{error:?}: {}", undo(sql)));
+        assert_eq!(state(&client).await, before, "{sql} was not undone");
+        said
+    }
+
     /// The superuser in the database.
     pub async fn superuser(&self) -> Client {
         connect(&self.cluster.superuser("app")).await.unwrap()
@@ -99,4 +116,29 @@ impl Tenants {
     pub async fn sql(&self, sql: &str) {
         self.superuser().await.batch_execute(sql).await.unwrap_or_else(|error| panic!("{error:?}: {sql}"));
     }
+}
+
+/// What takes one of the statements back that an audit has to notice.
+fn undo(sql: &str) -> String {
+    let words: Vec<&str> = sql.split(' ').collect();
+    match words.as_slice() {
+        ["GRANT", ..] => sql.replacen("GRANT", "REVOKE", 1).replace(" TO ", " FROM "),
+        ["SET", "ROLE", ..] => "SET ROLE keeper; DO $$ BEGIN EXECUTE 'GRANT tenant_a TO app' || CASE WHEN \
+             current_setting('server_version_num')::int >= 160000 THEN ' WITH INHERIT FALSE, SET TRUE' ELSE '' END; END $$; RESET ROLE"
+            .to_owned(),
+        ["REVOKE", ..] => sql.replacen("REVOKE", "GRANT", 1).replace(" FROM ", " TO "),
+        ["ALTER", "ROLE", role, attribute] => format!("ALTER ROLE {role} NO{attribute}"),
+        ["ALTER", what, name, "OWNER", ..] => format!("ALTER {what} {name} OWNER TO keeper"),
+        _ => panic!("nobody knows how to undo {sql}"),
+    }
+}
+
+/// Who may do what.
+async fn state(client: &Client) -> Vec<String> {
+    let sql = "SELECT rolname || rolsuper || rolbypassrls || rolcanlogin FROM pg_roles
+               UNION ALL SELECT nspname || pg_get_userbyid(nspowner) || a::text FROM pg_namespace, aclexplode(nspacl) a
+               UNION ALL SELECT oid::regclass || pg_get_userbyid(relowner) || a::text FROM pg_class, aclexplode(relacl) a
+                   WHERE relnamespace::regnamespace::text !~ '^(pg_|information)'
+               UNION ALL SELECT roleid::regrole || ' ' || member::regrole FROM pg_auth_members ORDER BY 1";
+    crate::stage::names(client, sql).await
 }

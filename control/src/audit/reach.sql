@@ -19,7 +19,7 @@ WITH RECURSIVE tenants AS (
         (t.rolsuper, 'is a superuser: PostgreSQL refuses nothing to it'), (t.rolbypassrls, 'has BYPASSRLS'),
         (t.rolcreaterole, 'has CREATEROLE'), (t.rolcreatedb, 'has CREATEDB'), (t.rolreplication, 'has REPLICATION'),
         (t.nologin AND t.rolcanlogin, 'can log in, past the proxy'), (NOT t.nologin AND NOT t.rolcanlogin, 'can''t log in')
-    ) f(is, what) WHERE f.is
+    ) f(found, what) WHERE f.found
     UNION ALL SELECT t.schema, 'it is a member of role "' || g.rolname || '"'
     FROM tenants t JOIN reach r ON r.tenant = t.oid JOIN pg_roles g ON g.oid = r.role
     WHERE r.role <> t.oid AND (g.rolsuper OR g.rolbypassrls OR g.rolcreaterole OR g.rolname ~ '^pg_'
@@ -38,7 +38,8 @@ WITH RECURSIVE tenants AS (
     UNION ALL SELECT t.schema, 'it owns ' || count(*) || ' relations in schema "' || n.nspname || '"'
     FROM tenants t JOIN reach r ON r.tenant = t.oid JOIN pg_class c ON c.relowner = r.role
         JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE n.nspname <> t.schema AND n.nspname !~ '^pg_' GROUP BY t.schema, n.nspname
+    WHERE n.nspname <> t.schema AND n.nspname !~ '^pg_' AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+    GROUP BY t.schema, n.nspname
     UNION ALL SELECT t.schema, 'it was given ' || string_agg(DISTINCT a.privilege_type, ', ') || ' on relations in schema "'
         || n.nspname || '"'
     FROM tenants t JOIN reach r ON r.tenant = t.oid

@@ -124,7 +124,7 @@ impl Blueprint {
         facts::privileges(tx, &facts, &names, me, &mut items).await?;
         let mut items = order::order(items, &depends)?;
         // All of these name what others make.
-        items.sort_by_key(|item| item.kind.phase());
+        items.sort_by_key(phase);
         let remarks = mentions::remarks(&items, source);
         Ok(Self { source: source.to_owned(), items, remarks, originals: objects })
     }
@@ -170,18 +170,19 @@ async fn refuse_strangers(tx: &Transaction<'_>, facts: &Facts) -> Result<(), Err
     }
 }
 
-impl Kind {
-    /// What is made, what is copied into it, what is said of it, in this order.
-    fn phase(self) -> u8 {
-        match self {
-            Self::Seed => 1,
-            Self::ForeignKey | Self::Trigger | Self::Rule => 2,
-            Self::Setting | Self::Policy => 3,
-            Self::Refresh => 4,
-            Self::Comment => 5,
-            Self::Owner => 6,
-            Self::Privilege | Self::DefaultPrivilege => 7,
-            _ => 0,
-        }
+/// What is made, what is copied into it, what is said of it, what is read from it, in this order.
+fn phase(item: &Item) -> u8 {
+    match item.kind {
+        Kind::Seed => 1,
+        // Rows that are there need not obey it.
+        Kind::Check | Kind::DomainConstraint | Kind::NotNull if item.sql().ends_with(" NOT VALID") => 2,
+        Kind::ForeignKey | Kind::Trigger | Kind::Rule => 2,
+        Kind::Setting | Kind::Policy => 3,
+        Kind::Comment => 5,
+        Kind::Owner => 6,
+        Kind::Privilege | Kind::DefaultPrivilege => 7,
+        // It is its owner who reads, with the owner's rights.
+        Kind::Refresh => 8,
+        _ => 0,
     }
 }

@@ -15,12 +15,12 @@ pub(super) fn items(facts: &Facts, wanted: &dyn Fn(&str) -> bool) -> Vec<Item> {
     let mut seeded = Vec::new();
     for row in &facts.relations {
         let (oid, kind): (u32, &str) = (row.get("oid"), row.get("kind"));
-        if !matches!(kind, "r" | "p") || !wanted(row.get("name")) {
+        if !matches!(kind, "r" | "p") || !comes_along(facts, row, wanted) {
             continue;
         }
         seeded.push(oid);
-        // A partition's rows come with its table's.
-        if row.get("is_partition") {
+        // Its partitions have its rows. Those on other servers stay where they are.
+        if kind == "p" {
             continue;
         }
         let columns = facts.columns.iter().filter(|column| {
@@ -29,12 +29,11 @@ pub(super) fn items(facts: &Facts, wanted: &dyn Fn(&str) -> bool) -> Vec<Item> {
         let (columns, values): (Vec<String>, Vec<String>) =
             columns.map(|column| value(facts, column)).unzip();
         let table = quoted(row.get("name"));
-        let only = if kind == "r" { "ONLY " } else { "" };
         let (columns, values) = (columns.join(", "), values.join(", "));
         let sql = match columns.is_empty() {
-            true => format!("INSERT INTO {table} SELECT FROM {only}{source}.{table}"),
+            true => format!("INSERT INTO {table} SELECT FROM ONLY {source}.{table}"),
             false => format!(
-                "INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE SELECT {values} FROM {only}{source}.{table}"
+                "INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE SELECT {values} FROM ONLY {source}.{table}"
             ),
         };
         items.push(Item::new(Kind::Seed, &table, sql, String::new()).after(id(oid)));
@@ -57,13 +56,39 @@ pub(super) fn items(facts: &Facts, wanted: &dyn Fn(&str) -> bool) -> Vec<Item> {
     items
 }
 
+/// Whether a table is wanted, or what it is a partition of.
+fn comes_along(facts: &Facts, table: &Row, wanted: &dyn Fn(&str) -> bool) -> bool {
+    let parent = || {
+        let oid: u32 = table.get("oid");
+        let parent = facts.parents.iter().find(|row| row.get::<_, u32>("child") == oid)?;
+        facts.relations.iter().find(|row| row.get::<_, u32>("oid") == parent.get::<_, u32>("parent"))
+    };
+    wanted(table.get("name"))
+        || table.get("is_partition") && parent().is_some_and(|parent| comes_along(facts, parent, wanted))
+}
+
 /// A column's name, and what is read of it: a value of one of the schema's own types becomes one of the
-/// tenant's type of that name.
+/// tenant's type of that name. By the types' own input and output, whatever casts there are from and to text:
+/// `format` asks for the one, and of varchar nobody casts in another way.
 fn value(facts: &Facts, column: &Row) -> (String, String) {
     let name = quoted(column.get("name"));
     let key = (column.get("relation"), column.get("number"));
     match facts.printed.column_types.get(&key) {
-        Some(ty) if column.get("own_type") => (name.clone(), format!("{name}::pg_catalog.text::{ty}")),
+        Some(ty) if column.get("own_type") => (
+            name.clone(),
+            format!(
+                "CASE WHEN pg_catalog.int4eq(pg_catalog.num_nulls({name}), 0) \
+                     THEN pg_catalog.format('%s', {name})::pg_catalog.varchar::{ty} END"
+            ),
+        ),
+        // It is printed with its schema, as the tenant's own hides it, and found again without.
+        Some(ty) if column.get("is_id") => (
+            name.clone(),
+            format!(
+                "pg_catalog.replace({name}::pg_catalog.text, pg_catalog.concat(pg_catalog.quote_ident({}), '.'), '')::{ty}",
+                literal(&facts.name)
+            ),
+        ),
         _ => (name.clone(), name),
     }
 }

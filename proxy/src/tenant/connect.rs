@@ -1,8 +1,10 @@
 //! From the configuration to connections that may change schemas.
 
 use std::ffi::OsString;
+use std::sync::Arc;
 
-use pgstrata_control::{Control, SchemaName, Settings};
+use pgstrata_control::access::{Roles, TenantRole};
+use pgstrata_control::{Control, Error, SchemaName, Settings, role_password};
 use pgstrata_tenancy::Pattern;
 use tokio_postgres::NoTls;
 use tokio_postgres::config::SslMode;
@@ -81,10 +83,38 @@ fn settings_of(config: &Config, database: &Database) -> Settings {
         exclude: patterns(&provision.exclude),
         seed: patterns(&provision.seed),
         proxy_role: Some(database.user.clone()),
-        roles: None,
+        roles: Some(roles(config, database)),
         lock_timeout: provision.lock_timeout,
         retries: provision.retries,
     }
+}
+
+/// Which role the tenant of a schema has, as the file says.
+fn roles(config: &Config, database: &Database) -> Roles {
+    let (config, servers_role) = (config.clone(), database.user.clone());
+    Arc::new(move |schema| {
+        let schema = schema.as_str();
+        let isolation = config.isolation(Some(tenant_of(&config, schema)), schema, &servers_role);
+        let isolation = isolation.map_err(|error| Error::Refused(error.to_string()))?;
+        let Some(name) = isolation.role().cloned() else { return Ok(None) };
+        let password = match isolation.login() {
+            Some(_) => {
+                let key = config.tenancy.login_key.expose();
+                // Config::load has checked that there is one.
+                let key =
+                    key.ok_or_else(|| Error::Refused("\"login_key\" in [tenancy] is missing".into()))?;
+                Some(role_password(key.as_bytes(), name.as_str()))
+            }
+            None => None,
+        };
+        Ok(Some(TenantRole { name, password }))
+    })
+}
+
+/// The tenant whose schema it is.
+pub fn tenant_of<'a>(config: &'a Config, schema: &'a str) -> &'a str {
+    let own = config.tenants.iter().find(|(_, tenant)| tenant.schema.as_deref() == Some(schema));
+    own.map_or(schema, |(name, _)| name)
 }
 
 /// The schema that a tenant has or would have.

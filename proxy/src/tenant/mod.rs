@@ -181,8 +181,7 @@ impl Context {
 
     /// The tenant whose schema it is.
     fn tenant(&self, schema: &str) -> String {
-        let own = self.config.tenants.iter().find(|(_, tenant)| tenant.schema.as_deref() == Some(schema));
-        own.map_or(schema, |(name, _)| name).to_owned()
+        connect::tenant_of(&self.config, schema).to_owned()
     }
 }
 

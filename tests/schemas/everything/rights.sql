@@ -6,6 +6,7 @@ GRANT REFERENCES (id) ON companies TO PUBLIC;
 GRANT ALL ON keys TO "Odd ""role""";
 GRANT SELECT ON keys TO PUBLIC;
 GRANT SELECT ON glad_people, counted TO eq_reader;
+GRANT SELECT ON counted TO eq_owner;
 GRANT USAGE ON SEQUENCE plain_numbers TO eq_reader;
 GRANT SELECT, UPDATE ON SEQUENCE people_id_seq TO eq_other;
 GRANT EXECUTE ON FUNCTION standard() TO eq_reader WITH GRANT OPTION;

@@ -6,6 +6,9 @@ SELECT a.attrelid AS relation, a.attnum AS number, a.attname::text AS name, a.at
     CASE WHEN a.attstorage <> t.typstorage THEN a.attstorage::text END AS storage,
     -- Its values have to be cast on their way to another schema's type of the name.
     t.typnamespace = c.relnamespace AS own_type,
+    -- So have those that are the id of something.
+    t.typnamespace = 'pg_catalog'::regnamespace AND t.typname IN ('regclass', 'regcollation', 'regconfig', 'regdictionary',
+        'regoper', 'regoperator', 'regproc', 'regprocedure', 'regtype') AS is_id,
     -- NULL from 17 on, -1 before.
     nullif(a.attstattarget::int, -1) AS statistics
 FROM pg_attribute a

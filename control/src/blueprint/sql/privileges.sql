@@ -26,10 +26,20 @@ WITH RECURSIVE acls AS (
             AND d.defaclrole = CASE a.kind WHEN 'n' THEN a.owner ELSE $4 END,
         LATERAL (SELECT CASE x.grantor WHEN d.defaclrole THEN a.owner ELSE x.grantor END, CASE x.grantee WHEN d.defaclrole THEN a.owner ELSE x.grantee END,
             x.privilege_type, x.is_grantable, x.place FROM aclexplode(coalesce(i.initprivs, d.defaclacl, acldefault(a.kind, a.owner))) WITH ORDINALITY x (grantor, grantee, privilege_type, is_grantable, place)) e (grantor, grantee, privilege_type, is_grantable, place)
+), residents AS (
+    -- PUBLIC may enter public, but no tenant's schema: those may who have or were granted something in it.
+    SELECT DISTINCT 'pg_namespace'::regclass::oid AS class, $3::oid AS oid, 0 AS number, n.nspowner AS owner, n.nspowner AS grantor, w.role AS grantee,
+        'USAGE' AS privilege_type, false AS is_grantable, 0::bigint AS place
+    FROM pg_namespace n, (SELECT owner AS role FROM acls UNION SELECT grantee FROM wanted WHERE class <> 'pg_namespace'::regclass) w
+    WHERE n.oid = $3 AND w.role NOT IN (0, n.nspowner, $4)
+        AND EXISTS (SELECT FROM given g JOIN wanted w USING (class, grantee, privilege_type) WHERE class = 'pg_namespace'::regclass AND grantee = 0 AND privilege_type = 'USAGE')
+        AND NOT EXISTS (SELECT FROM wanted e WHERE e.class = 'pg_namespace'::regclass AND e.grantee = w.role AND e.privilege_type = 'USAGE')
 ), changes AS (
     SELECT w.place IS NOT NULL AS granted, class, oid, number, owner, grantor, grantee, privilege_type, is_grantable, coalesce(w.place, g.place) AS place
     FROM wanted w FULL JOIN given g USING (class, oid, number, owner, grantor, grantee, privilege_type, is_grantable)
     WHERE w.place IS NULL OR g.place IS NULL
+    UNION ALL
+    SELECT true, * FROM residents
 ), ranked AS (
     SELECT c.*, c.place AS turn, 0 AS rank FROM changes c WHERE NOT c.granted OR c.grantor = c.owner
     UNION ALL
