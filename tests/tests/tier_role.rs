@@ -207,6 +207,36 @@ async fn function_that_resets_the_role_has_done_so_for_its_message_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_put_off_until_the_end_runs_under_the_role() {
+    let objects = "CREATE FUNCTION public.reset_role() RETURNS void LANGUAGE plpgsql AS $$ BEGIN RESET ROLE; END $$;
+        SET ROLE tenant_acme_corp; SET search_path TO acme_corp;
+        CREATE TABLE late (v text);
+        CREATE FUNCTION late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            INSERT INTO acme_corp.users (name, email) VALUES (current_user, 'late' || random()); RETURN NULL; END $$;
+        CREATE CONSTRAINT TRIGGER late AFTER INSERT ON late DEFERRABLE INITIALLY DEFERRED
+            FOR EACH ROW EXECUTE FUNCTION late()";
+    each(Setup::new, async |stage| {
+        stage.superuser().await.batch_execute(objects).await.unwrap();
+        let mut wire = stage.wire("acme_corp").await;
+        for (reset, end) in
+            [("", "COMMIT"), ("SELECT reset_role()", "COMMIT"), ("SELECT reset_role()", "END AND CHAIN")]
+        {
+            for extended in [false, true] {
+                wire.simple("BEGIN").await;
+                assert_eq!(wire.simple("INSERT INTO late VALUES ('x')").await.code(), "");
+                assert_eq!(wire.simple(reset).await.code(), "");
+                let ended = if extended { wire.extended(end, &[]).await } else { wire.simple(end).await };
+                assert_eq!(ended.commands(), ["COMMIT"], "{:?}", ended.fault());
+                wire.simple("ROLLBACK").await;
+            }
+        }
+        let late = wire.simple("SELECT name FROM users WHERE email LIKE 'late%'").await.column();
+        assert_eq!(late, ["tenant_acme_corp"; 6]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn settings_are_set_with_the_tenants_own_rights() {
     // Such a setting takes a right that PostgreSQL 15 and newer can give.
     let grant = "GRANT SET ON PARAMETER log_min_messages TO app";
