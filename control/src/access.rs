@@ -98,8 +98,9 @@ impl Settings {
             "DECLARE shared text; BEGIN IF EXISTS (SELECT FROM pg_roles WHERE rolname = {text}) THEN\n\
              FOR shared IN SELECT quote_ident(n.nspname) FROM pg_namespace n, aclexplode(n.nspacl) a\n\
                  WHERE a.grantee = (SELECT oid FROM pg_roles WHERE rolname = {text})\n\
-             LOOP EXECUTE 'REVOKE ALL ON SCHEMA ' || shared || ' FROM ' || quote_ident({text}); END LOOP;\n\
-             DROP ROLE {name}; END IF; END"
+             LOOP PERFORM pg_advisory_xact_lock({}); EXECUTE 'REVOKE ALL ON SCHEMA ' || shared || ' FROM ' || quote_ident({text}); END LOOP;\n\
+             DROP ROLE {name}; END IF; END",
+            lock_key(GRANTS)
         )) + ";\n")
     }
 }

@@ -17,6 +17,9 @@ use crate::registry::{State, literal, lock};
 /// The first pause before another attempt; each one is twice as long.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// How long proxies have to hear that a tenant is about to be dropped.
+const HEARD: Duration = Duration::from_millis(250);
+
 impl Control {
     /// Makes `to` with all that `from` has, rows and all, as it is at one moment.
     pub async fn clone_schema(&self, from: &SchemaName, to: &SchemaName) -> Result<(), Error> {
@@ -105,6 +108,8 @@ impl Control {
             )));
         }
         self.set_state(schema, State::Dropping, &all).await?;
+        // A request that a proxy lets by before it has heard would find the shared schemas' tables of these names.
+        tokio::time::sleep(HEARD).await;
         let sql = format!(
             "BEGIN; SET LOCAL client_min_messages = warning; SET LOCAL lock_timeout = {};\n\
              {};\n\

@@ -48,7 +48,7 @@ impl Stage {
         let (port, http_port) = (free_port(), free_port());
         let text = setup.toml(port, http_port, server);
         let proxy = Background::start(parse(&text)).expect("the proxy starts");
-        listening(http_port).await;
+        listening(&proxy, http_port).await;
         Self { proxy, port, http_port, relay, cluster }
     }
 
@@ -133,7 +133,12 @@ pub async fn connect(config: &tokio_postgres::Config) -> Result<Client, tokio_po
 }
 
 /// Waits until the proxy hears of changes: then it has looked at all that it looks at by itself.
-async fn listening(http_port: u16) {
+async fn listening(proxy: &Background, http_port: u16) {
+    // It takes clients a moment before it answers here.
+    while TcpStream::connect(("127.0.0.1", http_port)).await.is_err() {
+        assert!(!proxy.has_ended(), "the proxy has ended");
+        sleep(Duration::from_millis(1)).await;
+    }
     while !http(http_port, "/metrics").await.contains("pgstrata_tenants_listening{database=\"app\"} 1") {
         sleep(Duration::from_millis(10)).await;
     }

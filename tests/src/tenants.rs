@@ -1,16 +1,18 @@
 //! `pgstrata tenant` on a cluster of its own.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use pgstrata::demo::background::Background;
 use pgstrata::demo::postgres::Cluster;
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Config};
 
 use crate::database::cluster;
 use crate::program::pgstrata;
-use crate::stage::connect;
+use crate::stage::{connect, free_port, tenant_option};
 
 /// A cluster with the demonstration's database, a configuration for it, and the command line.
 #[derive(Debug)]
@@ -105,6 +107,21 @@ impl Tenants {
         client.batch_execute(&undo(sql)).await.unwrap_or_else(|error| panic!("{error:?}: {}", undo(sql)));
         assert_eq!(state(&client).await, before, "{sql} was not undone");
         said
+    }
+
+    /// A proxy with this configuration, and how user `app` connects to it for a tenant.
+    pub async fn serve(&self) -> (Background, impl Fn(&str) -> Config + use<>) {
+        let mut config = pgstrata::config::Config::load(&self.file("pgstrata.toml")).unwrap();
+        let port = free_port();
+        config.listen.address = SocketAddr::from(([127, 0, 0, 1], port));
+        config.http.enabled = false;
+        let proxy = tokio::task::spawn_blocking(|| Background::start(config)).await.unwrap().unwrap();
+        let login = move |tenant: &str| {
+            let mut login: Config = format!("postgresql://app:app@127.0.0.1:{port}/app").parse().unwrap();
+            login.options(tenant_option(tenant));
+            login
+        };
+        (proxy, login)
     }
 
     /// The superuser in the database.

@@ -3,6 +3,7 @@
 use std::process::Output;
 
 use pgstrata::demo::postgres::Cluster;
+use pgstrata_tenancy::Tier;
 use pgstrata_tests::program::pgstrata;
 use pgstrata_tests::{Setup, database, stage};
 
@@ -51,5 +52,33 @@ async fn weak_deployment_is_warned_of() {
     let said = String::from_utf8(selftest(&cluster, setup, &[]).await.stdout).unwrap();
     for warning in ["is a superuser", "shared_writes is true", "user \"migrations\"", "may create objects"] {
         assert!(said.contains(warning), "{warning}: {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tiers_are_tested_with_roles_that_go_again() {
+    let cluster = database::cluster().await;
+    let admin = stage::connect(&cluster.superuser("app")).await.unwrap();
+    admin.batch_execute("GRANT CREATE ON DATABASE app TO app").await.unwrap();
+    let url = format!("postgresql://admin:admin@127.0.0.1:{}/app", cluster.port());
+    admin.batch_execute("CREATE ROLE admin SUPERUSER LOGIN PASSWORD 'admin'").await.unwrap();
+    for tier in [Tier::Role, Tier::Login] {
+        let setup = || Setup::new().tier(tier);
+        let output = selftest(&cluster, setup(), &["--admin-url", &url]).await;
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(output.status.success() && said.contains(" 0 broken,"), "{tier}: {said}");
+        assert!(!said.contains("was not tested"), "{tier}: {said}");
+        let left = "SELECT rolname::text FROM pg_roles WHERE rolname LIKE '%selftest%'
+                    UNION ALL SELECT nspname::text FROM pg_namespace WHERE nspname LIKE '%selftest%'";
+        assert!(stage::names(&admin, left).await.is_empty());
+
+        // Who may make no role tests what can be tested, and is told so.
+        let output = selftest(&cluster, setup(), &[]).await;
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(output.status.success() && said.contains(" 0 broken,"), "{tier}: {said}");
+        let warning =
+            format!("tier \"{tier}\" was not tested, but \"names\": permission denied to create role");
+        assert!(said.contains(&warning), "{tier}: {said}");
+        assert!(stage::names(&admin, left).await.is_empty());
     }
 }

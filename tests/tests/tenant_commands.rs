@@ -115,7 +115,8 @@ async fn drift_is_shown_and_mended() {
             "SET ROLE keeper; SET search_path = a; ALTER TABLE users DROP COLUMN name CASCADE; DROP INDEX by_title;
              ALTER TABLE posts ALTER id DROP IDENTITY, ALTER title TYPE varchar(10), DROP CONSTRAINT posts_author_fkey;
              DROP TRIGGER shout ON users; CREATE OR REPLACE FUNCTION busy() RETURNS bigint LANGUAGE sql AS 'SELECT 1::bigint';
-             COMMENT ON TABLE posts IS 'extra'; CREATE TABLE extra (id int); INSERT INTO extra VALUES (1);
+             COMMENT ON TABLE posts IS 'extra'; CREATE TABLE extra (id int PRIMARY KEY, mine int REFERENCES extra); INSERT INTO extra VALUES (1);
+             CREATE TABLE after_it (id int REFERENCES extra); CREATE VIEW on_it AS SELECT * FROM extra;
              ALTER TABLE plans ADD note text; ALTER SEQUENCE users_id_seq INCREMENT 7",
         )
         .await;
@@ -130,7 +131,8 @@ async fn drift_is_shown_and_mended() {
     let mut left: Vec<&str> =
         left[0]["differs"].as_array().unwrap().iter().map(|c| c["name"].as_str().unwrap()).collect();
     left.sort_unstable();
-    assert_eq!(left, [r#""extra""#, r#""plans"."note""#]);
+    let keys = [r#""after_it_id_fkey" ON "after_it""#, r#""extra_mine_fkey" ON "extra""#];
+    assert_eq!(left, [r#""after_it""#, keys[0], r#""extra""#, keys[1], r#""plans"."note""#]);
     assert_eq!(names(&tenants.superuser().await, "SELECT count(*)::text FROM a.extra").await, ["1"]);
     tenants.run(&["sync", "a", "--drop-data"]).await.ok();
     assert!(tenants.run(&["diff"]).await.ok().contains("-- a: as the source"));

@@ -143,3 +143,49 @@ async fn role_that_can_not_be_is_refused_before_anything_is_made() {
     tenants.run(&["create", &long]).await.failed(1, "longer than 63 bytes");
     assert_eq!(tenants.run(&["list", "--json"]).await.ok().trim(), "[]");
 }
+
+async fn served_in_its_tier(tier: &str) {
+    let tenants = tenants(tier).await;
+    tenants.sql("GRANT CONNECT ON DATABASE app TO PUBLIC").await;
+    tenants.run(&["create", "a", "b"]).await.ok();
+    let (_proxy, login) = tenants.serve().await;
+    let (a, b) = (connect(&login("a")).await.unwrap(), connect(&login("b")).await.unwrap());
+    a.batch_execute("INSERT INTO users (name) VALUES ('ann')").await.unwrap();
+    assert_eq!(names(&a, "SELECT id || name || current_user FROM users").await, ["1anntenant_a"]);
+    assert!(names(&b, "SELECT name FROM users").await.is_empty());
+    // The running proxy hears of what becomes of its tenants.
+    tenants.run(&["suspend", "a"]).await.ok();
+    let error = refused(&a).await;
+    assert_eq!(error.code().unwrap().code(), "57P03", "{error}");
+    tenants.run(&["resume", "a"]).await.ok();
+    while a.simple_query("SELECT FROM users").await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    tenants.run(&["drop", "--yes", "b"]).await.ok();
+    refused(&b).await;
+    assert!(connect(&login("b")).await.is_err());
+    tenants.run(&["create", "b"]).await.ok();
+    while connect(&login("b")).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// The error that a client gets once the proxy has heard why.
+async fn refused(client: &tokio_postgres::Client) -> tokio_postgres::Error {
+    loop {
+        if let Err(error) = client.simple_query("SELECT name FROM users").await {
+            return error;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tenant_is_served_as_its_role() {
+    served_in_its_tier("role").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tenant_is_served_by_servers_of_its_own() {
+    served_in_its_tier("login").await;
+}

@@ -207,6 +207,36 @@ async fn function_that_resets_the_role_has_done_so_for_its_message_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_put_off_until_the_end_runs_under_the_role() {
+    let objects = "CREATE FUNCTION public.reset_role() RETURNS void LANGUAGE plpgsql AS $$ BEGIN RESET ROLE; END $$;
+        SET ROLE tenant_acme_corp; SET search_path TO acme_corp;
+        CREATE TABLE late (v text);
+        CREATE FUNCTION late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            INSERT INTO acme_corp.users (name, email) VALUES (current_user, 'late' || random()); RETURN NULL; END $$;
+        CREATE CONSTRAINT TRIGGER late AFTER INSERT ON late DEFERRABLE INITIALLY DEFERRED
+            FOR EACH ROW EXECUTE FUNCTION late()";
+    each(Setup::new, async |stage| {
+        stage.superuser().await.batch_execute(objects).await.unwrap();
+        let mut wire = stage.wire("acme_corp").await;
+        for (reset, end) in
+            [("", "COMMIT"), ("SELECT reset_role()", "COMMIT"), ("SELECT reset_role()", "END AND CHAIN")]
+        {
+            for extended in [false, true] {
+                wire.simple("BEGIN").await;
+                assert_eq!(wire.simple("INSERT INTO late VALUES ('x')").await.code(), "");
+                assert_eq!(wire.simple(reset).await.code(), "");
+                let ended = if extended { wire.extended(end, &[]).await } else { wire.simple(end).await };
+                assert_eq!(ended.commands(), ["COMMIT"], "{:?}", ended.fault());
+                wire.simple("ROLLBACK").await;
+            }
+        }
+        let late = wire.simple("SELECT name FROM users WHERE email LIKE 'late%'").await.column();
+        assert_eq!(late, ["tenant_acme_corp"; 6]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn settings_are_set_with_the_tenants_own_rights() {
     // Such a setting takes a right that PostgreSQL 15 and newer can give.
     let grant = "GRANT SET ON PARAMETER log_min_messages TO app";
@@ -247,4 +277,57 @@ async fn session_pooling_keeps_a_server_and_the_role() {
         },
     )
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn administrators_see_tier_and_role() {
+    let admin = "name = 'root'\npassword = 'root'\ntenants = ['*']\nadmin = true";
+    let others =
+        "[tenants.initech]\ntier = 'names'\n[tenants.globex]\ntier = 'login'\nrole = 'their \"own\"'";
+    let stage = Stage::new(Setup::new().tier(Tier::Role).user(admin).line("tenancy", others)).await;
+    stage.superuser().await.batch_execute("CREATE SCHEMA initech").await.unwrap();
+    let mut root =
+        Wire::login(stage.port(), "root", "root", &[("options", "-ctenant=acme_corp")]).await.unwrap();
+    let path = r#"search_path TO "acme_corp", "public"; "#;
+    for (text, shown) in [
+        ("select 1", r#"SET LOCAL ROLE "tenant_acme_corp"; select 1"#.to_owned()),
+        (
+            "select * from users",
+            format!(r#"SET LOCAL ROLE "tenant_acme_corp"; SET LOCAL {path}select * from users"#),
+        ),
+        (
+            "vacuum users",
+            format!(r#"SET ROLE "tenant_acme_corp"; SET {path}as a message of its own, then vacuum"#),
+        ),
+        ("begin", "sent      begin".to_owned()),
+        ("select 1", r#"tier      role, as "tenant_acme_corp""#.to_owned()),
+        ("reset role", "may not set role".to_owned()),
+    ] {
+        let said = root.simple(&format!("EXPLAIN ROUTE {text}")).await.column().join("\n");
+        assert!(said.contains(&shown), "{text}: {said}");
+    }
+    for (tenant, tier) in
+        [("globex", r#"tier      login, as "their ""own""""#), ("initech", "tier      names\n")]
+    {
+        root.simple(&format!("SET tenant = '{tenant}'")).await;
+        let said = root.simple("EXPLAIN ROUTE select 1").await.column().join("\n");
+        assert!(said.contains(tier) && said.ends_with("sent      select 1"), "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn role_whose_name_is_too_long_is_refused_in_clear_words() {
+    let stage = Stage::new(Setup::new().tier(Tier::Role)).await;
+    let long = "x".repeat(57);
+    stage.superuser().await.batch_execute(&format!("CREATE SCHEMA {long}")).await.unwrap();
+    let option = format!("-ctenant={long}");
+    let fault = Wire::login(stage.port(), "app", "app", &[("options", &option)]).await.unwrap_err();
+    let words = format!(
+        "tenant \"{long}\" can not have the role \"tenant_{long}\": a role's name must not be longer than 63 bytes"
+    );
+    assert_eq!((fault.code.as_str(), fault.message), ("42622", words.clone()));
+    let mut wire = stage.wire("acme_corp").await;
+    let fault = wire.simple(&format!("SET tenant = '{long}'")).await.fault().unwrap();
+    assert_eq!((fault.code.as_str(), fault.message), ("42622", words));
+    assert_eq!(wire.simple(READ).await.value(), "Alice");
 }

@@ -107,6 +107,8 @@ pub struct Item {
     pub name: String,
     /// What others know it by.
     pub ids: Vec<ObjectId>,
+    /// What it is a part of, or hangs on: with that it is dropped.
+    pub of: Option<ObjectId>,
     /// What has to be there before it.
     pub needs: Vec<ObjectId>,
     /// Makes it. [`SCHEMA`] stands for the tenant's schema, quoted.
@@ -207,6 +209,7 @@ impl Item {
             kind,
             name: name.into(),
             ids: Vec::new(),
+            of: None,
             needs: Vec::new(),
             create: Create::Sql(create.into()),
             drop: drop.into(),
@@ -219,8 +222,9 @@ impl Item {
         self
     }
 
-    /// The same, which comes after `id`.
+    /// The same, which comes after `id`; the first one that is named is what it hangs on.
     pub fn after(mut self, id: ObjectId) -> Self {
+        self.of.get_or_insert(id);
         self.needs.push(id);
         self
     }

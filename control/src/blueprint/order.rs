@@ -106,6 +106,7 @@ fn split_off(items: &mut Vec<Item>, meant: impl Fn(&Part) -> bool) {
 fn separate(part: Part, whole: &[ObjectId]) -> Item {
     let mut item = Item::new(part.kind, part.name, part.separate, part.drop);
     item.ids.extend(part.id);
+    item.of = whole.first().copied();
     item.needs = part.needs;
     item.needs.extend(whole);
     item

@@ -171,6 +171,7 @@ impl<'a> Relations<'a> {
             kind: Kind::Table,
             name: name.clone(),
             ids: self.ids(row),
+            of: None,
             needs,
             create: Create::Whole(Whole { head, brackets, parts, tail }),
             drop: format!("DROP {word} {name}"),
@@ -583,6 +584,7 @@ impl<'a> Relations<'a> {
             kind: Kind::View,
             name: name.clone(),
             ids: self.view_ids(row),
+            of: None,
             needs: Vec::new(),
             create: Create::View {
                 shell,

@@ -2,12 +2,13 @@
 //!
 //! # Layout
 //! - [`attacks`]: what is tried.
-//! - [`tenants`]: whose data is attacked, made and looked at past the proxy.
+//! - [`tenants`]: whose data is attacked, made and looked at past the proxy; [`roles`]: their roles.
 //! - [`report`]: what is said of it.
 
 mod attacks;
 mod deployment;
 mod report;
+mod roles;
 mod tenants;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -62,8 +63,11 @@ pub fn run(args: &Args) -> Result<(), String> {
 async fn test(args: &Args, config: Config) -> Result<Report, String> {
     let (name, database) = chosen(args, &config)?;
     let admin = tenants::connect(&name, &database, args.admin_url.as_deref()).await?;
-    let tenants = Tenants::create(admin, &database.user).await?;
+    let tenants = Tenants::create(admin, &config, &name, &database).await?;
     let mut report = Report::default();
+    if let Some(why) = &tenants.roles.lacking {
+        report.warn(format!("tier \"{}\" was not tested, but \"names\": {why}", config.tenancy.tier));
+    }
     let tested = tokio::select! {
         tested = attack(&config, &name, &tenants, &mut report) => tested,
         _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
@@ -110,7 +114,9 @@ fn proxy(config: &Config, strategy: Strategy, tenants: &Tenants, password: &str)
     config.http.enabled = false;
     // One server: what one client leaves there, the next would find.
     (config.pool.min_servers, config.pool.max_servers, config.pool.mode) = (0, 1, PoolMode::Transaction);
+    (config.pool.max_servers_per_tenant, config.pool.max_tenant_servers) = (1, 2);
     (config.tenancy.mode, config.tenancy.strategy) = (Mode::Route, strategy);
+    config.tenancy.tier = tenants.roles.tier;
     config.tenancy.sources = vec![TenantSource::Options];
     let user = |tenant: &String| User {
         name: tenant.clone(),

@@ -5,8 +5,9 @@ use tokio_postgres::config::SslMode;
 use tokio_postgres::{Client, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::roles::Roles;
 use crate::catalog::control::settings;
-use crate::config::Database;
+use crate::config::{Config, Database};
 use crate::pool::tls::client_tls_config;
 
 /// What all of their names begin with.
@@ -23,6 +24,8 @@ pub struct Tenants {
     pub own_secret: String,
     /// What only the second may read.
     pub secret: String,
+    /// As whom PostgreSQL knows them.
+    pub roles: Roles,
     before: String,
 }
 
@@ -59,22 +62,45 @@ pub fn words(error: &tokio_postgres::Error) -> String {
 }
 
 impl Tenants {
-    /// Makes them, all or nothing; `role` is what the proxy's servers log in as.
-    pub async fn create(admin: Client, role: &str) -> Result<Self, String> {
+    /// Makes them, all or nothing, in the database that the configuration has by this name.
+    pub async fn create(
+        admin: Client,
+        config: &Config,
+        name: &str,
+        database: &Database,
+    ) -> Result<Self, String> {
         let mut random = rand::rng();
-        let number: u64 = random.random();
+        let (number, one, other): (u64, u64, u64) = (random.random(), random.random(), random.random());
+        let [own, theirs] = ["a", "b"].map(|which| format!("{PREFIX}{number:016x}_{which}"));
         let secret = |n: u64| format!("secret-{n:016x}");
+        let roles = Roles::make(&admin, config, name, database, [&own, &theirs]).await?;
         let mut tenants = Self {
             admin,
-            own: format!("{PREFIX}{number:016x}_a"),
-            other: format!("{PREFIX}{number:016x}_b"),
-            own_secret: secret(random.random()),
-            secret: secret(random.random()),
+            own,
+            other: theirs,
+            own_secret: secret(one),
+            secret: secret(other),
+            roles,
             before: String::new(),
         };
-        let role = pgstrata_tenancy::ident::quoted(role);
+        if let Err(error) = tenants.admin.batch_execute(&tenants.sql()).await {
+            let failed = format!(
+                "can not make two throw-away schemas: {}. GRANT CREATE ON DATABASE to the role for the \
+                 time of the test, or name another login with --admin-url",
+                words(&error)
+            );
+            tenants.remove().await?;
+            return Err(failed);
+        }
+        tenants.before = tenants.state().await?;
+        Ok(tenants)
+    }
+
+    /// What makes the schemas.
+    fn sql(&self) -> String {
         let mut sql = String::from("BEGIN;");
-        for (schema, secret) in [(&tenants.own, &tenants.own_secret), (&tenants.other, &tenants.secret)] {
+        let each = [(&self.own, &self.own_secret), (&self.other, &self.secret)];
+        for ((schema, secret), role) in each.into_iter().zip(&self.roles.names) {
             sql += &format!(
                 "CREATE SCHEMA {schema}; GRANT ALL ON SCHEMA {schema} TO {role};
                  CREATE TABLE {schema}.secrets (id serial PRIMARY KEY, value text NOT NULL);
@@ -83,16 +109,7 @@ impl Tenants {
                  GRANT ALL ON ALL SEQUENCES IN SCHEMA {schema} TO {role};"
             );
         }
-        sql += "COMMIT";
-        tenants.admin.batch_execute(&sql).await.map_err(|error| {
-            format!(
-                "can not make two throw-away schemas: {}. GRANT CREATE ON DATABASE to the role for the \
-                 time of the test, or name another login with --admin-url",
-                words(&error)
-            )
-        })?;
-        tenants.before = tenants.state().await?;
-        Ok(tenants)
+        sql + "COMMIT"
     }
 
     /// Whether the attacked tenant is as it was made.
@@ -134,7 +151,8 @@ impl Tenants {
 
     /// Takes both away.
     pub async fn remove(&self) -> Result<(), String> {
-        let sql = format!("DROP SCHEMA IF EXISTS {}, {} CASCADE", self.own, self.other);
+        let roles = self.roles.removal();
+        let sql = format!("ROLLBACK; DROP SCHEMA IF EXISTS {}, {} CASCADE; {roles}", self.own, self.other);
         let failed = |error| format!("can not drop {} and {}: {}", self.own, self.other, words(&error));
         self.admin.batch_execute(&sql).await.map_err(failed)
     }

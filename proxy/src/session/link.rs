@@ -25,7 +25,7 @@ use crate::sql::plan::Refusal;
 use crate::wire::{frame, message};
 
 /// How long a server may take to be cleaned behind a client that left; then it is closed.
-const CLEAN_LIMIT: Duration = Duration::from_secs(5);
+pub(super) const CLEAN_LIMIT: Duration = Duration::from_secs(5);
 
 /// A server, and what is known of the request that it works on.
 pub(super) struct Link {
@@ -256,38 +256,6 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
     }
 
-    /// Whether a server must be had before the tenant's next message is sent: there is none, or it is one of
-    /// another login. `Err`: there is, and it can't be left now.
-    pub(super) fn lacks_server(&mut self) -> Result<bool, Refusal> {
-        let login = self.tenants.now().isolation.login();
-        if self.link.as_ref().is_some_and(|link| link.login.as_ref() == login) {
-            return Ok(false);
-        }
-        if !self.may_move(login) {
-            return Err(holds_server());
-        }
-        self.wanted = self.tenants.now().isolation.clone();
-        Ok(true)
-    }
-
-    /// Whether the next message may go to a server of this login.
-    pub(super) fn may_move(&self, login: Option<&RoleName>) -> bool {
-        let Some(link) = &self.link else { return true };
-        let free = self.status_then() == Status::Idle && !self.has_sent() && !self.pins.has_state();
-        free || link.login.as_ref() == login
-    }
-
-    /// Puts a server back, between two requests, that its client goes without from now on.
-    async fn give_up(&mut self, mut link: Box<Link>) {
-        if self.cancel.detach() {
-            self.cancel.settled().await;
-        }
-        let session = !self.pins.is_empty();
-        let cleaned = timeout(CLEAN_LIMIT, link.clean(Status::Idle, session, &self.shared.metrics)).await;
-        link.lease.in_doubt |= !matches!(cleaned, Ok(Ok(())));
-        link.give_back(self.cancel.slot().pid);
-    }
-
     /// The end: what the client still has to hear is written, what it left behind is cleaned.
     pub(super) async fn leave(mut self, end: &End) {
         if !matches!(end, End::ClientGone) {
@@ -357,7 +325,7 @@ impl Link {
         self.lease.close();
     }
 
-    fn give_back(self, client: i32) {
+    pub(super) fn give_back(self, client: i32) {
         if self.lease.in_doubt {
             return self.discard();
         }
@@ -369,7 +337,7 @@ impl Link {
     }
 
     /// Ends whatever is open on the server: a COPY, a pipeline, a transaction, a session.
-    async fn clean(&mut self, status: Status, session: bool, metrics: &Metrics) -> io::Result<()> {
+    pub(super) async fn clean(&mut self, status: Status, session: bool, metrics: &Metrics) -> io::Result<()> {
         // Which of these came about can't be told from here on.
         let leaves = |expect: &Expect| match expect {
             Expect::Parse { named, .. } => *named,
@@ -467,16 +435,6 @@ impl Link {
         }
         let message = server.inbuf.split_to(header.total);
         Ok(Some((header.tag, message.last().copied().unwrap_or_default())))
-    }
-}
-
-/// No transaction runs on two servers.
-pub(super) fn holds_server() -> Refusal {
-    Refusal {
-        code: "25001",
-        message: "a tenant that has servers of its own can't be changed in a transaction or a pipeline"
-            .into(),
-        hint: Some("Change it between two of them.".into()),
     }
 }
 

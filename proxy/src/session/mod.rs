@@ -18,7 +18,7 @@
 //! - [`pins`]: what ties the client to its server, and how that ends.
 //! - [`sequences`]: `lastval()` is the tenant's own.
 //! - [`io`]: bytes in, bytes out, nothing buffered without bound.
-//! - [`link`]: a server comes, and goes back clean.
+//! - [`link`]: a server comes, and goes back clean; [`login`]: it is one of the tenant's own, where it has its own.
 //! - [`cancel`]: cancel keys.
 
 mod admission;
@@ -32,6 +32,7 @@ mod extended;
 mod io;
 mod link;
 mod listen;
+mod login;
 mod outcome;
 pub mod path;
 #[cfg(test)]

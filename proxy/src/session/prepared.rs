@@ -229,10 +229,13 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// Sets the role in front of a portal that is about to run, where it is no longer in force.
     pub(super) fn set_role_for(&mut self, statement: Option<&ClientStatement>) {
-        // Of a portal that nothing is known of, it is known that it reads or writes.
-        let needed = statement.is_none_or(|statement| statement.plan.statements.iter().any(needs_role));
         let (role, status) = (self.role(), self.status_then());
-        let Some(link) = self.link.as_mut().filter(|_| needed && status != Status::Failed) else { return };
+        let Some(link) = self.link.as_mut().filter(|_| status != Status::Failed) else { return };
+        let matters = |one: &Statement| link.role.matters_to(one);
+        // Of a portal that nothing is known of, it is known that it reads or writes.
+        if statement.is_some_and(|statement| !statement.plan.statements.iter().any(matters)) {
+            return;
+        }
         if let Some(sql) = link.role.change(role.as_ref()) {
             link.set_role_behind(&sql, role.as_ref(), false, self.shared.store.path_name());
         }

@@ -13,7 +13,7 @@ use super::link::Link;
 use super::listen::name_channel;
 use super::path::{self, Effective};
 use super::request::Step;
-use super::role::{InForce, Settled, needs_role};
+use super::role::{InForce, Settled};
 use super::switch::touches;
 use super::{End, Session, Status};
 use crate::metrics::Kind;
@@ -161,7 +161,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             && !(own_transaction || failed)
         {
             let name = self.shared.store.path_name();
-            if let Some(sql) = needs_role(only).then(|| link.role.change(role.as_ref())).flatten() {
+            if let Some(sql) = link.role.change(role.as_ref()).filter(|_| link.role.matters_to(only)) {
                 link.set_role_behind(&sql, role.as_ref(), false, name);
             }
             if !link.path_set && !path.is_empty() && needs_path(only, &plan.route) {
@@ -184,7 +184,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             }
             ended |= matches!(statement.kind, StatementKind::Commit { .. } | StatementKind::Rollback { .. });
             if !aborted
-                && needs_role(statement)
+                && link.role.matters_to(statement)
                 && let Some(sql) = link.role.change(role.as_ref())
             {
                 reply.injected.push((index + places.len()) as u32);

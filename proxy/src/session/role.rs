@@ -50,6 +50,13 @@ impl InForce {
         }
     }
 
+    /// Whether the statement must not run before it is known what is in force.
+    pub fn matters_to(&self, statement: &Statement) -> bool {
+        // What was put off until the end of the transaction runs with it.
+        let ends = matches!(statement.kind, StatementKind::Commit { .. });
+        needs_role(statement) || ends && *self == InForce::Unknown
+    }
+
     /// What is in force then.
     pub fn of(wanted: Option<&RoleName>) -> Self {
         wanted.map_or(InForce::Servers, |role| InForce::Tenants(role.clone()))

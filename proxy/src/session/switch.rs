@@ -12,7 +12,7 @@ use pgstrata_tenancy::TenantId;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::expect::Expect;
-use super::link::holds_server;
+use super::login::holds_server;
 use super::path::Effective;
 use super::request::Step;
 use super::statements::ClientStatement;

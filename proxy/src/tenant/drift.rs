@@ -1,6 +1,9 @@
 //! Commands about how tenants differ from the source.
 
+use std::sync::Arc;
+
 use pgstrata_control::drift::{Change, Difference};
+use pgstrata_control::{Control, SchemaName};
 use serde::Serialize;
 
 use super::output::printable;
@@ -37,38 +40,46 @@ struct Drift {
 impl Diff {
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
         let schemas = context.schemas(&self.tenants).await?;
-        let source = context.control.structure().await?;
-        let bar = context.output.progress(schemas.len(), "comparing");
-        let mut all = Vec::new();
-        for schema in &schemas {
-            let differs = context.control.diff(schema, &source).await?;
-            all.push(Drift { tenant: context.tenant(schema.as_str()), mended: None, differs, error: None });
-            bar.inc(1);
-        }
-        bar.finish_and_clear();
-        finish(context, &all)
+        let source = Arc::new(context.control.structure().await?);
+        let work = |control: Control, schema: SchemaName| {
+            let source = Arc::clone(&source);
+            async move { Ok((control.diff(&schema, &source).await?, schema)) }
+        };
+        let all = context.each(schemas, "comparing", work).await?;
+        let drift = |(differs, schema): (Vec<Change>, SchemaName)| Drift {
+            tenant: context.tenant(schema.as_str()),
+            mended: None,
+            differs,
+            error: None,
+        };
+        finish(context, &all.into_iter().map(drift).collect::<Vec<_>>())
     }
 }
 
 impl Sync {
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
         let schemas = context.schemas(&self.tenants).await?;
-        let source = context.control.structure().await?;
-        let bar = context.output.progress(schemas.len(), "mending");
-        let mut all = Vec::new();
-        for schema in &schemas {
-            let tenant = context.tenant(schema.as_str());
-            all.push(match context.control.mend(schema, &source, self.drop_data).await {
-                Ok((mended, differs)) => Drift { tenant, mended: Some(mended), differs, error: None },
-                Err(error) => {
-                    let differs = context.control.diff(schema, &source).await?;
-                    Drift { tenant, mended: Some(Vec::new()), differs, error: Some(error.to_string()) }
-                }
-            });
-            bar.inc(1);
-        }
-        bar.finish_and_clear();
-        finish(context, &all)
+        let source = Arc::new(context.control.structure().await?);
+        let work = |control: Control, schema: SchemaName| {
+            let source = Arc::clone(&source);
+            async move {
+                let (mended, differs, error) = match control.mend(&schema, &source, self.drop_data).await {
+                    Ok((mended, differs)) => (mended, differs, None),
+                    Err(error) => {
+                        (Vec::new(), control.diff(&schema, &source).await?, Some(error.to_string()))
+                    }
+                };
+                Ok((schema, mended, differs, error))
+            }
+        };
+        let all = context.each(schemas, "mending", work).await?;
+        let drift = |(schema, mended, differs, error): (SchemaName, _, _, _)| Drift {
+            tenant: context.tenant(schema.as_str()),
+            mended: Some(mended),
+            differs,
+            error,
+        };
+        finish(context, &all.into_iter().map(drift).collect::<Vec<_>>())
     }
 }
 

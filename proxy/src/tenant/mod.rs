@@ -25,6 +25,8 @@ use std::process::ExitCode;
 
 use pgstrata_control::{Control, SchemaName};
 
+use tokio::task::JoinSet;
+
 use crate::config::Config;
 use output::Output;
 
@@ -177,6 +179,38 @@ impl Context {
         }
         let all = self.control.get_provisioned_schemas().await?;
         all.iter().map(|schema| Ok(SchemaName::new(schema, self.control.settings())?)).collect()
+    }
+
+    /// Does `work` for each of the schemas, as many at once as there are workers; answers come in their order.
+    async fn each<T, W, F>(
+        &self,
+        schemas: Vec<SchemaName>,
+        what: &'static str,
+        work: W,
+    ) -> Result<Vec<T>, Failure>
+    where
+        T: Send + 'static,
+        W: Fn(Control, SchemaName) -> F,
+        F: Future<Output = Result<T, pgstrata_control::Error>> + Send + 'static,
+    {
+        let bar = self.output.progress(schemas.len(), what);
+        let mut waiting = schemas.into_iter().enumerate();
+        let mut running = JoinSet::new();
+        let mut done: Vec<(usize, T)> = Vec::new();
+        loop {
+            while running.len() < self.config.provision.workers
+                && let Some((at, schema)) = waiting.next()
+            {
+                let work = work(self.control.clone(), schema);
+                running.spawn(async move { work.await.map(|answer| (at, answer)) });
+            }
+            let Some(joined) = running.join_next().await else { break };
+            done.push(joined.map_err(|error| Failure::failed(error.to_string()))??);
+            bar.inc(1);
+        }
+        bar.finish_and_clear();
+        done.sort_by_key(|(at, _)| *at);
+        Ok(done.into_iter().map(|(_, answer)| answer).collect())
     }
 
     /// The tenant whose schema it is.

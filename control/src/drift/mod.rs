@@ -1,0 +1,117 @@
+//! How a tenant's schema differs from the source, as SQL that mends it.
+//!
+//! # Layout
+//! - `definitions`: a blueprint as single things that can be compared.
+//! - `compare`: what is dropped, made and altered, in an order in which that works.
+//! - `alter`: what needs not be made anew.
+
+mod alter;
+mod compare;
+mod definitions;
+
+use pgstrata_tenancy::ident::search_path;
+use serde::Serialize;
+use tokio_postgres::IsolationLevel;
+
+use crate::Control;
+use crate::access::is_about;
+use crate::blueprint::item::{Kind, SCHEMA, filled};
+use crate::blueprint::{Blueprint, Chosen};
+use crate::error::Error;
+use crate::name::SchemaName;
+use crate::registry::lock;
+
+pub use compare::compare;
+
+/// How something differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Difference {
+    /// The source has it, the tenant not.
+    Missing,
+    /// The tenant has it, the source not.
+    Extra,
+    /// Both have it, each in its way.
+    Changed,
+}
+
+/// One thing that differs, and what mends it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Change {
+    /// How.
+    pub difference: Difference,
+    /// What it is.
+    pub kind: Kind,
+    /// Its name, quoted as in SQL.
+    pub name: String,
+    /// What mends it, run in the order of the list; empty where nothing short of a migration does.
+    pub sql: String,
+    /// It takes data away.
+    pub loses_data: bool,
+    /// Why there is no SQL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why_not: Option<String>,
+}
+
+impl Control {
+    /// The source's structure, to compare with. With tables that tenants do not get left out.
+    pub async fn structure(&self) -> Result<Blueprint, Error> {
+        self.install().await?;
+        Ok(self.read_source(&self.settings().source, Chosen::Some(self.settings())).await?.into_blueprint())
+    }
+
+    /// How the tenant differs from the source.
+    pub async fn diff(&self, schema: &SchemaName, source: &Blueprint) -> Result<Vec<Change>, Error> {
+        let mut client = self.client().await?;
+        let doing = || Error::postgres(format!("reading schema \"{schema}\""));
+        let tx = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).start();
+        let tx = tx.await.map_err(doing())?;
+        let tenant = Blueprint::read(&tx, schema.as_str(), Chosen::Like(&source.source)).await?;
+        tx.commit().await.map_err(doing())?;
+        let mut changes = compare(source, &tenant);
+        // Whose a schema is, and so what is granted on it, is not the source's business.
+        let on_schema = format!(" ON SCHEMA {SCHEMA} ");
+        changes.retain(|change| change.kind != Kind::Privilege || !change.sql.contains(&on_schema));
+        if let Some(role) = self.settings().role(schema)? {
+            let privilege = |kind| matches!(kind, Kind::Privilege | Kind::DefaultPrivilege);
+            changes.retain(|change| !privilege(change.kind) || !is_about(&change.sql, &role.name));
+        }
+        for change in &mut changes {
+            change.sql = filled(&change.sql, schema.as_str());
+            change.name = filled(&change.name, schema.as_str());
+        }
+        Ok(changes)
+    }
+
+    /// Runs what mends the tenant, all or nothing; what loses data only if `lossy`. Gives what was run.
+    pub async fn mend(
+        &self,
+        schema: &SchemaName,
+        source: &Blueprint,
+        lossy: bool,
+    ) -> Result<(Vec<Change>, Vec<Change>), Error> {
+        let changes = self.diff(schema, source).await?;
+        let (run, left): (Vec<_>, Vec<_>) = changes.into_iter().partition(|change| {
+            change.why_not.is_none() && !change.sql.is_empty() && (lossy || !change.loses_data)
+        });
+        self.grant_role(schema).await?;
+        if run.is_empty() {
+            return Ok((run, left));
+        }
+        let path = search_path(self.settings().path(schema.as_str(), &source.source));
+        let mut sql = format!(
+            "BEGIN; SET LOCAL client_min_messages = warning; SET LOCAL check_function_bodies = off;\n\
+             SET LOCAL lock_timeout = {}; {}; SET LOCAL search_path = {path};\n",
+            self.settings().lock_timeout.as_millis(),
+            lock(schema.as_str(), false),
+        );
+        for change in &run {
+            sql += &change.sql;
+            sql += ";\n";
+        }
+        sql += &format!("SET LOCAL search_path = pg_catalog;\n{};\nCOMMIT", source.proof());
+        let client = self.client().await?;
+        self.persistently(&client, &sql).await.map_err(Error::postgres(format!("mending \"{schema}\"")))?;
+        Ok((run, left))
+    }
+}
