@@ -2,8 +2,9 @@
 //!
 //! # Layout
 //! - [`item`]: the parts, each with the SQL that makes it and the SQL that takes it away.
-//! - `read`: the catalog's rows, and what PostgreSQL prints for them; `sql/`: the queries.
-//! - `relations`, `inherited`, `objects`, `attached`, `rare`, `facts`: from these to items.
+//! - `read`: the catalog's rows; `printed`: what PostgreSQL prints for them; `sql/`: the queries.
+//! - `relations` (`tables`, `columns`, `inherited`, `views`, `sequences`), `objects`, `attached`, `rare`, `facts`: from
+//!   these to items.
 //! - `left_out`: what is needed and not copied.
 //! - `mentions`: where texts name the schema.
 //! - `seed`: rows that come along.
@@ -11,6 +12,7 @@
 //! - `order`: items in an order in which each finds what it needs.
 
 mod attached;
+mod columns;
 mod facts;
 mod inherited;
 pub mod item;
@@ -18,11 +20,15 @@ mod left_out;
 mod mentions;
 mod objects;
 mod order;
+mod printed;
 mod rare;
 mod read;
 mod refresh;
 mod relations;
 mod seed;
+mod sequences;
+mod tables;
+mod views;
 
 use pgstrata_tenancy::Pattern;
 use tokio_postgres::Transaction;
