@@ -35,7 +35,7 @@ use tokio_postgres::Transaction;
 
 use crate::error::Error;
 use crate::settings::Settings;
-use item::{Item, Kind, ObjectId};
+use item::{Item, Kind, ObjectId, SCHEMA};
 use read::Facts;
 
 /// What of a schema is copied.
@@ -188,6 +188,7 @@ async fn said_of(tx: &Transaction<'_>, facts: &Facts) -> Result<Vec<Item>, Error
     facts::comments(tx, facts, &names, &mut items).await?;
     facts::owners(tx, facts, &names, me, &mut items).await?;
     facts::privileges(tx, facts, &names, me, &mut items).await?;
+    facts::extensions(tx, &names, &mut items).await?;
     Ok(items)
 }
 
@@ -216,7 +217,9 @@ fn phase(item: &Item) -> u8 {
         Kind::Check | Kind::DomainConstraint | Kind::NotNull if item.sql().ends_with(" NOT VALID") => 2,
         Kind::ForeignKey | Kind::Trigger | Kind::Rule => 2,
         Kind::Setting | Kind::Policy => 3,
-        Kind::Comment => 5,
+        Kind::Comment => 4,
+        // What owners need to own anything there.
+        Kind::Privilege if item.name.contains(&format!(" ON SCHEMA {SCHEMA} ")) => 5,
         Kind::Owner => 6,
         Kind::Privilege | Kind::DefaultPrivilege => 7,
         // It is its owner who reads, with the owner's rights.

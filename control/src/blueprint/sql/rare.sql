@@ -6,7 +6,7 @@ WITH members AS (
         CASE WHEN p.oid IS NULL THEN 'OPERATOR ' || o.amopstrategy || ' «operands ' || o.amopopr || '»'
             || CASE WHEN o.amopsortfamily <> 0 THEN ' FOR ORDER BY «family ' || o.amopsortfamily || '»' ELSE '' END
         ELSE format('FUNCTION %s («type %s», «type %s») «signature %s»', p.amprocnum, p.amproclefttype::oid, p.amprocrighttype::oid, p.amproc::oid) END,
-        ', ' ORDER BY o.amopstrategy, p.amprocnum, d.objid) AS list
+        ', ' ORDER BY o.amopstrategy, p.amprocnum, o.amoplefttype::regtype::text, o.amoprighttype::regtype::text, p.amproclefttype::regtype::text, p.amprocrighttype::regtype::text) AS list
     FROM pg_depend d
         LEFT JOIN pg_amop o ON d.classid = 'pg_amop'::regclass AND o.oid = d.objid
         LEFT JOIN pg_amproc p ON d.classid = 'pg_amproc'::regclass AND p.oid = d.objid
@@ -73,15 +73,15 @@ WITH members AS (
     UNION ALL
     -- What was added to a family elsewhere for types of the schema. Classes have theirs themselves.
     SELECT 0, f.oid, 'member', '', '«family ' || f.oid || '» USING ' || quote_ident(a.amname), NULL,
-        format('ALTER OPERATOR FAMILY «family %s» USING %I ADD %s', f.oid, a.amname, string_agg(m.sql, ', ' ORDER BY m.place)), array_agg(m.class), array_agg(m.oid)
+        format('ALTER OPERATOR FAMILY «family %s» USING %I ADD %s', f.oid, a.amname, string_agg(m.sql, ', ' ORDER BY m.place, m.operands)), array_agg(m.class), array_agg(m.oid)
     FROM (
-        SELECT 'pg_amop'::regclass::oid, o.oid, o.amopfamily, o.amopstrategy, 'OPERATOR ' || o.amopstrategy || ' «operands ' || o.amopopr || '»'
+        SELECT 'pg_amop'::regclass::oid, o.oid, o.amopfamily, o.amopstrategy, o.amoplefttype::regtype::text || o.amoprighttype::regtype::text, 'OPERATOR ' || o.amopstrategy || ' «operands ' || o.amopopr || '»'
             || CASE WHEN o.amopsortfamily <> 0 THEN ' FOR ORDER BY «family ' || o.amopsortfamily || '»' ELSE '' END
         FROM pg_amop o JOIN pg_operator p ON p.oid = o.amopopr WHERE p.oprnamespace = $1
         UNION ALL
-        SELECT 'pg_amproc'::regclass, o.oid, o.amprocfamily, 100 + o.amprocnum, format('FUNCTION %s («type %s», «type %s») «signature %s»', o.amprocnum, o.amproclefttype::oid, o.amprocrighttype::oid, o.amproc::oid)
+        SELECT 'pg_amproc'::regclass, o.oid, o.amprocfamily, 100 + o.amprocnum, o.amproclefttype::regtype::text || o.amprocrighttype::regtype::text, format('FUNCTION %s («type %s», «type %s») «signature %s»', o.amprocnum, o.amproclefttype::oid, o.amprocrighttype::oid, o.amproc::oid)
         FROM pg_amproc o JOIN pg_proc p ON p.oid = o.amproc WHERE p.pronamespace = $1
-    ) m (class, oid, family, place, sql) JOIN pg_opfamily f ON f.oid = m.family JOIN pg_am a ON a.oid = f.opfmethod
+    ) m (class, oid, family, place, operands, sql) JOIN pg_opfamily f ON f.oid = m.family JOIN pg_am a ON a.oid = f.opfmethod
     WHERE f.opfnamespace <> $1 AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = m.class AND d.objid = m.oid AND d.refclassid = 'pg_opclass'::regclass AND d.deptype IN ('a', 'i'))
         AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = m.class AND d.objid = m.oid AND d.deptype = 'e')
     GROUP BY f.oid, a.amname
