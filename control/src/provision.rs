@@ -188,7 +188,7 @@ impl Control {
             // Rows that are copied are all of one moment, and no policy leaves any out.
             "BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL row_security = off;\n\
              SET LOCAL client_min_messages = warning; SET LOCAL check_function_bodies = off;\n\
-             SET LOCAL default_tablespace = ''; SET LOCAL standard_conforming_strings = on;\n\
+             SET LOCAL default_tablespace = ''; SET LOCAL default_table_access_method = heap; SET LOCAL standard_conforming_strings = on;\n\
              {}; {};\n\
              CREATE SCHEMA {name}{owner}; SET LOCAL search_path = {path};\n",
             registry::lock(schema.as_str(), false),

@@ -92,6 +92,38 @@ async fn without_a_privilege_nothing_is_made() {
     assert_alike(&ground.cluster, DATABASE, "template", "acme", &["public"]).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_something_in_public_can_use_it_in_a_tenant() {
+    let ground = Ground::new().await;
+    ground
+        .run(&format!(
+            "CREATE ROLE keeper LOGIN; CREATE ROLE reader; CREATE ROLE stranger; GRANT app TO keeper;
+             GRANT CREATE ON DATABASE {DATABASE} TO keeper; GRANT CREATE ON SCHEMA public TO app; SET ROLE app"
+        ))
+        .await;
+    let sql = "CREATE TABLE t (id serial); CREATE MATERIALIZED VIEW m AS SELECT count(*) FROM t; GRANT SELECT ON t TO reader;
+        CREATE FUNCTION f() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM t'";
+    ground.run(&format!("SET search_path = public; {sql}")).await;
+    // They are whose they are, whoever may make something there now.
+    ground.run("RESET ROLE; REVOKE CREATE ON SCHEMA public FROM app").await;
+    let mut login = ground.cluster.superuser(DATABASE);
+    login.user("keeper");
+    let control = Control::new(login, NoTls, 1, Settings::default()).unwrap();
+    assert_eq!(ensure(&control, "acme").await.unwrap(), Ensured::Created);
+    assert_alike(&ground.cluster, DATABASE, "public", "acme", &[]).await;
+    ground
+        .run(
+            "SET ROLE app; SET search_path = acme; INSERT INTO t DEFAULT VALUES; REFRESH MATERIALIZED VIEW m",
+        )
+        .await;
+    assert_eq!(ground.names("SELECT count::text || f() FROM acme.m").await, ["11"]);
+    for (role, may) in [("app", "USAGE"), ("reader", "USAGE"), ("stranger", "")] {
+        let asked = format!("SELECT concat_ws(' ', CASE WHEN has_schema_privilege('{role}', 'acme', 'USAGE') THEN 'USAGE' END,
+            CASE WHEN has_schema_privilege('{role}', 'acme', 'CREATE') THEN 'CREATE' END)");
+        assert_eq!(ground.names(&asked).await, [may], "{role}");
+    }
+}
+
 /// Tables that go with each other, and views and functions over some of them.
 const PARTS: &str = "
     CREATE TABLE plans (code text PRIMARY KEY, price integer); INSERT INTO plans VALUES ('free', 0), ('pro', 9);

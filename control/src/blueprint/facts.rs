@@ -153,21 +153,26 @@ pub(super) async fn owners(
     .collect();
     let ids: Vec<u32> = rows.iter().map(|(_, owner)| *owner).collect::<HashSet<_>>().into_iter().collect();
     let roles = tx
-        .query("SELECT oid, quote_ident(rolname) FROM pg_roles WHERE oid = ANY ($1)", &[&ids])
+        .query(include_str!("sql/owners.sql"), &[&ids, &facts.schema])
         .await
         .map_err(Error::postgres("reading owners"))?;
-    let roles: HashMap<u32, String> = roles.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let roles: HashMap<u32, (String, bool)> =
+        roles.iter().map(|row| (row.get(0), (row.get(1), row.get(2)))).collect();
     // A sequence has its column's owner.
     let owned = facts.sequences.iter().filter(|row| row.get::<_, Option<u32>>("table_oid").is_some());
     let owned: HashSet<u32> = owned.map(|row| row.get("oid")).collect();
     for (id, owner) in rows {
-        let (Some(name), Some(role)) = (names.get(&id), roles.get(&owner)) else { continue };
+        let (Some(name), Some((role, may_create))) = (names.get(&id), roles.get(&owner)) else { continue };
         if id.class == facts.classes.pg_class && owned.contains(&id.oid) {
             continue;
         }
-        items.push(
-            Item::new(Kind::Owner, name, format!("ALTER {name} OWNER TO {role}"), String::new()).after(id),
-        );
+        let mut sql = format!("ALTER {name} OWNER TO {role}");
+        // Who gets something in a schema must be one who could make it there.
+        if !may_create {
+            let create = format!("CREATE ON SCHEMA {SCHEMA}");
+            sql = format!("GRANT {create} TO {role}; {sql}; REVOKE {create} FROM {role}");
+        }
+        items.push(Item::new(Kind::Owner, name, sql, String::new()).after(id));
     }
     Ok(())
 }
@@ -237,6 +242,27 @@ pub(super) async fn privileges(
         let sql = format!("{head} GRANT {privilege} ON {kind} TO {grantee}{option}");
         let undo = format!("{head} REVOKE {privilege} ON {kind} FROM {grantee}");
         items.push(Item::new(Kind::DefaultPrivilege, sql.clone(), sql, undo));
+    }
+    Ok(())
+}
+
+/// Objects that are dropped with an extension.
+pub(super) async fn extensions(
+    tx: &Transaction<'_>,
+    names: &Names,
+    items: &mut Vec<Item>,
+) -> Result<(), Error> {
+    let (classes, ids) = columns(&names.keys().copied().collect::<Vec<_>>());
+    let rows = tx
+        .query(include_str!("sql/extensions.sql"), &[&classes, &ids])
+        .await
+        .map_err(Error::postgres("reading what extensions take along"))?;
+    for row in rows {
+        let id = ObjectId { class: row.get("class"), oid: row.get("oid") };
+        let Some(name) = names.get(&id) else { continue };
+        let depends = format!("DEPENDS ON EXTENSION {}", row.get::<_, &str>("extension"));
+        let (sql, undo) = (format!("ALTER {name} {depends}"), format!("ALTER {name} NO {depends}"));
+        items.push(Item::new(Kind::Setting, format!("{depends} ON {name}"), sql, undo).after(id));
     }
     Ok(())
 }

@@ -2,8 +2,9 @@
 //!
 //! # Layout
 //! - [`item`]: the parts, each with the SQL that makes it and the SQL that takes it away.
-//! - `read`: the catalog's rows, and what PostgreSQL prints for them; `sql/`: the queries.
-//! - `relations`, `inherited`, `objects`, `attached`, `rare`, `facts`: from these to items.
+//! - `read`: the catalog's rows; `printed`: what PostgreSQL prints for them; `sql/`: the queries.
+//! - `relations` (`tables`, `columns`, `inherited`, `views`, `sequences`), `objects`, `attached`, `rare`, `facts`: from
+//!   these to items.
 //! - `left_out`: what is needed and not copied.
 //! - `mentions`: where texts name the schema.
 //! - `seed`: rows that come along.
@@ -11,6 +12,7 @@
 //! - `order`: items in an order in which each finds what it needs.
 
 mod attached;
+mod columns;
 mod facts;
 mod inherited;
 pub mod item;
@@ -18,18 +20,22 @@ mod left_out;
 mod mentions;
 mod objects;
 mod order;
+mod printed;
 mod rare;
 mod read;
 mod refresh;
 mod relations;
 mod seed;
+mod sequences;
+mod tables;
+mod views;
 
 use pgstrata_tenancy::Pattern;
 use tokio_postgres::Transaction;
 
 use crate::error::Error;
 use crate::settings::Settings;
-use item::{Item, Kind, ObjectId};
+use item::{Item, Kind, ObjectId, SCHEMA};
 use read::Facts;
 
 /// What of a schema is copied.
@@ -182,6 +188,7 @@ async fn said_of(tx: &Transaction<'_>, facts: &Facts) -> Result<Vec<Item>, Error
     facts::comments(tx, facts, &names, &mut items).await?;
     facts::owners(tx, facts, &names, me, &mut items).await?;
     facts::privileges(tx, facts, &names, me, &mut items).await?;
+    facts::extensions(tx, &names, &mut items).await?;
     Ok(items)
 }
 
@@ -210,7 +217,9 @@ fn phase(item: &Item) -> u8 {
         Kind::Check | Kind::DomainConstraint | Kind::NotNull if item.sql().ends_with(" NOT VALID") => 2,
         Kind::ForeignKey | Kind::Trigger | Kind::Rule => 2,
         Kind::Setting | Kind::Policy => 3,
-        Kind::Comment => 5,
+        Kind::Comment => 4,
+        // What owners need to own anything there.
+        Kind::Privilege if item.name.contains(&format!(" ON SCHEMA {SCHEMA} ")) => 5,
         Kind::Owner => 6,
         Kind::Privilege | Kind::DefaultPrivilege => 7,
         // It is its owner who reads, with the owner's rights.

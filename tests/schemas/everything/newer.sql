@@ -39,3 +39,5 @@ CREATE RULE newer_rule AS ON UPDATE TO newer WHERE new.doubled > old.doubled DO 
 CREATE TRIGGER newer_trigger AFTER UPDATE OF a ON newer FOR EACH ROW WHEN (NEW.doubled > 2) EXECUTE FUNCTION fired();
 CREATE STATISTICS newer_statistics ON (c + 1), a FROM newer;
 GRANT MAINTAIN ON newer TO eq_reader WITH GRANT OPTION;
+CREATE TABLE by_method (a integer) PARTITION BY RANGE (a) USING heap;
+CREATE DOMAIN there AS integer CONSTRAINT "it's there" NOT NULL CONSTRAINT small CHECK (VALUE < 100);

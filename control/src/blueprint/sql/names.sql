@@ -9,7 +9,8 @@ UNION ALL
 SELECT 'signature', p.oid, p.oid::pg_catalog.regprocedure::pg_catalog.text
 FROM pg_catalog.pg_proc p WHERE p.oid OPERATOR(pg_catalog.=) ANY ($1)
 UNION ALL
-SELECT 'arguments', p.oid, pg_catalog.format('%I(%s)', p.proname, CASE WHEN p.pronargs OPERATOR(pg_catalog.=) 0 THEN '*' ELSE pg_catalog.pg_get_function_arguments(p.oid) END)
+SELECT 'arguments', p.oid, pg_catalog.format('%I(%s)', p.proname, CASE WHEN p.pronargs OPERATOR(pg_catalog.=) 0 THEN '*'
+    ELSE pg_catalog.pg_get_function_arguments(p.oid) END)
 FROM pg_catalog.pg_proc p WHERE p.oid OPERATOR(pg_catalog.=) ANY ($1)
 UNION ALL
 SELECT 'operator', o.oid, CASE WHEN pg_catalog.pg_operator_is_visible(o.oid) THEN o.oprname::pg_catalog.text

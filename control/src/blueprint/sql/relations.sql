@@ -3,7 +3,8 @@ SELECT c.oid, c.relname::text AS name, c.relkind::text AS kind, c.relpersistence
     c.relispartition AS is_partition, c.relreplident::text AS replica_identity,
     c.relrowsecurity AS row_security, c.relforcerowsecurity AS force_row_security,
     c.reloptions AS options, t.reloptions AS toast_options, c.relispopulated AS populated,
-    CASE WHEN c.relkind IN ('r', 'm') AND a.amname <> 'heap' THEN a.amname::text END AS access_method,
+    -- A partitioned table has one of its own from 17 on: it is what its partitions get.
+    CASE WHEN c.relkind = 'p' OR c.relkind IN ('r', 'm') AND a.amname <> 'heap' THEN a.amname::text END AS access_method,
     s.spcname::text AS tablespace, c.reloftype AS of_type, c.reltype AS row_type, c.relowner AS owner,
     f.srvname::text AS server, ft.ftoptions AS server_options
 FROM pg_class c
