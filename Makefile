@@ -6,7 +6,7 @@ TIME ?= 60
 NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fmt clippy unit e2e e2e-newest setup-test chaos soak fuzz bench-micro
+.PHONY: help demo test fmt clippy unit e2e e2e-newest setup-test chaos soak fuzz bench-micro bench-tenants
 
 help: ## what there is
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -66,6 +66,9 @@ fuzz: ## each fuzz target for a minute; for longer: make fuzz TIME=3600 (seconds
 
 bench-micro: ## what each step from SQL to its plan costs, next to a parser alone
 	cargo bench --locked --package pgstrata-benches --bench functions -- --noplot
+
+bench-tenants: setup-test ## a thousand tenants next to CREATE TABLE (LIKE ..), and what ten thousand cost: ten minutes
+	cargo run --release --locked --quiet --package pgstrata-benches --bin tenants
 
 setup-test:
 	@scripts/setup test
