@@ -1,0 +1,1 @@
+//! `#[derive(Entity)]` of `pgstrata-orm`.
