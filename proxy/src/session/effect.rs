@@ -9,7 +9,7 @@ use super::path::{self, Effective};
 use super::switch;
 use super::{Session, Status};
 use crate::pool::settings::{self, SEARCH_PATH};
-use crate::sql::plan::{Discard, PinReason, Route, Setting, Statement, StatementKind};
+use crate::sql::plan::{Discard, PinReason, Route, Statement, StatementKind};
 
 /// What a statement does once it is complete. `text` is the text that it stands in.
 pub(super) fn effect_of(statement: &Statement, text: &[u8]) -> Option<Effect> {
@@ -47,9 +47,8 @@ pub(crate) fn needs_path(statement: &Statement, route: &Route) -> bool {
         // A rollback to it must come back to this path, not to none.
         StatementKind::Savepoint(_) => true,
         StatementKind::Show(name) => matches!(&**name, SEARCH_PATH | "all"),
-        StatementKind::Set(Setting { given: Some(_), .. }) | StatementKind::SetParameter { .. } => {
-            matches!(route, Route::SearchPath)
-        }
+        StatementKind::Set(setting) if setting.given.is_some() => matches!(route, Route::SearchPath),
+        StatementKind::SetParameter { .. } => matches!(route, Route::SearchPath),
         StatementKind::Plain
         | StatementKind::BlockOnly
         | StatementKind::EndPrepared

@@ -75,7 +75,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         if let Route::Refuse(refusal) = plan.route {
             self.shared.metrics.guarded();
-            return Ok(self.poison(refusal));
+            return Ok(self.poison(*refusal));
         }
         if full {
             let mut refusal = refusal("53400", "too many prepared statements".into());
@@ -428,7 +428,7 @@ fn bind_setting(statement: &mut ClientStatement, values: &[u8]) {
     let value = frame::bound_value(values, *number);
     let Some(value) = value.and_then(|value| std::str::from_utf8(value).ok()) else { return };
     let given = Some(value.into());
-    let set = StatementKind::Set(Setting { name: name.clone(), value: 0..0, given, local: *local });
+    let set = StatementKind::Set(Box::new(Setting { name: name.clone(), value: 0..0, given, local: *local }));
     let mut plan = Plan::clone(&statement.plan);
     if let Some(only) = plan.statements.first_mut() {
         only.kind = set;

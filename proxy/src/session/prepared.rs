@@ -110,7 +110,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         };
         if let Route::Refuse(refusal) = &statement.plan.route {
             self.shared.metrics.guarded();
-            self.poison(refusal.clone());
+            self.poison((**refusal).clone());
             return None;
         }
         // When it was prepared there may have been room.

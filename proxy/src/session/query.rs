@@ -53,7 +53,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             Route::NeedNames => return Ok(Step::NeedNames),
             Route::Refuse(refusal) => {
                 self.shared.metrics.guarded();
-                return Ok(self.refuse_request(refusal));
+                return Ok(self.refuse_request(*refusal));
             }
             _ => {}
         }
@@ -84,7 +84,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         self.refresh_scope();
         let mut plan = self.shared.engine.plan(text, &self.scope, self.text_mode());
         if std::mem::take(&mut self.names_late) && plan.route == Route::NeedNames {
-            plan.route = Route::Refuse(names_late());
+            plan.route = Route::Refuse(Box::new(names_late()));
         }
         if let Some(observer) = &self.shared.observer {
             plan = observer.note(text, &self.scope, plan);
@@ -95,7 +95,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             .or_else(|| self.refuses_pin(&plan))
             .or_else(|| self.refuses_listen(&plan));
         if let Some(refusal) = refusal {
-            plan.route = Route::Refuse(refusal);
+            plan.route = Route::Refuse(Box::new(refusal));
         }
         plan
     }

@@ -23,57 +23,53 @@ use pgstrata_tenancy::Strategy;
 pub fn decide(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode) -> Plan {
     let tenant_first =
         mode.tenant_first && shape.statements.iter().all(|s| keeps_tenant_first(&s.kind, t, scope));
-    let decided = match check(&shape.demands, t, scope, mode, tenant_first) {
-        Verdict::Refused(refusal) => Route::Refuse(refusal).into(),
-        Verdict::NeedNames => Route::NeedNames.into(),
-        Verdict::Granted(temporary) => {
-            let routed = route(shape, t, scope, mode);
-            let routed = match temporary.is_empty() || !routed.is_sent() {
-                true => routed,
-                false => routed.with(Ok(temporary_names(t, &temporary))),
-            };
-            own_keys(shape, t, scope, filtered(shape, t, scope, routed))
-        }
+    // Filled where it stands: handed from function to function it would be copied each time.
+    let mut plan = Plan {
+        route: Route::Pass,
+        splices: Splices::new(),
+        statements: SmallVec::new(),
+        opaque: false,
+        notifies: keys::notify(&shape.keys),
     };
-    let Decided { route, splices, opaque } = decided;
-    let notifies = keys::notify(&shape.keys);
-    Plan { route, splices, statements: statements(shape, t), opaque, notifies }
-}
-
-/// The part of a plan that hangs on the scope.
-struct Decided {
-    route: Route,
-    splices: Splices,
-    /// The text may run code that is not in it.
-    opaque: bool,
+    statements(shape, t, &mut plan.statements);
+    match check(&shape.demands, t, scope, mode, tenant_first) {
+        Verdict::Refused(refusal) => plan.refuse(refusal),
+        Verdict::NeedNames => plan.route = Route::NeedNames,
+        Verdict::Granted(temporary) => {
+            route(shape, t, scope, mode, &mut plan);
+            if !temporary.is_empty() {
+                plan.add(|| Ok(temporary_names(t, &temporary)));
+            }
+            if scope.hide_others {
+                plan.add(|| hidden::filters(shape, t, scope));
+            }
+            if !shape.keys.is_empty() {
+                plan.add(|| keys::splices(shape, t, scope));
+            }
+        }
+    }
+    plan
 }
 
 type Splices = SmallVec<[Splice; 4]>;
 
-impl From<Route> for Decided {
-    fn from(route: Route) -> Self {
-        Self { route, splices: Splices::new(), opaque: false }
-    }
-}
-
-impl Decided {
-    fn opaque(route: Route) -> Self {
-        Self { opaque: true, ..route.into() }
+impl Plan {
+    fn refuse(&mut self, refusal: Refusal) {
+        self.splices.clear();
+        (self.route, self.opaque) = (Route::Refuse(Box::new(refusal)), false);
     }
 
-    fn is_sent(&self) -> bool {
-        !matches!(self.route, Route::Refuse(_) | Route::NeedNames)
-    }
-
-    /// With these splices as well, or refused.
-    fn with(mut self, splices: Result<impl IntoIterator<Item = Splice>, Refusal>) -> Self {
-        match splices {
+    /// With these splices as well, or refused; what is not sent needs none.
+    fn add<S: IntoIterator<Item = Splice>>(&mut self, splices: impl FnOnce() -> Result<S, Refusal>) {
+        if matches!(self.route, Route::Refuse(_) | Route::NeedNames) {
+            return;
+        }
+        match splices() {
             Ok(splices) => {
                 self.splices.extend(splices);
                 self.splices.sort_by_key(|splice| splice.at);
-                self
             }
-            Err(refusal) => Route::Refuse(refusal).into(),
+            Err(refusal) => self.refuse(refusal),
         }
     }
 }
@@ -82,22 +78,6 @@ impl Decided {
 fn temporary_names(t: &Tokens<'_>, tokens: &[u32]) -> Splices {
     let places = tokens.iter().filter_map(|token| t.all.get(*token as usize));
     places.map(|token| Splice::new(token.start as usize, Insert::Text("pg_temp.".into()))).collect()
-}
-
-/// The same, with what else of the catalog there is out of sight.
-fn filtered(shape: &Shape, t: &Tokens<'_>, scope: &Scope, decided: Decided) -> Decided {
-    match scope.hide_others && decided.is_sent() {
-        true => decided.with(hidden::filters(shape, t, scope)),
-        false => decided,
-    }
-}
-
-/// The same, with channels, locks and prepared transactions of the tenant's own.
-fn own_keys(shape: &Shape, t: &Tokens<'_>, scope: &Scope, decided: Decided) -> Decided {
-    match !shape.keys.is_empty() && decided.is_sent() {
-        true => decided.with(keys::splices(shape, t, scope)),
-        false => decided,
-    }
 }
 
 /// Whether the statement leaves the tenant's schema the first on the path.
@@ -118,11 +98,12 @@ fn keeps_tenant_first(kind: &StatementKind, t: &Tokens<'_>, scope: &Scope) -> bo
     first.is_some_and(|first| *first == *scope.schema)
 }
 
-fn statements(shape: &Shape, t: &Tokens<'_>) -> SmallVec<[Statement; 1]> {
+fn statements(shape: &Shape, t: &Tokens<'_>, out: &mut SmallVec<[Statement; 1]>) {
     let place = |kind: &StatementKind| match kind {
+        StatementKind::Plain => StatementKind::Plain,
         // Token numbers until here: a literal's length differs from text to text.
         StatementKind::Set(setting) => {
-            StatementKind::Set(Setting { value: t.bytes(&setting.value), ..setting.clone() })
+            StatementKind::Set(Box::new(Setting { value: t.bytes(&setting.value), ..(**setting).clone() }))
         }
         &StatementKind::SetConfig { name, local } => set_config(t, name, local),
         other => other.clone(),
@@ -142,9 +123,8 @@ fn statements(shape: &Shape, t: &Tokens<'_>) -> SmallVec<[Statement; 1]> {
             draws: s.draws,
         }
     };
-    match &*shape.statements {
-        [only] => SmallVec::from_buf([each(only)]),
-        several => several.iter().map(each).collect(),
+    for statement in &shape.statements {
+        out.push(each(statement));
     }
 }
 
@@ -156,7 +136,7 @@ fn set_config(t: &Tokens<'_>, name: usize, local: bool) -> StatementKind {
     };
     if let Some(value) = literals.string(name + 2) {
         let given = Some(value.into());
-        return StatementKind::Set(Setting { name: setting, value: 0..0, given, local });
+        return StatementKind::Set(Box::new(Setting { name: setting, value: 0..0, given, local }));
     }
     let number = t.all.get(name + 2).filter(|token| token.kind == TokenKind::Param);
     let number =
@@ -164,39 +144,40 @@ fn set_config(t: &Tokens<'_>, name: usize, local: bool) -> StatementKind {
     number.map_or(StatementKind::Plain, |number| StatementKind::SetParameter { name: setting, number, local })
 }
 
-fn route(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode) -> Decided {
+fn route(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode, plan: &mut Plan) {
     let moved = match moved::used(shape, t, scope) {
-        Use::None => return usual(shape, t, scope, mode),
-        Use::Unknown => return Route::NeedNames.into(),
+        Use::None => return usual(shape, t, scope, mode, plan),
+        Use::Unknown => return plan.route = Route::NeedNames,
         Use::Named(moved) => moved,
     };
-    let refuse = |why: &dyn Display| Route::Refuse(moved::refusal(moved, mode, why)).into();
-    match shape.way {
-        Way::Names if is_settled(mode) => match proven(shape, t, scope) {
-            Ok(splices) => spliced(splices),
-            Err(unproven) => refuse(&unproven),
+    let unproven: &dyn Display = match shape.way {
+        Way::Names if is_settled(mode) => match proven(shape, t, scope, &mut plan.splices) {
+            Ok(()) => return plan.route = spliced(&plan.splices),
+            Err(unproven) => &unproven.to_string(),
         },
-        _ => refuse(&"it depends on the search path in ways that its text does not show"),
-    }
+        _ => &"it depends on the search path in ways that its text does not show",
+    };
+    plan.refuse(moved::refusal(moved, mode, unproven));
 }
 
 /// The route of a text whose tables are all where the path finds them.
-fn usual(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode) -> Decided {
-    match shape.way {
-        Way::Free => Route::Pass.into(),
-        Way::Own => Decided::opaque(Route::OwnTransaction),
-        Way::Path => Decided::opaque(Route::SearchPath),
-        Way::Names => match proven(shape, t, scope) {
-            Ok(splices) if !splices.is_empty() && !may_splice(scope, mode) => Route::SearchPath.into(),
-            Ok(splices) => spliced(splices),
-            Err(_) => Decided::opaque(Route::SearchPath),
+fn usual(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode, plan: &mut Plan) {
+    (plan.route, plan.opaque) = match shape.way {
+        Way::Free => (Route::Pass, false),
+        Way::Own => (Route::OwnTransaction, true),
+        Way::Path => (Route::SearchPath, true),
+        Way::Names => match proven(shape, t, scope, &mut plan.splices) {
+            Ok(()) if plan.splices.is_empty() || may_splice(scope, mode) => (spliced(&plan.splices), false),
+            proof => {
+                plan.splices.clear();
+                (Route::SearchPath, proof.is_err())
+            }
         },
     }
 }
 
-fn spliced(splices: Splices) -> Decided {
-    let route = if splices.is_empty() { Route::Pass } else { Route::Splice };
-    Decided { route, splices, opaque: false }
+fn spliced(splices: &Splices) -> Route {
+    if splices.is_empty() { Route::Pass } else { Route::Splice }
 }
 
 /// Why a text that is let through takes the route that it takes, for people.
@@ -205,18 +186,23 @@ pub fn why(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode) -> Stri
         Way::Free => "it means the same under every search path".into(),
         Way::Own => "it can't run in a transaction block".into(),
         Way::Path => "it depends on the search path in ways that its text does not show".into(),
-        Way::Names => match proven(shape, t, scope) {
-            Ok(splices) if splices.is_empty() => "nothing in it hangs on the search path".into(),
-            Ok(_) if moved::used(shape, t, scope) != Use::None => "a table in it is kept elsewhere".into(),
-            Ok(_) if scope.strategy != Strategy::SchemaQualified => {
-                "the tenant's strategy is search_path".into()
+        Way::Names => {
+            let mut splices = Splices::new();
+            match proven(shape, t, scope, &mut splices) {
+                Err(unproven) => unproven.to_string(),
+                Ok(()) if splices.is_empty() => "nothing in it hangs on the search path".into(),
+                Ok(()) if moved::used(shape, t, scope) != Use::None => {
+                    "a table in it is kept elsewhere".into()
+                }
+                Ok(()) if scope.strategy != Strategy::SchemaQualified => {
+                    "the tenant's strategy is search_path".into()
+                }
+                Ok(()) if !may_splice(scope, mode) => {
+                    "the session has a path or temporary tables of its own".into()
+                }
+                Ok(()) => "every name in it is known".into(),
             }
-            Ok(_) if !may_splice(scope, mode) => {
-                "the session has a path or temporary tables of its own".into()
-            }
-            Ok(_) => "every name in it is known".into(),
-            Err(unproven) => unproven.to_string(),
-        },
+        }
     }
 }
 
@@ -249,11 +235,12 @@ fn may_splice(scope: &Scope, mode: TextMode) -> bool {
 }
 
 /// The splices of a text whose names are all known; none if it means the same under each path.
-fn proven<'a>(shape: &'a Shape, t: &Tokens<'_>, scope: &'a Scope) -> Result<Splices, Unproven<'a>> {
+/// Where it is not proven, some may be in `out`.
+fn proven<'a>(shape: &'a Shape, t: &Tokens<'_>, scope: &'a Scope, out: &mut Splices) -> Proof<'a> {
     let bare = shape.relations.is_empty() && shape.qualified.is_empty() && shape.columns.is_empty();
     let calls = shape.functions.iter().any(|name| !builtin::is_grammar(name));
     if bare && !calls && shape.types.is_empty() && !shape.operators {
-        return Ok(Splices::new());
+        return Ok(());
     }
     let known = Known { scope, names: scope.names.as_deref().ok_or(Unproven::NoNames)?, shape };
     known.functions()?;
@@ -261,10 +248,7 @@ fn proven<'a>(shape: &'a Shape, t: &Tokens<'_>, scope: &'a Scope) -> Result<Spli
     known.operators()?;
     known.columns()?;
     known.qualified()?;
-    if shape.relations.is_empty() {
-        return Ok(Splices::new());
-    }
-    known.splices(t)
+    known.splices(t, out)
 }
 
 /// The names of a shape in the light of what the schemas hold.
@@ -338,8 +322,7 @@ impl<'a> Known<'a> {
         }
     }
 
-    fn splices(&self, t: &Tokens<'_>) -> Result<Splices, Unproven<'a>> {
-        let mut out = SmallVec::with_capacity(self.shape.relations.len());
+    fn splices(&self, t: &Tokens<'_>, out: &mut Splices) -> Proof<'a> {
         for relation in &self.shape.relations {
             if let Some((index, moved)) = self.scope.moved(&relation.name) {
                 let known = self.is_plain(moved).then(|| moved::splices(relation, index, moved, t));
@@ -350,7 +333,7 @@ impl<'a> Known<'a> {
             let (token, schema) = place.ok_or(Unproven::Relation(&relation.name))?;
             out.push(Splice::new(token.start as usize, Insert::Schema(schema)));
         }
-        Ok(out)
+        Ok(())
     }
 
     /// Whether a table that is kept elsewhere is there, and nothing behind it looks names up.

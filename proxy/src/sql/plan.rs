@@ -37,7 +37,7 @@ pub enum Route {
     /// block: the server's session path is set before and put back after it.
     OwnTransaction,
     /// Not sent at all.
-    Refuse(Refusal),
+    Refuse(Box<Refusal>),
     /// Not to be sent yet: whether it may be hangs on what the schemas hold, which is not known now.
     NeedNames,
 }
@@ -163,7 +163,7 @@ pub enum StatementKind {
     /// `SET SESSION CHARACTERISTICS`: the settings that it sets, with their values.
     Characteristics(Box<[(&'static str, &'static str)]>),
     /// `SET [SESSION | LOCAL] name = value`, `SET TIME ZONE`, and each other spelling.
-    Set(Setting),
+    Set(Box<Setting>),
     /// A `SELECT` from nowhere that calls `set_config('name', value, local)` once. In a shape only, as
     /// numbers of tokens: with its values known it is a [`StatementKind::Set`] or a [`StatementKind::SetParameter`].
     SetConfig {

@@ -154,8 +154,9 @@ impl<'a> Lexer<'a> {
 impl Iterator for Lexer<'_> {
     type Item = Token;
 
-    // Words, which most of a text is, in line; all else is a call away.
-    #[inline]
+    // Words, which most of a text is, in line; all else is a call away. Where the token went
+    // through memory, its caller would read at once what was just written in smaller pieces.
+    #[inline(always)]
     fn next(&mut self) -> Option<Token> {
         self.at = scan::skip_spaces(self.text, self.at);
         let (start, first) = (self.at, *self.text.get(self.at)?);
@@ -167,30 +168,22 @@ impl Iterator for Lexer<'_> {
             }
         }
         if matches!(first, b'-' | b'/') {
-            return self.behind_comments();
+            let blank = scan::skip_blank(self.text, start);
+            self.at = blank.end;
+            if blank.unterminated {
+                return Some(self.token(TokenKind::Error, blank.end, self.text.len()));
+            }
+            if blank.end >= self.text.len() {
+                return None;
+            }
         }
+        let start = self.at;
         let (kind, end) = self.read();
         Some(self.token(kind, start, end))
     }
 }
 
 impl Lexer<'_> {
-    /// The next token where a comment may come first.
-    #[cold]
-    fn behind_comments(&mut self) -> Option<Token> {
-        let blank = scan::skip_blank(self.text, self.at);
-        let start = blank.end;
-        if blank.unterminated {
-            return Some(self.token(TokenKind::Error, start, self.text.len()));
-        }
-        self.at = start;
-        if start >= self.text.len() {
-            return None;
-        }
-        let (kind, end) = self.read();
-        Some(self.token(kind, start, end))
-    }
-
     /// The kind and the end of the token that starts here.
     fn read(&self) -> (TokenKind, usize) {
         let at = self.at;

@@ -85,7 +85,10 @@ impl Reader<'_> {
             }
             // Set again elsewhere it would begin anew.
             "seed" => StatementKind::Plain,
-            _ => StatementKind::Set(Setting { name: name.into(), value: from..self.hi, given: None, local }),
+            _ => {
+                let setting = Setting { name: name.into(), value: from..self.hi, given: None, local };
+                StatementKind::Set(Box::new(setting))
+            }
         }
     }
 

@@ -16,7 +16,7 @@ fn kind(text: &str) -> StatementKind {
 }
 
 fn set(name: &str, value: Range<usize>, local: bool) -> StatementKind {
-    StatementKind::Set(Setting { name: name.into(), value, given: None, local })
+    StatementKind::Set(Box::new(Setting { name: name.into(), value, given: None, local }))
 }
 
 #[test]
