@@ -19,24 +19,18 @@ use super::tokens::{Literals, Tokens};
 
 use pgstrata_tenancy::Strategy;
 
-/// The plan for this text, whose shape is known.
-pub fn decide(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode) -> Plan {
+/// The plan for this text, whose shape is known, into an empty one: filled where it stands,
+/// since handed from function to function it would be copied each time.
+pub fn decide(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode, plan: &mut Plan) {
     let tenant_first =
         mode.tenant_first && shape.statements.iter().all(|s| keeps_tenant_first(&s.kind, t, scope));
-    // Filled where it stands: handed from function to function it would be copied each time.
-    let mut plan = Plan {
-        route: Route::Pass,
-        splices: Splices::new(),
-        statements: SmallVec::new(),
-        opaque: false,
-        notifies: keys::notify(&shape.keys),
-    };
+    plan.notifies = keys::notify(&shape.keys);
     statements(shape, t, &mut plan.statements);
     match check(&shape.demands, t, scope, mode, tenant_first) {
         Verdict::Refused(refusal) => plan.refuse(refusal),
         Verdict::NeedNames => plan.route = Route::NeedNames,
         Verdict::Granted(temporary) => {
-            route(shape, t, scope, mode, &mut plan);
+            route(shape, t, scope, mode, plan);
             if !temporary.is_empty() {
                 plan.add(|| Ok(temporary_names(t, &temporary)));
             }
@@ -48,7 +42,6 @@ pub fn decide(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode) -> P
             }
         }
     }
-    plan
 }
 
 type Splices = SmallVec<[Splice; 4]>;

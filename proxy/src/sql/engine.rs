@@ -66,13 +66,14 @@ impl Engine {
     /// Never fails: a text that can't be understood goes by the search path,
     /// where PostgreSQL says what is wrong with it, unless the guard refuses it.
     pub fn plan(&self, text: &[u8], scope: &Scope, mode: TextMode) -> Plan {
+        let mut plan = Plan::default();
         ROOM.with_borrow_mut(|Room { tokens, key, recent }| {
             let conforming = mode.standard_conforming_strings;
             let same = recent::Key { engine: self.id, text, conforming };
             let place = recent.place(same);
             if let Some((tokens, shape)) = place.and_then(|place| recent.get(same, place)) {
                 self.shapes.count_hit();
-                return decide(shape, &whole(text, tokens, mode), scope, mode);
+                return decide(shape, &whole(text, tokens, mode), scope, mode, &mut plan);
             }
             tokens.clear();
             tokens.shrink_to(KEPT);
@@ -81,13 +82,14 @@ impl Engine {
             key.shrink_to(KEPT);
             let t = whole(text, tokens, mode);
             let Some(shape) = self.shape_of(&t, key) else {
-                return decide(&shape(&t), &t, scope, mode);
+                return decide(&shape(&t), &t, scope, mode, &mut plan);
             };
             if let Some(place) = place {
                 recent.note(same, place, tokens, &shape);
             }
-            decide(&shape, &t, scope, mode)
-        })
+            decide(&shape, &t, scope, mode, &mut plan);
+        });
+        plan
     }
 
     /// The shape of a text by its key; `None` if it is none to keep.
@@ -108,7 +110,9 @@ impl Engine {
         let all: Vec<_> = Lexer::new(text, mode.standard_conforming_strings).collect();
         let t = whole(text, &all, mode);
         let shape = shape(&t);
-        (decide(&shape, &t, scope, mode), why(&shape, &t, scope, mode))
+        let mut plan = Plan::default();
+        decide(&shape, &t, scope, mode, &mut plan);
+        (plan, why(&shape, &t, scope, mode))
     }
 
     /// What the plan cache has done so far.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 /// What one text (of a `Query` or a `Parse` message) needs.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plan {
     /// How the text reaches the tenant's schema.
     pub route: Route,
@@ -25,9 +25,10 @@ pub struct Plan {
 }
 
 /// How a text reaches the tenant's schema. It is one route for the whole text.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub enum Route {
     /// Means the same under every search path: sent as it is.
+    #[default]
     Pass,
     /// Sent with a schema in front of each name that needs one.
     Splice,
