@@ -22,6 +22,7 @@ use crate::pool::settings::Settings;
 use crate::pool::target::Target;
 use crate::pool::tenants::TenantServers;
 use crate::pool::tls::TlsConfigError;
+use crate::pool::turns;
 use crate::provision::Provisioner;
 use crate::session::Told;
 use crate::session::cancel::Cancels;
@@ -103,9 +104,6 @@ pub enum SetupError {
     /// For what makes tenants.
     #[error("database \"{0}\": {1}")]
     Control(String, String),
-    /// For the pool.
-    #[error("database \"{0}\": {1}")]
-    Pool(String, #[source] deadpool::managed::BuildError),
     /// For the metrics.
     #[error("metrics: {0}")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
@@ -139,9 +137,9 @@ impl Shared {
         self.metrics.plan_cache(cache.hits, cache.misses, cache.bytes);
         for (name, database) in &self.databases {
             let status = database.servers.status();
-            let active = status.size.saturating_sub(status.available);
+            let active = status.size.saturating_sub(status.idle);
             let tenants = database.tenants.usage();
-            let (idle, active) = (status.available + tenants.idle, active + tenants.active);
+            let (idle, active) = (status.idle + tenants.idle, active + tenants.active);
             self.metrics.servers(name, idle, active, status.waiting + tenants.waiting);
             self.metrics.tenant_servers(name, &tenants);
         }
@@ -196,7 +194,7 @@ impl DatabaseHandle {
         };
         let tenancy = &config.tenancy;
         let tenants = TenantServers::new(&kind, &config.pool, &tenancy.login_key);
-        let servers = Servers::new(kind, None).map_err(|error| SetupError::Pool(name.to_owned(), error))?;
+        let servers = Servers::new(kind, None);
         let (catalog, loader) = Catalog::new(control.clone(), &tenancy.shared_schemas, tenancy.catalog_cache);
         tokio::spawn(loader.run());
         let (directory, lookups) = TenantDirectory::new(control.clone(), config, Arc::clone(&catalog));
@@ -220,11 +218,16 @@ impl DatabaseHandle {
         })
     }
 
-    /// A server for a tenant that logs in as `login`, or one of those that tenants share.
-    pub async fn check_out(&self, login: Option<&RoleName>, limit: Duration) -> Result<Lease, CheckoutError> {
+    /// A server for `tenant`, which logs in as `login`, or one of those that tenants share.
+    pub async fn check_out(
+        &self,
+        login: Option<&RoleName>,
+        tenant: &turns::Tenant,
+        limit: Duration,
+    ) -> Result<Lease, CheckoutError> {
         match login {
             Some(role) => self.tenants.check_out_within(role, limit).await,
-            None => self.servers.check_out_within(limit).await,
+            None => self.servers.check_out_within(tenant, limit).await,
         }
     }
 

@@ -6,7 +6,7 @@
 //! - [`connect`]: a socket becomes a server that is ready for queries.
 //! - [`login`]: the proof of who we are.
 //! - [`server`]: such a connection, and what is known of its session.
-//! - [`servers`]: the pool of them; [`backoff`]: what it does when none can be had.
+//! - [`servers`]: the pool of them; [`fair`]: how it lends, [`turns`]: in which order; [`backoff`]: what it does when none can be had.
 //! - [`tenants`]: pools of tenants that log in by themselves.
 //! - [`settings`]: session settings, tracked and replayed.
 //! - [`cancel`]: the query of a server is cancelled.
@@ -14,6 +14,7 @@
 pub mod backoff;
 pub mod cancel;
 pub mod connect;
+pub mod fair;
 pub mod login;
 pub mod server;
 pub mod servers;
@@ -21,3 +22,4 @@ pub mod settings;
 pub mod target;
 pub mod tenants;
 pub mod tls;
+pub mod turns;

@@ -11,6 +11,7 @@ use pgstrata_tenancy::RoleName;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::connect::Connected;
+use super::fair::Item;
 use super::settings::{self, Settings};
 use crate::wire::stream::ServerStream;
 use crate::wire::{frame, message};
@@ -63,6 +64,18 @@ pub struct Server {
     pub born: Instant,
     /// Its place among the servers that tenants have of their own.
     _room: Option<OwnedSemaphorePermit>,
+}
+
+impl Item for Box<Server> {
+    fn is_sound(&self) -> bool {
+        !self.in_doubt
+    }
+
+    fn moved(self) -> Option<Self> {
+        let mut server = *self;
+        server.stream = server.stream.moved().ok()?;
+        Some(Box::new(server))
+    }
 }
 
 impl Server {

@@ -7,10 +7,6 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
-use deadpool::Runtime;
-use deadpool::managed::{
-    Manager, Metrics as Usage, Object, Pool, PoolError, QueueMode, RecycleError, RecycleResult, Timeouts,
-};
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Semaphore;
@@ -18,18 +14,21 @@ use tokio::time::timeout;
 
 use super::backoff::Backoff;
 use super::connect::{ConnectError, connect};
+use super::fair::{Grant, Loan, Place, Pool, Status};
 use super::server::Server;
 use super::target::Target;
 use super::tenants::TenantServers;
+use super::turns::Tenant;
 use crate::config;
 use crate::metrics::Metrics;
 use crate::wire::frame;
 use crate::wire::stream::ServerStream;
 
-/// A server on loan. It goes back to its pool when it is dropped.
+/// A server on loan. It goes back by [`Lease::give_back`]; dropped, it is closed, so that whatever ends
+/// a session in the middle leaves nothing of it to the next one.
 pub struct Lease {
     // Fields are dropped in this order: it is back when others hear of it.
-    object: Object<ServerManager>,
+    loan: Loan<Box<Server>>,
     _returned: Returned,
 }
 
@@ -59,8 +58,8 @@ pub struct Kind {
     pub logins: Arc<Semaphore>,
 }
 
-/// Makes servers, and judges those that come back.
-pub struct ServerManager {
+/// Makes servers, and judges those that were idle.
+struct Maker {
     kind: Kind,
     reported: ArcSwapOption<Vec<(String, String)>>,
     backoff: Backoff,
@@ -85,45 +84,38 @@ pub enum CheckoutError {
 /// One database's servers, shared by all tenants.
 #[derive(Clone)]
 pub struct Servers {
-    pool: Pool<ServerManager>,
+    pool: Pool<Box<Server>>,
+    maker: Arc<Maker>,
 }
 
 impl Servers {
     /// A pool of servers of that kind; `tenants`: it is one of many, which share their room. Connects to nobody yet.
-    pub fn new(
-        kind: Kind,
-        tenants: Option<Weak<TenantServers>>,
-    ) -> Result<Self, deadpool::managed::BuildError> {
-        let (max_servers, wait_timeout) = (kind.settings.max_servers, kind.settings.wait_timeout);
+    pub fn new(kind: Kind, tenants: Option<Weak<TenantServers>>) -> Self {
+        let pool = Pool::new(kind.settings.max_servers);
         let (reported, backoff) = (ArcSwapOption::empty(), Backoff::default());
-        let pool = Pool::builder(ServerManager { kind, reported, backoff, tenants })
-            .max_size(max_servers)
-            .wait_timeout(Some(wait_timeout))
-            // The one used last is the warmest, and the others can grow old and go.
-            .queue_mode(QueueMode::Lifo)
-            .runtime(Runtime::Tokio1)
-            .build()?;
-        Ok(Self { pool })
+        Self { pool, maker: Arc::new(Maker { kind, reported, backoff, tenants }) }
     }
 
-    /// A server with nothing left on it from anybody else but tracked settings.
+    /// A server that was in use a moment ago, if one is idle: one that need not be looked at.
+    pub fn take(&self) -> Option<Lease> {
+        let maker = &self.maker;
+        let loan = self.pool.take(|server, idle| idle <= TRUSTED_FOR && !maker.is_old(server))?;
+        Some(self.lease(loan))
+    }
+
+    /// A server with nothing left on it from anybody else but tracked settings, when it is the turn of `tenant`.
     ///
-    /// Waits for one up to `wait_timeout`, also while PostgreSQL can't be reached or takes nobody in.
-    pub async fn check_out(&self) -> Result<Lease, CheckoutError> {
-        self.check_out_within(self.settings().wait_timeout).await
-    }
-
-    /// The same, with another limit.
-    pub async fn check_out_within(&self, limit: Duration) -> Result<Lease, CheckoutError> {
+    /// Waits for one up to `limit`, also while PostgreSQL can't be reached or takes nobody in.
+    pub async fn check_out_within(&self, tenant: &Tenant, limit: Duration) -> Result<Lease, CheckoutError> {
         let mut wait = limit;
         let begun = Instant::now();
         loop {
-            let error = match self.try_check_out(wait).await {
+            let error = match self.try_check_out(tenant, wait).await {
                 Err(CheckoutError::Connect(error)) if error.is_passing() => error,
                 Err(CheckoutError::Timeout(_)) => return Err(CheckoutError::Timeout(limit)),
                 other => return other,
             };
-            let pause = self.pool.manager().backoff.holds().map_or(Duration::ZERO, |(_, left)| left);
+            let pause = self.maker.backoff.holds().map_or(Duration::ZERO, |(_, left)| left);
             let Some(left) = limit.checked_sub(begun.elapsed() + pause).filter(|left| !left.is_zero()) else {
                 return Err(error.into());
             };
@@ -133,28 +125,48 @@ impl Servers {
     }
 
     /// The same, with one attempt to connect at most.
-    async fn try_check_out(&self, wait: Duration) -> Result<Lease, CheckoutError> {
-        let tenants = &self.pool.manager().tenants;
-        // There, a new one may have to wait for its place.
-        let create = tenants.as_ref().map(|_| wait);
-        let limits = Timeouts { wait: Some(wait), create, recycle: None };
-        let object = self.pool.timeout_get(&limits).await.map_err(|error| match error {
-            PoolError::Backend(error) => CheckoutError::Connect(error),
-            PoolError::Closed => CheckoutError::Closed,
-            _ => CheckoutError::Timeout(wait),
-        })?;
-        Ok(Lease { object, _returned: Returned(tenants.clone()) })
+    async fn try_check_out(&self, tenant: &Tenant, wait: Duration) -> Result<Lease, CheckoutError> {
+        let granted = timeout(wait, self.pool.acquire(tenant)).await;
+        let mut grant =
+            granted.map_err(|_| CheckoutError::Timeout(wait))?.map_err(|_| CheckoutError::Closed)?;
+        loop {
+            let place = match grant {
+                Grant::Item(mut loan) => match self.maker.is_fit(&mut loan).await {
+                    true => return Ok(self.lease(loan)),
+                    false => loan.discard(),
+                },
+                Grant::Place(place) => {
+                    let server = self.make(&place, wait).await?;
+                    let loan = place.fill(server).ok_or(CheckoutError::Closed)?;
+                    return Ok(self.lease(loan));
+                }
+            };
+            grant = self.pool.exchange(place);
+        }
+    }
+
+    /// A new server, for a place that was granted.
+    async fn make(&self, _place: &Place<Box<Server>>, wait: Duration) -> Result<Box<Server>, CheckoutError> {
+        let making = self.maker.make();
+        // Where it shares its room with others, it may have to wait for that, too.
+        let made = match self.maker.tenants.is_some() {
+            true => timeout(wait, making).await.map_err(|_| CheckoutError::Timeout(wait))?,
+            false => making.await,
+        };
+        Ok(made?)
+    }
+
+    fn lease(&self, loan: Loan<Box<Server>>) -> Lease {
+        Lease { loan, _returned: Returned(self.maker.tenants.clone()) }
     }
 
     /// Whether PostgreSQL answers now: asks one server after the other until one does, or
     /// no other can be had.
     pub async fn probe(&self) -> Result<(), CheckoutError> {
         loop {
-            let mut lease = self.try_check_out(self.settings().wait_timeout).await?;
-            // Dropped while it is asked, it must not go back with an answer on its way.
-            lease.in_doubt = true;
+            let mut lease = self.try_check_out(&None, self.settings().wait_timeout).await?;
             if answers(&mut lease).await {
-                lease.in_doubt = false;
+                lease.give_back();
                 return Ok(());
             }
         }
@@ -162,16 +174,16 @@ impl Servers {
 
     /// What servers of this database report at their start; `None` before there was one.
     pub fn reported(&self) -> Option<Arc<Vec<(String, String)>>> {
-        self.pool.manager().reported.load_full()
+        self.maker.reported.load_full()
     }
 
     /// Where these servers are.
     pub fn target(&self) -> &Target {
-        &self.pool.manager().kind.target
+        &self.maker.kind.target
     }
 
     /// Open, idle, and waited-for servers.
-    pub fn status(&self) -> deadpool::Status {
+    pub fn status(&self) -> Status {
         self.pool.status()
     }
 
@@ -184,15 +196,15 @@ impl Servers {
     pub async fn tend(&self) {
         let settings = self.settings();
         let mut spare = self.pool.status().size.saturating_sub(settings.min_servers);
-        self.pool.retain(|_, usage| {
-            let old = usage.last_used() > settings.idle_timeout && spare > 0;
+        self.pool.retain(|idle| {
+            let old = idle > settings.idle_timeout && spare > 0;
             spare -= usize::from(old);
             !old
         });
         if self.pool.status().size < settings.min_servers {
             let mut held = Vec::new();
             while held.len() < settings.min_servers {
-                match self.try_check_out(Duration::ZERO).await {
+                match self.try_check_out(&None, Duration::ZERO).await {
                     Ok(lease) => held.push(lease),
                     Err(error) => {
                         tracing::warn!(database = %self.target(), %error, "can not keep min_servers open");
@@ -200,14 +212,15 @@ impl Servers {
                     }
                 }
             }
+            held.into_iter().for_each(Lease::give_back);
         }
     }
 
     /// For how long the server has been idle that nobody has used for longest.
     pub(super) fn idle_for(&self) -> Option<Duration> {
         let mut longest = None;
-        self.pool.retain(|_, usage| {
-            longest = longest.max(Some(usage.last_used()));
+        self.pool.retain(|idle| {
+            longest = longest.max(Some(idle));
             true
         });
         longest
@@ -216,22 +229,22 @@ impl Servers {
     /// Closes that one.
     pub(super) fn close_one_idle(&self) {
         let mut longest = self.idle_for();
-        self.pool.retain(|_, usage| {
-            let is_it = longest.is_some_and(|longest| usage.last_used() >= longest);
+        self.pool.retain(|idle| {
+            let is_it = longest.is_some_and(|longest| idle >= longest);
             longest = longest.filter(|_| !is_it);
             !is_it
         });
     }
 
     fn settings(&self) -> &config::Pool {
-        &self.pool.manager().kind.settings
+        &self.maker.kind.settings
     }
 }
 
 impl Lease {
-    /// Closes the server: the pool makes a new one when it is needed.
-    pub fn close(self) {
-        drop(Object::take(self.object));
+    /// Lets the next one have it, if its state is not in doubt.
+    pub fn give_back(self) {
+        self.loan.give_back();
     }
 }
 
@@ -239,13 +252,13 @@ impl Deref for Lease {
     type Target = Server;
 
     fn deref(&self) -> &Server {
-        &self.object
+        &self.loan
     }
 }
 
 impl DerefMut for Lease {
     fn deref_mut(&mut self) -> &mut Server {
-        &mut self.object
+        &mut self.loan
     }
 }
 
@@ -257,12 +270,8 @@ impl Drop for Returned {
     }
 }
 
-impl Manager for ServerManager {
-    // On the heap: the pool moves it about with each use.
-    type Type = Box<Server>;
-    type Error = ConnectError;
-
-    async fn create(&self) -> Result<Box<Server>, ConnectError> {
+impl Maker {
+    async fn make(&self) -> Result<Box<Server>, ConnectError> {
         if let Some((error, _)) = self.backoff.holds() {
             return Err(ConnectError::Again(error));
         }
@@ -302,21 +311,16 @@ impl Manager for ServerManager {
         Ok(Box::new(Server::new(connected, *max_prepared, room)))
     }
 
-    async fn recycle(&self, server: &mut Box<Server>, usage: &Usage) -> RecycleResult<ConnectError> {
-        if server.in_doubt {
-            return Err(RecycleError::message("its state is in doubt"));
-        }
-        if server.born.elapsed() > self.kind.settings.max_lifetime {
-            return Err(RecycleError::message("it has reached max_lifetime"));
-        }
-        let idle = usage.last_used();
-        if idle > TRUSTED_FOR && !is_quiet(&server.stream) {
-            return Err(RecycleError::message("PostgreSQL closed it"));
-        }
-        if idle > self.kind.settings.check_after && !answers(server).await {
-            return Err(RecycleError::message("it does not answer"));
-        }
-        Ok(())
+    fn is_old(&self, server: &Server) -> bool {
+        server.born.elapsed() > self.kind.settings.max_lifetime
+    }
+
+    /// Whether a server that was idle can be used again.
+    async fn is_fit(&self, loan: &mut Loan<Box<Server>>) -> bool {
+        let idle = loan.was_idle();
+        !self.is_old(loan)
+            && (idle <= TRUSTED_FOR || is_quiet(&loan.stream))
+            && (idle <= self.kind.settings.check_after || answers(loan).await)
     }
 }
 

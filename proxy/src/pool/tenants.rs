@@ -14,6 +14,7 @@ use pgstrata_tenancy::RoleName;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::connect::ConnectError;
+use super::fair::Status;
 use super::servers::{CheckoutError, Kind, Lease, Servers};
 use crate::config::{self, Secret};
 
@@ -60,7 +61,8 @@ impl TenantServers {
     /// A server that is logged in as `role`; see [`Servers::check_out`].
     pub async fn check_out_within(&self, role: &RoleName, limit: Duration) -> Result<Lease, CheckoutError> {
         let servers = self.pool(role)?;
-        servers.check_out_within(limit).await
+        // Whoever waits there is this tenant.
+        servers.check_out_within(&None, limit).await
     }
 
     fn pool(&self, role: &RoleName) -> Result<Servers, CheckoutError> {
@@ -71,8 +73,7 @@ impl TenantServers {
         let password = self.key.expose().map(|key| role_password(key.as_bytes(), role.as_str()));
         let mut kind = self.kind.clone();
         kind.target = kind.target.logging_in_as(role.as_str(), password.as_deref());
-        // It fails without a runtime only, and we are in one.
-        let pool = Servers::new(kind, Some(Weak::clone(&self.this))).map_err(|_| CheckoutError::Closed)?;
+        let pool = Servers::new(kind, Some(Weak::clone(&self.this)));
         pools.insert(role.clone(), pool.clone());
         Ok(pool)
     }
@@ -110,7 +111,7 @@ impl TenantServers {
         for pool in pools {
             pool.tend().await;
         }
-        let is_used = |status: deadpool::Status| status.size > 0 || status.waiting > 0;
+        let is_used = |status: Status| status.size > 0 || status.waiting > 0;
         self.lock().retain(|_, pool| is_used(pool.status()));
     }
 
@@ -119,8 +120,8 @@ impl TenantServers {
         let mut usage = Usage::default();
         for status in self.lock().values().map(Servers::status) {
             usage.pools += 1;
-            usage.idle += status.available;
-            usage.active += status.size.saturating_sub(status.available);
+            usage.idle += status.idle;
+            usage.active += status.size.saturating_sub(status.idle);
             usage.waiting += status.waiting;
         }
         usage

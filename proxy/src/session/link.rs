@@ -181,7 +181,13 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             // It is one of another login.
             self.give_up(link).await;
         }
-        match self.check_out(wanted.login()).await {
+        // Mostly one is idle, and nothing need be waited for.
+        let idle = wanted.login().is_none().then(|| self.identity.database.servers.take()).flatten();
+        let lease = match idle {
+            Some(lease) => Some(Ok(lease)),
+            None => self.check_out(wanted.login()).await,
+        };
+        match lease {
             Some(Ok(lease)) => {
                 self.shared.metrics.waited(started.elapsed());
                 self.cancel.attach(lease.pid, &lease.key);
@@ -203,7 +209,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     async fn check_out(&mut self, login: Option<&RoleName>) -> Option<Result<Lease, CheckoutError>> {
         let database = Arc::clone(&self.identity.database);
         let limit = self.shared.config.pool.wait_timeout;
-        let mut checkout = Box::pin(database.check_out(login, limit));
+        let turn = self.tenants.now().turn.clone();
+        let mut checkout = Box::pin(database.check_out(login, &turn, limit));
         poll_fn(|cx| {
             if let Poll::Ready(lease) = checkout.as_mut().poll(cx) {
                 return Poll::Ready(Some(lease));
@@ -322,7 +329,7 @@ impl Link {
 
     /// Closes the server: the pool makes a new one when it is needed.
     pub fn discard(self) {
-        self.lease.close();
+        drop(self.lease);
     }
 
     pub(super) fn give_back(self, client: i32) {
@@ -334,6 +341,7 @@ impl Link {
             lease.used_by = Some(client);
         }
         lease.settings = Arc::clone(settings.current());
+        lease.give_back();
     }
 
     /// Ends whatever is open on the server: a COPY, a pipeline, a transaction, a session.

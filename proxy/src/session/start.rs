@@ -120,17 +120,16 @@ async fn validate(
     if let Some(told) = database.validated.get(&key) {
         return Ok(told);
     }
-    let mut lease = database.check_out(login, limit).await.map_err(|error| no_server(&error))?;
+    let lease = database.check_out(login, &tenancy.turn, limit).await;
+    let mut lease = lease.map_err(|error| no_server(&error))?;
     // As nobody's: whoever has it next starts from these settings.
     let sql = lease.hand_over(0, &settings, role);
     if let Some(sql) = sql {
-        // Until PostgreSQL has answered, nobody knows what this server has.
-        lease.in_doubt = true;
         try_settings(&mut lease, &sql).await?;
         lease.settings = settings;
-        lease.in_doubt = false;
     }
     let mut told: Told = lease.parameters.clone();
+    lease.give_back();
     told.remove(&b"search_path"[..]);
     let told = Arc::new(told);
     database.validated.insert(key, Arc::clone(&told));

@@ -8,6 +8,7 @@ use pgstrata_tenancy::{RoleName, TenantId, ident};
 use super::path;
 use super::standing::Served;
 use crate::config::{self, Config, DynamicSql, Isolation, Mode, NoRole, TablePlace, Tenant};
+use crate::pool::turns;
 use crate::shared::DatabaseHandle;
 use crate::sql::guard::check;
 use crate::sql::plan::SchemaRef;
@@ -27,6 +28,8 @@ pub struct Tenancy {
     pub prefixes: Prefixes,
     /// What PostgreSQL is told of the tenant.
     pub isolation: Isolation,
+    /// Whose turn it is when its clients wait for a server.
+    pub turn: turns::Tenant,
     /// When it was last known to be served.
     pub(super) served: Served,
     /// Its clients are held to its schemas: they are not where nothing is routed.
@@ -55,7 +58,8 @@ impl Tenancy {
         let shown = path::shown(&home).map_or_else(|| Arc::clone(&home), Arc::from);
         let prefixes = Prefixes::of(&scope);
         let (isolation, served) = (Isolation::Names, Served::default());
-        Self { home, shown, prefixes, scope: Arc::new(scope), isolation, served, confined }
+        let turn = scope.tenant.as_deref().map(Arc::from);
+        Self { home, shown, prefixes, scope: Arc::new(scope), isolation, turn, served, confined }
     }
 
     /// Whether a path stays within what this tenant may name; `path` as [`ident::search_path`] writes it.

@@ -28,6 +28,18 @@ pub enum ServerStream {
     Unix(UnixStream),
 }
 
+impl ServerStream {
+    /// Hears of its events on the runtime that calls from now on. With TLS it stays where it is: there
+    /// is no way to take the socket out.
+    pub fn moved(self) -> io::Result<Self> {
+        Ok(match self {
+            Self::Plain(stream) => Self::Plain(TcpStream::from_std(stream.into_std()?)?),
+            Self::Unix(stream) => Self::Unix(UnixStream::from_std(stream.into_std()?)?),
+            tls @ Self::Tls(_) => tls,
+        })
+    }
+}
+
 impl<S> ClientStream<S> {
     /// Whether TLS is spoken.
     pub fn is_tls(&self) -> bool {

@@ -1,0 +1,229 @@
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use tokio::runtime::Builder;
+use tokio::time::{sleep, timeout};
+
+use super::*;
+
+/// Counts how many of it there are.
+struct Thing {
+    alive: Arc<AtomicUsize>,
+    moves: usize,
+    sound: bool,
+}
+
+impl Thing {
+    fn new(alive: &Arc<AtomicUsize>) -> Self {
+        alive.fetch_add(1, Ordering::SeqCst);
+        Self { alive: Arc::clone(alive), moves: 0, sound: true }
+    }
+}
+
+impl Drop for Thing {
+    fn drop(&mut self) {
+        self.alive.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Item for Thing {
+    fn is_sound(&self) -> bool {
+        self.sound
+    }
+
+    fn moved(mut self) -> Option<Self> {
+        self.moves += 1;
+        Some(self)
+    }
+}
+
+/// Asks it once.
+fn is_pending<F: Future>(future: &mut Pin<Box<F>>) -> bool {
+    future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending()
+}
+
+fn tenant(name: &str) -> Tenant {
+    Some(name.into())
+}
+
+async fn get(pool: &Pool<Thing>, tenant: &Tenant, alive: &Arc<AtomicUsize>) -> Loan<Thing> {
+    match pool.acquire(tenant).await.unwrap() {
+        Grant::Item(loan) => loan,
+        Grant::Place(place) => place.fill(Thing::new(alive)).unwrap(),
+    }
+}
+
+#[tokio::test]
+async fn what_is_given_back_is_lent_again_and_what_is_dropped_is_not() {
+    let (pool, alive) = (Pool::new(1), Arc::default());
+    get(&pool, &None, &alive).await.give_back();
+    assert_eq!(pool.status(), Status { size: 1, idle: 1, waiting: 0 });
+    let loan = get(&pool, &None, &alive).await;
+    assert_eq!(alive.load(Ordering::SeqCst), 1);
+    drop(loan);
+    assert_eq!((alive.load(Ordering::SeqCst), pool.status()), (0, Status::default()));
+    let mut loan = get(&pool, &None, &alive).await;
+    loan.sound = false;
+    loan.give_back();
+    assert_eq!((alive.load(Ordering::SeqCst), pool.status()), (0, Status::default()));
+}
+
+#[tokio::test]
+async fn one_tenants_flood_delays_another_by_one_turn() {
+    let (pool, alive) = (Pool::new(1), Arc::default());
+    let held = get(&pool, &None, &alive).await;
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let mut tasks = tokio::task::JoinSet::new();
+    for i in 0..20 {
+        // The quiet one comes last.
+        let name = if i == 19 { "quiet" } else { "flood" };
+        let (pool, alive, order) = (pool.clone(), Arc::clone(&alive), Arc::clone(&order));
+        tasks.spawn(async move {
+            let loan = get(&pool, &tenant(name), &alive).await;
+            order.lock().unwrap().push(name);
+            loan.give_back();
+        });
+        tokio::task::yield_now().await;
+    }
+    while pool.status().waiting < 20 {
+        tokio::task::yield_now().await;
+    }
+    held.give_back();
+    while tasks.join_next().await.is_some() {}
+    assert_eq!(order.lock().unwrap().iter().position(|name| *name == "quiet"), Some(1));
+    assert_eq!(pool.status(), Status { size: 1, idle: 1, waiting: 0 });
+}
+
+#[tokio::test]
+async fn who_stops_waiting_takes_nothing_along() {
+    let (pool, alive) = (Pool::new(1), Arc::default());
+    let held = get(&pool, &None, &alive).await;
+    let waits = pool.acquire(&None);
+    assert!(timeout(Duration::from_millis(5), waits).await.is_err());
+    assert_eq!(pool.status().waiting, 0);
+    // One that was called and never came: the item is as good as idle.
+    let mut called = Box::pin(pool.acquire(&None));
+    assert!(is_pending(&mut called));
+    held.give_back();
+    assert_eq!(pool.status(), Status { size: 1, idle: 0, waiting: 0 });
+    drop(called);
+    assert_eq!((alive.load(Ordering::SeqCst), pool.status()), (1, Status { size: 1, idle: 1, waiting: 0 }));
+}
+
+#[tokio::test]
+async fn a_place_that_comes_to_nothing_goes_to_the_next() {
+    let (pool, alive) = (Pool::new(1), Arc::default());
+    let Ok(Grant::Place(place)) = pool.acquire(&None).await else { panic!() };
+    let mut gone = Box::pin(pool.acquire(&None));
+    assert!(is_pending(&mut gone));
+    let mut next = Box::pin(get(&pool, &None, &alive));
+    assert!(is_pending(&mut next));
+    drop(place);
+    // It was called, and has gone.
+    drop(gone);
+    next.await.give_back();
+    assert_eq!(pool.status(), Status { size: 1, idle: 1, waiting: 0 });
+}
+
+#[tokio::test]
+async fn a_closed_pool_lends_nothing() {
+    let (pool, alive) = (Pool::new(2), Arc::default());
+    let (first, second) = (get(&pool, &None, &alive).await, get(&pool, &None, &alive).await);
+    let mut waits = Box::pin(pool.acquire(&None));
+    assert!(is_pending(&mut waits));
+    pool.close();
+    assert!(matches!(waits.await, Err(Closed)));
+    assert!(matches!(pool.acquire(&None).await, Err(Closed)));
+    first.give_back();
+    drop(second);
+    assert_eq!((alive.load(Ordering::SeqCst), pool.status()), (0, Status::default()));
+}
+
+/// On a thread of its own.
+fn elsewhere<R: Send>(work: impl Future<Output = R> + Send) -> R {
+    std::thread::scope(|scope| {
+        let running =
+            scope.spawn(|| Builder::new_current_thread().enable_all().build().unwrap().block_on(work));
+        running.join().unwrap()
+    })
+}
+
+#[tokio::test]
+async fn a_thread_gets_its_own_back_and_others_move_when_they_stay_away() {
+    let (pool, alive) = (Pool::new(2), Arc::default());
+    let (mine, theirs) = (get(&pool, &None, &alive).await, elsewhere(get(&pool, &None, &alive)));
+    let is_mine = |loan: &Loan<Thing>| loan.home.thread == here();
+    mine.give_back();
+    theirs.give_back();
+    // Though the other one came back last.
+    let mine = get(&pool, &None, &alive).await;
+    assert!(is_mine(&mine));
+    for use_ in 1..=AWAY {
+        let theirs = get(&pool, &None, &alive).await;
+        assert_eq!((theirs.moves, is_mine(&theirs)), (usize::from(use_ == AWAY), use_ == AWAY));
+        theirs.give_back();
+    }
+}
+
+const PLACES: usize = 3;
+
+/// As a client does; some break, some are broken off, some wait in vain.
+async fn use_once(pool: &Pool<Thing>, alive: &Arc<AtomicUsize>, client: usize, round: usize) {
+    let name = tenant(["a", "b", "c"][client % 3]);
+    let asked = timeout(Duration::from_secs(20), get(pool, &name, alive));
+    let mut loan = asked.await.expect("somebody was forgotten");
+    assert!(alive.load(Ordering::SeqCst) <= PLACES);
+    if round.is_multiple_of(16) {
+        sleep(Duration::from_micros(client as u64)).await;
+    }
+    match (round + client) % 37 {
+        0 => drop(loan),
+        1 => {
+            loan.sound = false;
+            loan.give_back();
+        }
+        2 => {
+            loan.give_back();
+            let _ = timeout(Duration::ZERO, get(pool, &name, alive)).await;
+        }
+        _ => loan.give_back(),
+    }
+}
+
+#[test]
+fn many_threads_share_few_and_lose_none() {
+    let (pool, alive) = (Pool::new(PLACES), Arc::<AtomicUsize>::default());
+    let used = Arc::<AtomicUsize>::default();
+    let start = Barrier::new(4);
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let (pool, alive, start, used) = (&pool, &alive, &start, &used);
+            scope.spawn(move || {
+                start.wait();
+                let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+                runtime.block_on(async {
+                    let mut clients = tokio::task::JoinSet::new();
+                    for client in 0..16 {
+                        let (pool, alive, used) = (pool.clone(), Arc::clone(alive), Arc::clone(used));
+                        clients.spawn(async move {
+                            for round in 0..200 {
+                                use_once(&pool, &alive, thread + client, round).await;
+                                used.fetch_add(1, Ordering::SeqCst);
+                            }
+                        });
+                    }
+                    while let Some(done) = clients.join_next().await {
+                        done.unwrap();
+                    }
+                });
+            });
+        }
+    });
+    assert_eq!(used.load(Ordering::SeqCst), 4 * 16 * 200);
+    let status = pool.status();
+    assert_eq!((status.waiting, status.size), (0, status.idle));
+    assert_eq!(alive.load(Ordering::SeqCst), status.idle);
+}

@@ -1,0 +1,148 @@
+//! Who waits, and whose turn it is: tenants take turns, and those of one tenant come first come, first served.
+//!
+//! A tenant with a thousand clients in the queue delays another's by one turn, not by a thousand.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+/// For whom somebody waits; `None`: for no tenant.
+pub type Tenant = Option<Arc<str>>;
+
+/// Who gets a server on its own thread need not be woken across threads, so it may overtake others of its tenant:
+/// so often at most.
+const OVERTAKEN: u8 = 8;
+/// So many of a tenant are looked at for one on the same thread.
+const LOOKED_AT: usize = 32;
+
+/// Those who wait.
+pub struct Turns<P> {
+    /// Tenants that have somebody waiting, each once: the next one first.
+    ring: VecDeque<Tenant>,
+    queues: HashMap<Tenant, VecDeque<Waiter<P>>>,
+    waiting: usize,
+    next_ticket: u64,
+}
+
+struct Waiter<P> {
+    ticket: u64,
+    thread: usize,
+    /// How often others came before it when it was the first.
+    overtaken: u8,
+    payload: P,
+}
+
+impl<P> Default for Turns<P> {
+    fn default() -> Self {
+        Self { ring: VecDeque::new(), queues: HashMap::new(), waiting: 0, next_ticket: 0 }
+    }
+}
+
+impl<P> Turns<P> {
+    /// How many wait.
+    pub fn len(&self) -> usize {
+        self.waiting
+    }
+
+    /// Joins the queue, on that thread; gives a ticket to leave it by.
+    pub fn join(&mut self, tenant: &Tenant, thread: usize, payload: P) -> u64 {
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        let queue = self.queues.entry(tenant.clone()).or_default();
+        if queue.is_empty() {
+            self.ring.push_back(tenant.clone());
+        }
+        queue.push_back(Waiter { ticket, thread, overtaken: 0, payload });
+        self.waiting += 1;
+        ticket
+    }
+
+    /// Leaves the queue, if it is still there.
+    pub fn leave(&mut self, tenant: &Tenant, ticket: u64) {
+        let Some(queue) = self.queues.get_mut(tenant) else { return };
+        // Tickets count up.
+        let Ok(at) = queue.binary_search_by_key(&ticket, |waiter| waiter.ticket) else { return };
+        queue.remove(at);
+        self.waiting -= 1;
+        if queue.is_empty() {
+            self.queues.remove(tenant);
+            self.ring.retain(|waiting| waiting != tenant);
+        }
+    }
+
+    /// The next one, for something that is on `thread`.
+    pub fn next(&mut self, thread: usize) -> Option<P> {
+        let tenant = self.ring.pop_front()?;
+        let queue = self.queues.get_mut(&tenant)?;
+        let near = match queue.front_mut() {
+            Some(first) if first.thread != thread && first.overtaken < OVERTAKEN => {
+                let near = queue.iter().take(LOOKED_AT).position(|waiter| waiter.thread == thread);
+                if let (Some(_), Some(first)) = (near, queue.front_mut()) {
+                    first.overtaken += 1;
+                }
+                near.unwrap_or(0)
+            }
+            _ => 0,
+        };
+        let waiter = queue.remove(near)?;
+        self.waiting -= 1;
+        if queue.is_empty() {
+            self.queues.remove(&tenant);
+        } else {
+            self.ring.push_back(tenant);
+        }
+        Some(waiter.payload)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tenant(name: &str) -> Tenant {
+        Some(name.into())
+    }
+
+    fn all(turns: &mut Turns<u32>, thread: usize) -> Vec<u32> {
+        std::iter::from_fn(|| turns.next(thread)).collect()
+    }
+
+    #[test]
+    fn tenants_take_turns() {
+        let mut turns = Turns::default();
+        for i in 0..5 {
+            turns.join(&tenant("flood"), 0, i);
+        }
+        turns.join(&tenant("quiet"), 0, 10);
+        turns.join(&None, 0, 20);
+        turns.join(&tenant("quiet"), 0, 11);
+        assert_eq!(turns.len(), 8);
+        assert_eq!(all(&mut turns, 0), [0, 10, 20, 1, 11, 2, 3, 4]);
+        assert_eq!((turns.len(), turns.ring.len(), turns.queues.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn who_leaves_is_not_called() {
+        let mut turns = Turns::default();
+        let tickets: Vec<_> = (0..3).map(|i| turns.join(&tenant("a"), 0, i)).collect();
+        let lone = turns.join(&tenant("b"), 0, 10);
+        turns.leave(&tenant("a"), tickets[1]);
+        turns.leave(&tenant("b"), lone);
+        // Twice is as once.
+        turns.leave(&tenant("b"), lone);
+        assert_eq!(turns.len(), 2);
+        assert_eq!(all(&mut turns, 0), [0, 2]);
+        assert!(turns.ring.is_empty() && turns.queues.is_empty());
+    }
+
+    #[test]
+    fn the_same_thread_comes_first_but_not_for_ever() {
+        let mut turns = Turns::default();
+        turns.join(&None, 1, 100);
+        for i in 0..20 {
+            turns.join(&None, 0, i);
+        }
+        let order = all(&mut turns, 0);
+        assert_eq!(order.iter().position(|i| *i == 100), Some(usize::from(OVERTAKEN)));
+        assert_eq!(order.len(), 21);
+    }
+}
