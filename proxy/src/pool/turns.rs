@@ -10,7 +10,7 @@ pub type Tenant = Option<Arc<str>>;
 
 /// Who gets a server on its own thread need not be woken across threads, so it may overtake others of its tenant:
 /// so often at most.
-const OVERTAKEN: u8 = 8;
+const OVERTAKEN: u8 = 16;
 /// So many of a tenant are looked at for one on the same thread.
 const LOOKED_AT: usize = 32;
 
