@@ -191,7 +191,7 @@ impl<T: Item> Pool<T> {
     /// How it fares.
     pub fn status(&self) -> Status {
         let state = self.state();
-        Status { size: state.taken, idle: state.idle.len(), waiting: state.turns.len() }
+        Status { size: state.taken, idle: state.idle.len(), waiting: state.turns.waiting() }
     }
 
     /// Keeps of the idle items those that are to be kept, given how long they were idle; the longest

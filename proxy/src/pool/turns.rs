@@ -39,7 +39,7 @@ impl<P> Default for Turns<P> {
 
 impl<P> Turns<P> {
     /// How many wait.
-    pub fn len(&self) -> usize {
+    pub fn waiting(&self) -> usize {
         self.waiting
     }
 
@@ -115,9 +115,9 @@ mod tests {
         turns.join(&tenant("quiet"), 0, 10);
         turns.join(&None, 0, 20);
         turns.join(&tenant("quiet"), 0, 11);
-        assert_eq!(turns.len(), 8);
+        assert_eq!(turns.waiting(), 8);
         assert_eq!(all(&mut turns, 0), [0, 10, 20, 1, 11, 2, 3, 4]);
-        assert_eq!((turns.len(), turns.ring.len(), turns.queues.len()), (0, 0, 0));
+        assert_eq!((turns.waiting(), turns.ring.len(), turns.queues.len()), (0, 0, 0));
     }
 
     #[test]
@@ -129,7 +129,7 @@ mod tests {
         turns.leave(&tenant("b"), lone);
         // Twice is as once.
         turns.leave(&tenant("b"), lone);
-        assert_eq!(turns.len(), 2);
+        assert_eq!(turns.waiting(), 2);
         assert_eq!(all(&mut turns, 0), [0, 2]);
         assert!(turns.ring.is_empty() && turns.queues.is_empty());
     }
