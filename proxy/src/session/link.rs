@@ -43,6 +43,8 @@ pub(super) struct Link {
     pub doubts_role: bool,
     /// The client has set a path for this transaction by itself.
     pub local_path: bool,
+    /// A request of this transaction has reached the tenant's schema.
+    pub has_reached: bool,
     /// In this transaction a path was in force on which the tenant's schema is not the first. A
     /// rollback to a savepoint may bring it back.
     pub strayed: bool,
@@ -77,8 +79,16 @@ pub(super) struct Request {
     pub erred: bool,
     /// What it is counted as.
     pub kind: Kind,
-    /// When its first byte was sent.
-    pub started: Instant,
+    /// It opens a transaction block.
+    pub begins: bool,
+    /// When its first byte was written.
+    pub begun: Option<Instant>,
+    /// When PostgreSQL was last read.
+    pub heard_at: Option<Instant>,
+    /// Bytes that were read for it.
+    pub received: u64,
+    /// Bytes that were written for it.
+    pub written: u64,
     /// Waits on the server so far.
     pub round_trips: u64,
     /// The last that happened on the wire was a read: the next write begins a round trip.
@@ -100,7 +110,11 @@ impl Request {
             delivered: false,
             erred: false,
             kind: Kind::Shared,
-            started: Instant::now(),
+            begins: false,
+            begun: None,
+            heard_at: None,
+            received: 0,
+            written: 0,
             round_trips: 0,
             heard: true,
             described: false,
@@ -121,6 +135,7 @@ impl Link {
             role: InForce::Servers,
             doubts_role: false,
             local_path: false,
+            has_reached: false,
             strayed: false,
             opaque: false,
             ddl: None,
@@ -135,10 +150,7 @@ impl Link {
 
     /// A message was put in the write buffer, and this is what it is answered with.
     pub fn owe(&mut self, expect: Expect) {
-        if !self.request.sent {
-            self.request.sent = true;
-            self.request.started = Instant::now();
-        }
+        self.request.sent = true;
         self.expects.push_back(expect);
         if self.expects.len().is_multiple_of(MAX_OWED / 2) {
             message::flush(&mut self.lease.outbuf);
@@ -176,6 +188,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// Gets a server. If there is none to be had, the request is answered with the reason.
     pub(super) async fn attach(&mut self) -> Result<(), End> {
         let started = Instant::now();
+        self.clock.stop(started);
         let wanted = std::mem::take(&mut self.wanted);
         if let Some(link) = self.link.take() {
             // It is one of another login.
@@ -183,7 +196,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         match self.check_out(wanted.login()).await {
             Some(Ok(lease)) => {
-                self.shared.metrics.waited(started.elapsed());
+                self.count_wait(started);
                 self.cancel.attach(lease.pid, &lease.key);
                 let mut link = Link::new(lease, wanted.login().cloned());
                 link.hand_over(self.cancel.slot().pid, &self.settings, wanted.set_role());
@@ -191,7 +204,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 Ok(())
             }
             Some(Err(error)) => {
-                self.shared.metrics.waited(started.elapsed());
+                self.count_wait(started);
                 self.deny(&no_server(&error));
                 Ok(())
             }
