@@ -49,6 +49,7 @@ pub struct Metrics {
     tenants: Mutex<BTreeMap<String, Census>>,
 }
 
+#[derive(Default)]
 struct Histograms {
     round_trips: Counts,
     wait: Durations,
@@ -95,12 +96,7 @@ impl Metrics {
     pub fn new(tenants: usize) -> Self {
         let recorder = PrometheusBuilder::new().build_recorder();
         let handles = metrics::with_local_recorder(&recorder, Handles::new);
-        let histograms = Histograms {
-            round_trips: Counts::new(),
-            wait: Durations::new(),
-            query: Durations::new(),
-            own: Durations::new(),
-        };
+        let histograms = Histograms::default();
         let by_tenant = ByTenant::new(tenants);
         Self { recorder, handles, histograms, by_tenant, tenants: Mutex::default() }
     }

@@ -26,15 +26,14 @@ struct Histogram<const BOUNDS: usize> {
     sum: AtomicU64,
 }
 
-impl<const BOUNDS: usize> Histogram<BOUNDS> {
-    fn new() -> Self {
-        Self {
-            counts: std::array::from_fn(|_| AtomicU64::new(0)),
-            beyond: AtomicU64::new(0),
-            sum: AtomicU64::new(0),
-        }
+impl<const BOUNDS: usize> Default for Histogram<BOUNDS> {
+    fn default() -> Self {
+        let counts = std::array::from_fn(|_| AtomicU64::default());
+        Self { counts, beyond: AtomicU64::default(), sum: AtomicU64::default() }
     }
+}
 
+impl<const BOUNDS: usize> Histogram<BOUNDS> {
     fn record(&self, bounds: &[u64; BOUNDS], value: u64) {
         let place = bounds.partition_point(|bound| *bound < value);
         self.counts.get(place).unwrap_or(&self.beyond).fetch_add(1, Ordering::Relaxed);
@@ -67,15 +66,10 @@ impl<const BOUNDS: usize> Histogram<BOUNDS> {
 }
 
 /// A histogram of durations.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Durations(Histogram<{ NANOSECONDS.len() }>);
 
 impl Durations {
-    /// An empty one.
-    pub fn new() -> Self {
-        Self(Histogram::new())
-    }
-
     /// One more.
     pub fn record(&self, took: Duration) {
         self.0.record(&NANOSECONDS, nanoseconds(took));
@@ -93,15 +87,10 @@ impl Durations {
 }
 
 /// A histogram of small numbers.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Counts(Histogram<{ COUNTS.len() }>);
 
 impl Counts {
-    /// An empty one.
-    pub fn new() -> Self {
-        Self(Histogram::new())
-    }
-
     /// One more.
     pub fn record(&self, value: u64) {
         self.0.record(&COUNTS, value);
@@ -129,7 +118,7 @@ mod tests {
 
     #[test]
     fn value_counts_for_each_bound_that_it_is_not_above() {
-        let counts = Counts::new();
+        let counts = Counts::default();
         for value in [1, 1, 2, 7, 1000] {
             counts.record(value);
         }
@@ -151,7 +140,7 @@ mod tests {
 
     #[test]
     fn durations_are_told_in_seconds() {
-        let durations = Durations::new();
+        let durations = Durations::default();
         durations.record(Duration::from_micros(5));
         durations.record(Duration::from_millis(1500));
         let mut page = Page::default();

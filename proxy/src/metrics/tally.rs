@@ -48,7 +48,7 @@ const fn time(name: &'static str, help: &'static str) -> Family {
 }
 
 /// One tenant's counts, since its first client.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Tally {
     requests: [AtomicU64; Kind::ALL.len()],
     round_trips: AtomicU64,
@@ -73,23 +73,6 @@ fn read(counter: &AtomicU64) -> u64 {
 }
 
 impl Tally {
-    pub(super) fn new() -> Self {
-        let zeros = || AtomicU64::new(0);
-        Self {
-            requests: std::array::from_fn(|_| zeros()),
-            round_trips: zeros(),
-            saved: zeros(),
-            errors: std::array::from_fn(|_| zeros()),
-            refused: zeros(),
-            query: Durations::new(),
-            wait: Durations::new(),
-            own: zeros(),
-            received: zeros(),
-            sent: zeros(),
-            clients: zeros(),
-        }
-    }
-
     pub(super) fn request(&self, served: &Served) {
         if let Some(counter) = self.requests.get(served.kind.place()) {
             add(counter, 1);
@@ -171,16 +154,16 @@ pub(super) fn render_detail(page: &mut Page, tenant: &str, tallies: &[(&str, &Ta
     for &(database, tally) in tallies {
         page.sample(CLIENTS, &labels(database), tally.clients());
     }
-    let histograms: [(_, _, fn(&Tally) -> &Durations); 2] = [
-        ("pgstrata_tenant_query_seconds", "PostgreSQL's time for one request.", |tally| &tally.query),
-        ("pgstrata_tenant_server_wait_seconds", "How long clients waited for a server.", |tally| &tally.wait),
-    ];
-    for (name, help, of) in histograms {
+    let mut histogram = |name, help, of: fn(&Tally) -> &Durations| {
         page.family(name, Type::Histogram, help);
         for &(database, tally) in tallies {
             of(tally).render(page, name, &labels(database));
         }
-    }
+    };
+    histogram("pgstrata_tenant_query_seconds", "PostgreSQL's time for one request.", |tally| &tally.query);
+    histogram("pgstrata_tenant_server_wait_seconds", "How long clients waited for a server.", |tally| {
+        &tally.wait
+    });
 }
 
 pub(super) const CLIENTS: &str = "pgstrata_tenant_clients";

@@ -36,7 +36,7 @@ struct Inner {
     sweep_at: usize,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Entry {
     tally: Arc<Tally>,
     /// The sums as they were last seen.
@@ -49,16 +49,6 @@ struct Entry {
 }
 
 impl Entry {
-    fn new() -> Self {
-        Self {
-            tally: Arc::new(Tally::new()),
-            seen: Sums::default(),
-            told: Sums::default(),
-            traffic: 0.0,
-            in_sight: false,
-        }
-    }
-
     /// What came since it was last seen.
     fn news(&mut self) -> Sums {
         let now = self.tally.sums();
@@ -90,7 +80,7 @@ impl ByTenant {
         if inner.known.len() >= inner.sweep_at {
             inner.settle(None);
         }
-        let entry = inner.known.entry((database.into(), tenant.into())).or_insert_with(Entry::new);
+        let entry = inner.known.entry((database.into(), tenant.into())).or_default();
         Arc::clone(&entry.tally)
     }
 
