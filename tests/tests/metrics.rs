@@ -247,4 +247,10 @@ async fn requests_count_for_the_tenant_that_is_switched_to() {
     let name = |tenant| format!("pgstrata_tenant_requests_total{{database=\"app\",tenant=\"{tenant}\"}}");
     assert_eq!(sum(&stage, &name("globex")).await, 4.0);
     assert_eq!(sum(&stage, &name("acme_corp")).await, 0.0);
+    // For one statement, in both protocols.
+    let tied = format!("/* tenant='acme_corp' */ {READ}");
+    assert_eq!(client.simple(&tied).await.value(), "Alice");
+    assert_eq!(client.extended(&tied, &[]).await.value(), "Alice");
+    assert_eq!(sum(&stage, &name("acme_corp")).await, 2.0);
+    assert_eq!(sum(&stage, &name("globex")).await, 4.0);
 }

@@ -25,8 +25,14 @@ impl Clock {
         self.since = Some(now);
     }
 
-    /// From now on somebody else is waited for.
-    pub fn stop(&mut self, now: Instant) {
+    /// From now on somebody else is waited for; gives the time.
+    pub fn stop(&mut self) -> Instant {
+        let now = Instant::now();
+        self.stop_at(now);
+        now
+    }
+
+    fn stop_at(&mut self, now: Instant) {
         if let Some(since) = self.since.take() {
             self.own += now.saturating_duration_since(since);
         }
@@ -34,7 +40,7 @@ impl Clock {
 
     /// The request is over, and the next may begin: all of the time that was spent on this one.
     fn finish(&mut self, now: Instant) -> Duration {
-        self.stop(now);
+        self.stop_at(now);
         self.start(now);
         std::mem::take(&mut self.own)
     }
@@ -71,11 +77,13 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         self.shared.metrics.request(&served, self.tenants.now().tally.as_deref());
     }
 
-    /// A client got a server after so long, or none.
-    pub(super) fn count_wait(&mut self, since: Instant) {
-        let now = Instant::now();
-        let took = now.saturating_duration_since(since);
-        self.clock.start(now);
+    /// A client got a server, or none; `since`: where it had to wait, since when.
+    pub(super) fn count_wait(&mut self, since: Option<Instant>) {
+        let took = since.map_or(Duration::ZERO, |since| {
+            let now = Instant::now();
+            self.clock.start(now);
+            now.saturating_duration_since(since)
+        });
         self.shared.metrics.waited(took);
         if let Some(tally) = self.tally() {
             tally.waited(took);

@@ -145,9 +145,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if !server.outbuf.is_empty() && link.request.heard {
             link.request.heard = false;
             link.request.round_trips += 1;
-            let now = Instant::now();
+            let now = self.clock.stop();
             link.request.begun.get_or_insert(now);
-            self.clock.stop(now);
         }
         let due = server.outbuf.len();
         let written = poll_write_all(&mut server.stream, &mut server.outbuf, cx);

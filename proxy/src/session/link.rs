@@ -11,6 +11,7 @@ use pgstrata_tenancy::RoleName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
+use super::clock::Clock;
 use super::expect::{Expect, Expects};
 use super::request::MAX_OWED;
 use super::role::{InForce, Settled};
@@ -187,16 +188,17 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// Gets a server. If there is none to be had, the request is answered with the reason.
     pub(super) async fn attach(&mut self) -> Result<(), End> {
-        let started = Instant::now();
-        self.clock.stop(started);
         let wanted = std::mem::take(&mut self.wanted);
+        // A server that is there at once was not waited for, and looking at the clock takes time too.
+        let mut waits = None;
         if let Some(link) = self.link.take() {
             // It is one of another login.
+            waits = Some(self.clock.stop());
             self.give_up(link).await;
         }
-        match self.check_out(wanted.login()).await {
+        match self.check_out(wanted.login(), &mut waits).await {
             Some(Ok(lease)) => {
-                self.count_wait(started);
+                self.count_wait(waits);
                 self.cancel.attach(lease.pid, &lease.key);
                 let mut link = Link::new(lease, wanted.login().cloned());
                 link.hand_over(self.cancel.slot().pid, &self.settings, wanted.set_role());
@@ -204,7 +206,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 Ok(())
             }
             Some(Err(error)) => {
-                self.count_wait(started);
+                self.count_wait(waits);
+                // There is no request that this was spent on.
+                self.clock = Clock::default();
                 self.deny(&no_server(&error));
                 Ok(())
             }
@@ -212,8 +216,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
     }
 
-    /// Waits for a server, and for the client to give up: `None`.
-    async fn check_out(&mut self, login: Option<&RoleName>) -> Option<Result<Lease, CheckoutError>> {
+    /// Waits for a server, and for the client to give up: `None`. Notes since when it `waits`, if it does.
+    async fn check_out(
+        &mut self,
+        login: Option<&RoleName>,
+        waits: &mut Option<Instant>,
+    ) -> Option<Result<Lease, CheckoutError>> {
         let database = Arc::clone(&self.identity.database);
         let limit = self.shared.config.pool.wait_timeout;
         let mut checkout = Box::pin(database.check_out(login, limit));
@@ -221,6 +229,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             if let Poll::Ready(lease) = checkout.as_mut().poll(cx) {
                 return Poll::Ready(Some(lease));
             }
+            waits.get_or_insert_with(|| self.clock.stop());
             self.poll_waiting_client(cx).map(|()| None)
         })
         .await

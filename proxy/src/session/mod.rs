@@ -227,7 +227,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// Waits for what must be known before the message at hand can go on.
     async fn await_answer(&mut self, step: Step) -> Result<(), End> {
-        self.clock.stop(Instant::now());
+        self.clock.stop();
         match step {
             Step::NeedNames => self.await_names().await,
             // Rare, and large: an idle session must not carry their room along.
