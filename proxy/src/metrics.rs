@@ -6,10 +6,11 @@
 //! - [`served`]: what is counted of one request.
 //! - [`tally`]: what is counted of one tenant; [`tenants`]: which tenants are told by their names.
 //! - [`histogram`]: durations and small numbers by their bounds.
-//! - [`text`]: Prometheus' format.
+//! - `process`: what the process takes. [`text`]: Prometheus' format.
 
 mod described;
 pub mod histogram;
+mod process;
 pub mod served;
 pub mod tally;
 pub mod tenants;
@@ -106,6 +107,7 @@ impl Metrics {
         let mut page = Page::default();
         self.histograms.render(&mut page);
         self.by_tenant.render(&mut page);
+        process::render(&mut page);
         self.recorder.handle().render() + &self.render_tenants() + &page.into_text()
     }
 
