@@ -42,6 +42,8 @@ pub struct Config {
     pub listen: Listen,
     /// Where Prometheus and health checks connect.
     pub http: Http,
+    /// What is counted by tenant.
+    pub metrics: Metrics,
     /// What is logged, and how.
     pub log: Log,
     /// Threads, and what they may use.
@@ -97,6 +99,13 @@ pub struct Http {
     pub enabled: bool,
     /// Address and port for `/metrics`, `/healthz` and `/readyz`.
     pub address: SocketAddr,
+}
+
+/// `[metrics]`
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    /// How many tenants have series of their own, those with the most traffic; the rest has one together.
+    pub tenants: usize,
 }
 
 /// `[log]`

@@ -1,73 +1,68 @@
 //! What is counted. Handles are made once, so that counting is one atomic addition.
 //!
-//! Names follow <https://prometheus.io/docs/practices/naming/>.
+//! Names follow <https://prometheus.io/docs/practices/naming/>. Each metric stands in docs/operations.md.
+//!
+//! # Layout
+//! - [`served`]: what is counted of one request.
+//! - [`tally`]: what is counted of one tenant; [`tenants`]: which tenants are told by their names.
+//! - [`histogram`]: durations and small numbers by their bounds.
+//! - `process`: what the process takes. [`text`]: Prometheus' format.
+
+mod described;
+pub mod histogram;
+mod process;
+pub mod served;
+pub mod tally;
+pub mod tenants;
+pub mod text;
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use metrics::{
-    Counter, Gauge, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge,
-    histogram,
-};
-use metrics_exporter_prometheus::{
-    BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
-};
+use metrics::{Counter, Gauge, counter, describe_gauge, gauge};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 use pgstrata_tenancy::Strategy;
+
+pub use served::{Kind, Naive, Served};
+
+use self::histogram::{Counts, Durations};
+use self::tally::Tally;
+use self::tenants::ByTenant;
+use self::text::{Page, Type};
 
 use crate::catalog::census::Census;
 use crate::pool::tenants::Usage;
 use crate::sql::plan::PinReason;
 
-/// What a round trip to PostgreSQL was for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Kind {
-    /// A tenant's statement that only reads.
-    TenantRead,
-    /// A tenant's statement that may write.
-    TenantWrite,
-    /// A statement that reaches no tenant's schema, transaction control among them.
-    #[default]
-    Shared,
-}
-
-impl Kind {
-    const ALL: [Self; 3] = [Self::TenantRead, Self::TenantWrite, Self::Shared];
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Kind::TenantRead => "tenant_read",
-            Kind::TenantWrite => "tenant_write",
-            Kind::Shared => "shared",
-        }
-    }
-}
-
 const STRATEGIES: [Strategy; 2] = [Strategy::SearchPath, Strategy::SchemaQualified];
 
-/// Bounds of the duration histograms, in seconds: 50 us to 100 s.
-const SECONDS: [f64; 16] = [
-    0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0,
-    100.0,
-];
-
 /// One counter for each strategy and kind.
-type ByRoute = [[Counter; 3]; 2];
+type ByRoute = [[Counter; Kind::ALL.len()]; STRATEGIES.len()];
 
 /// The handles of all metrics. Each proxy has its own recorder, none is the process's.
 pub struct Metrics {
     recorder: PrometheusRecorder,
     handles: Handles,
+    histograms: Histograms,
+    by_tenant: ByTenant,
     /// By database.
     tenants: Mutex<BTreeMap<String, Census>>,
+}
+
+#[derive(Default)]
+struct Histograms {
+    round_trips: Counts,
+    wait: Durations,
+    query: Durations,
+    own: Durations,
 }
 
 struct Handles {
     round_trips: ByRoute,
     requests: ByRoute,
+    saved: ByRoute,
     overhead: Counter,
-    wait: Histogram,
-    query: Histogram,
     clients: Gauge,
     clients_total: Counter,
     refused: Counter,
@@ -79,7 +74,7 @@ struct Handles {
     plan_bytes: Gauge,
     cancels: Counter,
     server_prepares: Counter,
-    guarded: Counter,
+    prepared: Gauge,
     ddl_notifications: Counter,
     tenant_notifications: Counter,
     held: Gauge,
@@ -98,34 +93,53 @@ fn at(counters: &ByRoute, strategy: Strategy, kind: Kind) -> Option<&Counter> {
 }
 
 impl Metrics {
-    /// All metrics, at zero.
-    pub fn new() -> Result<Self, BuildError> {
-        let builder = PrometheusBuilder::new();
-        let builder = builder.set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS)?;
-        let recorder = builder.build_recorder();
-        let made = metrics::with_local_recorder(&recorder, Handles::new);
-        Ok(Self { recorder, handles: made, tenants: Mutex::default() })
-    }
-
-    /// Keeps the histograms small.
-    pub fn handle(&self) -> PrometheusHandle {
-        self.recorder.handle()
+    /// All metrics, at zero. So many tenants have series of their own.
+    pub fn new(tenants: usize) -> Self {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let handles = metrics::with_local_recorder(&recorder, Handles::new);
+        let histograms = Histograms::default();
+        let by_tenant = ByTenant::new(tenants);
+        Self { recorder, handles, histograms, by_tenant, tenants: Mutex::default() }
     }
 
     /// All of them in Prometheus' text format.
     pub fn render(&self) -> String {
-        self.recorder.handle().render() + &self.render_tenants()
+        let mut page = Page::default();
+        self.histograms.render(&mut page);
+        self.by_tenant.render(&mut page);
+        process::render(&mut page);
+        self.recorder.handle().render() + &self.render_tenants() + &page.into_text()
     }
 
-    /// A client was served: one message or pipeline, answered after so many waits on the server.
-    pub fn request(&self, strategy: Strategy, kind: Kind, round_trips: u64, took: Duration) {
+    /// All that is known of one tenant; `None` if it has had no client.
+    pub fn render_tenant(&self, tenant: &str) -> Option<String> {
+        self.by_tenant.render_one(tenant).map(Page::into_text)
+    }
+
+    /// What is counted of a tenant. For each tenant that is looked up, not for each request.
+    pub fn tally(&self, database: &str, tenant: &str) -> Arc<Tally> {
+        self.by_tenant.of(database, tenant)
+    }
+
+    /// PostgreSQL has answered a request: one message or pipeline.
+    pub fn request(&self, served: &Served, tenant: Option<&Tally>) {
+        let Served { strategy, kind, .. } = *served;
         if let Some(counter) = at(&self.handles.requests, strategy, kind) {
             counter.increment(1);
         }
         if let Some(counter) = at(&self.handles.round_trips, strategy, kind) {
-            counter.increment(round_trips);
+            counter.increment(served.round_trips);
         }
-        self.handles.query.record(took);
+        let saved = served.saved();
+        if let Some(counter) = at(&self.handles.saved, strategy, kind).filter(|_| saved > 0) {
+            counter.increment(saved);
+        }
+        self.histograms.round_trips.record(served.round_trips);
+        self.histograms.query.record(served.query);
+        self.histograms.own.record(served.own);
+        if let Some(tenant) = tenant {
+            tenant.request(served);
+        }
     }
 
     /// A wait on a server that no client's message asked for: a check, a rollback, a clean-up.
@@ -133,9 +147,9 @@ impl Metrics {
         self.handles.overhead.increment(1);
     }
 
-    /// A client got a server after so long.
+    /// A client got a server after so long, or none.
     pub fn waited(&self, took: Duration) {
-        self.handles.wait.record(took);
+        self.histograms.wait.record(took);
     }
 
     /// A client got in.
@@ -181,10 +195,8 @@ impl Metrics {
 
     /// A client was sent an error with this SQLSTATE.
     pub fn error(&self, sqlstate: &[u8]) {
-        // The class alone: two characters, so that no input can make a new series for each error.
-        let class = sqlstate.get(..2).filter(|c| c.iter().all(u8::is_ascii_alphanumeric));
-        let class = class.and_then(|c| std::str::from_utf8(c).ok()).unwrap_or("XX");
-        self.record(|| counter!("pgstrata_errors_total", "class" => class.to_owned()).increment(1));
+        let class = class_of(sqlstate).to_owned();
+        self.record(|| counter!("pgstrata_errors_total", "class" => class).increment(1));
     }
 
     /// A client was tied to its server.
@@ -200,9 +212,9 @@ impl Metrics {
         self.record(|| gauge!("pgstrata_clients_pinned", "reason" => reason.as_str()).decrement(1));
     }
 
-    /// The guard refused a statement.
-    pub fn guarded(&self) {
-        self.handles.guarded.increment(1);
+    /// The guard refused a statement with this SQLSTATE.
+    pub fn guarded(&self, code: &'static str) {
+        self.record(|| counter!("pgstrata_statements_refused_total", "code" => code).increment(1));
     }
 
     /// What would have become of a text, had it been routed.
@@ -217,8 +229,13 @@ impl Metrics {
         self.handles.plan_bytes.set(bytes as f64);
     }
 
-    /// The servers of one database, by what they do.
-    pub fn servers(&self, database: &str, idle: usize, active: usize, waiting: usize) {
+    /// How many statements clients have prepared, those that are the same taken as one.
+    pub fn prepared(&self, statements: usize) {
+        self.handles.prepared.set(statements as f64);
+    }
+
+    /// The servers of one database, by what they do, and how many the shared pool may have.
+    pub fn servers(&self, database: &str, idle: usize, active: usize, waiting: usize, most: usize) {
         let set = |state: &'static str, n: usize| {
             gauge!("pgstrata_servers", "database" => database.to_owned(), "state" => state).set(n as f64);
         };
@@ -226,6 +243,7 @@ impl Metrics {
             set("idle", idle);
             set("active", active);
             gauge!("pgstrata_clients_waiting", "database" => database.to_owned()).set(waiting as f64);
+            gauge!("pgstrata_servers_limit", "database" => database.to_owned()).set(most as f64);
         });
     }
 
@@ -314,13 +332,17 @@ impl Metrics {
 
 impl Handles {
     fn new() -> Self {
-        describe();
+        described::describe();
+        // There from the start: a series that begins with its first refusal hides that from a rate.
+        for code in ["42501", "0A000"] {
+            counter!("pgstrata_statements_refused_total", "code" => code).absolute(0);
+        }
+        gauge!("pgstrata_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
         Self {
             round_trips: by_route("pgstrata_round_trips_total"),
             requests: by_route("pgstrata_requests_total"),
             overhead: counter!("pgstrata_overhead_round_trips_total"),
-            wait: histogram!("pgstrata_server_wait_seconds"),
-            query: histogram!("pgstrata_query_seconds"),
+            saved: by_route("pgstrata_saved_round_trips_total"),
             clients: gauge!("pgstrata_clients"),
             clients_total: counter!("pgstrata_clients_accepted_total"),
             refused: counter!("pgstrata_clients_refused_total"),
@@ -332,7 +354,7 @@ impl Handles {
             plan_bytes: gauge!("pgstrata_plan_cache_bytes"),
             cancels: counter!("pgstrata_cancel_requests_total"),
             server_prepares: counter!("pgstrata_server_prepares_total"),
-            guarded: counter!("pgstrata_statements_refused_total"),
+            prepared: gauge!("pgstrata_prepared_statements"),
             ddl_notifications: counter!("pgstrata_catalog_notifications_total"),
             tenant_notifications: counter!("pgstrata_tenants_notifications_total"),
             held: gauge!("pgstrata_clients_held"),
@@ -340,59 +362,31 @@ impl Handles {
     }
 }
 
-fn describe() {
-    describe_counter!("pgstrata_round_trips_total", "Waits on PostgreSQL for clients' requests.");
-    describe_counter!(
-        "pgstrata_requests_total",
-        "Requests of clients: a Query message, or a pipeline up to its Sync."
-    );
-    describe_counter!(
-        "pgstrata_overhead_round_trips_total",
-        "Waits on PostgreSQL that no client asked for: checks, rollbacks, clean-ups."
-    );
-    describe_histogram!("pgstrata_server_wait_seconds", "How long clients waited for a server.");
-    describe_histogram!(
-        "pgstrata_query_seconds",
-        "From a request's first byte sent to PostgreSQL to its last byte answered."
-    );
-    describe_gauge!("pgstrata_clients", "Clients that are logged in.");
-    describe_counter!("pgstrata_clients_accepted_total", "Clients that logged in.");
-    describe_counter!("pgstrata_clients_refused_total", "Clients that were turned away.");
-    describe_counter!("pgstrata_server_connects_total", "Servers that logged in to PostgreSQL.");
-    describe_counter!("pgstrata_server_connect_errors_total", "Servers that could not be had.");
-    describe_counter!("pgstrata_servers_lost_total", "Servers that broke while a client had them.");
-    describe_counter!("pgstrata_plan_cache_hits_total", "Texts whose shape was known.");
-    describe_counter!("pgstrata_plan_cache_misses_total", "Texts that had to be analysed.");
-    describe_gauge!("pgstrata_plan_cache_bytes", "What the cached plans weigh.");
-    describe_counter!("pgstrata_cancel_requests_total", "Cancel requests with a valid key.");
-    describe_counter!(
-        "pgstrata_server_prepares_total",
-        "Statements that were prepared again on another server."
-    );
-    describe_counter!("pgstrata_errors_total", "Errors sent to clients, by SQLSTATE class.");
-    describe_counter!("pgstrata_pins_total", "Times that a client was tied to its server, by reason.");
-    describe_gauge!("pgstrata_clients_pinned", "Clients that are tied to their server now, by reason.");
-    describe_counter!("pgstrata_statements_refused_total", "Statements that the guard refused.");
-    describe_counter!(
-        "pgstrata_observed_total",
-        "In observe mode: texts, by what would have become of them."
-    );
-    describe_counter!("pgstrata_catalog_notifications_total", "Notifications of DDL from PostgreSQL.");
-    describe_gauge!("pgstrata_catalog_listening", "Whether PostgreSQL would tell of DDL: 1 or 0.");
-    describe_counter!(
-        "pgstrata_tenants_notifications_total",
-        "Notifications of changes in the registry from PostgreSQL."
-    );
-    describe_gauge!(
-        "pgstrata_tenants_listening",
-        "Whether PostgreSQL would tell of changes in the registry: 1 or 0."
-    );
-    describe_gauge!("pgstrata_clients_held", "Clients that wait until their tenant is served.");
-    describe_gauge!("pgstrata_servers", "Servers by state.");
-    describe_gauge!(
-        "pgstrata_tenant_servers",
-        "The servers among them that are logged in as a tenant's role, by state."
-    );
-    describe_gauge!("pgstrata_tenant_pools", "Tenants that have servers of their own now.");
-    describe_gauge!("pgstrata_clients_waiting", "Clients that wait for a server.");
+impl Histograms {
+    fn render(&self, page: &mut Page) {
+        let name = "pgstrata_request_round_trips";
+        page.family(name, Type::Histogram, "Waits on PostgreSQL for one request.");
+        self.round_trips.render(page, name, &[]);
+        let mut put = |name, help, durations: &Durations| {
+            page.family(name, Type::Histogram, help);
+            durations.render(page, name, &[]);
+        };
+        put("pgstrata_server_wait_seconds", "How long clients waited for a server.", &self.wait);
+        put(
+            "pgstrata_query_seconds",
+            "From a request's first byte sent to PostgreSQL to its last byte answered.",
+            &self.query,
+        );
+        put(
+            "pgstrata_proxy_seconds",
+            "The proxy's own time for a request, before PostgreSQL got it and behind its answer.",
+            &self.own,
+        );
+    }
+}
+
+/// The first two characters of a SQLSTATE, so that no input can make a new series for each error.
+fn class_of(sqlstate: &[u8]) -> &str {
+    let class = sqlstate.get(..2).filter(|class| class.iter().all(u8::is_ascii_alphanumeric));
+    class.and_then(|class| std::str::from_utf8(class).ok()).unwrap_or("XX")
 }

@@ -137,7 +137,6 @@ async fn tend(shared: Arc<Shared>) {
             database.tenants.tend().await;
         }
         shared.observe();
-        shared.metrics.handle().run_upkeep();
     }
 }
 

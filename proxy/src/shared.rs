@@ -77,6 +77,8 @@ pub struct DatabaseHandle {
     survey: Survey,
     /// The name in the configuration.
     pub name: String,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
     /// The path that servers are born with, as [`ident::search_path`] writes it.
     pub baseline: Arc<str>,
     /// What servers report once they have these settings, set under that role.
@@ -104,9 +106,6 @@ pub enum SetupError {
     /// For what makes tenants.
     #[error("database \"{0}\": {1}")]
     Control(String, String),
-    /// For the metrics.
-    #[error("metrics: {0}")]
-    Metrics(#[from] metrics_exporter_prometheus::BuildError),
 }
 
 impl Shared {
@@ -114,7 +113,7 @@ impl Shared {
     ///
     /// Must be called inside a runtime, which then loads the catalog.
     pub fn new(config: Config) -> Result<Arc<Self>, SetupError> {
-        let metrics = Arc::new(Metrics::new()?);
+        let metrics = Arc::new(Metrics::new(config.metrics.tenants));
         let mut databases = HashMap::new();
         for name in config.databases.keys() {
             databases.insert(name.clone(), Arc::new(DatabaseHandle::new(name, &config, &metrics)?));
@@ -135,12 +134,14 @@ impl Shared {
     pub fn observe(&self) {
         let cache = self.engine.stats();
         self.metrics.plan_cache(cache.hits, cache.misses, cache.bytes);
+        self.metrics.prepared(self.store.len());
         for (name, database) in &self.databases {
             let status = database.servers.status();
             let active = status.size.saturating_sub(status.idle);
             let tenants = database.tenants.usage();
             let (idle, active) = (status.idle + tenants.idle, active + tenants.active);
-            self.metrics.servers(name, idle, active, status.waiting + tenants.waiting);
+            let most = self.config.pool.max_servers;
+            self.metrics.servers(name, idle, active, status.waiting + tenants.waiting, most);
             self.metrics.tenant_servers(name, &tenants);
         }
     }
@@ -210,6 +211,7 @@ impl DatabaseHandle {
             listener,
             survey: Survey::new(control, tenancy.tenant_cache),
             name: name.to_owned(),
+            metrics: Arc::clone(metrics),
             baseline,
             validated: Cache::new(REMEMBERED_SETTINGS),
             tenancies: Cache::new(REMEMBERED_TENANCIES),

@@ -14,6 +14,7 @@
 //! - [`ground`]: a database with a schema that tenants are made from, and no proxy.
 //! - [`dump`]: whether a copy of a schema is like it, and how it differs.
 //! - [`schemas`]: a source, tenants, and a folder of migrations.
+//! - [`monitor`]: Prometheus and promtool.
 //! - [`tenants`]: `pgstrata tenant` on a cluster of its own.
 //! - [`program`]: psql, pgbench and drivers of other languages.
 
@@ -23,6 +24,7 @@ pub mod corpus;
 pub mod database;
 pub mod dump;
 pub mod ground;
+pub mod monitor;
 pub mod program;
 pub mod registry;
 pub mod relay;

@@ -132,7 +132,7 @@ async fn metrics_tell_what_was_done() {
         (format!("pgstrata_requests_total{read}"), before + 7.0),
         (format!("pgstrata_round_trips_total{read}"), before + 7.0),
         (format!("pgstrata_requests_total{write}"), 2.0),
-        ("pgstrata_statements_refused_total".into(), 1.0),
+        (r#"pgstrata_statements_refused_total{code="42501"}"#.into(), 1.0),
         (r#"pgstrata_errors_total{class="22"}"#.into(), 1.0),
         (r#"pgstrata_errors_total{class="42"}"#.into(), 1.0),
         (r#"pgstrata_pins_total{reason="temp_table"}"#.into(), 1.0),

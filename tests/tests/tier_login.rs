@@ -215,7 +215,8 @@ async fn nobody_gets_a_place_that_there_is_not() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pools_without_servers_are_forgotten() {
-    let setup = Setup::new().tier(Tier::Login).line("pool", "idle_timeout = '1s'");
+    let setup =
+        Setup::new().tier(Tier::Login).line("pool", "idle_timeout = '1s'").line("metrics", "tenants = 0");
     let stage = Stage::new(setup).await;
     let (mut acme, mut globex) = (stage.wire("acme_corp").await, stage.wire("globex").await);
     for _ in 0..2 {

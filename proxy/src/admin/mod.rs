@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -35,11 +36,27 @@ pub async fn serve(listener: TcpListener, shared: Arc<Shared>, stopping: watch::
     }
 }
 
+/// What is asked of `/metrics`.
+#[derive(Deserialize)]
+struct Wanted {
+    /// All that is known of this tenant, and nothing else.
+    tenant: Option<String>,
+}
+
 /// Prometheus' text format.
-async fn metrics(State(context): State<Context>) -> impl IntoResponse {
-    context.shared.observe();
-    let text = context.shared.metrics.render();
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
+async fn metrics(State(context): State<Context>, Query(wanted): Query<Wanted>) -> Response {
+    let metrics = &context.shared.metrics;
+    let text = match wanted.tenant {
+        Some(tenant) => match metrics.render_tenant(&tenant) {
+            Some(text) => text,
+            None => return (StatusCode::NOT_FOUND, "no such tenant has had a client here\n").into_response(),
+        },
+        None => {
+            context.shared.observe();
+            metrics.render()
+        }
+    };
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
 /// Whether new clients should be sent here: every database has given us a server, and we stay.

@@ -13,6 +13,9 @@ mod names;
 mod roles;
 mod users;
 
+/// Tenants that may have series of their own: with more, Prometheus would suffer.
+const MAX_SERIES: usize = 1000;
+
 /// Reports what can't be meant, or can't work.
 pub(super) fn check(config: &Config, place: &Place<'_>, problems: &mut Problems) {
     listen(&config.listen, place, problems);
@@ -74,6 +77,13 @@ fn limits(config: &Config, problems: &mut Problems) {
         if size == 0 {
             zero(path, "with 0 nothing could be served: give 1 or more", problems);
         }
+    }
+    if config.metrics.tenants > MAX_SERIES {
+        let message = format!(
+            "\"tenants\" in [metrics] is {}, and each has some ten series of its own: {MAX_SERIES} at most",
+            config.metrics.tenants
+        );
+        problems.at(&["metrics.tenants"], message);
     }
     if pool.min_servers > pool.max_servers {
         let message = format!(

@@ -7,7 +7,7 @@ use std::time::Duration;
 use pgstrata_tenancy::{Strategy, Tier};
 
 use super::{
-    Http, KeySpaces, Limits, Listen, ListenTls, Log, LogFormat, MissingTenant, Mode, Pool, PoolMode,
+    Http, KeySpaces, Limits, Listen, ListenTls, Log, LogFormat, Metrics, MissingTenant, Mode, Pool, PoolMode,
     Provision, Secret, Tenancy, TenantSource, WhileMigrating,
 };
 
@@ -31,6 +31,12 @@ impl Default for Listen {
 impl Default for Http {
     fn default() -> Self {
         Self { enabled: true, address: SocketAddr::from(([127, 0, 0, 1], 9187)) }
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self { tenants: 20 }
     }
 }
 

@@ -7,8 +7,8 @@ use toml::de::DeTable;
 use super::problem::Problems;
 use super::read::Section;
 use super::{
-    Config, ConfigError, ControlLogin, Database, Http, KeySpaces, Limits, Listen, Log, Pool, Provision,
-    Secret, Tenancy, Tenant, User, check, defaults,
+    Config, ConfigError, ControlLogin, Database, Http, KeySpaces, Limits, Listen, Log, Metrics, Pool,
+    Provision, Secret, Tenancy, Tenant, User, check, defaults,
 };
 
 /// Where secrets and files come from. Tests bring their own.
@@ -92,6 +92,7 @@ pub(super) fn read(text: &str, place: &Place<'_>, problems: &mut Problems) -> Op
     Some(Section::whole(problems, table.get_ref(), |file| Config {
         listen: file.section("listen", |s| listen(s, place)),
         http: file.section("http", http),
+        metrics: file.section("metrics", metrics),
         log: file.section("log", log),
         limits: file.section("limits", limits),
         pool: file.section("pool", pool),
@@ -123,6 +124,10 @@ fn listen(s: &mut Section<'_>, place: &Place<'_>) -> Listen {
 fn http(s: &mut Section<'_>) -> Http {
     let default = Http::default();
     Http { enabled: s.or("enabled", default.enabled), address: s.or("address", default.address) }
+}
+
+fn metrics(s: &mut Section<'_>) -> Metrics {
+    Metrics { tenants: s.or("tenants", Metrics::default().tenants) }
 }
 
 fn log(s: &mut Section<'_>) -> Log {

@@ -22,6 +22,7 @@ use super::{End, Session, Status};
 use crate::catalog::CatalogError;
 use crate::catalog::directory::Look;
 use crate::config::WhileMigrating;
+use crate::metrics::tally::{self, Tally};
 use crate::sql::plan::{Plan, Refusal, StatementKind};
 use crate::wire::frame;
 
@@ -33,13 +34,15 @@ pub(super) struct Attendance {
     /// A part of the message at hand is answered: it can't be begun again.
     pub begun: bool,
     clients: Arc<AtomicUsize>,
+    /// By the tenant of the login.
+    _counted: Option<tally::Client>,
 }
 
 impl Attendance {
     /// Of a client that is counted until this is dropped.
-    pub(super) fn new(clients: Arc<AtomicUsize>) -> Self {
+    pub(super) fn new(clients: Arc<AtomicUsize>, tenant: Option<&Arc<Tally>>) -> Self {
         clients.fetch_add(1, Ordering::Relaxed);
-        Self { cleared: None, begun: false, clients }
+        Self { cleared: None, begun: false, clients, _counted: tenant.map(tally::Client::new) }
     }
 }
 

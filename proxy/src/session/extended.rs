@@ -74,7 +74,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return Ok(self.poison(refusal("42P05", format!("prepared statement \"{name}\" already exists"))));
         }
         if let Route::Refuse(refusal) = plan.route {
-            self.shared.metrics.guarded();
+            self.count_refusal(refusal.code);
             return Ok(self.poison(*refusal));
         }
         if full {

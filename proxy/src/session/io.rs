@@ -6,6 +6,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -133,6 +134,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         ready!(Pin::new(&mut self.stream).poll_read(cx, &mut room))?;
         self.eof |= room.filled().is_empty();
         self.inbuf.extend_from_slice(room.filled());
+        self.clock.start(Instant::now());
         Poll::Ready(Ok(()))
     }
 
@@ -143,8 +145,13 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if !server.outbuf.is_empty() && link.request.heard {
             link.request.heard = false;
             link.request.round_trips += 1;
+            let now = self.clock.stop();
+            link.request.begun.get_or_insert(now);
         }
-        if let Poll::Ready(Err(error)) = poll_write_all(&mut server.stream, &mut server.outbuf, cx) {
+        let due = server.outbuf.len();
+        let written = poll_write_all(&mut server.stream, &mut server.outbuf, cx);
+        link.request.written += (due - server.outbuf.len()) as u64;
+        if let Poll::Ready(Err(error)) = written {
             // PostgreSQL may have said why before it closed: that is read first.
             if server.inbuf.is_empty() && self.outbuf.len() > HIGH_WATER {
                 return Poll::Ready(Err(error));
@@ -158,6 +165,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         server.inbuf.reserve(SERVER_READ / 4);
         let read = ready!(poll_read_buf(Pin::new(&mut server.stream), cx, &mut server.inbuf))?;
         link.request.heard = true;
+        link.request.heard_at = Some(Instant::now());
+        link.request.received += read as u64;
         if read == 0 { Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())) } else { Poll::Ready(Ok(())) }
     }
 }

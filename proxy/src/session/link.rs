@@ -11,6 +11,7 @@ use pgstrata_tenancy::RoleName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
+use super::clock::Clock;
 use super::expect::{Expect, Expects};
 use super::request::MAX_OWED;
 use super::role::{InForce, Settled};
@@ -43,6 +44,8 @@ pub(super) struct Link {
     pub doubts_role: bool,
     /// The client has set a path for this transaction by itself.
     pub local_path: bool,
+    /// A request of this transaction has reached the tenant's schema.
+    pub has_reached: bool,
     /// In this transaction a path was in force on which the tenant's schema is not the first. A
     /// rollback to a savepoint may bring it back.
     pub strayed: bool,
@@ -77,8 +80,16 @@ pub(super) struct Request {
     pub erred: bool,
     /// What it is counted as.
     pub kind: Kind,
-    /// When its first byte was sent.
-    pub started: Instant,
+    /// It opens a transaction block.
+    pub begins: bool,
+    /// When its first byte was written.
+    pub begun: Option<Instant>,
+    /// When PostgreSQL was last read.
+    pub heard_at: Option<Instant>,
+    /// Bytes that were read for it.
+    pub received: u64,
+    /// Bytes that were written for it.
+    pub written: u64,
     /// Waits on the server so far.
     pub round_trips: u64,
     /// The last that happened on the wire was a read: the next write begins a round trip.
@@ -100,7 +111,11 @@ impl Request {
             delivered: false,
             erred: false,
             kind: Kind::Shared,
-            started: Instant::now(),
+            begins: false,
+            begun: None,
+            heard_at: None,
+            received: 0,
+            written: 0,
             round_trips: 0,
             heard: true,
             described: false,
@@ -121,6 +136,7 @@ impl Link {
             role: InForce::Servers,
             doubts_role: false,
             local_path: false,
+            has_reached: false,
             strayed: false,
             opaque: false,
             ddl: None,
@@ -135,10 +151,7 @@ impl Link {
 
     /// A message was put in the write buffer, and this is what it is answered with.
     pub fn owe(&mut self, expect: Expect) {
-        if !self.request.sent {
-            self.request.sent = true;
-            self.request.started = Instant::now();
-        }
+        self.request.sent = true;
         self.expects.push_back(expect);
         if self.expects.len().is_multiple_of(MAX_OWED / 2) {
             message::flush(&mut self.lease.outbuf);
@@ -175,21 +188,23 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// Gets a server. If there is none to be had, the request is answered with the reason.
     pub(super) async fn attach(&mut self) -> Result<(), End> {
-        let started = Instant::now();
         let wanted = std::mem::take(&mut self.wanted);
+        // A server that is there at once was not waited for, and looking at the clock takes time too.
+        let mut waits = None;
         if let Some(link) = self.link.take() {
             // It is one of another login.
+            waits = Some(self.clock.stop());
             self.give_up(link).await;
         }
         // Mostly one is idle, and nothing need be waited for.
         let idle = wanted.login().is_none().then(|| self.identity.database.servers.take()).flatten();
         let lease = match idle {
             Some(lease) => Some(Ok(lease)),
-            None => self.check_out(wanted.login()).await,
+            None => self.check_out(wanted.login(), &mut waits).await,
         };
         match lease {
             Some(Ok(lease)) => {
-                self.shared.metrics.waited(started.elapsed());
+                self.count_wait(waits);
                 self.cancel.attach(lease.pid, &lease.key);
                 let mut link = Link::new(lease, wanted.login().cloned());
                 link.hand_over(self.cancel.slot().pid, &self.settings, wanted.set_role());
@@ -197,7 +212,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 Ok(())
             }
             Some(Err(error)) => {
-                self.shared.metrics.waited(started.elapsed());
+                self.count_wait(waits);
+                // There is no request that this was spent on.
+                self.clock = Clock::default();
                 self.deny(&no_server(&error));
                 Ok(())
             }
@@ -205,8 +222,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
     }
 
-    /// Waits for a server, and for the client to give up: `None`.
-    async fn check_out(&mut self, login: Option<&RoleName>) -> Option<Result<Lease, CheckoutError>> {
+    /// Waits for a server, and for the client to give up: `None`. Notes since when it `waits`, if it does.
+    async fn check_out(
+        &mut self,
+        login: Option<&RoleName>,
+        waits: &mut Option<Instant>,
+    ) -> Option<Result<Lease, CheckoutError>> {
         let database = Arc::clone(&self.identity.database);
         let limit = self.shared.config.pool.wait_timeout;
         let turn = self.tenants.now().turn.clone();
@@ -215,6 +236,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             if let Poll::Ready(lease) = checkout.as_mut().poll(cx) {
                 return Poll::Ready(Some(lease));
             }
+            waits.get_or_insert_with(|| self.clock.stop());
             self.poll_waiting_client(cx).map(|()| None)
         })
         .await

@@ -19,11 +19,12 @@
 //! - [`sequences`]: `lastval()` is the tenant's own.
 //! - [`io`]: bytes in, bytes out, nothing buffered without bound.
 //! - [`link`]: a server comes, and goes back clean; [`login`]: it is one of the tenant's own, where it has its own.
-//! - [`cancel`]: cancel keys.
+//! - [`cancel`]: cancel keys. [`clock`]: whose time a request's time is.
 
 mod admission;
 mod arrival;
 pub mod cancel;
+mod clock;
 pub mod columns;
 pub(crate) mod effect;
 mod expect;
@@ -52,6 +53,7 @@ pub mod tenant;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use pgstrata_tenancy::TenantId;
@@ -60,6 +62,7 @@ use tokio::sync::watch;
 
 use self::admission::Attendance;
 use self::cancel::CancelEntry;
+use self::clock::Clock;
 use self::link::Link;
 use self::listen::Listening;
 use self::path::Effective;
@@ -198,6 +201,7 @@ pub struct Session<C> {
     plan: Option<Plan>,
     link: Option<Box<Link>>,
     attendance: Attendance,
+    clock: Clock,
     cancel: CancelEntry,
     shutdown: watch::Receiver<bool>,
 }
@@ -211,7 +215,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         };
         if let End::Fatal { code, message } = &end {
             tracing::info!(peer = %self.identity.peer, code, reason = ?message, "client closed");
-            self.shared.metrics.error(code.as_bytes());
+            self.count_error(code.as_bytes());
             // In the middle of a row it would be read as a part of it.
             if !self.torn && !self.link.as_ref().is_some_and(|link| link.is_in_a_message()) {
                 message::error(&mut self.outbuf, Severity::Fatal, code, message, None);
@@ -219,6 +223,20 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         self.leave(&end).await;
         end
+    }
+
+    /// Waits for what must be known before the message at hand can go on.
+    async fn await_answer(&mut self, step: Step) -> Result<(), End> {
+        self.clock.stop();
+        match step {
+            Step::NeedNames => self.await_names().await,
+            // Rare, and large: an idle session must not carry their room along.
+            Step::NeedTenant(tenant) => Box::pin(self.ask_for_tenant(tenant)).await?,
+            Step::NeedState(tenancy) => Box::pin(self.await_tenant(tenancy)).await?,
+            Step::Done | Step::NeedServer | Step::Wait => {}
+        }
+        self.clock.start(Instant::now());
+        Ok(())
     }
 
     async fn serve(&mut self) -> Result<std::convert::Infallible, End> {
@@ -229,10 +247,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 Step::Done if self.held_ready.is_some() => self.settle_channels().await?,
                 Step::Done => {}
                 Step::NeedServer => self.attach().await?,
-                Step::NeedNames => self.await_names().await,
-                // Rare, and large: an idle session must not carry their room along.
-                Step::NeedTenant(tenant) => Box::pin(self.ask_for_tenant(tenant)).await?,
-                Step::NeedState(tenancy) => Box::pin(self.await_tenant(tenancy)).await?,
+                Step::NeedNames | Step::NeedTenant(_) | Step::NeedState(_) => self.await_answer(step).await?,
                 Step::Wait => {
                     self.exchange().await?;
                     self.relay()?;

@@ -39,7 +39,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if self.can_run_again(body, code) {
             return self.run_again();
         }
-        self.shared.metrics.error(code);
+        self.count_error(code);
         let Some(link) = &mut self.link else { return Ok(()) };
         link.request.delivered = true;
         // After a failover the address may lead to another server: this one is a standby now.
@@ -171,13 +171,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// A request is answered: what holds now is what PostgreSQL says.
     pub(super) fn end_request(&mut self, status: Status) {
+        self.count_request(status);
         let before = mem::replace(&mut self.status, status);
         (self.forgotten, self.foreseen) = (None, None);
         let Some(link) = &mut self.link else { return };
-        let request = &link.request;
-        let took = request.started.elapsed();
-        self.shared.metrics.request(self.scope.strategy, request.kind, request.round_trips, took);
-        let erred = request.erred;
+        let erred = link.request.erred;
         link.copy_in = false;
         link.next_request();
         if link.doubts_role && link.role != InForce::Servers {
@@ -264,7 +262,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         // A request that was refused has failed, but its error would have come with PostgreSQL's.
         if !erred {
-            self.shared.metrics.error(code.as_bytes());
+            self.count_error(code.as_bytes());
             message::error(&mut self.outbuf, Severity::Error, &code, &message, None);
         }
         if awaiting {

@@ -252,7 +252,7 @@ mod tests {
 
     fn pins() -> (Pins, Arc<AtomicUsize>) {
         let all = Arc::<AtomicUsize>::default();
-        (Pins::new(Arc::new(Metrics::new().unwrap()), Arc::clone(&all)), all)
+        (Pins::new(Arc::new(Metrics::new(0)), Arc::clone(&all)), all)
     }
 
     #[test]

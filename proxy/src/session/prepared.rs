@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 use pgstrata_tenancy::RoleName;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::clock::begins_block;
 use super::columns::Columns;
 use super::effect::needs_path;
 use super::expect::{Expect, PATH_BEHIND, PATH_FIRST, ROLE_FIRST};
@@ -109,7 +110,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return None;
         };
         if let Route::Refuse(refusal) = &statement.plan.route {
-            self.shared.metrics.guarded();
+            self.count_refusal(refusal.code);
             self.poison((**refusal).clone());
             return None;
         }
@@ -188,6 +189,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let Some(link) = &mut self.link else { return };
         link.opaque |= plan.opaque;
         link.doubts_role |= plan.opaque;
+        link.request.begins |= begins_block(plan);
         if kind != Kind::Shared && link.request.kind != Kind::TenantWrite {
             link.request.kind = kind;
         }

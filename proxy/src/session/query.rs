@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::admission::is_nobodys;
+use super::clock::begins_block;
 use super::effect::{PathChange, effect_of, needs_path, path_change, strays};
 use super::expect::{Effect, Expect, QueryReply};
 use super::link::Link;
@@ -52,7 +53,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         match plan.route {
             Route::NeedNames => return Ok(Step::NeedNames),
             Route::Refuse(refusal) => {
-                self.shared.metrics.guarded();
+                self.count_refusal(refusal.code);
                 return Ok(self.refuse_request(*refusal));
             }
             _ => {}
@@ -149,6 +150,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let returns = returns && link.expects.is_empty() && !self.settings.has_savepoints();
         link.strayed = (link.strayed || strayed) && !returns;
         link.request.kind = kind_of(&self.scope.tenant, plan);
+        link.request.begins = begins_block(plan);
         let mut path = Arc::clone(&self.effective.path);
         // With a role it was set with that.
         if own_transaction && role.is_none() && !path.is_empty() {

@@ -223,7 +223,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// An error that the client gets now.
     pub(super) fn tell(&mut self, refusal: &Refusal) {
-        self.shared.metrics.error(refusal.code.as_bytes());
+        self.count_error(refusal.code.as_bytes());
         message::error(
             &mut self.outbuf,
             Severity::Error,

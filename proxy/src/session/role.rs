@@ -171,7 +171,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// Answers the message that waits for its role with PostgreSQL's error.
     fn role_refused(&mut self, error: &[u8]) {
-        self.shared.metrics.error(frame::field(error, b'C').unwrap_or(b"XX000"));
+        self.count_error(frame::field(error, b'C').unwrap_or(b"XX000"));
         message::raw(&mut self.outbuf, b'E', error);
         match self.has_sent() {
             // What was pipelined in front of it has been answered.

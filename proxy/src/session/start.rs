@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use super::admission::Attendance;
 use super::arrival::{arrive, for_login, login_patience};
+use super::clock::Clock;
 use super::listen::Listening;
 use super::path::Effective;
 use super::pins::Pins;
@@ -199,6 +200,7 @@ where
     if session_pooling {
         pins.add(PinReason::SessionPooling);
     }
+    let attendance = Attendance::new(identity.database.clients(), tenancy.tally.as_ref());
     Ok(Session {
         stream: login.stream,
         inbuf: login.buffer,
@@ -235,7 +237,8 @@ where
         wanted: Isolation::Names,
         plan: None,
         link: None,
-        attendance: Attendance::new(identity.database.clients()),
+        attendance,
+        clock: Clock::default(),
         cancel,
         shutdown,
         identity,

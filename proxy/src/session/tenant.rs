@@ -8,6 +8,7 @@ use pgstrata_tenancy::{RoleName, TenantId, ident};
 use super::path;
 use super::standing::Served;
 use crate::config::{self, Config, DynamicSql, Isolation, Mode, NoRole, TablePlace, Tenant};
+use crate::metrics::tally::Tally;
 use crate::pool::turns;
 use crate::shared::DatabaseHandle;
 use crate::sql::guard::check;
@@ -32,6 +33,8 @@ pub struct Tenancy {
     pub turn: turns::Tenant,
     /// When it was last known to be served.
     pub(super) served: Served,
+    /// What is counted of the tenant; `None` where there is none.
+    pub tally: Option<Arc<Tally>>,
     /// Its clients are held to its schemas: they are not where nothing is routed.
     confined: bool,
 }
@@ -48,7 +51,8 @@ impl Tenancy {
         let (scope, isolation) = scope_of(tenant, schema, dynamic_sql, config, database)?;
         // Where nothing is routed, PostgreSQL's own path is the one that clients know.
         let tenancy = Self::of(scope, &database.baseline, config.tenancy.mode == Mode::Route);
-        Ok(Self { isolation, ..tenancy })
+        let tally = tenant.map(|tenant| database.metrics.tally(&database.name, tenant.as_str()));
+        Ok(Self { isolation, tally, ..tenancy })
     }
 
     /// For the tenant of `scope`, on servers that are born with the path `baseline`.
@@ -59,7 +63,7 @@ impl Tenancy {
         let prefixes = Prefixes::of(&scope);
         let (isolation, served) = (Isolation::Names, Served::default());
         let turn = scope.tenant.as_deref().map(Arc::from);
-        Self { home, shown, prefixes, scope: Arc::new(scope), isolation, turn, served, confined }
+        Self { home, shown, prefixes, scope: Arc::new(scope), isolation, turn, served, tally: None, confined }
     }
 
     /// Whether a path stays within what this tenant may name; `path` as [`ident::search_path`] writes it.

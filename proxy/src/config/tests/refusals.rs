@@ -48,6 +48,7 @@ fn wrong_types_say_what_is_wanted() {
     refused_part("[pool]\nwait_timeout = '30 parsecs'", 2, "a time with its unit");
     refused_part("[pool]\nmode = 'statement'", 2, "must be \"transaction\" or \"session\"");
     refused_part("[listen]\naddress = 'localhost'", 2, "an IP address and a port");
+    refused_part("[metrics]\ntenants = 1001", 2, "1000 at most");
     refused_part("[http]\nenabled = 'yes'", 2, "true or false");
     refused_part("[tenancy]\nseparator = '::'", 2, "exactly one character");
     refused_part("[tenancy]\nsources = 'options'", 2, "a list in brackets");

@@ -1,0 +1,203 @@
+//! docker-compose.yml and the Dockerfile, as far as they can be tried with no container: what they name is there,
+//! and the programs do with these very files what the containers would.
+
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use pgstrata::demo::postgres::{Cluster, Options};
+use pgstrata_tests::database::install;
+use pgstrata_tests::program::{client_program, pgstrata, run};
+use pgstrata_tests::stage::{connect, free_port, http};
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+use tokio::process::Command;
+
+const COMPOSE: &str = include_str!("../../docker-compose.yml");
+const DOCKERFILE: &str = include_str!("../../Dockerfile");
+const IGNORED: &str = include_str!("../../.dockerignore");
+const SETTINGS: &str = include_str!("../../config/compose/pgstrata.toml");
+const INIT: &str = include_str!("../../config/compose/init.sql");
+
+/// The passwords that docker-compose.yml gives where nobody says otherwise.
+const PASSWORDS: [(&str, &str); 3] =
+    [("PGSTRATA_APP_PASSWORD", "app"), ("PGSTRATA_CONTROL_PASSWORD", "owner"), ("PGSTRATA_USER_APP", "app")];
+
+fn project() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// The Dockerfile's instructions of one kind.
+fn instructions(name: &str) -> Vec<&'static str> {
+    DOCKERFILE.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(' ')).collect()
+}
+
+/// What is in the image, in the words of the image's build.
+#[test]
+fn image_is_built_as_it_should_be_and_does_not_run_as_root() {
+    let builds = instructions("RUN");
+    assert_eq!(builds, ["cargo build --release --locked --package pgstrata --bin pgstrata"]);
+    let stages = instructions("FROM");
+    let rust = stages[0].strip_prefix("rust:").and_then(|rest| rest.split('-').next()).unwrap();
+    let manifest = std::fs::read_to_string(project().join("Cargo.toml")).unwrap();
+    assert!(manifest.contains(&format!("rust-version = \"{rust}\"")), "the image's Rust is {rust}");
+    // Built with the same C library as it runs with.
+    assert!(stages[0].contains("bookworm") && stages[1].contains("debian12"), "{stages:?}");
+    let copied = instructions("COPY");
+    assert_eq!(copied[0], ". .");
+    assert_eq!(copied[1], "--from=build /src/target/release/pgstrata /usr/local/bin/pgstrata");
+    assert_eq!(instructions("USER"), ["65532:65532"]);
+    assert_eq!(instructions("ENTRYPOINT"), [r#"["/usr/local/bin/pgstrata"]"#]);
+}
+
+/// What is sent to the build is what the build needs: cargo finds all members of the workspace there.
+#[test]
+fn build_gets_the_whole_workspace_and_nothing_else() {
+    let context = tempfile::tempdir().unwrap();
+    let sent: Vec<&str> = IGNORED.lines().filter_map(|line| line.strip_prefix('!')).collect();
+    assert!(IGNORED.lines().any(|line| line == "*"), "everything else is left out");
+    for name in &sent {
+        let mut copy = std::process::Command::new("cp");
+        copy.arg("-r").arg(project().join(name)).arg(context.path());
+        assert!(copy.status().unwrap().success(), "{name}");
+    }
+    let mut cargo = std::process::Command::new(env!("CARGO"));
+    cargo.args(["metadata", "--locked", "--offline", "--format-version=1", "--no-deps"]);
+    let answer = cargo.current_dir(context.path()).output().unwrap();
+    assert!(answer.status.success(), "{}", String::from_utf8_lossy(&answer.stderr));
+    let answer: serde_json::Value = serde_json::from_slice(&answer.stdout).unwrap();
+    let packages: Vec<&str> = answer["packages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|package| package["name"].as_str().unwrap())
+        .collect();
+    assert!(packages.contains(&"pgstrata"), "{packages:?}");
+    for forbidden in ["target", ".git", ".tools", "docs", "config"] {
+        assert!(!sent.contains(&forbidden), "{forbidden} is sent to the build");
+    }
+}
+
+#[tokio::test]
+async fn compose_file_is_valid_and_names_files_that_there_are() {
+    let mut compose = Command::new("docker-compose");
+    compose.args(["--file", "docker-compose.yml", "config", "--quiet"]).current_dir(project());
+    let answer = compose.output().await;
+    let answer = answer.unwrap_or_else(|error| {
+        panic!("docker-compose can't be run: {error}; `scripts/setup test` installs it")
+    });
+    assert!(answer.status.success(), "{}", String::from_utf8_lossy(&answer.stderr));
+    let mounts = COMPOSE.lines().filter_map(|line| line.trim().strip_prefix("- ./"));
+    let mut count = 0;
+    for mount in mounts {
+        let file = mount.split(':').next().unwrap();
+        assert!(project().join(file).exists(), "there is no {file}");
+        count += 1;
+    }
+    assert_eq!(count, 6, "a mount is not looked at");
+    for (name, password) in PASSWORDS {
+        let given =
+            COMPOSE.lines().any(|line| line.contains(name) && line.contains(&format!(":-{password}}}")));
+        assert!(given, "{name} is not {password}");
+    }
+    // What is open is open to this machine alone.
+    let ports = COMPOSE.lines().map(str::trim).filter(|line| line.starts_with("- \"") && line.contains(':'));
+    for port in ports {
+        assert!(port.starts_with("- \"127.0.0.1:"), "{port}");
+    }
+}
+
+/// What the containers find of each other: names and ports.
+#[test]
+fn services_ask_each_other_by_the_names_that_they_have() {
+    let services = ["postgres", "tenants", "pgstrata", "prometheus", "grafana"];
+    for service in services {
+        assert!(COMPOSE.lines().any(|line| line == format!("  {service}:")), "{service}");
+    }
+    assert!(SETTINGS.contains("host = \"postgres\""));
+    assert!(SETTINGS.contains("address = \"0.0.0.0:9187\""));
+    assert!(include_str!("../../config/prometheus.yml").contains("\"pgstrata:9187\""));
+    let source = include_str!("../../config/grafana/provisioning/datasources/prometheus.yml");
+    assert!(source.contains("url: http://prometheus:9090"));
+    let provider = include_str!("../../config/grafana/provisioning/dashboards/pgstrata.yml");
+    let folder = provider.lines().find_map(|line| line.trim().strip_prefix("path: ")).unwrap();
+    assert!(COMPOSE.contains(&format!("./config/grafana/pgstrata.json:{folder}/pgstrata.json:ro")));
+}
+
+/// `pgstrata` with the containers' environment.
+fn program(arguments: &[&str], folder: &TempDir) -> Command {
+    let mut program = pgstrata();
+    program.args(arguments).arg("--config").arg(folder.path().join("pgstrata.toml")).envs(PASSWORDS);
+    program.kill_on_drop(true).stdin(Stdio::null());
+    program
+}
+
+/// psql as a tenant's client.
+async fn psql(port: u16, tenant: &str, text: &str) -> Output {
+    let url = format!("postgresql://app:app@127.0.0.1:{port}/app?options=-ctenant%3D{tenant}");
+    client_program("psql").args(["-X", "-A", "-t", "-c", text, &url]).output().await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_containers_run_gives_two_tenants_that_are_served() {
+    // The service postgres: a new cluster, the database app, and init.sql as the superuser.
+    let hba = vec!["host all app,app_owner all scram-sha-256".to_owned()];
+    let cluster = Cluster::start(Options { install: Some(install()), hba, ..Options::default() }).unwrap();
+    connect(&cluster.superuser("postgres"))
+        .await
+        .unwrap()
+        .batch_execute("CREATE DATABASE app")
+        .await
+        .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("init.sql"), INIT).unwrap();
+    let mut init = client_program("psql");
+    init.args(["-X", "--file"]).arg(folder.path().join("init.sql")).envs(PASSWORDS);
+    let socket = cluster.socket_dir().display();
+    init.arg(format!("postgresql://postgres@/app?host={socket}&port={}", cluster.port()));
+    run(init).await;
+
+    // The settings, with other addresses.
+    let (port, http_port) = (free_port(), free_port());
+    let settings = SETTINGS
+        .replace("0.0.0.0:6432", &format!("127.0.0.1:{port}"))
+        .replace("0.0.0.0:9187", &format!("127.0.0.1:{http_port}"))
+        .replace("host = \"postgres\"", &format!("host = \"127.0.0.1\"\nport = {}", cluster.port()));
+    std::fs::write(folder.path().join("pgstrata.toml"), settings).unwrap();
+    run(program(&["check"], &folder)).await;
+
+    // The service tenants: once, and again as with the next `up`.
+    let command = r#"["tenant", "create", "acme_corp", "globex", "--config", "/etc/pgstrata/pgstrata.toml"]"#;
+    assert!(COMPOSE.contains(command));
+    for _ in 0..2 {
+        run(program(&["tenant", "create", "acme_corp", "globex"], &folder)).await;
+    }
+
+    // The service pgstrata.
+    let mut served = program(&["serve"], &folder).stderr(Stdio::null()).spawn().unwrap();
+    while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+        assert!(served.try_wait().unwrap().is_none(), "the proxy has ended");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    for tenant in ["acme_corp", "globex"] {
+        let insert = format!("INSERT INTO users (name, email) VALUES ('{tenant}', 'x') RETURNING id");
+        let inserted = psql(port, tenant, &insert).await;
+        assert!(inserted.status.success(), "{inserted:?}");
+    }
+    for tenant in ["acme_corp", "globex"] {
+        let read = psql(port, tenant, "SELECT name FROM users").await;
+        assert_eq!(String::from_utf8_lossy(&read.stdout).trim(), tenant, "{read:?}");
+    }
+    assert!(!psql(port, "initech", "SELECT 1").await.status.success());
+    let page = http(http_port, "/metrics").await;
+    for tenant in ["acme_corp", "globex"] {
+        let line = format!("pgstrata_tenant_requests_total{{database=\"app\",tenant=\"{tenant}\"}} 2");
+        assert!(page.lines().any(|l| l == line), "{line} is not in\n{page}");
+    }
+    // The registry, which the service tenants has made, can be read; it is, now and then.
+    while !http(http_port, "/metrics").await.contains("pgstrata_tenants{database=\"app\",state=\"active\"} 2")
+    {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(http(http_port, "/readyz").await.starts_with("HTTP/1.1 200"));
+}
