@@ -261,7 +261,7 @@ async fn client(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>, stoppi
     let login = async {
         match open(stream, peer, &shared.accept).await? {
             Opening::Session(login) => {
-                start::start(*login, Arc::clone(&shared), stopping, until).await.map(Some)
+                start::start(*login, Arc::clone(&shared), stopping, until).await.map(|s| Some(Box::new(s)))
             }
             Opening::Cancel { pid, key, stream } => {
                 cancel(&shared, pid, &key).await;
@@ -271,7 +271,7 @@ async fn client(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>, stoppi
         }
     };
     // The opening is large and over soon; the session must not carry its room along.
-    let session = match timeout(limit, Box::pin(login)).await {
+    let session = match Box::pin(timeout(limit, login)).await {
         Ok(Ok(Some(session))) => session,
         Ok(Ok(None) | Err(OpenError::Closed)) => return,
         Ok(Err(_)) => return shared.metrics.client_refused(),

@@ -194,7 +194,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if let Some(link) = self.link.take() {
             // It is one of another login.
             waits = Some(self.clock.stop());
-            self.give_up(link).await;
+            Box::pin(self.give_up(link)).await;
         }
         // Mostly one is idle, and nothing need be waited for.
         let idle = wanted.login().is_none().then(|| self.identity.database.servers.take()).flatten();
@@ -275,7 +275,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return;
         }
         if self.cancel.detach() {
-            self.cancel.settled().await;
+            Box::pin(self.cancel.settled()).await;
         }
         if let Some(mut link) = self.link.take() {
             let client = self.cancel.slot().pid;
@@ -286,7 +286,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     }
 
     /// The end: what the client still has to hear is written, what it left behind is cleaned.
-    pub(super) async fn leave(mut self, end: &End) {
+    pub(super) async fn leave(mut self: Box<Self>, end: &End) {
         if !matches!(end, End::ClientGone) {
             let rest = self.outbuf.split();
             let goodbye = async {
@@ -296,7 +296,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             let _ = timeout(CLEAN_LIMIT, goodbye).await;
         }
         let Some(mut link) = self.link.take() else { return };
-        let Self { stream, cancel, identity, status, pins, shared, stream_on, stream_left, .. } = self;
+        let Self { stream, cancel, identity, status, pins, shared, stream_on, stream_left, .. } = *self;
         drop(stream);
         let halfway = stream_on && stream_left > 0;
         let tied = halfway || pins.has_state();

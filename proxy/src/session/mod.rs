@@ -208,7 +208,7 @@ pub struct Session<C> {
 
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// Serves the client until it leaves, and puts its server back.
-    pub async fn run(mut self) -> End {
+    pub async fn run(mut self: Box<Self>) -> End {
         let end = match self.serve().await {
             Ok(never) => match never {},
             Err(end) => end,
@@ -221,7 +221,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 message::error(&mut self.outbuf, Severity::Fatal, code, message, None);
             }
         }
-        self.leave(&end).await;
+        Box::pin(self.leave(&end)).await;
         end
     }
 
@@ -230,29 +230,31 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         self.clock.stop();
         match step {
             Step::NeedNames => self.await_names().await,
-            // Rare, and large: an idle session must not carry their room along.
-            Step::NeedTenant(tenant) => Box::pin(self.ask_for_tenant(tenant)).await?,
-            Step::NeedState(tenancy) => Box::pin(self.await_tenant(tenancy)).await?,
+            Step::NeedTenant(tenant) => self.ask_for_tenant(tenant).await?,
+            Step::NeedState(tenancy) => self.await_tenant(tenancy).await?,
             Step::Done | Step::NeedServer | Step::Wait => {}
         }
         self.clock.start(Instant::now());
         Ok(())
     }
 
+    /// What is rare is on the heap while it lasts: an idle session must not carry its room along.
     async fn serve(&mut self) -> Result<std::convert::Infallible, End> {
         loop {
             let step = self.step()?;
             self.attendance.cleared = None;
             match step {
-                Step::Done if self.held_ready.is_some() => self.settle_channels().await?,
+                Step::Done if self.held_ready.is_some() => Box::pin(self.settle_channels()).await?,
                 Step::Done => {}
                 Step::NeedServer => self.attach().await?,
-                Step::NeedNames | Step::NeedTenant(_) | Step::NeedState(_) => self.await_answer(step).await?,
+                Step::NeedNames | Step::NeedTenant(_) | Step::NeedState(_) => {
+                    Box::pin(self.await_answer(step)).await?;
+                }
                 Step::Wait => {
                     self.exchange().await?;
                     self.relay()?;
                     if self.held_ready.is_some() {
-                        self.settle_channels().await?;
+                        Box::pin(self.settle_channels()).await?;
                     }
                     self.release().await;
                 }
