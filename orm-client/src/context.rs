@@ -24,10 +24,10 @@ tokio::task_local! {
 /// assert!(Tenant::from("public").is_public());
 /// assert!(Tenant::from("").check().is_err());
 /// ```
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Tenant(Name);
 
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq)]
 enum Name {
     Public,
     Checked(TenantId),
@@ -278,7 +278,8 @@ mod tests {
         assert!(panicked.await.is_err());
         let caught = MetadataContext::run("acme", async {
             tokio::task::yield_now().await;
-            std::panic::catch_unwind(|| MetadataContext::run_sync("globex", || panic!("as it should"))).is_err()
+            std::panic::catch_unwind(|| MetadataContext::run_sync("globex", || panic!("as it should")))
+                .is_err()
                 && now() == "acme"
         });
         assert!(caught.await);

@@ -109,8 +109,13 @@ impl LayeredMetadataStore {
 
     /// What the context's tenant sees under a key: its own entry over the public one.
     pub fn get(&self, key: &str) -> Option<Arc<EntityMetadata>> {
+        self.get_in(&self.context, key)
+    }
+
+    /// As [`LayeredMetadataStore::get`], in another context than the handle's.
+    pub fn get_in(&self, context: &str, key: &str) -> Option<Arc<EntityMetadata>> {
         // No lock is held while entries are merged.
-        let (own, public) = self.read().seen(&self.context);
+        let (own, public) = self.read().seen(context);
         let own = own.and_then(|own| own.get(key).cloned());
         let public = public.get(key).cloned();
         merged(own, public)
