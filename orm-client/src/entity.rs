@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
-use crate::column_type::ColumnType;
+pub use crate::column_type::ColumnType;
 
 /// A value as a bound parameter.
 pub type Parameter<'a> = &'a (dyn ToSql + Sync);
@@ -16,7 +16,7 @@ pub trait Entity: Sized + Send + Sync + 'static {
     type Key: PrimaryKey;
 
     /// Its columns, in the order of the fields: apart from the table, as two tables may refer to each other.
-    const COLUMNS: &'static [ColumnDefinition];
+    const COLUMNS: &'static [ColumnDefinition] = Self::DEFINITION.columns;
 
     /// The table, as the type says it: the entity's entry in the public layer.
     const DEFINITION: &'static EntityDefinition;
