@@ -12,6 +12,7 @@
 //! - [`layers`]: metadata in layers, from `pgstrata-tenancy`.
 //! - [`TenantQueryStrategy`] (`strategy`): how a statement reaches the tenant's schema.
 //! - [`TenantMigrationRunner`] (`runner`): tenants' schemas, by `pgstrata-control`.
+//! - `web`, with the feature `tower`: whose web request it is.
 //! - [`Options`], [`DatabaseKind`], [`Error`].
 //! - `connection`: the pool, and statements in as few round trips as can be; `sql`, `table`: how statements are written; `tls`.
 
@@ -34,6 +35,8 @@ mod strategy;
 pub mod support;
 mod table;
 mod tls;
+#[cfg(feature = "tower")]
+pub mod web;
 
 pub use column_type::{ArrayElement, ColumnType};
 pub use context::{MetadataContext, Tenant};

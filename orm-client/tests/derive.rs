@@ -5,6 +5,7 @@ use std::time::SystemTime;
 use pgstrata_orm::entity::{Column, ColumnDefinition, EntityDefinition, Generated, Relation, RelationKind};
 use pgstrata_orm::{Entity, entity::PrimaryKey};
 
+/// One of each; its constants are as public as it is.
 #[derive(Debug, Entity)]
 #[entity(table = "users", has_many(posts: Post, column = author_id))]
 pub struct User {

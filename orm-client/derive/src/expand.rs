@@ -46,6 +46,7 @@ fn implementation(table: &Table) -> TokenStream {
     };
     quote! {
         #[automatically_derived]
+        #[allow(unused_qualifications)]
         impl #krate::entity::Entity for #ident {
             type Key = #key_type;
 
@@ -181,7 +182,7 @@ fn constants(table: &Table) -> TokenStream {
     });
     quote! {
         #[automatically_derived]
-        #[allow(dead_code)]
+        #[allow(dead_code, unused_qualifications)]
         impl #ident {
             #(#columns)*
             #(#relations)*
@@ -213,6 +214,7 @@ fn checks(table: &Table) -> TokenStream {
         }
     });
     quote! {
+        #[allow(unused_qualifications)]
         const _: () = {
             #[allow(dead_code)]
             type __Own = #ident;
