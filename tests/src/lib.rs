@@ -15,6 +15,7 @@
 //! - [`dump`]: whether a copy of a schema is like it, and how it differs.
 //! - [`schemas`]: a source, tenants, and a folder of migrations.
 //! - [`tenants`]: `pgstrata tenant` on a cluster of its own.
+//! - [`shop`]: entities, and a database for them, for the tests of the ORM.
 //! - [`program`]: psql, pgbench and drivers of other languages.
 
 pub mod answer;
@@ -29,6 +30,7 @@ pub mod relay;
 pub mod roles;
 pub mod schemas;
 pub mod setup;
+pub mod shop;
 pub mod stage;
 pub mod tenants;
 pub mod wire;
@@ -39,6 +41,7 @@ pub use registry::Registry;
 pub use relay::Relay;
 pub use schemas::Schemas;
 pub use setup::Setup;
+pub use shop::Shop;
 pub use stage::Stage;
 pub use tenants::Tenants;
 pub use wire::Wire;

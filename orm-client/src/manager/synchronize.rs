@@ -144,8 +144,8 @@ fn made_name(table: &str, columns: &[&str], suffix: &str) -> String {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
     let end = format!("_{:08x}_{suffix}", hash as u32);
-    let cut = name.floor_char_boundary(ident::MAX_BYTES - end.len());
-    name.get(..cut).unwrap_or_default().to_owned() + &end
+    let cut = (0..=ident::MAX_BYTES - end.len()).rev().find_map(|cut| name.get(..cut));
+    cut.unwrap_or_default().to_owned() + &end
 }
 
 fn literal(text: &str) -> String {
