@@ -81,6 +81,14 @@ pub trait ArrayElement: ToSql + for<'a> FromSql<'a> + Sync {
 }
 
 /// A type whose values PostgreSQL can count: `#[column(generated)]`.
+///
+/// ```compile_fail
+/// #[derive(pgstrata_orm::Entity)]
+/// struct User {
+///     #[column(primary_key, generated)]
+///     name: String,
+/// }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "the database can't generate a `{Self}` by counting",
     label = "generated keys are `i16`, `i32`, `i64` or `Uuid`"
@@ -92,6 +100,20 @@ impl IdentityType for i32 {}
 impl IdentityType for i64 {}
 
 /// A UUID: `#[column(generated)]`.
+///
+/// ```
+/// # #[cfg(feature = "uuid")] {
+/// use pgstrata_orm::Entity;
+///
+/// #[derive(Entity)]
+/// struct Order {
+///     #[column(primary_key, generated)]
+///     id: uuid::Uuid,
+/// }
+///
+/// assert!(Order { id: uuid::Uuid::nil() }.is_new());
+/// # }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no UUID that the database can generate",
     label = "this is `uuid::Uuid`, with the feature `uuid` of pgstrata-orm"

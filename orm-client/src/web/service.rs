@@ -14,6 +14,24 @@ use super::{Refusal, Rules, TenantBody};
 use crate::{MetadataContext, Tenant};
 
 /// A service whose requests are tenants': made by [`TenantLayer`](super::TenantLayer).
+///
+/// ```
+/// use std::convert::Infallible;
+///
+/// use http::{Request, Response};
+/// use pgstrata_orm::{MetadataContext, web::TenantLayer};
+/// use tower::{Layer, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let service = TenantLayer::path_segment(0).layer(service_fn(async |_: Request<()>| {
+///     assert_eq!(MetadataContext::current_tenant(), "acme");
+///     Ok::<_, Infallible>(Response::new(()))
+/// }));
+/// let answer = service.oneshot(Request::get("/acme/users").body(()).unwrap()).await.unwrap();
+/// assert!(answer.status().is_success());
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct TenantService<S> {
     inner: S,
