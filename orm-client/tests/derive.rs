@@ -215,6 +215,46 @@ fn crate_may_have_another_name() {
     assert_eq!(Renamed { id: 3 }.key(), 3);
 }
 
+macro_rules! entity_with {
+    ($name:ident, $key:ty, $other:ty) => {
+        #[derive(Entity)]
+        struct $name {
+            #[column(primary_key, generated)]
+            id: $key,
+            other: $other,
+        }
+    };
+}
+
+entity_with!(FromMacro, uuid::Uuid, Option<bool>);
+
+#[test]
+fn types_that_come_out_of_a_macro_are_read_as_others_are() {
+    assert_eq!(column::<FromMacro>("id").generated, Some(Generated::Uuid));
+    let other: Column<FromMacro, bool> = FromMacro::OTHER;
+    assert!(FromMacro::DEFINITION.columns[other.index].nullable);
+}
+
+/// More public than the type of its column, and with names that the derived code uses for its own.
+#[derive(Entity)]
+#[entity(table = "orders", has_many(row: Order, column = first))]
+pub struct Order {
+    #[column(primary_key)]
+    key: i64,
+    first: i64,
+    values: Vec<i64>,
+    columns: Secret,
+}
+
+type Secret = Option<String>;
+
+#[test]
+fn type_behind_another_name_is_known_by_the_compiler() {
+    assert!(column::<Order>("columns").nullable);
+    assert_eq!(Order { key: 1, first: 2, values: vec![], columns: None }.key(), 1);
+    assert_eq!(relation(Order::DEFINITION, Order::ROW.index).4, "first");
+}
+
 #[test]
 fn wrong_types_are_refused_where_they_are_wrong() {
     trybuild::TestCases::new().compile_fail("tests/derive/*.rs");

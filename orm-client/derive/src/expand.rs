@@ -182,7 +182,7 @@ fn constants(table: &Table) -> TokenStream {
     });
     quote! {
         #[automatically_derived]
-        #[allow(dead_code, unused_qualifications)]
+        #[allow(dead_code, private_interfaces, unused_qualifications)]
         impl #ident {
             #(#columns)*
             #(#relations)*
