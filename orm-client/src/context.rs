@@ -7,6 +7,7 @@ use std::sync::Arc;
 use pgstrata_tenancy::layers::PUBLIC;
 use pgstrata_tenancy::{TenantId, TenantIdError};
 use tokio::task::JoinHandle;
+use tokio::task::futures::TaskLocalFuture;
 
 tokio::task_local! {
     static CURRENT: Tenant;
@@ -148,31 +149,32 @@ pub struct MetadataContext(());
 impl MetadataContext {
     /// Runs `future` as this tenant's; contexts nest. Only this future is: what it spawns is nobody's, unless it goes by
     /// [`MetadataContext::spawn`].
-    pub fn run<F: Future>(tenant: impl Into<Tenant>, future: F) -> impl Future<Output = F::Output> {
+    pub fn run<F: Future>(tenant: impl Into<Tenant>, future: F) -> TaskLocalFuture<Tenant, F> {
         CURRENT.scope(tenant.into(), future)
     }
 
     /// As [`MetadataContext::run`], where the name comes from outside.
     ///
     /// # Errors
-    /// What is wrong with the name; `future` has not run then.
+    /// What is wrong with the name.
     ///
     /// ```
-    /// # use pgstrata_orm::MetadataContext;
+    /// # use pgstrata_orm::{MetadataContext, TenantIdError};
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() {
-    /// let tenant = MetadataContext::try_run("acme", async { MetadataContext::current_tenant() }).await;
-    /// assert_eq!(tenant.unwrap(), "acme");
-    /// assert!(MetadataContext::try_run("a\0b", async {}).await.is_err());
+    /// # async fn main() -> Result<(), TenantIdError> {
+    /// let tenant = MetadataContext::try_run("acme", async { MetadataContext::current_tenant() })?.await;
+    /// assert_eq!(tenant, "acme");
+    /// assert!(MetadataContext::try_run("a\0b", async {}).is_err());
+    /// # Ok(())
     /// # }
     /// ```
-    pub async fn try_run<F: Future>(
+    pub fn try_run<F: Future>(
         tenant: impl Into<Tenant>,
         future: F,
-    ) -> Result<F::Output, TenantIdError> {
+    ) -> Result<TaskLocalFuture<Tenant, F>, TenantIdError> {
         let tenant = tenant.into();
         tenant.check()?;
-        Ok(Self::run(tenant, future).await)
+        Ok(Self::run(tenant, future))
     }
 
     /// Runs code with no `.await` in it as this tenant's.

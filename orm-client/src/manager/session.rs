@@ -162,6 +162,8 @@ impl Session {
     fn is_reserved(&self, name: &str) -> bool {
         name.starts_with("pg_")
             || matches!(name, "information_schema" | "pgstrata" | "pgstrata_control")
+            // On a path it means the schema of the role, quoted or not.
+            || name == "$user"
             || self.shared.options.shared.iter().any(|shared| shared == name)
     }
 
