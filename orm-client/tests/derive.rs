@@ -1,5 +1,8 @@
 //! What `#[derive(Entity)]` makes of a type, and what it refuses.
 
+// A test fails loudly, and so do its helpers.
+#![allow(clippy::indexing_slicing, clippy::unwrap_used)]
+
 use std::time::SystemTime;
 
 use pgstrata_orm::entity::{Column, ColumnDefinition, EntityDefinition, Generated, Relation, RelationKind};

@@ -1,5 +1,8 @@
 //! The commands of the README, exactly as they stand there, and what they print.
 
+// A test fails loudly, and so do its helpers.
+#![allow(clippy::unwrap_used)]
+
 use std::path::Path;
 use std::process::Stdio;
 

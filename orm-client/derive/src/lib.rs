@@ -1,11 +1,11 @@
 //! `#[derive(Entity)]` of `pgstrata-orm`, which has its documentation and examples.
 //!
 //! # Layout
-//! - [`attributes`]: what is written in `#[entity(..)]` and `#[column(..)]`.
-//! - [`table`]: the table that they make together, checked.
-//! - [`names`]: names as PostgreSQL takes them, and as Rust writes constants.
-//! - [`expand`]: the table as Rust code.
-//! - [`problems`]: all that is wrong with a type, told at once.
+//! - `attributes`: what is written in `#[entity(..)]` and `#[column(..)]`.
+//! - `table`: the table that they make together, checked.
+//! - `names`: names as PostgreSQL takes them, and as Rust writes constants.
+//! - `expand`: the table as Rust code.
+//! - `problems`: all that is wrong with a type, told at once.
 
 mod attributes;
 mod expand;

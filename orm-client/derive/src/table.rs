@@ -65,7 +65,7 @@ impl Table {
         let (mut columns, mut skipped) = (Vec::new(), Vec::new());
         for field in read.collect::<Vec<_>>() {
             match field {
-                Field::Column(column) => columns.push(column),
+                Field::Column(column) => columns.push(*column),
                 Field::Skipped(field) => skipped.push(field),
             }
         }

@@ -10,7 +10,7 @@ use crate::problems::Problems;
 /// What a field is.
 pub enum Field {
     /// A column.
-    Column(Column),
+    Column(Box<Column>),
     /// `#[column(skip)]`.
     Skipped(Ident),
 }
@@ -47,7 +47,7 @@ impl Field {
         let ident = field.ident.clone()?;
         let attributes = ColumnAttributes::read(&field.attrs, problems);
         if attributes.skip.is_none() {
-            return Some(Self::Column(column(ident, &field.ty, attributes, problems)));
+            return Some(Self::Column(Box::new(column(ident, &field.ty, attributes, problems))));
         }
         if let Some(word) = attributes.of_a_column() {
             problems.at(word, "the field is skipped, so it is no column");
