@@ -8,7 +8,7 @@ WITH_POSTGRES := pgstrata-tests axum-multitenant
 NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fmt clippy unit e2e e2e-newest setup-test chaos soak fuzz bench-micro bench-tenants
+.PHONY: help demo test fmt clippy unit e2e e2e-newest setup-test chaos soak fuzz bench-micro bench-tenants bench-orm
 
 help: ## what there is
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -71,6 +71,9 @@ bench-micro: ## what each step from SQL to its plan costs, next to a parser alon
 
 bench-tenants: setup-test ## a thousand tenants next to CREATE TABLE (LIKE ..), and what ten thousand cost: ten minutes
 	cargo run --release --locked --quiet --package pgstrata-benches --bin tenants
+
+bench-orm: setup-test ## the ORM next to plain tokio-postgres, and its strategies at a distance: two minutes
+	cargo run --release --locked --quiet --package pgstrata-benches --bin orm
 
 setup-test:
 	@scripts/setup test

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use pgstrata_tenancy::TenantId;
 use pgstrata_tenancy::layers::{EntityMetadata, PUBLIC, Schema};
+use pgstrata_tenancy::{TenantId, ident};
 
 use crate::Error;
 use crate::entity::{ColumnDefinition, EntityDefinition, RelationDefinition};
@@ -46,7 +46,7 @@ impl Table {
         let names = [("the table", &*self.name)].into_iter().chain(columns);
         let schema = self.schema.iter().map(|schema| ("the schema", &**schema));
         for (what, name) in schema.chain(names) {
-            if TenantId::new(name).is_err() {
+            if name.is_empty() || name.len() > ident::MAX_BYTES || name.contains('\0') {
                 let name = name.chars().take(80).collect();
                 return Err(Error::Name { entity: self.definition.name, what, name });
             }

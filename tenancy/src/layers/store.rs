@@ -208,7 +208,12 @@ impl LayeredMetadataStore {
 
     /// All that the context's tenant sees under keys that begin so.
     pub fn search(&self, prefix: &str) -> BTreeMap<Arc<str>, Arc<EntityMetadata>> {
-        let (own, public) = self.read().seen(&self.context);
+        self.search_in(&self.context, prefix)
+    }
+
+    /// As [`LayeredMetadataStore::search`], in another context than the handle's.
+    pub fn search_in(&self, context: &str, prefix: &str) -> BTreeMap<Arc<str>, Arc<EntityMetadata>> {
+        let (own, public) = self.read().seen(context);
         let mut found: BTreeMap<_, _> = beginning(&public, prefix).collect();
         for (key, entry) in own.iter().flat_map(|own| beginning(own, prefix)) {
             let below = found.remove(&key);
