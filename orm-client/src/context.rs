@@ -53,6 +53,15 @@ impl Tenant {
         self.0 == Name::Public
     }
 
+    /// Whether it is a name that no tenant has in any database: of a schema of PostgreSQL's own, or of pgstrata's.
+    pub(crate) fn is_reserved(&self) -> bool {
+        let name = self.as_str();
+        name.starts_with("pg_")
+            || matches!(name, "information_schema" | "pgstrata" | "pgstrata_control")
+            // On a path it means the schema of the role, quoted or not.
+            || name == "$user"
+    }
+
     /// The tenant's name, or none for "public".
     ///
     /// # Errors
@@ -149,8 +158,13 @@ pub struct MetadataContext(());
 impl MetadataContext {
     /// Runs `future` as this tenant's; contexts nest. Only this future is: what it spawns is nobody's, unless it goes by
     /// [`MetadataContext::spawn`].
-    pub fn run<F: Future>(tenant: impl Into<Tenant>, future: F) -> TaskLocalFuture<Tenant, F> {
-        CURRENT.scope(tenant.into(), future)
+    ///
+    /// A query that was not asked yet is as good as a future: `MetadataContext::run("acme_corp", em.find::<User>())`.
+    pub fn run<F: IntoFuture>(
+        tenant: impl Into<Tenant>,
+        future: F,
+    ) -> TaskLocalFuture<Tenant, F::IntoFuture> {
+        CURRENT.scope(tenant.into(), future.into_future())
     }
 
     /// As [`MetadataContext::run`], where the name comes from outside.
@@ -168,10 +182,10 @@ impl MetadataContext {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn try_run<F: Future>(
+    pub fn try_run<F: IntoFuture>(
         tenant: impl Into<Tenant>,
         future: F,
-    ) -> Result<TaskLocalFuture<Tenant, F>, TenantIdError> {
+    ) -> Result<TaskLocalFuture<Tenant, F::IntoFuture>, TenantIdError> {
         let tenant = tenant.into();
         tenant.check()?;
         Ok(Self::run(tenant, future))

@@ -59,7 +59,8 @@ use source::{Named, Source};
 /// by [`MetadataContext::spawn`](crate::MetadataContext::spawn).
 ///
 /// - A request that names no tenant is in the context "public", or with [`TenantLayer::required`] is answered with 400.
-/// - A name that can be no tenant's, or several that differ, is answered with 400.
+/// - A name that can be no tenant's, or several that differ, is answered with 400. Whether there is such a tenant is found out when its
+///   tables are asked for.
 /// - **Whoever can send a request can name any tenant**, unless [`TenantLayer::allow`] says who may be whom. Put it inside of what finds
 ///   out who the user is.
 ///
@@ -205,6 +206,9 @@ impl Rules {
         };
         let tenant = Tenant::from(name);
         tenant.check().map_err(Refusal::wrong)?;
+        if tenant.is_reserved() {
+            return Err(Refusal::wrong("a schema of PostgreSQL's or of pgstrata's is no tenant's"));
+        }
         if self.required && tenant.is_public() {
             return Err(Refusal::missing());
         }

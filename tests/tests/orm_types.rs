@@ -84,7 +84,7 @@ async fn manager(cluster: &Cluster) -> EntityManager {
 }
 
 async fn as_acme<T>(work: impl IntoFuture<Output = T>) -> T {
-    MetadataContext::run("acme", work.into_future()).await
+    MetadataContext::run("acme", work).await
 }
 
 fn specimen() -> Specimen {

@@ -11,7 +11,7 @@ use super::Shared;
 use super::transaction::Open;
 use crate::Error;
 use crate::connection::{Answer, CLEAN, DISCARD, Frame, Lease};
-use crate::context::MetadataContext;
+use crate::context::{MetadataContext, Tenant};
 use crate::entity::{Entity, EntityDefinition};
 use crate::query::{Count, Delete, Exists, Find, ManyAndCount, One, Update, Upsert, save};
 use crate::sql::Sql;
@@ -145,8 +145,9 @@ impl Session {
     pub(crate) fn place(&self) -> Result<Place, Error> {
         let tenant = MetadataContext::current_tenant();
         let checked = tenant.check().map_err(|source| Error::Tenant { name: tenant.to_string(), source })?;
-        if let Some(id) = checked.filter(|id| self.is_reserved(id.as_str())) {
-            return Err(Error::Reserved(id.to_string()));
+        // Nobody's own schema may well be one that all share.
+        if checked.is_some() && self.is_reserved(&tenant) {
+            return Err(Error::Reserved(tenant.to_string()));
         }
         let place = Place(checked.cloned());
         match &self.open {
@@ -159,12 +160,8 @@ impl Session {
     }
 
     /// Schemas that no tenant can have: a name from outside must not lead there.
-    fn is_reserved(&self, name: &str) -> bool {
-        name.starts_with("pg_")
-            || matches!(name, "information_schema" | "pgstrata" | "pgstrata_control")
-            // On a path it means the schema of the role, quoted or not.
-            || name == "$user"
-            || self.shared.options.shared.iter().any(|shared| shared == name)
+    fn is_reserved(&self, tenant: &Tenant) -> bool {
+        tenant.is_reserved() || self.shared.options.shared.iter().any(|shared| tenant == shared.as_str())
     }
 
     /// A statement with nothing in it but what tells whose it is.
@@ -299,5 +296,5 @@ impl fmt::Debug for Session {
 
 /// Work that is nobody's, whatever the context.
 pub(super) fn public<F: Future>(work: F) -> impl Future<Output = F::Output> {
-    MetadataContext::run(crate::Tenant::PUBLIC, work)
+    MetadataContext::run(Tenant::PUBLIC, work)
 }

@@ -84,6 +84,14 @@ async fn name_that_can_be_no_tenants_is_refused() {
 }
 
 #[tokio::test]
+async fn schema_that_is_nobodys_is_refused() {
+    let reserved = wrong("a schema of PostgreSQL's or of pgstrata's is no tenant's");
+    for name in ["pg_catalog", "pg_temp", "information_schema", "pgstrata_control", "$user"] {
+        assert_eq!(by_header(&[name.as_bytes()]).await, reserved, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn repeated_header_counts_if_it_says_the_same() {
     assert_eq!(by_header(&[b"acme", b"acme"]).await, told("acme"));
     let twice = wrong("the tenant is named twice, by different names");
