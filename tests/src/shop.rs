@@ -1,11 +1,6 @@
 //! Entities, and a database for them, for the tests of the ORM.
 
 use pgstrata::demo::postgres::{Cluster, Options as ClusterOptions};
-use pgstrata_orm::entity::{
-    Column, ColumnDefinition, EntityDefinition, Generated, IndexDefinition, Parameter, Relation,
-    RelationDefinition, RelationKind,
-};
-use pgstrata_orm::tokio_postgres::{self, Row};
 use pgstrata_orm::{
     Entity, EntityManager, MetadataContext, Options, PostgresTenantMigrationRunner, TenantMigrationRunner,
 };
@@ -17,107 +12,37 @@ use crate::stage::connect;
 /// The database.
 pub const DATABASE: &str = "shop";
 
-const fn column(field: &'static str, name: &'static str, sql_type: &'static str) -> ColumnDefinition {
-    ColumnDefinition {
-        field,
-        name,
-        sql_type,
-        nullable: false,
-        primary_key: false,
-        generated: None,
-        default: None,
-        unique: false,
-    }
-}
-
-const fn key(field: &'static str, sql_type: &'static str) -> ColumnDefinition {
-    ColumnDefinition { primary_key: true, ..column(field, field, sql_type) }
-}
-
-const fn drawn_key() -> ColumnDefinition {
-    ColumnDefinition { generated: Some(Generated::Identity), ..key("id", "bigint") }
-}
-
 /// Somebody.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Entity)]
+#[entity(table = "users", index(columns(role, name)), has_many(posts: Post, column = user_id))]
 pub struct User {
     /// The key.
+    #[column(primary_key, generated)]
     pub id: i64,
     /// Unique.
+    #[column(unique)]
     pub name: String,
-    /// In a column called `e-mail "address"`.
+    /// In a column with a name that needs its quotes.
+    #[column(name = "e-mail \"address\"")]
     pub email: Option<String>,
     /// "member", if it is left out.
+    #[column(default = "'member'")]
     pub role: Option<String>,
 }
 
 impl User {
-    /// See [`User::id`].
-    pub const ID: Column<Self, i64> = Column::new(0);
-    /// See [`User::name`].
-    pub const NAME: Column<Self, String> = Column::new(1);
-    /// See [`User::email`].
-    pub const EMAIL: Column<Self, String> = Column::new(2);
-    /// See [`User::role`].
-    pub const ROLE: Column<Self, String> = Column::new(3);
-    /// What they have written.
-    pub const POSTS: Relation<Self, Post> = Relation::new(0);
-
     /// One that is not saved yet.
     pub fn new(name: &str) -> Self {
         Self { name: name.into(), ..Self::default() }
     }
 }
 
-impl Entity for User {
-    type Key = i64;
-
-    const DEFINITION: &'static EntityDefinition = &EntityDefinition {
-        name: "User",
-        table: "users",
-        schema: None,
-        columns: &[
-            drawn_key(),
-            ColumnDefinition { unique: true, ..column("name", "name", "text") },
-            ColumnDefinition { nullable: true, ..column("email", "e-mail \"address\"", "text") },
-            ColumnDefinition { default: Some("'member'"), nullable: true, ..column("role", "role", "text") },
-        ],
-        indexes: &[IndexDefinition { name: None, columns: &["role", "name"], unique: false }],
-        relations: &[RelationDefinition {
-            name: "posts",
-            kind: RelationKind::HasMany,
-            target: || Post::DEFINITION,
-            column: "id",
-            target_column: "user_id",
-        }],
-    };
-
-    fn from_row(row: &Row, first: usize) -> Result<Self, tokio_postgres::Error> {
-        Ok(Self {
-            id: row.try_get(first)?,
-            name: row.try_get(first + 1)?,
-            email: row.try_get(first + 2)?,
-            role: row.try_get(first + 3)?,
-        })
-    }
-
-    fn values(&self) -> Vec<Parameter<'_>> {
-        vec![&self.id, &self.name, &self.email, &self.role]
-    }
-
-    fn key(&self) -> i64 {
-        self.id
-    }
-
-    fn is_new(&self) -> bool {
-        self.id == 0
-    }
-}
-
 /// What somebody has written.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Entity)]
+#[entity(table = "posts", belongs_to(author: User, column = user_id))]
 pub struct Post {
     /// The key.
+    #[column(primary_key, generated)]
     pub id: i64,
     /// Who.
     pub user_id: i64,
@@ -126,101 +51,24 @@ pub struct Post {
 }
 
 impl Post {
-    /// See [`Post::id`].
-    pub const ID: Column<Self, i64> = Column::new(0);
-    /// See [`Post::title`].
-    pub const TITLE: Column<Self, String> = Column::new(2);
-    /// Who has written it.
-    pub const AUTHOR: Relation<Self, User> = Relation::new(0);
-
     /// One that is not saved yet.
     pub fn new(user: &User, title: &str) -> Self {
         Self { id: 0, user_id: user.id, title: title.into() }
     }
 }
 
-impl Entity for Post {
-    type Key = i64;
-
-    const DEFINITION: &'static EntityDefinition = &EntityDefinition {
-        name: "Post",
-        table: "posts",
-        schema: None,
-        columns: &[drawn_key(), column("user_id", "user_id", "bigint"), column("title", "title", "text")],
-        indexes: &[],
-        relations: &[RelationDefinition {
-            name: "author",
-            kind: RelationKind::BelongsTo,
-            target: || User::DEFINITION,
-            column: "user_id",
-            target_column: "id",
-        }],
-    };
-
-    fn from_row(row: &Row, first: usize) -> Result<Self, tokio_postgres::Error> {
-        Ok(Self { id: row.try_get(first)?, user_id: row.try_get(first + 1)?, title: row.try_get(first + 2)? })
-    }
-
-    fn values(&self) -> Vec<Parameter<'_>> {
-        vec![&self.id, &self.user_id, &self.title]
-    }
-
-    fn key(&self) -> i64 {
-        self.id
-    }
-
-    fn is_new(&self) -> bool {
-        self.id == 0
-    }
-}
-
 /// What can be bought: the same for all tenants.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Entity)]
+#[entity(table = "plans", schema = "public")]
 pub struct Plan {
     /// The key, with the next.
+    #[column(primary_key)]
     pub country: String,
     /// The key, with the one before.
+    #[column(primary_key)]
     pub code: i32,
     /// In cents.
     pub price: i32,
-}
-
-impl Plan {
-    /// See [`Plan::price`].
-    pub const PRICE: Column<Self, i32> = Column::new(2);
-}
-
-impl Entity for Plan {
-    type Key = (String, i32);
-
-    const DEFINITION: &'static EntityDefinition = &EntityDefinition {
-        name: "Plan",
-        table: "plans",
-        schema: Some("public"),
-        columns: &[key("country", "text"), key("code", "integer"), column("price", "price", "integer")],
-        indexes: &[],
-        relations: &[],
-    };
-
-    fn from_row(row: &Row, first: usize) -> Result<Self, tokio_postgres::Error> {
-        Ok(Self {
-            country: row.try_get(first)?,
-            code: row.try_get(first + 1)?,
-            price: row.try_get(first + 2)?,
-        })
-    }
-
-    fn values(&self) -> Vec<Parameter<'_>> {
-        vec![&self.country, &self.code, &self.price]
-    }
-
-    fn key(&self) -> (String, i32) {
-        (self.country.clone(), self.code)
-    }
-
-    fn is_new(&self) -> bool {
-        false
-    }
 }
 
 /// A PostgreSQL that takes anybody over TCP, so that connecting is one round trip, with tenants in it.
