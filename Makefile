@@ -3,10 +3,12 @@
 CARGO_TARGET_DIR ?= target
 E2E_JOBS ?= 4
 TIME ?= 60
+# Packages whose tests start a PostgreSQL.
+WITH_POSTGRES := pgstrata-tests axum-multitenant
 NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fmt clippy unit e2e e2e-newest setup-test chaos soak fuzz bench-micro bench-tenants
+.PHONY: help demo test fmt clippy unit e2e e2e-newest setup-test chaos soak fuzz bench-micro bench-tenants bench-orm
 
 help: ## what there is
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -32,18 +34,18 @@ clippy: ## lints; a warning is an error
 
 unit: ## tests that need nothing but the code
 ifdef NEXTEST
-	cargo nextest run --locked --workspace --exclude pgstrata-tests --no-fail-fast
+	cargo nextest run --locked --workspace $(WITH_POSTGRES:%=--exclude %) --no-fail-fast
 else
-	cargo test --locked --workspace --exclude pgstrata-tests --no-fail-fast
+	cargo test --locked --workspace $(WITH_POSTGRES:%=--exclude %) --no-fail-fast
 endif
-	cargo test --locked --workspace --exclude pgstrata-tests --doc
+	cargo test --locked --workspace $(WITH_POSTGRES:%=--exclude %) --doc
 
 e2e: setup-test ## tests with a real PostgreSQL and real drivers
 	cargo build --locked --package pgstrata --bin pgstrata
 ifdef NEXTEST
-	cargo nextest run --locked --package pgstrata-tests --no-fail-fast --test-threads $(E2E_JOBS)
+	cargo nextest run --locked $(WITH_POSTGRES:%=--package %) --no-fail-fast --test-threads $(E2E_JOBS)
 else
-	cargo test --locked --package pgstrata-tests --no-fail-fast -- --test-threads $(E2E_JOBS)
+	cargo test --locked $(WITH_POSTGRES:%=--package %) --no-fail-fast -- --test-threads $(E2E_JOBS)
 endif
 
 e2e-newest: export PGSTRATA_TEST_POSTGRES = newest
@@ -69,6 +71,9 @@ bench-micro: ## what each step from SQL to its plan costs, next to a parser alon
 
 bench-tenants: setup-test ## a thousand tenants next to CREATE TABLE (LIKE ..), and what ten thousand cost: ten minutes
 	cargo run --release --locked --quiet --package pgstrata-benches --bin tenants
+
+bench-orm: setup-test ## the ORM next to plain tokio-postgres, and its strategies at a distance: two minutes
+	cargo run --release --locked --quiet --package pgstrata-benches --bin orm
 
 setup-test:
 	@scripts/setup test

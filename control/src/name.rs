@@ -28,6 +28,9 @@ impl SchemaName {
         if name.starts_with("pg_") {
             return refuse("names that begin with pg_ are PostgreSQL's own");
         }
+        if name == "$user" {
+            return refuse("on a search path it means the schema of whoever asks, quoted or not");
+        }
         if matches!(name, "information_schema" | "public") {
             return refuse("PostgreSQL has a schema of this name for everybody");
         }

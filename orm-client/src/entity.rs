@@ -5,6 +5,8 @@ use std::marker::PhantomData;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
+pub use crate::column_type::ColumnType;
+
 /// A value as a bound parameter.
 pub type Parameter<'a> = &'a (dyn ToSql + Sync);
 
@@ -12,6 +14,9 @@ pub type Parameter<'a> = &'a (dyn ToSql + Sync);
 pub trait Entity: Sized + Send + Sync + 'static {
     /// The primary key: a value, or a tuple of them.
     type Key: PrimaryKey;
+
+    /// Its columns, in the order of the fields: apart from the table, as two tables may refer to each other.
+    const COLUMNS: &'static [ColumnDefinition] = Self::DEFINITION.columns;
 
     /// The table, as the type says it: the entity's entry in the public layer.
     const DEFINITION: &'static EntityDefinition;
@@ -160,39 +165,6 @@ impl<E, Target> Clone for Relation<E, Target> {
 }
 
 impl<E, Target> Copy for Relation<E, Target> {}
-
-/// A type that a column can have, and what PostgreSQL calls it.
-pub trait ColumnType: ToSql + Sync {
-    /// As PostgreSQL writes it.
-    const SQL: &'static str;
-    /// `Option`.
-    const NULLABLE: bool = false;
-}
-
-macro_rules! column_types {
-    ($($rust:ty => $sql:literal),* $(,)?) => {
-        $(impl ColumnType for $rust {
-            const SQL: &'static str = $sql;
-        })*
-    };
-}
-
-column_types! {
-    bool => "boolean",
-    i16 => "smallint",
-    i32 => "integer",
-    i64 => "bigint",
-    f32 => "real",
-    f64 => "double precision",
-    String => "text",
-    Vec<u8> => "bytea",
-    std::time::SystemTime => "timestamp with time zone",
-}
-
-impl<T: ColumnType> ColumnType for Option<T> {
-    const SQL: &'static str = T::SQL;
-    const NULLABLE: bool = true;
-}
 
 /// What finds one row: a column's value, or a tuple of them in the columns' order.
 pub trait PrimaryKey: Send + Sync {

@@ -1,8 +1,111 @@
 //! A thin ORM for schema-per-tenant PostgreSQL.
 //!
+//! Entities are Rust types. What they say of their tables is a public layer of metadata, over which each tenant may have a layer of
+//! its own. Code runs in the context of a tenant, and each statement goes to that tenant's schema, in one round trip on a pool that all share.
+//!
 //! # Layout
+//! - [`EntityManager`] (`manager`): entities in a database. [`Session`]: what can be asked. [`Transaction`]: what counts together.
+//! - [`MetadataContext`] (`context`): whose request it is.
 //! - [`entity`]: what a table is, as a Rust type says it.
+//! - [`column_type`]: the types that a column can have.
+//! - [`query`]: typed questions: conditions, orders, relations.
+//! - [`layers`]: metadata in layers, from `pgstrata-tenancy`.
+//! - [`TenantQueryStrategy`] (`strategy`): how a statement reaches the tenant's schema.
+//! - [`TenantMigrationRunner`] (`runner`): tenants' schemas, by `pgstrata-control`.
+//! - `web`, with the feature `tower`: whose web request it is.
+//! - [`Options`], [`DatabaseKind`], [`Error`].
+//! - `connection`: the pool, and statements in as few round trips as can be; `sql`, `table`: how statements are written; `tls`.
 
+// Derived code names this crate as its users do, also in this crate's own tests.
+extern crate self as pgstrata_orm;
+
+pub mod column_type;
+mod connection;
+mod context;
 pub mod entity;
+mod error;
+mod kind;
+mod manager;
+mod options;
+pub mod query;
+mod runner;
+mod sql;
+mod strategy;
+#[doc(hidden)]
+pub mod support;
+mod table;
+mod tls;
+#[cfg(feature = "tower")]
+pub mod web;
 
+pub use column_type::{ArrayElement, ColumnType};
+pub use context::{MetadataContext, Tenant};
 pub use entity::Entity;
+pub use error::Error;
+pub use kind::DatabaseKind;
+pub use manager::{EntityManager, Session, Transaction};
+pub use options::Options;
+pub use pgstrata_control::provision::Ensured;
+/// ```
+/// use pgstrata_orm::Entity;
+/// use pgstrata_orm::entity::{Column, Generated, Relation};
+///
+/// #[derive(Entity)]
+/// #[entity(table = "users", has_many(posts: Post, column = author_id))]
+/// struct User {
+///     #[column(primary_key, generated)]
+///     id: i64,
+///     #[column(unique, type = "varchar(80)")]
+///     email: String,
+///     nick: Option<String>,
+///     #[column(default = "now()")]
+///     created_at: std::time::SystemTime,
+/// }
+///
+/// #[derive(Entity)]
+/// #[entity(table = "posts", index(columns(author_id, title), unique, name = "posts_by_title"))]
+/// #[entity(belongs_to(author: User, column = author_id))]
+/// struct Post {
+///     #[column(primary_key, generated)]
+///     id: i64,
+///     author_id: i64,
+///     #[column(name = "headline")]
+///     title: String,
+/// }
+///
+/// /// One table for all tenants, with a key of two columns.
+/// #[derive(Entity)]
+/// #[entity(schema = "public")]
+/// struct PlanPrice {
+///     #[column(primary_key)]
+///     plan: String,
+///     #[column(primary_key)]
+///     country: String,
+///     cents: i32,
+/// }
+///
+/// assert_eq!(User::DEFINITION.columns[0].generated, Some(Generated::Identity));
+/// assert!(User::DEFINITION.columns[2].nullable);
+/// assert_eq!(Post::DEFINITION.indexes[0].columns, ["author_id", "headline"]);
+/// assert_eq!(PlanPrice::DEFINITION.table, "plan_prices");
+/// // What queries are written with:
+/// let nick: Column<User, String> = User::NICK;
+/// let posts: Relation<User, Post> = User::POSTS;
+/// let price = PlanPrice { plan: "team".into(), country: "NZ".into(), cents: 4900 };
+/// assert_eq!(price.key(), ("team".to_owned(), "NZ".to_owned()));
+/// ```
+pub use pgstrata_orm_derive::Entity;
+pub use pgstrata_tenancy::layers::{self, EntityMetadata, LayeredMetadataStore};
+pub use pgstrata_tenancy::{Strategy, TenantId, TenantIdError};
+pub use query::Condition;
+pub use runner::{
+    Driver, Failed, PostgresTenantMigrationRunner, RunnerOptions, Running, Synced, TenantMigrationRunner,
+};
+pub use strategy::{ProxyStrategy, SchemaQualifiedStrategy, SearchPathStrategy, TenantQueryStrategy};
+/// The driver, in the version whose types are in this crate's interface.
+pub use tokio_postgres;
+
+// The README's code is compiled with the other examples.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

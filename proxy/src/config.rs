@@ -7,6 +7,7 @@
 //! - [`defaults`]: what holds where the file says nothing.
 //! - [`secret`]: passwords, from the file, the environment or another file.
 //! - [`pattern`]: the tenants that a user may name.
+//! - [`tables`]: tables that are kept elsewhere, in layers.
 //! - [`isolation`]: how a tenant is kept apart, and by which role.
 
 mod check;
@@ -17,6 +18,7 @@ mod pattern;
 mod problem;
 mod read;
 mod secret;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -26,7 +28,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use pgstrata_tenancy::{Strategy, Tier};
+use pgstrata_tenancy::{LayeredMetadataStore, Strategy, Tier};
 
 pub use isolation::{Isolation, NoRole};
 pub use load::{Os, Surroundings};
@@ -60,6 +62,8 @@ pub struct Config {
     pub databases: BTreeMap<String, Database>,
     /// Who may connect.
     pub users: Vec<User>,
+    /// The tables that `tenancy` and `tenants` say are kept elsewhere, as each tenant sees them.
+    pub tables: LayeredMetadataStore,
 }
 
 /// `[listen]`

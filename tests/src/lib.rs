@@ -16,6 +16,7 @@
 //! - [`schemas`]: a source, tenants, and a folder of migrations.
 //! - [`monitor`]: Prometheus and promtool.
 //! - [`tenants`]: `pgstrata tenant` on a cluster of its own.
+//! - [`shop`]: entities, and a database for them, for the tests of the ORM.
 //! - [`program`]: psql, pgbench and drivers of other languages.
 
 pub mod answer;
@@ -31,6 +32,7 @@ pub mod relay;
 pub mod roles;
 pub mod schemas;
 pub mod setup;
+pub mod shop;
 pub mod stage;
 pub mod tenants;
 pub mod wire;
@@ -41,6 +43,7 @@ pub use registry::Registry;
 pub use relay::Relay;
 pub use schemas::Schemas;
 pub use setup::Setup;
+pub use shop::Shop;
 pub use stage::Stage;
 pub use tenants::Tenants;
 pub use wire::Wire;

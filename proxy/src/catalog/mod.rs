@@ -35,5 +35,7 @@ pub(crate) use control::settings as connection_settings;
 pub fn is_system_schema(name: &str) -> bool {
     name.starts_with("pg_")
         || name == "information_schema"
+        // On a path it means the schema of whoever asks, quoted or not.
+        || name == "$user"
         || matches!(name, "pgstrata" | pgstrata_control::registry::SCHEMA)
 }

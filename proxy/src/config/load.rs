@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use pgstrata_tenancy::LayeredMetadataStore;
 use toml::de::DeTable;
 
 use super::problem::Problems;
 use super::read::Section;
 use super::{
     Config, ConfigError, ControlLogin, Database, Http, KeySpaces, Limits, Listen, Log, Metrics, Pool,
-    Provision, Secret, Tenancy, Tenant, User, check, defaults,
+    Provision, Secret, Tenancy, Tenant, User, check, defaults, tables,
 };
 
 /// Where secrets and files come from. Tests bring their own.
@@ -74,7 +75,11 @@ impl Config {
             check::check(config, &place, &mut problems);
         }
         problems.finish(origin)?;
-        config.ok_or_else(|| ConfigError::whole(origin, "the file can't be read as TOML".into()))
+        let mut config =
+            config.ok_or_else(|| ConfigError::whole(origin, "the file can't be read as TOML".into()))?;
+        let layers = tables::layers(&config);
+        config.tables = layers.map_err(|error| ConfigError::whole(origin, format!("tables: {error}")))?;
+        Ok(config)
     }
 }
 
@@ -101,6 +106,7 @@ pub(super) fn read(text: &str, place: &Place<'_>, problems: &mut Problems) -> Op
         tenants: file.named("tenants", tenant),
         databases: file.named("databases", |s| database(s, place)),
         users: file.list("users", |s| user(s, place)),
+        tables: LayeredMetadataStore::new(),
     }))
 }
 

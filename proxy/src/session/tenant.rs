@@ -1,13 +1,13 @@
 //! Which tenant a session works for, and what names mean for it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use pgstrata_tenancy::layers::{EntityMetadata, PUBLIC, Schema};
 use pgstrata_tenancy::{RoleName, TenantId, ident};
 
 use super::path;
 use super::standing::Served;
-use crate::config::{self, Config, DynamicSql, Isolation, Mode, NoRole, TablePlace, Tenant};
+use crate::config::{Config, DynamicSql, Isolation, Mode, NoRole};
 use crate::metrics::tally::Tally;
 use crate::pool::turns;
 use crate::shared::DatabaseHandle;
@@ -164,7 +164,7 @@ pub fn scope_of(
         strategy: own.and_then(|tenant| tenant.strategy).unwrap_or(config.tenancy.strategy),
         dynamic_sql: dynamic_sql == DynamicSql::Allow,
         shared_writes: config.tenancy.shared_writes,
-        moved: moved(own, schema, &config.tenancy),
+        moved: moved(tenant, schema, config),
         hide_others: config.tenancy.hide_other_tenants,
         keys: config.tenancy.keys,
         names: None,
@@ -173,22 +173,20 @@ pub fn scope_of(
 }
 
 /// The tables that are kept elsewhere for one tenant.
-fn moved(own: Option<&Tenant>, schema: &str, tenancy: &config::Tenancy) -> Arc<[Moved]> {
-    let mut tables: BTreeMap<&String, &TablePlace> = tenancy.tables.iter().collect();
-    tables.extend(own.into_iter().flat_map(|tenant| &tenant.tables));
-    let schema_of = |place: &TablePlace| match place.schema.as_deref() {
-        Some(shared) if shared != schema => {
-            let index = tenancy.shared_schemas.iter().position(|known| known == shared)?;
+fn moved(tenant: Option<&TenantId>, schema: &str, config: &Config) -> Arc<[Moved]> {
+    let schema_of = |entry: &EntityMetadata| match &entry.schema {
+        Some(Schema::Named(shared)) if **shared != *schema => {
+            let index = config.tenancy.shared_schemas.iter().position(|known| **known == **shared)?;
             u16::try_from(index).ok().map(SchemaRef::Shared)
         }
         _ => Some(SchemaRef::Tenant),
     };
-    let moved = |(name, place): (&String, &TablePlace)| Moved {
-        name: name.as_str().into(),
+    let moved = |(name, entry): (Arc<str>, Arc<EntityMetadata>)| Moved {
         // Config::load has checked that it is one of them; what is not is found nowhere, and refused.
-        schema: schema_of(place).unwrap_or(SchemaRef::Shared(u16::MAX)),
-        table: place.table.as_str().into(),
+        schema: schema_of(&entry).unwrap_or(SchemaRef::Shared(u16::MAX)),
+        table: entry.table_name.as_deref().unwrap_or(&name).into(),
+        name: (*name).into(),
     };
     // In the order of the names, as a map gives them.
-    tables.into_iter().map(moved).collect()
+    config.tables.search_in(tenant.map_or(PUBLIC, TenantId::as_str), "").into_iter().map(moved).collect()
 }

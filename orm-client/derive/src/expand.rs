@@ -1,0 +1,232 @@
+//! The table as Rust code.
+
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+use syn::ext::IdentExt;
+use syn::spanned::Spanned;
+
+use crate::table::{Column, Index, Relation, Table};
+
+/// The trait's implementation, the constants, and checks that only the compiler can make.
+pub fn expand(table: &Table) -> TokenStream {
+    let implementation = implementation(table);
+    let constants = constants(table);
+    let checks = checks(table);
+    quote! {
+        #implementation
+        #constants
+        #checks
+    }
+}
+
+fn implementation(table: &Table) -> TokenStream {
+    let Table { ident, krate, .. } = table;
+    let key: Vec<&Column> = table.columns.iter().filter(|column| column.primary_key).collect();
+    let key_type = match key.as_slice() {
+        [Column { ty, .. }] => quote!(#ty),
+        several => {
+            let types = several.iter().map(|column| &column.ty);
+            quote!((#(#types),*))
+        }
+    };
+    let key_fields = key.iter().map(|column| &column.field);
+    let key_values = key_fields.map(|field| quote!(::core::clone::Clone::clone(&self.#field)));
+    let key_value = match key.len() {
+        1 => quote!(#(#key_values)*),
+        _ => quote!((#(#key_values),*)),
+    };
+    let definition = definition(table);
+    let column_definitions = table.columns.iter().map(|column| column_definition(column, table));
+    let (read, values) = (read(table), values(table));
+    let is_new = match key.iter().find(|column| column.generated.is_some()) {
+        Some(Column { field, ty, .. }) => {
+            quote_spanned!(ty.span()=> self.#field == <#ty as ::core::default::Default>::default())
+        }
+        None => quote!(false),
+    };
+    quote! {
+        #[automatically_derived]
+        #[allow(unused_qualifications)]
+        impl #krate::entity::Entity for #ident {
+            type Key = #key_type;
+
+            const COLUMNS: &'static [#krate::entity::ColumnDefinition] = &[#(#column_definitions),*];
+
+            const DEFINITION: &'static #krate::entity::EntityDefinition = &#definition;
+
+            fn from_row(
+                row: &#krate::tokio_postgres::Row,
+                first: usize,
+            ) -> ::core::result::Result<Self, #krate::tokio_postgres::Error> {
+                #read
+            }
+
+            fn values(&self) -> ::std::vec::Vec<#krate::entity::Parameter<'_>> {
+                #values
+            }
+
+            fn key(&self) -> Self::Key {
+                #key_value
+            }
+
+            fn is_new(&self) -> bool {
+                #is_new
+            }
+        }
+    }
+}
+
+fn read(table: &Table) -> TokenStream {
+    let krate = &table.krate;
+    let columns = table.columns.iter().enumerate().map(|(index, Column { field, ty, .. })| {
+        quote_spanned!(ty.span()=> #field: #krate::support::read::<#ty>(row, first + #index)?)
+    });
+    let skipped = table.skipped.iter().map(|field| quote!(#field: ::core::default::Default::default()));
+    quote!(::core::result::Result::Ok(Self { #(#columns,)* #(#skipped,)* }))
+}
+
+fn values(table: &Table) -> TokenStream {
+    let krate = &table.krate;
+    let values = table.columns.iter().map(|Column { field, ty, .. }| {
+        quote_spanned!(ty.span()=> #krate::support::parameter::<#ty>(&self.#field))
+    });
+    quote!(::std::vec![#(#values),*])
+}
+
+fn definition(table: &Table) -> TokenStream {
+    let Table { ident, krate, name, .. } = table;
+    let type_name = ident.unraw().to_string();
+    let schema = option(table.schema.as_ref());
+    let indexes = table.indexes.iter().map(|index| index_definition(index, table));
+    let relations = table.relations.iter().map(|relation| relation_definition(relation, table));
+    quote! {
+        #krate::entity::EntityDefinition {
+            name: #type_name,
+            table: #name,
+            schema: #schema,
+            columns: <Self as #krate::entity::Entity>::COLUMNS,
+            indexes: &[#(#indexes),*],
+            relations: &[#(#relations),*],
+        }
+    }
+}
+
+fn column_definition(column: &Column, table: &Table) -> TokenStream {
+    let krate = &table.krate;
+    let Column { name, ty, primary_key, unique, .. } = column;
+    let field = column.field.unraw().to_string();
+    let base = quote_spanned!(ty.span()=> #krate::support::column::<#ty>(#field, #name));
+    let sql_type = column.sql_type.as_ref().map(|text| quote!(sql_type: #text,));
+    let generated = column.generated.as_ref().map(|generated| match generated.uuid {
+        true => quote!(#krate::entity::Generated::Uuid),
+        false => quote!(#krate::entity::Generated::Identity),
+    });
+    let (generated, default) = (option(generated), option(column.default.as_ref()));
+    quote! {
+        #krate::entity::ColumnDefinition {
+            #sql_type
+            primary_key: #primary_key,
+            generated: #generated,
+            default: #default,
+            unique: #unique,
+            ..#base
+        }
+    }
+}
+
+fn index_definition(index: &Index, table: &Table) -> TokenStream {
+    let krate = &table.krate;
+    let Index { columns, unique, .. } = index;
+    let name = option(index.name.as_ref());
+    quote! {
+        #krate::entity::IndexDefinition { name: #name, columns: &[#(#columns),*], unique: #unique }
+    }
+}
+
+fn relation_definition(relation: &Relation, table: &Table) -> TokenStream {
+    let krate = &table.krate;
+    let Relation { belongs_to, target, own_column, column, .. } = relation;
+    let name = relation.name.unraw().to_string();
+    let own = table.columns.get(*own_column).map(|column| &column.name);
+    let (kind, target_column) = match belongs_to {
+        true => (quote!(BelongsTo), quote!(#krate::support::key_column::<#target>())),
+        false => (quote!(HasMany), quote!(#krate::support::column_name(<#target>::#column))),
+    };
+    quote! {
+        #krate::entity::RelationDefinition {
+            name: #name,
+            kind: #krate::entity::RelationKind::#kind,
+            target: || <#target as #krate::entity::Entity>::DEFINITION,
+            column: #own,
+            target_column: #target_column,
+        }
+    }
+}
+
+fn constants(table: &Table) -> TokenStream {
+    let Table { ident, visibility, krate, .. } = table;
+    let columns = table.columns.iter().enumerate().map(|(index, Column { constant, plain, name, .. })| {
+        let doc = format!("The column `{name}`.");
+        quote! {
+            #[doc = #doc]
+            #visibility const #constant: #krate::entity::Column<Self, #plain> = #krate::entity::Column::new(#index);
+        }
+    });
+    let relations = table.relations.iter().enumerate().map(|(index, relation)| {
+        let Relation { constant, target, name, .. } = relation;
+        let doc = format!("The relation `{}`.", name.unraw());
+        quote! {
+            #[doc = #doc]
+            #visibility const #constant: #krate::entity::Relation<Self, #target> = #krate::entity::Relation::new(#index);
+        }
+    });
+    quote! {
+        #[automatically_derived]
+        #[allow(dead_code, private_interfaces, unused_qualifications)]
+        impl #ident {
+            #(#columns)*
+            #(#relations)*
+        }
+    }
+}
+
+/// What the types of keys must be, which only the compiler knows.
+fn checks(table: &Table) -> TokenStream {
+    let Table { ident, krate, .. } = table;
+    let generated = table.columns.iter().filter_map(|Column { ty, generated, .. }| {
+        let kind = match generated.as_ref()?.uuid {
+            true => quote!(uuid),
+            false => quote!(identity),
+        };
+        Some(quote_spanned!(ty.span()=> #krate::support::#kind::<#ty>();))
+    });
+    let relations = table.relations.iter().map(|relation| {
+        let Relation { belongs_to, target, column, .. } = relation;
+        match belongs_to {
+            true => {
+                // All of the argument is where the field is named: that is what does not fit.
+                let argument = quote_spanned!(column.span()=> __Own::#column);
+                quote_spanned!(target.span()=> #krate::support::belongs_to::<#ident, #target, _>(#argument);)
+            }
+            false => quote_spanned! {target.span()=>
+                #krate::support::has_many::<#ident, #target, _>(<#target>::#column);
+            },
+        }
+    });
+    quote! {
+        #[allow(unused_qualifications)]
+        const _: () = {
+            #[allow(dead_code)]
+            type __Own = #ident;
+            #(#generated)*
+            #(#relations)*
+        };
+    }
+}
+
+fn option<T: quote::ToTokens>(value: Option<T>) -> TokenStream {
+    match value {
+        Some(value) => quote!(::core::option::Option::Some(#value)),
+        None => quote!(::core::option::Option::None),
+    }
+}

@@ -1,0 +1,182 @@
+//! The types that a column can have.
+
+use tokio_postgres::types::{FromSql, ToSql};
+
+/// A type that a column can have, and what PostgreSQL calls it.
+///
+/// `bool`, `i16`, `i32`, `i64`, `f32`, `f64`, `String`, `Vec<u8>` (bytea) and `SystemTime` have it; `Option<T>` of them, which may be NULL;
+/// `Vec<T>` of them, an array. With the features `uuid`, `chrono` and `json`: `Uuid`; `DateTime<Utc>`, `NaiveDateTime`, `NaiveDate` and
+/// `NaiveTime`; `serde_json::Value` (jsonb).
+///
+/// A type of your own has it if it says how the driver reads and writes it:
+///
+/// ```
+/// use pgstrata_orm::{ColumnType, Entity};
+/// use pgstrata_orm::tokio_postgres::types::{FromSql, IsNull, ToSql, Type, private::BytesMut, to_sql_checked};
+///
+/// type Failure = Box<dyn std::error::Error + Sync + Send>;
+///
+/// #[derive(Clone, Debug, PartialEq)]
+/// struct Email(String);
+///
+/// impl<'a> FromSql<'a> for Email {
+///     fn from_sql(ty: &Type, raw: &'a [u8]) -> Result<Self, Failure> {
+///         String::from_sql(ty, raw).map(Self)
+///     }
+///     fn accepts(ty: &Type) -> bool {
+///         <String as FromSql>::accepts(ty)
+///     }
+/// }
+///
+/// impl ToSql for Email {
+///     fn to_sql(&self, ty: &Type, out: &mut BytesMut) -> Result<IsNull, Failure> {
+///         self.0.to_sql(ty, out)
+///     }
+///     fn accepts(ty: &Type) -> bool {
+///         <String as ToSql>::accepts(ty)
+///     }
+///     to_sql_checked!();
+/// }
+///
+/// impl ColumnType for Email {
+///     const SQL: &'static str = "text";
+/// }
+///
+/// #[derive(Entity)]
+/// struct Contact {
+///     #[column(primary_key)]
+///     email: Email,
+/// }
+///
+/// assert_eq!(Contact::DEFINITION.columns[0].sql_type, "text");
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no type that a column can have",
+    label = "no column can have this type",
+    note = "`Uuid`, dates and times, and JSON need the features `uuid`, `chrono` and `json` of pgstrata-orm",
+    note = "a type of your own implements `pgstrata_orm::ColumnType`"
+)]
+pub trait ColumnType: ToSql + for<'a> FromSql<'a> + Sync {
+    /// As PostgreSQL writes it.
+    const SQL: &'static str;
+    /// `Option`.
+    const NULLABLE: bool = false;
+}
+
+/// A type that an array can be of: `Vec<T>` is a column type then.
+///
+/// ```
+/// use pgstrata_orm::ColumnType;
+///
+/// assert_eq!(<Vec<i64> as ColumnType>::SQL, "bigint[]");
+/// assert_eq!(<Option<Vec<Option<String>>> as ColumnType>::SQL, "text[]");
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no type that an array in a column can be of",
+    label = "no array in a column can be of this type"
+)]
+pub trait ArrayElement: ToSql + for<'a> FromSql<'a> + Sync {
+    /// The array, as PostgreSQL writes it.
+    const ARRAY: &'static str;
+}
+
+/// A type whose values PostgreSQL can count: `#[column(generated)]`.
+///
+/// ```compile_fail
+/// #[derive(pgstrata_orm::Entity)]
+/// struct User {
+///     #[column(primary_key, generated)]
+///     name: String,
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "the database can't generate a `{Self}` by counting",
+    label = "generated keys are `i16`, `i32`, `i64` or `Uuid`"
+)]
+pub trait IdentityType: ColumnType {}
+
+impl IdentityType for i16 {}
+impl IdentityType for i32 {}
+impl IdentityType for i64 {}
+
+/// A UUID: `#[column(generated)]`.
+///
+/// ```
+/// # #[cfg(feature = "uuid")] {
+/// use pgstrata_orm::Entity;
+///
+/// #[derive(Entity)]
+/// struct Order {
+///     #[column(primary_key, generated)]
+///     id: uuid::Uuid,
+/// }
+///
+/// assert!(Order { id: uuid::Uuid::nil() }.is_new());
+/// # }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no UUID that the database can generate",
+    label = "this is `uuid::Uuid`, with the feature `uuid` of pgstrata-orm"
+)]
+pub trait UuidType: ColumnType {}
+
+#[cfg(feature = "uuid")]
+impl UuidType for uuid::Uuid {}
+
+macro_rules! column_types {
+    ($($rust:ty => $sql:literal),* $(,)?) => {
+        $(
+            impl ColumnType for $rust {
+                const SQL: &'static str = $sql;
+            }
+
+            impl ArrayElement for $rust {
+                const ARRAY: &'static str = concat!($sql, "[]");
+            }
+        )*
+    };
+}
+
+column_types! {
+    bool => "boolean",
+    i16 => "smallint",
+    i32 => "integer",
+    i64 => "bigint",
+    f32 => "real",
+    f64 => "double precision",
+    String => "text",
+    Vec<u8> => "bytea",
+    std::time::SystemTime => "timestamp with time zone",
+}
+
+#[cfg(feature = "uuid")]
+column_types! {
+    uuid::Uuid => "uuid",
+}
+
+#[cfg(feature = "chrono")]
+column_types! {
+    chrono::DateTime<chrono::Utc> => "timestamp with time zone",
+    chrono::NaiveDateTime => "timestamp without time zone",
+    chrono::NaiveDate => "date",
+    chrono::NaiveTime => "time without time zone",
+}
+
+#[cfg(feature = "json")]
+column_types! {
+    serde_json::Value => "jsonb",
+}
+
+impl<T: ColumnType> ColumnType for Option<T> {
+    const SQL: &'static str = T::SQL;
+    const NULLABLE: bool = true;
+}
+
+/// An array's elements may be NULL.
+impl<T: ArrayElement> ArrayElement for Option<T> {
+    const ARRAY: &'static str = T::ARRAY;
+}
+
+impl<T: ArrayElement> ColumnType for Vec<T> {
+    const SQL: &'static str = T::ARRAY;
+}

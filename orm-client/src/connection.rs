@@ -1,0 +1,145 @@
+//! Connections to PostgreSQL, none of which keeps anything of a tenant's.
+//!
+//! # Layout
+//! - [`Manager`]: makes connections for deadpool's pool, and takes them back.
+//! - [`Lease`]: a connection for a while. It goes back only if it is said to be as it was.
+//! - `run`: statements, alone or in a transaction of their own, in as few round trips as can be.
+//! - `statements`: what is prepared on one connection.
+
+mod run;
+mod statements;
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use deadpool::managed::{self, Metrics, Object, Pool, RecycleError, RecycleResult};
+use deadpool_postgres::ClientWrapper;
+use tokio::task::AbortHandle;
+use tokio_postgres::{Config, Row};
+
+pub(crate) use run::Frame;
+use statements::Statements;
+
+use crate::tls::Connector;
+
+/// Takes away what SQL of somebody's own may have left in a session of PostgreSQL's.
+pub(crate) const CLEAN: &str = "CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UNLISTEN *; \
+     SELECT pg_catalog.pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES";
+/// The same for a session of a proxy's, which takes prepared statements away, too.
+pub(crate) const DISCARD: &str = "DISCARD ALL";
+
+/// What came of a statement.
+#[derive(Debug, Default)]
+pub(crate) struct Answer {
+    pub(crate) rows: Vec<Row>,
+    pub(crate) affected: u64,
+}
+
+/// Makes connections, and takes them back.
+pub(crate) struct Manager {
+    config: Config,
+    connector: Arc<dyn Connector>,
+    statements: usize,
+}
+
+impl Manager {
+    pub(crate) fn new(config: Config, connector: Arc<dyn Connector>, statements: usize) -> Self {
+        Self { config, connector, statements }
+    }
+}
+
+impl managed::Manager for Manager {
+    type Type = Connection;
+    type Error = tokio_postgres::Error;
+
+    async fn create(&self) -> Result<Connection, tokio_postgres::Error> {
+        let (client, task) = self.connector.connect(&self.config).await?;
+        Ok(Connection {
+            abort: task.abort_handle(),
+            client: ClientWrapper::new(client, task),
+            statements: Statements::new(self.statements),
+            running: AtomicUsize::new(0),
+            given_up: AtomicBool::new(false),
+        })
+    }
+
+    async fn recycle(
+        &self,
+        connection: &mut Connection,
+        _: &Metrics,
+    ) -> RecycleResult<tokio_postgres::Error> {
+        match connection.given_up.load(Ordering::Acquire) || connection.client.is_closed() {
+            true => Err(RecycleError::message("the connection is closed")),
+            false => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Manager {
+    // How to connect has a password in it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Manager")
+    }
+}
+
+/// A connection, and what is prepared on it.
+pub(crate) struct Connection {
+    client: ClientWrapper,
+    abort: AbortHandle,
+    statements: Statements,
+    /// Statements that are not through, or were dropped before they were.
+    running: AtomicUsize,
+    given_up: AtomicBool,
+}
+
+/// A connection for a while. Whoever drops it without [`Lease::done`], because its future was dropped or panicked, closes it:
+/// PostgreSQL then rolls back what was open.
+pub(crate) struct Lease {
+    connection: Object<Manager>,
+    connector: Arc<dyn Connector>,
+    done: bool,
+}
+
+impl Lease {
+    pub(crate) async fn new(
+        pool: &Pool<Manager>,
+        connector: &Arc<dyn Connector>,
+    ) -> Result<Self, managed::PoolError<tokio_postgres::Error>> {
+        let connection = pool.get().await?;
+        Ok(Self { connection, connector: Arc::clone(connector), done: false })
+    }
+
+    /// It is as it was: no transaction, no setting, nothing on its way.
+    pub(crate) fn done(mut self) {
+        self.done = true;
+    }
+
+    /// Whether statements are on their way, or were abandoned on it.
+    pub(crate) fn is_running(&self) -> bool {
+        self.connection.running.load(Ordering::Acquire) > 0
+    }
+}
+
+impl Deref for Lease {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.connection
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if self.done {
+            return;
+        }
+        // It goes back to the pool, which will not give it to anybody, and its socket is closed now.
+        self.connection.given_up.store(true, Ordering::Release);
+        if self.is_running() {
+            self.connector.cancel(self.connection.client.cancel_token());
+        }
+        self.connection.abort.abort();
+    }
+}

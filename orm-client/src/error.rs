@@ -1,0 +1,158 @@
+//! What can go wrong, in words for the one who asked.
+
+use pgstrata_tenancy::TenantIdError;
+use pgstrata_tenancy::layers::LayerError;
+use tokio_postgres::error::SqlState;
+
+use crate::DatabaseKind;
+
+/// Why something was not done.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The context's name can be no tenant's.
+    #[error("\"{}\" can be no tenant: {source}", shortened(.name))]
+    Tenant {
+        /// As it was given.
+        name: String,
+        /// What is wrong with it.
+        source: TenantIdError,
+    },
+    /// The context's name is that of a schema which is nobody's.
+    #[error(
+        "\"{0}\" can be no tenant: it is a schema of PostgreSQL's, of pgstrata's, or one that all tenants share"
+    )]
+    Reserved(String),
+    /// Tenants can have no schemas there.
+    #[error("tenants in schemas need PostgreSQL: {0} has none")]
+    Unsupported(DatabaseKind),
+    /// The options can't be used.
+    #[error("{0}")]
+    Options(String),
+    /// No connection.
+    #[error("no connection to PostgreSQL: {}", pool_words(.0))]
+    Connect(#[source] deadpool::managed::PoolError<tokio_postgres::Error>),
+    /// PostgreSQL refused it, or was not there to answer.
+    #[error("{doing}: {}", words(.source))]
+    Postgres {
+        /// What was being done.
+        doing: String,
+        /// What PostgreSQL says.
+        #[source]
+        source: tokio_postgres::Error,
+    },
+    /// The entity was not given to `register`.
+    #[error("entity {0} is not registered: add it to the options of EntityManager::register")]
+    Unregistered(&'static str),
+    /// A name in the metadata can be no name in PostgreSQL.
+    #[error("{what} of entity {entity} can't be called {name:?}: a name has 1 to 63 bytes and no NUL")]
+    Name {
+        /// Whose it is.
+        entity: &'static str,
+        /// What it names.
+        what: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// Metadata were not changed.
+    #[error(transparent)]
+    Metadata(#[from] LayerError),
+    /// Rows that were to be saved did not come back.
+    #[error("{saved} of {of} rows of {entity} were saved: a trigger in the database keeps others away")]
+    Suppressed {
+        /// Whose rows.
+        entity: &'static str,
+        /// How many came back.
+        saved: usize,
+        /// How many there were to be.
+        of: usize,
+    },
+    /// All rows would be changed or deleted.
+    #[error(
+        "every row of {0} would be changed: say which by where_(..), or that all are meant by everywhere()"
+    )]
+    Unfiltered(&'static str),
+    /// A change that sets nothing.
+    #[error("nothing is set in {0}: say what by set(..)")]
+    NothingSet(&'static str),
+    /// SQL that begins or ends a transaction by itself.
+    #[error(
+        "{0} in raw SQL would leave the tenant's transaction: use transaction(..), begin() or savepoint(..)"
+    )]
+    TransactionControl(String),
+    /// A transaction is used in the context of another tenant.
+    #[error("a transaction of \"{transaction}\" is used in the context of \"{context}\"")]
+    TenantChanged {
+        /// Whose transaction it is.
+        transaction: String,
+        /// Whose context it is.
+        context: String,
+    },
+    /// The transaction could not be committed, and was rolled back.
+    #[error(
+        "the transaction was rolled back: a statement in it failed, or was abandoned before it was through"
+    )]
+    Aborted,
+    /// A table lacks what its entity has.
+    #[error("table {table} lacks columns of its entity: {}; synchronize only creates tables, so migrate it", .columns.join(", "))]
+    Outdated {
+        /// The table.
+        table: String,
+        /// What it lacks.
+        columns: Vec<String>,
+    },
+    /// Something with tenants' schemas.
+    #[error(transparent)]
+    Control(#[from] pgstrata_control::Error),
+}
+
+impl Error {
+    pub(crate) fn postgres(doing: impl Into<String>) -> impl FnOnce(tokio_postgres::Error) -> Self {
+        let doing = doing.into();
+        move |source| Self::Postgres { doing, source }
+    }
+
+    /// The SQLSTATE, where PostgreSQL gave one.
+    pub fn sqlstate(&self) -> Option<&SqlState> {
+        match self {
+            Self::Postgres { source, .. } => source.code(),
+            Self::Connect(deadpool::managed::PoolError::Backend(source)) => source.code(),
+            _ => None,
+        }
+    }
+
+    /// Whether it took longer than the query timeout.
+    pub fn is_timeout(&self) -> bool {
+        self.sqlstate() == Some(&SqlState::QUERY_CANCELED)
+    }
+
+    /// Whether a row with the same unique value is there already.
+    pub fn is_duplicate(&self) -> bool {
+        self.sqlstate() == Some(&SqlState::UNIQUE_VIOLATION)
+    }
+}
+
+/// A name from outside may be as long as it likes.
+fn shortened(name: &str) -> String {
+    name.chars().take(80).flat_map(char::escape_debug).collect()
+}
+
+fn pool_words(error: &deadpool::managed::PoolError<tokio_postgres::Error>) -> String {
+    match error {
+        deadpool::managed::PoolError::Backend(error) => words(error),
+        other => other.to_string(),
+    }
+}
+
+/// PostgreSQL's own words, which its error's Display leaves out.
+fn words(error: &tokio_postgres::Error) -> String {
+    let Some(db) = error.as_db_error() else {
+        let source = std::error::Error::source(error).map(|source| format!(": {source}"));
+        return format!("{error}{}", source.unwrap_or_default());
+    };
+    let mut words = format!("{} ({})", db.message(), db.code().code());
+    for more in [db.detail(), db.hint()].into_iter().flatten() {
+        words = format!("{words}. {}", more.trim_end_matches('.'));
+    }
+    words
+}

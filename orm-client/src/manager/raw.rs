@@ -1,0 +1,85 @@
+//! SQL of the application's own.
+
+use pgstrata_tenancy::lexer::{Lexer, TokenKind};
+use tokio_postgres::Row;
+
+use super::session::Session;
+use crate::Error;
+use crate::entity::Parameter;
+use crate::sql::Sql;
+
+/// What begins or ends transactions.
+const CONTROL: [&str; 9] =
+    ["ABORT", "BEGIN", "COMMIT", "END", "PREPARE", "RELEASE", "ROLLBACK", "SAVEPOINT", "START"];
+
+impl Session {
+    /// Runs one statement of SQL, in which `$1`, `$2` ... stand for values, and gives its rows.
+    ///
+    /// Unqualified names mean the tables of the context's tenant, whatever the strategy. What the statement sets in the session is gone
+    /// when it is through.
+    ///
+    /// ```no_run
+    /// # use pgstrata_orm::{EntityManager, Error};
+    /// # async fn example(em: EntityManager) -> Result<(), Error> {
+    /// for row in em.query("SELECT name FROM users WHERE email LIKE $1", &[&"%@example.com"]).await? {
+    ///     let name: String = row.get(0);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// What PostgreSQL says, and [`Error::TransactionControl`].
+    pub async fn query(&self, sql: &str, values: &[Parameter<'_>]) -> Result<Vec<Row>, Error> {
+        Ok(self.raw(sql, values).await?.rows)
+    }
+
+    /// As [`Session::query`], of a statement that gives no rows: how many it has changed.
+    ///
+    /// # Errors
+    /// As of [`Session::query`].
+    pub async fn execute(&self, sql: &str, values: &[Parameter<'_>]) -> Result<u64, Error> {
+        Ok(self.raw(sql, values).await?.affected)
+    }
+
+    async fn raw(&self, text: &str, values: &[Parameter<'_>]) -> Result<crate::connection::Answer, Error> {
+        let place = self.place()?;
+        if let Some(word) = control(text) {
+            return Err(Error::TransactionControl(word));
+        }
+        let mut sql = Sql::raw(text, values);
+        sql.text.insert_str(0, &self.sql(&place).text);
+        self.anything(&place, &sql).await
+    }
+}
+
+/// The first word, if it begins or ends a transaction: the protocol takes one statement at a time.
+fn control(text: &str) -> Option<String> {
+    let first = Lexer::new(text.as_bytes(), true).find(|token| token.kind != TokenKind::Semicolon)?;
+    let word = text.get(first.span())?.to_ascii_uppercase();
+    CONTROL.contains(&word.as_str()).then_some(word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statements_that_leave_a_transaction_are_known_by_their_first_word() {
+        for text in
+            ["commit", " /* a */ ROLLBACK", "-- a\n;; end", "start transaction", "prepare transaction 'x'"]
+        {
+            assert!(control(text).is_some(), "{text}");
+        }
+        for text in [
+            "",
+            ";",
+            "select 1",
+            "\"commit\"",
+            "with commit as (select 1) select 1",
+            "comment on table a is ''",
+        ] {
+            assert_eq!(control(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! Statements that count together, or not at all.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use tokio::runtime::Handle;
+
+use super::session::{Place, Session, Stopped};
+use crate::Error;
+use crate::connection::{Answer, Lease};
+use crate::sql::Sql;
+
+/// The connection of a transaction, and how it stands.
+pub(super) struct Open {
+    /// None once it is over.
+    lease: Option<Lease>,
+    pub(super) place: Place,
+    /// PostgreSQL takes no more statements, or nobody knows how it stands.
+    failed: AtomicBool,
+    /// SQL of the application's own has run.
+    anything: AtomicBool,
+    savepoints: AtomicUsize,
+}
+
+impl Open {
+    pub(super) async fn run(&self, path: Option<&str>, sql: &Sql<'_>) -> Result<Answer, Stopped> {
+        let Some(lease) = &self.lease else { return Err(Stopped::Other(Error::Aborted)) };
+        let answer = lease.run(path, sql).await;
+        if answer.is_err() {
+            self.failed.store(true, Ordering::Release);
+        }
+        answer.map_err(Stopped::Postgres)
+    }
+
+    pub(super) fn has_run_anything(&self) {
+        self.anything.store(true, Ordering::Release);
+    }
+}
+
+/// Statements that count together, or not at all. All that a [`Session`] can do, it can.
+///
+/// Dropped without [`Transaction::commit`], it is rolled back. It is the tenant's in whose context it was begun; used in another one, it
+/// gives [`Error::TenantChanged`].
+///
+/// ```no_run
+/// # use pgstrata_orm::{Entity, EntityManager, Error};
+/// # async fn example<User: Entity>(em: EntityManager, user: User) -> Result<(), Error> {
+/// let tx = em.begin().await?;
+/// tx.save(&user).await?;
+/// tx.commit().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "a transaction that is dropped is rolled back"]
+pub struct Transaction {
+    session: Session,
+}
+
+impl Session {
+    /// Begins a transaction of the context's tenant; with [`Session::is_transaction`] it is another one, on a connection of its own.
+    ///
+    /// # Errors
+    /// No connection, or what PostgreSQL says.
+    pub async fn begin(&self) -> Result<Transaction, Error> {
+        let pool = Self::pooled(self.shared.clone());
+        let place = pool.place()?;
+        let steps = pool.begin_steps(&place, true);
+        let lease = pool.lease().await?;
+        let doing = format!("beginning a transaction of \"{}\"", place.name());
+        let begun = async {
+            if self.shared.options.pipelined {
+                return lease.batch(&steps.join("; ")).await;
+            }
+            for step in &steps {
+                lease.batch(step).await?;
+            }
+            Ok(())
+        };
+        begun.await.map_err(Error::postgres(doing))?;
+        let open = Open {
+            lease: Some(lease),
+            place,
+            failed: AtomicBool::new(false),
+            anything: AtomicBool::new(false),
+            savepoints: AtomicUsize::new(0),
+        };
+        Ok(Transaction { session: Session { open: Some(open), ..pool } })
+    }
+
+    /// Runs code in a transaction: it is committed if the code gives `Ok`, and rolled back if it gives an error, panics, or is dropped.
+    ///
+    /// ```no_run
+    /// # use pgstrata_orm::{Entity, EntityManager, Error};
+    /// # async fn example<User: Entity>(em: EntityManager, one: User, other: User) -> Result<(), Error> {
+    /// em.transaction(async |tx| {
+    ///     tx.save(&one).await?;
+    ///     tx.save(&other).await
+    /// })
+    /// .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The code's own, and those of beginning and committing.
+    pub async fn transaction<T, F, X>(&self, code: F) -> Result<T, X>
+    where
+        F: AsyncFnOnce(&Transaction) -> Result<T, X>,
+        X: From<Error>,
+    {
+        let transaction = self.begin().await?;
+        match code(&transaction).await {
+            Ok(value) => {
+                transaction.commit().await?;
+                Ok(value)
+            }
+            Err(error) => {
+                // The code's own error says more than one of rolling back.
+                let _ = transaction.rollback().await;
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Transaction {
+    /// Makes it count.
+    ///
+    /// # Errors
+    /// [`Error::Aborted`] if a statement in it failed or was dropped in the middle: then it is rolled back.
+    pub async fn commit(mut self) -> Result<(), Error> {
+        let failed = self.open().is_some_and(|open| open.failed.load(Ordering::Acquire));
+        let running = self.lease().is_some_and(Lease::is_running);
+        if running {
+            // What was abandoned may run still: the connection is closed, and with it the transaction.
+            return Err(Error::Aborted);
+        }
+        self.end(if failed { "ROLLBACK" } else { "COMMIT" }).await?;
+        if failed { Err(Error::Aborted) } else { Ok(()) }
+    }
+
+    /// Undoes all of it.
+    ///
+    /// # Errors
+    /// What PostgreSQL says: the connection is closed then, which comes to the same.
+    pub async fn rollback(mut self) -> Result<(), Error> {
+        self.end("ROLLBACK").await
+    }
+
+    /// Runs code whose error undoes what the code did, and no more.
+    ///
+    /// # Errors
+    /// The code's own, and what PostgreSQL says.
+    pub async fn savepoint<T, F, X>(&self, code: F) -> Result<T, X>
+    where
+        F: AsyncFnOnce(&Self) -> Result<T, X>,
+        X: From<Error>,
+    {
+        let number = self.open().map_or(0, |open| open.savepoints.fetch_add(1, Ordering::AcqRel));
+        let name = format!("pgstrata_{number}");
+        self.step(&format!("SAVEPOINT {name}")).await?;
+        match code(self).await {
+            Ok(value) => {
+                self.step(&format!("RELEASE SAVEPOINT {name}")).await?;
+                Ok(value)
+            }
+            Err(error) => {
+                self.step(&format!("ROLLBACK TO SAVEPOINT {name}; RELEASE SAVEPOINT {name}")).await?;
+                if let Some(open) = self.open() {
+                    open.failed.store(false, Ordering::Release);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn step(&self, text: &str) -> Result<(), Error> {
+        self.batch(text, "setting a savepoint").await
+    }
+
+    /// Statements of our own, with no values.
+    pub(super) async fn batch(&self, text: &str, doing: &str) -> Result<(), Error> {
+        let Some((open, lease)) = self.open().zip(self.lease()) else { return Err(Error::Aborted) };
+        let done = lease.batch(text).await;
+        if done.is_err() {
+            open.failed.store(true, Ordering::Release);
+        }
+        done.map_err(Error::postgres(doing))
+    }
+
+    async fn end(&mut self, text: &'static str) -> Result<(), Error> {
+        let cleaning = self.session.cleaning();
+        let Some(open) = &mut self.session.open else { return Err(Error::Aborted) };
+        let clean = open.anything.load(Ordering::Acquire).then_some(cleaning);
+        let Some(lease) = open.lease.take() else { return Err(Error::Aborted) };
+        let (ended, cleaned) = lease.end(text, clean).await;
+        // A COMMIT that PostgreSQL refuses has rolled back.
+        let over = ended.as_ref().map_or_else(|error| error.code().is_some(), |()| true);
+        if over && cleaned && !lease.is_running() {
+            lease.done();
+        }
+        ended.map_err(Error::postgres(if text == "COMMIT" { "committing" } else { "rolling back" }))
+    }
+
+    fn open(&self) -> Option<&Open> {
+        self.session.open.as_ref()
+    }
+
+    fn lease(&self) -> Option<&Lease> {
+        self.open()?.lease.as_ref()
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        let cleaning = self.session.cleaning();
+        let Some(open) = &mut self.session.open else { return };
+        let clean = open.anything.load(Ordering::Acquire).then_some(cleaning);
+        let Some(lease) = open.lease.take() else { return };
+        // Dropped with a statement on its way, the connection is closed. Else a rollback is cheaper than another connection.
+        if let (false, Ok(runtime)) = (lease.is_running(), Handle::try_current()) {
+            runtime.spawn(async move {
+                if let (Ok(()), true) = lease.end("ROLLBACK", clean).await {
+                    lease.done();
+                }
+            });
+        }
+    }
+}
+
+impl Deref for Transaction {
+    type Target = Session;
+
+    fn deref(&self) -> &Session {
+        &self.session
+    }
+}
+
+impl fmt::Debug for Transaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tenant = self.open().map(|open| open.place.name());
+        f.debug_struct("Transaction").field("tenant", &tenant).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,199 @@
+//! What an entity manager is to be like.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
+use tokio_postgres::{Config, NoTls, Socket};
+
+use crate::entity::{Entity, EntityDefinition};
+use crate::strategy::{ProxyStrategy, SearchPathStrategy, TenantQueryStrategy};
+use crate::tls::{Connector, Tls};
+use crate::{DatabaseKind, Error};
+
+/// What [`EntityManager::register`](crate::EntityManager::register) is given.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use pgstrata_orm::{EntityManager, Options, SchemaQualifiedStrategy};
+///
+/// # async fn example() -> Result<(), pgstrata_orm::Error> {
+/// let options = Options::url("postgres://postgres:password@localhost:5432/mydb")?
+///     .tenant_strategy(SchemaQualifiedStrategy)
+///     .max_connections(10)
+///     .query_timeout(Duration::from_secs(5));
+/// let em = EntityManager::register(options).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Options {
+    pub(crate) kind: DatabaseKind,
+    pub(crate) config: Config,
+    pub(crate) connector: Arc<dyn Connector>,
+    pub(crate) entities: Vec<&'static EntityDefinition>,
+    pub(crate) strategy: Arc<dyn TenantQueryStrategy>,
+    pub(crate) shared: Vec<String>,
+    pub(crate) pipelined: bool,
+    pub(crate) synchronize: bool,
+    pub(crate) query_timeout: Option<Duration>,
+    pub(crate) max_connections: usize,
+    pub(crate) wait_timeout: Duration,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) statements: usize,
+}
+
+impl Options {
+    /// A database by its URL, as libpq writes it.
+    ///
+    /// # Errors
+    /// What is wrong with it; the URL, with its password, is not in the error's words.
+    pub fn url(url: &str) -> Result<Self, Error> {
+        let kind = DatabaseKind::of_url(url).unwrap_or_default();
+        let config = match kind {
+            DatabaseKind::Postgres => url.parse().map_err(|_| {
+                Error::Options("this is no URL of a PostgreSQL: postgres://USER@HOST/DATABASE".into())
+            })?,
+            _ => Config::new(),
+        };
+        Ok(Self { kind, ..Self::config(config) })
+    }
+
+    /// A PostgreSQL by tokio-postgres's own settings.
+    ///
+    /// ```
+    /// let mut config = tokio_postgres::Config::new();
+    /// config.host("localhost").user("postgres").dbname("mydb");
+    /// let options = pgstrata_orm::Options::config(config);
+    /// ```
+    pub fn config(config: Config) -> Self {
+        Self {
+            kind: DatabaseKind::Postgres,
+            config,
+            connector: Arc::new(Tls(NoTls)),
+            entities: Vec::new(),
+            strategy: Arc::new(SearchPathStrategy),
+            shared: Vec::new(),
+            pipelined: true,
+            synchronize: false,
+            query_timeout: None,
+            max_connections: 10,
+            wait_timeout: Duration::from_secs(30),
+            connect_timeout: Duration::from_secs(10),
+            statements: 256,
+        }
+    }
+
+    /// Takes a type's table on. What it says of itself goes into the public layer.
+    pub fn entity<E: Entity>(self) -> Self {
+        self.definition(E::DEFINITION)
+    }
+
+    /// As [`Options::entity`], by the definition.
+    pub fn definition(mut self, definition: &'static EntityDefinition) -> Self {
+        self.entities.push(definition);
+        self
+    }
+
+    /// How connections are secured; by default they are not.
+    pub fn tls<T>(mut self, tls: T) -> Self
+    where
+        T: MakeTlsConnect<Socket> + Clone + Sync + Send + 'static,
+        T::Stream: Sync + Send,
+        T::TlsConnect: Sync + Send,
+        <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
+    {
+        self.connector = Arc::new(Tls(tls));
+        self
+    }
+
+    /// Connections by rustls, which trusts whom the system trusts. `sslmode=require` in the URL makes sure of it.
+    ///
+    /// # Errors
+    /// The system knows no certificate authority.
+    #[cfg(feature = "rustls")]
+    pub fn rustls(self) -> Result<Self, Error> {
+        Ok(self.tls(crate::tls::rustls()?))
+    }
+
+    /// How statements reach the tenant's schema: [`SearchPathStrategy`] if nothing is said.
+    pub fn tenant_strategy(mut self, strategy: impl TenantQueryStrategy) -> Self {
+        self.strategy = Arc::new(strategy);
+        self
+    }
+
+    /// The server is a pgstrata proxy: [`ProxyStrategy`].
+    pub fn through_proxy(self) -> Self {
+        self.tenant_strategy(ProxyStrategy)
+    }
+
+    /// Schemas that all tenants have on their path, behind their own, for extensions and what is shared; none if nothing is said.
+    ///
+    /// With `public` among them, a table that a tenant lacks is found there.
+    pub fn shared_schemas<S: Into<String>>(mut self, schemas: impl IntoIterator<Item = S>) -> Self {
+        self.shared = schemas.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Whether what belongs together is sent at once: yes, if nothing is said. Without it each step waits for the one before.
+    pub fn pipelined(mut self, pipelined: bool) -> Self {
+        self.pipelined = pipelined;
+        self
+    }
+
+    /// Whether tables, indexes and foreign keys that are missing are created when the manager is made: no, if nothing is said.
+    ///
+    /// In the public schema (and those that entities are pinned to), not in tenants': they are made from it. A table that is there stays as
+    /// it is; if it lacks a column, that is [`Error::Outdated`].
+    pub fn synchronize(mut self, synchronize: bool) -> Self {
+        self.synchronize = synchronize;
+        self
+    }
+
+    /// How long one statement may take in PostgreSQL: as long as it likes, if nothing is said. It costs each of them a transaction.
+    pub fn query_timeout(mut self, timeout: Duration) -> Self {
+        self.query_timeout = Some(timeout);
+        self
+    }
+
+    /// Connections at most: 10, if nothing is said.
+    pub fn max_connections(mut self, count: usize) -> Self {
+        self.max_connections = count.max(1);
+        self
+    }
+
+    /// How long a statement may wait for a connection: 30 seconds, if nothing is said.
+    pub fn wait_timeout(mut self, timeout: Duration) -> Self {
+        self.wait_timeout = timeout;
+        self
+    }
+
+    /// How long connecting may take: 10 seconds, if nothing is said.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// How many prepared statements each connection keeps: 256, if nothing is said.
+    pub fn prepared_statements(mut self, count: usize) -> Self {
+        self.statements = count.max(1);
+        self
+    }
+}
+
+impl fmt::Debug for Options {
+    // How to connect has a password in it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("kind", &self.kind)
+            .field("entities", &self.entities.iter().map(|entity| entity.name).collect::<Vec<_>>())
+            .field("strategy", &self.strategy)
+            .field("shared", &self.shared)
+            .field("pipelined", &self.pipelined)
+            .field("synchronize", &self.synchronize)
+            .field("query_timeout", &self.query_timeout)
+            .field("max_connections", &self.max_connections)
+            .finish_non_exhaustive()
+    }
+}

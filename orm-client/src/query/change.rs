@@ -1,0 +1,173 @@
+//! Many rows at once.
+
+use std::future::IntoFuture;
+use std::marker::PhantomData;
+
+use super::Asked;
+use super::condition::{Condition, Node, OUTER, Value, Writer};
+use crate::Error;
+use crate::entity::{Column, ColumnType, Entity};
+use crate::manager::Session;
+use crate::sql::{Sql, type_of};
+use crate::table;
+
+/// Which rows are meant.
+#[derive(Debug, Default)]
+struct Which {
+    filter: Vec<Node>,
+    everywhere: bool,
+}
+
+impl Which {
+    /// Forgotten conditions are not all rows.
+    fn check<E: Entity>(&self) -> Result<(), Error> {
+        match self.filter.is_empty() && !self.everywhere {
+            true => Err(Error::Unfiltered(E::DEFINITION.name)),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Sets columns of rows of `E`; `.await` does it, and gives how many rows there were.
+///
+/// ```no_run
+/// # use pgstrata_orm::{Entity, EntityManager, Error, entity::Column};
+/// # async fn example<User: Entity>(em: EntityManager, ID: Column<User, i64>, NAME: Column<User, String>) -> Result<(), Error> {
+/// let changed = em.update::<User>().set(NAME, "Alice").where_(ID.eq(1)).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use = "nothing is done until it is awaited"]
+pub struct Update<'s, E> {
+    session: &'s Session,
+    /// `None` is NULL.
+    set: Vec<(usize, Option<Value>)>,
+    which: Which,
+    of: PhantomData<fn() -> E>,
+}
+
+impl<'s, E: Entity> Update<'s, E> {
+    pub(crate) fn new(session: &'s Session) -> Self {
+        Self { session, set: Vec::new(), which: Which::default(), of: PhantomData }
+    }
+
+    /// Sets a column.
+    pub fn set<T: ColumnType + Send + 'static>(mut self, column: Column<E, T>, value: impl Into<T>) -> Self {
+        self.set.push((column.index, Some(Box::new(value.into()))));
+        self
+    }
+
+    /// Sets a column to NULL.
+    pub fn set_null<T>(mut self, column: Column<E, T>) -> Self {
+        self.set.push((column.index, None));
+        self
+    }
+
+    /// Of rows that meet this, besides what was said before.
+    pub fn where_(mut self, condition: Condition<E>) -> Self {
+        self.which.filter.push(condition.node);
+        self
+    }
+
+    /// Of all rows.
+    pub fn everywhere(mut self) -> Self {
+        self.which.everywhere = true;
+        self
+    }
+
+    fn statement(&self, writer: &mut Writer<'_>) -> Result<Sql<'_>, Error> {
+        self.which.check::<E>()?;
+        if self.set.is_empty() {
+            return Err(Error::NothingSet(E::DEFINITION.name));
+        }
+        let mut sql = writer.session.sql(writer.place);
+        let table = writer.table(E::DEFINITION)?;
+        sql.push("UPDATE ");
+        table.write(&mut sql);
+        sql.push(" AS ").push(OUTER);
+        for (n, (column, value)) in self.set.iter().enumerate() {
+            let column = table::column(E::DEFINITION, *column)?;
+            sql.push(if n == 0 { " SET " } else { ", " });
+            table.write_column(&mut sql, None, column);
+            match value {
+                Some(value) => sql.push(" = ").bind(&**value, type_of(column.sql_type)),
+                None => sql.push(" = NULL"),
+            };
+        }
+        writer.filter(&mut sql, &table, Some(OUTER), &self.which.filter)?;
+        Ok(sql)
+    }
+}
+
+impl<'s, E: Entity> IntoFuture for Update<'s, E> {
+    type Output = Result<u64, Error>;
+    type IntoFuture = Asked<'s, u64>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let place = self.session.place()?;
+            let sql = self.statement(&mut Writer::new(self.session, &place))?;
+            Ok(self.session.write::<E>(&place, &sql).await?.affected)
+        })
+    }
+}
+
+/// Deletes rows of `E`; `.await` does it, and gives how many there were.
+///
+/// ```no_run
+/// # use pgstrata_orm::{Entity, EntityManager, Error, entity::Column};
+/// # async fn example<User: Entity>(em: EntityManager, ID: Column<User, i64>) -> Result<(), Error> {
+/// let deleted = em.delete::<User>().where_(ID.eq(1)).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use = "nothing is done until it is awaited"]
+pub struct Delete<'s, E> {
+    session: &'s Session,
+    which: Which,
+    of: PhantomData<fn() -> E>,
+}
+
+impl<'s, E: Entity> Delete<'s, E> {
+    pub(crate) fn new(session: &'s Session) -> Self {
+        Self { session, which: Which::default(), of: PhantomData }
+    }
+
+    /// Rows that meet this, besides what was said before.
+    pub fn where_(mut self, condition: Condition<E>) -> Self {
+        self.which.filter.push(condition.node);
+        self
+    }
+
+    /// All rows.
+    pub fn everywhere(mut self) -> Self {
+        self.which.everywhere = true;
+        self
+    }
+
+    fn statement(&self, writer: &mut Writer<'_>) -> Result<Sql<'_>, Error> {
+        self.which.check::<E>()?;
+        let mut sql = writer.session.sql(writer.place);
+        let table = writer.table(E::DEFINITION)?;
+        sql.push("DELETE FROM ");
+        table.write(&mut sql);
+        sql.push(" AS ").push(OUTER);
+        writer.filter(&mut sql, &table, Some(OUTER), &self.which.filter)?;
+        Ok(sql)
+    }
+}
+
+impl<'s, E: Entity> IntoFuture for Delete<'s, E> {
+    type Output = Result<u64, Error>;
+    type IntoFuture = Asked<'s, u64>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let place = self.session.place()?;
+            let sql = self.statement(&mut Writer::new(self.session, &place))?;
+            Ok(self.session.write::<E>(&place, &sql).await?.affected)
+        })
+    }
+}

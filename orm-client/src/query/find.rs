@@ -1,0 +1,334 @@
+//! Rows of one table.
+
+use std::future::IntoFuture;
+use std::marker::PhantomData;
+
+use tokio_postgres::Row;
+use tokio_postgres::types::Type;
+
+use super::Asked;
+use super::condition::{Condition, Node, OUTER, Order, Writer, needs_alias};
+use super::related::{Joined, Loaded};
+use crate::Error;
+use crate::entity::{Entity, Relation};
+use crate::manager::{Place, Session};
+use crate::sql::Sql;
+use crate::table::{self, Table};
+
+/// All rows.
+#[derive(Debug)]
+pub struct Many;
+/// The first row.
+#[derive(Debug)]
+pub struct One;
+/// How many rows.
+#[derive(Debug)]
+pub struct Count;
+/// Whether there is any row.
+#[derive(Debug)]
+pub struct Exists;
+/// The rows of a page, and how many there are on all pages.
+#[derive(Debug)]
+pub struct ManyAndCount;
+
+/// A question about rows of `E`; `.await` asks it. What the answer is, `A` says.
+///
+/// ```no_run
+/// # use pgstrata_orm::{Entity, EntityManager, Error, entity::Column};
+/// # async fn example<User: Entity>(em: EntityManager, ID: Column<User, i64>, NAME: Column<User, String>) -> Result<(), Error> {
+/// let all: Vec<User> = em.find::<User>().await?;
+/// let page: Vec<User> = em
+///     .find::<User>()
+///     .where_(NAME.like("A%").or(ID.in_([1, 2])))
+///     .order_by(NAME.asc())
+///     .limit(10)
+///     .offset(20)
+///     .await?;
+/// let one: Option<User> = em.find_one::<User>().where_(ID.eq(1)).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use = "nothing is asked until it is awaited"]
+pub struct Find<'s, E, A = Many> {
+    pub(super) session: &'s Session,
+    pub(super) parts: Parts,
+    of: PhantomData<fn() -> (E, A)>,
+}
+
+/// Which rows, and in which order.
+#[derive(Debug, Default)]
+pub(super) struct Parts {
+    pub(super) filter: Vec<Node>,
+    pub(super) order: Vec<(usize, bool)>,
+    pub(super) limit: Option<i64>,
+    pub(super) offset: Option<i64>,
+}
+
+impl<'s, E: Entity, A> Find<'s, E, A> {
+    pub(crate) fn new(session: &'s Session) -> Self {
+        Self { session, parts: Parts::default(), of: PhantomData }
+    }
+
+    /// Rows that meet this, besides what was said before.
+    pub fn where_(mut self, condition: Condition<E>) -> Self {
+        self.parts.filter.push(condition.node);
+        self
+    }
+
+    /// In this order; among equals, in that of the next call.
+    pub fn order_by(mut self, order: Order<E>) -> Self {
+        self.parts.order.push((order.column, order.descending));
+        self
+    }
+
+    /// So many rows at most.
+    pub fn limit(mut self, rows: u32) -> Self {
+        self.parts.limit = Some(rows.into());
+        self
+    }
+
+    /// Without the first so many.
+    pub fn offset(mut self, rows: u32) -> Self {
+        self.parts.offset = Some(rows.into());
+        self
+    }
+}
+
+impl<'s, E: Entity> Find<'s, E> {
+    /// Each row with one that it is related to: a pair for each such row on the other side.
+    pub fn join<T: Entity>(self, relation: Relation<E, T>) -> Joined<'s, E, T> {
+        Joined::new(self.session, self.parts, relation)
+    }
+
+    /// Each row once, with all that it is related to.
+    pub fn load<T: Entity>(self, relation: Relation<E, T>) -> Loaded<'s, E, T> {
+        Loaded::new(self.session, self.parts, relation)
+    }
+
+    /// The SQL that would be sent in the context of now, with `$1`, `$2` ... for values.
+    ///
+    /// # Errors
+    /// As of the question itself.
+    pub fn sql(&self) -> Result<String, Error> {
+        let place = self.session.place()?;
+        let mut writer = Writer::new(self.session, &place);
+        Ok(select::<E>(&mut writer, &self.parts)?.text)
+    }
+}
+
+impl<'s, E: Entity> IntoFuture for Find<'s, E, Many> {
+    type Output = Result<Vec<E>, Error>;
+    type IntoFuture = Asked<'s, Vec<E>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let place = self.session.place()?;
+            let mut writer = Writer::new(self.session, &place);
+            let sql = select::<E>(&mut writer, &self.parts)?;
+            let by_path = writer.by_path;
+            let rows = self.session.read::<E>(&place, by_path, &sql).await?;
+            rows.iter().map(|row| decoded(row, 0)).collect()
+        })
+    }
+}
+
+impl<'s, E: Entity> IntoFuture for Find<'s, E, One> {
+    type Output = Result<Option<E>, Error>;
+    type IntoFuture = Asked<'s, Option<E>>;
+
+    fn into_future(mut self) -> Self::IntoFuture {
+        self.parts.limit = Some(1);
+        Box::pin(async move {
+            let place = self.session.place()?;
+            let mut writer = Writer::new(self.session, &place);
+            let sql = select::<E>(&mut writer, &self.parts)?;
+            let by_path = writer.by_path;
+            let rows = self.session.read::<E>(&place, by_path, &sql).await?;
+            rows.first().map(|row| decoded(row, 0)).transpose()
+        })
+    }
+}
+
+impl<'s, E: Entity> IntoFuture for Find<'s, E, Count> {
+    type Output = Result<u64, Error>;
+    type IntoFuture = Asked<'s, u64>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let place = self.session.place()?;
+            let mut writer = Writer::new(self.session, &place);
+            let mut sql = self.session.sql(&place);
+            sql.push("SELECT count(*) FROM (SELECT");
+            from::<E>(&mut sql, &mut writer, &self.parts)?;
+            sql.push(") AS n");
+            let by_path = writer.by_path;
+            let rows = self.session.read::<E>(&place, by_path, &sql).await?;
+            number(rows.first())
+        })
+    }
+}
+
+impl<'s, E: Entity> IntoFuture for Find<'s, E, Exists> {
+    type Output = Result<bool, Error>;
+    type IntoFuture = Asked<'s, bool>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let place = self.session.place()?;
+            let mut writer = Writer::new(self.session, &place);
+            let mut sql = self.session.sql(&place);
+            sql.push("SELECT EXISTS (SELECT");
+            from::<E>(&mut sql, &mut writer, &self.parts)?;
+            sql.push(")");
+            let by_path = writer.by_path;
+            let rows = self.session.read::<E>(&place, by_path, &sql).await?;
+            let exists = rows.first().map(|row| row.try_get(0)).transpose();
+            Ok(exists.map_err(Error::postgres("reading whether rows are there"))?.unwrap_or(false))
+        })
+    }
+}
+
+impl<'s, E: Entity> IntoFuture for Find<'s, E, ManyAndCount> {
+    type Output = Result<(Vec<E>, u64), Error>;
+    type IntoFuture = Asked<'s, (Vec<E>, u64)>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let place = self.session.place()?;
+            let mut writer = Writer::new(self.session, &place);
+            let sql = page::<E>(&mut writer, &self.parts)?;
+            let by_path = writer.by_path;
+            let rows = self.session.read::<E>(&place, by_path, &sql).await?;
+            let count = number(rows.first())?;
+            // A page with nothing on it is one row with no number.
+            let there = rows.iter().filter(|row| row.try_get::<_, Option<i64>>(1).ok().flatten().is_some());
+            Ok((there.map(|row| decoded(row, 2)).collect::<Result<_, _>>()?, count))
+        })
+    }
+}
+
+/// `SELECT "id", "name" FROM "acme_corp"."users" WHERE ..`
+fn select<'v, E: Entity>(writer: &mut Writer<'_>, parts: &'v Parts) -> Result<Sql<'v>, Error> {
+    let mut sql = writer.session.sql(writer.place);
+    let table = writer.table(E::DEFINITION)?;
+    let alias = needs_alias(&parts.filter).then_some(OUTER);
+    sql.push("SELECT ");
+    table.write_columns(&mut sql, alias);
+    tail(&mut sql, writer, parts, &table, alias)?;
+    Ok(sql)
+}
+
+/// One statement, so that the count is of the same moment as the page.
+fn page<'v, E: Entity>(writer: &mut Writer<'_>, parts: &'v Parts) -> Result<Sql<'v>, Error> {
+    let mut sql = writer.session.sql(writer.place);
+    let table = writer.table(E::DEFINITION)?;
+    sql.push("SELECT n.count, page.* FROM (SELECT count(*) FROM ");
+    table.write(&mut sql);
+    sql.push(" AS ").push(OUTER);
+    writer.filter(&mut sql, &table, Some(OUTER), &parts.filter)?;
+    sql.push(") AS n LEFT JOIN (");
+    numbered(&mut sql, writer, parts, &table)?;
+    sql.push(") AS page ON true ORDER BY page.n");
+    Ok(sql)
+}
+
+/// The rows with their number in front, and columns called `c0`, `c1` ...
+pub(super) fn numbered<'v>(
+    sql: &mut Sql<'v>,
+    writer: &mut Writer<'_>,
+    parts: &'v Parts,
+    table: &Table,
+) -> Result<(), Error> {
+    sql.push("SELECT row_number() OVER (");
+    order(sql, table, Some(OUTER), &parts.order)?;
+    sql.push(") AS n, ");
+    let mut n = 0;
+    sql.list(table.definition.columns, ", ", |sql, column| {
+        table.write_column(sql, Some(OUTER), column);
+        sql.push(&format!(" AS c{n}"));
+        n += 1;
+    });
+    tail(sql, writer, parts, table, Some(OUTER))
+}
+
+/// `FROM ..` and all behind it, of a table with no columns named.
+fn from<'v, E: Entity>(sql: &mut Sql<'v>, writer: &mut Writer<'_>, parts: &'v Parts) -> Result<(), Error> {
+    let table = writer.table(E::DEFINITION)?;
+    tail(sql, writer, parts, &table, needs_alias(&parts.filter).then_some(OUTER))
+}
+
+fn tail<'v>(
+    sql: &mut Sql<'v>,
+    writer: &mut Writer<'_>,
+    parts: &'v Parts,
+    table: &Table,
+    alias: Option<&str>,
+) -> Result<(), Error> {
+    sql.push(" FROM ");
+    table.write(sql);
+    if let Some(alias) = alias {
+        sql.push(" AS ").push(alias);
+    }
+    writer.filter(sql, table, alias, &parts.filter)?;
+    if !parts.order.is_empty() {
+        sql.push(" ");
+        order(sql, table, alias, &parts.order)?;
+    }
+    limited(sql, parts);
+    Ok(())
+}
+
+/// ` LIMIT $1 OFFSET $2`, if they are given.
+pub(super) fn limited<'v>(sql: &mut Sql<'v>, parts: &'v Parts) {
+    if let Some(limit) = &parts.limit {
+        sql.push(" LIMIT ").bind(limit, Some(Type::INT8));
+    }
+    if let Some(offset) = &parts.offset {
+        sql.push(" OFFSET ").bind(offset, Some(Type::INT8));
+    }
+}
+
+/// `ORDER BY ..`, if there is an order.
+pub(super) fn order(
+    sql: &mut Sql<'_>,
+    table: &Table,
+    alias: Option<&str>,
+    order: &[(usize, bool)],
+) -> Result<(), Error> {
+    for (n, (column, descending)) in order.iter().enumerate() {
+        sql.push(if n == 0 { "ORDER BY " } else { ", " });
+        table.write_column(sql, alias, table::column(table.definition, *column)?);
+        if *descending {
+            sql.push(" DESC");
+        }
+    }
+    Ok(())
+}
+
+/// An entity from a row's columns, from `first` on.
+pub(crate) fn decoded<E: Entity>(row: &Row, first: usize) -> Result<E, Error> {
+    E::from_row(row, first).map_err(Error::postgres(format!("reading a row of {}", E::DEFINITION.name)))
+}
+
+/// One row by its primary key.
+pub(crate) async fn by_key<E: Entity>(session: &Session, key: &E::Key) -> Result<Option<E>, Error> {
+    let place: Place = session.place()?;
+    let mut writer = Writer::new(session, &place);
+    let mut sql = session.sql(&place);
+    let table = writer.table(E::DEFINITION)?;
+    sql.push("SELECT ");
+    table.write_columns(&mut sql, None);
+    sql.push(" FROM ");
+    table.write(&mut sql);
+    super::save::by_key::<E>(&mut sql, &table, key)?;
+    let by_path = writer.by_path;
+    let rows = session.read::<E>(&place, by_path, &sql).await?;
+    rows.first().map(|row| decoded(row, 0)).transpose()
+}
+
+fn number(row: Option<&Row>) -> Result<u64, Error> {
+    let count = row.map(|row| row.try_get::<_, i64>(0)).transpose();
+    let count = count.map_err(Error::postgres("reading a count"))?.unwrap_or_default();
+    Ok(u64::try_from(count).unwrap_or_default())
+}

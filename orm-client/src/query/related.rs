@@ -1,0 +1,180 @@
+//! Rows with those that they belong to, or that belong to them. One statement each, however many rows there are.
+
+use std::future::IntoFuture;
+use std::marker::PhantomData;
+
+use tokio_postgres::Row;
+
+use super::Asked;
+use super::condition::{Condition, Node, OUTER, Order, Writer};
+use super::find::{Parts, decoded, numbered, order};
+use crate::Error;
+use crate::entity::{Entity, Relation, RelationDefinition};
+use crate::manager::Session;
+use crate::sql::Sql;
+use crate::table::{self, Table};
+
+/// The alias of the other table.
+const OTHER: &str = "t1";
+
+/// Pairs of related rows: see [`Find::join`](super::Find::join).
+#[derive(Debug)]
+#[must_use = "nothing is asked until it is awaited"]
+pub struct Joined<'s, E, T> {
+    session: &'s Session,
+    parts: Parts,
+    relation: usize,
+    others: Vec<Node>,
+    of: PhantomData<fn() -> (E, T)>,
+}
+
+impl<'s, E: Entity, T: Entity> Joined<'s, E, T> {
+    pub(super) fn new(session: &'s Session, parts: Parts, relation: Relation<E, T>) -> Self {
+        Self { session, parts, relation: relation.index, others: Vec::new(), of: PhantomData }
+    }
+
+    /// Pairs whose own side meets this.
+    pub fn where_(mut self, condition: Condition<E>) -> Self {
+        self.parts.filter.push(condition.node);
+        self
+    }
+
+    /// Pairs whose other side meets this.
+    pub fn where_other(mut self, condition: Condition<T>) -> Self {
+        self.others.push(condition.node);
+        self
+    }
+
+    /// In this order of their own side.
+    pub fn order_by(mut self, order: Order<E>) -> Self {
+        self.parts.order.push((order.column, order.descending));
+        self
+    }
+
+    /// So many pairs at most.
+    pub fn limit(mut self, pairs: u32) -> Self {
+        self.parts.limit = Some(pairs.into());
+        self
+    }
+}
+
+impl<'s, E: Entity, T: Entity> IntoFuture for Joined<'s, E, T> {
+    type Output = Result<Vec<(E, T)>, Error>;
+    type IntoFuture = Asked<'s, Vec<(E, T)>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let place = self.session.place()?;
+            let mut writer = Writer::new(self.session, &place);
+            let mut sql = self.session.sql(&place);
+            let (table, other) = (writer.table(E::DEFINITION)?, writer.table(T::DEFINITION)?);
+            sql.push("SELECT ");
+            table.write_columns(&mut sql, Some(OUTER));
+            sql.push(", ");
+            other.write_columns(&mut sql, Some(OTHER));
+            sql.push(" FROM ");
+            table.write(&mut sql);
+            sql.push(" AS ").push(OUTER).push(" JOIN ");
+            let relation = table::relation(E::DEFINITION, self.relation)?;
+            on(&mut sql, &other, relation);
+            sql.push(OUTER).push(".").name(table.renamed(relation.column));
+            writer.filter(&mut sql, &table, Some(OUTER), &self.parts.filter)?;
+            if !self.others.is_empty() {
+                sql.push(if self.parts.filter.is_empty() { " WHERE " } else { " AND " });
+                writer.all(&mut sql, &other, Some(OTHER), &self.others, " AND ")?;
+            }
+            sql.push(" ");
+            order(&mut sql, &table, Some(OUTER), &self.parts.order)?;
+            super::find::limited(&mut sql, &self.parts);
+            let by_path = writer.by_path;
+            let rows = self.session.read::<E>(&place, by_path, &sql).await?;
+            let width = E::DEFINITION.columns.len();
+            rows.iter().map(|row| Ok((decoded(row, 0)?, decoded(row, width)?))).collect()
+        })
+    }
+}
+
+/// Rows, each with all that it is related to: see [`Find::load`](super::Find::load).
+#[derive(Debug)]
+#[must_use = "nothing is asked until it is awaited"]
+pub struct Loaded<'s, E, T> {
+    session: &'s Session,
+    parts: Parts,
+    relation: usize,
+    of: PhantomData<fn() -> (E, T)>,
+}
+
+impl<'s, E: Entity, T: Entity> Loaded<'s, E, T> {
+    pub(super) fn new(session: &'s Session, parts: Parts, relation: Relation<E, T>) -> Self {
+        Self { session, parts, relation: relation.index, of: PhantomData }
+    }
+
+    fn statement(&self, writer: &mut Writer<'_>) -> Result<Sql<'_>, Error> {
+        let mut sql = writer.session.sql(writer.place);
+        let (table, other) = (writer.table(E::DEFINITION)?, writer.table(T::DEFINITION)?);
+        let relation = table::relation(E::DEFINITION, self.relation)?;
+        let own = E::DEFINITION.columns.iter().position(|column| column.name == relation.column);
+        let own = own.ok_or_else(|| {
+            let (entity, column) = (E::DEFINITION.name, relation.column);
+            Error::Options(format!(
+                "relation {} of {entity} goes by the column {column}, which it lacks",
+                relation.name
+            ))
+        })?;
+        sql.push("SELECT o.*, ").push(OTHER).push(".").name(other.renamed(relation.target_column));
+        sql.push(" IS NOT NULL, ");
+        other.write_columns(&mut sql, Some(OTHER));
+        sql.push(" FROM (");
+        numbered(&mut sql, writer, &self.parts, &table)?;
+        sql.push(") AS o LEFT JOIN ");
+        on(&mut sql, &other, relation);
+        sql.push(&format!("o.c{own} ORDER BY o.n"));
+        for key in other.keys() {
+            sql.push(", ");
+            other.write_column(&mut sql, Some(OTHER), key);
+        }
+        Ok(sql)
+    }
+}
+
+impl<'s, E: Entity, T: Entity> IntoFuture for Loaded<'s, E, T> {
+    type Output = Result<Vec<(E, Vec<T>)>, Error>;
+    type IntoFuture = Asked<'s, Vec<(E, Vec<T>)>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let place = self.session.place()?;
+            let mut writer = Writer::new(self.session, &place);
+            let sql = self.statement(&mut writer)?;
+            let by_path = writer.by_path;
+            grouped(&self.session.read::<E>(&place, by_path, &sql).await?)
+        })
+    }
+}
+
+/// Rows of one number are one row of `E`, with a row of `T` each, or with none.
+fn grouped<E: Entity, T: Entity>(rows: &[Row]) -> Result<Vec<(E, Vec<T>)>, Error> {
+    let doing = || Error::postgres(format!("reading a row of {}", E::DEFINITION.name));
+    let width = E::DEFINITION.columns.len();
+    let mut found: Vec<(E, Vec<T>)> = Vec::new();
+    let mut last = None;
+    for row in rows {
+        let number: i64 = row.try_get(0).map_err(doing())?;
+        if last != Some(number) {
+            found.push((decoded(row, 1)?, Vec::new()));
+            last = Some(number);
+        }
+        let there: bool = row.try_get(1 + width).map_err(doing())?;
+        if let Some((_, others)) = found.last_mut().filter(|_| there) {
+            others.push(decoded(row, 2 + width)?);
+        }
+    }
+    Ok(found)
+}
+
+/// `"posts" AS t1 ON t1."user_id" = `
+fn on(sql: &mut Sql<'_>, other: &Table, relation: &'static RelationDefinition) {
+    other.write(sql);
+    sql.push(" AS ").push(OTHER).push(" ON ").push(OTHER).push(".");
+    sql.name(other.renamed(relation.target_column)).push(" = ");
+}

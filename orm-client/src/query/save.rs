@@ -1,0 +1,229 @@
+//! Rows as they are to be, there already or not.
+
+use std::future::IntoFuture;
+
+use bytes::BytesMut;
+use tokio_postgres::types::IsNull;
+
+use super::Asked;
+use super::condition::Writer;
+use super::find::decoded;
+use crate::Error;
+use crate::entity::{Column, ColumnDefinition, Entity, Parameter, PrimaryKey};
+use crate::manager::{Place, Session};
+use crate::sql::{Sql, type_of};
+use crate::table::{self, Table};
+
+/// Values of one statement at most: the protocol counts them in 16 bits.
+const MAX_VALUES: usize = 30_000;
+
+/// Inserts a row, or changes the one that has the same unique value; `.await` does it, and gives the row as it is then.
+///
+/// ```no_run
+/// # use pgstrata_orm::{Entity, EntityManager, Error, entity::Column};
+/// # async fn example<User: Entity>(em: EntityManager, user: User, EMAIL: Column<User, String>) -> Result<(), Error> {
+/// let user = em.upsert(&user).on(EMAIL).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use = "nothing is done until it is awaited"]
+pub struct Upsert<'s, E> {
+    session: &'s Session,
+    entity: &'s E,
+    on: Vec<usize>,
+}
+
+impl<'s, E: Entity> Upsert<'s, E> {
+    pub(crate) fn new(session: &'s Session, entity: &'s E) -> Self {
+        Self { session, entity, on: Vec::new() }
+    }
+
+    /// The unique column that says whether it is the same row, one of several if it is called again; the primary key, if it is not.
+    pub fn on<T>(mut self, column: Column<E, T>) -> Self {
+        self.on.push(column.index);
+        self
+    }
+}
+
+impl<'s, E: Entity> IntoFuture for Upsert<'s, E> {
+    type Output = Result<E, Error>;
+    type IntoFuture = Asked<'s, E>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let place = self.session.place()?;
+            let mut on = Vec::new();
+            for column in &self.on {
+                on.push(table::column(E::DEFINITION, *column)?);
+            }
+            if on.is_empty() {
+                on.extend(E::DEFINITION.columns.iter().filter(|column| column.primary_key));
+            }
+            let rows = [self.entity];
+            let sql = insert(self.session, &place, &rows, Some(&on))?;
+            one(written(self.session, &place, &sql, 1).await?)
+        })
+    }
+}
+
+/// Saves one row: a new one is inserted, one with a key is inserted or changed.
+pub(crate) async fn save<E: Entity>(session: &Session, entity: &E) -> Result<E, Error> {
+    let place = session.place()?;
+    let rows = [entity];
+    let sql = saving(session, &place, &rows)?;
+    one(written(session, &place, &sql, 1).await?)
+}
+
+/// Saves all of them or none, in as few statements as can be. They come back in the same order.
+pub(crate) async fn save_many<E: Entity>(session: &Session, entities: &[E]) -> Result<Vec<E>, Error> {
+    let place = session.place()?;
+    let most = (MAX_VALUES / E::DEFINITION.columns.len().max(1)).max(1);
+    // Rows that are new never meet one that is there; the others may.
+    let mut batches: Vec<Vec<&E>> = Vec::new();
+    let mut last = None;
+    for entity in entities {
+        let new = entity.is_new();
+        match batches.last_mut() {
+            Some(batch) if last == Some(new) && batch.len() < most => batch.push(entity),
+            _ => batches.push(vec![entity]),
+        }
+        last = Some(new);
+    }
+    let alone = batches.len() < 2 || session.is_transaction();
+    let transaction = match alone {
+        true => None,
+        false => Some(session.begin().await?),
+    };
+    let session: &Session = transaction.as_deref().unwrap_or(session);
+    let mut saved = Vec::with_capacity(entities.len());
+    for batch in &batches {
+        let mut sql = saving(session, &place, batch)?;
+        sql.once = batch.len() > 1;
+        saved.extend(written(session, &place, &sql, batch.len()).await?);
+    }
+    if let Some(transaction) = transaction {
+        transaction.commit().await?;
+    }
+    Ok(saved)
+}
+
+fn saving<'v, E: Entity>(session: &Session, place: &Place, rows: &[&'v E]) -> Result<Sql<'v>, Error> {
+    let keys: Vec<_> = E::DEFINITION.columns.iter().filter(|column| column.primary_key).collect();
+    let new = rows.iter().all(|entity| entity.is_new()) || keys.is_empty();
+    insert(session, place, rows, (!new).then_some(&keys))
+}
+
+/// `INSERT INTO "users" (..) VALUES (..) ON CONFLICT (..) DO UPDATE SET .. RETURNING ..`
+fn insert<'v, E: Entity>(
+    session: &Session,
+    place: &Place,
+    rows: &[&'v E],
+    on: Option<&Vec<&'static ColumnDefinition>>,
+) -> Result<Sql<'v>, Error> {
+    let mut sql = session.sql(place);
+    let table = Writer::new(session, place).table(E::DEFINITION)?;
+    sql.push("INSERT INTO ");
+    table.write(&mut sql);
+    sql.push(" (");
+    table.write_columns(&mut sql, None);
+    sql.push(") VALUES ");
+    sql.list(rows, ", ", |sql, entity| {
+        let new = entity.is_new();
+        sql.push("(");
+        sql.list(E::DEFINITION.columns.iter().zip(entity.values()), ", ", |sql, (column, value)| {
+            match by_default(column, value, new) {
+                true => sql.push("DEFAULT"),
+                false => sql.bind(value, type_of(column.sql_type)),
+            };
+        });
+        sql.push(")");
+    });
+    if let Some(on) = on {
+        let new = rows.iter().any(|entity| entity.is_new());
+        conflict(&mut sql, &table, on, new);
+    }
+    sql.push(" RETURNING ");
+    table.write_columns(&mut sql, None);
+    Ok(sql)
+}
+
+/// What becomes of the row that is there: all of it is as the new one, but what says that it is the same.
+fn conflict(sql: &mut Sql<'_>, table: &Table, on: &[&'static ColumnDefinition], new: bool) {
+    let same = |column: &ColumnDefinition| on.iter().any(|on| on.name == column.name);
+    // A new row's own key is one that was drawn for nothing.
+    let kept = |column: &&'static ColumnDefinition| {
+        same(column) || column.primary_key || (new && column.generated.is_some())
+    };
+    let mut changed: Vec<_> = table.definition.columns.iter().filter(|column| !kept(column)).collect();
+    if changed.is_empty() {
+        // DO NOTHING would give no row back.
+        changed.extend(on.first());
+    }
+    sql.push(" ON CONFLICT (");
+    sql.list(on, ", ", |sql, column| table.write_column(sql, None, column));
+    sql.push(") DO UPDATE SET ");
+    sql.list(changed, ", ", |sql, column| {
+        table.write_column(sql, None, column);
+        sql.push(" = ");
+        table.write_column(sql, Some("excluded"), column);
+    });
+}
+
+/// Whether the database gives the value: a new row's key, and what is left out where there is a default.
+fn by_default(column: &ColumnDefinition, value: Parameter<'_>, new: bool) -> bool {
+    let left_out = || {
+        // Of a type that only PostgreSQL knows it can't be said: the value goes as it is.
+        let Some(kind) = type_of(column.sql_type) else { return false };
+        let null = value.to_sql_checked(&kind, &mut BytesMut::new());
+        matches!(null, Ok(IsNull::Yes))
+    };
+    (new && column.generated.is_some()) || (column.default.is_some() && left_out())
+}
+
+async fn written<E: Entity>(
+    session: &Session,
+    place: &Place,
+    sql: &Sql<'_>,
+    count: usize,
+) -> Result<Vec<E>, Error> {
+    let rows = session.write::<E>(place, sql).await?.rows;
+    if rows.len() != count {
+        // A trigger has taken rows away; what came back can't be told apart.
+        return Err(Error::Suppressed { entity: E::DEFINITION.name, saved: rows.len(), of: count });
+    }
+    rows.iter().map(|row| decoded(row, 0)).collect()
+}
+
+fn one<E: Entity>(mut rows: Vec<E>) -> Result<E, Error> {
+    rows.pop().ok_or(Error::Suppressed { entity: E::DEFINITION.name, saved: 0, of: 1 })
+}
+
+/// Deletes the row with this key.
+pub(crate) async fn delete<E: Entity>(session: &Session, key: &E::Key) -> Result<bool, Error> {
+    let place = session.place()?;
+    let mut sql = session.sql(&place);
+    let table = Writer::new(session, &place).table(E::DEFINITION)?;
+    sql.push("DELETE FROM ");
+    table.write(&mut sql);
+    by_key::<E>(&mut sql, &table, key)?;
+    Ok(session.write::<E>(&place, &sql).await?.affected > 0)
+}
+
+/// ` WHERE "id" = $1`
+pub(super) fn by_key<'v, E: Entity>(sql: &mut Sql<'v>, table: &Table, key: &'v E::Key) -> Result<(), Error> {
+    let (columns, values): (Vec<_>, _) = (table.keys().collect(), key.values());
+    // With fewer values it would be more rows.
+    if columns.is_empty() || columns.len() != values.len() {
+        let (entity, columns, values) = (E::DEFINITION.name, columns.len(), values.len());
+        return Err(Error::Options(format!(
+            "the key of {entity} has {columns} columns, and was given {values}"
+        )));
+    }
+    sql.push(" WHERE ");
+    sql.list(columns.into_iter().zip(values), " AND ", |sql, (column, value)| {
+        table.write_column(sql, None, column);
+        sql.push(" = ").bind(value, type_of(column.sql_type));
+    });
+    Ok(())
+}

@@ -1,0 +1,194 @@
+//! Tenants' schemas: made from a source, found, counted. The work is done by the control library, as for the proxy's command line.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use pgstrata_control::provision::Ensured;
+use pgstrata_control::{Control, SchemaName, Settings};
+use pgstrata_tenancy::Pattern;
+use pgstrata_tenancy::layers::PUBLIC;
+use tokio_postgres::Config;
+
+use crate::tls::Connector;
+use crate::{DatabaseKind, Error, Options};
+
+/// What became of many schemas: see [`TenantMigrationRunner::sync_tenant_schemas`].
+pub use pgstrata_control::provision::{Failed, Synced};
+
+/// How many schemas are made at once.
+const WORKERS: usize = 4;
+
+/// What makes tenants' schemas in one database. It is the manager's: [`EntityManager::driver`](crate::EntityManager::driver).
+#[derive(Clone)]
+pub struct Driver {
+    kind: DatabaseKind,
+    config: Config,
+    connector: Arc<dyn Connector>,
+    /// Tables that are in one schema for all: by schema and name.
+    pinned: BTreeSet<(&'static str, &'static str)>,
+    shared: Vec<String>,
+}
+
+impl Driver {
+    pub(crate) fn new(options: &Options) -> Self {
+        let pinned = options.entities.iter().filter_map(|entity| Some((entity.schema?, entity.table)));
+        Self {
+            kind: options.kind,
+            config: options.config.clone(),
+            connector: Arc::clone(&options.connector),
+            pinned: pinned.collect(),
+            shared: options.shared.clone(),
+        }
+    }
+
+    /// What it makes schemas in.
+    pub fn kind(&self) -> DatabaseKind {
+        self.kind
+    }
+}
+
+impl fmt::Debug for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver").field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
+/// The answer of a runner, when it is there.
+pub type Running<'r, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'r>>;
+
+/// Makes tenants' schemas, and tells which there are.
+pub trait TenantMigrationRunner: fmt::Debug + Send + Sync {
+    /// Makes a tenant's schema, unless it is there. All or nothing; any number of processes may ask for it at once.
+    fn ensure_schema<'r>(&'r self, tenant: &'r str) -> Running<'r, Ensured>;
+
+    /// Makes all of these that are not there.
+    fn sync_tenant_schemas<'r>(&'r self, tenants: &'r [&'r str]) -> Running<'r, Synced>;
+
+    /// All schemas of the database, the source among them.
+    fn discover_schemas(&self) -> Running<'_, Vec<String>>;
+
+    /// Whether a tenant has its schema.
+    fn is_provisioned<'r>(&'r self, tenant: &'r str) -> Running<'r, bool>;
+
+    /// The tenants that have their schemas.
+    fn get_provisioned_schemas(&self) -> Running<'_, Vec<String>>;
+}
+
+/// What schemas are made from, and how.
+#[derive(Clone, Debug)]
+pub struct RunnerOptions {
+    source: String,
+    settings: Option<Settings>,
+}
+
+impl Default for RunnerOptions {
+    fn default() -> Self {
+        Self { source: PUBLIC.into(), settings: None }
+    }
+}
+
+impl RunnerOptions {
+    /// From the schema `public`.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// From this schema.
+    pub fn source_schema(mut self, schema: impl Into<String>) -> Self {
+        self.source = schema.into();
+        self
+    }
+
+    /// With all that the control library can be told: roles, rows to copy, tables to leave out. The source schema is still the one
+    /// of [`RunnerOptions::source_schema`].
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.settings = Some(settings);
+        self
+    }
+}
+
+/// Makes schemas in PostgreSQL: each like the source, with its tables, keys, indexes, sequences, functions and rights. Entities that are pinned
+/// to the source stay there, for all.
+///
+/// ```no_run
+/// use pgstrata_orm::{EntityManager, PostgresTenantMigrationRunner, RunnerOptions, TenantMigrationRunner};
+///
+/// # async fn example(em: EntityManager) -> Result<(), pgstrata_orm::Error> {
+/// let options = RunnerOptions::new().source_schema("public");
+/// let runner = PostgresTenantMigrationRunner::with_options(em.driver(), options)?;
+/// runner.ensure_schema("acme_corp").await?;
+/// let result = runner.sync_tenant_schemas(&["acme_corp", "globex", "initech"]).await?;
+/// assert_eq!(result.created, ["globex", "initech"]);
+/// assert_eq!(result.skipped, ["acme_corp"]);
+/// assert!(runner.is_provisioned("acme_corp").await?);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct PostgresTenantMigrationRunner {
+    control: Control,
+}
+
+impl PostgresTenantMigrationRunner {
+    /// Of the schema `public`.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where the driver is no PostgreSQL's.
+    pub fn new(driver: Driver) -> Result<Self, Error> {
+        Self::with_options(driver, RunnerOptions::new())
+    }
+
+    /// With options.
+    ///
+    /// # Errors
+    /// As of [`PostgresTenantMigrationRunner::new`].
+    pub fn with_options(driver: Driver, options: RunnerOptions) -> Result<Self, Error> {
+        driver.kind.require_schemas()?;
+        let mut settings = options.settings.unwrap_or_else(|| {
+            // What is in public is everybody's where public is not what tenants are made from.
+            let public = (options.source != PUBLIC).then(|| PUBLIC.to_owned());
+            Settings { shared: driver.shared.iter().cloned().chain(public).collect(), ..Settings::default() }
+        });
+        settings.source = options.source;
+        let pinned = driver.pinned.iter().filter(|(schema, _)| *schema == settings.source);
+        settings.exclude.extend(pinned.map(|(_, table)| Pattern::new(table)));
+        let control = driver.connector.control(driver.config, WORKERS, settings)?;
+        Ok(Self { control })
+    }
+
+    /// The control library, for all else that can be done with tenants: migrations, clones, archives, drift.
+    pub fn control(&self) -> &Control {
+        &self.control
+    }
+}
+
+impl TenantMigrationRunner for PostgresTenantMigrationRunner {
+    fn ensure_schema<'r>(&'r self, tenant: &'r str) -> Running<'r, Ensured> {
+        Box::pin(async move {
+            let schema = SchemaName::new(tenant, self.control.settings())?;
+            Ok(self.control.ensure_schema(&schema).await?)
+        })
+    }
+
+    fn sync_tenant_schemas<'r>(&'r self, tenants: &'r [&'r str]) -> Running<'r, Synced> {
+        Box::pin(async move {
+            let names: Vec<String> = tenants.iter().map(|name| (*name).to_owned()).collect();
+            Ok(self.control.sync_tenant_schemas(&names, |_, _| {}).await?)
+        })
+    }
+
+    fn discover_schemas(&self) -> Running<'_, Vec<String>> {
+        Box::pin(async move { Ok(self.control.discover_schemas().await?) })
+    }
+
+    fn is_provisioned<'r>(&'r self, tenant: &'r str) -> Running<'r, bool> {
+        Box::pin(async move { Ok(self.control.is_provisioned(tenant).await?) })
+    }
+
+    fn get_provisioned_schemas(&self) -> Running<'_, Vec<String>> {
+        Box::pin(async move { Ok(self.control.get_provisioned_schemas().await?) })
+    }
+}

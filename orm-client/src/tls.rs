@@ -1,0 +1,85 @@
+//! What connects, with the kind of TLS left out of the types.
+
+use std::fmt;
+use std::pin::Pin;
+
+use deadpool_postgres::{ConfigConnectImpl, Connect};
+use pgstrata_control::{Control, Settings};
+use tokio::task::JoinHandle;
+use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
+use tokio_postgres::{CancelToken, Client, Config, Socket};
+
+pub(crate) type Connecting<'a> =
+    Pin<Box<dyn Future<Output = Result<(Client, JoinHandle<()>), tokio_postgres::Error>> + Send + 'a>>;
+
+/// What makes connections: for the pool, for control, and to cancel what runs on one.
+pub(crate) trait Connector: Send + Sync {
+    /// A client, and the task that does its I/O.
+    fn connect<'a>(&'a self, config: &'a Config) -> Connecting<'a>;
+
+    fn control(
+        &self,
+        config: Config,
+        connections: usize,
+        settings: Settings,
+    ) -> Result<Control, pgstrata_control::Error>;
+
+    /// Asks PostgreSQL to stop, in the background, and hears no answer.
+    fn cancel(&self, token: CancelToken);
+}
+
+/// A kind of TLS.
+pub(crate) struct Tls<T>(pub(crate) T);
+
+impl<T> Connector for Tls<T>
+where
+    T: MakeTlsConnect<Socket> + Clone + Sync + Send + 'static,
+    T::Stream: Sync + Send,
+    T::TlsConnect: Sync + Send,
+    <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
+{
+    fn connect<'a>(&'a self, config: &'a Config) -> Connecting<'a> {
+        let connect = ConfigConnectImpl { tls: self.0.clone() };
+        Box::pin(async move { connect.connect(config).await })
+    }
+
+    fn control(
+        &self,
+        config: Config,
+        connections: usize,
+        settings: Settings,
+    ) -> Result<Control, pgstrata_control::Error> {
+        Control::new(config, self.0.clone(), connections, settings)
+    }
+
+    fn cancel(&self, token: CancelToken) {
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let tls = self.0.clone();
+            runtime.spawn(async move { token.cancel_query(tls).await });
+        }
+    }
+}
+
+impl fmt::Debug for dyn Connector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Connector")
+    }
+}
+
+/// rustls with the system's certificate authorities.
+#[cfg(feature = "rustls")]
+pub(crate) fn rustls() -> Result<tokio_postgres_rustls::MakeRustlsConnect, crate::Error> {
+    let wrong = |error: rustls::Error| crate::Error::Options(format!("TLS can't be used: {error}"));
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if roots.is_empty() {
+        return Err(crate::Error::Options("no certificate authority is known to the system".into()));
+    }
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(wrong)?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(tokio_postgres_rustls::MakeRustlsConnect::new(config))
+}

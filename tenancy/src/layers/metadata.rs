@@ -1,0 +1,84 @@
+//! One entry: what a layer knows of a table.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Where a table is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Schema {
+    /// In the schema of the tenant that asks.
+    Own,
+    /// In this one, whoever asks.
+    Named(Arc<str>),
+}
+
+/// What a layer knows of a table. What it leaves out shines through from the public layer.
+///
+/// ```
+/// use pgstrata_tenancy::layers::EntityMetadata;
+///
+/// let public = EntityMetadata::table("users").with_column("email", "email");
+/// let tenant = EntityMetadata::table("enterprise_users");
+/// let seen = tenant.over(&public);
+/// assert_eq!(seen.table_name.as_deref(), Some("enterprise_users"));
+/// assert_eq!(seen.column("email"), Some("email"));
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EntityMetadata {
+    /// The table's name.
+    pub table_name: Option<Arc<str>>,
+    /// Where it is.
+    pub schema: Option<Schema>,
+    /// Its columns, by the field's name.
+    pub columns: BTreeMap<Arc<str>, ColumnMetadata>,
+}
+
+/// What a layer knows of a column.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ColumnMetadata {
+    /// The column's name.
+    pub name: Option<Arc<str>>,
+}
+
+impl EntityMetadata {
+    /// Of a table with this name, and nothing else.
+    pub fn table(name: &str) -> Self {
+        Self { table_name: Some(name.into()), ..Self::default() }
+    }
+
+    /// The same, in this schema.
+    #[must_use]
+    pub fn in_schema(mut self, schema: Schema) -> Self {
+        self.schema = Some(schema);
+        self
+    }
+
+    /// The same, and the column of a field is called so.
+    #[must_use]
+    pub fn with_column(mut self, field: &str, name: &str) -> Self {
+        self.columns.insert(field.into(), ColumnMetadata { name: Some(name.into()) });
+        self
+    }
+
+    /// What the column of a field is called, if that is known.
+    pub fn column(&self, field: &str) -> Option<&str> {
+        self.columns.get(field)?.name.as_deref()
+    }
+
+    /// This one where it knows something, else what is `below` it.
+    #[must_use]
+    pub fn over(&self, below: &Self) -> Self {
+        let mut columns = below.columns.clone();
+        for (field, column) in &self.columns {
+            let merged = columns.entry(Arc::clone(field)).or_default();
+            if let Some(name) = &column.name {
+                merged.name = Some(Arc::clone(name));
+            }
+        }
+        Self {
+            table_name: self.table_name.clone().or_else(|| below.table_name.clone()),
+            schema: self.schema.clone().or_else(|| below.schema.clone()),
+            columns,
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! The layers, and whose they are.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Bound;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use super::{EntityMetadata, LayerError, MAX_ENTRIES, MAX_KEY, MAX_LAYERS, PUBLIC};
+use crate::tenant::TenantId;
+
+/// Metadata in layers, as one tenant sees it.
+///
+/// A read looks into the layer of the handle's tenant, then into the public one, and into no other. A write goes to the tenant's
+/// layer alone. Clones share the layers, and each has a context of its own; it is "public" at first.
+///
+/// ```
+/// use pgstrata_tenancy::layers::{EntityMetadata, LayeredMetadataStore};
+///
+/// # fn main() -> Result<(), pgstrata_tenancy::layers::LayerError> {
+/// let mut store = LayeredMetadataStore::new();
+/// store.set("User", EntityMetadata::table("users").with_column("email", "email"))?;
+/// store.freeze_public();
+///
+/// store.add_layer("enterprise", false)?;
+/// store.set_context("enterprise")?;
+/// // Another table for this tenant only; its columns are those of the public layer.
+/// store.set("User", EntityMetadata::table("enterprise_users"))?;
+///
+/// let user = store.get("User").unwrap_or_default();
+/// assert_eq!(user.table_name.as_deref(), Some("enterprise_users"));
+/// assert_eq!(user.column("email"), Some("email"));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct LayeredMetadataStore {
+    layers: Arc<RwLock<Layers>>,
+    context: Arc<str>,
+}
+
+#[derive(Default)]
+struct Layers {
+    public: Layer,
+    tenants: BTreeMap<Arc<str>, Layer>,
+}
+
+/// Whoever reads one has it as it was then; a write makes another, if there is a reader.
+type Entries = Arc<BTreeMap<Arc<str>, Arc<EntityMetadata>>>;
+
+#[derive(Clone, Default)]
+struct Layer {
+    read_only: bool,
+    entries: Entries,
+}
+
+/// A layer, seen from outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayerInfo {
+    /// The tenant's name, or "public".
+    pub name: Arc<str>,
+    /// Whether nobody may write to it.
+    pub read_only: bool,
+    /// How much it has.
+    pub entries: usize,
+}
+
+impl Default for LayeredMetadataStore {
+    fn default() -> Self {
+        Self { layers: Arc::default(), context: PUBLIC.into() }
+    }
+}
+
+impl LayeredMetadataStore {
+    /// With an empty public layer, which can be written to until [`LayeredMetadataStore::freeze_public`].
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// From now on the public layer is read-only, for all handles.
+    pub fn freeze_public(&self) {
+        self.write().public.read_only = true;
+    }
+
+    /// Whose metadata this handle reads and writes: "public", or a tenant. It needs no layer.
+    pub fn set_context(&mut self, name: &str) -> Result<(), LayerError> {
+        if *self.context != *name {
+            self.context = checked(name)?;
+        }
+        Ok(())
+    }
+
+    /// A handle on the same layers with this context.
+    pub fn in_context(&self, name: &str) -> Result<Self, LayerError> {
+        let mut other = self.clone();
+        other.set_context(name)?;
+        Ok(other)
+    }
+
+    /// Whose metadata this is.
+    pub fn context(&self) -> &str {
+        &self.context
+    }
+
+    /// Makes an empty layer for a tenant.
+    pub fn add_layer(&self, name: &str, read_only: bool) -> Result<(), LayerError> {
+        let id = checked(name)?;
+        self.write().insert(id, Layer { read_only, entries: Entries::default() })
+    }
+
+    /// What the context's tenant sees under a key: its own entry over the public one.
+    pub fn get(&self, key: &str) -> Option<Arc<EntityMetadata>> {
+        self.get_in(&self.context, key)
+    }
+
+    /// As [`LayeredMetadataStore::get`], in another context than the handle's.
+    pub fn get_in(&self, context: &str, key: &str) -> Option<Arc<EntityMetadata>> {
+        // No lock is held while entries are merged.
+        let (own, public) = self.read().seen(context);
+        let own = own.and_then(|own| own.get(key).cloned());
+        let public = public.get(key).cloned();
+        merged(own, public)
+    }
+
+    /// Whether the context's tenant sees something under a key.
+    pub fn has(&self, key: &str) -> bool {
+        let (own, public) = self.read().seen(&self.context);
+        own.is_some_and(|own| own.contains_key(key)) || public.contains_key(key)
+    }
+
+    /// Writes into the context's layer, which is made if there is none. What the layer had under this key is replaced.
+    pub fn set(&self, key: &str, entry: EntityMetadata) -> Result<(), LayerError> {
+        if key.is_empty() || key.len() > MAX_KEY {
+            return Err(LayerError::Key);
+        }
+        let mut layers = self.write();
+        if layers.layer(&self.context).is_none() {
+            layers.insert(Arc::clone(&self.context), Layer::default())?;
+        }
+        let layer = layers.writable(&self.context)?;
+        if layer.entries.len() >= MAX_ENTRIES && !layer.entries.contains_key(key) {
+            return Err(LayerError::Full("entries of this layer"));
+        }
+        Arc::make_mut(&mut layer.entries).insert(key.into(), Arc::new(entry));
+        Ok(())
+    }
+
+    /// Takes a key out of the context's layer: what the public layer has shines through again. `false`: it was not there.
+    pub fn unset(&self, key: &str) -> Result<bool, LayerError> {
+        let mut layers = self.write();
+        let layer = layers.writable(&self.context)?;
+        Ok(Arc::make_mut(&mut layer.entries).remove(key).is_some())
+    }
+
+    /// Takes a tenant's layer away, read-only or not.
+    pub fn remove_layer(&self, name: &str) -> Result<(), LayerError> {
+        if name == PUBLIC {
+            return Err(LayerError::Public);
+        }
+        let removed = self.write().tenants.remove(name);
+        removed.map(drop).ok_or_else(|| LayerError::Missing(name.into()))
+    }
+
+    /// Makes a layer with all that another one has, which can be written to.
+    pub fn copy_layer(&self, from: &str, to: &str) -> Result<(), LayerError> {
+        let to = checked(to)?;
+        let mut layers = self.write();
+        let source = layers.layer(from).ok_or_else(|| LayerError::Missing(from.into()))?;
+        let copy = Layer { read_only: false, entries: Arc::clone(&source.entries) };
+        layers.insert(to, copy)
+    }
+
+    /// Puts all that one layer has over what another one has, entry by entry and part by part.
+    pub fn merge_layer(&self, from: &str, to: &str) -> Result<(), LayerError> {
+        let mut layers = self.write();
+        let source = layers.layer(from).ok_or_else(|| LayerError::Missing(from.into()))?;
+        let source = Arc::clone(&source.entries);
+        let target = layers.writable(to)?;
+        let new = source.keys().filter(|key| !target.entries.contains_key(*key)).count();
+        if target.entries.len() + new > MAX_ENTRIES {
+            return Err(LayerError::Full("entries of this layer"));
+        }
+        let entries = Arc::make_mut(&mut target.entries);
+        for (key, over) in source.iter() {
+            let below = entries.get(key).cloned();
+            if let Some(entry) = merged(Some(Arc::clone(over)), below) {
+                entries.insert(Arc::clone(key), entry);
+            }
+        }
+        Ok(())
+    }
+
+    /// All layers: the public one, then the tenants' by name.
+    pub fn layers(&self) -> Vec<LayerInfo> {
+        let layers = self.read();
+        let info = |name: &Arc<str>, layer: &Layer| LayerInfo {
+            name: Arc::clone(name),
+            read_only: layer.read_only,
+            entries: layer.entries.len(),
+        };
+        let tenants = layers.tenants.iter().map(|(name, layer)| info(name, layer));
+        std::iter::once(info(&PUBLIC.into(), &layers.public)).chain(tenants).collect()
+    }
+
+    /// All that the context's tenant sees, by key.
+    pub fn all_in_context(&self) -> BTreeMap<Arc<str>, Arc<EntityMetadata>> {
+        self.search("")
+    }
+
+    /// All that the context's tenant sees under keys that begin so.
+    pub fn search(&self, prefix: &str) -> BTreeMap<Arc<str>, Arc<EntityMetadata>> {
+        self.search_in(&self.context, prefix)
+    }
+
+    /// As [`LayeredMetadataStore::search`], in another context than the handle's.
+    pub fn search_in(&self, context: &str, prefix: &str) -> BTreeMap<Arc<str>, Arc<EntityMetadata>> {
+        let (own, public) = self.read().seen(context);
+        let mut found: BTreeMap<_, _> = beginning(&public, prefix).collect();
+        for (key, entry) in own.iter().flat_map(|own| beginning(own, prefix)) {
+            let below = found.remove(&key);
+            found.extend(merged(Some(entry), below).map(|entry| (key, entry)));
+        }
+        found
+    }
+
+    // Nothing panics while it holds the lock in the middle of a change.
+    fn read(&self) -> RwLockReadGuard<'_, Layers> {
+        self.layers.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Layers> {
+        self.layers.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Layers {
+    fn layer(&self, name: &str) -> Option<&Layer> {
+        match name {
+            PUBLIC => Some(&self.public),
+            _ => self.tenants.get(name),
+        }
+    }
+
+    fn writable(&mut self, name: &str) -> Result<&mut Layer, LayerError> {
+        let layer = match name {
+            PUBLIC => Some(&mut self.public),
+            _ => self.tenants.get_mut(name),
+        };
+        match layer {
+            Some(layer) if layer.read_only => Err(LayerError::ReadOnly(name.into())),
+            Some(layer) => Ok(layer),
+            None => Err(LayerError::Missing(name.into())),
+        }
+    }
+
+    fn insert(&mut self, name: Arc<str>, layer: Layer) -> Result<(), LayerError> {
+        if self.layer(&name).is_some() {
+            return Err(LayerError::Exists(name.as_ref().into()));
+        }
+        if self.tenants.len() >= MAX_LAYERS {
+            return Err(LayerError::Full("layers"));
+        }
+        self.tenants.insert(name, layer);
+        Ok(())
+    }
+
+    /// What a context reads: its own layer, if it is a tenant's and there is one, and the public one.
+    fn seen(&self, context: &str) -> (Option<Entries>, Entries) {
+        let own = self.tenants.get(context).map(|layer| Arc::clone(&layer.entries));
+        (own, Arc::clone(&self.public.entries))
+    }
+}
+
+fn checked(name: &str) -> Result<Arc<str>, LayerError> {
+    TenantId::new(name)?;
+    Ok(name.into())
+}
+
+fn merged(
+    over: Option<Arc<EntityMetadata>>,
+    below: Option<Arc<EntityMetadata>>,
+) -> Option<Arc<EntityMetadata>> {
+    match (over, below) {
+        (Some(over), Some(below)) => Some(Arc::new(over.over(&below))),
+        (over, below) => over.or(below),
+    }
+}
+
+fn beginning(
+    entries: &BTreeMap<Arc<str>, Arc<EntityMetadata>>,
+    prefix: &str,
+) -> impl Iterator<Item = (Arc<str>, Arc<EntityMetadata>)> {
+    let from: (Bound<&str>, Bound<&str>) = (Bound::Included(prefix), Bound::Unbounded);
+    let found = entries.range::<str, _>(from).take_while(move |(key, _)| key.starts_with(prefix));
+    found.map(|(key, entry)| (Arc::clone(key), Arc::clone(entry)))
+}
+
+impl fmt::Debug for LayeredMetadataStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LayeredMetadataStore")
+            .field("context", &self.context)
+            .field("layers", &self.layers())
+            .finish()
+    }
+}

@@ -1,0 +1,131 @@
+//! The same code, pointed at the proxy: one pool of the application's serves all tenants.
+
+use std::time::Duration;
+
+use pgstrata_orm::tokio_postgres::Config;
+use pgstrata_orm::{EntityManager, Error, MetadataContext, Options};
+use pgstrata_tests::setup::STRATEGIES;
+use pgstrata_tests::shop::{Post, TABLES, User, names, with_entities};
+use pgstrata_tests::{Setup, Stage};
+
+/// The tenants' tables as the entities have them.
+async fn stage(setup: Setup) -> Stage {
+    let stage = Stage::new(setup).await;
+    let admin = stage.superuser().await;
+    for tenant in ["acme_corp", "globex"] {
+        let make = format!(
+            "SET ROLE app; SET search_path TO {tenant}; DROP TABLE posts, users; {TABLES}; RESET ALL; RESET ROLE"
+        );
+        admin.batch_execute(&make).await.unwrap();
+    }
+    stage
+}
+
+async fn manager(stage: &Stage) -> EntityManager {
+    let options = with_entities(Options::config(stage.config(None))).through_proxy();
+    EntityManager::register(options.max_connections(1)).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_connection_serves_all_tenants() {
+    for strategy in STRATEGIES {
+        let stage = stage(Setup::new().strategy(strategy)).await;
+        let em = manager(&stage).await;
+        for round in 0..4 {
+            for tenant in ["acme_corp", "globex"] {
+                MetadataContext::run(tenant, async {
+                    let name = format!("{tenant} {round}");
+                    let user = em.save(&User::new(&name)).await.unwrap();
+                    em.save(&Post::new(&user, tenant)).await.unwrap();
+                    assert_eq!(em.find_by_pk::<User>(user.id).await.unwrap().unwrap().name, name);
+                    let posts = em.find::<Post>().join(Post::AUTHOR).await.unwrap();
+                    assert!(posts.iter().all(|(post, _)| post.title == tenant) && posts.len() == round + 1);
+                    let pattern = format!("{tenant}%");
+                    let raw = em.query("SELECT name FROM users WHERE name LIKE $1", &[&pattern]).await;
+                    assert_eq!(raw.unwrap().len(), round + 1);
+                    em.transaction(async |tx| {
+                        tx.save(&User::new("undone")).await?;
+                        tx.save(&User::new("undone")).await
+                    })
+                    .await
+                    .unwrap_err();
+                    let tx = em.begin().await.unwrap();
+                    tx.save_many(&[User::new("a"), User::new("b")]).await.unwrap();
+                    tx.delete::<User>().where_(User::NAME.in_(["a", "b"])).await.unwrap();
+                    tx.commit().await.unwrap();
+                    assert_eq!(names(&em).await.len(), round + 1);
+                })
+                .await;
+            }
+        }
+        assert_eq!(em.connections(), (1, 1));
+        // Nothing of a tenant's is left on the connection.
+        let tenant: String = em.query("SHOW tenant", &[]).await.unwrap()[0].get(0);
+        assert_eq!(tenant, "");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tenant_that_is_unknown_or_not_the_users_is_refused() {
+    let stage = stage(Setup::new().user("name = 'some'\npassword = 'some'\ntenants = ['acme_corp']")).await;
+    let mut config = stage.config(None);
+    config.user("some").password("some");
+    let options = with_entities(Options::config(config)).through_proxy();
+    let em = EntityManager::register(options.max_connections(1)).await.unwrap();
+    MetadataContext::run("acme_corp", em.save(&User::new("one"))).await.unwrap();
+    for tenant in ["globex", "nobody"] {
+        // A write that is refused is not one for the tenant of before.
+        let refused = MetadataContext::run(tenant, em.save(&User::new("two"))).await.unwrap_err();
+        assert_eq!(refused.sqlstate().unwrap().code(), "42501", "{refused}");
+        assert!(MetadataContext::run(tenant, em.begin()).await.is_err());
+    }
+    assert_eq!(MetadataContext::run("acme_corp", names(&em)).await, ["one"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_raw_sql_sets_ends_with_it() {
+    let stage = stage(Setup::new()).await;
+    let em = manager(&stage).await;
+    MetadataContext::run("acme_corp", em.save(&User::new("one"))).await.unwrap();
+    for sql in ["SET statement_timeout = 1", "CREATE TEMP TABLE users (id bigint)", "SET tenant = 'globex'"] {
+        let _ = MetadataContext::run("acme_corp", em.execute(sql, &[])).await;
+        assert_eq!(MetadataContext::run("acme_corp", names(&em)).await, ["one"], "{sql}");
+        assert_eq!(MetadataContext::run("globex", names(&em)).await, [""; 0], "{sql}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn query_timeout_holds_behind_the_proxy() {
+    let stage = stage(Setup::new()).await;
+    let options = with_entities(Options::config(stage.config(None))).through_proxy();
+    let em = EntityManager::register(options.query_timeout(Duration::from_millis(500))).await.unwrap();
+    MetadataContext::run("acme_corp", async {
+        em.save(&User::new("one")).await.unwrap();
+        let slow = em.query("SELECT pg_sleep(600)", &[]).await.unwrap_err();
+        assert!(matches!(&slow, Error::Postgres { .. }) && slow.is_timeout(), "{slow}");
+        assert_eq!(names(&em).await, ["one"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn read_is_one_round_trip_to_the_proxy_and_one_behind_it() {
+    let stage = stage(Setup::new().servers(1).relay()).await;
+    let front = pgstrata_tests::Relay::start(stage.port()).await;
+    let mut through = Config::new();
+    through.host("127.0.0.1").port(front.port()).user("app").password("app").dbname("app");
+    let options = with_entities(Options::config(through)).through_proxy();
+    let em = EntityManager::register(options.max_connections(1)).await.unwrap();
+    MetadataContext::run("acme_corp", async {
+        for _ in 0..4 {
+            em.find::<User>().await.unwrap();
+        }
+        stage.relay().settle().await;
+        let before = (front.round_trips(), stage.relay().round_trips());
+        for _ in 0..10 {
+            em.find::<User>().await.unwrap();
+        }
+        assert_eq!((front.round_trips() - before.0, stage.relay().round_trips() - before.1), (10, 10));
+    })
+    .await;
+}

@@ -1,0 +1,69 @@
+//! Tenants' schemas, made by the ORM.
+
+use pgstrata_orm::{
+    DatabaseKind, Ensured, MetadataContext, PostgresTenantMigrationRunner, RunnerOptions,
+    TenantMigrationRunner,
+};
+use pgstrata_tests::Shop;
+use pgstrata_tests::shop::{Post, User, names};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn schemas_are_ensured_synced_and_found() {
+    let shop = Shop::new(&[]).await;
+    let em = shop.manager(shop.options()).await;
+    assert_eq!(em.driver().kind(), DatabaseKind::Postgres);
+    let runner = PostgresTenantMigrationRunner::new(em.driver()).unwrap();
+    assert_eq!(runner.ensure_schema("acme_corp").await.unwrap(), Ensured::Created);
+    assert_eq!(runner.ensure_schema("acme_corp").await.unwrap(), Ensured::Existed);
+    let result =
+        runner.sync_tenant_schemas(&["acme_corp", "globex", "initech", "pg_evil", ""]).await.unwrap();
+    assert_eq!(result.created, ["globex", "initech"]);
+    assert_eq!(result.skipped, ["acme_corp"]);
+    assert_eq!(
+        result.failed.iter().map(|failed| failed.schema.as_str()).collect::<Vec<_>>(),
+        ["pg_evil", ""]
+    );
+    assert_eq!(runner.discover_schemas().await.unwrap(), ["acme_corp", "globex", "initech", "public"]);
+    assert_eq!(runner.get_provisioned_schemas().await.unwrap(), ["acme_corp", "globex", "initech"]);
+    assert!(runner.is_provisioned("globex").await.unwrap());
+    assert!(!runner.is_provisioned("umbrella").await.unwrap());
+    // Rows are not copied; keys, sequences and foreign keys are the tenant's own.
+    MetadataContext::run("globex", async {
+        assert_eq!(names(&em).await, [""; 0]);
+        let hank = em.save(&User::new("Hank")).await.unwrap();
+        assert_eq!(hank.id, 1);
+        em.save(&Post::new(&hank, "Hammocks")).await.unwrap();
+        assert!(em.save(&Post { user_id: 99, ..Post::new(&hank, "nobody's") }).await.is_err());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn source_schema_can_be_another() {
+    let shop = Shop::new(&[]).await;
+    shop.run(&format!("CREATE SCHEMA template AUTHORIZATION shop; SET ROLE shop; SET search_path TO template; {}; RESET ROLE", pgstrata_tests::shop::TABLES)).await;
+    let em = shop.manager(shop.options()).await;
+    let options = RunnerOptions::new().source_schema("template");
+    let runner: Box<dyn TenantMigrationRunner> =
+        Box::new(PostgresTenantMigrationRunner::with_options(em.driver(), options).unwrap());
+    assert_eq!(runner.ensure_schema("acme").await.unwrap(), Ensured::Created);
+    assert!(runner.ensure_schema("template").await.is_err());
+    assert_eq!(runner.get_provisioned_schemas().await.unwrap(), ["acme"]);
+    MetadataContext::run("acme", em.save(&User::new("first"))).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tenant_is_provisioned_once_however_many_ask() {
+    let shop = Shop::new(&[]).await;
+    let em = shop.manager(shop.options()).await;
+    let mut tasks = Vec::new();
+    for _ in 0..8 {
+        let runner = PostgresTenantMigrationRunner::new(em.driver()).unwrap();
+        tasks.push(tokio::spawn(async move { runner.ensure_schema("acme").await.unwrap() }));
+    }
+    let mut created = 0;
+    for task in tasks {
+        created += usize::from(task.await.unwrap() == Ensured::Created);
+    }
+    assert_eq!(created, 1);
+}
