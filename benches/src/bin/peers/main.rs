@@ -29,6 +29,7 @@ mod wire;
 
 use clap::Parser;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::bench::Bench;
 use crate::options::Options;
@@ -45,9 +46,11 @@ async fn main() -> Outcome<()> {
     let cluster = ground::cluster()?;
     let folder = tempfile::Builder::new().prefix("pgstrata-bench-").tempdir()?;
     pgstrata::demo::account::Account::choose()?.give(folder.path())?;
+    let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {
         // What was started ends with this function, and not by itself.
         _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
+        _ = terminate.recv() => Err("terminated".into()),
         done = Bench::run(&options, &cluster, folder.path()) => done,
     }
 }

@@ -46,8 +46,17 @@ pub struct Load {
     pub reconnect: bool,
     /// `-S` and the like, or `-f` and a file.
     pub script: Vec<String>,
-    /// For so long.
-    pub seconds: u64,
+    /// When it ends.
+    pub length: Length,
+}
+
+/// How much is run.
+#[derive(Clone, Copy, Debug)]
+pub enum Length {
+    /// For so many seconds, the time that connecting takes included.
+    Seconds(u64),
+    /// So many transactions of each client.
+    Each(u64),
 }
 
 /// What one run says.
@@ -86,7 +95,11 @@ pub async fn run(install: &Install, folder: &Path, peer: &Peer, load: &Load) -> 
     let mut command = program(install);
     let threads = load.clients.min(2);
     command.args(["-n", "-h", "127.0.0.1", "-U", USER, "-M", load.mode.as_str()]);
-    command.args(["-p", &peer.port.to_string(), "-T", &load.seconds.to_string()]);
+    let (flag, count) = match load.length {
+        Length::Seconds(count) => ("-T", count),
+        Length::Each(count) => ("-t", count),
+    };
+    command.args(["-p", &peer.port.to_string(), flag, &count.to_string()]);
     command.args(["-c", &load.clients.to_string(), "-j", &threads.to_string()]);
     command.args(&load.script).arg("-l").arg("--log-prefix").arg(logs.path().join("log"));
     if load.reconnect {

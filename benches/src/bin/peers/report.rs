@@ -72,7 +72,7 @@ pub async fn report(bench: &Bench<'_>) -> String {
 
 const RATES: &str = "Median of the rounds, how far they lie from it at most, and the proportion to PgBouncer in the same round.";
 const LOSSES: &str = "Where pgstrata is behind PgBouncer by more than 5%.";
-const OTHERS: &str = "`tpcb`: transactions in a second, 32 clients. `large`: results of 1 MB in a second, 8 clients. `copy`: MB/s through psql. \
+const OTHERS: &str = "`tpcb`: transactions in a second, 16 clients. `large`: results of 1 MB in a second, 8 clients. `copy`: MB/s through psql. \
      `storm`: a connection for each transaction, 8 clients at a time.";
 const IDLE: &str = "Growth of the process for each client, in KiB: 5,000 clients of each pooler, 1,000 of each relay. What the kernel keeps for a socket is not in it.";
 const TENANTS: &str = "A client for each tenant, 32 of them asking at a time; 20 servers if not said otherwise. Requests in a second, in proportion to the first line.";

@@ -76,11 +76,17 @@ impl Counting {
         self.child.wait().await?;
         let said = std::fs::read_to_string(&self.file)?;
         let count = match self.counter {
-            Counter::Perf => said.lines().find_map(|line| line.split_once(",,raw_syscalls")?.0.parse().ok()),
+            Counter::Perf => perf_total(&said),
             Counter::Strace => strace_total(&said),
         };
         count.ok_or_else(|| format!("the counter said: {said}").into())
     }
+}
+
+/// The line `56789,,raw_syscalls:sys_enter,...`; what made no call at all was not counted.
+fn perf_total(said: &str) -> Option<f64> {
+    let count = said.lines().find_map(|line| Some(line.split_once(",,raw_syscalls")?.0))?;
+    if count == "<not counted>" { Some(0.0) } else { count.parse().ok() }
 }
 
 /// The line `100.00 0.123 4 56789 12 total`; the errors are missing where there were none.
@@ -92,6 +98,14 @@ fn strace_total(said: &str) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn total_of_perf_is_read() {
+        let said = "# started on Wed Nov 25 23:50:54 2026\n\n10005,,raw_syscalls:sys_enter,412,100.00,,\n";
+        assert_eq!(perf_total(said), Some(10005.0));
+        assert_eq!(perf_total("<not counted>,,raw_syscalls:sys_enter,0,100.00,,\n"), Some(0.0));
+        assert_eq!(perf_total("<not supported>,,raw_syscalls:sys_enter,0,100.00,,\n"), None);
+    }
 
     #[test]
     fn total_of_strace_is_read() {

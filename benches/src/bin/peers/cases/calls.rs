@@ -3,7 +3,7 @@
 use crate::Outcome;
 use crate::bench::Bench;
 use crate::cases::load::{SOME, can, run, select_only};
-use crate::pgbench::{Load, Mode};
+use crate::pgbench::{Length, Load, Mode};
 use crate::samples::Metric;
 use crate::syscalls::Counter;
 
@@ -17,7 +17,8 @@ pub async fn calls(bench: &mut Bench<'_>) -> Outcome<()> {
     };
     bench.counter = Some(counter);
     for mode in Mode::ALL {
-        let load = Load { mode, clients: SOME, reconnect: false, script: select_only(), seconds: 1 };
+        let load =
+            Load { mode, clients: SOME, reconnect: false, script: select_only(), length: Length::Seconds(1) };
         let case = format!("calls {}", mode.as_str());
         let mut line = format!("{case:24}");
         for peer in bench.peers.clone().iter().filter(|peer| can(peer, mode)) {

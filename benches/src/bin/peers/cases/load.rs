@@ -2,7 +2,7 @@
 
 use crate::bench::Bench;
 use crate::peer::Peer;
-use crate::pgbench::{self, Load, Mode, Run};
+use crate::pgbench::{self, Length, Load, Mode, Run};
 use crate::samples::Metric;
 use crate::{Outcome, report};
 
@@ -10,6 +10,9 @@ use crate::{Outcome, report};
 pub const CLIENTS: [usize; 3] = [1, 32, 200];
 /// Clients at once, in the others.
 pub const SOME: usize = 32;
+/// Clients that write, fewer than servers: pgbench prepares statements inside of transactions and waits for that with
+/// all clients of a thread, also with those that have a server.
+pub const WRITERS: usize = 16;
 /// Clients that connect for each transaction, or that fetch a lot.
 pub const FEW: usize = 8;
 /// Rows of a large result: 1 MB.
@@ -34,7 +37,7 @@ pub async fn selects(bench: &mut Bench<'_>) -> Outcome<()> {
                 clients,
                 reconnect: false,
                 script: select_only(),
-                seconds: bench.options.seconds,
+                length: Length::Seconds(bench.options.seconds + clients as u64 / 100),
             };
             measure(bench, &select(mode, clients), &load).await?;
         }
@@ -46,7 +49,7 @@ pub async fn selects(bench: &mut Bench<'_>) -> Outcome<()> {
 pub async fn writes(bench: &mut Bench<'_>) -> Outcome<()> {
     for mode in [Mode::Simple, Mode::Prepared] {
         let script = vec!["-b".to_owned(), "tpcb-like".to_owned()];
-        let load = Load { mode, clients: SOME, reconnect: false, script, seconds: bench.options.seconds };
+        let load = Load { mode, clients: WRITERS, reconnect: false, script, length: seconds(bench) };
         measure(bench, &tpcb(mode), &load).await?;
     }
     Ok(())
@@ -57,27 +60,36 @@ pub async fn large(bench: &mut Bench<'_>) -> Outcome<()> {
     let file = bench.folder.join("large.sql");
     std::fs::write(&file, format!("SELECT * FROM pgbench_accounts WHERE aid <= {ROWS};\n"))?;
     let script = vec!["-f".to_owned(), file.display().to_string()];
-    let seconds = bench.options.seconds;
-    let load = Load { mode: Mode::Simple, clients: FEW, reconnect: false, script, seconds };
+    let load = Load { mode: Mode::Simple, clients: FEW, reconnect: false, script, length: seconds(bench) };
     measure(bench, "large", &load).await
 }
 
 /// A connection for each transaction.
 pub async fn storms(bench: &mut Bench<'_>) -> Outcome<()> {
-    let seconds = bench.options.seconds;
-    let load = Load { mode: Mode::Simple, clients: FEW, reconnect: true, script: select_only(), seconds };
+    let load = Load {
+        mode: Mode::Simple,
+        clients: FEW,
+        reconnect: true,
+        script: select_only(),
+        length: seconds(bench),
+    };
     measure(bench, "storm", &load).await
 }
 
 /// Opens servers, fills caches.
 pub async fn warm_up(bench: &Bench<'_>) -> Outcome<()> {
     for mode in [Mode::Simple, Mode::Prepared] {
-        let load = Load { mode, clients: SOME, reconnect: false, script: select_only(), seconds: 1 };
+        let load =
+            Load { mode, clients: SOME, reconnect: false, script: select_only(), length: Length::Each(50) };
         for peer in bench.peers.iter().filter(|peer| can(peer, mode)) {
             run(bench, peer, &load).await.map_err(|error| format!("{}: {error}", peer.name))?;
         }
     }
     Ok(())
+}
+
+fn seconds(bench: &Bench<'_>) -> Length {
+    Length::Seconds(bench.options.seconds)
 }
 
 /// pgbench's own select.
