@@ -11,7 +11,7 @@ use crate::peer::Peer;
 use crate::samples::Samples;
 use crate::start::Starter;
 use crate::syscalls::Counter;
-use crate::{Outcome, ground, report};
+use crate::{Outcome, document, ground, plots, report};
 
 /// What all cases share.
 #[derive(Debug)]
@@ -44,6 +44,9 @@ impl<'a> Bench<'a> {
         let report = report::report(&bench).await;
         println!("{report}");
         eprintln!("{:.0} s in all", begun.elapsed().as_secs_f64());
+        if options.write {
+            document::write(&report, &plots::draw(&bench.samples, &bench.peers))?;
+        }
         Ok(())
     }
 

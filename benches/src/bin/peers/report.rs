@@ -150,7 +150,10 @@ fn tenants_table(samples: &Samples) -> String {
     let mut out = String::new();
     for way in tenants::WAYS {
         let of = |metric| samples.median(tenants::CASE, metric, way);
-        let Some(rate) = of(Metric::Rate) else { continue };
+        let Some(rate) = of(Metric::Rate) else {
+            let _ = write!(out, "\n| {way} | did not come about | | | |");
+            continue;
+        };
         let [p50, p99, cpu, memory] = [Metric::P50, Metric::P99, Metric::Cpu, Metric::Memory]
             .map(|metric| of(metric).unwrap_or(f64::NAN));
         let ratio = samples.ratio(tenants::CASE, Metric::Rate, way, tenants::FOUR_MESSAGES);
@@ -163,8 +166,8 @@ fn tenants_table(samples: &Samples) -> String {
             memory / 1024.0
         );
     }
-    if out.is_empty() {
-        return out;
+    if !samples.has(tenants::CASE, Metric::Rate) {
+        return String::new();
     }
     let head = "| way | requests in a second | ms, median and 99th percentile | proxy's us for a request | more memory of PostgreSQL, MiB |\n\
                 | --- | --- | --- | --- | --- |";
