@@ -1,7 +1,7 @@
 //! One run: all cases, then what there is to say.
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pgstrata::demo::postgres::Cluster;
 
@@ -28,7 +28,13 @@ pub struct Bench<'a> {
     pub samples: Samples,
     /// What counted system calls, if anything could.
     pub counter: Option<Counter>,
+    begun: Instant,
 }
+
+/// Rounds, if the user does not say.
+const ROUNDS: usize = 3;
+/// Cases that begin later than this get one round, so that all is done in ten minutes.
+const LATE: Duration = Duration::from_secs(7 * 60);
 
 impl<'a> Bench<'a> {
     /// Runs all cases that are wanted, and prints what came out.
@@ -37,7 +43,8 @@ impl<'a> Bench<'a> {
         ground::fill(cluster).await?;
         let starter = Starter { options, cluster, folder };
         let peers = starter.all().await?;
-        let mut bench = Self { options, cluster, folder, peers, samples: Samples::default(), counter: None };
+        let mut bench =
+            Self { options, cluster, folder, peers, samples: Samples::default(), counter: None, begun };
         load::warm_up(&bench).await?;
         eprintln!("{:24}  {:.0} s", "ready", begun.elapsed().as_secs_f64());
         bench.cases().await?;
@@ -55,10 +62,19 @@ impl<'a> Bench<'a> {
         Starter { options: self.options, cluster: self.cluster, folder: self.folder }
     }
 
+    /// Rounds of the case that begins now.
+    pub fn rounds(&self) -> usize {
+        match self.options.rounds {
+            Some(rounds) => rounds.max(1),
+            None if self.options.quick || self.begun.elapsed() > LATE => 1,
+            None => ROUNDS,
+        }
+    }
+
     async fn cases(&mut self) -> Outcome<()> {
         let options = self.options;
         if options.wants("select") {
-            load::selects(self).await?;
+            load::selects(self, load::SOME).await?;
         }
         if options.wants("syscalls") {
             calls::calls(self).await?;
@@ -83,6 +99,11 @@ impl<'a> Bench<'a> {
         }
         if options.wants("trips") {
             trips::trips(self).await?;
+        }
+        if options.wants("select") && !options.quick {
+            for clients in load::CLIENTS.into_iter().filter(|clients| *clients != load::SOME) {
+                load::selects(self, clients).await?;
+            }
         }
         Ok(())
     }

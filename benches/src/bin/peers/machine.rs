@@ -27,10 +27,9 @@ pub async fn describe(bench: &Bench<'_>) -> String {
     let versions: Vec<_> = versions.into_iter().filter(|version| !version.is_empty()).collect();
     let way = if bench.options.unix { "its Unix socket" } else { "TCP" };
     format!(
-        "- {}; {}, release build, {} rounds of {} s.\n- {machine}. {}. Everybody reaches PostgreSQL by {way}.",
+        "- {}; {}, release build, turns of {} s.\n- {machine}. {}. Everybody reaches PostgreSQL by {way}.",
         said("date", &["-u", "+%-d %B %Y"]).await,
         concat!("pgstrata ", env!("CARGO_PKG_VERSION")),
-        bench.options.rounds(),
         bench.options.seconds,
         versions.join(", "),
     )

@@ -13,9 +13,9 @@ pub struct Options {
     /// Only the cases whose name has this text in it: select, syscalls, tpcb, large, copy, storm, idle, tenants, trips.
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub case: String,
-    /// Rounds; in each, everybody has a turn.
-    #[arg(long, default_value_t = 3)]
-    pub rounds: usize,
+    /// Rounds; in each, everybody has a turn. Left out: three, as long as ten minutes allow it.
+    #[arg(long)]
+    pub rounds: Option<usize>,
     /// How long one turn takes.
     #[arg(long, default_value_t = 1)]
     pub seconds: u64,
@@ -41,11 +41,6 @@ pub struct Options {
 }
 
 impl Options {
-    /// Rounds that are run.
-    pub fn rounds(&self) -> usize {
-        if self.quick { 1 } else { self.rounds.max(1) }
-    }
-
     /// Whether a case is wanted.
     pub fn wants(&self, case: &str) -> bool {
         case.contains(&self.case)

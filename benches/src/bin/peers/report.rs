@@ -38,7 +38,7 @@ pub async fn report(bench: &Bench<'_>) -> String {
         .collect();
     section("Budgets", "", budgets::table(samples));
     section("What we lose", LOSSES, losses::list(bench));
-    section("Select-only: transactions in a second", RATES, rates(samples, &selects, &peers, "tps"));
+    section("Select-only: transactions in a second", RATES, rates(samples, &selects, &peers));
     section(
         "Select-only: the proxy's processor time for a transaction, in us",
         "In proportion to PgBouncer.",
@@ -57,7 +57,7 @@ pub async fn report(bench: &Bench<'_>) -> String {
         figures(samples, &calls, &peers, Metric::Calls),
     );
     let others = ["tpcb simple", "tpcb prepared", "large", "copy out", "copy in", "storm"].map(str::to_owned);
-    section("Other loads", OTHERS, rates(samples, &others, &peers, ""));
+    section("Other loads", OTHERS, rates(samples, &others, &peers));
     section(
         "Other loads: the proxy's processor time, in us",
         "For a transaction; of COPY, for a megabyte. In proportion to PgBouncer.",
@@ -75,11 +75,12 @@ const LOSSES: &str = "Where pgstrata is behind PgBouncer by more than 5%.";
 const OTHERS: &str = "`tpcb`: transactions in a second, 16 clients. `large`: results of 1 MB in a second, 8 clients. `copy`: MB/s through psql. \
      `storm`: a connection for each transaction, 8 clients at a time.";
 const IDLE: &str = "Growth of the process for each client, in KiB: 5,000 clients of each pooler, 1,000 of each relay. What the kernel keeps for a socket is not in it.";
-const TENANTS: &str = "A client for each tenant, 32 of them asking at a time; 20 servers if not said otherwise. Requests in a second, in proportion to the first line.";
+const TENANTS: &str = "A client for each tenant, 32 of them asking at a time; 20 servers if not said otherwise. In proportion to the first line. \
+     What did not come about had not let everybody in after 20 seconds.";
 const TRIPS: &str = "Round trips, and milliseconds for one read (median of 20). A TCP handshake is no round trip here, but would be one in a network.";
 
-/// `+-` and the proportion to PgBouncer.
-fn rates(samples: &Samples, cases: &[String], peers: &[&str], _unit: &str) -> String {
+/// Median, spread and the proportion to PgBouncer.
+fn rates(samples: &Samples, cases: &[String], peers: &[&str]) -> String {
     table(samples, cases, peers, Metric::Rate, |case, peer| {
         let rate = samples.median(case, Metric::Rate, peer)?;
         let spread = samples.spread(case, Metric::Rate, peer)? * 100.0;
@@ -194,7 +195,7 @@ fn trips_table(samples: &Samples) -> String {
     out
 }
 
-/// Whoever has a figure in a case that is not of all peers, too.
+/// Who takes part in a case.
 fn names(bench: &Bench<'_>, case: &str) -> Vec<String> {
     match case {
         tenants::CASE => tenants::WAYS.map(str::to_owned).to_vec(),

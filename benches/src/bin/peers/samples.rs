@@ -49,7 +49,7 @@ impl Samples {
         median(&pairs.map(|(value, other)| value / other).collect::<Vec<_>>())
     }
 
-    /// The cases that have this metric, in the order of their names.
+    /// Whether anybody has a value.
     pub fn has(&self, case: &str, metric: Metric) -> bool {
         self.0.keys().any(|(of, what, _)| of == case && *what == metric)
     }

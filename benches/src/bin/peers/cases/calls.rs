@@ -24,8 +24,15 @@ pub async fn calls(bench: &mut Bench<'_>) -> Outcome<()> {
         for peer in bench.peers.clone().iter().filter(|peer| can(peer, mode)) {
             let Some(process) = &peer.process else { continue };
             let counting = counter.start(process.id(), bench.folder).await?;
-            let run = run(bench, peer, &load).await?;
-            let calls = counting.stop().await? / run.transactions;
+            let run = run(bench, peer, &load).await;
+            let calls = counting.stop().await?;
+            let calls = match run {
+                Ok(run) => calls / run.transactions,
+                Err(error) => {
+                    eprintln!("{case}, {}: {error}", peer.name);
+                    continue;
+                }
+            };
             bench.samples.add(&case, Metric::Calls, &peer.name, calls);
             line.push_str(&format!("  {} {calls:.1}", peer.name));
         }

@@ -25,8 +25,11 @@ pub async fn copy(bench: &mut Bench<'_>) -> Outcome<()> {
         [("copy out", "COPY pgbench_accounts TO STDOUT"), ("copy in", "COPY copied FROM STDIN")]
     {
         let from = (case == "copy in").then_some(file.as_path());
-        for round in 0..bench.options.rounds() {
+        let mut failed = Vec::new();
+        for round in 0..bench.rounds() {
             let mut peers = bench.peers.clone();
+            // Who failed once is left out, so that the figures of a round stay together.
+            peers.retain(|peer| !failed.contains(&peer.name));
             let count = peers.len().max(1);
             peers.rotate_left(round % count);
             for peer in &peers {
@@ -35,7 +38,11 @@ pub async fn copy(bench: &mut Bench<'_>) -> Outcome<()> {
                 }
                 let before = peer.cpu_micros();
                 let begun = Instant::now();
-                psql(bench, peer, text, from, None).await?;
+                if let Err(error) = psql(bench, peer, text, from, None).await {
+                    eprintln!("{case}: {error}");
+                    failed.push(peer.name.clone());
+                    continue;
+                }
                 bench.samples.add(case, Metric::Rate, &peer.name, size / begun.elapsed().as_secs_f64());
                 if let (Some(before), Some(after)) = (before, peer.cpu_micros()) {
                     bench.samples.add(case, Metric::Cpu, &peer.name, (after - before) / size);

@@ -74,7 +74,7 @@ pub async fn tenants(bench: &mut Bench<'_>) -> Outcome<()> {
         bench.samples.add(CASE, Metric::Memory, way.name, grown);
         ways.push(way);
     }
-    for _ in 0..bench.options.rounds() {
+    for _ in 0..bench.rounds() {
         for way in &mut ways {
             let before = way.peer.cpu_micros();
             let begun = Instant::now();
@@ -116,7 +116,9 @@ async fn ways(bench: &Bench<'_>) -> Outcome<Vec<Way>> {
             _ => {}
         }
     }
-    for (name, servers) in [(FEW_SERVERS, SERVERS), (MANY_SERVERS, TENANTS)] {
+    // They take long to begin.
+    let entries = [(FEW_SERVERS, SERVERS), (MANY_SERVERS, TENANTS)];
+    for (name, servers) in entries.into_iter().filter(|_| !bench.options.quick) {
         if let Some(peer) = starter.pgbouncer(starter.server(), Entries::Each(servers)).await? {
             ways.push(way(name, peer, true, &[SELECT]));
         }
