@@ -81,11 +81,11 @@ impl Starter<'_> {
 
     /// pgstrata in front of `server`, for clients of [`TENANT`].
     pub async fn pgstrata(&self, strategy: Strategy, server: (String, u16)) -> Outcome<Peer> {
-        let (port, (host, server)) = (free_port(), server);
+        let (port, http, (host, server)) = (free_port(), free_port(), server);
         // Nothing that is believed for a while is asked for again while it is measured.
         let text = format!(
             "[listen]\naddress = '127.0.0.1:{port}'\nmax_clients = {CLIENTS}\nshutdown_timeout = '1s'\n\
-             [http]\nenabled = false\n[log]\nlevel = 'warn'\n[pool]\nmax_servers = {SERVERS}\n\
+             [http]\naddress = '127.0.0.1:{http}'\n[log]\nlevel = 'warn'\n[pool]\nmax_servers = {SERVERS}\n\
              [tenancy]\nstrategy = '{strategy}'\ntenant_cache = '1h'\ncatalog_cache = '1h'\n\
              [databases.{DATABASE}]\nhost = '{host}'\nport = {server}\nuser = '{USER}'\ntls = 'disable'\n\
              [[users]]\nname = '{USER}'\nauth = 'trust'\ntenants = ['*']\n"
