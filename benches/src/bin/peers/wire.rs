@@ -66,8 +66,9 @@ impl Client {
         let (mut rows, mut complaint) = (0, None);
         loop {
             let mut rest = unread.as_slice();
-            while let Some((tag, body, behind)) = message(rest)? {
+            while let Some((message, behind)) = Message::split(rest)? {
                 rest = behind;
+                let Message { tag, body } = message;
                 match tag {
                     b'D' => rows += 1,
                     b'E' => complaint = Some(readable(body)),
@@ -87,12 +88,20 @@ impl Client {
     }
 }
 
-/// The first whole message: its tag, its body, and what is behind it.
-fn message(bytes: &[u8]) -> Outcome<Option<(u8, &[u8], &[u8])>> {
-    let Some((&[tag, a, b, c, d], rest)) = bytes.split_first_chunk::<HEADER>() else { return Ok(None) };
-    let length = usize::try_from(i32::from_be_bytes([a, b, c, d]))?;
-    let body = length.checked_sub(4).filter(|length| *length <= LONGEST).ok_or("no such message")?;
-    Ok(rest.split_at_checked(body).map(|(body, behind)| (tag, body, behind)))
+/// What PostgreSQL sends.
+struct Message<'a> {
+    tag: u8,
+    body: &'a [u8],
+}
+
+impl<'a> Message<'a> {
+    /// The first whole message, if there is one, and what is behind it.
+    fn split(bytes: &'a [u8]) -> Outcome<Option<(Self, &'a [u8])>> {
+        let Some((&[tag, a, b, c, d], rest)) = bytes.split_first_chunk::<HEADER>() else { return Ok(None) };
+        let length = usize::try_from(i32::from_be_bytes([a, b, c, d]))?;
+        let length = length.checked_sub(4).filter(|length| *length <= LONGEST).ok_or("no such message")?;
+        Ok(rest.split_at_checked(length).map(|(body, behind)| (Self { tag, body }, behind)))
+    }
 }
 
 /// The fields of an error that people read.
