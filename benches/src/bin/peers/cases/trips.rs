@@ -22,7 +22,7 @@ pub const NAIVE_PATH: &str = "naive search_path: connect, BEGIN, SET LOCAL, SELE
 /// The tenant's schema in the text.
 pub const NAIVE_QUALIFIED: &str = "naive schema_qualified: connect, SELECT";
 /// The same as [`NAIVE_PATH`], with the connection kept.
-pub const KEPT_PATH: &str = "search_path on a kept connection: BEGIN, SET LOCAL, SELECT, COMMIT";
+pub const KEPT_PATH: &str = "search_path, connection kept: BEGIN to COMMIT";
 /// The same through PgBouncer.
 pub const PGBOUNCER_PATH: &str = "the same through PgBouncer";
 /// All of it in one text.
