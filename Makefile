@@ -66,6 +66,18 @@ fuzz: ## each fuzz target for a minute; for longer: make fuzz TIME=3600 (seconds
 	BOLERO_RANDOM_TEST_TIME_MS=$$(($(TIME) * 1000)) \
 		cargo test --locked --profile fuzz --package pgstrata --package pgstrata-control --lib fuzz:: -- --nocapture
 
+# `make bench QUICK=1`, `CASE=tenants`, `ROUNDS=5`, `TURN=2` (seconds), `SOCKET=1` (Unix socket to PostgreSQL),
+# `PEER="odyssey=odyssey {port} {pg_port}"`, and PGBOUNCER=/path/to/pgbouncer for another than the system's.
+BENCH_FLAGS = $(if $(QUICK),--quick) $(if $(CASE),--case $(CASE)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
+	$(if $(TURN),--seconds $(TURN)) $(if $(SOCKET),--unix) $(if $(PEER),--peer '$(PEER)')
+
+bench: setup-bench ## pgstrata next to its peers, nine minutes; a minute with QUICK=1; one case with CASE=select
+	cargo build --release --locked --quiet --package pgstrata --package pgstrata-benches --bin pgstrata --bin relay --bin peers
+	$(CARGO_TARGET_DIR)/release/peers $(BENCH_FLAGS)
+
+bench-docs: BENCH_FLAGS += --write
+bench-docs: bench ## the same, and its tables and plots into docs/
+
 bench-micro: ## what each step from SQL to its plan costs, next to a parser alone
 	cargo bench --locked --package pgstrata-benches --bench functions -- --noplot
 
@@ -77,3 +89,6 @@ bench-orm: setup-test ## the ORM next to plain tokio-postgres, and its strategie
 
 setup-test:
 	@scripts/setup test
+
+setup-bench:
+	@scripts/setup bench

@@ -3,6 +3,8 @@
 //! # Layout
 //! - `benches/functions.rs`: the SQL engine and the frame scanner, function by function.
 //! - [`ratios`]: what was measured, as one table.
+//! - `src/bin/peers`: the proxy next to its peers; `src/bin/relay.rs`: the least of them. [`plot`]: its pictures.
+//! - `src/bin/tenants.rs`: tenants by the thousand.
 //! - `tests/allocations.rs`: what a hit allocates, which is nothing.
 
 use std::sync::Arc;
@@ -11,6 +13,7 @@ use pgstrata::sql::Scope;
 use pgstrata::sql::scope::{Builtins, Names, Relation, SchemaNames};
 use pgstrata_tenancy::Strategy;
 
+pub mod plot;
 pub mod ratios;
 
 /// A row by a key, in 100 bytes.
