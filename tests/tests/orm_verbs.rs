@@ -217,7 +217,7 @@ async fn pinned_entities_are_the_same_for_all() {
         MetadataContext::run("acme", em.save(&plan)).await.unwrap();
         let found = MetadataContext::run("globex", em.find_by_pk::<Plan>(("DE".into(), 1))).await.unwrap();
         assert_eq!(found, Some(plan.clone()));
-        assert_eq!(em.find::<Plan>().where_(Plan::PRICE.gt(100)).await.unwrap(), [plan.clone()]);
+        assert_eq!(em.find::<Plan>().where_(Plan::PRICE.gt(100)).await.unwrap(), std::slice::from_ref(&plan));
         assert!(em.delete_by_pk::<Plan>(plan.key()).await.unwrap());
     }
     let copied = "SELECT nspname::text FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace WHERE relname = 'plans'";
