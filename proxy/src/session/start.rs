@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use pgstrata_tenancy::{Strategy, ident};
+use pgstrata_tenancy::ident;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
 
@@ -253,18 +253,11 @@ impl<C> Session<C> {
         self.names_late = !tokio::time::timeout(NAMES_LIMIT, loaded).await.unwrap_or(false);
     }
 
-    /// Takes up the newest names of the tenant's schemas, where they are needed at all.
+    /// Takes up the newest names of the tenant's schemas. Whatever the strategy: only with them is it known that a
+    /// text runs no code but its own, after which its server would have to be wiped.
     pub(super) fn refresh_scope(&mut self) {
-        // Without a use for them they are not even loaded.
         let scope = Arc::clone(&self.tenants.now().scope);
         let moved_on = !Arc::ptr_eq(&scope, &self.scope_of);
-        let spliced = scope.strategy == Strategy::SchemaQualified || !scope.moved.is_empty();
-        if !spliced && !scope.guards_shared() && !scope.hide_others {
-            if moved_on {
-                (self.scope, self.scope_of) = (Arc::clone(&scope), scope);
-            }
-            return;
-        }
         let names = self.identity.database.catalog.get(&scope.schema);
         let same = match (&names, &self.scope.names) {
             (Some(new), Some(old)) => Arc::ptr_eq(new, old),
