@@ -72,7 +72,7 @@ async fn work(em: EntityManager, n: usize, tenant: String) {
             let tx = em.begin().await.unwrap();
             tx.save(&pair("lost")).await.unwrap();
             look(&tx, &tenant).await;
-            if n % 2 == 0 {
+            if n.is_multiple_of(2) {
                 tx.execute("SELECT set_config('application_name', $1, false)", &[&tenant]).await.unwrap();
             }
         },

@@ -30,17 +30,16 @@ fn entry(byte: u8) -> EntityMetadata {
     entry
 }
 
-/// What is seen of an entry, part by part.
-fn parts(entry: &EntityMetadata) -> (Option<String>, Option<Schema>, [Option<String>; 2]) {
+/// An entry, part by part: its table, its schema, two columns.
+type Parts = (Option<String>, Option<Schema>, [Option<String>; 2]);
+
+/// What is seen of an entry.
+fn parts(entry: &EntityMetadata) -> Parts {
     let column = |field| entry.column(field).map(str::to_owned);
     (entry.table_name.as_deref().map(str::to_owned), entry.schema.clone(), [column("name"), column("email")])
 }
 
-fn seen(
-    model: &Model,
-    context: &str,
-    key: &str,
-) -> Option<(Option<String>, Option<Schema>, [Option<String>; 2])> {
+fn seen(model: &Model, context: &str, key: &str) -> Option<Parts> {
     let found: Vec<_> =
         [context, PUBLIC].iter().filter_map(|layer| model.get(layer)?.1.get(key)).map(parts).collect();
     found.into_iter().reduce(|over, below| {
