@@ -290,8 +290,7 @@ mod tests {
 
     #[tokio::test]
     async fn future_carries_its_context_to_where_it_is_polled() {
-        let carried =
-            MetadataContext::run("acme", async { MetadataContext::in_current(async { now() }) }).await;
+        let carried = MetadataContext::run_sync("acme", || MetadataContext::in_current(async { now() }));
         assert_eq!(MetadataContext::run("globex", carried).await, "acme");
         let outside = MetadataContext::in_current(async { MetadataContext::is_active() });
         assert!(!outside.await);
