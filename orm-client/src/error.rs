@@ -7,6 +7,18 @@ use tokio_postgres::error::SqlState;
 use crate::DatabaseKind;
 
 /// Why something was not done.
+///
+/// ```no_run
+/// # use pgstrata_orm::{Entity, EntityManager, Error};
+/// # async fn example<User: Entity>(em: EntityManager, user: User) -> Result<(), Error> {
+/// match em.save(&user).await {
+///     Err(error) if error.is_duplicate() => println!("there is one of that name"),
+///     Err(error @ (Error::Tenant { .. } | Error::Reserved(_))) => println!("no tenant: {error}"),
+///     other => drop(other?),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

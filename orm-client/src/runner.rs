@@ -21,7 +21,7 @@ pub use pgstrata_control::provision::{Failed, Synced};
 /// How many schemas are made at once.
 const WORKERS: usize = 4;
 
-/// What makes tenants' schemas in one database. It is the manager's: [`EntityManager::driver`](crate::EntityManager::driver).
+/// What makes tenants' schemas in one database, for a [`PostgresTenantMigrationRunner`]. It is the manager's: [`EntityManager::driver`](crate::EntityManager::driver).
 #[derive(Clone)]
 pub struct Driver {
     kind: DatabaseKind,
@@ -60,6 +60,16 @@ impl fmt::Debug for Driver {
 pub type Running<'r, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'r>>;
 
 /// Makes tenants' schemas, and tells which there are.
+///
+/// ```no_run
+/// # use pgstrata_orm::{Error, TenantMigrationRunner};
+/// # async fn example(runner: &dyn TenantMigrationRunner) -> Result<(), Error> {
+/// if !runner.is_provisioned("acme_corp").await? {
+///     runner.ensure_schema("acme_corp").await?;
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub trait TenantMigrationRunner: fmt::Debug + Send + Sync {
     /// Makes a tenant's schema, unless it is there. All or nothing; any number of processes may ask for it at once.
     fn ensure_schema<'r>(&'r self, tenant: &'r str) -> Running<'r, Ensured>;
@@ -78,6 +88,10 @@ pub trait TenantMigrationRunner: fmt::Debug + Send + Sync {
 }
 
 /// What schemas are made from, and how.
+///
+/// ```
+/// let options = pgstrata_orm::RunnerOptions::new().source_schema("template");
+/// ```
 #[derive(Clone, Debug)]
 pub struct RunnerOptions {
     source: String,

@@ -7,6 +7,30 @@ use pgstrata_tenancy::{Strategy, TenantId, ident};
 /// How a statement reaches the tenant's schema. All ways give the same rows; they differ in what goes over the wire.
 ///
 /// Values are bound parameters whatever a strategy does. What it writes into SQL, it quotes.
+///
+/// ```
+/// use pgstrata_orm::{SearchPathStrategy, TenantQueryStrategy};
+///
+/// /// By the search path, with PostgreSQL's privileges beside it.
+/// #[derive(Debug)]
+/// struct WithRole;
+///
+/// impl TenantQueryStrategy for WithRole {
+///     fn name(&self) -> &'static str {
+///         "with_role"
+///     }
+///     fn qualifies(&self) -> bool {
+///         false
+///     }
+///     fn read_in_transaction(&self) -> bool {
+///         true
+///     }
+///     fn enter(&self, path: &[&str]) -> Option<String> {
+///         let path = SearchPathStrategy.enter(path)?;
+///         Some(format!("{path}; SET LOCAL ROLE app_tenant"))
+///     }
+/// }
+/// ```
 pub trait TenantQueryStrategy: fmt::Debug + Send + Sync + 'static {
     /// Its name, for people.
     fn name(&self) -> &'static str;

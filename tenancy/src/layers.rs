@@ -26,6 +26,15 @@ pub const MAX_ENTRIES: usize = 10_000;
 pub const MAX_KEY: usize = 255;
 
 /// Why a layer was not made, changed or removed. Nothing has changed.
+///
+/// ```
+/// use pgstrata_tenancy::layers::{EntityMetadata, LayerError, LayeredMetadataStore};
+///
+/// let store = LayeredMetadataStore::new();
+/// store.freeze_public();
+/// let refused = store.set("User", EntityMetadata::table("users"));
+/// assert_eq!(refused, Err(LayerError::ReadOnly("public".into())));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LayerError {
     /// Nobody may write to it.

@@ -21,6 +21,20 @@ use crate::table::Table;
 /// What an [`EntityManager`](super::EntityManager) and a [`Transaction`](super::Transaction) have in common: code that takes a `&Session` works with both.
 ///
 /// Each call is for the tenant of the [`MetadataContext`] that it is made in.
+///
+/// ```no_run
+/// # use pgstrata_orm::{Entity, EntityManager, Error, Session};
+/// async fn is_empty<User: Entity>(session: &Session) -> Result<bool, Error> {
+///     Ok(!session.exists::<User>().await?)
+/// }
+///
+/// # async fn example<User: Entity>(em: EntityManager) -> Result<(), Error> {
+/// is_empty::<User>(&em).await?;
+/// let tx = em.begin().await?;
+/// is_empty::<User>(&tx).await?;
+/// # Ok(())
+/// # }
+/// ```
 pub struct Session {
     pub(super) shared: Arc<Shared>,
     /// The transaction that all of it runs in.

@@ -15,6 +15,13 @@ pub(crate) type Value = Box<dyn ToSql + Send + Sync>;
 
 /// What rows of `E` are held against. It is made from the entity's columns, and put together with [`Condition::and`], [`Condition::or`]
 /// and [`Condition::negate`].
+///
+/// ```
+/// # use pgstrata_orm::{Condition, Entity, entity::Column};
+/// # fn example<User: Entity>(NAME: Column<User, String>, EMAIL: Column<User, String>) -> Condition<User> {
+/// NAME.like("A%").and(EMAIL.is_not_null()).or(!NAME.in_(["Bob", "Carol"]))
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Condition<E> {
     pub(crate) node: Node,
@@ -174,7 +181,14 @@ impl<E: Entity, T: Entity> Relation<E, T> {
     }
 }
 
-/// An order of rows.
+/// An order of rows, made from a column.
+///
+/// ```
+/// # use pgstrata_orm::{Entity, entity::Column, query::Order};
+/// # fn example<User: Entity>(NAME: Column<User, String>) -> Order<User> {
+/// NAME.desc()
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Order<E> {
     pub(crate) column: usize,

@@ -18,6 +18,18 @@ use crate::table::{self, Table};
 const OTHER: &str = "t1";
 
 /// Pairs of related rows: see [`Find::join`](super::Find::join).
+///
+/// ```no_run
+/// # use pgstrata_orm::{Entity, EntityManager, Error, entity::{Column, Relation}};
+/// # async fn example<Post: Entity, User: Entity>(
+/// #     em: EntityManager, AUTHOR: Relation<Post, User>, NAME: Column<User, String>,
+/// # ) -> Result<(), Error> {
+/// for (post, author) in em.find::<Post>().join(AUTHOR).where_other(NAME.eq("Alice")).limit(10).await? {
+///     // ..
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use = "nothing is asked until it is awaited"]
 pub struct Joined<'s, E, T> {
@@ -95,6 +107,14 @@ impl<'s, E: Entity, T: Entity> IntoFuture for Joined<'s, E, T> {
 }
 
 /// Rows, each with all that it is related to: see [`Find::load`](super::Find::load).
+///
+/// ```no_run
+/// # use pgstrata_orm::{Entity, EntityManager, Error, entity::Relation};
+/// # async fn example<User: Entity, Post: Entity>(em: EntityManager, POSTS: Relation<User, Post>) -> Result<(), Error> {
+/// let users: Vec<(User, Vec<Post>)> = em.find::<User>().limit(10).load(POSTS).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use = "nothing is asked until it is awaited"]
 pub struct Loaded<'s, E, T> {

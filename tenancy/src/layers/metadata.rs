@@ -4,6 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Where a table is.
+///
+/// ```
+/// use pgstrata_tenancy::layers::{EntityMetadata, Schema};
+///
+/// let shared = EntityMetadata::table("plans").in_schema(Schema::Named("public".into()));
+/// let own = EntityMetadata::default().in_schema(Schema::Own);
+/// assert_eq!(own.over(&shared).schema, Some(Schema::Own));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Schema {
     /// In the schema of the tenant that asks.

@@ -54,6 +54,12 @@ struct Layer {
 }
 
 /// A layer, seen from outside.
+///
+/// ```
+/// let store = pgstrata_tenancy::LayeredMetadataStore::new();
+/// let layers = store.layers();
+/// assert_eq!((layers.len(), &*layers[0].name), (1, "public"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LayerInfo {
     /// The tenant's name, or "public".
