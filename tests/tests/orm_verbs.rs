@@ -4,6 +4,7 @@ use pgstrata_orm::{Condition, EntityManager, Error, MetadataContext, Strategy};
 use pgstrata_tests::Shop;
 use pgstrata_tests::setup::STRATEGIES;
 use pgstrata_tests::shop::{Plan, Post, User, names};
+use pgstrata_tests::stage::eventually;
 
 /// Both strategies, each in one flight and step by step.
 fn ways() -> impl Iterator<Item = (Strategy, bool)> {
@@ -26,7 +27,8 @@ async fn each_way(work: impl AsyncFn(&EntityManager)) {
             .await;
         }
         assert_eq!(names(&em).await, ["public"], "{strategy} {pipelined}");
-        assert_eq!(shop.busy().await, [""; 0], "{strategy} {pipelined}");
+        // A connection that was dropped in a transaction is closed when PostgreSQL looks at it next.
+        eventually(Vec::<String>::new(), async || shop.busy().await).await;
     }
 }
 
