@@ -8,7 +8,7 @@ WITH_POSTGRES := pgstrata-tests axum-multitenant
 NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fmt clippy unit e2e e2e-newest setup-test chaos soak fuzz bench-micro bench-tenants bench-orm
+.PHONY: help demo test fmt clippy unit e2e e2e-newest setup-test setup-bench chaos soak fuzz bench bench-docs bench-micro bench-tenants bench-orm
 
 help: ## what there is
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
