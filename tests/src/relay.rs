@@ -22,6 +22,7 @@ pub struct Relay {
 #[derive(Debug)]
 struct Shared {
     round_trips: AtomicU64,
+    sent: AtomicU64,
     connections: AtomicU64,
     /// Round trips that have no answer yet.
     pending: AtomicU64,
@@ -38,6 +39,7 @@ impl Relay {
         let port = listener.local_addr().unwrap().port();
         let shared = Arc::new(Shared {
             round_trips: AtomicU64::new(0),
+            sent: AtomicU64::new(0),
             connections: AtomicU64::new(0),
             pending: AtomicU64::new(0),
             delay_micros: AtomicU64::new(0),
@@ -57,6 +59,11 @@ impl Relay {
     /// PostgreSQL had answered: what a caller had to wait for.
     pub fn round_trips(&self) -> u64 {
         self.shared.round_trips.load(Ordering::SeqCst)
+    }
+
+    /// How many bytes PostgreSQL was sent, over all connections.
+    pub fn sent(&self) -> u64 {
+        self.shared.sent.load(Ordering::SeqCst)
     }
 
     /// Waits until nothing has been asked for a while, and all that was asked is answered:
@@ -139,6 +146,7 @@ async fn requests(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, shared: &Shar
     let mut buffer = vec![0; 1 << 16];
     while let Ok(count @ 1..) = from.read(&mut buffer).await {
         wait_out_stall(shared).await;
+        shared.sent.fetch_add(count as u64, Ordering::SeqCst);
         if answered.swap(false, Ordering::SeqCst) {
             shared.round_trips.fetch_add(1, Ordering::SeqCst);
             shared.pending.fetch_add(1, Ordering::SeqCst);

@@ -138,3 +138,42 @@ async fn what_runs_by_itself_takes_one_more_where_a_role_must_be_in_force_first(
         assert_eq!(cost(&stage, &mut wire, work).await, each * ROUNDS, "{way:?}");
     }
 }
+
+/// Two clients of nobody's in turn on one server: its session is wiped between them where code may have run that
+/// nobody has seen, and nowhere else.
+#[tokio::test(flavor = "multi_thread")]
+async fn server_is_wiped_between_clients_with_no_tenant_only_where_it_must_be() {
+    let code = "CREATE FUNCTION public.touch() RETURNS int LANGUAGE sql AS 'SELECT 1'";
+    for strategy in STRATEGIES {
+        let stage = stage((Tier::Names, strategy)).await;
+        stage.superuser().await.batch_execute(code).await.unwrap();
+        let mut clients = Vec::new();
+        for _ in 0..2 {
+            clients.push(Wire::login(stage.port(), "app", "app", &[]).await.unwrap());
+        }
+        let mut sent = async |text: &str| {
+            // Until what public holds is known, anything may have run.
+            let in_turn = async |clients: &mut [Wire]| {
+                for client in clients {
+                    assert_eq!(client.simple(text).await.status(), Some('I'), "{text}");
+                }
+            };
+            for _ in 0..3 {
+                in_turn(&mut clients).await;
+                stage.relay().settle().await;
+            }
+            let before = stage.relay().sent();
+            in_turn(&mut clients).await;
+            stage.relay().settle().await;
+            stage.relay().sent() - before
+        };
+        let message = |text: &str| 2 * (text.len() as u64 + 6);
+        let read = match strategy {
+            Strategy::SearchPath => READ.to_owned(),
+            Strategy::SchemaQualified => READ.replace("users", "\"public\".users"),
+        };
+        assert_eq!(sent(READ).await, message(&read), "{strategy}");
+        let call = "SELECT public.touch()";
+        assert!(sent(call).await > message(call) + 100, "{strategy}");
+    }
+}

@@ -16,7 +16,8 @@ const LOOKED_AT: usize = 32;
 
 /// Those who wait.
 pub struct Turns<P> {
-    /// Tenants that have somebody waiting, each once: the next one first.
+    /// Each tenant that has a queue, once: the next one first. Its queue may be empty, where all have left: it
+    /// goes when its turn comes, as looking for it here would cost a crowd that leaves the square of its size.
     ring: VecDeque<Tenant>,
     queues: HashMap<Tenant, VecDeque<Waiter<P>>>,
     waiting: usize,
@@ -47,10 +48,10 @@ impl<P> Turns<P> {
     pub fn join(&mut self, tenant: &Tenant, thread: usize, payload: P) -> u64 {
         let ticket = self.next_ticket;
         self.next_ticket += 1;
-        let queue = self.queues.entry(tenant.clone()).or_default();
-        if queue.is_empty() {
+        let queue = self.queues.entry(tenant.clone()).or_insert_with(|| {
             self.ring.push_back(tenant.clone());
-        }
+            VecDeque::new()
+        });
         queue.push_back(Waiter { ticket, thread, overtaken: 0, payload });
         self.waiting += 1;
         ticket
@@ -63,15 +64,14 @@ impl<P> Turns<P> {
         let Ok(at) = queue.binary_search_by_key(&ticket, |waiter| waiter.ticket) else { return };
         queue.remove(at);
         self.waiting -= 1;
-        if queue.is_empty() {
-            self.queues.remove(tenant);
-            self.ring.retain(|waiting| waiting != tenant);
+        if self.waiting == 0 {
+            (self.ring, self.queues) = Default::default();
         }
     }
 
     /// The next one, for something that is on `thread`.
     pub fn next(&mut self, thread: usize) -> Option<P> {
-        let tenant = self.ring.pop_front()?;
+        let tenant = self.next_tenant()?;
         let queue = self.queues.get_mut(&tenant)?;
         let near = match queue.front_mut() {
             Some(first) if first.thread != thread && first.overtaken < OVERTAKEN => {
@@ -91,6 +91,17 @@ impl<P> Turns<P> {
             self.ring.push_back(tenant);
         }
         Some(waiter.payload)
+    }
+
+    /// The first in the ring that has somebody waiting, taken out of it.
+    fn next_tenant(&mut self) -> Option<Tenant> {
+        loop {
+            let tenant = self.ring.pop_front()?;
+            if self.queues.get(&tenant).is_some_and(|queue| !queue.is_empty()) {
+                return Some(tenant);
+            }
+            self.queues.remove(&tenant);
+        }
     }
 }
 
@@ -130,7 +141,27 @@ mod tests {
         // Twice is as once.
         turns.leave(&tenant("b"), lone);
         assert_eq!(turns.waiting(), 2);
-        assert_eq!(all(&mut turns, 0), [0, 2]);
+        // Who comes back has its tenant's place, once.
+        turns.join(&tenant("b"), 0, 11);
+        assert_eq!(turns.ring.len(), 2);
+        assert_eq!(all(&mut turns, 0), [0, 11, 2]);
+        assert!(turns.ring.is_empty() && turns.queues.is_empty());
+    }
+
+    #[test]
+    fn a_crowd_that_leaves_leaves_nothing() {
+        let mut turns = Turns::default();
+        let crowd: Vec<_> = (0..1000).map(|i| tenant(&i.to_string())).collect();
+        let tickets: Vec<_> = crowd.iter().map(|of| turns.join(of, 0, 0)).collect();
+        let last = turns.join(&tenant("999"), 0, 1);
+        for (of, ticket) in crowd.iter().zip(tickets) {
+            turns.leave(of, ticket);
+        }
+        assert_eq!((turns.waiting(), turns.next(0)), (1, Some(1)));
+        turns.leave(&tenant("999"), last);
+        assert!(turns.ring.is_empty() && turns.queues.is_empty());
+        let ticket = turns.join(&None, 0, 2);
+        turns.leave(&None, ticket);
         assert!(turns.ring.is_empty() && turns.queues.is_empty());
     }
 
