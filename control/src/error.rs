@@ -16,7 +16,7 @@ pub enum Error {
         why: &'static str,
     },
     /// No connection.
-    #[error("no connection to PostgreSQL: {}", words(.0))]
+    #[error("no connection to PostgreSQL: {}", pool_words(.0))]
     Connect(#[source] PoolError),
     /// PostgreSQL refused it.
     #[error("{doing}: {}", postgres_words(.source))]
@@ -57,15 +57,16 @@ impl Error {
     }
 }
 
-fn words(error: &PoolError) -> String {
+/// Why a pool gave no connection: PostgreSQL's own words, if they are that.
+pub fn pool_words(error: &PoolError) -> String {
     match error {
         PoolError::Backend(error) => postgres_words(error),
         other => other.to_string(),
     }
 }
 
-/// PostgreSQL's own words, which its error's Display leaves out.
-pub(crate) fn postgres_words(error: &tokio_postgres::Error) -> String {
+/// PostgreSQL's own words, which its error's Display leaves out: message, SQLSTATE, detail and hint.
+pub fn postgres_words(error: &tokio_postgres::Error) -> String {
     let Some(db) = error.as_db_error() else {
         let source = std::error::Error::source(error).map(|source| format!(": {source}"));
         return format!("{error}{}", source.unwrap_or_default());

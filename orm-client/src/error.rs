@@ -1,5 +1,6 @@
 //! What can go wrong, in words for the one who asked.
 
+use pgstrata_control::error::{pool_words, postgres_words};
 use pgstrata_tenancy::TenantIdError;
 use pgstrata_tenancy::layers::LayerError;
 use tokio_postgres::error::SqlState;
@@ -45,7 +46,7 @@ pub enum Error {
     #[error("no connection to PostgreSQL: {}", pool_words(.0))]
     Connect(#[source] deadpool::managed::PoolError<tokio_postgres::Error>),
     /// PostgreSQL refused it, or was not there to answer.
-    #[error("{doing}: {}", words(.source))]
+    #[error("{doing}: {}", postgres_words(.source))]
     Postgres {
         /// What was being done.
         doing: String,
@@ -147,24 +148,4 @@ impl Error {
 /// A name from outside may be as long as it likes.
 fn shortened(name: &str) -> String {
     name.chars().take(80).flat_map(char::escape_debug).collect()
-}
-
-fn pool_words(error: &deadpool::managed::PoolError<tokio_postgres::Error>) -> String {
-    match error {
-        deadpool::managed::PoolError::Backend(error) => words(error),
-        other => other.to_string(),
-    }
-}
-
-/// PostgreSQL's own words, which its error's Display leaves out.
-fn words(error: &tokio_postgres::Error) -> String {
-    let Some(db) = error.as_db_error() else {
-        let source = std::error::Error::source(error).map(|source| format!(": {source}"));
-        return format!("{error}{}", source.unwrap_or_default());
-    };
-    let mut words = format!("{} ({})", db.message(), db.code().code());
-    for more in [db.detail(), db.hint()].into_iter().flatten() {
-        words = format!("{words}. {}", more.trim_end_matches('.'));
-    }
-    words
 }

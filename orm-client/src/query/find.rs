@@ -123,11 +123,7 @@ impl<'s, E: Entity> IntoFuture for Find<'s, E, Many> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let place = self.session.place()?;
-            let mut writer = Writer::new(self.session, &place);
-            let sql = select::<E>(&mut writer, &self.parts)?;
-            let by_path = writer.by_path;
-            let rows = self.session.read::<E>(&place, by_path, &sql).await?;
+            let rows = rows::<E>(self.session, &self.parts, select::<E>).await?;
             rows.iter().map(|row| decoded(row, 0)).collect()
         })
     }
@@ -140,11 +136,7 @@ impl<'s, E: Entity> IntoFuture for Find<'s, E, One> {
     fn into_future(mut self) -> Self::IntoFuture {
         self.parts.limit = Some(1);
         Box::pin(async move {
-            let place = self.session.place()?;
-            let mut writer = Writer::new(self.session, &place);
-            let sql = select::<E>(&mut writer, &self.parts)?;
-            let by_path = writer.by_path;
-            let rows = self.session.read::<E>(&place, by_path, &sql).await?;
+            let rows = rows::<E>(self.session, &self.parts, select::<E>).await?;
             rows.first().map(|row| decoded(row, 0)).transpose()
         })
     }
@@ -156,14 +148,10 @@ impl<'s, E: Entity> IntoFuture for Find<'s, E, Count> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let place = self.session.place()?;
-            let mut writer = Writer::new(self.session, &place);
-            let mut sql = self.session.sql(&place);
-            sql.push("SELECT count(*) FROM (SELECT");
-            from::<E>(&mut sql, &mut writer, &self.parts)?;
-            sql.push(") AS n");
-            let by_path = writer.by_path;
-            let rows = self.session.read::<E>(&place, by_path, &sql).await?;
+            let count = |writer: &mut Writer<'_>, parts| {
+                around::<E>(writer, parts, "SELECT count(*) FROM (SELECT", ") AS n")
+            };
+            let rows = rows::<E>(self.session, &self.parts, count).await?;
             number(rows.first())
         })
     }
@@ -175,14 +163,9 @@ impl<'s, E: Entity> IntoFuture for Find<'s, E, Exists> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let place = self.session.place()?;
-            let mut writer = Writer::new(self.session, &place);
-            let mut sql = self.session.sql(&place);
-            sql.push("SELECT EXISTS (SELECT");
-            from::<E>(&mut sql, &mut writer, &self.parts)?;
-            sql.push(")");
-            let by_path = writer.by_path;
-            let rows = self.session.read::<E>(&place, by_path, &sql).await?;
+            let exists =
+                |writer: &mut Writer<'_>, parts| around::<E>(writer, parts, "SELECT EXISTS (SELECT", ")");
+            let rows = rows::<E>(self.session, &self.parts, exists).await?;
             let exists = rows.first().map(|row| row.try_get(0)).transpose();
             Ok(exists.map_err(Error::postgres("reading whether rows are there"))?.unwrap_or(false))
         })
@@ -195,17 +178,41 @@ impl<'s, E: Entity> IntoFuture for Find<'s, E, ManyAndCount> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let place = self.session.place()?;
-            let mut writer = Writer::new(self.session, &place);
-            let sql = page::<E>(&mut writer, &self.parts)?;
-            let by_path = writer.by_path;
-            let rows = self.session.read::<E>(&place, by_path, &sql).await?;
+            let rows = rows::<E>(self.session, &self.parts, page::<E>).await?;
             let count = number(rows.first())?;
             // A page with nothing on it is one row with no number.
             let there = rows.iter().filter(|row| row.try_get::<_, Option<i64>>(1).ok().flatten().is_some());
             Ok((there.map(|row| decoded(row, 2)).collect::<Result<_, _>>()?, count))
         })
     }
+}
+
+/// The rows that a question gives, which is written for the tenant of the context.
+async fn rows<'v, E: Entity>(
+    session: &Session,
+    parts: &'v Parts,
+    write: impl FnOnce(&mut Writer<'_>, &'v Parts) -> Result<Sql<'v>, Error>,
+) -> Result<Vec<Row>, Error> {
+    let place = session.place()?;
+    let mut writer = Writer::new(session, &place);
+    let sql = write(&mut writer, parts)?;
+    let by_path = writer.by_path;
+    session.read::<E>(&place, by_path, &sql).await
+}
+
+/// A question about rows of which no column is asked.
+fn around<'v, E: Entity>(
+    writer: &mut Writer<'_>,
+    parts: &'v Parts,
+    before: &'static str,
+    behind: &'static str,
+) -> Result<Sql<'v>, Error> {
+    let mut sql = writer.session.sql(writer.place);
+    let table = writer.table(E::DEFINITION)?;
+    sql.push(before);
+    tail(&mut sql, writer, parts, &table, needs_alias(&parts.filter).then_some(OUTER))?;
+    sql.push(behind);
+    Ok(sql)
 }
 
 /// `SELECT "id", "name" FROM "acme_corp"."users" WHERE ..`
@@ -250,12 +257,6 @@ pub(super) fn numbered<'v>(
         n += 1;
     });
     tail(sql, writer, parts, table, Some(OUTER))
-}
-
-/// `FROM ..` and all behind it, of a table with no columns named.
-fn from<'v, E: Entity>(sql: &mut Sql<'v>, writer: &mut Writer<'_>, parts: &'v Parts) -> Result<(), Error> {
-    let table = writer.table(E::DEFINITION)?;
-    tail(sql, writer, parts, &table, needs_alias(&parts.filter).then_some(OUTER))
 }
 
 fn tail<'v>(

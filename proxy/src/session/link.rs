@@ -1,28 +1,21 @@
-//! A server comes when a request needs one, and goes back clean.
+//! The server at hand: what is known of it, and how it becomes clean.
 
-use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
 use pgstrata_tenancy::RoleName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::timeout;
 
-use super::clock::Clock;
 use super::expect::{Expect, Expects};
 use super::request::MAX_OWED;
 use super::role::{InForce, Settled};
 use super::tenant::Tenancy;
-use super::{End, Session, Status};
+use super::{Session, Status};
 use crate::metrics::{Kind, Metrics};
-use crate::pool::cancel::send_cancel;
-use crate::pool::connect::ConnectError;
-use crate::pool::servers::{CheckoutError, Lease};
+use crate::pool::servers::Lease;
 use crate::pool::settings::{self, Tracked};
-use crate::sql::plan::Refusal;
 use crate::wire::{frame, message};
 
 /// How long a server may take to be cleaned behind a client that left; then it is closed.
@@ -126,7 +119,7 @@ impl Request {
 }
 
 impl Link {
-    fn new(lease: Lease, login: Option<RoleName>) -> Self {
+    pub(super) fn new(lease: Lease, login: Option<RoleName>) -> Self {
         Self {
             settings: Tracked::new(Arc::clone(&lease.settings)),
             lease,
@@ -184,140 +177,6 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     pub(super) fn has_sent(&self) -> bool {
         self.link.as_ref().is_some_and(|link| link.request.sent)
-    }
-
-    /// Gets a server. If there is none to be had, the request is answered with the reason.
-    pub(super) async fn attach(&mut self) -> Result<(), End> {
-        let wanted = std::mem::take(&mut self.wanted);
-        // A server that is there at once was not waited for, and looking at the clock takes time too.
-        let mut waits = None;
-        if let Some(link) = self.link.take() {
-            // It is one of another login.
-            waits = Some(self.clock.stop());
-            Box::pin(self.give_up(link)).await;
-        }
-        // Mostly one is idle, and nothing need be waited for.
-        let idle = wanted.login().is_none().then(|| self.identity.database.servers.take()).flatten();
-        let lease = match idle {
-            Some(lease) => Some(Ok(lease)),
-            None => self.check_out(wanted.login(), &mut waits).await,
-        };
-        match lease {
-            Some(Ok(lease)) => {
-                self.count_wait(waits);
-                self.cancel.attach(lease.pid, &lease.key);
-                let mut link = Link::new(lease, wanted.login().cloned());
-                link.hand_over(self.cancel.slot().pid, &self.settings, wanted.set_role());
-                self.link = Some(Box::new(link));
-                Ok(())
-            }
-            Some(Err(error)) => {
-                self.count_wait(waits);
-                // There is no request that this was spent on.
-                self.clock = Clock::default();
-                self.deny(&no_server(&error));
-                Ok(())
-            }
-            None => Err(End::ClientGone),
-        }
-    }
-
-    /// Waits for a server, and for the client to give up: `None`. Notes since when it `waits`, if it does.
-    async fn check_out(
-        &mut self,
-        login: Option<&RoleName>,
-        waits: &mut Option<Instant>,
-    ) -> Option<Result<Lease, CheckoutError>> {
-        let database = Arc::clone(&self.identity.database);
-        let limit = self.shared.config.pool.wait_timeout;
-        let turn = self.tenants.now().turn.clone();
-        let mut checkout = Box::pin(database.check_out(login, &turn, limit));
-        poll_fn(|cx| {
-            if let Poll::Ready(lease) = checkout.as_mut().poll(cx) {
-                return Poll::Ready(Some(lease));
-            }
-            waits.get_or_insert_with(|| self.clock.stop());
-            self.poll_waiting_client(cx).map(|()| None)
-        })
-        .await
-    }
-
-    /// Answers the message at the head of the buffer with an error.
-    fn deny(&mut self, refusal: &Refusal) {
-        self.tell(refusal);
-        self.give_up_message();
-    }
-
-    /// The message at the head of the buffer was answered with an error, and nothing of it has been sent.
-    pub(super) fn give_up_message(&mut self) {
-        self.plan = None;
-        self.attendance.begun = false;
-        self.fail_local();
-        match frame::header(&self.inbuf) {
-            Ok(Some(header)) if header.tag == b'Q' => {
-                self.inbuf.advance(header.total.min(self.inbuf.len()));
-                message::ready_for_query(&mut self.outbuf, Status::Idle.byte());
-            }
-            _ => self.skip_to_sync = true,
-        }
-    }
-
-    /// Puts the server back if nothing ties it to this client.
-    pub(super) async fn release(&mut self) {
-        let free = self.link.as_ref().is_some_and(|link| {
-            // PostgreSQL still waits for the rest of a message that began on it.
-            let halfway = self.stream_on && self.stream_left > 0;
-            let asks = link.request.role != Settled::No;
-            let over = !halfway && !asks && !link.request.sent && link.expects.is_empty();
-            over && self.status == Status::Idle && self.pins.is_empty()
-        });
-        if !free {
-            return;
-        }
-        if self.cancel.detach() {
-            Box::pin(self.cancel.settled()).await;
-        }
-        if let Some(mut link) = self.link.take() {
-            let client = self.cancel.slot().pid;
-            // Whatever it ran, another's draws are no longer all that there may be.
-            link.lease.drawn_by = link.lease.drawn_by.filter(|(by, _)| *by == client);
-            link.give_back(client);
-        }
-    }
-
-    /// The end: what the client still has to hear is written, what it left behind is cleaned.
-    pub(super) async fn leave(mut self: Box<Self>, end: &End) {
-        if !matches!(end, End::ClientGone) {
-            let rest = self.outbuf.split();
-            let goodbye = async {
-                self.stream.write_all(&rest).await?;
-                self.stream.shutdown().await
-            };
-            let _ = timeout(CLEAN_LIMIT, goodbye).await;
-        }
-        let Some(mut link) = self.link.take() else { return };
-        let Self { stream, cancel, identity, status, pins, shared, stream_on, stream_left, .. } = *self;
-        drop(stream);
-        let halfway = stream_on && stream_left > 0;
-        let tied = halfway || pins.has_state();
-        let clean = async {
-            if !link.expects.is_empty() && !matches!(end, End::Terminated) {
-                let target = identity.database.servers.target();
-                let _ = send_cancel(target, link.lease.pid, &link.lease.key).await;
-            }
-            if tied {
-                return Err(io::ErrorKind::Other.into());
-            }
-            link.clean(status, !pins.is_empty(), &shared.metrics).await
-        };
-        let cleaned = timeout(CLEAN_LIMIT, clean).await;
-        if cancel.detach() {
-            cancel.settled().await;
-        }
-        if !matches!(cleaned, Ok(Ok(()))) {
-            link.lease.in_doubt = true;
-        }
-        link.give_back(cancel.slot().pid);
     }
 }
 
@@ -466,38 +325,4 @@ impl Link {
         let message = server.inbuf.split_to(header.total);
         Ok(Some((header.tag, message.last().copied().unwrap_or_default())))
     }
-}
-
-pub(super) fn no_server(error: &CheckoutError) -> Refusal {
-    if let CheckoutError::Connect(ConnectError::Again(error)) = error {
-        return no_connection(error);
-    }
-    let (code, message, hint) = match error {
-        CheckoutError::Timeout(_) => (
-            "53300",
-            error.to_string(),
-            Some(
-                "All servers are busy. Raise pool.max_servers (in the tier login: pool.max_servers_per_tenant, \
-                 pool.max_tenant_servers), or look for long transactions."
-                    .into(),
-            ),
-        ),
-        CheckoutError::Connect(error) => return no_connection(error),
-        CheckoutError::Closed => ("57P01", "the proxy is shutting down".into(), None),
-    };
-    Refusal { code, message, hint }
-}
-
-fn no_connection(error: &ConnectError) -> Refusal {
-    let (code, message) = match error {
-        ConnectError::Refused { code, message } if code == "53300" => {
-            ("53300", format!("PostgreSQL has no connection left: {message}"))
-        }
-        ConnectError::Refused { code, message } if code == "57P03" => {
-            ("57P03", format!("PostgreSQL does not accept connections now: {message}"))
-        }
-        // Addresses and logins of ours are no business of the client's; the log has them.
-        _ => ("08006", "can not connect to PostgreSQL".into()),
-    };
-    Refusal { code, message, hint: None }
 }

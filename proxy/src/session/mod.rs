@@ -18,11 +18,12 @@
 //! - [`pins`]: what ties the client to its server, and how that ends.
 //! - [`sequences`]: `lastval()` is the tenant's own.
 //! - [`io`]: bytes in, bytes out, nothing buffered without bound.
-//! - [`link`]: a server comes, and goes back clean; [`login`]: it is one of the tenant's own, where it has its own.
+//! - [`attach`]: a server comes, and goes back; [`link`]: what is known of it, and how it becomes clean; [`login`]: it is one of the tenant's own, where it has its own.
 //! - [`cancel`]: cancel keys. [`clock`]: whose time a request's time is.
 
 mod admission;
 mod arrival;
+mod attach;
 pub mod cancel;
 mod clock;
 pub mod columns;

@@ -174,7 +174,7 @@ async fn try_settings(server: &mut crate::pool::server::Server, sql: &str) -> Re
 }
 
 fn no_server(error: &CheckoutError) -> Refusal {
-    for_login(super::link::no_server(error))
+    for_login(super::attach::no_server(error))
 }
 
 async fn enter<S>(
