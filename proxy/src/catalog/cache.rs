@@ -1,6 +1,7 @@
 //! What the schemas on a tenant's path hold, kept for a while and loaded in the background.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -33,8 +34,19 @@ pub struct Catalog {
     shared: Vec<String>,
     epochs: Epochs,
     age: Duration,
-    /// Some load has ended.
+    /// Loads that have ended, and who waits for one to.
+    arrivals: AtomicU64,
     arrival: Notify,
+}
+
+/// What is known of a schema.
+pub struct Known {
+    /// What its path holds; `None` while it is being loaded.
+    pub names: Option<Arc<Names>>,
+    /// As long as [`Catalog::news`] says this, and until then, the catalog has no other answer.
+    pub news: u64,
+    /// See [`Known::news`].
+    pub until: Instant,
 }
 
 /// One schema, or the failure to load it.
@@ -77,6 +89,7 @@ impl Catalog {
             shared: shared.to_vec(),
             epochs: Epochs::new(),
             age,
+            arrivals: AtomicU64::new(0),
             arrival: Notify::new(),
         });
         let loader = Loader { catalog: Arc::downgrade(&catalog), control, queue, common: None };
@@ -87,13 +100,26 @@ impl Catalog {
     ///
     /// If not, it is being loaded when this returns.
     pub fn get(&self, schema: &str) -> Option<Arc<Names>> {
-        let now = Instant::now();
+        self.look(schema, Instant::now()).names
+    }
+
+    /// The same, with how long that will be so.
+    pub fn look(&self, schema: &str, now: Instant) -> Known {
+        // Before the look: what comes during it is news.
+        let news = self.news();
         let entry = self.loaded.get(schema);
         let entry = entry.filter(|e| e.epoch == self.epoch(schema) && e.until > now);
         if entry.as_ref().is_none_or(|entry| entry.refresh <= now) {
             self.request(schema);
         }
-        entry?.names
+        let until = entry.as_ref().map_or(now, |entry| entry.refresh);
+        Known { names: entry.and_then(|entry| entry.names), news, until }
+    }
+
+    /// Changes when something was loaded or invalidated, whatever schema it was of.
+    pub fn news(&self) -> u64 {
+        // Both only grow, so their sum changes when one of them does.
+        self.arrivals.load(Ordering::Acquire) + self.epochs.changes()
     }
 
     /// Waits until [`Catalog::get`] has an answer. `false`: the load has failed.
@@ -151,6 +177,7 @@ impl Catalog {
             None => (now + self.age.min(PAUSE), now + self.age.min(PAUSE)),
         };
         self.loaded.insert(Arc::clone(&schema), Entry { names, epoch, refresh, until });
+        self.arrivals.fetch_add(1, Ordering::AcqRel);
         self.loading.lock().unwrap_or_else(PoisonError::into_inner).remove(&schema);
         self.arrival.notify_waiters();
     }

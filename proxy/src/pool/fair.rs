@@ -119,12 +119,12 @@ impl<T: Item> Pool<T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An idle item that `fits` at once, given how long it was idle; nothing is waited for.
-    pub fn take(&self, fits: impl Fn(&T, Duration) -> bool) -> Option<Loan<T>> {
+    /// An idle item that `fits` at once, given how long it is idle `now`; nothing is waited for.
+    pub fn take(&self, now: Instant, fits: impl Fn(&T, Duration) -> bool) -> Option<Loan<T>> {
         let here = here();
         let mut state = self.state();
         let at = state.nearest(here)?;
-        if !state.idle.get(at).is_some_and(|idle| fits(&idle.item, idle.since.elapsed())) {
+        if !state.idle.get(at).is_some_and(|idle| fits(&idle.item, now.saturating_duration_since(idle.since))) {
             return None;
         }
         let idle = state.idle.remove(at);
@@ -171,7 +171,7 @@ impl<T: Item> Pool<T> {
 
     /// An idle item in exchange for a place, if there is one.
     pub fn exchange(&self, place: Place<T>) -> Grant<T> {
-        match self.take(|_, _| true) {
+        match self.take(Instant::now(), |_, _| true) {
             Some(loan) => Grant::Item(loan),
             None => Grant::Place(place),
         }
@@ -238,12 +238,12 @@ impl<T: Item> Pool<T> {
     }
 
     /// An item has come back: the next one may have it, or it is idle.
-    fn put_back(&self, item: T, home: Home) {
+    fn put_back(&self, item: T, home: Home, since: Instant) {
         if !item.is_sound() {
             drop(item);
             return self.free();
         }
-        let mut idle = Idle { item, home, since: Instant::now() };
+        let mut idle = Idle { item, home, since };
         loop {
             let mut state = self.state();
             if state.closed {
@@ -295,9 +295,14 @@ impl<T: Item> Loan<T> {
     }
 
     /// Back to its pool, for the next one, if it is sound.
-    pub fn give_back(mut self) {
+    pub fn give_back(self) {
+        self.give_back_at(Instant::now());
+    }
+
+    /// The same, where it is known what time it is.
+    pub fn give_back_at(mut self, now: Instant) {
         if let Some(item) = self.item.take() {
-            self.pool.put_back(item, self.home);
+            self.pool.put_back(item, self.home, now);
         }
     }
 
@@ -352,7 +357,7 @@ impl<T: Item> Drop for Loan<T> {
                 drop(item);
                 self.pool.free();
             }
-            Some(item) => self.pool.put_back(item, self.home),
+            Some(item) => self.pool.put_back(item, self.home, self.since),
             None => {}
         }
     }

@@ -96,10 +96,10 @@ impl Servers {
         Self { pool, maker: Arc::new(Maker { kind, reported, backoff, tenants }) }
     }
 
-    /// A server that was in use a moment ago, if one is idle: one that need not be looked at.
-    pub fn take(&self) -> Option<Lease> {
+    /// A server that was in use a moment before `now`, if one is idle: one that need not be looked at.
+    pub fn take(&self, now: Instant) -> Option<Lease> {
         let maker = &self.maker;
-        let loan = self.pool.take(|server, idle| idle <= TRUSTED_FOR && !maker.is_old(server))?;
+        let loan = self.pool.take(now, |server, idle| idle <= TRUSTED_FOR && !maker.is_old(server, now))?;
         Some(self.lease(loan))
     }
 
@@ -246,6 +246,11 @@ impl Lease {
     pub fn give_back(self) {
         self.loan.give_back();
     }
+
+    /// The same, where it is known what time it is.
+    pub fn give_back_at(self, now: Instant) {
+        self.loan.give_back_at(now);
+    }
 }
 
 impl Deref for Lease {
@@ -311,14 +316,14 @@ impl Maker {
         Ok(Box::new(Server::new(connected, *max_prepared, room)))
     }
 
-    fn is_old(&self, server: &Server) -> bool {
-        server.born.elapsed() > self.kind.settings.max_lifetime
+    fn is_old(&self, server: &Server, now: Instant) -> bool {
+        now.saturating_duration_since(server.born) > self.kind.settings.max_lifetime
     }
 
     /// Whether a server that was idle can be used again.
     async fn is_fit(&self, loan: &mut Loan<Box<Server>>) -> bool {
-        let idle = loan.was_idle();
-        !self.is_old(loan)
+        let (idle, now) = (loan.was_idle(), Instant::now());
+        !self.is_old(loan, now)
             && (idle <= TRUSTED_FOR || is_quiet(&loan.stream))
             && (idle <= self.kind.settings.check_after || answers(loan).await)
     }

@@ -1,12 +1,39 @@
 //! Session settings: what a client wants, what a server has, and the way from one to the other.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use pgstrata_tenancy::{RoleName, ident};
 
 /// Settings of a session: the parameter's name in lower case, and the SQL that sets it.
 pub type Settings = BTreeMap<Box<str>, Box<str>>;
+
+thread_local! {
+    /// Those that [`shared`] has given out on this thread.
+    static SHARED: RefCell<HashSet<Arc<Settings>>> = RefCell::default();
+}
+
+/// With so many sets at hand, those that nobody has any more are looked for before another comes in.
+const SHARED_SETS: usize = 1024;
+
+/// The same settings, in the one place that all who have them share on this thread: then they are equal at a glance, and
+/// thousands of clients hold them once. A thread's own, so that no two threads count the same references.
+pub fn shared(settings: Settings) -> Arc<Settings> {
+    let settings = Arc::new(settings);
+    SHARED.with_borrow_mut(|shared| {
+        if let Some(known) = shared.get(&settings) {
+            return Arc::clone(known);
+        }
+        if shared.len() >= SHARED_SETS {
+            shared.retain(|known| Arc::strong_count(known) > 1);
+        }
+        if shared.len() < SHARED_SETS {
+            shared.insert(Arc::clone(&settings));
+        }
+        settings
+    })
+}
 
 /// The path is never replayed: it goes with each transaction.
 pub const SEARCH_PATH: &str = "search_path";
@@ -138,7 +165,7 @@ pub fn difference(
     clear: bool,
     role: Option<&RoleName>,
 ) -> Option<String> {
-    if Arc::ptr_eq(has, wants) && !has.keys().any(|name| is_ours(name)) {
+    if are_the_same(has, wants) {
         return None;
     }
     let mut sql = String::new();
@@ -160,6 +187,11 @@ pub fn difference(
         sql.push_str("; ");
     }
     (!sql.is_empty()).then_some(sql)
+}
+
+/// Whether a server has what is wanted, and nothing else, as can be told at a glance.
+pub fn are_the_same(has: &Arc<Settings>, wants: &Arc<Settings>) -> bool {
+    Arc::ptr_eq(has, wants) && !has.keys().any(|name| is_ours(name))
 }
 
 /// What a server has once [`difference`] ran on it.
@@ -219,6 +251,20 @@ mod tests {
         let under = r#"RESET "c"."d"; SET LOCAL ROLE "x"; SET b TO 2; "#;
         assert_eq!(sql(&has, &wants, Some(&role)).unwrap(), under);
         assert_eq!(sql(&has, &settings(&[]), Some(&role)).unwrap().matches("ROLE").count(), 0);
+    }
+
+    #[test]
+    fn equal_settings_are_held_once_and_what_nobody_has_is_forgotten() {
+        let of = |value: usize| Settings::from([("a".into(), value.to_string().into())]);
+        let kept = shared(of(0));
+        assert!(Arc::ptr_eq(&kept, &shared(of(0))) && are_the_same(&kept, &shared(of(0))));
+        for value in 0..3 * SHARED_SETS {
+            assert_eq!(*shared(of(value)), of(value));
+        }
+        assert!(Arc::ptr_eq(&kept, &shared(of(0))));
+        assert!(SHARED.with_borrow(HashSet::len) <= SHARED_SETS);
+        let all: Vec<_> = (0..2 * SHARED_SETS).map(|value| shared(of(value))).collect();
+        assert!(SHARED.with_borrow(HashSet::len) <= SHARED_SETS && all.len() > SHARED_SETS);
     }
 
     #[test]

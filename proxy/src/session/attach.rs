@@ -15,6 +15,7 @@ use super::clock::Clock;
 use super::link::{CLEAN_LIMIT, Link};
 use super::role::Settled;
 use super::{End, Session, Status};
+use crate::config::Isolation;
 use crate::pool::cancel::send_cancel;
 use crate::pool::connect::ConnectError;
 use crate::pool::servers::{CheckoutError, Lease};
@@ -32,30 +33,41 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             waits = Some(self.clock.stop());
             Box::pin(self.give_up(link)).await;
         }
-        // Mostly one is idle, and nothing need be waited for.
-        let idle = wanted.login().is_none().then(|| self.identity.database.servers.take()).flatten();
-        let lease = match idle {
-            Some(lease) => Some(Ok(lease)),
-            None => self.check_out(wanted.login(), &mut waits).await,
-        };
-        match lease {
+        match self.check_out(wanted.login(), &mut waits).await {
             Some(Ok(lease)) => {
                 self.count_wait(waits);
-                self.cancel.attach(lease.pid, &lease.key);
-                let mut link = Link::new(lease, wanted.login().cloned());
-                link.hand_over(self.cancel.slot().pid, &self.settings, wanted.set_role());
-                self.link = Some(Box::new(link));
+                self.join(lease, &wanted);
                 Ok(())
             }
             Some(Err(error)) => {
                 self.count_wait(waits);
                 // There is no request that this was spent on.
-                self.clock = Clock::default();
+                self.clock = Clock::new();
                 self.deny(&no_server(&error));
                 Ok(())
             }
             None => Err(End::ClientGone),
         }
+    }
+
+    /// Gets a server that is idle, if it is one for all tenants. Mostly there is one, and nothing need be waited for.
+    pub(super) fn attach_at_once(&mut self) -> bool {
+        if self.link.is_some() || self.tenants.now().isolation.login().is_some() {
+            return false;
+        }
+        let Some(lease) = self.identity.database.servers.take(self.clock.latest()) else { return false };
+        self.count_wait(None);
+        let wanted = self.tenants.now().isolation.clone();
+        self.join(lease, &wanted);
+        true
+    }
+
+    /// Makes a server the client's.
+    fn join(&mut self, lease: Lease, wanted: &Isolation) {
+        self.cancel.attach(lease.pid, &lease.key);
+        let mut link = Box::new(Link::new(lease, wanted.login().cloned()));
+        link.hand_over(self.cancel.slot().pid, &self.settings, wanted.set_role());
+        self.link = Some(link);
     }
 
     /// Waits for a server, and for the client to give up: `None`. Notes since when it `waits`, if it does.
@@ -117,7 +129,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             let client = self.cancel.slot().pid;
             // Whatever it ran, another's draws are no longer all that there may be.
             link.lease.drawn_by = link.lease.drawn_by.filter(|(by, _)| *by == client);
-            link.give_back(client);
+            link.give_back(client, self.clock.latest());
         }
     }
 
@@ -153,7 +165,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if !matches!(cleaned, Ok(Ok(()))) {
             link.lease.in_doubt = true;
         }
-        link.give_back(cancel.slot().pid);
+        link.give_back(cancel.slot().pid, Instant::now());
     }
 }
 

@@ -11,18 +11,29 @@ use crate::metrics::{Kind, Naive, Served};
 use crate::sql::plan::{PinReason, Plan, StatementKind};
 
 /// The time that the proxy spends on the request at hand.
-#[derive(Default)]
 pub(super) struct Clock {
     /// It is at work since then.
     since: Option<Instant>,
     /// So long it has been before.
     own: Duration,
+    latest: Instant,
 }
 
 impl Clock {
+    /// Stands still.
+    pub fn new() -> Self {
+        Self { since: None, own: Duration::ZERO, latest: Instant::now() }
+    }
+
     /// Bytes of the client's are there, or what was waited for is.
     pub fn start(&mut self, now: Instant) {
         self.since = Some(now);
+        self.latest = now;
+    }
+
+    /// The time when it was last looked at: good enough where milliseconds count, and free.
+    pub fn latest(&self) -> Instant {
+        self.latest
     }
 
     /// From now on somebody else is waited for; gives the time.
@@ -33,13 +44,16 @@ impl Clock {
     }
 
     fn stop_at(&mut self, now: Instant) {
+        self.latest = now;
         if let Some(since) = self.since.take() {
             self.own += now.saturating_duration_since(since);
         }
     }
 
-    /// The request is over, and the next may begin: all of the time that was spent on this one.
-    fn finish(&mut self, now: Instant) -> Duration {
+    /// The request is over that was last `heard` of from PostgreSQL, and the next may begin: all of the time that was
+    /// spent on this one.
+    fn finish(&mut self, heard: Instant, now: Instant) -> Duration {
+        self.start(heard);
         self.stop_at(now);
         self.start(now);
         std::mem::take(&mut self.own)
@@ -63,14 +77,14 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             _ => Naive::FirstInTransaction,
         };
         link.has_reached = status != Status::Idle && (link.has_reached || request.kind != Kind::Shared);
-        self.clock.start(heard);
+        let own = self.clock.finish(heard, now);
         let served = Served {
             strategy: self.scope.strategy,
             kind: request.kind,
             round_trips: request.round_trips,
             naive,
             query: heard.saturating_duration_since(begun),
-            own: self.clock.finish(now),
+            own,
             received: request.received,
             sent: request.written,
         };

@@ -1,7 +1,5 @@
 //! What the server still owes: one entry for each message that it was sent, in their order.
 
-use std::collections::VecDeque;
-
 use bytes::Bytes;
 use pgstrata_tenancy::RoleName;
 use smallvec::SmallVec;
@@ -131,9 +129,6 @@ pub struct QueryReply {
     /// The error that is made to happen, and what the client gets instead.
     pub poison: Option<Box<Refusal>>,
 }
-
-/// The answers that are due.
-pub type Expects = VecDeque<Expect>;
 
 impl Expect {
     /// Whether what arrives now is for the client.

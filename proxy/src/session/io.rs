@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::io::poll_read_buf;
 
 use super::request::HIGH_WATER;
-use super::{End, Session, Status};
+use super::{End, Session, Status, spare};
 use crate::wire::frame;
 
 /// What one read from a client can bring. On the stack: an idle client has no buffer.
@@ -39,12 +39,6 @@ enum Event {
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// Waits until bytes have come or gone in any of the four directions.
     pub(super) async fn exchange(&mut self) -> Result<(), End> {
-        if self.link.is_none() && self.inbuf.is_empty() {
-            // An idle client holds no buffers.
-            self.inbuf = BytesMut::new();
-            self.outbuf =
-                if self.outbuf.is_empty() { BytesMut::new() } else { std::mem::take(&mut self.outbuf) };
-        }
         let event = if self.is_between_transactions() {
             let mut shutdown = self.shutdown.clone();
             tokio::select! {
@@ -88,6 +82,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if let Poll::Ready(Err(_)) = poll_write_all(&mut self.stream, &mut self.outbuf, cx) {
             return Poll::Ready(Event::ClientGone);
         }
+        self.leave_room();
         if !self.eof && self.wants_more() {
             match self.poll_client(cx) {
                 Poll::Ready(Ok(())) => moved = true,
@@ -100,6 +95,18 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         let is_full = self.outbuf.len() > HIGH_WATER || self.server_is_full();
         if moved || was_full && !is_full { Poll::Ready(Event::Progress) } else { Poll::Pending }
+    }
+
+    /// An idle client holds no buffers.
+    fn leave_room(&mut self) {
+        if self.link.is_some() {
+            return;
+        }
+        for buffer in [&mut self.inbuf, &mut self.outbuf] {
+            if buffer.is_empty() && buffer.capacity() > 0 {
+                spare::leave(std::mem::take(buffer));
+            }
+        }
     }
 
     /// Whether the client's next message is not in the buffer yet, and there is room for it.
@@ -133,6 +140,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let mut room = ReadBuf::uninit(&mut room);
         ready!(Pin::new(&mut self.stream).poll_read(cx, &mut room))?;
         self.eof |= room.filled().is_empty();
+        if self.inbuf.capacity() == 0 {
+            self.inbuf = spare::buffer();
+        }
         self.inbuf.extend_from_slice(room.filled());
         self.clock.start(Instant::now());
         Poll::Ready(Ok(()))

@@ -8,9 +8,10 @@ use bytes::{Buf, BytesMut};
 use pgstrata_tenancy::RoleName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::expect::{Expect, Expects};
+use super::expect::Expect;
 use super::request::MAX_OWED;
 use super::role::{InForce, Settled};
+use super::spare::Expects;
 use super::tenant::Tenancy;
 use super::{Session, Status};
 use crate::metrics::{Kind, Metrics};
@@ -195,13 +196,15 @@ impl Link {
             return;
         }
         let (has, wants, idle) = (self.settings.current(), wants.current(), status == Status::Idle);
-        let sql = settings::difference(has, wants, idle, role);
-        let now = settings::after(has, wants, idle);
-        if let Some(sql) = sql {
-            self.lease.query(&[sql.as_bytes()]);
-            self.expects.push_back(Expect::OwnQuery);
+        if !settings::are_the_same(has, wants) {
+            let sql = settings::difference(has, wants, idle, role);
+            let now = settings::after(has, wants, idle);
+            if let Some(sql) = sql {
+                self.lease.query(&[sql.as_bytes()]);
+                self.expects.push_back(Expect::OwnQuery);
+            }
+            self.settings.replace(now);
         }
-        self.settings.replace(now);
         if idle {
             self.settings.commit();
             self.role = self.resting_role();
@@ -213,16 +216,13 @@ impl Link {
         drop(self.lease);
     }
 
-    pub(super) fn give_back(self, client: i32) {
-        if self.lease.in_doubt {
-            return self.discard();
-        }
-        let Self { mut lease, settings, opaque, .. } = self;
+    pub(super) fn give_back(self: Box<Self>, client: i32, now: Instant) {
+        let Self { mut lease, settings, opaque, .. } = *self;
         if opaque {
             lease.used_by = Some(client);
         }
         lease.settings = Arc::clone(settings.current());
-        lease.give_back();
+        lease.give_back_at(now);
     }
 
     /// Ends whatever is open on the server: a COPY, a pipeline, a transaction, a session.

@@ -1,5 +1,7 @@
 //! The tier `login`: a message goes to a server that has logged in as its tenant's role, and to no other.
 
+use std::time::Instant;
+
 use pgstrata_tenancy::RoleName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
@@ -18,6 +20,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         if !self.may_move(login) {
             return Err(holds_server());
+        }
+        if self.attach_at_once() {
+            return Ok(false);
         }
         self.wanted = self.tenants.now().isolation.clone();
         Ok(true)
@@ -38,7 +43,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let session = !self.pins.is_empty();
         let cleaned = timeout(CLEAN_LIMIT, link.clean(Status::Idle, session, &self.shared.metrics)).await;
         link.lease.in_doubt |= !matches!(cleaned, Ok(Ok(())));
-        link.give_back(self.cancel.slot().pid);
+        link.give_back(self.cancel.slot().pid, Instant::now());
     }
 }
 

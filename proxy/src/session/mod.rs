@@ -17,6 +17,7 @@
 //! - [`tenant`], [`switch`]: which tenant the session works for, and how it goes over to another.
 //! - [`pins`]: what ties the client to its server, and how that ends.
 //! - [`sequences`]: `lastval()` is the tenant's own.
+//! - [`spare`]: room that is there while it is needed.
 //! - [`io`]: bytes in, bytes out, nothing buffered without bound.
 //! - [`attach`]: a server comes, and goes back; [`link`]: what is known of it, and how it becomes clean; [`login`]: it is one of the tenant's own, where it has its own.
 //! - [`cancel`]: cancel keys. [`clock`]: whose time a request's time is.
@@ -46,6 +47,7 @@ mod reply;
 mod request;
 pub(crate) mod role;
 mod sequences;
+mod spare;
 mod standing;
 pub mod start;
 pub mod statements;
@@ -70,7 +72,7 @@ use self::path::Effective;
 use self::pins::Pins;
 use self::request::Step;
 use self::statements::{ClientStatement, ClientStatements};
-use self::tenant::{Tenancy, Tenants};
+use self::tenant::{Basis, Tenancy, Tenants};
 use crate::config::{Isolation, User};
 use crate::pool::settings::{Settings, Tracked};
 use crate::shared::{DatabaseHandle, Shared};
@@ -168,9 +170,9 @@ pub struct Session<C> {
     changes: u64,
     /// The transaction has read or written.
     touched: bool,
-    /// The tenant's scope with the newest names in it, and the one without that it was made of.
+    /// The tenant's scope with the newest names in it, and what it was made of.
     scope: Arc<Scope>,
-    scope_of: Arc<Scope>,
+    scope_basis: Basis,
     settings: Tracked,
     effective: Effective,
     /// The settings that `effective` was made of.

@@ -90,7 +90,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         (self.checking, self.foreseen) = (false, None);
         let Some(link) = &mut self.link else { return };
         let until = link.expects.iter().position(|expect| matches!(expect, Expect::Sync));
-        let void: Vec<Expect> = link.expects.drain(..until.unwrap_or(link.expects.len())).collect();
+        let end = until.unwrap_or(link.expects.len());
+        let void: Vec<Expect> = link.expects.drain(..end).collect();
         // From back to front: what was foreseen last is taken back first.
         for expect in void.into_iter().rev() {
             match expect {

@@ -1,5 +1,6 @@
 //! The simple protocol: one `Query`, one write, one round trip.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use pgstrata_tenancy::RoleName;
@@ -137,7 +138,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let strayed = self.has_strayed();
         self.note_notifier(plan);
         self.keep_sequences_apart(plan);
-        let tenancy = Arc::clone(self.tenants.now());
+        let tenancy = self.tenants.now();
         let drawer = (self.cancel.slot().pid, self.changes);
         let Some(link) = &mut self.link else { return };
         link.begin(&self.settings, self.status, role.as_ref());
@@ -151,7 +152,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         link.strayed = (link.strayed || strayed) && !returns;
         link.request.kind = kind_of(&self.scope.tenant, plan);
         link.request.begins = begins_block(plan);
-        let mut path = Arc::clone(&self.effective.path);
+        let mut path = Cow::Borrowed(&*self.effective.path);
         // With a role it was set with that.
         if own_transaction && role.is_none() && !path.is_empty() {
             link.set_session_path(&path);
@@ -210,7 +211,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                     link.local_path = true;
                     link.strayed |= strays(statement, text, &tenancy.scope.schema);
                     if let Some(Effect::Set(_, list)) = &effect {
-                        path = Arc::from(&**list);
+                        path = Cow::Owned(list.to_string());
                     }
                 }
                 PathChange::Lost => {
@@ -219,9 +220,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                     path = match statement.kind {
                         StatementKind::Commit { .. } => path,
                         StatementKind::Rollback { .. } => {
-                            Effective::of(self.settings.committed(), &tenancy).path
+                            let before = Effective::of(self.settings.committed(), tenancy);
+                            Cow::Owned(before.path.to_string())
                         }
-                        _ => Arc::clone(&tenancy.home),
+                        _ => Cow::Borrowed(&tenancy.home),
                     };
                 }
             }

@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::expect::{Effect, Expect};
 use super::link::Link;
 use super::outcome::put_mapped;
-use super::{End, Session, columns};
+use super::{End, Session, columns, spare};
 use crate::pool::server::HAD_TEMP;
 use crate::pool::settings::SEARCH_PATH;
 use crate::wire::frame::{self, HEADER, Header};
@@ -26,6 +26,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return Ok(());
         }
         let mut buf = mem::take(&mut link.lease.inbuf);
+        if self.outbuf.capacity() == 0 {
+            self.outbuf = spare::buffer();
+        }
         let result = self.relay_all(&mut buf);
         if let Some(link) = &mut self.link {
             link.lease.inbuf = buf;

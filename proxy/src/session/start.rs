@@ -15,11 +15,12 @@ use super::listen::Listening;
 use super::path::Effective;
 use super::pins::Pins;
 use super::statements::ClientStatements;
-use super::tenant::{Tenancy, Tenants};
+use super::tenant::{Basis, Tenancy, Tenants};
 use super::{Identity, Session, Status, Told};
 use crate::auth::error::OpenError;
 use crate::auth::login::Login;
 use crate::catalog::Found;
+use crate::catalog::cache::Known;
 use crate::config::{Isolation, PoolMode};
 use crate::pool::servers::CheckoutError;
 use crate::pool::settings::{self, SEARCH_PATH, Settings, Tracked};
@@ -66,7 +67,7 @@ async fn prepare<S>(
     let tenancy = database
         .tenancy(login.tenant.as_ref(), schema, login.user.dynamic_sql, &shared.config)
         .map_err(|error| Refusal::new(error.sqlstate(), error.to_string()))?;
-    let base = Arc::new(base_settings(&login.settings, &tenancy)?);
+    let base = settings::shared(base_settings(&login.settings, &tenancy)?);
     let told = validate(database, &tenancy, &base, login_patience(shared)).await?;
     let identity = Identity {
         database: Arc::clone(database),
@@ -216,7 +217,7 @@ where
         changes: 0,
         touched: false,
         scope: Arc::clone(&tenancy.scope),
-        scope_of: Arc::clone(&tenancy.scope),
+        scope_basis: Basis::of(&tenancy),
         effective: Effective::of(settings.current(), &tenancy),
         tenants: Tenants::new(tenancy),
         effective_of: Arc::clone(settings.current()),
@@ -238,7 +239,7 @@ where
         plan: None,
         link: None,
         attendance,
-        clock: Clock::default(),
+        clock: Clock::new(),
         cancel,
         shutdown,
         identity,
@@ -256,17 +257,22 @@ impl<C> Session<C> {
     /// Takes up the newest names of the tenant's schemas. Whatever the strategy: only with them is it known that a
     /// text runs no code but its own, after which its server would have to be wiped.
     pub(super) fn refresh_scope(&mut self) {
-        let scope = Arc::clone(&self.tenants.now().scope);
-        let moved_on = !Arc::ptr_eq(&scope, &self.scope_of);
-        let names = self.identity.database.catalog.get(&scope.schema);
+        let (catalog, scope) = (&self.identity.database.catalog, &self.tenants.now().scope);
+        let (now, basis) = (self.clock.latest(), &mut self.scope_basis);
+        let moved_on = !Arc::ptr_eq(scope, &basis.scope);
+        if !moved_on && basis.news == catalog.news() && now < basis.until {
+            return;
+        }
+        let Known { names, news, until } = catalog.look(&scope.schema, now);
+        (basis.news, basis.until) = (news, until);
         let same = match (&names, &self.scope.names) {
             (Some(new), Some(old)) => Arc::ptr_eq(new, old),
             (None, None) => true,
             _ => false,
         };
         if moved_on || !same {
-            self.scope = Arc::new(Scope { names, ..Scope::clone(&scope) });
-            self.scope_of = scope;
+            self.scope = Arc::new(Scope { names, ..Scope::clone(scope) });
+            basis.scope = Arc::clone(scope);
         }
     }
 }

@@ -161,7 +161,7 @@ impl Drop for Prepared {
 /// The statements of one client, within its limits.
 #[derive(Default)]
 pub struct ClientStatements {
-    named: HashMap<Bytes, ClientStatement>,
+    named: foldhash::HashMap<Bytes, ClientStatement>,
     unnamed: Option<ClientStatement>,
     bytes: usize,
 }

@@ -174,7 +174,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return Err(Refusal { code: "0A000", message, hint }.into());
         }
         if !is_command(first) {
-            return self.one_tenant(plan).map_err(Hindered::from);
+            self.one_tenant(&plan)?;
+            return Ok(plan);
         }
         let alone = others.is_empty();
         let answer = self.run_command(command(first, text)?, alone && self.status == Status::Idle)?;
@@ -192,11 +193,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             plan.splices.insert(0, Splice { at: 0, cut, insert: Insert::Text("".into()) });
         }
         plan.statements.remove(0);
-        self.one_tenant(plan).map_err(Hindered::from)
+        self.one_tenant(&plan)?;
+        Ok(plan)
     }
 
     /// Behind the end of its transaction, a text would be read for another tenant.
-    fn one_tenant(&self, plan: Plan) -> Result<Plan, Refusal> {
+    fn one_tenant(&self, plan: &Plan) -> Result<(), Refusal> {
         let failed = self.status_then() == Status::Failed;
         let changes = |s: &Statement| match s.kind {
             StatementKind::Commit { .. } => self.tenants.ends(failed),
@@ -209,7 +211,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 message: "a text whose tenant is its transaction's must end with that transaction".into(),
                 hint: Some("Send what follows COMMIT or ROLLBACK by itself.".into()),
             }),
-            false => Ok(plan),
+            false => Ok(()),
         }
     }
 

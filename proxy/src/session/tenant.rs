@@ -1,6 +1,7 @@
 //! Which tenant a session works for, and what names mean for it.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use pgstrata_tenancy::layers::{EntityMetadata, PUBLIC, Schema};
 use pgstrata_tenancy::{RoleName, TenantId, ident};
@@ -71,6 +72,23 @@ impl Tenancy {
         !self.confined
             || check::search_path(path)
                 .is_some_and(|names| names.iter().all(|name| self.scope.may_be_on_path(name)))
+    }
+}
+
+/// What a session's scope was made of: a tenancy's, with no names in it, and what is known of those.
+pub struct Basis {
+    /// The tenancy's.
+    pub scope: Arc<Scope>,
+    /// The names are the newest as long as the catalog has no other news, and until then.
+    pub news: u64,
+    /// See [`Basis::news`].
+    pub until: Instant,
+}
+
+impl Basis {
+    /// Of a tenancy whose names have not been asked for.
+    pub fn of(tenancy: &Tenancy) -> Self {
+        Self { scope: Arc::clone(&tenancy.scope), news: 0, until: Instant::now() }
     }
 }
 

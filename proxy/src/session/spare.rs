@@ -1,0 +1,104 @@
+//! Room that a session has while it is at work: an idle one leaves it to the others of its thread, so that
+//! thousands of them carry none, and nothing is allocated for a request.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::ops::{Deref, DerefMut};
+
+use bytes::BytesMut;
+
+use super::expect::Expect;
+
+/// So much of a kind is kept for a thread.
+const KEPT: usize = 32;
+
+/// What has grown beyond this, in bytes or in entries, is given back to the system.
+const LARGEST_BUFFER: usize = 32 << 10;
+const LARGEST_QUEUE: usize = 64;
+
+thread_local! {
+    static BUFFERS: RefCell<Vec<BytesMut>> = const { RefCell::new(Vec::new()) };
+    static QUEUES: RefCell<Vec<VecDeque<Expect>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// An empty buffer, with room in it if there is some to be had.
+pub fn buffer() -> BytesMut {
+    BUFFERS.with_borrow_mut(Vec::pop).unwrap_or_default()
+}
+
+/// Leaves the room of a buffer, whose bytes are of no use any more, to others.
+pub fn leave(mut buffer: BytesMut) {
+    if (1..=LARGEST_BUFFER).contains(&buffer.capacity()) {
+        buffer.clear();
+        keep(&BUFFERS, buffer);
+    }
+}
+
+fn keep<T>(kept: &'static std::thread::LocalKey<RefCell<Vec<T>>>, one: T) {
+    kept.with_borrow_mut(|kept| {
+        if kept.len() < KEPT {
+            kept.push(one);
+        }
+    });
+}
+
+/// The answers that are due.
+pub struct Expects(VecDeque<Expect>);
+
+impl Expects {
+    /// None.
+    pub fn new() -> Self {
+        Self(QUEUES.with_borrow_mut(Vec::pop).unwrap_or_default())
+    }
+}
+
+impl Drop for Expects {
+    fn drop(&mut self) {
+        if (1..=LARGEST_QUEUE).contains(&self.0.capacity()) {
+            self.0.clear();
+            keep(&QUEUES, std::mem::take(&mut self.0));
+        }
+    }
+}
+
+impl Deref for Expects {
+    type Target = VecDeque<Expect>;
+
+    fn deref(&self) -> &VecDeque<Expect> {
+        &self.0
+    }
+}
+
+impl DerefMut for Expects {
+    fn deref_mut(&mut self) -> &mut VecDeque<Expect> {
+        &mut self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_is_used_again_and_does_not_grow_without_bound() {
+        let mut first = buffer();
+        first.extend_from_slice(b"secret");
+        let place = first.as_ptr();
+        leave(first);
+        let again = buffer();
+        assert!(again.is_empty() && again.as_ptr() == place);
+        leave(BytesMut::with_capacity(LARGEST_BUFFER + 1));
+        assert_eq!(buffer().capacity(), 0, "one that is too large is kept");
+        (0..2 * KEPT).for_each(|_| leave(BytesMut::with_capacity(1)));
+        assert_eq!(BUFFERS.with_borrow(Vec::len), KEPT);
+
+        let mut owed = Expects::new();
+        owed.push_back(Expect::Sync);
+        drop(owed);
+        assert!(Expects::new().is_empty() && QUEUES.with_borrow(Vec::len) == 1);
+        let mut long = Expects::new();
+        (0..2 * LARGEST_QUEUE).for_each(|_| long.push_back(Expect::Sync));
+        drop(long);
+        assert_eq!(QUEUES.with_borrow(Vec::len), 0, "one that is too long is kept");
+    }
+}
