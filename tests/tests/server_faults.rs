@@ -92,3 +92,29 @@ async fn network_to_postgres_broken_while_a_query_runs() {
     assert!(fault.code.starts_with("08"), "{fault:?}");
     works(&stage).await;
 }
+
+/// All that comes until the connection is closed.
+async fn last_words(client: &mut Wire) -> String {
+    client.until(0).await.fault().expect("the client is told why").code
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_are_told_when_the_proxy_stops() {
+    let mut stage = Stage::new(Setup::new()).await;
+    let mut fresh = stage.wire("acme_corp").await;
+    let mut idle = stage.wire("acme_corp").await;
+    assert_eq!(idle.simple(NAMES).await.column(), ACME);
+    let mut prepared = stage.wire("acme_corp").await;
+    assert_eq!(prepared.extended(NAMES, &[]).await.column(), ACME);
+    let mut pinned = stage.wire("acme_corp").await;
+    pinned.simple("CREATE TEMP TABLE t ()").await;
+    let mut open = stage.wire("acme_corp").await;
+    open.simple("BEGIN").await;
+    open.simple("INSERT INTO users (name, email) VALUES ('late', 'late')").await;
+    stage.stop();
+    for client in [&mut fresh, &mut idle, &mut prepared, &mut pinned] {
+        assert_eq!(last_words(client).await, "57P01");
+    }
+    assert_eq!(open.simple("COMMIT").await.tags(), "CZ", "what has begun may end");
+    assert_eq!(last_words(&mut open).await, "57P01");
+}

@@ -124,7 +124,8 @@ impl<T: Item> Pool<T> {
         let here = here();
         let mut state = self.state();
         let at = state.nearest(here)?;
-        if !state.idle.get(at).is_some_and(|idle| fits(&idle.item, now.saturating_duration_since(idle.since))) {
+        if !state.idle.get(at).is_some_and(|idle| fits(&idle.item, now.saturating_duration_since(idle.since)))
+        {
             return None;
         }
         let idle = state.idle.remove(at);

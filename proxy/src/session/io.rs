@@ -39,17 +39,7 @@ enum Event {
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// Waits until bytes have come or gone in any of the four directions.
     pub(super) async fn exchange(&mut self) -> Result<(), End> {
-        let event = if self.is_between_transactions() {
-            let mut shutdown = self.shutdown.clone();
-            tokio::select! {
-                biased;
-                event = poll_fn(|cx| self.poll_exchange(cx)) => event,
-                _ = shutdown.wait_for(|stop| *stop) => Event::Shutdown,
-            }
-        } else {
-            poll_fn(|cx| self.poll_exchange(cx)).await
-        };
-        match event {
+        match poll_fn(|cx| self.poll_exchange(cx)).await {
             Event::Progress => Ok(()),
             Event::ServerGone => self.server_gone(),
             Event::ClientGone => Err(End::ClientGone),
@@ -83,7 +73,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return Poll::Ready(Event::ClientGone);
         }
         self.leave_room();
-        if !self.eof && self.wants_more() {
+        // What PostgreSQL has said goes first: the client is looked at when there is nothing else to do.
+        if !moved && !self.eof && self.wants_more() {
             match self.poll_client(cx) {
                 Poll::Ready(Ok(())) => moved = true,
                 Poll::Ready(Err(_)) => return Poll::Ready(Event::ClientGone),
@@ -94,7 +85,19 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return Poll::Ready(Event::ClientGone);
         }
         let is_full = self.outbuf.len() > HIGH_WATER || self.server_is_full();
-        if moved || was_full && !is_full { Poll::Ready(Event::Progress) } else { Poll::Pending }
+        if moved || was_full && !is_full {
+            return Poll::Ready(Event::Progress);
+        }
+        // Session::run has it woken for that.
+        if self.is_between_transactions() && self.is_stopping() {
+            return Poll::Ready(Event::Shutdown);
+        }
+        Poll::Pending
+    }
+
+    /// Whether the proxy is shutting down. For each event, so without a lock as long as it is not.
+    fn is_stopping(&self) -> bool {
+        self.shutdown.has_changed().is_ok_and(|changed| changed) && *self.shutdown.borrow()
     }
 
     /// An idle client holds no buffers.

@@ -55,7 +55,9 @@ mod switch;
 pub mod tenant;
 
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
@@ -212,6 +214,10 @@ pub struct Session<C> {
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// Serves the client until it leaves, and puts its server back.
     pub async fn run(mut self: Box<Self>) -> End {
+        let mut shutdown = self.shutdown.clone();
+        let mut stop = Box::pin(async move { shutdown.wait_for(|stop| *stop).await.is_ok() });
+        // Asked once, it wakes the session when it is time to stop, however often that waits until then.
+        poll_fn(|cx| Poll::Ready(stop.as_mut().poll(cx).is_ready())).await;
         let end = match self.serve().await {
             Ok(never) => match never {},
             Err(end) => end,

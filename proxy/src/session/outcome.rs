@@ -7,6 +7,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::expect::{Effect, Expect, PATH_BEHIND, PATH_FIRST, ROLE_FIRST};
 use super::link::Request;
+use super::reply::Relayed;
 use super::role::{InForce, Settled};
 use super::{End, Session, Status, columns};
 use crate::sql::plan::Refusal;
@@ -134,40 +135,37 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     }
 
     /// `ReadyForQuery`.
-    pub(super) fn ready(&mut self, status: u8, whole: &[u8]) -> Result<(), End> {
+    pub(super) fn ready(&mut self, status: u8) -> Result<Relayed, End> {
         let status = match status {
             b'I' => Status::Idle,
             b'T' => Status::Block,
             b'E' => Status::Failed,
-            _ => return self.broken_server("an unknown transaction status"),
-        };
-        let Some(link) = &mut self.link else { return Ok(()) };
-        match link.expects.pop_front() {
-            Some(Expect::OwnQuery) => {
-                self.emit_locals();
-                return Ok(());
+            _ => {
+                self.broken_server("an unknown transaction status")?;
+                return Ok(Relayed::Not);
             }
+        };
+        let Some(link) = &mut self.link else { return Ok(Relayed::Not) };
+        match link.expects.pop_front() {
+            Some(Expect::OwnQuery) => return Ok(Relayed::Not),
             Some(Expect::SessionRole(role)) => {
                 self.role_settled(role);
-                self.emit_locals();
-                return Ok(());
+                return Ok(Relayed::Not);
             }
             Some(Expect::Probe(probe)) => {
                 self.pins_probed(&probe);
-                self.emit_locals();
-                return Ok(());
+                return Ok(Relayed::Not);
             }
             Some(front) if !front.ends_ready() => link.expects.clear(),
             _ => {}
         }
         self.end_request(status);
+        self.probe_pins();
         if self.has_channels_to_settle() {
             self.held_ready = Some(status);
-        } else {
-            self.outbuf.extend_from_slice(whole);
+            return Ok(Relayed::Not);
         }
-        self.probe_pins();
-        Ok(())
+        Ok(Relayed::AsItIs)
     }
 
     /// A request is answered: what holds now is what PostgreSQL says.

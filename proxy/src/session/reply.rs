@@ -3,7 +3,7 @@
 use std::mem;
 use std::sync::Arc;
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::expect::{Effect, Expect};
@@ -14,6 +14,19 @@ use crate::pool::server::HAD_TEMP;
 use crate::pool::settings::SEARCH_PATH;
 use crate::wire::frame::{self, HEADER, Header};
 use crate::wire::message;
+
+/// `CommandComplete` of a `LISTEN`.
+const LISTEN_COMPLETE: Bytes = Bytes::from_static(b"C\0\0\0\x0bLISTEN\0");
+
+/// What the client gets of a control message.
+pub(super) enum Relayed {
+    /// All of it. Messages that go on as they are go on together.
+    AsItIs,
+    /// This one.
+    Instead(Bytes),
+    /// Nothing, or what was written for it already.
+    Not,
+}
 
 /// A control message of PostgreSQL's is never longer; rows and COPY data are not held.
 const MAX_CONTROL: usize = 64 << 20;
@@ -64,49 +77,66 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 }
                 break;
             }
-            self.outbuf.extend_from_slice(buf.get(run..at).unwrap_or_default());
-            self.answer(header, rest.get(..header.total).unwrap_or_default())?;
+            let whole = rest.get(..header.total).unwrap_or_default();
+            // What is written for the client in its place comes behind what came before it.
+            if matches!(header.tag, b'E' | b'N' | b'S' | b'A')
+                || header.tag == b'Z' && !link.is_clients_turn()
+            {
+                self.outbuf.extend_from_slice(buf.get(run..at).unwrap_or_default());
+                run = at;
+            }
+            let answered = self.answer(header, whole);
             at += header.total;
-            run = at;
+            if !matches!(answered, Ok(Relayed::AsItIs)) {
+                self.outbuf.extend_from_slice(buf.get(run..at - header.total).unwrap_or_default());
+                run = at;
+            }
+            if let Relayed::Instead(message) = answered? {
+                self.outbuf.extend_from_slice(&message);
+            }
+            if self.has_local_answer() {
+                self.outbuf.extend_from_slice(buf.get(run..at).unwrap_or_default());
+                run = at;
+                self.emit_locals();
+            }
         }
         self.outbuf.extend_from_slice(buf.get(run..at).unwrap_or_default());
         buf.advance(at);
         Ok(())
     }
 
-    /// One control message.
-    fn answer(&mut self, header: Header, whole: &[u8]) -> Result<(), End> {
+    /// One control message. Those that are rewritten are written here, and no more is relayed of them.
+    fn answer(&mut self, header: Header, whole: &[u8]) -> Result<Relayed, End> {
         let body = whole.get(HEADER..).unwrap_or_default();
         match header.tag {
-            b'Z' => return self.ready(body.first().copied().unwrap_or_default(), whole),
-            b'E' => return self.error(body, whole),
-            b'C' => self.complete(body, whole),
-            b'S' => return self.parameter(body),
+            b'Z' => return self.ready(body.first().copied().unwrap_or_default()),
+            b'C' => return Ok(self.complete(body)),
+            b'1' | b'2' | b'3' | b's' | b'I' => return Ok(self.settle(header.tag)),
+            b'T' | b'n' => return Ok(self.row_description(body)),
+            b't' => return Ok(self.parameter_description(body)),
+            b'G' => return Ok(self.copy_begins()),
+            b'H' | b'c' | b'V' => return Ok(self.deliver()),
+            b'E' => self.error(body, whole)?,
+            b'S' => self.parameter(body)?,
             b'N' => self.notice(body, whole),
             b'A' => self.notification(whole),
-            b'1' | b'2' | b'3' | b's' | b'I' => self.settle(header.tag, whole),
-            b'T' | b'n' => self.row_description(whole),
-            b't' => self.parameter_description(whole),
-            b'G' => self.copy_begins(whole),
-            b'H' | b'c' | b'V' => self.deliver(whole),
-            _ => return self.broken_server("a message of an unknown type"),
+            _ => self.broken_server("a message of an unknown type")?,
         }
-        Ok(())
+        Ok(Relayed::Not)
     }
 
     /// Passes a message on if it answers the client and not us.
-    fn deliver(&mut self, whole: &[u8]) {
-        let Some(link) = &mut self.link else { return };
-        if link.expects.front().is_some_and(Expect::is_clients) {
-            link.request.delivered = true;
-            self.outbuf.extend_from_slice(whole);
-        }
+    fn deliver(&mut self) -> Relayed {
+        let Some(link) = &mut self.link else { return Relayed::Not };
+        let is_clients = link.is_clients_turn();
+        link.request.delivered |= is_clients;
+        if is_clients { Relayed::AsItIs } else { Relayed::Not }
     }
 
     /// The answers that end what they answer.
-    fn settle(&mut self, tag: u8, whole: &[u8]) {
-        self.deliver(whole);
-        let Some(link) = &mut self.link else { return };
+    fn settle(&mut self, tag: u8) -> Relayed {
+        let relayed = self.deliver();
+        let Some(link) = &mut self.link else { return relayed };
         let ends = match link.expects.front() {
             Some(expect) if expect.ends_ready() => false,
             None => false,
@@ -118,33 +148,35 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         };
         if ends {
             link.expects.pop_front();
-            self.emit_locals();
         }
+        relayed
     }
 
     /// `RowDescription` or `NoData`: in a `Query` or an `Execute` it is on its way with the rows.
-    fn row_description(&mut self, whole: &[u8]) {
-        self.deliver(whole);
-        let Some(link) = &mut self.link else { return };
+    fn row_description(&mut self, body: &[u8]) -> Relayed {
+        let relayed = self.deliver();
+        let Some(link) = &mut self.link else { return relayed };
         if !matches!(link.expects.front(), Some(Expect::Describe { .. })) {
-            return;
+            return relayed;
         }
-        let Some(Expect::Describe { statement, client, parameters }) = link.expects.pop_front() else {
-            return;
-        };
-        if let Some(name) = statement {
-            let shape = columns::Shape::of(parameters, whole.get(HEADER..).unwrap_or_default());
-            self.note_columns(&name, shape, client);
+        if let Some(Expect::Describe { statement: Some(name), client, parameters }) = link.expects.pop_front()
+        {
+            self.note_columns(&name, columns::Shape::of(parameters, body), client);
         }
-        self.emit_locals();
+        relayed
     }
 
-    fn parameter_description(&mut self, whole: &[u8]) {
-        self.deliver(whole);
+    fn parameter_description(&mut self, body: &[u8]) -> Relayed {
+        let relayed = self.deliver();
         let front = self.link.as_mut().and_then(|link| link.expects.front_mut());
         if let Some(Expect::Describe { parameters, .. }) = front {
-            *parameters = columns::parameters(whole.get(HEADER..).unwrap_or_default());
+            *parameters = columns::parameters(body);
         }
+        relayed
+    }
+
+    fn has_local_answer(&self) -> bool {
+        self.link.as_ref().is_some_and(|link| matches!(link.expects.front(), Some(Expect::Local { .. })))
     }
 
     /// What is ours to answer and has its turn now.
@@ -157,41 +189,43 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     }
 
     /// `CommandComplete`.
-    fn complete(&mut self, body: &[u8], whole: &[u8]) {
-        let Some(link) = &mut self.link else { return };
+    fn complete(&mut self, body: &[u8]) -> Relayed {
+        let Some(link) = &mut self.link else { return Relayed::Not };
         let tag = frame::cstr(body).map_or(body, |(tag, _)| tag);
         let pipelined = matches!(link.expects.front(), Some(Expect::Execute { .. }));
-        let effect = match link.expects.front_mut() {
+        let (effect, is_clients) = match link.expects.front_mut() {
             Some(Expect::Query(reply)) => {
                 let number = reply.seen;
                 reply.seen += 1;
                 if reply.injected.contains(&number) {
-                    return;
+                    return Relayed::Not;
                 }
                 let mine = reply.effects.iter().find(|(n, _)| *n == number);
-                let effect = mine.map(|(_, effect)| effect.clone());
-                link.request.delivered = true;
-                put_complete(&mut self.outbuf, &effect, whole);
-                effect
+                (mine.map(|(_, effect)| effect.clone()), true)
             }
             Some(Expect::Execute { client, effect }) => {
-                let effect = effect.take();
-                if *client {
-                    link.request.delivered = true;
-                    put_complete(&mut self.outbuf, &effect, whole);
-                }
+                let (effect, is_clients) = (effect.take(), *client);
                 link.expects.pop_front();
                 // Behind a COPY that is awaited nothing was taken in; what completes before it is another's.
                 link.awaits_copy &= !link.expects.is_empty();
-                self.emit_locals();
-                effect
+                (effect, is_clients)
             }
-            Some(Expect::Probe(probe)) => return probe.complete(tag),
+            Some(Expect::Probe(probe)) => {
+                probe.complete(tag);
+                return Relayed::Not;
+            }
             Some(Expect::OwnQuery) => {
                 link.lease.had_temp |= tag == HAD_TEMP;
-                return;
+                return Relayed::Not;
             }
-            _ => return,
+            _ => return Relayed::Not,
+        };
+        link.request.delivered |= is_clients;
+        let relayed = match effect {
+            _ if !is_clients => Relayed::Not,
+            // Something else ran in its place.
+            Some(Effect::Listen { .. }) => Relayed::Instead(LISTEN_COMPLETE),
+            _ => Relayed::AsItIs,
         };
         if let Some(effect) = effect {
             match (&effect, tag) {
@@ -201,12 +235,13 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 _ => self.apply(effect, pipelined),
             }
         }
+        relayed
     }
 
     /// `CopyInResponse`: the client's data is passed on from now on.
-    fn copy_begins(&mut self, whole: &[u8]) {
-        self.deliver(whole);
-        let Some(link) = &mut self.link else { return };
+    fn copy_begins(&mut self) -> Relayed {
+        let relayed = self.deliver();
+        let Some(link) = &mut self.link else { return relayed };
         (link.copy_in, link.awaits_copy) = (true, false);
         if matches!(link.expects.front(), Some(Expect::Execute { .. })) && link.request.awaiting {
             // PostgreSQL reads the Sync that it was sent already as part of the COPY, and wants another.
@@ -215,6 +250,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             }
             link.request.awaiting = false;
         }
+        relayed
     }
 
     /// `ParameterStatus`: the client hears of it if it was told something else.
@@ -295,20 +331,16 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     }
 }
 
-/// What the client reads when a statement is complete.
-fn put_complete(out: &mut BytesMut, effect: &Option<Effect>, whole: &[u8]) {
-    match effect {
-        // Something else ran in its place.
-        Some(Effect::Listen { .. }) => message::command_complete(out, "LISTEN"),
-        _ => out.extend_from_slice(whole),
-    }
-}
-
 impl Link {
+    /// Whether what arrives now is for the client.
+    fn is_clients_turn(&self) -> bool {
+        self.expects.front().is_some_and(Expect::is_clients)
+    }
+
     /// A row or a piece of COPY data begins: it goes on as it comes, however long it is.
     fn begin_pass(&mut self, header: Header) {
         self.pass_left = header.total;
-        self.pass_on = self.expects.front().is_some_and(Expect::is_clients);
+        self.pass_on = self.is_clients_turn();
         self.request.delivered |= self.pass_on;
     }
 
