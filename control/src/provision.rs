@@ -21,6 +21,17 @@ use crate::name::SchemaName;
 use crate::registry::{self, State, literal};
 
 /// Whether a schema had to be made.
+///
+/// ```
+/// use pgstrata_control::provision::Ensured;
+///
+/// /// Demo rows are for those who have nothing yet.
+/// fn wants_demo_rows(ensured: Ensured) -> bool {
+///     ensured == Ensured::Created
+/// }
+///
+/// assert!(!wants_demo_rows(Ensured::Existed));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Ensured {
@@ -31,6 +42,13 @@ pub enum Ensured {
 }
 
 /// What became of many.
+///
+/// ```
+/// use pgstrata_control::provision::Synced;
+///
+/// let synced = Synced { created: vec!["acme".into()], skipped: vec!["globex".into()], ..Synced::default() };
+/// assert!(synced.failed.is_empty(), "every tenant has its schema");
+/// ```
 #[derive(Debug, Default, Serialize)]
 pub struct Synced {
     /// Newly made.
@@ -44,6 +62,15 @@ pub struct Synced {
 }
 
 /// A schema with which something failed.
+///
+/// ```
+/// use pgstrata_control::provision::Failed;
+///
+/// # let (reason, sqlstate) = ("permission denied".into(), Some("42501".into()));
+/// let failed = Failed { schema: "acme".into(), reason, sqlstate };
+/// // insufficient_privilege: no use in trying again.
+/// assert_eq!(failed.sqlstate.as_deref(), Some("42501"));
+/// ```
 #[derive(Debug, Serialize)]
 pub struct Failed {
     /// Its name, as it was given.

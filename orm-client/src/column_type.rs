@@ -1,4 +1,11 @@
 //! The types that a column can have.
+//!
+//! ```
+//! use pgstrata_orm::ColumnType;
+//!
+//! assert_eq!(<Option<String> as ColumnType>::SQL, "text");
+//! assert_eq!(<Vec<u8> as ColumnType>::SQL, "bytea");
+//! ```
 
 use tokio_postgres::types::{FromSql, ToSql};
 
@@ -58,8 +65,19 @@ use tokio_postgres::types::{FromSql, ToSql};
 )]
 pub trait ColumnType: ToSql + for<'a> FromSql<'a> + Sync {
     /// As PostgreSQL writes it.
+    ///
+    /// ```
+    /// # use pgstrata_orm::ColumnType;
+    /// assert_eq!(std::time::SystemTime::SQL, "timestamp with time zone");
+    /// assert_eq!(<Option<f64> as ColumnType>::SQL, "double precision");
+    /// ```
     const SQL: &'static str;
     /// `Option`.
+    ///
+    /// ```
+    /// # use pgstrata_orm::ColumnType;
+    /// assert!(<Option<i64> as ColumnType>::NULLABLE && !i64::NULLABLE);
+    /// ```
     const NULLABLE: bool = false;
 }
 
@@ -77,6 +95,11 @@ pub trait ColumnType: ToSql + for<'a> FromSql<'a> + Sync {
 )]
 pub trait ArrayElement: ToSql + for<'a> FromSql<'a> + Sync {
     /// The array, as PostgreSQL writes it.
+    ///
+    /// ```
+    /// # use pgstrata_orm::ArrayElement;
+    /// assert_eq!(i32::ARRAY, "integer[]");
+    /// ```
     const ARRAY: &'static str;
 }
 

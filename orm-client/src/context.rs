@@ -37,9 +37,21 @@ enum Name {
 
 impl Tenant {
     /// Nobody's.
+    ///
+    /// ```
+    /// # use pgstrata_orm::Tenant;
+    /// assert_eq!(Tenant::PUBLIC, Tenant::from("public"));
+    /// ```
     pub const PUBLIC: Self = Self(Name::Public);
 
     /// As it was given.
+    ///
+    /// ```
+    /// # use pgstrata_orm::Tenant;
+    /// assert_eq!(Tenant::from("Größe").as_str(), "Größe");
+    /// // Also a name that can be no tenant's.
+    /// assert_eq!(Tenant::from("a\0b").as_str(), "a\0b");
+    /// ```
     pub fn as_str(&self) -> &str {
         match &self.0 {
             Name::Public => PUBLIC,
@@ -49,6 +61,12 @@ impl Tenant {
     }
 
     /// Whether it is nobody's.
+    ///
+    /// ```
+    /// # use pgstrata_orm::Tenant;
+    /// assert!(Tenant::from("public").is_public());
+    /// assert!(!Tenant::from("Public").is_public());
+    /// ```
     pub fn is_public(&self) -> bool {
         self.0 == Name::Public
     }
@@ -63,6 +81,15 @@ impl Tenant {
     }
 
     /// The tenant's name, or none for "public".
+    ///
+    /// ```
+    /// # use pgstrata_orm::{Tenant, TenantIdError};
+    /// let acme = Tenant::from("acme_corp");
+    /// assert_eq!(acme.check()?.map(|id| id.as_str()), Some("acme_corp"));
+    /// assert_eq!(Tenant::PUBLIC.check()?, None);
+    /// assert_eq!(Tenant::from("").check(), Err(TenantIdError::Empty));
+    /// # Ok::<(), TenantIdError>(())
+    /// ```
     ///
     /// # Errors
     /// What is wrong with the name.
@@ -160,6 +187,19 @@ impl MetadataContext {
     /// [`MetadataContext::spawn`].
     ///
     /// A query that was not asked yet is as good as a future: `MetadataContext::run("acme_corp", em.find::<User>())`.
+    ///
+    /// ```
+    /// # use pgstrata_orm::MetadataContext;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// MetadataContext::run("acme", async {
+    ///     let inner = MetadataContext::run("globex", async { MetadataContext::current_tenant() }).await;
+    ///     assert_eq!(inner, "globex");
+    ///     assert_eq!(MetadataContext::current_tenant(), "acme");
+    /// })
+    /// .await;
+    /// # }
+    /// ```
     pub fn run<F: IntoFuture>(
         tenant: impl Into<Tenant>,
         future: F,
@@ -203,16 +243,41 @@ impl MetadataContext {
     }
 
     /// Whose context this is; "public" outside of any.
+    ///
+    /// ```
+    /// # use pgstrata_orm::MetadataContext;
+    /// let line = || format!("tenant={} something was slow", MetadataContext::current_tenant());
+    /// assert_eq!(MetadataContext::run_sync("acme", line), "tenant=acme something was slow");
+    /// assert_eq!(line(), "tenant=public something was slow");
+    /// ```
     pub fn current_tenant() -> Tenant {
         CURRENT.try_with(Tenant::clone).unwrap_or(Tenant::PUBLIC)
     }
 
     /// Whether this is inside of a context.
+    ///
+    /// ```
+    /// # use pgstrata_orm::MetadataContext;
+    /// assert!(!MetadataContext::is_active());
+    /// // Nobody's, but said so.
+    /// assert!(MetadataContext::run_sync("public", MetadataContext::is_active));
+    /// ```
     pub fn is_active() -> bool {
         CURRENT.try_with(|_| ()).is_ok()
     }
 
     /// `future` with the context of now, wherever it is polled.
+    ///
+    /// ```
+    /// # use pgstrata_orm::MetadataContext;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let later = MetadataContext::run_sync("acme", || {
+    ///     MetadataContext::in_current(async { MetadataContext::current_tenant() })
+    /// });
+    /// assert_eq!(later.await, "acme");
+    /// # }
+    /// ```
     pub fn in_current<F: Future>(future: F) -> impl Future<Output = F::Output> {
         let tenant = CURRENT.try_with(Tenant::clone).ok();
         async move {

@@ -1,4 +1,19 @@
 //! What a table is, as a Rust type says it: written by `#[derive(Entity)]`, read by all the rest.
+//!
+//! ```
+//! use pgstrata_orm::Entity;
+//!
+//! #[derive(Entity)]
+//! struct BlogPost {
+//!     #[column(primary_key, generated)]
+//!     id: i64,
+//!     #[column(name = "headline")]
+//!     title: String,
+//! }
+//!
+//! assert_eq!(BlogPost::DEFINITION.table, "blog_posts");
+//! assert!(BlogPost::COLUMNS.iter().map(|column| column.name).eq(["id", "headline"]));
+//! ```
 
 use std::marker::PhantomData;
 
@@ -8,36 +23,113 @@ use tokio_postgres::types::ToSql;
 pub use crate::column_type::ColumnType;
 
 /// A value as a bound parameter.
+///
+/// ```no_run
+/// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+/// # use pgstrata_orm::entity::Parameter;
+/// # async fn example(em: EntityManager, name: Option<String>) -> Result<(), Error> {
+/// let mut sql = "SELECT count(*) FROM users".to_owned();
+/// let mut values: Vec<Parameter<'_>> = Vec::new();
+/// if let Some(name) = &name {
+///     sql += " WHERE name = $1";
+///     values.push(name);
+/// }
+/// let rows = em.query(&sql, &values).await?;
+/// # Ok(())
+/// # }
+/// ```
 pub type Parameter<'a> = &'a (dyn ToSql + Sync);
 
 /// A type whose values are rows of a table. Derive it.
+///
+/// ```
+/// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+/// let user = User { name: "Alice".into(), ..User::default() };
+/// assert!(user.is_new());
+/// assert_eq!(User::DEFINITION.table, "users");
+/// ```
 pub trait Entity: Sized + Send + Sync + 'static {
     /// The primary key: a value, or a tuple of them.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// fn cache_key<E: Entity<Key = i64>>(entity: &E) -> String {
+    ///     format!("{}:{}", E::DEFINITION.name, entity.key())
+    /// }
+    ///
+    /// assert_eq!(cache_key(&User { id: 7, ..User::default() }), "User:7");
+    /// ```
     type Key: PrimaryKey;
 
     /// Its columns, in the order of the fields: apart from the table, as two tables may refer to each other.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// assert!(User::COLUMNS.iter().map(|column| column.name).eq(["id", "name", "email"]));
+    /// ```
     const COLUMNS: &'static [ColumnDefinition] = Self::DEFINITION.columns;
 
     /// The table, as the type says it: the entity's entry in the public layer.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// let tables = [User::DEFINITION, Post::DEFINITION].map(|definition| definition.table);
+    /// assert_eq!(tables, ["users", "posts"]);
+    /// ```
     const DEFINITION: &'static EntityDefinition;
 
     /// The row's columns from `first` on, in the order of [`EntityDefinition::columns`].
+    ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(em: EntityManager) -> Result<(), Box<dyn std::error::Error>> {
+    /// let sql = "SELECT count(*), u.id, u.name, u.email FROM users u JOIN posts ON author_id = u.id GROUP BY u.id";
+    /// for row in em.query(sql, &[]).await? {
+    ///     let (posts, user): (i64, User) = (row.get(0), User::from_row(&row, 1)?);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// A column's type that does not fit the field's.
     fn from_row(row: &Row, first: usize) -> Result<Self, tokio_postgres::Error>;
 
     /// The fields' values, in the same order.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// assert_eq!(User::default().values().len(), User::COLUMNS.len());
+    /// ```
     fn values(&self) -> Vec<Parameter<'_>>;
 
     /// The primary key.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// assert_eq!(User { id: 7, ..User::default() }.key(), 7);
+    /// ```
     fn key(&self) -> Self::Key;
 
     /// The key is the database's to give and has its type's default value: not saved yet.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// assert!(User { id: 0, ..User::default() }.is_new());
+    /// assert!(!User { id: 7, ..User::default() }.is_new());
+    /// ```
     fn is_new(&self) -> bool;
 }
 
 /// A table.
+///
+/// ```
+/// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+/// let posts = Post::DEFINITION;
+/// assert_eq!((posts.name, posts.table), ("Post", "posts"));
+/// assert_eq!(posts.schema, None, "each tenant has its own");
+/// ```
 #[derive(Debug)]
 pub struct EntityDefinition {
     /// The type's name: the key in the metadata store.
@@ -55,6 +147,13 @@ pub struct EntityDefinition {
 }
 
 /// A column.
+///
+/// ```
+/// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+/// let [id, _, email] = User::COLUMNS else { unreachable!() };
+/// assert!(id.primary_key && !id.nullable);
+/// assert_eq!((email.name, email.sql_type, email.nullable, email.unique), ("email", "text", true, true));
+/// ```
 #[derive(Debug)]
 pub struct ColumnDefinition {
     /// The field's name.
@@ -76,6 +175,13 @@ pub struct ColumnDefinition {
 }
 
 /// How the database gives a value.
+///
+/// ```
+/// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+/// # use pgstrata_orm::entity::Generated;
+/// assert_eq!(User::COLUMNS[0].generated, Some(Generated::Identity));
+/// assert_eq!(User::COLUMNS[1].generated, None);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Generated {
     /// `GENERATED BY DEFAULT AS IDENTITY`.
@@ -85,6 +191,13 @@ pub enum Generated {
 }
 
 /// An index.
+///
+/// ```
+/// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+/// let index = &Post::DEFINITION.indexes[0];
+/// assert_eq!(index.columns, ["author_id", "title"]);
+/// assert!(index.unique && index.name.is_none());
+/// ```
 #[derive(Debug)]
 pub struct IndexDefinition {
     /// Its name, if not one made from table and columns.
@@ -96,6 +209,13 @@ pub struct IndexDefinition {
 }
 
 /// How one table's rows belong to another's.
+///
+/// ```
+/// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+/// let author = &Post::DEFINITION.relations[0];
+/// assert_eq!((author.column, author.target_column), ("author_id", "id"));
+/// assert_eq!((author.target)().name, "User");
+/// ```
 #[derive(Debug)]
 pub struct RelationDefinition {
     /// Its name in the type.
@@ -111,6 +231,13 @@ pub struct RelationDefinition {
 }
 
 /// Which side of a relation holds the key.
+///
+/// ```
+/// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+/// # use pgstrata_orm::entity::RelationKind;
+/// assert_eq!(Post::DEFINITION.relations[0].kind, RelationKind::BelongsTo);
+/// assert_eq!(User::DEFINITION.relations[0].kind, RelationKind::HasMany);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RelationKind {
     /// This one: a foreign key to the other.
@@ -121,6 +248,13 @@ pub enum RelationKind {
 
 /// A column as a constant of its type: `User::EMAIL`. `T` is the type that it is compared with:
 /// the field's, without its `Option`.
+///
+/// ```
+/// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+/// # use pgstrata_orm::entity::Column;
+/// let email: Column<User, String> = User::EMAIL;
+/// assert_eq!(User::COLUMNS[email.index].sql_type, "text");
+/// ```
 #[derive(Debug)]
 pub struct Column<E, T> {
     /// Among [`EntityDefinition::columns`].
@@ -130,6 +264,13 @@ pub struct Column<E, T> {
 
 impl<E, T> Column<E, T> {
     /// For the derive: the column with this index.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # use pgstrata_orm::entity::Column;
+    /// const NAME: Column<User, String> = Column::new(1);
+    /// assert_eq!(NAME.index, User::NAME.index);
+    /// ```
     pub const fn new(index: usize) -> Self {
         Self { index, of: PhantomData }
     }
@@ -144,6 +285,13 @@ impl<E, T> Clone for Column<E, T> {
 impl<E, T> Copy for Column<E, T> {}
 
 /// A relation as a constant of its type: `User::POSTS`.
+///
+/// ```
+/// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+/// # use pgstrata_orm::entity::Relation;
+/// let posts: Relation<User, Post> = User::POSTS;
+/// assert_eq!(User::DEFINITION.relations[posts.index].column, "id");
+/// ```
 #[derive(Debug)]
 pub struct Relation<E, Target> {
     /// Among [`EntityDefinition::relations`].
@@ -153,6 +301,13 @@ pub struct Relation<E, Target> {
 
 impl<E, Target> Relation<E, Target> {
     /// For the derive: the relation with this index.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # use pgstrata_orm::entity::Relation;
+    /// const AUTHOR: Relation<Post, User> = Relation::new(0);
+    /// assert_eq!(AUTHOR.index, Post::AUTHOR.index);
+    /// ```
     pub const fn new(index: usize) -> Self {
         Self { index, of: PhantomData }
     }
@@ -167,8 +322,24 @@ impl<E, Target> Clone for Relation<E, Target> {
 impl<E, Target> Copy for Relation<E, Target> {}
 
 /// What finds one row: a column's value, or a tuple of them in the columns' order.
+///
+/// ```
+/// use pgstrata_orm::entity::PrimaryKey;
+///
+/// fn parts(key: impl PrimaryKey) -> usize {
+///     key.values().len()
+/// }
+///
+/// assert_eq!((parts(7i64), parts(("team".to_owned(), "NZ".to_owned()))), (1, 2));
+/// ```
 pub trait PrimaryKey: Send + Sync {
     /// The values, in the order of the key's columns.
+    ///
+    /// ```
+    /// # use pgstrata_orm::entity::PrimaryKey;
+    /// let key = ("team".to_owned(), 4900i32);
+    /// assert_eq!(format!("{:?}", PrimaryKey::values(&key)), r#"["team", 4900]"#);
+    /// ```
     fn values(&self) -> Vec<Parameter<'_>>;
 }
 

@@ -10,8 +10,8 @@ use crate::DatabaseKind;
 /// Why something was not done.
 ///
 /// ```no_run
-/// # use pgstrata_orm::{Entity, EntityManager, Error};
-/// # async fn example<User: Entity>(em: EntityManager, user: User) -> Result<(), Error> {
+/// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+/// # async fn example(em: EntityManager, user: User) -> Result<(), Error> {
 /// match em.save(&user).await {
 ///     Err(error) if error.is_duplicate() => println!("there is one of that name"),
 ///     Err(error @ (Error::Tenant { .. } | Error::Reserved(_))) => println!("no tenant: {error}"),
@@ -126,6 +126,18 @@ impl Error {
     }
 
     /// The SQLSTATE, where PostgreSQL gave one.
+    ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # use pgstrata_orm::tokio_postgres::error::SqlState;
+    /// # async fn example(em: EntityManager) -> Result<(), Error> {
+    /// match em.find::<Post>().await {
+    ///     Err(error) if error.sqlstate() == Some(&SqlState::UNDEFINED_TABLE) => println!("the tenant has no schema"),
+    ///     other => drop(other?),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn sqlstate(&self) -> Option<&SqlState> {
         match self {
             Self::Postgres { source, .. } => source.code(),
@@ -135,11 +147,32 @@ impl Error {
     }
 
     /// Whether it took longer than the query timeout.
+    ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example() -> Result<(), Error> {
+    /// let options = options().query_timeout(std::time::Duration::from_millis(100));
+    /// let em = EntityManager::register(options).await?;
+    /// let slow = em.query("SELECT pg_sleep(1)", &[]).await;
+    /// assert!(slow.is_err_and(|error| error.is_timeout()));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_timeout(&self) -> bool {
         self.sqlstate() == Some(&SqlState::QUERY_CANCELED)
     }
 
     /// Whether a row with the same unique value is there already.
+    ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(em: EntityManager) -> Result<(), Error> {
+    /// let user = User { name: "Alice".into(), email: Some("alice@example.com".into()), ..User::default() };
+    /// em.save(&user).await?;
+    /// assert!(em.save(&user).await.is_err_and(|error| error.is_duplicate()));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_duplicate(&self) -> bool {
         self.sqlstate() == Some(&SqlState::UNIQUE_VIOLATION)
     }

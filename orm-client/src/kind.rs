@@ -7,6 +7,13 @@ use pgstrata_tenancy::Strategy;
 use crate::Error;
 
 /// A kind of database. Tenants in schemas are PostgreSQL's alone.
+///
+/// ```
+/// use pgstrata_orm::DatabaseKind;
+///
+/// assert_eq!(DatabaseKind::default(), DatabaseKind::Postgres);
+/// assert_eq!(DatabaseKind::MySql.to_string(), "MySQL");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum DatabaseKind {
     /// PostgreSQL.
@@ -37,6 +44,11 @@ impl DatabaseKind {
     }
 
     /// Its name.
+    ///
+    /// ```
+    /// # use pgstrata_orm::DatabaseKind;
+    /// assert_eq!(DatabaseKind::Postgres.as_str(), "PostgreSQL");
+    /// ```
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Postgres => "PostgreSQL",
@@ -58,6 +70,12 @@ impl DatabaseKind {
     }
 
     /// Whether tenants can have schemas there.
+    ///
+    /// ```
+    /// # use pgstrata_orm::DatabaseKind;
+    /// let refused = DatabaseKind::Sqlite.require_schemas().unwrap_err();
+    /// assert_eq!(refused.to_string(), "tenants in schemas need PostgreSQL: SQLite has none");
+    /// ```
     ///
     /// # Errors
     /// [`Error::Unsupported`] for all but PostgreSQL.

@@ -15,6 +15,26 @@
 //! - `web`, with the feature `tower`: whose web request it is.
 //! - [`Options`], [`DatabaseKind`], [`Error`].
 //! - `connection`: the pool, and statements in as few round trips as can be; `sql`, `table`: how statements are written; `tls`.
+//!
+//! ```no_run
+//! use pgstrata_orm::{Entity, EntityManager, MetadataContext, Options};
+//!
+//! #[derive(Entity)]
+//! #[entity(table = "users")]
+//! struct User {
+//!     #[column(primary_key, generated)]
+//!     id: i64,
+//!     name: String,
+//! }
+//!
+//! # async fn example() -> Result<(), pgstrata_orm::Error> {
+//! let options = Options::url("postgres://localhost/mydb")?.entity::<User>().synchronize(true);
+//! let em = EntityManager::register(options).await?;
+//! let found = em.find::<User>().where_(User::NAME.like("A%")).order_by(User::ID.asc());
+//! let users: Vec<User> = MetadataContext::run("acme_corp", found).await?;
+//! # Ok(())
+//! # }
+//! ```
 
 // Derived code names this crate as its users do, also in this crate's own tests.
 extern crate self as pgstrata_orm;

@@ -47,9 +47,8 @@ pub(crate) struct Shared {
 /// Whose rows it reads and writes, the [`MetadataContext`] says that it is used in.
 ///
 /// ```no_run
-/// use pgstrata_orm::{Entity, EntityManager, MetadataContext, Options};
-///
-/// # async fn example<User: Entity>() -> Result<(), pgstrata_orm::Error> {
+/// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+/// # async fn example() -> Result<(), Error> {
 /// let options = Options::url("postgres://postgres:password@localhost:5432/mydb")?;
 /// let em = EntityManager::register(options.entity::<User>().synchronize(true)).await?;
 ///
@@ -65,6 +64,20 @@ pub struct EntityManager {
 impl EntityManager {
     /// Puts the entities into the public layer, which is read-only from then on, and makes the pool. Only with
     /// [`Options::synchronize`] anything is asked of PostgreSQL.
+    ///
+    /// ```
+    /// # use pgstrata_orm::{DatabaseKind, EntityManager, Error, Options};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// // Nobody has to listen there yet.
+    /// let em = EntityManager::register(Options::url("postgres://localhost:1/mydb")?).await?;
+    /// assert_eq!(em.connections(), (0, 0));
+    ///
+    /// let refused = EntityManager::register(Options::url("mysql://localhost/mydb")?).await;
+    /// assert!(matches!(refused, Err(Error::Unsupported(DatabaseKind::MySql))));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`Error::Unsupported`] where the database is no PostgreSQL, [`Error::Options`], and what PostgreSQL says.
@@ -99,13 +112,16 @@ impl EntityManager {
 
     /// The metadata, as the tenant of the current context sees and changes them.
     ///
-    /// ```no_run
-    /// use pgstrata_orm::{EntityManager, EntityMetadata, MetadataContext};
-    ///
-    /// # async fn example(em: EntityManager) -> Result<(), pgstrata_orm::Error> {
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let em = manager();
     /// // Another table for this tenant only.
     /// MetadataContext::run("enterprise", async {
-    ///     em.metadata()?.set("User", EntityMetadata::table("enterprise_users"))
+    ///     em.metadata()?.set("User", EntityMetadata::table("enterprise_users"))?;
+    ///     assert!(em.find::<User>().sql()?.ends_with(r#"FROM "enterprise_users""#));
+    ///     Ok::<(), Error>(())
     /// })
     /// .await?;
     /// # Ok(())
@@ -135,6 +151,13 @@ impl EntityManager {
     }
 
     /// How many connections there are now, and how many of them are idle.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// let (open, idle) = em.connections();
+    /// assert_eq!(open - idle, 0, "in use");
+    /// ```
     pub fn connections(&self) -> (usize, usize) {
         let status = self.shared().pool.status();
         (status.size, status.available)

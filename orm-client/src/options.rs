@@ -47,6 +47,14 @@ pub struct Options {
 impl Options {
     /// A database by its URL, as libpq writes it.
     ///
+    /// ```
+    /// # use pgstrata_orm::{Error, Options};
+    /// let options = Options::url("postgresql://app:secret@db1.example.com,db2.example.com:5433/mydb?sslmode=require")?;
+    /// let wrong = Options::url("postgres://app:secret@localhost:here/mydb").unwrap_err();
+    /// assert!(!wrong.to_string().contains("secret"));
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
     /// # Errors
     /// What is wrong with it; the URL, with its password, is not in the error's words.
     pub fn url(url: &str) -> Result<Self, Error> {
@@ -86,17 +94,47 @@ impl Options {
     }
 
     /// Takes a type's table on. What it says of itself goes into the public layer.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// let options = Options::url("postgres://localhost/blog")?.entity::<User>();
+    /// # let em = manager_with(options);
+    /// assert!(em.find::<User>().sql().is_ok());
+    /// assert!(matches!(em.find::<Post>().sql(), Err(Error::Unregistered("Post"))));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn entity<E: Entity>(self) -> Self {
         self.definition(E::DEFINITION)
     }
 
     /// As [`Options::entity`], by the definition.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// let tables = [User::DEFINITION, Post::DEFINITION];
+    /// let options = tables.into_iter().fold(Options::url("postgres://localhost/blog")?, Options::definition);
+    /// # assert!(manager_with(options).find::<Post>().sql().is_ok());
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn definition(mut self, definition: &'static EntityDefinition) -> Self {
         self.entities.push(definition);
         self
     }
 
     /// How connections are secured; by default they are not.
+    ///
+    /// ```no_run
+    /// # #[cfg(feature = "rustls")]
+    /// # fn example(authorities: rustls::RootCertStore) -> Result<(), pgstrata_orm::Error> {
+    /// # use pgstrata_orm::Options;
+    /// use tokio_postgres_rustls::MakeRustlsConnect;
+    ///
+    /// let config = rustls::ClientConfig::builder().with_root_certificates(authorities).with_no_client_auth();
+    /// let url = "postgres://app@db.example.com/mydb?sslmode=require";
+    /// let options = Options::url(url)?.tls(MakeRustlsConnect::new(config));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn tls<T>(mut self, tls: T) -> Self
     where
         T: MakeTlsConnect<Socket> + Clone + Sync + Send + 'static,
@@ -110,6 +148,12 @@ impl Options {
 
     /// Connections by rustls, which trusts whom the system trusts. `sslmode=require` in the URL makes sure of it.
     ///
+    /// ```no_run
+    /// # use pgstrata_orm::{Error, Options};
+    /// let options = Options::url("postgres://app@db.example.com/mydb?sslmode=require")?.rustls()?;
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The system knows no certificate authority.
     #[cfg(feature = "rustls")]
@@ -118,12 +162,32 @@ impl Options {
     }
 
     /// How statements reach the tenant's schema: [`SearchPathStrategy`] if nothing is said.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let options = options();
+    /// let options = options.tenant_strategy(SchemaQualifiedStrategy);
+    /// # let em = manager_with(options);
+    /// let sql = MetadataContext::run_sync("acme_corp", || em.find::<User>().sql())?;
+    /// assert_eq!(sql, r#"SELECT "id", "name", "email" FROM "acme_corp"."users""#);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn tenant_strategy(mut self, strategy: impl TenantQueryStrategy) -> Self {
         self.strategy = Arc::new(strategy);
         self
     }
 
     /// The server is a pgstrata proxy: [`ProxyStrategy`].
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let options = options();
+    /// let options = options.through_proxy();
+    /// # let em = manager_with(options);
+    /// let sql = MetadataContext::run_sync("acme_corp", || em.find::<User>().sql())?;
+    /// assert_eq!(sql, r#"/*tenant='acme_corp'*/ SELECT "id", "name", "email" FROM "users""#);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn through_proxy(self) -> Self {
         self.tenant_strategy(ProxyStrategy)
     }
@@ -131,12 +195,31 @@ impl Options {
     /// Schemas that all tenants have on their path, behind their own, for extensions and what is shared; none if nothing is said.
     ///
     /// With `public` among them, a table that a tenant lacks is found there.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let options = options();
+    /// let options = options.shared_schemas(["extensions"]);
+    /// # let em = manager_with(options);
+    /// // It is everybody's, so it is no tenant.
+    /// let refused = MetadataContext::run_sync("extensions", || em.find::<User>().sql());
+    /// assert!(matches!(refused, Err(Error::Reserved(_))));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn shared_schemas<S: Into<String>>(mut self, schemas: impl IntoIterator<Item = S>) -> Self {
         self.shared = schemas.into_iter().map(Into::into).collect();
         self
     }
 
     /// Whether what belongs together is sent at once: yes, if nothing is said. Without it each step waits for the one before.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let options = options();
+    /// // To see in PostgreSQL's log what each step takes.
+    /// let options = options.pipelined(false);
+    /// # assert!(format!("{options:?}").contains("pipelined: false"));
+    /// ```
     pub fn pipelined(mut self, pipelined: bool) -> Self {
         self.pipelined = pipelined;
         self
@@ -146,36 +229,101 @@ impl Options {
     ///
     /// In the public schema (and those that entities are pinned to), not in tenants': they are made from it. A table that is there stays as
     /// it is; if it lacks a column, that is [`Error::Outdated`].
+    ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(options: Options) -> Result<(), Error> {
+    /// // In production by migrations.
+    /// let em = EntityManager::register(options.synchronize(cfg!(debug_assertions))).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn synchronize(mut self, synchronize: bool) -> Self {
         self.synchronize = synchronize;
         self
     }
 
     /// How long one statement may take in PostgreSQL: as long as it likes, if nothing is said. It costs each of them a transaction.
+    ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # use std::time::Duration;
+    /// # async fn example(options: Options) -> Result<(), Error> {
+    /// let em = EntityManager::register(options.query_timeout(Duration::from_secs(5))).await?;
+    /// match em.find::<Post>().await {
+    ///     Err(error) if error.is_timeout() => println!("more than five seconds"),
+    ///     other => drop(other?),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn query_timeout(mut self, timeout: Duration) -> Self {
         self.query_timeout = Some(timeout);
         self
     }
 
     /// Connections at most: 10, if nothing is said.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let options = options();
+    /// // PostgreSQL's 100, shared by four processes, and some left for people.
+    /// let options = options.max_connections(24);
+    /// # assert!(format!("{options:?}").contains("max_connections: 24"));
+    /// ```
     pub fn max_connections(mut self, count: usize) -> Self {
         self.max_connections = count.max(1);
         self
     }
 
     /// How long a statement may wait for a connection: 30 seconds, if nothing is said.
+    ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # use std::time::Duration;
+    /// # async fn example(options: Options) -> Result<(), Error> {
+    /// let options = options.max_connections(1).wait_timeout(Duration::from_millis(100));
+    /// let em = EntityManager::register(options).await?;
+    /// let tx = em.begin().await?;
+    /// // The only connection is the transaction's.
+    /// assert!(matches!(em.find::<User>().await, Err(Error::Connect(_))));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn wait_timeout(mut self, timeout: Duration) -> Self {
         self.wait_timeout = timeout;
         self
     }
 
     /// How long connecting may take: 10 seconds, if nothing is said.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// // Takes connections, and never says a word.
+    /// let silent = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// let url = format!("postgres://app@{}/mydb", silent.local_addr()?);
+    /// let options = Options::url(&url)?.entity::<User>().connect_timeout(Duration::from_millis(20));
+    /// let em = EntityManager::register(options).await?;
+    /// assert!(matches!(em.find::<User>().await, Err(Error::Connect(_))));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
     }
 
     /// How many prepared statements each connection keeps: 256, if nothing is said.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let options = options();
+    /// // By the search path, each tenant's is a statement of its own.
+    /// let options = options.prepared_statements(20 * 50);
+    /// ```
     pub fn prepared_statements(mut self, count: usize) -> Self {
         self.statements = count.max(1);
         self

@@ -22,6 +22,13 @@ pub use pgstrata_control::provision::{Failed, Synced};
 const WORKERS: usize = 4;
 
 /// What makes tenants' schemas in one database, for a [`PostgresTenantMigrationRunner`]. It is the manager's: [`EntityManager::driver`](crate::EntityManager::driver).
+///
+/// ```
+/// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+/// # let em = manager();
+/// let runner = PostgresTenantMigrationRunner::new(em.driver())?;
+/// # Ok::<(), Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Driver {
     kind: DatabaseKind,
@@ -45,6 +52,12 @@ impl Driver {
     }
 
     /// What it makes schemas in.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// assert_eq!(em.driver().kind(), DatabaseKind::Postgres);
+    /// ```
     pub fn kind(&self) -> DatabaseKind {
         self.kind
     }
@@ -57,6 +70,17 @@ impl fmt::Debug for Driver {
 }
 
 /// The answer of a runner, when it is there.
+///
+/// ```no_run
+/// # use pgstrata_orm::{Running, TenantMigrationRunner};
+/// /// Whether all of them have their schemas.
+/// fn are_provisioned<'r>(runner: &'r dyn TenantMigrationRunner, tenants: &'r [&'r str]) -> Running<'r, bool> {
+///     Box::pin(async move {
+///         let there = runner.get_provisioned_schemas().await?;
+///         Ok(tenants.iter().all(|tenant| there.iter().any(|name| name == tenant)))
+///     })
+/// }
+/// ```
 pub type Running<'r, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'r>>;
 
 /// Makes tenants' schemas, and tells which there are.
@@ -72,18 +96,67 @@ pub type Running<'r, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send +
 /// ```
 pub trait TenantMigrationRunner: fmt::Debug + Send + Sync {
     /// Makes a tenant's schema, unless it is there. All or nothing; any number of processes may ask for it at once.
+    ///
+    /// ```no_run
+    /// # use pgstrata_orm::{Ensured, Error, TenantMigrationRunner};
+    /// # async fn example(runner: &dyn TenantMigrationRunner) -> Result<(), Error> {
+    /// runner.ensure_schema("acme_corp").await?;
+    /// assert_eq!(runner.ensure_schema("acme_corp").await?, Ensured::Existed);
+    /// # Ok(())
+    /// # }
+    /// ```
     fn ensure_schema<'r>(&'r self, tenant: &'r str) -> Running<'r, Ensured>;
 
     /// Makes all of these that are not there.
+    ///
+    /// ```no_run
+    /// # use pgstrata_orm::{Error, TenantMigrationRunner};
+    /// # async fn example(runner: &dyn TenantMigrationRunner) -> Result<(), Error> {
+    /// let synced = runner.sync_tenant_schemas(&["acme_corp", "globex"]).await?;
+    /// for failed in &synced.failed {
+    ///     eprintln!("{}: {}", failed.schema, failed.reason);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     fn sync_tenant_schemas<'r>(&'r self, tenants: &'r [&'r str]) -> Running<'r, Synced>;
 
     /// All schemas of the database, the source among them.
+    ///
+    /// ```no_run
+    /// # use pgstrata_orm::{Error, TenantMigrationRunner};
+    /// # async fn example(runner: &dyn TenantMigrationRunner) -> Result<(), Error> {
+    /// let schemas = runner.discover_schemas().await?;
+    /// assert!(schemas.iter().any(|schema| schema == "public"));
+    /// # Ok(())
+    /// # }
+    /// ```
     fn discover_schemas(&self) -> Running<'_, Vec<String>>;
 
     /// Whether a tenant has its schema.
+    ///
+    /// ```no_run
+    /// # use pgstrata_orm::{Error, TenantMigrationRunner};
+    /// # async fn example(runner: &dyn TenantMigrationRunner, tenant: &str) -> Result<(), Error> {
+    /// if !runner.is_provisioned(tenant).await? {
+    ///     println!("{tenant} has not signed up");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     fn is_provisioned<'r>(&'r self, tenant: &'r str) -> Running<'r, bool>;
 
     /// The tenants that have their schemas.
+    ///
+    /// ```no_run
+    /// # use pgstrata_orm::{EntityManager, Error, MetadataContext, TenantMigrationRunner};
+    /// # async fn example(em: EntityManager, runner: &dyn TenantMigrationRunner) -> Result<(), Error> {
+    /// for tenant in runner.get_provisioned_schemas().await? {
+    ///     MetadataContext::run(tenant, em.execute("DELETE FROM drafts", &[])).await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     fn get_provisioned_schemas(&self) -> Running<'_, Vec<String>>;
 }
 
@@ -106,11 +179,26 @@ impl Default for RunnerOptions {
 
 impl RunnerOptions {
     /// From the schema `public`.
+    ///
+    /// ```
+    /// # use pgstrata_orm::RunnerOptions;
+    /// let (new, public) = (RunnerOptions::new(), RunnerOptions::default().source_schema("public"));
+    /// assert_eq!(format!("{new:?}"), format!("{public:?}"));
+    /// ```
     pub fn new() -> Self {
         Self::default()
     }
 
     /// From this schema.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// let options = RunnerOptions::new().source_schema("template");
+    /// let runner = PostgresTenantMigrationRunner::with_options(em.driver(), options)?;
+    /// assert_eq!(runner.control().settings().source, "template");
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn source_schema(mut self, schema: impl Into<String>) -> Self {
         self.source = schema.into();
         self
@@ -118,6 +206,19 @@ impl RunnerOptions {
 
     /// With all that the control library can be told: roles, rows to copy, tables to leave out. The source schema is still the one
     /// of [`RunnerOptions::source_schema`].
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// use pgstrata_control::Settings;
+    /// use pgstrata_tenancy::Pattern;
+    ///
+    /// // A new tenant begins with the rows of this table.
+    /// let settings = Settings { seed: vec![Pattern::new("countries")], ..Settings::default() };
+    /// let options = RunnerOptions::new().settings(settings);
+    /// # PostgresTenantMigrationRunner::with_options(em.driver(), options)?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn settings(mut self, settings: Settings) -> Self {
         self.settings = Some(settings);
         self
@@ -149,6 +250,15 @@ pub struct PostgresTenantMigrationRunner {
 impl PostgresTenantMigrationRunner {
     /// Of the schema `public`.
     ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(em: EntityManager) -> Result<(), Error> {
+    /// let runner = PostgresTenantMigrationRunner::new(em.driver())?;
+    /// let tenants: Vec<String> = runner.get_provisioned_schemas().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Unsupported`] where the driver is no PostgreSQL's.
     pub fn new(driver: Driver) -> Result<Self, Error> {
@@ -156,6 +266,16 @@ impl PostgresTenantMigrationRunner {
     }
 
     /// With options.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// let template = RunnerOptions::new().source_schema("template");
+    /// let runner = PostgresTenantMigrationRunner::with_options(em.driver(), template)?;
+    /// // What is in public is everybody's then.
+    /// assert_eq!(runner.control().settings().shared, ["public"]);
+    /// # Ok::<(), Error>(())
+    /// ```
     ///
     /// # Errors
     /// As of [`PostgresTenantMigrationRunner::new`].
@@ -174,6 +294,18 @@ impl PostgresTenantMigrationRunner {
     }
 
     /// The control library, for all else that can be done with tenants: migrations, clones, archives, drift.
+    ///
+    /// ```no_run
+    /// # use pgstrata_orm::{Error, PostgresTenantMigrationRunner};
+    /// # async fn example(runner: PostgresTenantMigrationRunner) -> Result<(), Error> {
+    /// use pgstrata_control::SchemaName;
+    ///
+    /// let control = runner.control();
+    /// let [from, to] = ["acme_corp", "acme_staging"].map(|name| SchemaName::new(name, control.settings()));
+    /// control.clone_schema(&from?, &to?).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn control(&self) -> &Control {
         &self.control
     }

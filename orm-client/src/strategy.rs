@@ -33,30 +33,78 @@ use pgstrata_tenancy::{Strategy, TenantId, ident};
 /// ```
 pub trait TenantQueryStrategy: fmt::Debug + Send + Sync + 'static {
     /// Its name, for people.
+    ///
+    /// ```
+    /// # use pgstrata_orm::{ProxyStrategy, SearchPathStrategy, Strategy, TenantQueryStrategy};
+    /// assert_eq!(SearchPathStrategy.name(), Strategy::SearchPath.name());
+    /// assert_eq!(ProxyStrategy.name(), "proxy");
+    /// ```
     fn name(&self) -> &'static str;
 
     /// Whether names of the tenant's tables are written with its schema.
+    ///
+    /// ```
+    /// # use pgstrata_orm::{SchemaQualifiedStrategy, SearchPathStrategy, TenantQueryStrategy};
+    /// assert!(SchemaQualifiedStrategy.qualifies(), r#"FROM "acme_corp"."users""#);
+    /// assert!(!SearchPathStrategy.qualifies(), r#"FROM "users""#);
+    /// ```
     fn qualifies(&self) -> bool;
 
     /// Whether a single read needs a transaction around it. One that is limited in time always has one.
+    ///
+    /// ```
+    /// # use pgstrata_orm::{SchemaQualifiedStrategy, SearchPathStrategy, TenantQueryStrategy};
+    /// // The path is set for a transaction.
+    /// assert!(SearchPathStrategy.read_in_transaction());
+    /// assert!(!SchemaQualifiedStrategy.read_in_transaction());
+    /// ```
     fn read_in_transaction(&self) -> bool;
 
     /// Whether a single write needs a transaction around it. One that is limited in time always has one.
+    ///
+    /// ```
+    /// # use pgstrata_orm::{ProxyStrategy, SchemaQualifiedStrategy, TenantQueryStrategy};
+    /// // A trigger's names go by the path, whatever the statement's do.
+    /// assert!(SchemaQualifiedStrategy.write_in_transaction());
+    /// assert!(!ProxyStrategy.write_in_transaction());
+    /// ```
     fn write_in_transaction(&self) -> bool {
         true
     }
 
     /// What goes behind `BEGIN` in each transaction, and holds until its end. `path` is the tenant's schema and those that
     /// all tenants share.
+    ///
+    /// ```
+    /// # use pgstrata_orm::{ProxyStrategy, SchemaQualifiedStrategy, TenantQueryStrategy};
+    /// let enter = SchemaQualifiedStrategy.enter(&["acme \"corp\""]);
+    /// assert_eq!(enter.as_deref(), Some(r#"SET LOCAL search_path TO "acme ""corp""""#));
+    /// assert_eq!(ProxyStrategy.enter(&["acme_corp"]), None);
+    /// ```
     fn enter(&self, path: &[&str]) -> Option<String>;
 
     /// What goes in front of each statement's text.
+    ///
+    /// ```
+    /// # use pgstrata_orm::{ProxyStrategy, SearchPathStrategy, TenantId, TenantIdError, TenantQueryStrategy};
+    /// let acme = TenantId::new("acme_corp")?;
+    /// assert_eq!(ProxyStrategy.mark(&acme), "/*tenant='acme_corp'*/ ");
+    /// assert_eq!(SearchPathStrategy.mark(&acme), "");
+    /// # Ok::<(), TenantIdError>(())
+    /// ```
     fn mark(&self, _tenant: &TenantId) -> String {
         String::new()
     }
 
     /// Whether the connections' own sessions are set up to fail where a statement comes without its transaction. A
     /// server that does not take start-up options can't have it.
+    ///
+    /// ```
+    /// # use pgstrata_orm::{ProxyStrategy, SearchPathStrategy, TenantQueryStrategy};
+    /// assert!(SearchPathStrategy.guards_sessions());
+    /// // Its sessions are the proxy's to set up.
+    /// assert!(!ProxyStrategy.guards_sessions());
+    /// ```
     fn guards_sessions(&self) -> bool {
         true
     }

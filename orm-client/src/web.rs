@@ -101,6 +101,17 @@ struct Refusal {
 
 impl TenantLayer {
     /// The header `X-Tenant-Id` has the tenant's name, in UTF-8. It may come several times if it says the same each time.
+    ///
+    /// ```
+    /// # mod requests { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/requests.rs")); } use requests::*;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let service = TenantLayer::header().layer(service_fn(whose));
+    /// let request = Request::get("/users").header("X-Tenant-Id", "acme_corp").body(())?;
+    /// assert_eq!(text(service.oneshot(request).await?).await, "acme_corp");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn header() -> Self {
         Self::header_named(HeaderName::from_static("x-tenant-id"))
     }
@@ -108,10 +119,14 @@ impl TenantLayer {
     /// As [`TenantLayer::header`], another header.
     ///
     /// ```
-    /// use http::HeaderName;
-    /// use pgstrata_orm::web::TenantLayer;
-    ///
+    /// # mod requests { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/requests.rs")); } use requests::*;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let layer = TenantLayer::header_named(HeaderName::from_static("x-customer"));
+    /// let request = Request::get("/users").header("X-Customer", "acme").body(())?;
+    /// # assert_eq!(text(layer.layer(service_fn(whose)).oneshot(request).await?).await, "acme");
+    /// # Ok(())
+    /// # }
     /// ```
     pub fn header_named(name: HeaderName) -> Self {
         Self::new(Source::Header(name))
@@ -121,7 +136,16 @@ impl TenantLayer {
     /// on whatever port. `example.com` itself and all other hosts name no tenant. With more than one label in front the name is wrong.
     ///
     /// ```
-    /// let layer = pgstrata_orm::web::TenantLayer::subdomain_of("example.com").required();
+    /// # mod requests { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/requests.rs")); } use requests::*;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let service = TenantLayer::subdomain_of("example.com").layer(service_fn(whose));
+    /// let request = Request::get("https://acme.example.com/users").body(())?;
+    /// assert_eq!(text(service.clone().oneshot(request).await?).await, "acme");
+    /// let request = Request::get("/users").header("Host", "www.acme.example.com:8080").body(())?;
+    /// assert_eq!(service.oneshot(request).await?.status(), StatusCode::BAD_REQUEST);
+    /// # Ok(())
+    /// # }
     /// ```
     pub fn subdomain_of(base: &str) -> Self {
         Self::new(Source::Subdomain(source::host_name(base.trim_start_matches('.'))))
@@ -132,7 +156,14 @@ impl TenantLayer {
     /// It is the path as the layer gets it: a router that takes a prefix off before it takes segments off.
     ///
     /// ```
-    /// let layer = pgstrata_orm::web::TenantLayer::path_segment(0);
+    /// # mod requests { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/requests.rs")); } use requests::*;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let service = TenantLayer::path_segment(1).layer(service_fn(whose));
+    /// let answer = service.oneshot(Request::get("/api/acme%20corp/users").body(())?).await?;
+    /// assert_eq!(text(answer).await, "acme corp");
+    /// # Ok(())
+    /// # }
     /// ```
     pub fn path_segment(index: usize) -> Self {
         Self::new(Source::Path(index))
@@ -141,13 +172,17 @@ impl TenantLayer {
     /// A function of yours has it, or none.
     ///
     /// ```
-    /// use pgstrata_orm::web::TenantLayer;
-    ///
-    /// // `/users?tenant=acme`
+    /// # mod requests { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/requests.rs")); } use requests::*;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let layer = TenantLayer::from_fn(|request| {
     ///     let query = request.uri.query()?;
     ///     query.split('&').find_map(|pair| pair.strip_prefix("tenant="))
     /// });
+    /// let request = Request::get("/users?tenant=acme").body(())?;
+    /// # assert_eq!(text(layer.layer(service_fn(whose)).oneshot(request).await?).await, "acme");
+    /// # Ok(())
+    /// # }
     /// ```
     pub fn from_fn<F>(name: F) -> Self
     where
@@ -159,12 +194,17 @@ impl TenantLayer {
     /// As [`TenantLayer::from_fn`], where the name is not in the request as it stands.
     ///
     /// ```
-    /// use pgstrata_orm::web::TenantLayer;
-    ///
+    /// # mod requests { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/requests.rs")); } use requests::*;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let layer = TenantLayer::from_fn_owned(|request| {
     ///     let number: u32 = request.headers.get("x-customer")?.to_str().ok()?.parse().ok()?;
     ///     Some(format!("tenant_{number}"))
     /// });
+    /// let request = Request::get("/users").header("X-Customer", "7").body(())?;
+    /// # assert_eq!(text(layer.layer(service_fn(whose)).oneshot(request).await?).await, "tenant_7");
+    /// # Ok(())
+    /// # }
     /// ```
     pub fn from_fn_owned<F>(name: F) -> Self
     where
@@ -174,12 +214,36 @@ impl TenantLayer {
     }
 
     /// A request that names no tenant, or names "public", is answered with 400.
+    ///
+    /// ```
+    /// # mod requests { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/requests.rs")); } use requests::*;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let service = TenantLayer::header().required().layer(service_fn(whose));
+    /// let answer = service.oneshot(Request::get("/users").body(())?).await?;
+    /// assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+    /// assert_eq!(text(answer).await, "the request names no tenant\n");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn required(self) -> Self {
         self.with(|rules| rules.required = true)
     }
 
     /// Who may be whom: a request that names a tenant for which `allow` says no is answered with 403. It is asked for each name that a
     /// request gives, also "public", but not where a request gives none.
+    ///
+    /// ```
+    /// # mod requests { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/requests.rs")); } use requests::*;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let layer = TenantLayer::header().allow(|_, tenant| *tenant != "internal");
+    /// let request = Request::get("/users").header("X-Tenant-Id", "internal").body(())?;
+    /// let answer = layer.layer(service_fn(whose)).oneshot(request).await?;
+    /// assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn allow(self, allow: impl Fn(&Parts, &Tenant) -> bool + Send + Sync + 'static) -> Self {
         self.with(|rules| rules.allow = Some(Arc::new(allow)))
     }

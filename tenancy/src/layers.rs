@@ -3,6 +3,21 @@
 //! # Layout
 //! - [`LayeredMetadataStore`] (`store`): the layers, and whose they are.
 //! - [`EntityMetadata`] (`metadata`): one entry, of which a layer may know a part only.
+//!
+//! ```
+//! use pgstrata_tenancy::layers::{EntityMetadata, LayeredMetadataStore};
+//!
+//! # fn main() -> Result<(), pgstrata_tenancy::layers::LayerError> {
+//! let store = LayeredMetadataStore::new();
+//! store.set("User", EntityMetadata::table("users"))?;
+//! store.in_context("acme")?.set("User", EntityMetadata::table("customers"))?;
+//!
+//! let table = |tenant| store.get_in(tenant, "User").and_then(|user| user.table_name.clone());
+//! assert_eq!(table("acme").as_deref(), Some("customers"));
+//! assert_eq!(table("globex").as_deref(), Some("users"));
+//! # Ok(())
+//! # }
+//! ```
 
 mod metadata;
 mod store;
@@ -16,13 +31,54 @@ pub use metadata::{ColumnMetadata, EntityMetadata, Schema};
 pub use store::{LayerInfo, LayeredMetadataStore};
 
 /// The name of the layer that every tenant reads.
+///
+/// ```
+/// use pgstrata_tenancy::layers::{LayeredMetadataStore, PUBLIC};
+///
+/// assert_eq!(LayeredMetadataStore::new().context(), PUBLIC);
+/// ```
 pub const PUBLIC: &str = "public";
 
 /// Layers at most.
+///
+/// ```
+/// use pgstrata_tenancy::layers::{LayerError, LayeredMetadataStore, MAX_LAYERS};
+///
+/// # fn main() -> Result<(), LayerError> {
+/// let store = LayeredMetadataStore::new();
+/// for n in 0..MAX_LAYERS {
+///     store.add_layer(&format!("tenant_{n}"), false)?;
+/// }
+/// assert_eq!(store.add_layer("one_more", false), Err(LayerError::Full("layers")));
+/// # Ok(())
+/// # }
+/// ```
 pub const MAX_LAYERS: usize = 100_000;
 /// Entries of one layer at most.
+///
+/// ```
+/// use pgstrata_tenancy::layers::{EntityMetadata, LayerError, LayeredMetadataStore, MAX_ENTRIES};
+///
+/// # fn main() -> Result<(), LayerError> {
+/// let store = LayeredMetadataStore::new();
+/// for n in 0..MAX_ENTRIES {
+///     store.set(&format!("Entity{n}"), EntityMetadata::default())?;
+/// }
+/// assert!(store.set("OneMore", EntityMetadata::default()).is_err());
+/// store.set("Entity0", EntityMetadata::table("what_is_there_may_change"))?;
+/// # Ok(())
+/// # }
+/// ```
 pub const MAX_ENTRIES: usize = 10_000;
 /// Bytes of a key at most.
+///
+/// ```
+/// use pgstrata_tenancy::layers::{EntityMetadata, LayerError, LayeredMetadataStore, MAX_KEY};
+///
+/// let store = LayeredMetadataStore::new();
+/// let refused = store.set(&"k".repeat(MAX_KEY + 1), EntityMetadata::default());
+/// assert_eq!(refused, Err(LayerError::Key));
+/// ```
 pub const MAX_KEY: usize = 255;
 
 /// Why a layer was not made, changed or removed. Nothing has changed.

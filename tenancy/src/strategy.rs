@@ -3,6 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 /// How a statement reaches the tenant's schema. Both give the same answers.
+///
+/// ```
+/// use pgstrata_tenancy::Strategy;
+///
+/// assert_eq!(Strategy::default(), Strategy::SearchPath);
+/// assert_eq!("schema_qualified".parse::<Strategy>().ok(), Some(Strategy::SchemaQualified));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Strategy {
@@ -16,6 +23,11 @@ pub enum Strategy {
 
 impl Strategy {
     /// The name in configuration files, metrics and logs.
+    ///
+    /// ```
+    /// # use pgstrata_tenancy::Strategy;
+    /// assert_eq!(Strategy::SearchPath.as_str(), "search_path");
+    /// ```
     pub fn as_str(self) -> &'static str {
         match self {
             Strategy::SearchPath => "search_path",
@@ -25,6 +37,13 @@ impl Strategy {
 }
 
 /// A name that is no strategy's.
+///
+/// ```
+/// use pgstrata_tenancy::Strategy;
+///
+/// let unknown = "set_role".parse::<Strategy>().unwrap_err();
+/// assert_eq!(unknown.to_string(), "a strategy is \"search_path\" or \"schema_qualified\"");
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[error("a strategy is \"search_path\" or \"schema_qualified\"")]
 pub struct UnknownStrategy;

@@ -9,10 +9,28 @@ use crate::ident;
 ///
 /// It is any text that PostgreSQL can hold as an identifier, so wherever it
 /// enters SQL it goes through [`ident::push_quoted`].
+///
+/// ```
+/// use pgstrata_tenancy::{TenantId, ident};
+///
+/// # fn main() -> Result<(), pgstrata_tenancy::TenantIdError> {
+/// let id = TenantId::new("Acme \"1\"")?;
+/// assert_eq!(ident::quoted(id.as_str()), r#""Acme ""1""""#);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TenantId(Arc<str>);
 
 /// Why a text is no tenant name.
+///
+/// ```
+/// use pgstrata_tenancy::{TenantId, TenantIdError};
+///
+/// let wrong = TenantId::new(&"x".repeat(64)).unwrap_err();
+/// assert_eq!(wrong, TenantIdError::TooLong);
+/// assert_eq!(wrong.to_string(), "a tenant name must not be longer than 63 bytes");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TenantIdError {
     /// Nothing was given.
@@ -28,6 +46,12 @@ pub enum TenantIdError {
 
 impl TenantId {
     /// Checks `name` and takes it as it is: nothing is folded or trimmed.
+    ///
+    /// ```
+    /// # use pgstrata_tenancy::{TenantId, TenantIdError};
+    /// assert_ne!(TenantId::new("Acme"), TenantId::new("acme"));
+    /// assert_eq!(TenantId::new(""), Err(TenantIdError::Empty));
+    /// ```
     pub fn new(name: &str) -> Result<Self, TenantIdError> {
         match name {
             "" => Err(TenantIdError::Empty),
@@ -38,6 +62,12 @@ impl TenantId {
     }
 
     /// The name as it was given.
+    ///
+    /// ```
+    /// # use pgstrata_tenancy::{TenantId, TenantIdError};
+    /// assert_eq!(TenantId::new(" acme ")?.as_str(), " acme ");
+    /// # Ok::<(), TenantIdError>(())
+    /// ```
     pub fn as_str(&self) -> &str {
         &self.0
     }

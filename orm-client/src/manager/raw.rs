@@ -19,7 +19,7 @@ impl Session {
     /// when it is through.
     ///
     /// ```no_run
-    /// # use pgstrata_orm::{EntityManager, Error};
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
     /// # async fn example(em: EntityManager) -> Result<(), Error> {
     /// for row in em.query("SELECT name FROM users WHERE email LIKE $1", &[&"%@example.com"]).await? {
     ///     let name: String = row.get(0);
@@ -35,6 +35,17 @@ impl Session {
     }
 
     /// As [`Session::query`], of a statement that gives no rows: how many it has changed.
+    ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(em: EntityManager) -> Result<(), Error> {
+    /// let sql = "UPDATE posts SET likes = likes + 1 WHERE author_id = $1";
+    /// let posts: u64 = em.execute(sql, &[&7i64]).await?;
+    /// // A transaction is begun by what keeps it the tenant's.
+    /// assert!(matches!(em.execute("COMMIT", &[]).await, Err(Error::TransactionControl(_))));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// As of [`Session::query`].

@@ -23,15 +23,15 @@ use crate::table::Table;
 /// Each call is for the tenant of the [`MetadataContext`] that it is made in.
 ///
 /// ```no_run
-/// # use pgstrata_orm::{Entity, EntityManager, Error, Session};
-/// async fn is_empty<User: Entity>(session: &Session) -> Result<bool, Error> {
+/// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+/// async fn is_empty(session: &Session) -> Result<bool, Error> {
 ///     Ok(!session.exists::<User>().await?)
 /// }
 ///
-/// # async fn example<User: Entity>(em: EntityManager) -> Result<(), Error> {
-/// is_empty::<User>(&em).await?;
+/// # async fn example(em: EntityManager) -> Result<(), Error> {
+/// is_empty(&em).await?;
 /// let tx = em.begin().await?;
-/// is_empty::<User>(&tx).await?;
+/// is_empty(&tx).await?;
 /// # Ok(())
 /// # }
 /// ```
@@ -64,16 +64,40 @@ impl Session {
     }
 
     /// Rows of `E`: all, unless more is said. See [`Find`].
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// let drafts = em.find::<Post>().where_(Post::SUMMARY.is_null()).order_by(Post::ID.desc());
+    /// assert!(drafts.sql()?.ends_with(r#"WHERE "summary" IS NULL ORDER BY "id" DESC"#));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn find<E: Entity>(&self) -> Find<'_, E> {
         Find::new(self)
     }
 
     /// The first row of `E`, or none.
+    ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(em: EntityManager) -> Result<(), Error> {
+    /// let latest: Option<Post> = em.find_one::<Post>().order_by(Post::ID.desc()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn find_one<E: Entity>(&self) -> Find<'_, E, One> {
         Find::new(self)
     }
 
     /// The row of `E` with this primary key: a value, or a tuple of them.
+    ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(em: EntityManager) -> Result<(), Error> {
+    /// let user: Option<User> = em.find_by_pk::<User>(7).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// What PostgreSQL says, and [`Error::Tenant`] where the context's name can be no tenant's, as with all of these.
@@ -82,16 +106,41 @@ impl Session {
     }
 
     /// Rows of `E`, and how many there are without `limit` and `offset`.
+    ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(em: EntityManager) -> Result<(), Error> {
+    /// let question = em.find_and_count::<Post>().order_by(Post::ID.asc()).limit(10).offset(20);
+    /// let (third_page, of): (Vec<Post>, u64) = question.await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn find_and_count<E: Entity>(&self) -> Find<'_, E, ManyAndCount> {
         Find::new(self)
     }
 
     /// How many rows of `E` there are.
+    ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(em: EntityManager) -> Result<(), Error> {
+    /// let liked: u64 = em.count::<Post>().where_(Post::LIKES.gt(0)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn count<E: Entity>(&self) -> Find<'_, E, Count> {
         Find::new(self)
     }
 
     /// Whether there is any row of `E`.
+    ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(em: EntityManager) -> Result<(), Error> {
+    /// let taken: bool = em.exists::<User>().where_(User::EMAIL.eq("alice@example.com")).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn exists<E: Entity>(&self) -> Find<'_, E, Exists> {
         Find::new(self)
     }
@@ -101,6 +150,17 @@ impl Session {
     /// One whose key is the database's to give and has its type's default value is inserted. Any other is inserted, or
     /// changed where a row with that key is there. A column with a default takes it where the field is `None`.
     ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(em: EntityManager) -> Result<(), Error> {
+    /// let mut user = em.save(&User { name: "Alice".into(), ..User::default() }).await?;
+    /// assert_ne!(user.id, 0, "the database gave it");
+    /// user.email = Some("alice@example.com".into());
+    /// em.save(&user).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// What PostgreSQL says: [`Error::is_duplicate`] where another row has a value that must be unique.
     pub async fn save<E: Entity>(&self, entity: &E) -> Result<E, Error> {
@@ -109,6 +169,16 @@ impl Session {
 
     /// Saves all of these rows, or none, and gives them back in the same order.
     ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(em: EntityManager) -> Result<(), Error> {
+    /// let users = ["Alice", "Bob"].map(|name| User { name: name.into(), ..User::default() });
+    /// let saved = em.save_many(&users).await?;
+    /// assert_eq!(saved[1].name, "Bob");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As of [`Session::save`].
     pub async fn save_many<E: Entity>(&self, entities: &[E]) -> Result<Vec<E>, Error> {
@@ -116,21 +186,58 @@ impl Session {
     }
 
     /// Inserts a row, or changes the one that has the same unique values. See [`Upsert`].
+    ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(em: EntityManager) -> Result<(), Error> {
+    /// let user = User { name: "Alice".into(), email: Some("alice@example.com".into()), ..User::default() };
+    /// let first = em.upsert(&user).on(User::EMAIL).await?;
+    /// let second = em.upsert(&user).on(User::EMAIL).await?;
+    /// assert_eq!(first.id, second.id);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn upsert<'s, E: Entity>(&'s self, entity: &'s E) -> Upsert<'s, E> {
         Upsert::new(self, entity)
     }
 
     /// Sets columns of many rows. See [`Update`].
+    ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(em: EntityManager) -> Result<(), Error> {
+    /// let posts: u64 = em.update::<Post>().set(Post::LIKES, 0).where_(Post::AUTHOR_ID.eq(7)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn update<E: Entity>(&self) -> Update<'_, E> {
         Update::new(self)
     }
 
     /// Deletes many rows. See [`Delete`].
+    ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(em: EntityManager) -> Result<(), Error> {
+    /// let unread: u64 = em.delete::<Post>().where_(Post::LIKES.eq(0)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn delete<E: Entity>(&self) -> Delete<'_, E> {
         Delete::new(self)
     }
 
     /// Deletes the row with this primary key. `false`: there was none.
+    ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(em: EntityManager) -> Result<(), Error> {
+    /// if !em.delete_by_pk::<Post>(7).await? {
+    ///     println!("somebody else was faster");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// What PostgreSQL says.
@@ -140,6 +247,15 @@ impl Session {
 
     /// Deletes this row. `false`: it was gone.
     ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(em: EntityManager) -> Result<(), Error> {
+    /// let user = em.save(&User { name: "Mallory".into(), ..User::default() }).await?;
+    /// assert!(em.remove(&user).await?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// What PostgreSQL says.
     pub async fn remove<E: Entity>(&self, entity: &E) -> Result<bool, Error> {
@@ -147,6 +263,15 @@ impl Session {
     }
 
     /// Whether this is a transaction's.
+    ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(em: EntityManager) -> Result<(), Error> {
+    /// assert!(!em.is_transaction());
+    /// assert!(em.begin().await?.is_transaction());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_transaction(&self) -> bool {
         self.open.is_some()
     }

@@ -44,8 +44,8 @@ impl Open {
 /// gives [`Error::TenantChanged`].
 ///
 /// ```no_run
-/// # use pgstrata_orm::{Entity, EntityManager, Error};
-/// # async fn example<User: Entity>(em: EntityManager, user: User) -> Result<(), Error> {
+/// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+/// # async fn example(em: EntityManager, user: User) -> Result<(), Error> {
 /// let tx = em.begin().await?;
 /// tx.save(&user).await?;
 /// tx.commit().await?;
@@ -59,6 +59,18 @@ pub struct Transaction {
 
 impl Session {
     /// Begins a transaction of the context's tenant; with [`Session::is_transaction`] it is another one, on a connection of its own.
+    ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(em: EntityManager) -> Result<(), Error> {
+    /// let tx = em.begin().await?;
+    /// tx.delete::<Post>().where_(Post::AUTHOR_ID.eq(7)).await?;
+    /// if tx.delete_by_pk::<User>(7).await? {
+    ///     tx.commit().await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// No connection, or what PostgreSQL says.
@@ -91,13 +103,14 @@ impl Session {
     /// Runs code in a transaction: it is committed if the code gives `Ok`, and rolled back if it gives an error, panics, or is dropped.
     ///
     /// ```no_run
-    /// # use pgstrata_orm::{Entity, EntityManager, Error};
-    /// # async fn example<User: Entity>(em: EntityManager, one: User, other: User) -> Result<(), Error> {
-    /// em.transaction(async |tx| {
-    ///     tx.save(&one).await?;
-    ///     tx.save(&other).await
-    /// })
-    /// .await?;
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(em: EntityManager) -> Result<(), Error> {
+    /// let post = em
+    ///     .transaction(async |tx| {
+    ///         let user = tx.save(&User { name: "Alice".into(), ..User::default() }).await?;
+    ///         tx.save(&Post { author_id: user.id, title: "First".into(), ..Post::default() }).await
+    ///     })
+    ///     .await?;
     /// # Ok(())
     /// # }
     /// ```
@@ -127,6 +140,16 @@ impl Session {
 impl Transaction {
     /// Makes it count.
     ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(em: EntityManager) -> Result<(), Error> {
+    /// let tx = em.begin().await?;
+    /// assert!(tx.query("SELECT 1 / 0", &[]).await.is_err());
+    /// assert!(matches!(tx.commit().await, Err(Error::Aborted)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Aborted`] if a statement in it failed or was dropped in the middle: then it is rolled back.
     pub async fn commit(mut self) -> Result<(), Error> {
@@ -142,6 +165,16 @@ impl Transaction {
 
     /// Undoes all of it.
     ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(em: EntityManager) -> Result<(), Error> {
+    /// let tx = em.begin().await?;
+    /// let would_go: u64 = tx.delete::<Post>().where_(Post::LIKES.lt(1)).await?;
+    /// tx.rollback().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// What PostgreSQL says: the connection is closed then, which comes to the same.
     pub async fn rollback(mut self) -> Result<(), Error> {
@@ -149,6 +182,19 @@ impl Transaction {
     }
 
     /// Runs code whose error undoes what the code did, and no more.
+    ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(em: EntityManager, user: User) -> Result<(), Error> {
+    /// let tx = em.begin().await?;
+    /// match tx.savepoint(async |tx| tx.save(&user).await).await {
+    ///     Err(error) if error.is_duplicate() => println!("there is one already"),
+    ///     other => drop(other?),
+    /// }
+    /// tx.commit().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// The code's own, and what PostgreSQL says.

@@ -31,9 +31,9 @@ impl Which {
 /// Sets columns of rows of `E`; `.await` does it, and gives how many rows there were.
 ///
 /// ```no_run
-/// # use pgstrata_orm::{Entity, EntityManager, Error, entity::Column};
-/// # async fn example<User: Entity>(em: EntityManager, ID: Column<User, i64>, NAME: Column<User, String>) -> Result<(), Error> {
-/// let changed = em.update::<User>().set(NAME, "Alice").where_(ID.eq(1)).await?;
+/// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+/// # async fn example(em: EntityManager) -> Result<(), Error> {
+/// let changed: u64 = em.update::<User>().set(User::NAME, "Alice").where_(User::ID.eq(1)).await?;
 /// # Ok(())
 /// # }
 /// ```
@@ -53,24 +53,61 @@ impl<'s, E: Entity> Update<'s, E> {
     }
 
     /// Sets a column.
+    ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(em: EntityManager) -> Result<(), Error> {
+    /// // An `Option`'s column takes what is in it.
+    /// em.update::<Post>().set(Post::TITLE, "First").set(Post::SUMMARY, "..").where_(Post::ID.eq(1)).await?;
+    /// // With nothing to set nothing is asked of PostgreSQL.
+    /// assert!(matches!(em.update::<Post>().everywhere().await, Err(Error::NothingSet("Post"))));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn set<T: ColumnType + Send + 'static>(mut self, column: Column<E, T>, value: impl Into<T>) -> Self {
         self.set.push((column.index, Some(Box::new(value.into()))));
         self
     }
 
     /// Sets a column to NULL.
+    ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(em: EntityManager) -> Result<(), Error> {
+    /// em.update::<Post>().set_null(Post::SUMMARY).where_(Post::SUMMARY.eq("")).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn set_null<T>(mut self, column: Column<E, T>) -> Self {
         self.set.push((column.index, None));
         self
     }
 
     /// Of rows that meet this, besides what was said before.
+    ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(em: EntityManager) -> Result<(), Error> {
+    /// let mine = em.update::<Post>().set(Post::LIKES, 0).where_(Post::AUTHOR_ID.eq(7));
+    /// let reset: u64 = mine.where_(Post::LIKES.lt(0)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn where_(mut self, condition: Condition<E>) -> Self {
         self.which.filter.push(condition.node);
         self
     }
 
     /// Of all rows.
+    ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(em: EntityManager) -> Result<(), Error> {
+    /// assert!(matches!(em.update::<Post>().set(Post::LIKES, 0).await, Err(Error::Unfiltered("Post"))));
+    /// let all: u64 = em.update::<Post>().set(Post::LIKES, 0).everywhere().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn everywhere(mut self) -> Self {
         self.which.everywhere = true;
         self
@@ -116,9 +153,9 @@ impl<'s, E: Entity> IntoFuture for Update<'s, E> {
 /// Deletes rows of `E`; `.await` does it, and gives how many there were.
 ///
 /// ```no_run
-/// # use pgstrata_orm::{Entity, EntityManager, Error, entity::Column};
-/// # async fn example<User: Entity>(em: EntityManager, ID: Column<User, i64>) -> Result<(), Error> {
-/// let deleted = em.delete::<User>().where_(ID.eq(1)).await?;
+/// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+/// # async fn example(em: EntityManager) -> Result<(), Error> {
+/// let deleted: u64 = em.delete::<User>().where_(User::ID.eq(1)).await?;
 /// # Ok(())
 /// # }
 /// ```
@@ -136,12 +173,30 @@ impl<'s, E: Entity> Delete<'s, E> {
     }
 
     /// Rows that meet this, besides what was said before.
+    ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(em: EntityManager) -> Result<(), Error> {
+    /// // Of those who never wrote.
+    /// em.delete::<User>().where_(!User::POSTS.has_any()).where_(User::EMAIL.is_null()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn where_(mut self, condition: Condition<E>) -> Self {
         self.which.filter.push(condition.node);
         self
     }
 
     /// All rows.
+    ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(em: EntityManager) -> Result<(), Error> {
+    /// assert!(matches!(em.delete::<Post>().await, Err(Error::Unfiltered("Post"))));
+    /// let all: u64 = em.delete::<Post>().everywhere().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn everywhere(mut self) -> Self {
         self.which.everywhere = true;
         self

@@ -17,10 +17,16 @@ pub(crate) type Value = Box<dyn ToSql + Send + Sync>;
 /// and [`Condition::negate`].
 ///
 /// ```
-/// # use pgstrata_orm::{Condition, Entity, entity::Column};
-/// # fn example<User: Entity>(NAME: Column<User, String>, EMAIL: Column<User, String>) -> Condition<User> {
-/// NAME.like("A%").and(EMAIL.is_not_null()).or(!NAME.in_(["Bob", "Carol"]))
-/// # }
+/// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+/// # let em = manager();
+/// let wanted = User::NAME.like("A%").and(User::EMAIL.is_not_null()).or(!User::NAME.in_(["Bob", "Carol"]));
+/// let sql = em.find::<User>().where_(wanted).sql()?;
+/// let (_, condition) = sql.split_once(" WHERE ").unwrap();
+/// assert_eq!(
+///     condition,
+///     r#"(("name" LIKE $1 AND NOT ("email" IS NULL)) OR NOT ("name" = ANY ($2)))"#
+/// );
+/// # Ok::<(), Error>(())
 /// ```
 #[derive(Debug)]
 pub struct Condition<E> {
@@ -46,6 +52,14 @@ impl<E> Condition<E> {
     }
 
     /// Both.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// let found = em.find::<Post>().where_(Post::LIKES.ge(10).and(Post::LIKES.lt(20)));
+    /// assert!(found.sql()?.ends_with(r#"WHERE ("likes" >= $1 AND "likes" < $2)"#));
+    /// # Ok::<(), Error>(())
+    /// ```
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         Self::new(match self.node {
@@ -59,6 +73,14 @@ impl<E> Condition<E> {
     }
 
     /// One of them, or both.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// let found = em.find::<User>().where_(User::NAME.eq("Alice").or(User::EMAIL.like("alice@%")));
+    /// assert!(found.sql()?.ends_with(r#"WHERE ("name" = $1 OR "email" LIKE $2)"#));
+    /// # Ok::<(), Error>(())
+    /// ```
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         Self::new(match self.node {
@@ -71,17 +93,44 @@ impl<E> Condition<E> {
     }
 
     /// The others. As in SQL, a row of which it is not known whether it meets the condition, since a value is NULL, is not among them either.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// let other = em.find::<User>().where_(User::EMAIL.ilike("%@example.com").negate());
+    /// assert!(other.sql()?.ends_with(r#"WHERE NOT ("email" ILIKE $1)"#));
+    /// # Ok::<(), Error>(())
+    /// ```
     #[must_use]
     pub fn negate(self) -> Self {
         Self::new(Node::Not(Box::new(self.node)))
     }
 
     /// All of them: of none, every row.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// # let (name, email) = (Some("Alice"), None::<&str>);
+    /// let asked = [name.map(|name| User::NAME.eq(name)), email.map(|email| User::EMAIL.eq(email))];
+    /// let found = em.find::<User>().where_(Condition::all(asked.into_iter().flatten()));
+    /// # assert!(found.sql()?.ends_with(r#"WHERE ("name" = $1)"#));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn all(conditions: impl IntoIterator<Item = Self>) -> Self {
         Self::new(Node::All(conditions.into_iter().map(|condition| condition.node).collect()))
     }
 
     /// At least one of them: of none, no row.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// let words = ["rocket", "skates"].map(|word| Post::TITLE.ilike(format!("%{word}%")));
+    /// let found = em.find::<Post>().where_(Condition::any(words));
+    /// assert!(found.sql()?.ends_with(r#"WHERE ("title" ILIKE $1 OR "title" ILIKE $2)"#));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn any(conditions: impl IntoIterator<Item = Self>) -> Self {
         Self::new(Node::Any(conditions.into_iter().map(|condition| condition.node).collect()))
     }
@@ -101,57 +150,148 @@ impl<E: Entity, T: ColumnType + Send + 'static> Column<E, T> {
     }
 
     /// Equal to this.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// let alice = em.find::<User>().where_(User::EMAIL.eq("alice@example.com"));
+    /// assert!(alice.sql()?.ends_with(r#"WHERE "email" = $1"#));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn eq(self, value: impl Into<T>) -> Condition<E> {
         self.compare("=", value)
     }
 
     /// Not equal to this, nor NULL.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// // Who has no address is not among them.
+    /// let elsewhere = em.find::<User>().where_(User::EMAIL.ne("alice@example.com"));
+    /// assert!(elsewhere.sql()?.ends_with(r#"WHERE "email" <> $1"#));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn ne(self, value: impl Into<T>) -> Condition<E> {
         self.compare("<>", value)
     }
 
     /// Less than this.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// let few = em.find::<Post>().where_(Post::LIKES.lt(10));
+    /// assert!(few.sql()?.ends_with(r#"WHERE "likes" < $1"#));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn lt(self, value: impl Into<T>) -> Condition<E> {
         self.compare("<", value)
     }
 
     /// At most this.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// let older = em.find::<Post>().where_(Post::ID.le(1000));
+    /// assert!(older.sql()?.ends_with(r#"WHERE "id" <= $1"#));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn le(self, value: impl Into<T>) -> Condition<E> {
         self.compare("<=", value)
     }
 
     /// More than this.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// // The next page, after the last row of this one.
+    /// let next = em.find::<Post>().where_(Post::ID.gt(1000)).order_by(Post::ID.asc()).limit(20);
+    /// assert!(next.sql()?.ends_with(r#"WHERE "id" > $1 ORDER BY "id" LIMIT $2"#));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn gt(self, value: impl Into<T>) -> Condition<E> {
         self.compare(">", value)
     }
 
     /// At least this.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// let many = em.find::<Post>().where_(Post::LIKES.ge(1000));
+    /// assert!(many.sql()?.ends_with(r#"WHERE "likes" >= $1"#));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn ge(self, value: impl Into<T>) -> Condition<E> {
         self.compare(">=", value)
     }
 
     /// One of these: of none, no row.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// // One parameter, however many they are.
+    /// let some = em.find::<User>().where_(User::ID.in_([1, 2, 3]));
+    /// assert!(some.sql()?.ends_with(r#"WHERE "id" = ANY ($1)"#));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn in_<V: Into<T>>(self, values: impl IntoIterator<Item = V>) -> Condition<E> {
         let values: Vec<T> = values.into_iter().map(Into::into).collect();
         Condition::new(Node::Within { column: self.index, values: Box::new(values) })
     }
 
     /// NULL.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// let unreachable = em.find::<User>().where_(User::EMAIL.is_null());
+    /// assert!(unreachable.sql()?.ends_with(r#"WHERE "email" IS NULL"#));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn is_null(self) -> Condition<E> {
         Condition::new(Node::IsNull { column: self.index })
     }
 
     /// Not NULL.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// let summed_up = em.find::<Post>().where_(Post::SUMMARY.is_not_null());
+    /// assert!(summed_up.sql()?.ends_with(r#"WHERE NOT ("summary" IS NULL)"#));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn is_not_null(self) -> Condition<E> {
         self.is_null().negate()
     }
 
     /// The smallest first.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// let by_name = em.find::<User>().order_by(User::NAME.asc()).order_by(User::ID.asc());
+    /// assert!(by_name.sql()?.ends_with(r#"ORDER BY "name", "id""#));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn asc(self) -> Order<E> {
         Order { column: self.index, descending: false, of: PhantomData }
     }
 
     /// The greatest first.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// let best = em.find::<Post>().order_by(Post::LIKES.desc()).limit(3);
+    /// assert!(best.sql()?.ends_with(r#"ORDER BY "likes" DESC LIMIT $1"#));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn desc(self) -> Order<E> {
         Order { column: self.index, descending: true, of: PhantomData }
     }
@@ -159,11 +299,27 @@ impl<E: Entity, T: ColumnType + Send + 'static> Column<E, T> {
 
 impl<E: Entity> Column<E, String> {
     /// Like this pattern, in which `%` stands for any text and `_` for any character.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// let with_a = em.find::<User>().where_(User::NAME.like("A%"));
+    /// assert!(with_a.sql()?.ends_with(r#"WHERE "name" LIKE $1"#));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn like(self, pattern: impl Into<String>) -> Condition<E> {
         self.compare("LIKE", pattern)
     }
 
     /// As [`Column::like`], whatever the case.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// let rockets = em.find::<Post>().where_(Post::TITLE.ilike("%rocket%"));
+    /// assert!(rockets.sql()?.ends_with(r#"WHERE "title" ILIKE $1"#));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn ilike(self, pattern: impl Into<String>) -> Condition<E> {
         self.compare("ILIKE", pattern)
     }
@@ -171,11 +327,28 @@ impl<E: Entity> Column<E, String> {
 
 impl<E: Entity, T: Entity> Relation<E, T> {
     /// Has a row on the other side that meets this.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// // Each of them once, however many such posts there are.
+    /// let liked = em.find::<User>().where_(User::POSTS.has(Post::LIKES.gt(100)));
+    /// assert!(liked.sql()?.contains(r#"EXISTS (SELECT FROM "public"."posts" AS r1 WHERE r1."author_id" = t0."id""#));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn has(self, condition: Condition<T>) -> Condition<E> {
         Condition::new(Node::Related { relation: self.index, node: Box::new(condition.node) })
     }
 
     /// Has any row on the other side.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// let silent = em.find::<User>().where_(!User::POSTS.has_any());
+    /// assert!(silent.sql()?.contains(r#"WHERE NOT (EXISTS (SELECT FROM "public"."posts""#));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn has_any(self) -> Condition<E> {
         self.has(Condition::all([]))
     }
@@ -184,10 +357,15 @@ impl<E: Entity, T: Entity> Relation<E, T> {
 /// An order of rows, made from a column.
 ///
 /// ```
-/// # use pgstrata_orm::{Entity, entity::Column, query::Order};
-/// # fn example<User: Entity>(NAME: Column<User, String>) -> Order<User> {
-/// NAME.desc()
-/// # }
+/// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+/// # let em = manager();
+/// # use pgstrata_orm::query::Order;
+/// fn order(newest_first: bool) -> Order<Post> {
+///     if newest_first { Post::ID.desc() } else { Post::ID.asc() }
+/// }
+///
+/// assert!(em.find::<Post>().order_by(order(true)).sql()?.ends_with(r#"ORDER BY "id" DESC"#));
+/// # Ok::<(), Error>(())
 /// ```
 #[derive(Debug)]
 pub struct Order<E> {

@@ -16,35 +16,84 @@ use crate::sql::Sql;
 use crate::table::{self, Table};
 
 /// All rows.
+///
+/// ```
+/// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+/// # use pgstrata_orm::query::{Find, Many};
+/// fn named<'s>(session: &'s Session, name: &str) -> Find<'s, User, Many> {
+///     session.find().where_(User::NAME.eq(name))
+/// }
+/// # assert!(named(&manager(), "Alice").sql().is_ok());
+/// ```
 #[derive(Debug)]
 pub struct Many;
 /// The first row.
+///
+/// ```no_run
+/// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+/// # use pgstrata_orm::query::{Find, One};
+/// # async fn example(em: EntityManager) -> Result<(), Error> {
+/// let question: Find<'_, User, One> = em.find_one().where_(User::ID.eq(7));
+/// let user: Option<User> = question.await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct One;
 /// How many rows.
+///
+/// ```no_run
+/// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+/// # use pgstrata_orm::query::{Count, Find};
+/// # async fn example(em: EntityManager) -> Result<(), Error> {
+/// let question: Find<'_, User, Count> = em.count();
+/// let users: u64 = question.await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Count;
 /// Whether there is any row.
+///
+/// ```no_run
+/// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+/// # use pgstrata_orm::query::{Exists, Find};
+/// # async fn example(em: EntityManager) -> Result<(), Error> {
+/// let question: Find<'_, User, Exists> = em.exists();
+/// let any: bool = question.await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Exists;
 /// The rows of a page, and how many there are on all pages.
+///
+/// ```no_run
+/// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+/// # use pgstrata_orm::query::{Find, ManyAndCount};
+/// # async fn example(em: EntityManager) -> Result<(), Error> {
+/// let question: Find<'_, User, ManyAndCount> = em.find_and_count().limit(10);
+/// let (page, of): (Vec<User>, u64) = question.await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct ManyAndCount;
 
 /// A question about rows of `E`; `.await` asks it. What the answer is, `A` says.
 ///
 /// ```no_run
-/// # use pgstrata_orm::{Entity, EntityManager, Error, entity::Column};
-/// # async fn example<User: Entity>(em: EntityManager, ID: Column<User, i64>, NAME: Column<User, String>) -> Result<(), Error> {
+/// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+/// # async fn example(em: EntityManager) -> Result<(), Error> {
 /// let all: Vec<User> = em.find::<User>().await?;
 /// let page: Vec<User> = em
 ///     .find::<User>()
-///     .where_(NAME.like("A%").or(ID.in_([1, 2])))
-///     .order_by(NAME.asc())
+///     .where_(User::NAME.like("A%").or(User::ID.in_([1, 2])))
+///     .order_by(User::NAME.asc())
 ///     .limit(10)
 ///     .offset(20)
 ///     .await?;
-/// let one: Option<User> = em.find_one::<User>().where_(ID.eq(1)).await?;
+/// let one: Option<User> = em.find_one::<User>().where_(User::ID.eq(1)).await?;
 /// # Ok(())
 /// # }
 /// ```
@@ -71,24 +120,60 @@ impl<'s, E: Entity, A> Find<'s, E, A> {
     }
 
     /// Rows that meet this, besides what was said before.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// let mut drafts = em.find::<Post>().where_(Post::SUMMARY.is_null());
+    /// # let author = Some(7);
+    /// if let Some(author) = author {
+    ///     drafts = drafts.where_(Post::AUTHOR_ID.eq(author));
+    /// }
+    /// assert!(drafts.sql()?.ends_with(r#"WHERE "summary" IS NULL AND "author_id" = $1"#));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn where_(mut self, condition: Condition<E>) -> Self {
         self.parts.filter.push(condition.node);
         self
     }
 
     /// In this order; among equals, in that of the next call.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// let ranking = em.find::<Post>().order_by(Post::LIKES.desc()).order_by(Post::TITLE.asc());
+    /// assert!(ranking.sql()?.ends_with(r#"ORDER BY "likes" DESC, "title""#));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn order_by(mut self, order: Order<E>) -> Self {
         self.parts.order.push((order.column, order.descending));
         self
     }
 
     /// So many rows at most.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// // A parameter as well: the statement is prepared once for all limits.
+    /// assert!(em.find::<Post>().limit(10).sql()?.ends_with("LIMIT $1"));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn limit(mut self, rows: u32) -> Self {
         self.parts.limit = Some(rows.into());
         self
     }
 
     /// Without the first so many.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// let third_page = em.find::<Post>().order_by(Post::ID.asc()).limit(10).offset(20);
+    /// assert!(third_page.sql()?.ends_with(r#"ORDER BY "id" LIMIT $1 OFFSET $2"#));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn offset(mut self, rows: u32) -> Self {
         self.parts.offset = Some(rows.into());
         self
@@ -97,16 +182,45 @@ impl<'s, E: Entity, A> Find<'s, E, A> {
 
 impl<'s, E: Entity> Find<'s, E> {
     /// Each row with one that it is related to: a pair for each such row on the other side.
+    ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(em: EntityManager) -> Result<(), Error> {
+    /// let posts: Vec<(Post, User)> = em.find::<Post>().limit(10).join(Post::AUTHOR).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn join<T: Entity>(self, relation: Relation<E, T>) -> Joined<'s, E, T> {
         Joined::new(self.session, self.parts, relation)
     }
 
     /// Each row once, with all that it is related to.
+    ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(em: EntityManager) -> Result<(), Error> {
+    /// for (user, posts) in em.find::<User>().order_by(User::NAME.asc()).load(User::POSTS).await? {
+    ///     println!("{}: {} posts", user.name, posts.len());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn load<T: Entity>(self, relation: Relation<E, T>) -> Loaded<'s, E, T> {
         Loaded::new(self.session, self.parts, relation)
     }
 
     /// The SQL that would be sent in the context of now, with `$1`, `$2` ... for values.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// let users = em.find::<User>();
+    /// assert_eq!(users.sql()?, r#"SELECT "id", "name", "email" FROM "public"."users""#);
+    /// // The search path says whose table it is.
+    /// let sql = MetadataContext::run_sync("acme_corp", || users.sql())?;
+    /// assert_eq!(sql, r#"SELECT "id", "name", "email" FROM "users""#);
+    /// # Ok::<(), Error>(())
+    /// ```
     ///
     /// # Errors
     /// As of the question itself.

@@ -20,12 +20,11 @@ const OTHER: &str = "t1";
 /// Pairs of related rows: see [`Find::join`](super::Find::join).
 ///
 /// ```no_run
-/// # use pgstrata_orm::{Entity, EntityManager, Error, entity::{Column, Relation}};
-/// # async fn example<Post: Entity, User: Entity>(
-/// #     em: EntityManager, AUTHOR: Relation<Post, User>, NAME: Column<User, String>,
-/// # ) -> Result<(), Error> {
-/// for (post, author) in em.find::<Post>().join(AUTHOR).where_other(NAME.eq("Alice")).limit(10).await? {
-///     // ..
+/// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+/// # async fn example(em: EntityManager) -> Result<(), Error> {
+/// let of_alice = em.find::<Post>().join(Post::AUTHOR).where_other(User::NAME.eq("Alice"));
+/// for (post, author) in of_alice.limit(10).await? {
+///     println!("{} by {}", post.title, author.name);
 /// }
 /// # Ok(())
 /// # }
@@ -46,24 +45,58 @@ impl<'s, E: Entity, T: Entity> Joined<'s, E, T> {
     }
 
     /// Pairs whose own side meets this.
+    ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(em: EntityManager) -> Result<(), Error> {
+    /// let drafts: Vec<(Post, User)> = em.find().join(Post::AUTHOR).where_(Post::SUMMARY.is_null()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn where_(mut self, condition: Condition<E>) -> Self {
         self.parts.filter.push(condition.node);
         self
     }
 
     /// Pairs whose other side meets this.
+    ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(em: EntityManager) -> Result<(), Error> {
+    /// // A user comes once for each such post.
+    /// let liked: Vec<(User, Post)> = em.find().join(User::POSTS).where_other(Post::LIKES.gt(100)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn where_other(mut self, condition: Condition<T>) -> Self {
         self.others.push(condition.node);
         self
     }
 
     /// In this order of their own side.
+    ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(em: EntityManager) -> Result<(), Error> {
+    /// let newest: Vec<(Post, User)> = em.find().join(Post::AUTHOR).order_by(Post::ID.desc()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn order_by(mut self, order: Order<E>) -> Self {
         self.parts.order.push((order.column, order.descending));
         self
     }
 
     /// So many pairs at most.
+    ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(em: EntityManager) -> Result<(), Error> {
+    /// let pairs = em.find::<User>().order_by(User::ID.asc()).join(User::POSTS).limit(10).await?;
+    /// assert!(pairs.len() <= 10);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn limit(mut self, pairs: u32) -> Self {
         self.parts.limit = Some(pairs.into());
         self
@@ -109,9 +142,9 @@ impl<'s, E: Entity, T: Entity> IntoFuture for Joined<'s, E, T> {
 /// Rows, each with all that it is related to: see [`Find::load`](super::Find::load).
 ///
 /// ```no_run
-/// # use pgstrata_orm::{Entity, EntityManager, Error, entity::Relation};
-/// # async fn example<User: Entity, Post: Entity>(em: EntityManager, POSTS: Relation<User, Post>) -> Result<(), Error> {
-/// let users: Vec<(User, Vec<Post>)> = em.find::<User>().limit(10).load(POSTS).await?;
+/// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+/// # async fn example(em: EntityManager) -> Result<(), Error> {
+/// let users: Vec<(User, Vec<Post>)> = em.find::<User>().limit(10).load(User::POSTS).await?;
 /// # Ok(())
 /// # }
 /// ```

@@ -20,9 +20,9 @@ const MAX_VALUES: usize = 30_000;
 /// Inserts a row, or changes the one that has the same unique value; `.await` does it, and gives the row as it is then.
 ///
 /// ```no_run
-/// # use pgstrata_orm::{Entity, EntityManager, Error, entity::Column};
-/// # async fn example<User: Entity>(em: EntityManager, user: User, EMAIL: Column<User, String>) -> Result<(), Error> {
-/// let user = em.upsert(&user).on(EMAIL).await?;
+/// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+/// # async fn example(em: EntityManager, user: User) -> Result<(), Error> {
+/// let user: User = em.upsert(&user).on(User::EMAIL).await?;
 /// # Ok(())
 /// # }
 /// ```
@@ -40,6 +40,15 @@ impl<'s, E: Entity> Upsert<'s, E> {
     }
 
     /// The unique column that says whether it is the same row, one of several if it is called again; the primary key, if it is not.
+    ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(em: EntityManager, post: Post) -> Result<(), Error> {
+    /// // Of the unique index over both.
+    /// em.upsert(&post).on(Post::AUTHOR_ID).on(Post::TITLE).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn on<T>(mut self, column: Column<E, T>) -> Self {
         self.on.push(column.index);
         self

@@ -13,6 +13,26 @@ use crate::{MetadataContext, Tenant};
 pin_project! {
     /// The body of an answer: that of the service inside, or a refusal's few words. A stream that reads rows while it is sent reads the
     /// tenant's.
+    ///
+    /// ```
+    /// # mod requests { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/requests.rs")); } use requests::*;
+    /// use axum::body::{Body, to_bytes};
+    /// # use futures_util::stream;
+    /// # use std::convert::Infallible;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let rows = service_fn(async |_: Request<()>| {
+    ///     let row = async { Ok::<_, Infallible>(MetadataContext::current_tenant().to_string()) };
+    ///     Ok::<_, Infallible>(Response::new(Body::from_stream(stream::once(row))))
+    /// });
+    /// let request = Request::get("/rows").header("X-Tenant-Id", "acme").body(())?;
+    /// let answer: Response<TenantBody<Body>> = TenantLayer::header().layer(rows).oneshot(request).await?;
+    /// // Whoever sends it is in no context.
+    /// assert_eq!(to_bytes(Body::new(answer.into_body()), 100).await?, "acme");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub struct TenantBody<B> {
         #[pin]
         kind: Kind<B>,

@@ -71,6 +71,18 @@ where
 
 pin_project! {
     /// The answer to come, in its tenant's context.
+    ///
+    /// ```
+    /// # mod requests { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/requests.rs")); } use requests::*;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut service = TenantLayer::header().layer(service_fn(whose));
+    /// let request = Request::get("/users").header("X-Tenant-Id", "acme").body(())?;
+    /// let answer: TenantFuture<_> = service.ready().await?.call(request);
+    /// assert_eq!(text(answer.await?).await, "acme");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use = "futures do nothing unless they are awaited"]
     pub struct TenantFuture<F> {
         #[pin]

@@ -42,6 +42,16 @@ pub struct EntityMetadata {
 }
 
 /// What a layer knows of a column.
+///
+/// ```
+/// use pgstrata_tenancy::layers::{ColumnMetadata, EntityMetadata};
+///
+/// let mut user = EntityMetadata::table("users").with_column("email", "e_mail");
+/// assert_eq!(user.columns["email"].name.as_deref(), Some("e_mail"));
+/// // Nothing is known of it here: the public layer's name counts.
+/// user.columns.insert("email".into(), ColumnMetadata::default());
+/// assert_eq!(user.column("email"), None);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ColumnMetadata {
     /// The column's name.
@@ -50,11 +60,24 @@ pub struct ColumnMetadata {
 
 impl EntityMetadata {
     /// Of a table with this name, and nothing else.
+    ///
+    /// ```
+    /// # use pgstrata_tenancy::layers::EntityMetadata;
+    /// let user = EntityMetadata::table("users");
+    /// assert_eq!(user.table_name.as_deref(), Some("users"));
+    /// assert!(user.schema.is_none() && user.columns.is_empty());
+    /// ```
     pub fn table(name: &str) -> Self {
         Self { table_name: Some(name.into()), ..Self::default() }
     }
 
     /// The same, in this schema.
+    ///
+    /// ```
+    /// # use pgstrata_tenancy::layers::{EntityMetadata, Schema};
+    /// let plan = EntityMetadata::table("plans").in_schema(Schema::Named("billing".into()));
+    /// assert_eq!(plan.schema, Some(Schema::Named("billing".into())));
+    /// ```
     #[must_use]
     pub fn in_schema(mut self, schema: Schema) -> Self {
         self.schema = Some(schema);
@@ -62,6 +85,12 @@ impl EntityMetadata {
     }
 
     /// The same, and the column of a field is called so.
+    ///
+    /// ```
+    /// # use pgstrata_tenancy::layers::EntityMetadata;
+    /// let legacy = EntityMetadata::default().with_column("email", "mail_addr").with_column("name", "full_name");
+    /// assert_eq!(legacy.columns.len(), 2);
+    /// ```
     #[must_use]
     pub fn with_column(mut self, field: &str, name: &str) -> Self {
         self.columns.insert(field.into(), ColumnMetadata { name: Some(name.into()) });
@@ -69,11 +98,26 @@ impl EntityMetadata {
     }
 
     /// What the column of a field is called, if that is known.
+    ///
+    /// ```
+    /// # use pgstrata_tenancy::layers::EntityMetadata;
+    /// let legacy = EntityMetadata::default().with_column("email", "mail_addr");
+    /// assert_eq!(legacy.column("email"), Some("mail_addr"));
+    /// assert_eq!(legacy.column("name"), None);
+    /// ```
     pub fn column(&self, field: &str) -> Option<&str> {
         self.columns.get(field)?.name.as_deref()
     }
 
     /// This one where it knows something, else what is `below` it.
+    ///
+    /// ```
+    /// # use pgstrata_tenancy::layers::EntityMetadata;
+    /// let public = EntityMetadata::table("users").with_column("name", "name").with_column("email", "email");
+    /// let tenant = EntityMetadata::default().with_column("email", "mail_addr");
+    /// let seen = tenant.over(&public);
+    /// assert_eq!((seen.column("name"), seen.column("email")), (Some("name"), Some("mail_addr")));
+    /// ```
     #[must_use]
     pub fn over(&self, below: &Self) -> Self {
         let mut columns = below.columns.clone();

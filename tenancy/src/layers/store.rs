@@ -78,16 +78,44 @@ impl Default for LayeredMetadataStore {
 
 impl LayeredMetadataStore {
     /// With an empty public layer, which can be written to until [`LayeredMetadataStore::freeze_public`].
+    ///
+    /// ```
+    /// # use pgstrata_tenancy::layers::{EntityMetadata, LayerError, LayeredMetadataStore};
+    /// let store = LayeredMetadataStore::new();
+    /// store.set("User", EntityMetadata::table("users"))?;
+    /// assert!(store.has("User"));
+    /// # Ok::<(), LayerError>(())
+    /// ```
     pub fn new() -> Self {
         Self::default()
     }
 
     /// From now on the public layer is read-only, for all handles.
+    ///
+    /// ```
+    /// # use pgstrata_tenancy::layers::{EntityMetadata, LayerError, LayeredMetadataStore};
+    /// let store = LayeredMetadataStore::new();
+    /// let acme = store.in_context("acme")?;
+    /// store.freeze_public();
+    /// assert!(store.set("User", EntityMetadata::table("users")).is_err());
+    /// // A tenant's layer is the tenant's.
+    /// acme.set("User", EntityMetadata::table("users"))?;
+    /// # Ok::<(), LayerError>(())
+    /// ```
     pub fn freeze_public(&self) {
         self.write().public.read_only = true;
     }
 
     /// Whose metadata this handle reads and writes: "public", or a tenant. It needs no layer.
+    ///
+    /// ```
+    /// # use pgstrata_tenancy::layers::{LayerError, LayeredMetadataStore};
+    /// let mut store = LayeredMetadataStore::new();
+    /// store.set_context("acme")?;
+    /// assert_eq!((store.context(), store.layers().len()), ("acme", 1));
+    /// assert!(store.set_context("").is_err());
+    /// # Ok::<(), LayerError>(())
+    /// ```
     pub fn set_context(&mut self, name: &str) -> Result<(), LayerError> {
         if *self.context != *name {
             self.context = checked(name)?;
@@ -96,6 +124,15 @@ impl LayeredMetadataStore {
     }
 
     /// A handle on the same layers with this context.
+    ///
+    /// ```
+    /// # use pgstrata_tenancy::layers::{EntityMetadata, LayerError, LayeredMetadataStore};
+    /// let store = LayeredMetadataStore::new();
+    /// let acme = store.in_context("acme")?;
+    /// acme.set("Invoice", EntityMetadata::table("invoices"))?;
+    /// assert!(acme.has("Invoice") && !store.has("Invoice"));
+    /// # Ok::<(), LayerError>(())
+    /// ```
     pub fn in_context(&self, name: &str) -> Result<Self, LayerError> {
         let mut other = self.clone();
         other.set_context(name)?;
@@ -103,22 +140,61 @@ impl LayeredMetadataStore {
     }
 
     /// Whose metadata this is.
+    ///
+    /// ```
+    /// # use pgstrata_tenancy::layers::{LayerError, LayeredMetadataStore};
+    /// let store = LayeredMetadataStore::new();
+    /// assert_eq!(store.in_context("acme")?.context(), "acme");
+    /// assert_eq!(store.context(), "public");
+    /// # Ok::<(), LayerError>(())
+    /// ```
     pub fn context(&self) -> &str {
         &self.context
     }
 
     /// Makes an empty layer for a tenant.
+    ///
+    /// ```
+    /// # use pgstrata_tenancy::layers::{EntityMetadata, LayerError, LayeredMetadataStore};
+    /// let store = LayeredMetadataStore::new();
+    /// store.add_layer("trial", true)?;
+    /// // As the public layer has it, and no other way.
+    /// let refused = store.in_context("trial")?.set("User", EntityMetadata::table("users"));
+    /// assert_eq!(refused, Err(LayerError::ReadOnly("trial".into())));
+    /// # Ok::<(), LayerError>(())
+    /// ```
     pub fn add_layer(&self, name: &str, read_only: bool) -> Result<(), LayerError> {
         let id = checked(name)?;
         self.write().insert(id, Layer { read_only, entries: Entries::default() })
     }
 
     /// What the context's tenant sees under a key: its own entry over the public one.
+    ///
+    /// ```
+    /// # use pgstrata_tenancy::layers::{EntityMetadata, LayerError, LayeredMetadataStore};
+    /// # let store = LayeredMetadataStore::new();
+    /// store.set("User", EntityMetadata::table("users").with_column("email", "email"))?;
+    /// let acme = store.in_context("acme")?;
+    /// acme.set("User", EntityMetadata::default().with_column("email", "mail_addr"))?;
+    ///
+    /// let user = acme.get("User").unwrap_or_default();
+    /// assert_eq!((user.table_name.as_deref(), user.column("email")), (Some("users"), Some("mail_addr")));
+    /// # Ok::<(), LayerError>(())
+    /// ```
     pub fn get(&self, key: &str) -> Option<Arc<EntityMetadata>> {
         self.get_in(&self.context, key)
     }
 
     /// As [`LayeredMetadataStore::get`], in another context than the handle's.
+    ///
+    /// ```
+    /// # use pgstrata_tenancy::layers::{EntityMetadata, LayerError, LayeredMetadataStore};
+    /// # let store = LayeredMetadataStore::new();
+    /// store.in_context("acme")?.set("Invoice", EntityMetadata::table("invoices"))?;
+    /// assert!(store.get_in("acme", "Invoice").is_some());
+    /// assert_eq!(store.get_in("globex", "Invoice"), None);
+    /// # Ok::<(), LayerError>(())
+    /// ```
     pub fn get_in(&self, context: &str, key: &str) -> Option<Arc<EntityMetadata>> {
         // No lock is held while entries are merged.
         let (own, public) = self.read().seen(context);
@@ -128,12 +204,30 @@ impl LayeredMetadataStore {
     }
 
     /// Whether the context's tenant sees something under a key.
+    ///
+    /// ```
+    /// # use pgstrata_tenancy::layers::{EntityMetadata, LayerError, LayeredMetadataStore};
+    /// # let store = LayeredMetadataStore::new();
+    /// store.set("User", EntityMetadata::table("users"))?;
+    /// let acme = store.in_context("acme")?;
+    /// assert!(acme.has("User") && !acme.has("user"));
+    /// # Ok::<(), LayerError>(())
+    /// ```
     pub fn has(&self, key: &str) -> bool {
         let (own, public) = self.read().seen(&self.context);
         own.is_some_and(|own| own.contains_key(key)) || public.contains_key(key)
     }
 
     /// Writes into the context's layer, which is made if there is none. What the layer had under this key is replaced.
+    ///
+    /// ```
+    /// # use pgstrata_tenancy::layers::{EntityMetadata, LayerError, LayeredMetadataStore};
+    /// let acme = LayeredMetadataStore::new().in_context("acme")?;
+    /// acme.set("User", EntityMetadata::table("users"))?;
+    /// acme.set("User", EntityMetadata::default().with_column("email", "mail_addr"))?;
+    /// assert_eq!(acme.get("User").unwrap_or_default().table_name, None);
+    /// # Ok::<(), LayerError>(())
+    /// ```
     pub fn set(&self, key: &str, entry: EntityMetadata) -> Result<(), LayerError> {
         if key.is_empty() || key.len() > MAX_KEY {
             return Err(LayerError::Key);
@@ -151,6 +245,18 @@ impl LayeredMetadataStore {
     }
 
     /// Takes a key out of the context's layer: what the public layer has shines through again. `false`: it was not there.
+    ///
+    /// ```
+    /// # use pgstrata_tenancy::layers::{EntityMetadata, LayerError, LayeredMetadataStore};
+    /// # let store = LayeredMetadataStore::new();
+    /// store.set("User", EntityMetadata::table("users"))?;
+    /// let acme = store.in_context("acme")?;
+    /// acme.set("User", EntityMetadata::table("customers"))?;
+    /// assert!(acme.unset("User")?);
+    /// assert_eq!(acme.get("User"), store.get("User"));
+    /// assert!(!acme.unset("User")?);
+    /// # Ok::<(), LayerError>(())
+    /// ```
     pub fn unset(&self, key: &str) -> Result<bool, LayerError> {
         let mut layers = self.write();
         let layer = layers.writable(&self.context)?;
@@ -158,6 +264,16 @@ impl LayeredMetadataStore {
     }
 
     /// Takes a tenant's layer away, read-only or not.
+    ///
+    /// ```
+    /// # use pgstrata_tenancy::layers::{LayerError, LayeredMetadataStore};
+    /// # let store = LayeredMetadataStore::new();
+    /// store.add_layer("acme", true)?;
+    /// store.remove_layer("acme")?;
+    /// assert_eq!(store.remove_layer("acme"), Err(LayerError::Missing("acme".into())));
+    /// assert_eq!(store.remove_layer("public"), Err(LayerError::Public));
+    /// # Ok::<(), LayerError>(())
+    /// ```
     pub fn remove_layer(&self, name: &str) -> Result<(), LayerError> {
         if name == PUBLIC {
             return Err(LayerError::Public);
@@ -167,6 +283,15 @@ impl LayeredMetadataStore {
     }
 
     /// Makes a layer with all that another one has, which can be written to.
+    ///
+    /// ```
+    /// # use pgstrata_tenancy::layers::{EntityMetadata, LayerError, LayeredMetadataStore};
+    /// # let store = LayeredMetadataStore::new();
+    /// store.in_context("enterprise")?.set("User", EntityMetadata::table("enterprise_users"))?;
+    /// store.copy_layer("enterprise", "acme")?;
+    /// assert_eq!(store.get_in("acme", "User"), store.get_in("enterprise", "User"));
+    /// # Ok::<(), LayerError>(())
+    /// ```
     pub fn copy_layer(&self, from: &str, to: &str) -> Result<(), LayerError> {
         let to = checked(to)?;
         let mut layers = self.write();
@@ -176,6 +301,18 @@ impl LayeredMetadataStore {
     }
 
     /// Puts all that one layer has over what another one has, entry by entry and part by part.
+    ///
+    /// ```
+    /// # use pgstrata_tenancy::layers::{EntityMetadata, LayerError, LayeredMetadataStore};
+    /// # let store = LayeredMetadataStore::new();
+    /// store.in_context("draft")?.set("User", EntityMetadata::default().with_column("email", "mail_addr"))?;
+    /// store.in_context("acme")?.set("User", EntityMetadata::table("customers"))?;
+    /// store.merge_layer("draft", "acme")?;
+    ///
+    /// let user = store.get_in("acme", "User").unwrap_or_default();
+    /// assert_eq!((user.table_name.as_deref(), user.column("email")), (Some("customers"), Some("mail_addr")));
+    /// # Ok::<(), LayerError>(())
+    /// ```
     pub fn merge_layer(&self, from: &str, to: &str) -> Result<(), LayerError> {
         let mut layers = self.write();
         let source = layers.layer(from).ok_or_else(|| LayerError::Missing(from.into()))?;
@@ -196,6 +333,16 @@ impl LayeredMetadataStore {
     }
 
     /// All layers: the public one, then the tenants' by name.
+    ///
+    /// ```
+    /// # use pgstrata_tenancy::layers::{LayerError, LayeredMetadataStore};
+    /// # let store = LayeredMetadataStore::new();
+    /// store.add_layer("globex", false)?;
+    /// store.add_layer("acme", true)?;
+    /// let names = store.layers().into_iter().map(|layer| layer.name.to_string());
+    /// assert!(names.eq(["public", "acme", "globex"]));
+    /// # Ok::<(), LayerError>(())
+    /// ```
     pub fn layers(&self) -> Vec<LayerInfo> {
         let layers = self.read();
         let info = |name: &Arc<str>, layer: &Layer| LayerInfo {
@@ -208,16 +355,45 @@ impl LayeredMetadataStore {
     }
 
     /// All that the context's tenant sees, by key.
+    ///
+    /// ```
+    /// # use pgstrata_tenancy::layers::{EntityMetadata, LayerError, LayeredMetadataStore};
+    /// # let store = LayeredMetadataStore::new();
+    /// store.set("User", EntityMetadata::table("users"))?;
+    /// let acme = store.in_context("acme")?;
+    /// acme.set("Invoice", EntityMetadata::table("invoices"))?;
+    /// assert!(acme.all_in_context().keys().map(|key| &**key).eq(["Invoice", "User"]));
+    /// # Ok::<(), LayerError>(())
+    /// ```
     pub fn all_in_context(&self) -> BTreeMap<Arc<str>, Arc<EntityMetadata>> {
         self.search("")
     }
 
     /// All that the context's tenant sees under keys that begin so.
+    ///
+    /// ```
+    /// # use pgstrata_tenancy::layers::{EntityMetadata, LayerError, LayeredMetadataStore};
+    /// # let store = LayeredMetadataStore::new();
+    /// for key in ["billing.Invoice", "billing.Plan", "blog.Post"] {
+    ///     store.set(key, EntityMetadata::default())?;
+    /// }
+    /// assert_eq!(store.search("billing.").len(), 2);
+    /// # Ok::<(), LayerError>(())
+    /// ```
     pub fn search(&self, prefix: &str) -> BTreeMap<Arc<str>, Arc<EntityMetadata>> {
         self.search_in(&self.context, prefix)
     }
 
     /// As [`LayeredMetadataStore::search`], in another context than the handle's.
+    ///
+    /// ```
+    /// # use pgstrata_tenancy::layers::{EntityMetadata, LayerError, LayeredMetadataStore};
+    /// # let store = LayeredMetadataStore::new();
+    /// store.in_context("acme")?.set("billing.Invoice", EntityMetadata::table("invoices"))?;
+    /// assert_eq!(store.search_in("acme", "billing.").len(), 1);
+    /// assert!(store.search("billing.").is_empty());
+    /// # Ok::<(), LayerError>(())
+    /// ```
     pub fn search_in(&self, context: &str, prefix: &str) -> BTreeMap<Arc<str>, Arc<EntityMetadata>> {
         let (own, public) = self.read().seen(context);
         let mut found: BTreeMap<_, _> = beginning(&public, prefix).collect();
