@@ -10,7 +10,7 @@
 //! - [`channels`]: `LISTEN` for all clients on one connection.
 //! - [`session`]: one client: the state machine that joins wire, sql and pool.
 //! - [`shared`]: what all sessions of a process share.
-//! - [`serve`](mod@serve): listeners, threads, and the way out.
+//! - [`serve`](mod@serve): threads, and the way out; `listener`: the way in.
 //! - [`admin`]: `/metrics`, `/healthz`, `/readyz`.
 //! - [`metrics`], [`logging`]: what can be seen from outside.
 //! - [`observe`]: what would become of texts, where nothing is routed yet.
@@ -27,6 +27,7 @@ pub mod channels;
 pub mod config;
 pub mod demo;
 pub mod explain;
+mod listener;
 pub mod logging;
 pub mod metrics;
 pub mod observe;

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use pgstrata_tenancy::TenantId;
 use pgwire::messages::response::{ReadyForQuery, TransactionStatus};
-use pgwire::messages::startup::{Authentication, BackendKeyData, ParameterStatus, SecretKey};
+use pgwire::messages::startup::{Authentication, BackendKeyData, SecretKey};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::error::OpenError;
 use crate::config::User;
+use crate::wire::message;
 use crate::wire::refusal::{Refusal, sqlstate};
 use crate::wire::startup::put;
 use crate::wire::stream::ClientStream;
@@ -73,14 +74,14 @@ where
     /// `key` has 4 bytes, or up to 256 from protocol 3.2 on.
     pub async fn accept<'a>(
         &mut self,
-        parameters: impl IntoIterator<Item = (&'a str, &'a str)>,
+        parameters: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
         pid: i32,
         key: &[u8],
     ) -> Result<(), OpenError> {
         let mut out = BytesMut::with_capacity(512);
         put(&Authentication::Ok, &mut out);
         for (name, value) in parameters {
-            put(&ParameterStatus::new(name.to_owned(), value.to_owned()), &mut out);
+            message::parameter_status(&mut out, name, value);
         }
         let key = SecretKey::Bytes(Bytes::copy_from_slice(key));
         put(&BackendKeyData::new(pid, key), &mut out);

@@ -63,7 +63,7 @@ where
         Ok(["acme", "globex", "pre_1"].contains(&pgstrata_tenancy::TenantId::as_str(tenant)))
     };
     let mut login = login.admit(exists).await?;
-    login.accept([("server_version", "18.0")], 42, b"abcd").await?;
+    login.accept([(&b"server_version"[..], &b"18.0"[..])], 42, b"abcd").await?;
     Ok(login)
 }
 

@@ -64,7 +64,7 @@ impl Target {
         let address = (self.config.host.as_str(), self.config.port);
         let stream = TcpStream::connect(address).await.map_err(failed)?;
         stream.set_nodelay(true).map_err(failed)?;
-        keep_alive(&stream).map_err(failed)?;
+        keep_alive(&SockRef::from(&stream)).map_err(failed)?;
         #[cfg(target_os = "linux")]
         SockRef::from(&stream).set_tcp_user_timeout(self.tcp_user_timeout).map_err(failed)?;
         match &self.tls {
@@ -100,10 +100,10 @@ impl Target {
 }
 
 /// Has the system ask a peer for life that is silent for long: one that vanished sends no word.
-pub(crate) fn keep_alive(stream: &TcpStream) -> std::io::Result<()> {
+pub(crate) fn keep_alive(socket: &SockRef<'_>) -> std::io::Result<()> {
     let (time, interval, retries) = KEEPALIVE;
     let keepalive = TcpKeepalive::new().with_time(time).with_interval(interval).with_retries(retries);
-    SockRef::from(stream).set_tcp_keepalive(&keepalive)
+    socket.set_tcp_keepalive(&keepalive)
 }
 
 /// Host and port.

@@ -139,7 +139,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             let rest = self.outbuf.split();
             let goodbye = async {
                 self.stream.write_all(&rest).await?;
-                self.stream.shutdown().await
+                match end {
+                    // It has said goodbye itself, and does not wait for ours.
+                    End::Terminated => self.stream.flush().await,
+                    _ => self.stream.shutdown().await,
+                }
             };
             let _ = timeout(CLEAN_LIMIT, goodbye).await;
         }

@@ -190,9 +190,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let cancel = shared.cancels.register(login.protocol_minor, &login.database);
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let parameters: Vec<_> = told.iter().map(|(name, value)| (text(name), text(value))).collect();
-    let pairs = parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let pairs = told.iter().map(|(name, value)| (&**name, &**value));
     login.accept(pairs, cancel.slot().pid, &cancel.slot().key).await?;
     tracing::debug!(peer = %login.peer, user = login.user.name, tenant = tenancy.scope.tenant.as_deref(), "client in");
     let settings = Tracked::new(Arc::clone(&identity.base));
