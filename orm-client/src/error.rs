@@ -43,7 +43,7 @@ pub enum Error {
     #[error("{0}")]
     Options(String),
     /// No connection.
-    #[error("no connection to PostgreSQL: {}", pool_words(.0))]
+    #[error("no connection to PostgreSQL: {}{}", pool_words(.0), crate::tls::hint(.0))]
     Connect(#[source] deadpool::managed::PoolError<tokio_postgres::Error>),
     /// PostgreSQL refused it, or was not there to answer.
     #[error("{doing}: {}", postgres_words(.source))]
