@@ -43,7 +43,7 @@ pub enum Error {
     #[error("{0}")]
     Options(String),
     /// No connection.
-    #[error("no connection to PostgreSQL: {}", pool_words(.0))]
+    #[error("no connection to PostgreSQL: {}{}", pool_words(.0), crate::tls::hint(.0))]
     Connect(#[source] deadpool::managed::PoolError<tokio_postgres::Error>),
     /// PostgreSQL refused it, or was not there to answer.
     #[error("{doing}: {}", postgres_words(.source))]
@@ -160,6 +160,39 @@ impl Error {
     /// ```
     pub fn is_timeout(&self) -> bool {
         self.sqlstate() == Some(&SqlState::QUERY_CANCELED)
+    }
+
+    /// Whether a transaction was given up because of what another one beside it has changed (40001): a serializable one, or one of
+    /// repeatable reads.
+    ///
+    /// ```no_run
+    /// # use pgstrata_orm::{Error, Transaction};
+    /// # async fn example(tx: Transaction) -> Result<(), Error> {
+    /// match tx.commit().await {
+    ///     Err(error) if error.is_serialization_failure() => println!("somebody else was faster"),
+    ///     other => other?,
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn is_serialization_failure(&self) -> bool {
+        self.sqlstate() == Some(&SqlState::T_R_SERIALIZATION_FAILURE)
+    }
+
+    /// Whether the same transaction may succeed if it is done again from its beginning: after a serialization failure (40001), or a
+    /// deadlock (40P01).
+    ///
+    /// ```no_run
+    /// # use pgstrata_orm::{Entity, EntityManager, Error};
+    /// # async fn example<User: Entity>(em: EntityManager, user: User) -> Result<User, Error> {
+    /// match em.save(&user).await {
+    ///     Err(error) if error.is_retryable() => em.save(&user).await,
+    ///     other => other,
+    /// }
+    /// # }
+    /// ```
+    pub fn is_retryable(&self) -> bool {
+        self.is_serialization_failure() || self.sqlstate() == Some(&SqlState::T_R_DEADLOCK_DETECTED)
     }
 
     /// Whether a row with the same unique value is there already.

@@ -63,7 +63,7 @@ pub use context::{MetadataContext, Tenant};
 pub use entity::Entity;
 pub use error::Error;
 pub use kind::DatabaseKind;
-pub use manager::{EntityManager, Session, Transaction};
+pub use manager::{EntityManager, IsolationLevel, Session, Transaction, TransactionOptions};
 pub use options::Options;
 pub use pgstrata_control::provision::Ensured;
 /// ```

@@ -4,9 +4,11 @@
 //! - [`EntityManager`]: a database, its pool, its metadata.
 //! - [`Session`] (`session`): what can be asked, of the pool or in a transaction.
 //! - [`Transaction`] (`transaction`): statements that count together.
+//! - [`TransactionOptions`] (`modes`): how they begin.
 //! - `raw`: SQL of the application's own.
 //! - `synchronize`: tables that are missing.
 
+mod modes;
 mod raw;
 mod session;
 mod synchronize;
@@ -23,6 +25,7 @@ use pgstrata_tenancy::ident;
 use pgstrata_tenancy::layers::{EntityMetadata, LayeredMetadataStore, Schema};
 use tokio_postgres::Config;
 
+pub use modes::{IsolationLevel, TransactionOptions};
 pub(crate) use session::Place;
 pub use session::Session;
 pub use transaction::Transaction;

@@ -60,9 +60,7 @@ impl Options {
     pub fn url(url: &str) -> Result<Self, Error> {
         let kind = DatabaseKind::of_url(url).unwrap_or_default();
         let config = match kind {
-            DatabaseKind::Postgres => url.parse().map_err(|_| {
-                Error::Options("this is no URL of a PostgreSQL: postgres://USER@HOST/DATABASE".into())
-            })?,
+            DatabaseKind::Postgres => url.parse().map_err(|error| wrong_url(&error))?,
             _ => Config::new(),
         };
         Ok(Self { kind, ..Self::config(config) })
@@ -328,6 +326,20 @@ impl Options {
         self.statements = count.max(1);
         self
     }
+}
+
+/// What is wrong with a URL, without what may be a password in it.
+fn wrong_url(error: &tokio_postgres::Error) -> Error {
+    // Of the parser's words, these have nothing of the URL's in them.
+    let words = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+    let about = words.strip_prefix("invalid value for option ");
+    Error::Options(match about {
+        Some("`sslmode`") => "sslmode is disable, prefer or require: with Options::rustls, require checks \
+                              the server's certificate and name as verify-full does"
+            .into(),
+        Some(option) => format!("the URL has a wrong value for {option}"),
+        None => "this is no URL of a PostgreSQL: postgres://USER@HOST/DATABASE".into(),
+    })
 }
 
 impl fmt::Debug for Options {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::pin::Pin;
 
+use deadpool::managed::PoolError;
 use deadpool_postgres::{ConfigConnectImpl, Connect};
 use pgstrata_control::{Control, Settings};
 use tokio::task::JoinHandle;
@@ -66,14 +67,32 @@ impl fmt::Debug for dyn Connector {
     }
 }
 
+/// What to say of a server's certificate that is refused, behind rustls' own words.
+pub(crate) fn hint(error: &PoolError<tokio_postgres::Error>) -> &'static str {
+    #[cfg(feature = "rustls")]
+    if let PoolError::Backend(error) = error
+        && let Some(error) = std::error::Error::source(error)
+        && let Some(error) = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref)
+        && let Some(rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer)) =
+            error.downcast_ref()
+    {
+        return ": the authority that signed it is none that the system trusts; SSL_CERT_FILE can name others";
+    }
+    let _ = error;
+    ""
+}
+
 /// rustls with the system's certificate authorities.
 #[cfg(feature = "rustls")]
 pub(crate) fn rustls() -> Result<tokio_postgres_rustls::MakeRustlsConnect, crate::Error> {
     let wrong = |error: rustls::Error| crate::Error::Options(format!("TLS can't be used: {error}"));
     let mut roots = rustls::RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let found = rustls_native_certs::load_native_certs();
+    roots.add_parsable_certificates(found.certs);
     if roots.is_empty() {
-        return Err(crate::Error::Options("no certificate authority is known to the system".into()));
+        let why: String = found.errors.iter().map(|error| format!(": {error}")).collect();
+        let message = format!("no certificate authority is known to the system{why}");
+        return Err(crate::Error::Options(message));
     }
     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider)

@@ -5,6 +5,7 @@
 //! - `source`: how it is read there.
 //! - [`TenantService`] (`service`): runs what is inside in the tenant's context.
 //! - [`TenantBody`] (`body`): the answer's body, which is polled in it, too.
+//! - `refusal`: how a request that goes no further is told.
 //!
 //! ```
 //! use axum::body::Body;
@@ -34,6 +35,7 @@
 //! ```
 
 mod body;
+mod refusal;
 mod service;
 mod source;
 #[cfg(test)]
@@ -43,7 +45,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::HeaderName;
-use http::StatusCode;
 use http::request::Parts;
 use tower_layer::Layer;
 
@@ -51,6 +52,7 @@ pub use body::TenantBody;
 pub use service::{TenantFuture, TenantService};
 
 use crate::Tenant;
+use refusal::Refusal;
 use source::{Named, Source};
 
 /// Runs each request in the context of the tenant that it names.
@@ -61,6 +63,7 @@ use source::{Named, Source};
 /// - A request that names no tenant is in the context "public", or with [`TenantLayer::required`] is answered with 400.
 /// - A name that can be no tenant's, or several that differ, is answered with 400. Whether there is such a tenant is found out when its
 ///   tables are asked for.
+/// - gRPC's requests get gRPC's status in place of these: `INVALID_ARGUMENT`, or `PERMISSION_DENIED`.
 /// - **Whoever can send a request can name any tenant**, unless [`TenantLayer::allow`] says who may be whom. Put it inside of what finds
 ///   out who the user is.
 ///
@@ -90,13 +93,6 @@ struct Rules {
     source: Source,
     required: bool,
     allow: Option<Allow>,
-}
-
-/// Why a request goes no further.
-#[derive(Debug, PartialEq, Eq)]
-struct Refusal {
-    status: StatusCode,
-    words: String,
 }
 
 impl TenantLayer {
@@ -280,20 +276,6 @@ impl Rules {
             Some(allow) if !allow(parts, &tenant) => Err(Refusal::forbidden()),
             _ => Ok(tenant),
         }
-    }
-}
-
-impl Refusal {
-    fn missing() -> Self {
-        Self::wrong("the request names no tenant")
-    }
-
-    fn wrong(words: impl fmt::Display) -> Self {
-        Self { status: StatusCode::BAD_REQUEST, words: format!("{words}\n") }
-    }
-
-    fn forbidden() -> Self {
-        Self { status: StatusCode::FORBIDDEN, words: "the request may not be this tenant's\n".to_owned() }
     }
 }
 

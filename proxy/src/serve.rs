@@ -22,7 +22,7 @@ use crate::admin;
 use crate::auth::accept::{Opening, open};
 use crate::auth::error::OpenError;
 use crate::config::Config;
-use crate::listener::Listener;
+use crate::listener;
 use crate::session::start;
 use crate::shared::{SetupError, Shared};
 use crate::wire::refusal::Refusal;
@@ -65,7 +65,7 @@ pub fn serve_blocking(config: Config, shutdown: impl Future<Output = ()>) -> Res
 pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
     let failed = |address, key| move |source| ServeError::Listen { address, key, source };
     let (clients, http) = (config.listen.address, config.http.address);
-    let clients = Listener::bind(clients).map_err(failed(clients, "listen.address"))?;
+    let clients = listener::bind(clients).map_err(failed(clients, "listen.address"))?;
     let http = match config.http.enabled {
         true => Some(TcpListener::bind(http).await.map_err(failed(http, "http.address"))?),
         false => None,
@@ -91,7 +91,7 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result
 }
 
 /// Takes clients in for as long as the listener stands.
-async fn accept(listener: Listener, workers: &Workers, shared: &Shared) {
+async fn accept(listener: TcpListener, workers: &Workers, shared: &Shared) {
     let mut next = 0usize;
     loop {
         let (stream, peer) = match listener.accept().await {
@@ -114,13 +114,12 @@ async fn accept(listener: Listener, workers: &Workers, shared: &Shared) {
 }
 
 /// There are too many clients already.
-async fn turn_away(stream: std::net::TcpStream, peer: SocketAddr, limit: usize) {
+async fn turn_away(mut stream: TcpStream, peer: SocketAddr, limit: usize) {
     tracing::warn!(%peer, limit, "client refused: listen.max_clients is reached");
     let refusal =
         Refusal::new("53300", format!("sorry, too many clients already (listen.max_clients is {limit})"));
     let mut out = BytesMut::new();
     refusal.encode(&mut out);
-    let Ok(mut stream) = TcpStream::from_std(stream) else { return };
     // The socket's own buffer has room for it; a client that reads nothing holds nobody up.
     let _ = timeout(Duration::from_millis(100), stream.write_all(&out)).await;
 }
@@ -183,8 +182,9 @@ impl Workers {
         Ok(workers)
     }
 
-    async fn hand_over(&self, number: usize, stream: std::net::TcpStream, peer: SocketAddr) {
+    async fn hand_over(&self, number: usize, stream: TcpStream, peer: SocketAddr) {
         let Some(queue) = self.queues.get(number % self.queues.len().max(1)) else { return };
+        let Ok(stream) = stream.into_std() else { return };
         self.clients.fetch_add(1, Ordering::Relaxed);
         if queue.send((stream, peer)).await.is_err() {
             self.clients.fetch_sub(1, Ordering::Relaxed);

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use pgstrata_orm::tokio_postgres::Config;
-use pgstrata_orm::{EntityManager, Error, MetadataContext, Options};
+use pgstrata_orm::{
+    EntityManager, Error, IsolationLevel, MetadataContext, Options, Session, TransactionOptions,
+};
 use pgstrata_tests::setup::STRATEGIES;
 use pgstrata_tests::shop::{Post, TABLES, User, names, with_entities};
 use pgstrata_tests::{Setup, Stage};
@@ -104,6 +106,61 @@ async fn query_timeout_holds_behind_the_proxy() {
         let slow = em.query("SELECT pg_sleep(600)", &[]).await.unwrap_err();
         assert!(matches!(&slow, Error::Postgres { .. }) && slow.is_timeout(), "{slow}");
         assert_eq!(names(&em).await, ["one"]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn modes_of_a_transaction_hold_behind_the_proxy() {
+    for strategy in STRATEGIES {
+        let stage = stage(Setup::new().strategy(strategy).servers(2)).await;
+        let options = with_entities(Options::config(stage.config(None))).through_proxy();
+        let em = EntityManager::register(options.max_connections(2)).await.unwrap();
+        let serializable = TransactionOptions::new().isolation_level(IsolationLevel::Serializable);
+        MetadataContext::run("acme_corp", async {
+            let modes = async |session: &Session| {
+                let sql = "SELECT current_setting('transaction_isolation') || ' ' || current_setting('transaction_read_only') \
+                           || ' ' || current_setting('transaction_deferrable')";
+                session.query(sql, &[]).await.unwrap()[0].get::<_, String>(0)
+            };
+            let report = serializable.read_only(true).deferrable(true);
+            let seen = em.transaction_with(report, async |tx| Ok::<_, Error>(modes(tx).await)).await.unwrap();
+            assert_eq!(seen, "serializable on on");
+            let refused = em.transaction_with(report, async |tx| tx.save(&User::new("two")).await).await;
+            assert_eq!(refused.unwrap_err().sqlstate().unwrap().code(), "25006");
+            // Nothing of it is left on the server.
+            assert_eq!(modes(&em).await, "read committed off off");
+            // Each needs what the other changes.
+            let (one, other) =
+                (em.begin_with(serializable).await.unwrap(), em.begin_with(serializable).await.unwrap());
+            assert_eq!(one.count::<User>().await.unwrap(), 0);
+            assert_eq!(other.count::<User>().await.unwrap(), 0);
+            one.save(&User::new("one")).await.unwrap();
+            other.save(&User::new("other")).await.unwrap();
+            one.commit().await.unwrap();
+            let error = other.commit().await.unwrap_err();
+            assert!(error.is_serialization_failure(), "{error}");
+            assert_eq!(names(&em).await, ["one"]);
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn modes_of_a_transaction_cost_no_round_trip_behind_the_proxy() {
+    let stage = stage(Setup::new().servers(1).relay()).await;
+    let options = with_entities(Options::config(stage.config(None))).through_proxy();
+    let em = EntityManager::register(options.max_connections(1)).await.unwrap();
+    let steady = TransactionOptions::new().isolation_level(IsolationLevel::RepeatableRead).read_only(true);
+    MetadataContext::run("acme_corp", async {
+        let mut costs = Vec::new();
+        for options in [TransactionOptions::new(), steady, TransactionOptions::new(), steady] {
+            stage.relay().settle().await;
+            let before = stage.relay().round_trips();
+            em.transaction_with(options, async |tx| tx.count::<User>().await).await.unwrap();
+            costs.push(stage.relay().round_trips() - before);
+        }
+        assert_eq!(costs[2..], [costs[2]; 2], "{costs:?}");
     })
     .await;
 }

@@ -4,7 +4,10 @@
 
 use std::time::Duration;
 
-use pgstrata_orm::{DatabaseKind, EntityManager, Error, MetadataContext, Options, Strategy};
+use pgstrata_orm::{
+    DatabaseKind, EntityManager, Error, IsolationLevel, MetadataContext, Options, Strategy,
+    TransactionOptions,
+};
 use pgstrata_tests::setup::STRATEGIES;
 use pgstrata_tests::shop::{Plan, User};
 use pgstrata_tests::{Relay, Shop};
@@ -176,6 +179,30 @@ async fn transaction_of_the_application() {
             cost(&stage, |options| options.tenant_strategy(strategy), "acme_corp", call).await,
             (4, 3)
         );
+    }
+}
+
+#[tokio::test]
+async fn modes_of_a_transaction_go_with_its_begin() {
+    let stage = shop().await;
+    let mut seen = 0;
+    let options = TransactionOptions::new().isolation_level(IsolationLevel::Serializable).read_only(true);
+    let begun = async |em: &EntityManager| {
+        let tx = em.begin_with(options).await.unwrap();
+        assert_eq!(tx.find::<User>().await.unwrap().len(), 1);
+        tx.commit().await.unwrap();
+    };
+    let closed = async |em: &EntityManager| {
+        let found = em.transaction_with(options, async |tx| tx.find::<User>().await).await;
+        assert_eq!(found.unwrap().len(), 1);
+    };
+    for strategy in STRATEGIES {
+        let at_once = |options: Options| options.tenant_strategy(strategy);
+        logged(&stage.0, &mut seen);
+        assert_eq!(cost(&stage, at_once, "acme_corp", begun).await, (4, 3), "{strategy}");
+        let begin = "BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY; SET LOCAL search_path TO \"acme_corp\"";
+        assert_eq!(logged(&stage.0, &mut seen)[0], begin, "{strategy}");
+        assert_eq!(cost(&stage, at_once, "acme_corp", closed).await, (4, 3), "{strategy}");
     }
 }
 

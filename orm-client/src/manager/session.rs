@@ -8,6 +8,7 @@ use pgstrata_tenancy::layers::PUBLIC;
 use tokio_postgres::Row;
 
 use super::Shared;
+use super::modes::TransactionOptions;
 use super::transaction::Open;
 use crate::Error;
 use crate::connection::{Answer, CLEAN, DISCARD, Frame, Lease};
@@ -367,18 +368,17 @@ impl Session {
     fn frame(&self, place: &Place, transaction: bool, write: bool) -> Frame {
         let options = &self.shared.options;
         let begin = match transaction || options.query_timeout.is_some() {
-            true => self.begin_steps(place, write),
+            true => self.begin_steps(place, TransactionOptions::new().read_only(!write)),
             false => Vec::new(),
         };
         Frame { begin, pipelined: options.pipelined, write, guarded: self.shared.guarded, ..Frame::default() }
     }
 
     /// What begins a transaction, step by step.
-    pub(super) fn begin_steps(&self, place: &Place, write: bool) -> Vec<String> {
+    pub(super) fn begin_steps(&self, place: &Place, modes: TransactionOptions) -> Vec<String> {
         let options = &self.shared.options;
         let shared = options.shared.iter().map(String::as_str).filter(|shared| *shared != place.name());
         let path: Vec<&str> = std::iter::once(place.name()).chain(shared).collect();
-        let begin = if write { "BEGIN READ WRITE" } else { "BEGIN READ ONLY" };
         let mark = place.0.as_ref().map_or_else(String::new, |tenant| self.strategy().mark(tenant));
         let timeout = options.query_timeout.map(|timeout| {
             // 0 would be for ever.
@@ -387,7 +387,7 @@ impl Session {
         });
         let settings: Vec<String> = self.strategy().enter(&path).into_iter().chain(timeout).collect();
         let settings = Some(settings.join("; ")).filter(|settings| !settings.is_empty());
-        [format!("{mark}{begin}")].into_iter().chain(settings).collect()
+        [format!("{mark}BEGIN {modes}")].into_iter().chain(settings).collect()
     }
 
     async fn run(&self, frame: &Frame, sql: &Sql<'_>) -> Result<Answer, Stopped> {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::runtime::Handle;
 
+use super::modes::TransactionOptions;
 use super::session::{Place, Session, Stopped};
 use crate::Error;
 use crate::connection::{Answer, Lease};
@@ -75,9 +76,31 @@ impl Session {
     /// # Errors
     /// No connection, or what PostgreSQL says.
     pub async fn begin(&self) -> Result<Transaction, Error> {
+        self.begin_with(TransactionOptions::new()).await
+    }
+
+    /// As [`Session::begin`], with an isolation level and what else PostgreSQL can be told at its beginning.
+    ///
+    /// ```no_run
+    /// # use pgstrata_orm::{Entity, EntityManager, Error};
+    /// use pgstrata_orm::{IsolationLevel, TransactionOptions};
+    ///
+    /// # async fn example<User: Entity>(em: EntityManager) -> Result<(), Error> {
+    /// let options = TransactionOptions::new().isolation_level(IsolationLevel::RepeatableRead).read_only(true);
+    /// let tx = em.begin_with(options).await?;
+    /// // Both see the same users.
+    /// let (users, count) = (tx.find::<User>().await?, tx.count::<User>().await?);
+    /// tx.commit().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As of [`Session::begin`].
+    pub async fn begin_with(&self, options: TransactionOptions) -> Result<Transaction, Error> {
         let pool = Self::pooled(self.shared.clone());
         let place = pool.place()?;
-        let steps = pool.begin_steps(&place, true);
+        let steps = pool.begin_steps(&place, options);
         let lease = pool.lease().await?;
         let doing = format!("beginning a transaction of \"{}\"", place.name());
         let begun = async {
@@ -122,7 +145,40 @@ impl Session {
         F: AsyncFnOnce(&Transaction) -> Result<T, X>,
         X: From<Error>,
     {
-        let transaction = self.begin().await?;
+        self.transaction_with(TransactionOptions::new(), code).await
+    }
+
+    /// As [`Session::transaction`], with an isolation level and what else PostgreSQL can be told at its beginning.
+    ///
+    /// Nothing is tried again by itself: only the application knows whether what else its code does may be done twice.
+    ///
+    /// ```no_run
+    /// # use pgstrata_orm::{Entity, EntityManager, Error};
+    /// use pgstrata_orm::{IsolationLevel, TransactionOptions};
+    ///
+    /// # async fn example<Booking: Entity>(em: EntityManager, booking: Booking) -> Result<(), Error> {
+    /// let serializable = TransactionOptions::new().isolation_level(IsolationLevel::Serializable);
+    /// loop {
+    ///     let booked = em.transaction_with(serializable, async |tx| match tx.count::<Booking>().await? {
+    ///         0..100 => tx.save(&booking).await.map(Some),
+    ///         _ => Ok(None),
+    ///     });
+    ///     match booked.await {
+    ///         Err(error) if error.is_retryable() => {}
+    ///         booked => break booked.map(drop),
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As of [`Session::transaction`]: [`Error::is_retryable`] where it is worth another try.
+    pub async fn transaction_with<T, F, X>(&self, options: TransactionOptions, code: F) -> Result<T, X>
+    where
+        F: AsyncFnOnce(&Transaction) -> Result<T, X>,
+        X: From<Error>,
+    {
+        let transaction = self.begin_with(options).await?;
         match code(&transaction).await {
             Ok(value) => {
                 transaction.commit().await?;

@@ -53,7 +53,7 @@ impl<B> TenantBody<B> {
     }
 
     pub(super) fn text(text: String) -> Self {
-        Self { kind: Kind::Text { text: Some(text.into()) } }
+        Self { kind: Kind::Text { text: Some(text).filter(|text| !text.is_empty()).map(Bytes::from) } }
     }
 }
 

@@ -5,12 +5,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::{Refusal, Rules, TenantBody};
+use super::{Rules, TenantBody};
 use crate::{MetadataContext, Tenant};
 
 /// A service whose requests are tenants': made by [`TenantLayer`](super::TenantLayer).
@@ -64,7 +63,9 @@ where
                 let future = MetadataContext::run_sync(tenant.clone(), || self.inner.call(request));
                 TenantFuture { state: State::Running { future, tenant } }
             }
-            Err(refusal) => TenantFuture { state: State::Refused { refusal: Some(refusal) } },
+            Err(refusal) => {
+                TenantFuture { state: State::Refused { answer: Some(refusal.answer(&parts.headers)) } }
+            }
         }
     }
 }
@@ -94,7 +95,7 @@ pin_project! {
     #[project = StateProjection]
     enum State<F> {
         Running { #[pin] future: F, tenant: Tenant },
-        Refused { refusal: Option<Refusal> },
+        Refused { answer: Option<Response<String>> },
     }
 }
 
@@ -111,8 +112,8 @@ where
                 let response = ready!(polled)?;
                 Poll::Ready(Ok(response.map(|body| TenantBody::inner(body, tenant.clone()))))
             }
-            StateProjection::Refused { refusal } => match refusal.take() {
-                Some(refusal) => Poll::Ready(Ok(refused(refusal))),
+            StateProjection::Refused { answer } => match answer.take() {
+                Some(answer) => Poll::Ready(Ok(answer.map(TenantBody::text))),
                 // Only after it was ready, when nobody should ask.
                 None => Poll::Pending,
             },
@@ -125,15 +126,8 @@ impl<F> std::fmt::Debug for TenantFuture<F> {
         let mut told = f.debug_struct("TenantFuture");
         match &self.state {
             State::Running { tenant, .. } => told.field("tenant", tenant),
-            State::Refused { refusal } => told.field("refusal", refusal),
+            State::Refused { answer } => told.field("answer", answer),
         };
         told.finish_non_exhaustive()
     }
-}
-
-fn refused<Told>(refusal: Refusal) -> Response<TenantBody<Told>> {
-    let mut response = Response::new(TenantBody::text(refusal.words));
-    *response.status_mut() = refusal.status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    response
 }

@@ -203,6 +203,28 @@ async fn refused_request_reaches_nothing() {
 }
 
 #[tokio::test]
+async fn refused_grpc_gets_its_status_in_headers_that_end_the_stream() {
+    let service =
+        tower::service_fn(async |_: Request<Body>| Ok::<_, Infallible>(http::Response::new(Body::empty())));
+    let service = tower_layer::Layer::layer(&TenantLayer::header().required(), service);
+    let mut asked = request("/shop.Users/List", &[(header::CONTENT_TYPE, b"application/grpc+proto")]);
+    *asked.version_mut() = http::Version::HTTP_2;
+    let answer = service.oneshot(asked).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    let headers = [
+        ("content-type", "application/grpc+proto"),
+        ("grpc-status", "3"),
+        ("grpc-message", "the request names no tenant"),
+    ];
+    assert_eq!(answer.headers().len(), headers.len());
+    for (name, value) in headers {
+        assert_eq!(answer.headers()[name], value);
+    }
+    assert!(http_body::Body::is_end_stream(answer.body()));
+    assert_eq!(http_body::Body::size_hint(answer.body()).exact(), Some(0));
+}
+
+#[tokio::test]
 async fn call_future_and_body_are_in_the_context() {
     let service = tower::service_fn(|_: Request<Body>| {
         let called = now();
