@@ -8,7 +8,7 @@ WITH_POSTGRES := pgstrata-tests axum-multitenant
 NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fmt clippy unit e2e e2e-newest setup-test setup-bench chaos soak fuzz bench bench-docs bench-micro bench-tenants bench-orm
+.PHONY: help demo test fmt clippy unit e2e e2e-newest setup-test setup-bench chaos soak fuzz pgo bench bench-docs bench-micro bench-tenants bench-orm
 
 help: ## what there is
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -67,13 +67,18 @@ fuzz: ## each fuzz target for a minute; for longer: make fuzz TIME=3600 (seconds
 		cargo test --locked --profile fuzz --package pgstrata --package pgstrata-control --lib fuzz:: -- --nocapture
 
 # `make bench QUICK=1`, `CASE=tenants`, `ROUNDS=5`, `TURN=2` (seconds), `SOCKET=1` (Unix socket to PostgreSQL),
-# `PEER="odyssey=odyssey {port} {pg_port}"`, and PGBOUNCER=/path/to/pgbouncer for another than the system's.
+# `PEER="odyssey=odyssey {port} {pg_port}"`, PGSTRATA=target/pgo/pgstrata for another of ours, and
+# PGBOUNCER=/path/to/pgbouncer for another than the system's.
 BENCH_FLAGS = $(if $(QUICK),--quick) $(if $(CASE),--case $(CASE)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
-	$(if $(TURN),--seconds $(TURN)) $(if $(SOCKET),--unix) $(if $(PEER),--peer '$(PEER)')
+	$(if $(TURN),--seconds $(TURN)) $(if $(SOCKET),--unix) $(if $(PEER),--peer '$(PEER)') \
+	$(if $(PGSTRATA),--pgstrata $(PGSTRATA))
 
 bench: setup-bench ## pgstrata next to its peers, nine minutes; a minute with QUICK=1; one case with CASE=select
 	cargo build --release --locked --quiet --package pgstrata --package pgstrata-benches --bin pgstrata --bin relay --bin peers
 	$(CARGO_TARGET_DIR)/release/peers $(BENCH_FLAGS)
+
+pgo: setup-bench ## a proxy built with what was seen of its work, target/pgo/pgstrata: ten minutes
+	scripts/pgo
 
 bench-docs: BENCH_FLAGS += --write
 bench-docs: bench ## the same, and its tables and plots into docs/

@@ -1,8 +1,9 @@
 //! Counters that tell whether something was invalidated since.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use foldhash::fast::RandomState;
 use tokio::sync::Notify;
 
 /// Schemas that share one are invalidated together, which costs a load.
@@ -26,7 +27,7 @@ impl Epochs {
         let slots = (0..SLOTS).map(|_| AtomicU64::new(0)).collect();
         let bells = (0..BELLS).map(|_| Notify::new()).collect();
         let (all, changes) = (AtomicU64::new(0), AtomicU64::new(1));
-        Self { all, slots, changes, bells, hasher: RandomState::new() }
+        Self { all, slots, changes, bells, hasher: RandomState::default() }
     }
 
     /// Changes when `schema` was invalidated, or all.

@@ -5,9 +5,10 @@
 //! a statement is prepared anew, as DDL has overtaken it, we do: it is described again, and the client
 //! gets that error if the answer is another.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasher, Hash, Hasher};
 
 use bytes::{Buf, Bytes, BytesMut};
+use foldhash::quality::FixedState;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Session;
@@ -72,14 +73,12 @@ impl Columns {
 
 /// `ParameterDescription`: the types. Never 0, which stands for what is not known.
 pub fn parameters(body: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    body.hash(&mut hasher);
-    hasher.finish().max(1)
+    FixedState::default().hash_one(body).max(1)
 }
 
 /// `RowDescription`: names and types; not which table they are from.
 fn columns(mut body: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
+    let mut hasher = FixedState::default().build_hasher();
     body.advance(body.len().min(2));
     while let Some((name, mut rest)) = frame::cstr(body) {
         if rest.len() < 18 {

@@ -128,13 +128,13 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         match columns {
             // It will be told anew before it reads a row.
             _ if next == Some(b'D') => {}
-            Columns::Doubtful(_) => return Ok(self.check_columns(name, &on_server)),
+            Columns::Doubtful(_) => return Ok(self.check_columns(name, &on_server.name)),
             Columns::Changed(_) => return Ok(self.poison(columns::changed())),
             Columns::Told(_) | Columns::Untold => {}
         }
         let behind = header.total - frame::HEADER - portal.len() - name.len() - 2;
         let Some(link) = &mut self.link else { return Ok(Step::NeedServer) };
-        message::bind_head(&mut link.lease.outbuf, portal, on_server.as_bytes(), behind);
+        message::bind_head(&mut link.lease.outbuf, portal, on_server.name.as_bytes(), behind);
         link.lease.outbuf.extend_from_slice(rest);
         link.owe(Expect::Bind { client: true });
         link.request.described |= columns != Columns::Untold && next != Some(b'D');
@@ -237,7 +237,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         let Some(on_server) = self.ensure_statement(name) else { return Step::Done };
         if let Some(link) = &mut self.link {
-            message::describe_statement(&mut link.lease.outbuf, on_server.as_bytes());
+            message::describe_statement(&mut link.lease.outbuf, on_server.name.as_bytes());
             let statement = Some(Bytes::copy_from_slice(name));
             link.owe(Expect::Describe { statement, client: true, parameters: 0 });
         }

@@ -20,7 +20,7 @@ use super::{Session, Status, path, role};
 use crate::metrics::Kind;
 use crate::pool::settings::{SEARCH_PATH, SESSION_ROLE};
 use crate::sql::plan::{Plan, Route, Statement};
-use crate::sql::rewrite::rewrite;
+use crate::sql::rewrite::{PositionMap, rewrite};
 use crate::wire::message;
 
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
@@ -69,7 +69,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let prepared = Arc::clone(&statement.prepared);
         if name.is_empty() {
             link.lease.unnamed = Some(prepared.id);
-            put_parse(&mut link.lease.outbuf, b"", &prepared);
+            put_parse(&mut link.lease.outbuf, &prepared);
             link.owe(Expect::Parse {
                 id: prepared.id,
                 named: false,
@@ -79,28 +79,28 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         } else if link.lease.prepared.touch(prepared.id) {
             link.owe(Expect::Local { message: PARSE_COMPLETE, opened: Some(name.clone()), closed: None });
         } else {
-            self.prepare(&prepared, Some(name.clone()), &statement);
+            self.prepare(&prepared, Some(name.clone()), statement.map.clone());
         }
         self.statements.insert(name, statement);
         self.emit_locals();
     }
 
     /// Prepares a named statement on the server at hand; makes room for it.
-    fn prepare(&mut self, prepared: &Prepared, client: Option<Bytes>, statement: &ClientStatement) {
+    fn prepare(&mut self, prepared: &Prepared, client: Option<Bytes>, map: PositionMap) {
         let Some(link) = &mut self.link else { return };
         for old in link.lease.prepared.insert(prepared.id, prepared.identity.text.len()) {
             message::close(&mut link.lease.outbuf, b'S', self.shared.store.name(old).as_bytes());
             link.owe(Expect::Close { client: false });
         }
-        put_parse(&mut link.lease.outbuf, self.shared.store.name(prepared.id).as_bytes(), prepared);
-        let map = statement.map.clone();
+        put_parse(&mut link.lease.outbuf, prepared);
         link.owe(Expect::Parse { id: prepared.id, named: true, client, map });
     }
 
-    /// The name of a client's statement on the server at hand, where it is prepared and its
-    /// path is set from now on. `None`: there is no such statement, and that has been dealt with.
-    pub(super) fn ensure_statement(&mut self, name: &[u8]) -> Option<String> {
-        let Some(statement) = self.statements.get(name).cloned() else {
+    /// A client's statement on the server at hand, where it is prepared and its path is set from now on.
+    /// `None`: there is no such statement, and that has been dealt with.
+    pub(super) fn ensure_statement(&mut self, name: &[u8]) -> Option<Arc<Prepared>> {
+        let known = self.statements.get(name).map(|s| (Arc::clone(&s.plan), Arc::clone(&s.prepared)));
+        let Some((plan, prepared)) = known else {
             let what = if name.is_empty() {
                 "unnamed prepared statement does not exist".to_owned()
             } else {
@@ -109,42 +109,44 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             self.poison(refusal("26000", what));
             return None;
         };
-        if let Route::Refuse(refusal) = &statement.plan.route {
+        if let Route::Refuse(refusal) = &plan.route {
             self.count_refusal(refusal.code);
             self.poison((**refusal).clone());
             return None;
         }
         // When it was prepared there may have been room.
-        if let Some(refusal) = self.refuses_pin(&statement.plan) {
+        if let Some(refusal) = self.refuses_pin(&plan) {
             self.poison(refusal);
             return None;
         }
-        self.set_up_for(&statement.plan);
-        let prepared = Arc::clone(&statement.prepared);
+        self.set_up_for(&plan);
         let link = self.link.as_mut()?;
-        if name.is_empty() {
-            if link.lease.unnamed.replace(prepared.id) != Some(prepared.id) {
-                put_parse(&mut link.lease.outbuf, b"", &prepared);
-                let map = statement.map.clone();
-                link.owe(Expect::Parse { id: prepared.id, named: false, client: None, map });
-                self.shared.metrics.prepared_on_demand();
+        let is_there = match name.is_empty() {
+            true => link.lease.unnamed.replace(prepared.id) == Some(prepared.id),
+            false => link.lease.prepared.touch(prepared.id),
+        };
+        if !is_there {
+            let map = self.statements.get(name).map(|statement| statement.map.clone()).unwrap_or_default();
+            match name.is_empty() {
+                true => {
+                    put_parse(&mut link.lease.outbuf, &prepared);
+                    link.owe(Expect::Parse { id: prepared.id, named: false, client: None, map });
+                }
+                false => self.prepare(&prepared, None, map),
             }
-            return Some(String::new());
-        }
-        if !link.lease.prepared.touch(prepared.id) {
-            self.prepare(&prepared, None, &statement);
             self.shared.metrics.prepared_on_demand();
         }
-        Some(self.shared.store.name(prepared.id))
+        Some(prepared)
     }
 
     /// Looks at a statement anew where it was prepared for something else than what holds now.
     /// `false`: it takes names that are not known now.
     pub(super) fn renew(&mut self, name: &[u8]) -> bool {
-        let Some(statement) = self.statements.get(name).cloned() else { return true };
-        if !self.is_outdated(&statement) {
+        let Some(statement) = self.statements.get(name).filter(|statement| self.is_outdated(statement))
+        else {
             return true;
-        }
+        };
+        let statement = statement.clone();
         let plan = self.plan_for(&statement.text);
         if plan.route == Route::NeedNames {
             return false;
@@ -319,6 +321,6 @@ impl super::link::Link {
     }
 }
 
-fn put_parse(out: &mut BytesMut, name: &[u8], prepared: &Prepared) {
-    message::parse(out, name, &prepared.identity.text, &prepared.identity.types);
+fn put_parse(out: &mut BytesMut, prepared: &Prepared) {
+    message::parse(out, prepared.name.as_bytes(), &prepared.identity.text, &prepared.identity.types);
 }

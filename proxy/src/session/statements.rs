@@ -38,6 +38,8 @@ pub struct Identity {
 pub struct Prepared {
     /// Its number; never 0.
     pub id: u64,
+    /// The name that servers know it by; empty for an unnamed one.
+    pub name: Box<str>,
     /// What it is.
     pub identity: Identity,
     store: Weak<StatementStore>,
@@ -105,7 +107,8 @@ impl StatementStore {
             return prepared;
         }
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        let prepared = Arc::new(Prepared { id, identity: identity.clone(), store: Arc::downgrade(self) });
+        let (name, store) = (self.name(id).into(), Arc::downgrade(self));
+        let prepared = Arc::new(Prepared { id, name, identity: identity.clone(), store });
         known.insert(identity, Arc::downgrade(&prepared));
         prepared
     }
@@ -113,7 +116,7 @@ impl StatementStore {
     /// A statement of its own, for the unnamed one, which nobody shares.
     pub fn unshared(self: &Arc<Self>, identity: Identity) -> Arc<Prepared> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        Arc::new(Prepared { id, identity, store: Weak::new() })
+        Arc::new(Prepared { id, name: Box::default(), identity, store: Weak::new() })
     }
 
     /// The name that servers know the statement by.

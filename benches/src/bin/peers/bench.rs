@@ -62,6 +62,13 @@ impl<'a> Bench<'a> {
         Starter { options: self.options, cluster: self.cluster, folder: self.folder }
     }
 
+    /// The processes of PostgreSQL's that serve somebody.
+    pub async fn backends(&self) -> Outcome<Vec<i32>> {
+        let root = ground::connect(&self.cluster.superuser(ground::DATABASE)).await?;
+        let rows = root.query("SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()", &[]).await?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+
     /// Rounds of the case that begins now.
     pub fn rounds(&self) -> usize {
         match self.options.rounds {

@@ -45,6 +45,11 @@ impl Peer {
         self.process.as_ref()?.cpu_micros().ok()
     }
 
+    /// Whether its clients share servers, which outlive them.
+    pub fn is_pooler(&self) -> bool {
+        self.is_ours() || self.name == PGBOUNCER
+    }
+
     /// Whether it is ours.
     pub fn is_ours(&self) -> bool {
         self.name.starts_with("pgstrata")

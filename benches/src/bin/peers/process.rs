@@ -66,6 +66,15 @@ impl Process {
     }
 }
 
+/// Microseconds of processor time that these processes, of one thread each, have used so far.
+pub fn used(processes: &[i32]) -> f64 {
+    let nanos = |id: &i32| {
+        let line = std::fs::read_to_string(format!("/proc/{id}/schedstat")).ok()?;
+        line.split(' ').next()?.parse::<u64>().ok()
+    };
+    processes.iter().filter_map(nanos).sum::<u64>() as f64 / 1000.0
+}
+
 /// Resident memory of a process, in KiB.
 pub fn resident(id: u32) -> Outcome<f64> {
     let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;

@@ -45,6 +45,11 @@ pub async fn report(bench: &Bench<'_>) -> String {
         figures(samples, &selects, &peers, Metric::Cpu),
     );
     section(
+        "Select-only: PostgreSQL's processor time for a transaction, in us",
+        SERVERS,
+        figures(samples, &selects, &peers, Metric::Server),
+    );
+    section(
         "Select-only: latency in ms, median and 99th percentile",
         "",
         latencies(samples, &selects, &peers),
@@ -71,6 +76,7 @@ pub async fn report(bench: &Bench<'_>) -> String {
 }
 
 const RATES: &str = "Median of the rounds, how far they lie from it at most, and the proportion to PgBouncer in the same round.";
+const SERVERS: &str = "Of its processes that serve the pooler. In proportion to PgBouncer, which reads `public` and sets no path.";
 const LOSSES: &str = "Where pgstrata is behind PgBouncer by more than 5%.";
 const OTHERS: &str = "`tpcb`: transactions in a second, 16 clients. `large`: results of 1 MB in a second, 8 clients. `copy`: MB/s through psql. \
      `storm`: a connection for each transaction, 8 clients at a time.";
@@ -152,26 +158,28 @@ fn tenants_table(samples: &Samples) -> String {
     for way in tenants::WAYS {
         let of = |metric| samples.median(tenants::CASE, metric, way);
         let Some(rate) = of(Metric::Rate) else {
-            let _ = write!(out, "\n| {way} | did not come about | | | |");
+            let _ = write!(out, "\n| {way} | did not come about | | | | |");
             continue;
         };
-        let [p50, p99, cpu, memory] = [Metric::P50, Metric::P99, Metric::Cpu, Metric::Memory]
-            .map(|metric| of(metric).unwrap_or(f64::NAN));
+        let [p50, p99, cpu, server, memory] =
+            [Metric::P50, Metric::P99, Metric::Cpu, Metric::Server, Metric::Memory]
+                .map(|metric| of(metric).unwrap_or(f64::NAN));
         let ratio = samples.ratio(tenants::CASE, Metric::Rate, way, tenants::FOUR_MESSAGES);
         let ratio = ratio.map_or(String::new(), |ratio| format!(", {ratio:.2}x"));
         let _ = write!(
             out,
-            "\n| {way} | {}{ratio} | {p50:.2}, {p99:.2} | {} | {:.0} |",
+            "\n| {way} | {}{ratio} | {p50:.2}, {p99:.2} | {} | {} | {:.0} |",
             number(rate),
             number(cpu),
+            number(server),
             memory / 1024.0
         );
     }
     if !samples.has(tenants::CASE, Metric::Rate) {
         return String::new();
     }
-    let head = "| way | requests in a second | ms, median and 99th percentile | proxy's us for a request | more memory of PostgreSQL, MiB |\n\
-                | --- | --- | --- | --- | --- |";
+    let head = "| way | requests in a second | ms, median and 99th percentile | proxy's us for a request | PostgreSQL's us | more memory of PostgreSQL, MiB |\n\
+                | --- | --- | --- | --- | --- | --- |";
     format!("{head}{out}")
 }
 

@@ -17,6 +17,8 @@ pub enum Metric {
     P99,
     /// The proxy's own processor time for a transaction, in microseconds.
     Cpu,
+    /// PostgreSQL's processor time for a transaction, in microseconds.
+    Server,
     /// The proxy's own system calls for a transaction.
     Calls,
     /// Resident memory, in KiB.

@@ -3,6 +3,7 @@
 use crate::bench::Bench;
 use crate::peer::Peer;
 use crate::pgbench::{self, Length, Load, Mode, Run};
+use crate::process::used;
 use crate::samples::Metric;
 use crate::{Outcome, report};
 
@@ -107,6 +108,8 @@ async fn measure(bench: &mut Bench<'_>, case: &str, load: &Load) -> Outcome<()> 
         let mut failed = Vec::new();
         for peer in &peers {
             let before = peer.cpu_micros();
+            let backends = bench.backends().await?;
+            let server_before = used(&backends);
             let run = match run(bench, peer, load).await {
                 Ok(run) => run,
                 Err(error) => {
@@ -120,6 +123,10 @@ async fn measure(bench: &mut Bench<'_>, case: &str, load: &Load) -> Outcome<()> 
             bench.samples.add(case, Metric::P99, &peer.name, run.p99);
             if let (Some(before), Some(after)) = (before, peer.cpu_micros()) {
                 bench.samples.add(case, Metric::Cpu, &peer.name, (after - before) / run.transactions);
+            }
+            if peer.is_pooler() {
+                let server = (used(&backends) - server_before) / run.transactions;
+                bench.samples.add(case, Metric::Server, &peer.name, server);
             }
         }
         // Who failed once is left out, so that the figures of a round stay together.

@@ -7,8 +7,9 @@ use tokio::time::{Instant, timeout};
 
 use crate::Outcome;
 use crate::bench::Bench;
-use crate::ground::{DATABASE, SERVERS, TENANTS, connect};
+use crate::ground::{DATABASE, SERVERS, TENANTS};
 use crate::peer::{BY_PATH, PGBOUNCER, Peer, QUALIFIED};
+use crate::process::used;
 use crate::report;
 use crate::samples::{Metric, median};
 use crate::start::{Entries, tenant_option};
@@ -56,7 +57,7 @@ const TOGETHER: &[&str] =
 pub async fn tenants(bench: &mut Bench<'_>) -> Outcome<()> {
     let mut ways = Vec::new();
     for mut way in self::ways(bench).await? {
-        let before = memory(&backends(bench).await?);
+        let before = memory(&bench.backends().await?);
         // Everybody, then for a while: servers are opened, and each of them comes to know each tenant's table.
         let ready = async {
             log_in(&mut way).await?;
@@ -70,13 +71,15 @@ pub async fn tenants(bench: &mut Bench<'_>) -> Outcome<()> {
                 continue;
             }
         }
-        let grown = memory(&backends(bench).await?) - before;
+        let grown = memory(&bench.backends().await?) - before;
         bench.samples.add(CASE, Metric::Memory, way.name, grown);
         ways.push(way);
     }
     for _ in 0..bench.rounds() {
         for way in &mut ways {
             let before = way.peer.cpu_micros();
+            let backends = bench.backends().await?;
+            let server_before = used(&backends);
             let begun = Instant::now();
             let mut times = turn(way, Some(Duration::from_secs(bench.options.seconds))).await?;
             let took = begun.elapsed().as_secs_f64();
@@ -85,6 +88,8 @@ pub async fn tenants(bench: &mut Bench<'_>) -> Outcome<()> {
             if let (Some(before), Some(after)) = (before, way.peer.cpu_micros()) {
                 bench.samples.add(CASE, Metric::Cpu, way.name, (after - before) / count);
             }
+            let server = (used(&backends) - server_before) / count;
+            bench.samples.add(CASE, Metric::Server, way.name, server);
             times.sort_by(f64::total_cmp);
             let p99 = times.get(times.len() * 99 / 100).copied().unwrap_or(f64::NAN);
             bench.samples.add(CASE, Metric::P50, way.name, median(&times).unwrap_or(f64::NAN));
@@ -182,12 +187,6 @@ async fn turn(way: &mut Way, time: Option<Duration>) -> Outcome<Vec<f64>> {
         all.extend(times);
     }
     Ok(all)
-}
-
-async fn backends(bench: &Bench<'_>) -> Outcome<Vec<i32>> {
-    let root = connect(&bench.cluster.superuser(DATABASE)).await?;
-    let rows = root.query("SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()", &[]).await?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
 /// KiB that these processes have for themselves.
