@@ -73,7 +73,7 @@ BENCH_FLAGS = $(if $(QUICK),--quick) $(if $(CASE),--case $(CASE)) $(if $(ROUNDS)
 	$(if $(TURN),--seconds $(TURN)) $(if $(SOCKET),--unix) $(if $(PEER),--peer '$(PEER)') \
 	$(if $(PGSTRATA),--pgstrata $(PGSTRATA))
 
-bench: setup-bench ## pgstrata next to its peers, nine minutes; a minute with QUICK=1; one case with CASE=select
+bench: setup-bench ## pgstrata next to its peers, nine minutes; three with QUICK=1; one case with CASE=select
 	cargo build --release --locked --quiet --package pgstrata --package pgstrata-benches --bin pgstrata --bin relay --bin peers
 	$(CARGO_TARGET_DIR)/release/peers $(BENCH_FLAGS)
 
