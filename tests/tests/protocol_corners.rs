@@ -142,6 +142,43 @@ async fn pipelines_with_errors_and_several_syncs() {
     .await;
 }
 
+/// What the proxy answers by itself comes where PostgreSQL's answer would, also where both come in one piece.
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_of_the_proxys_own_come_in_their_turn() {
+    let stages = stages().await;
+    compare(&stages, "statements that are known, and some that are closed", async |wire| {
+        wire.parse("a", NAMES).parse("b", "SELECT 1").sync();
+        let mut all = answers(wire, 1).await;
+        wire.close("nothing").parse("c", NAMES).describe("a").bind("a", &[]).execute().close("b").close("a");
+        run(wire.parse("a", "SELECT 2").bind("a", &[]).execute().close("c"), NAMES).close("nothing").sync();
+        all.extend(answers(wire, 1).await);
+        wire.parse("d", NAMES).bind("d", &[]).execute().close("d");
+        run(wire, "SELECT 1/0").close("a").parse("e", NAMES).sync();
+        for name in ["a", "d", "e"] {
+            wire.bind(name, &[]).execute().sync();
+        }
+        all.extend(answers(wire, 4).await);
+        all
+    })
+    .await;
+    compare(&stages, "notices, settings and a COPY between them", async |wire| {
+        wire.parse("a", NAMES).sync();
+        let mut all = answers(wire, 1).await;
+        run(wire.close("nothing"), "DROP TABLE IF EXISTS no_such_table").close("nothing").parse("b", NAMES);
+        run(wire, "SET application_name = 'x'").close("b");
+        run(wire, "COPY (SELECT name FROM users ORDER BY id) TO STDOUT").close("a").parse("a", NAMES);
+        wire.bind("a", &[]).execute_some(1).close("a").sync();
+        all.extend(answers(wire, 1).await);
+        wire.query(
+            "SELECT 1; DROP TABLE IF EXISTS no_such_table; SELECT 2; RESET application_name; SELECT 1/0",
+        );
+        wire.query("SELECT 3;; SELECT 4").close("a").sync();
+        all.extend(answers(wire, 3).await);
+        all
+    })
+    .await;
+}
+
 /// The transaction's end and what comes behind it, in one pipeline: the tenant's path holds there, too.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_follows_the_end_of_a_failed_transaction() {

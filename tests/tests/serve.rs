@@ -6,11 +6,15 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use pgstrata::config::Config;
 use pgstrata::demo::find::Install;
+use pgstrata::pool::connect::connect;
+use pgstrata::pool::target::Target;
 use pgstrata_tests::program::{client_program_of, pgstrata, run};
 use pgstrata_tests::stage::http;
 use pgstrata_tests::{ACME, GLOBEX, Setup, Stage, Wire, database, stage};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::process::Child;
 
@@ -107,6 +111,29 @@ async fn tls_at_both_ends() {
     // And out, with nothing left to do.
     kill(Pid::from_raw(child.id().unwrap().try_into().unwrap()), Signal::SIGTERM).unwrap();
     assert!(child.wait().await.unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tls_client_that_says_goodbye_reads_its_answers_and_their_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let (certificate, key) = certificate();
+    let [certificate_file, key_file] = ["proxy.crt", "proxy.key"].map(|file| folder.path().join(file));
+    std::fs::write(&certificate_file, certificate).unwrap();
+    std::fs::write(&key_file, key).unwrap();
+    let (certificate, key) = (certificate_file.display(), key_file.display());
+    let tls = format!("tls = 'optional'\ntls_certificate = '{certificate}'\ntls_key = '{key}'");
+    let stage = Stage::new(Setup::new().line("listen", tls)).await;
+    // As the proxy itself would be one of its clients.
+    let text = Setup::new().toml(1, 2, stage.port()).replace("tls = 'disable'", "tls = 'require'");
+    let config = Config::parse(&text, Path::new("client.toml")).unwrap();
+    let target = Target::new("app", &config.databases["app"]).unwrap();
+    let mut client = connect(&target, &[("options", "-ctenant=acme_corp")]).await.unwrap();
+    client.stream.write_all(b"Q\0\0\0\x0dSELECT 1\0X\0\0\0\x04").await.unwrap();
+    client.stream.flush().await.unwrap();
+    let mut answer = Vec::new();
+    // Whoever sees no end in TLS can't tell it from one who cuts the line.
+    client.stream.read_to_end(&mut answer).await.expect("all was said, and the client is told so");
+    assert!(answer.ends_with(b"SELECT 1\0Z\0\0\0\x05I"), "{answer:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,9 @@
 //! PostgreSQL ends a connection, or ends itself: one clear error, and on it goes.
 
+use std::time::Duration;
+
 use pgstrata_tests::{ACME, Setup, Stage, Wire};
+use tokio_postgres::Client;
 
 const NAMES: &str = "SELECT name FROM users ORDER BY id";
 
@@ -23,6 +26,34 @@ async fn endless_query(stage: &Stage) -> Wire {
                  AND pid <> pg_backend_pid()";
     while server.query_one(query, &[]).await.unwrap().get::<_, i64>(0) == 0 {}
     client
+}
+
+/// Ends those of the proxy's connections that are in this state, and waits until they are gone.
+async fn end_backends(server: &Client, state: &str) {
+    let such = format!("FROM pg_stat_activity WHERE usename = 'app' AND state = '{state}'");
+    server.query_one(&format!("SELECT count(pg_terminate_backend(pid)) {such}"), &[]).await.unwrap();
+    let left = format!("SELECT count(*) {such}");
+    while server.query_one(&left, &[]).await.unwrap().get::<_, i64>(0) > 0 {}
+}
+
+/// A server that was given back a moment ago, as of when the request was read that is lost: none the less it is looked at.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waited_behind_a_lost_request_runs_on_a_server_that_lives() {
+    let stage = Stage::new(Setup::new().servers(2)).await;
+    let mut other = stage.wire("acme_corp").await;
+    let mut client = stage.wire("acme_corp").await;
+    client.query("SELECT name FROM users, pg_sleep(600)").query(NAMES).flush().await;
+    let server = stage.superuser().await;
+    let running = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)%' \
+                   AND state = 'active' AND pid <> pg_backend_pid()";
+    while server.query_one(running, &[]).await.unwrap().get::<_, i64>(0) == 0 {}
+    assert_eq!(other.simple(NAMES).await.column(), ACME);
+    end_backends(&server, "idle").await;
+    end_backends(&server, "active").await;
+    assert_eq!(client.until(b'Z').await.fault().expect("the client is told").code, "57P01");
+    let answer = client.until(b'Z').await;
+    assert_eq!(answer.fault(), None);
+    assert_eq!(answer.column(), ACME);
 }
 
 const END_BACKENDS: &str =
@@ -117,4 +148,19 @@ async fn clients_are_told_when_the_proxy_stops() {
     }
     assert_eq!(open.simple("COMMIT").await.tags(), "CZ", "what has begun may end");
     assert_eq!(last_words(&mut open).await, "57P01");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_are_told_also_when_nobody_waits_for_them_any_more() {
+    let mut stage = Stage::new(Setup::new()).await;
+    let mut open = stage.wire("acme_corp").await;
+    open.simple("BEGIN").await;
+    open.simple("INSERT INTO users (name, email) VALUES ('late', 'late')").await;
+    stage.stop();
+    while stage.is_running() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(open.simple("COMMIT").await.tags(), "CZ", "what has begun may end");
+    let told = tokio::time::timeout(Duration::from_secs(5), last_words(&mut open)).await;
+    assert_eq!(told.as_deref(), Ok("57P01"));
 }

@@ -124,6 +124,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         if self.cancel.detach() {
             Box::pin(self.cancel.settled()).await;
+            self.clock.see(Instant::now());
         }
         if let Some(mut link) = self.link.take() {
             let client = self.cancel.slot().pid;
@@ -140,8 +141,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             let goodbye = async {
                 self.stream.write_all(&rest).await?;
                 match end {
-                    // It has said goodbye itself, and does not wait for ours.
-                    End::Terminated => self.stream.flush().await,
+                    // It has said goodbye itself, and does not wait for ours. In TLS it is told that all was said.
+                    End::Terminated if !self.identity.tls => self.stream.flush().await,
                     _ => self.stream.shutdown().await,
                 }
             };

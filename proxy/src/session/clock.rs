@@ -31,7 +31,13 @@ impl Clock {
         self.latest = now;
     }
 
-    /// The time when it was last looked at: good enough where milliseconds count, and free.
+    /// Something else was waited for until now.
+    pub fn see(&mut self, now: Instant) {
+        self.latest = now;
+    }
+
+    /// The time when it was last looked at: good enough where milliseconds count, and free. Whatever waits sees to it
+    /// that it is looked at behind the wait.
     pub fn latest(&self) -> Instant {
         self.latest
     }

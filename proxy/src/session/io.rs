@@ -84,8 +84,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if self.eof && self.is_awaiting() && !self.leaving {
             return Poll::Ready(Event::ClientGone);
         }
-        let is_full = self.outbuf.len() > HIGH_WATER || self.server_is_full();
-        if moved || was_full && !is_full {
+        if was_full && !(self.outbuf.len() > HIGH_WATER || self.server_is_full()) {
+            // A slow peer has made room, who knows after how long.
+            self.clock.see(Instant::now());
+            moved = true;
+        }
+        if moved {
             return Poll::Ready(Event::Progress);
         }
         // Session::run has it woken for that.
@@ -95,9 +99,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         Poll::Pending
     }
 
-    /// Whether the proxy is shutting down. For each event, so without a lock as long as it is not.
+    /// Whether the proxy is shutting down, or has. For each event, so without a lock as long as it is not.
     fn is_stopping(&self) -> bool {
-        self.shutdown.has_changed().is_ok_and(|changed| changed) && *self.shutdown.borrow()
+        self.shutdown.has_changed().map_or(true, |changed| changed && *self.shutdown.borrow())
     }
 
     /// An idle client holds no buffers.
@@ -106,7 +110,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return;
         }
         for buffer in [&mut self.inbuf, &mut self.outbuf] {
-            if buffer.is_empty() && buffer.capacity() > 0 {
+            if buffer.is_empty() {
                 spare::leave(std::mem::take(buffer));
             }
         }
@@ -176,9 +180,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return Poll::Pending;
         }
         server.inbuf.reserve(SERVER_READ / 4);
-        let read = ready!(poll_read_buf(Pin::new(&mut server.stream), cx, &mut server.inbuf))?;
+        let read = ready!(poll_read_buf(Pin::new(&mut server.stream), cx, &mut server.inbuf));
+        let now = Instant::now();
+        self.clock.see(now);
+        let read = read?;
         link.request.heard = true;
-        link.request.heard_at = Some(Instant::now());
+        link.request.heard_at = Some(now);
         link.request.received += read as u64;
         if read == 0 { Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())) } else { Poll::Ready(Ok(())) }
     }
@@ -194,9 +201,6 @@ fn poll_write_all<S>(stream: &mut S, buf: &mut BytesMut, cx: &mut Context<'_>) -
 where
     S: AsyncWrite + Unpin,
 {
-    if buf.is_empty() {
-        return Poll::Ready(Ok(()));
-    }
     while !buf.is_empty() {
         let written = ready!(Pin::new(&mut *stream).poll_write(cx, buf))?;
         if written == 0 {
@@ -204,6 +208,48 @@ where
         }
         buf.advance(written);
     }
-    // TLS keeps the rest of a record until it is told to let go.
+    // TLS keeps the rest of a record until it is told to let go: once more, if the socket was full then.
     Pin::new(stream).poll_flush(cx)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    /// Takes what it is given, as TLS does, whose socket is full when it is first told to let go.
+    #[derive(Default)]
+    struct Full {
+        kept: usize,
+        told: bool,
+    }
+
+    impl AsyncWrite for Full {
+        fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+            self.kept += buf.len();
+            Poll::Ready(Ok(buf.len()))
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            if !std::mem::replace(&mut self.told, true) {
+                return Poll::Pending;
+            }
+            self.kept = 0;
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[test]
+    fn what_the_stream_keeps_goes_out_although_nothing_else_is_written() {
+        let (mut stream, mut buf) = (Full::default(), BytesMut::from("the end of an answer"));
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(poll_write_all(&mut stream, &mut buf, &mut cx).is_pending() && buf.is_empty());
+        assert!(matches!(poll_write_all(&mut stream, &mut buf, &mut cx), Poll::Ready(Ok(()))));
+        assert_eq!(stream.kept, 0);
+    }
 }

@@ -5,6 +5,7 @@
 //! that listens for all ([`crate::channels`]) is told, and only then the client.
 
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -136,6 +137,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             }
             self.tell_heard();
         }
+        self.clock.see(Instant::now());
         if let Some(ready) = self.held_ready.take() {
             message::ready_for_query(&mut self.outbuf, ready.byte());
         }

@@ -140,6 +140,8 @@ pub struct Identity {
     pub base_told: Arc<Told>,
     /// For the log.
     pub peer: std::net::SocketAddr,
+    /// It speaks TLS.
+    pub tls: bool,
 }
 
 /// One client that is logged in.

@@ -28,8 +28,10 @@ pub fn buffer() -> BytesMut {
 
 /// Leaves the room of a buffer, whose bytes are of no use any more, to others.
 pub fn leave(mut buffer: BytesMut) {
+    buffer.clear();
+    // In front of where it begins now, there is all that was read off it.
+    let _ = buffer.try_reclaim(buffer.capacity() + 1);
     if (1..=LARGEST_BUFFER).contains(&buffer.capacity()) {
-        buffer.clear();
         keep(&BUFFERS, buffer);
     }
 }
@@ -77,6 +79,8 @@ impl DerefMut for Expects {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Buf;
+
     use super::*;
 
     #[test]
@@ -89,6 +93,16 @@ mod tests {
         assert!(again.is_empty() && again.as_ptr() == place);
         leave(BytesMut::with_capacity(LARGEST_BUFFER + 1));
         assert_eq!(buffer().capacity(), 0, "one that is too large is kept");
+        for rest in 0..2 {
+            let mut read = BytesMut::zeroed(2 * LARGEST_BUFFER);
+            read.advance(2 * LARGEST_BUFFER - rest);
+            leave(read);
+            assert_eq!(buffer().capacity(), 0, "one that is too large is kept, as most of it is read");
+        }
+        let mut read = BytesMut::zeroed(LARGEST_BUFFER);
+        read.advance(LARGEST_BUFFER);
+        leave(read);
+        assert_eq!(buffer().capacity(), LARGEST_BUFFER, "one that is read to its end is lost");
         (0..2 * KEPT).for_each(|_| leave(BytesMut::with_capacity(1)));
         assert_eq!(BUFFERS.with_borrow(Vec::len), KEPT);
 

@@ -75,6 +75,7 @@ async fn prepare<S>(
         base,
         base_told: Arc::clone(&told),
         peer: login.peer,
+        tls: login.stream.is_tls(),
     };
     Ok((identity, tenancy, told))
 }
