@@ -284,9 +284,9 @@ impl Session {
     /// Whose rows the context means.
     pub(crate) fn place(&self) -> Result<Place, Error> {
         let tenant = MetadataContext::current_tenant();
-        let checked = tenant.check().map_err(|source| Error::Tenant { name: tenant.to_string(), source })?;
+        let checked = tenant.check()?;
         // Nobody's own schema may well be one that all share.
-        if checked.is_some() && self.is_reserved(&tenant) {
+        if checked.is_some() && self.shared.options.shared.iter().any(|shared| tenant == shared.as_str()) {
             return Err(Error::Reserved(tenant.to_string()));
         }
         let place = Place(checked.cloned());
@@ -297,11 +297,6 @@ impl Session {
             }),
             _ => Ok(place),
         }
-    }
-
-    /// Schemas that no tenant can have: a name from outside must not lead there.
-    fn is_reserved(&self, tenant: &Tenant) -> bool {
-        tenant.is_reserved() || self.shared.options.shared.iter().any(|shared| tenant == shared.as_str())
     }
 
     /// A statement with nothing in it but what tells whose it is.
