@@ -74,7 +74,7 @@ impl Session {
     /// # Ok::<(), Error>(())
     /// ```
     pub fn find<E: Entity>(&self) -> Find<'_, E> {
-        Find::new(self)
+        Find::many(self)
     }
 
     /// The first row of `E`, or none.
@@ -87,7 +87,7 @@ impl Session {
     /// # }
     /// ```
     pub fn find_one<E: Entity>(&self) -> Find<'_, E, One> {
-        Find::new(self)
+        Find::one(self)
     }
 
     /// The row of `E` with this primary key: a value, or a tuple of them.
@@ -106,7 +106,7 @@ impl Session {
         crate::query::by_key(self, &key).await
     }
 
-    /// Rows of `E`, and how many there are without `limit` and `offset`.
+    /// Rows of `E`, and how many there are without [`Find::limit`] and [`Find::offset`]: those of a page, and of all pages.
     ///
     /// ```no_run
     /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
@@ -117,10 +117,10 @@ impl Session {
     /// # }
     /// ```
     pub fn find_and_count<E: Entity>(&self) -> Find<'_, E, ManyAndCount> {
-        Find::new(self)
+        Find::many_and_count(self)
     }
 
-    /// How many rows of `E` there are.
+    /// How many rows of `E` there are: with [`Find::limit`] at most so many, and without those that [`Find::offset`] leaves out.
     ///
     /// ```no_run
     /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
@@ -130,7 +130,7 @@ impl Session {
     /// # }
     /// ```
     pub fn count<E: Entity>(&self) -> Find<'_, E, Count> {
-        Find::new(self)
+        Find::count(self)
     }
 
     /// Whether there is any row of `E`.
@@ -143,7 +143,7 @@ impl Session {
     /// # }
     /// ```
     pub fn exists<E: Entity>(&self) -> Find<'_, E, Exists> {
-        Find::new(self)
+        Find::exists(self)
     }
 
     /// Saves a row, and gives it back as the database has it then.
