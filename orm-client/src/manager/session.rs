@@ -10,6 +10,7 @@ use tokio_postgres::Row;
 use super::Shared;
 use super::modes::TransactionOptions;
 use super::transaction::Open;
+use super::watch::{self, Stopped, Watch};
 use crate::Error;
 use crate::connection::{Answer, CLEAN, DISCARD, Frame, Lease};
 use crate::context::{MetadataContext, Tenant};
@@ -342,12 +343,8 @@ impl Session {
         if let Some(open) = &self.open {
             open.has_run_anything();
         }
-        let doing = |error| match error {
-            Stopped::Postgres(source) => {
-                Error::Postgres { doing: format!("running SQL for \"{}\"", place.name()), source }
-            }
-            Stopped::Other(error) => error,
-        };
+        let doing =
+            |stopped: Stopped| stopped.while_doing(|| format!("running SQL for \"{}\"", place.name()));
         self.run(&frame, sql).await.map_err(doing)
     }
 
@@ -375,11 +372,9 @@ impl Session {
         let shared = options.shared.iter().map(String::as_str).filter(|shared| *shared != place.name());
         let path: Vec<&str> = std::iter::once(place.name()).chain(shared).collect();
         let mark = place.0.as_ref().map_or_else(String::new, |tenant| self.strategy().mark(tenant));
-        let timeout = options.query_timeout.map(|timeout| {
-            // 0 would be for ever.
-            let most = u128::from(i32::MAX.unsigned_abs());
-            format!("SET LOCAL statement_timeout = {}", timeout.as_millis().clamp(1, most))
-        });
+        let timeout = options
+            .query_timeout
+            .map(|timeout| format!("SET LOCAL statement_timeout = {}", watch::milliseconds(timeout)));
         let settings: Vec<String> = self.strategy().enter(&path).into_iter().chain(timeout).collect();
         let settings = Some(settings.join("; ")).filter(|settings| !settings.is_empty());
         [format!("{mark}BEGIN {modes}")].into_iter().chain(settings).collect()
@@ -387,14 +382,20 @@ impl Session {
 
     async fn run(&self, frame: &Frame, sql: &Sql<'_>) -> Result<Answer, Stopped> {
         if let Some(open) = &self.open {
-            return open.run(frame.path.as_deref(), sql).await;
+            return open.run(&self.watch(), frame.path.as_deref(), sql).await;
         }
         let lease = self.lease().await.map_err(Stopped::Other)?;
+        let watch = self.watch();
         let (answer, clean) = lease.single(frame, sql).await;
         if clean {
             lease.done();
         }
-        answer.map_err(Stopped::Postgres)
+        answer.map_err(|source| watch.stopped(source))
+    }
+
+    /// Watches a statement that is about to be sent.
+    pub(super) fn watch(&self) -> Watch {
+        Watch::new(self.shared.options.query_timeout)
     }
 
     pub(super) async fn lease(&self) -> Result<Lease, Error> {
@@ -403,23 +404,12 @@ impl Session {
     }
 }
 
-/// Why a statement was not run, or not to its end.
-pub(super) enum Stopped {
-    Postgres(tokio_postgres::Error),
-    Other(Error),
-}
-
 fn failed(
     what: &'static str,
     definition: &'static EntityDefinition,
     place: &Place,
 ) -> impl FnOnce(Stopped) -> Error {
-    move |stopped| match stopped {
-        Stopped::Postgres(source) => {
-            Error::Postgres { doing: format!("{what} {} of \"{}\"", definition.name, place.name()), source }
-        }
-        Stopped::Other(error) => error,
-    }
+    move |stopped| stopped.while_doing(|| format!("{what} {} of \"{}\"", definition.name, place.name()))
 }
 
 impl fmt::Debug for Session {
