@@ -5,10 +5,12 @@ E2E_JOBS ?= 4
 TIME ?= 60
 # Packages whose tests start a PostgreSQL.
 WITH_POSTGRES := pgstrata-tests axum-multitenant
+# In the order in which they depend on each other.
+PUBLISHED := pgstrata-tenancy pgstrata-control pgstrata-orm-derive pgstrata-orm
 NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fmt clippy unit e2e e2e-newest setup-test setup-bench chaos soak fuzz pgo bench bench-docs bench-micro bench-tenants bench-orm
+.PHONY: help demo test fmt clippy unit e2e e2e-newest setup-test setup-bench chaos soak package fuzz pgo bench bench-docs bench-micro bench-tenants bench-orm
 
 help: ## what there is
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -61,6 +63,9 @@ soak: export PGSTRATA_SOAK_CONNECTS = 10000
 soak: setup-test ## a million requests and 10,000 connections: the proxy's memory stays flat
 	cargo build --release --locked --package pgstrata --bin pgstrata
 	cargo test --locked --package pgstrata-tests --test soak -- --nocapture
+
+package: ## the crates for crates.io, each built from what is in its package
+	cargo package --locked $(PUBLISHED:%=--package %)
 
 fuzz: ## each fuzz target for a minute; for longer: make fuzz TIME=3600 (seconds)
 	BOLERO_RANDOM_TEST_TIME_MS=$$(($(TIME) * 1000)) \

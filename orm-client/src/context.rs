@@ -9,14 +9,16 @@ use pgstrata_tenancy::{TenantId, TenantIdError};
 use tokio::task::JoinHandle;
 use tokio::task::futures::TaskLocalFuture;
 
+use crate::Error;
+
 tokio::task_local! {
     static CURRENT: Tenant;
 }
 
 /// Whose request it is. Outside of any context it is nobody's, which is called "public".
 ///
-/// The name is taken as it is, and checked: a name that can be no schema's is kept until something asks for the tenant's rows, and is
-/// then an [`Error::Tenant`](crate::Error::Tenant).
+/// The name is taken as it is: one that can be no tenant's is kept until something asks for the tenant's rows, or [`Tenant::check`]
+/// for it, and is then an [`Error::Tenant`] or an [`Error::Reserved`].
 ///
 /// ```
 /// use pgstrata_orm::Tenant;
@@ -24,6 +26,7 @@ tokio::task_local! {
 /// assert_eq!(Tenant::from("acme_corp"), "acme_corp");
 /// assert!(Tenant::from("public").is_public());
 /// assert!(Tenant::from("").check().is_err());
+/// assert!(Tenant::from("pg_catalog").check().is_err());
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Tenant(Name);
@@ -72,7 +75,7 @@ impl Tenant {
     }
 
     /// Whether it is a name that no tenant has in any database: of a schema of PostgreSQL's own, or of pgstrata's.
-    pub(crate) fn is_reserved(&self) -> bool {
+    fn is_reserved(&self) -> bool {
         let name = self.as_str();
         name.starts_with("pg_")
             || matches!(name, "information_schema" | "pgstrata" | "pgstrata_control")
@@ -83,21 +86,25 @@ impl Tenant {
     /// The tenant's name, or none for "public".
     ///
     /// ```
-    /// # use pgstrata_orm::{Tenant, TenantIdError};
+    /// # use pgstrata_orm::{Error, Tenant, TenantIdError};
     /// let acme = Tenant::from("acme_corp");
     /// assert_eq!(acme.check()?.map(|id| id.as_str()), Some("acme_corp"));
     /// assert_eq!(Tenant::PUBLIC.check()?, None);
-    /// assert_eq!(Tenant::from("").check(), Err(TenantIdError::Empty));
-    /// # Ok::<(), TenantIdError>(())
+    /// let empty = Tenant::from("");
+    /// assert!(matches!(empty.check(), Err(Error::Tenant { source: TenantIdError::Empty, .. })));
+    /// assert!(matches!(Tenant::from("pg_catalog").check(), Err(Error::Reserved(_))));
+    /// # Ok::<(), Error>(())
     /// ```
     ///
     /// # Errors
-    /// What is wrong with the name.
-    pub fn check(&self) -> Result<Option<&TenantId>, TenantIdError> {
+    /// [`Error::Tenant`] says what is wrong with the name. [`Error::Reserved`]: it is a schema of PostgreSQL's own or of pgstrata's. Those
+    /// that tenants share only a manager knows, whose first query says it.
+    pub fn check(&self) -> Result<Option<&TenantId>, Error> {
         match &self.0 {
             Name::Public => Ok(None),
+            Name::Checked(_) if self.is_reserved() => Err(Error::Reserved(self.to_string())),
             Name::Checked(id) => Ok(Some(id)),
-            Name::Wrong(_, error) => Err(*error),
+            Name::Wrong(name, error) => Err(Error::Tenant { name: name.to_string(), source: *error }),
         }
     }
 }
@@ -207,25 +214,26 @@ impl MetadataContext {
         CURRENT.scope(tenant.into(), future.into_future())
     }
 
-    /// As [`MetadataContext::run`], where the name comes from outside.
-    ///
-    /// # Errors
-    /// What is wrong with the name.
+    /// As [`MetadataContext::run`], where the name comes from outside: one that can be no tenant's is refused at once.
     ///
     /// ```
-    /// # use pgstrata_orm::{MetadataContext, TenantIdError};
+    /// # use pgstrata_orm::{Error, MetadataContext};
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), TenantIdError> {
+    /// # async fn main() -> Result<(), Error> {
     /// let tenant = MetadataContext::try_run("acme", async { MetadataContext::current_tenant() })?.await;
     /// assert_eq!(tenant, "acme");
-    /// assert!(MetadataContext::try_run("a\0b", async {}).is_err());
+    /// assert!(matches!(MetadataContext::try_run("a\0b", async {}), Err(Error::Tenant { .. })));
+    /// assert!(matches!(MetadataContext::try_run("pg_catalog", async {}), Err(Error::Reserved(_))));
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// # Errors
+    /// As of [`Tenant::check`].
     pub fn try_run<F: IntoFuture>(
         tenant: impl Into<Tenant>,
         future: F,
-    ) -> Result<TaskLocalFuture<Tenant, F::IntoFuture>, TenantIdError> {
+    ) -> Result<TaskLocalFuture<Tenant, F::IntoFuture>, Error> {
         let tenant = tenant.into();
         tenant.check()?;
         Ok(Self::run(tenant, future))
@@ -384,5 +392,16 @@ mod tests {
         }
         assert_eq!(Tenant::from(TenantId::new("public").unwrap()), Tenant::PUBLIC);
         assert_eq!(Tenant::from("Acme \"1\"").check().unwrap().unwrap().as_str(), "Acme \"1\"");
+    }
+
+    #[test]
+    fn schemas_that_are_nobodys_are_refused_at_once() {
+        for name in ["pg_catalog", "pg_temp", "information_schema", "pgstrata", "pgstrata_control", "$user"] {
+            assert!(matches!(Tenant::from(name).check(), Err(Error::Reserved(said)) if said == name));
+            assert!(matches!(MetadataContext::try_run(name, async {}), Err(Error::Reserved(_))), "{name}");
+        }
+        for name in ["public", "pg", "PG_catalog", "user"] {
+            assert!(MetadataContext::try_run(name, async {}).is_ok(), "{name}");
+        }
     }
 }

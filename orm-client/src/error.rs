@@ -1,5 +1,8 @@
 //! What can go wrong, in words for the one who asked.
 
+use std::io;
+
+use deadpool::managed::PoolError;
 use pgstrata_control::error::{pool_words, postgres_words};
 use pgstrata_tenancy::TenantIdError;
 use pgstrata_tenancy::layers::LayerError;
@@ -44,7 +47,7 @@ pub enum Error {
     Options(String),
     /// No connection.
     #[error("no connection to PostgreSQL: {}{}", pool_words(.0), crate::tls::hint(.0))]
-    Connect(#[source] deadpool::managed::PoolError<tokio_postgres::Error>),
+    Connect(#[source] PoolError<tokio_postgres::Error>),
     /// PostgreSQL refused it, or was not there to answer.
     #[error("{doing}: {}", postgres_words(.source))]
     Postgres {
@@ -53,6 +56,8 @@ pub enum Error {
         /// What PostgreSQL says.
         #[source]
         source: tokio_postgres::Error,
+        /// Whether the query timeout had run out by then: see [`Error::is_timeout`].
+        timed_out: bool,
     },
     /// The entity was not given to `register`.
     #[error("entity {0} is not registered: add it to the options of EntityManager::register")]
@@ -122,7 +127,7 @@ pub enum Error {
 impl Error {
     pub(crate) fn postgres(doing: impl Into<String>) -> impl FnOnce(tokio_postgres::Error) -> Self {
         let doing = doing.into();
-        move |source| Self::Postgres { doing, source }
+        move |source| Self::Postgres { doing, source, timed_out: false }
     }
 
     /// The SQLSTATE, where PostgreSQL gave one.
@@ -141,12 +146,17 @@ impl Error {
     pub fn sqlstate(&self) -> Option<&SqlState> {
         match self {
             Self::Postgres { source, .. } => source.code(),
-            Self::Connect(deadpool::managed::PoolError::Backend(source)) => source.code(),
+            Self::Connect(PoolError::Backend(source)) => source.code(),
             _ => None,
         }
     }
 
-    /// Whether it took longer than the query timeout.
+    /// Whether it took longer than it may: a statement ([`Options::query_timeout`](crate::Options::query_timeout), or PostgreSQL's own
+    /// `statement_timeout`), the wait for a connection ([`Options::wait_timeout`](crate::Options::wait_timeout)), or connecting
+    /// ([`Options::connect_timeout`](crate::Options::connect_timeout)).
+    ///
+    /// A statement that somebody cancels is none of these. PostgreSQL gives both the same SQLSTATE (57014), and tells them apart by its message
+    /// alone. Where that is not in English, a cancelled statement counts as timed out if the query timeout had passed by our own clock.
     ///
     /// ```no_run
     /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
@@ -159,7 +169,18 @@ impl Error {
     /// # }
     /// ```
     pub fn is_timeout(&self) -> bool {
-        self.sqlstate() == Some(&SqlState::QUERY_CANCELED)
+        match self {
+            Self::Postgres { source, timed_out, .. } => match source.as_db_error() {
+                Some(error) if *error.code() == SqlState::QUERY_CANCELED => {
+                    is_statement_timeout(error.message()).unwrap_or(*timed_out)
+                }
+                _ => false,
+            },
+            Self::Connect(error) | Self::Control(pgstrata_control::Error::Connect(error)) => {
+                has_waited_too_long(error)
+            }
+            _ => false,
+        }
     }
 
     /// Whether a transaction was given up because of what another one beside it has changed (40001): a serializable one, or one of
@@ -208,6 +229,26 @@ impl Error {
     /// ```
     pub fn is_duplicate(&self) -> bool {
         self.sqlstate() == Some(&SqlState::UNIQUE_VIOLATION)
+    }
+}
+
+/// Whether a statement was cancelled by `statement_timeout`, as far as PostgreSQL's message says so in English.
+fn is_statement_timeout(message: &str) -> Option<bool> {
+    match message {
+        "canceling statement due to statement timeout" => Some(true),
+        "canceling statement due to user request" => Some(false),
+        _ => None,
+    }
+}
+
+/// Whether it was the pool's patience that ended, or that of the connection's own settings.
+fn has_waited_too_long(error: &PoolError<tokio_postgres::Error>) -> bool {
+    match error {
+        PoolError::Timeout(_) => true,
+        PoolError::Backend(error) => std::error::Error::source(error)
+            .and_then(|error| error.downcast_ref::<io::Error>())
+            .is_some_and(|error| error.kind() == io::ErrorKind::TimedOut),
+        _ => false,
     }
 }
 

@@ -65,6 +65,9 @@ pub use error::Error;
 pub use kind::DatabaseKind;
 pub use manager::{EntityManager, IsolationLevel, Session, Transaction, TransactionOptions};
 pub use options::Options;
+/// The control library, whose types are in [`RunnerOptions::settings`] and [`PostgresTenantMigrationRunner::control`]: migrations, clones,
+/// archives, drift.
+pub use pgstrata_control as control;
 pub use pgstrata_control::provision::Ensured;
 /// ```
 /// use pgstrata_orm::Entity;
@@ -116,7 +119,7 @@ pub use pgstrata_control::provision::Ensured;
 /// ```
 pub use pgstrata_orm_derive::Entity;
 pub use pgstrata_tenancy::layers::{self, EntityMetadata, LayeredMetadataStore};
-pub use pgstrata_tenancy::{Strategy, TenantId, TenantIdError};
+pub use pgstrata_tenancy::{Pattern, RoleName, RoleNameError, Strategy, TenantId, TenantIdError};
 pub use query::Condition;
 pub use runner::{
     Driver, Failed, PostgresTenantMigrationRunner, RunnerOptions, Running, Synced, TenantMigrationRunner,

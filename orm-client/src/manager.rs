@@ -7,12 +7,14 @@
 //! - [`TransactionOptions`] (`modes`): how they begin.
 //! - `raw`: SQL of the application's own.
 //! - `synchronize`: tables that are missing.
+//! - `watch`: whether the query timeout ran out.
 
 mod modes;
 mod raw;
 mod session;
 mod synchronize;
 mod transaction;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -205,18 +205,21 @@ impl RunnerOptions {
     }
 
     /// With all that the control library can be told: roles, rows to copy, tables to leave out. The source schema is still the one
-    /// of [`RunnerOptions::source_schema`].
+    /// of [`RunnerOptions::source_schema`]. Shared are the schemas of these settings (`public`, by default) and those of
+    /// [`Options::shared_schemas`], as each tenant has them on its path.
     ///
     /// ```
     /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
-    /// # let em = manager();
-    /// use pgstrata_control::Settings;
-    /// use pgstrata_tenancy::Pattern;
+    /// # let options = options().shared_schemas(["extensions"]);
+    /// # let em = manager_with(options);
+    /// use pgstrata_orm::Pattern;
+    /// use pgstrata_orm::control::Settings;
     ///
     /// // A new tenant begins with the rows of this table.
     /// let settings = Settings { seed: vec![Pattern::new("countries")], ..Settings::default() };
     /// let options = RunnerOptions::new().settings(settings);
-    /// # PostgresTenantMigrationRunner::with_options(em.driver(), options)?;
+    /// let runner = PostgresTenantMigrationRunner::with_options(em.driver(), options)?;
+    /// assert_eq!(runner.control().settings().shared, ["extensions", "public"]);
     /// # Ok::<(), Error>(())
     /// ```
     pub fn settings(mut self, settings: Settings) -> Self {
@@ -284,8 +287,11 @@ impl PostgresTenantMigrationRunner {
         let mut settings = options.settings.unwrap_or_else(|| {
             // What is in public is everybody's where public is not what tenants are made from.
             let public = (options.source != PUBLIC).then(|| PUBLIC.to_owned());
-            Settings { shared: driver.shared.iter().cloned().chain(public).collect(), ..Settings::default() }
+            Settings { shared: public.into_iter().collect(), ..Settings::default() }
         });
+        // What is on each tenant's path is shared, whatever else is said.
+        settings.shared.retain(|own| !driver.shared.contains(own));
+        settings.shared.splice(0..0, driver.shared);
         settings.source = options.source;
         let pinned = driver.pinned.iter().filter(|(schema, _)| *schema == settings.source);
         settings.exclude.extend(pinned.map(|(_, table)| Pattern::new(table)));
@@ -298,7 +304,7 @@ impl PostgresTenantMigrationRunner {
     /// ```no_run
     /// # use pgstrata_orm::{Error, PostgresTenantMigrationRunner};
     /// # async fn example(runner: PostgresTenantMigrationRunner) -> Result<(), Error> {
-    /// use pgstrata_control::SchemaName;
+    /// use pgstrata_orm::control::SchemaName;
     ///
     /// let control = runner.control();
     /// let [from, to] = ["acme_corp", "acme_staging"].map(|name| SchemaName::new(name, control.settings()));

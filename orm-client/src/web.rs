@@ -61,8 +61,8 @@ use source::{Named, Source};
 /// by [`MetadataContext::spawn`](crate::MetadataContext::spawn).
 ///
 /// - A request that names no tenant is in the context "public", or with [`TenantLayer::required`] is answered with 400.
-/// - A name that can be no tenant's, or several that differ, is answered with 400. Whether there is such a tenant is found out when its
-///   tables are asked for.
+/// - A name that can be no tenant's, or several that differ, is answered with 400. Whether there is such a tenant, and whether it is a schema
+///   that tenants share, is found out when its tables are asked for.
 /// - gRPC's requests get gRPC's status in place of these: `INVALID_ARGUMENT`, or `PERMISSION_DENIED`.
 /// - **Whoever can send a request can name any tenant**, unless [`TenantLayer::allow`] says who may be whom. Put it inside of what finds
 ///   out who the user is.
@@ -265,10 +265,7 @@ impl Rules {
             Named::As(name) => name,
         };
         let tenant = Tenant::from(name);
-        tenant.check().map_err(Refusal::wrong)?;
-        if tenant.is_reserved() {
-            return Err(Refusal::wrong("a schema of PostgreSQL's or of pgstrata's is no tenant's"));
-        }
+        tenant.check().map_err(Refusal::no_tenant)?;
         if self.required && tenant.is_public() {
             return Err(Refusal::missing());
         }

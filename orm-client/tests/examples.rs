@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 use syn::{Attribute, Expr, ExprLit, Ident, ImplItem, Item, Lit, TraitItem, Type, Visibility};
 
 /// This crate, and what it gives on of the tenants'.
-const ROOTS: [&str; 4] =
-    ["src/lib.rs", "../tenancy/src/layers.rs", "../tenancy/src/strategy.rs", "../tenancy/src/tenant.rs"];
+const ROOTS: [&str; 6] = [
+    "src/lib.rs", "../tenancy/src/layers.rs", "../tenancy/src/pattern.rs", "../tenancy/src/role.rs",
+    "../tenancy/src/strategy.rs", "../tenancy/src/tenant.rs",
+];
 
 #[test]
 fn each_public_item_has_an_example() {

@@ -1,21 +1,46 @@
 //! Names with `*` in them: the tenants that a user may name, the tables that are copied.
 
 /// A name, in which each `*` stands for any text.
+///
+/// ```
+/// use pgstrata_tenancy::Pattern;
+///
+/// let drafts = Pattern::new("draft_*");
+/// assert!(drafts.matches("draft_posts"));
+/// assert!(!drafts.matches("posts"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern(Box<str>);
 
 impl Pattern {
     /// `*` stands for any text, also for none; all else for itself.
+    ///
+    /// ```
+    /// # use pgstrata_tenancy::Pattern;
+    /// assert!(Pattern::new("acme_*_eu").matches("acme_corp_eu"));
+    /// assert!(!Pattern::new("acme.").matches("acme_"));
+    /// ```
     pub fn new(pattern: &str) -> Self {
         Self(pattern.into())
     }
 
     /// Whether `name` fits.
+    ///
+    /// ```
+    /// # use pgstrata_tenancy::Pattern;
+    /// assert!(Pattern::new("*").matches("Acme"));
+    /// assert!(!Pattern::new("acme").matches("Acme"));
+    /// ```
     pub fn matches(&self, name: &str) -> bool {
         matches(&self.0, name)
     }
 
     /// As it was written.
+    ///
+    /// ```
+    /// # use pgstrata_tenancy::Pattern;
+    /// assert_eq!(Pattern::new("acme_*").as_str(), "acme_*");
+    /// ```
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -25,6 +50,12 @@ impl Pattern {
 ///
 /// What is between two stars is taken at its first place: a later one could
 /// only leave less for the rest. So no place is looked at twice.
+///
+/// ```
+/// use pgstrata_tenancy::pattern::matches;
+///
+/// assert!(matches("*_log*", "audit_log_2026"));
+/// ```
 pub fn matches(pattern: &str, name: &str) -> bool {
     let Some((first, rest)) = pattern.split_once('*') else {
         return pattern == name;

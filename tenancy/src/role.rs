@@ -6,10 +6,26 @@ use std::sync::Arc;
 use crate::ident;
 
 /// The name of a role that can be a tenant's. Cheap to clone.
+///
+/// ```
+/// use pgstrata_tenancy::RoleName;
+///
+/// # fn main() -> Result<(), pgstrata_tenancy::RoleNameError> {
+/// let role = RoleName::new("tenant \"1\"")?;
+/// assert_eq!(role.as_str(), "tenant \"1\"");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RoleName(Arc<str>);
 
 /// Why a text is no name for a tenant's role.
+///
+/// ```
+/// use pgstrata_tenancy::{RoleName, RoleNameError};
+///
+/// assert_eq!(RoleName::new("pg_monitor"), Err(RoleNameError::Reserved));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RoleNameError {
     /// Nothing was given.
@@ -28,6 +44,12 @@ pub enum RoleNameError {
 
 impl RoleName {
     /// Checks `name` and takes it as it is: nothing is folded or trimmed.
+    ///
+    /// ```
+    /// # use pgstrata_tenancy::{RoleName, RoleNameError};
+    /// assert!(RoleName::new("acme_role").is_ok());
+    /// assert_eq!(RoleName::new("none"), Err(RoleNameError::Reserved));
+    /// ```
     pub fn new(name: &str) -> Result<Self, RoleNameError> {
         match name {
             "" => Err(RoleNameError::Empty),
@@ -40,11 +62,23 @@ impl RoleName {
     }
 
     /// The name as it was given.
+    ///
+    /// ```
+    /// # use pgstrata_tenancy::{RoleName, RoleNameError};
+    /// assert_eq!(RoleName::new("Acme")?.as_str(), "Acme");
+    /// # Ok::<(), RoleNameError>(())
+    /// ```
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
     /// The name in double quotes.
+    ///
+    /// ```
+    /// # use pgstrata_tenancy::{RoleName, RoleNameError};
+    /// assert_eq!(RoleName::new("Acme")?.quoted(), r#""Acme""#);
+    /// # Ok::<(), RoleNameError>(())
+    /// ```
     pub fn quoted(&self) -> String {
         ident::quoted(&self.0)
     }

@@ -1,7 +1,8 @@
 //! Tenants' schemas, made by the ORM.
 
+use pgstrata_orm::control::{self, SchemaName, Settings};
 use pgstrata_orm::{
-    DatabaseKind, Ensured, MetadataContext, PostgresTenantMigrationRunner, RunnerOptions,
+    DatabaseKind, Ensured, Error, MetadataContext, Pattern, PostgresTenantMigrationRunner, RunnerOptions,
     TenantMigrationRunner,
 };
 use pgstrata_tests::Shop;
@@ -50,6 +51,29 @@ async fn source_schema_can_be_another() {
     assert!(runner.ensure_schema("template").await.is_err());
     assert_eq!(runner.get_provisioned_schemas().await.unwrap(), ["acme"]);
     MetadataContext::run("acme", em.save(&User::new("first"))).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn schemas_that_the_manager_shares_are_shared_whatever_the_settings() {
+    let shop = Shop::new(&[]).await;
+    shop.run(
+        "CREATE SCHEMA extensions AUTHORIZATION shop; CREATE DOMAIN extensions.word AS text; \
+              ALTER TABLE public.users ADD COLUMN more extensions.word",
+    )
+    .await;
+    let em = shop.manager(shop.options().shared_schemas(["extensions"])).await;
+    let settings = Settings { seed: vec![Pattern::new("users")], ..Settings::default() };
+    for options in [RunnerOptions::new(), RunnerOptions::new().settings(settings)] {
+        let runner = PostgresTenantMigrationRunner::with_options(em.driver(), options).unwrap();
+        let refused = runner.ensure_schema("extensions").await.unwrap_err();
+        assert!(matches!(refused, Error::Control(control::Error::Name { .. })), "{refused}");
+        runner.ensure_schema("acme").await.unwrap();
+        runner
+            .control()
+            .drop_schema(&SchemaName::new("acme", runner.control().settings()).unwrap())
+            .await
+            .unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

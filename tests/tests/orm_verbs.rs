@@ -133,6 +133,31 @@ async fn find_with_conditions_order_and_page() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn limit_counts_what_the_answer_is_made_of() {
+    each_way(async |em| {
+        let users = users(em, &["Ann", "Bob", "Cid"]).await;
+        let posts = [(0, "one"), (0, "two"), (1, "three")].map(|(n, title)| Post::new(&users[n], title));
+        em.save_many(&posts).await.unwrap();
+
+        assert_eq!(em.count::<User>().limit(2).await.unwrap(), 2);
+        assert_eq!(em.count::<User>().limit(9).offset(1).await.unwrap(), 2);
+        let (page, of) = em.find_and_count::<User>().limit(2).await.unwrap();
+        assert_eq!((page.len(), of), (2, 3));
+        assert!(!em.exists::<User>().limit(1).offset(3).await.unwrap());
+        let second = em.find_one::<User>().order_by(User::ID.asc()).limit(9).offset(1).await.unwrap();
+        assert_eq!(second.as_ref(), Some(&users[1]));
+
+        let by_id = || em.find::<User>().order_by(User::ID.asc()).limit(2);
+        let pairs = by_id().join(User::POSTS).await.unwrap();
+        assert_eq!(pairs.iter().map(|(user, _)| user.name.as_str()).collect::<Vec<_>>(), ["Ann", "Ann"]);
+        assert_eq!(by_id().join(User::POSTS).limit(3).await.unwrap().len(), 3);
+        let loaded = by_id().load(User::POSTS).await.unwrap();
+        assert_eq!(loaded.iter().map(|(_, posts)| posts.len()).collect::<Vec<_>>(), [2, 1]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn relations_are_joined_loaded_and_asked_for() {
     each_way(async |em| {
         let users = users(em, &["Ann", "Bob", "Cid"]).await;
@@ -178,6 +203,11 @@ async fn update_delete_and_upsert() {
 
         let ann = em.find_one::<User>().where_(User::NAME.eq("Ann")).await.unwrap().unwrap();
         assert_eq!(ann.role.as_deref(), Some("admin"));
+        for email in [Some("ann@x.example".to_owned()), None] {
+            let changed = em.update::<User>().set_option(User::EMAIL, email.clone());
+            assert_eq!(changed.where_(User::ID.eq(ann.id)).await.unwrap(), 1);
+            assert_eq!(em.find_by_pk::<User>(ann.id).await.unwrap().unwrap().email, email);
+        }
         let new = User { email: Some("ann@x.example".into()), ..User::new("Ann") };
         let upserted = em.upsert(&new).on(User::NAME).await.unwrap();
         assert_eq!((upserted.id, upserted.email.as_deref()), (ann.id, Some("ann@x.example")));

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use pgstrata_orm::Error;
+use pgstrata_orm::{Error, control};
 use serde_json::json;
 
 /// Why a request has no better answer.
@@ -29,9 +29,7 @@ impl Failure {
         };
         match error {
             // Names come from the request: what is wrong with one is for its sender.
-            Error::Tenant { .. }
-            | Error::Reserved(_)
-            | Error::Control(pgstrata_control::Error::Name { .. }) => {
+            Error::Tenant { .. } | Error::Reserved(_) | Error::Control(control::Error::Name { .. }) => {
                 return (StatusCode::BAD_REQUEST, error.to_string());
             }
             _ => {}

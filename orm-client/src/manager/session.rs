@@ -10,6 +10,7 @@ use tokio_postgres::Row;
 use super::Shared;
 use super::modes::TransactionOptions;
 use super::transaction::Open;
+use super::watch::{self, Stopped, Watch};
 use crate::Error;
 use crate::connection::{Answer, CLEAN, DISCARD, Frame, Lease};
 use crate::context::{MetadataContext, Tenant};
@@ -74,7 +75,7 @@ impl Session {
     /// # Ok::<(), Error>(())
     /// ```
     pub fn find<E: Entity>(&self) -> Find<'_, E> {
-        Find::new(self)
+        Find::many(self)
     }
 
     /// The first row of `E`, or none.
@@ -87,7 +88,7 @@ impl Session {
     /// # }
     /// ```
     pub fn find_one<E: Entity>(&self) -> Find<'_, E, One> {
-        Find::new(self)
+        Find::one(self)
     }
 
     /// The row of `E` with this primary key: a value, or a tuple of them.
@@ -106,7 +107,7 @@ impl Session {
         crate::query::by_key(self, &key).await
     }
 
-    /// Rows of `E`, and how many there are without `limit` and `offset`.
+    /// Rows of `E`, and how many there are without [`Find::limit`] and [`Find::offset`]: those of a page, and of all pages.
     ///
     /// ```no_run
     /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
@@ -117,10 +118,10 @@ impl Session {
     /// # }
     /// ```
     pub fn find_and_count<E: Entity>(&self) -> Find<'_, E, ManyAndCount> {
-        Find::new(self)
+        Find::many_and_count(self)
     }
 
-    /// How many rows of `E` there are.
+    /// How many rows of `E` there are: with [`Find::limit`] at most so many, and without those that [`Find::offset`] leaves out.
     ///
     /// ```no_run
     /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
@@ -130,7 +131,7 @@ impl Session {
     /// # }
     /// ```
     pub fn count<E: Entity>(&self) -> Find<'_, E, Count> {
-        Find::new(self)
+        Find::count(self)
     }
 
     /// Whether there is any row of `E`.
@@ -143,7 +144,7 @@ impl Session {
     /// # }
     /// ```
     pub fn exists<E: Entity>(&self) -> Find<'_, E, Exists> {
-        Find::new(self)
+        Find::exists(self)
     }
 
     /// Saves a row, and gives it back as the database has it then.
@@ -284,9 +285,9 @@ impl Session {
     /// Whose rows the context means.
     pub(crate) fn place(&self) -> Result<Place, Error> {
         let tenant = MetadataContext::current_tenant();
-        let checked = tenant.check().map_err(|source| Error::Tenant { name: tenant.to_string(), source })?;
+        let checked = tenant.check()?;
         // Nobody's own schema may well be one that all share.
-        if checked.is_some() && self.is_reserved(&tenant) {
+        if checked.is_some() && self.shared.options.shared.iter().any(|shared| tenant == shared.as_str()) {
             return Err(Error::Reserved(tenant.to_string()));
         }
         let place = Place(checked.cloned());
@@ -297,11 +298,6 @@ impl Session {
             }),
             _ => Ok(place),
         }
-    }
-
-    /// Schemas that no tenant can have: a name from outside must not lead there.
-    fn is_reserved(&self, tenant: &Tenant) -> bool {
-        tenant.is_reserved() || self.shared.options.shared.iter().any(|shared| tenant == shared.as_str())
     }
 
     /// A statement with nothing in it but what tells whose it is.
@@ -347,12 +343,8 @@ impl Session {
         if let Some(open) = &self.open {
             open.has_run_anything();
         }
-        let doing = |error| match error {
-            Stopped::Postgres(source) => {
-                Error::Postgres { doing: format!("running SQL for \"{}\"", place.name()), source }
-            }
-            Stopped::Other(error) => error,
-        };
+        let doing =
+            |stopped: Stopped| stopped.while_doing(|| format!("running SQL for \"{}\"", place.name()));
         self.run(&frame, sql).await.map_err(doing)
     }
 
@@ -380,11 +372,9 @@ impl Session {
         let shared = options.shared.iter().map(String::as_str).filter(|shared| *shared != place.name());
         let path: Vec<&str> = std::iter::once(place.name()).chain(shared).collect();
         let mark = place.0.as_ref().map_or_else(String::new, |tenant| self.strategy().mark(tenant));
-        let timeout = options.query_timeout.map(|timeout| {
-            // 0 would be for ever.
-            let most = u128::from(i32::MAX.unsigned_abs());
-            format!("SET LOCAL statement_timeout = {}", timeout.as_millis().clamp(1, most))
-        });
+        let timeout = options
+            .query_timeout
+            .map(|timeout| format!("SET LOCAL statement_timeout = {}", watch::milliseconds(timeout)));
         let settings: Vec<String> = self.strategy().enter(&path).into_iter().chain(timeout).collect();
         let settings = Some(settings.join("; ")).filter(|settings| !settings.is_empty());
         [format!("{mark}BEGIN {modes}")].into_iter().chain(settings).collect()
@@ -392,14 +382,20 @@ impl Session {
 
     async fn run(&self, frame: &Frame, sql: &Sql<'_>) -> Result<Answer, Stopped> {
         if let Some(open) = &self.open {
-            return open.run(frame.path.as_deref(), sql).await;
+            return open.run(&self.watch(), frame.path.as_deref(), sql).await;
         }
         let lease = self.lease().await.map_err(Stopped::Other)?;
+        let watch = self.watch();
         let (answer, clean) = lease.single(frame, sql).await;
         if clean {
             lease.done();
         }
-        answer.map_err(Stopped::Postgres)
+        answer.map_err(|source| watch.stopped(source))
+    }
+
+    /// Watches a statement that is about to be sent.
+    pub(super) fn watch(&self) -> Watch {
+        Watch::new(self.shared.options.query_timeout)
     }
 
     pub(super) async fn lease(&self) -> Result<Lease, Error> {
@@ -408,23 +404,12 @@ impl Session {
     }
 }
 
-/// Why a statement was not run, or not to its end.
-pub(super) enum Stopped {
-    Postgres(tokio_postgres::Error),
-    Other(Error),
-}
-
 fn failed(
     what: &'static str,
     definition: &'static EntityDefinition,
     place: &Place,
 ) -> impl FnOnce(Stopped) -> Error {
-    move |stopped| match stopped {
-        Stopped::Postgres(source) => {
-            Error::Postgres { doing: format!("{what} {} of \"{}\"", definition.name, place.name()), source }
-        }
-        Stopped::Other(error) => error,
-    }
+    move |stopped| stopped.while_doing(|| format!("{what} {} of \"{}\"", definition.name, place.name()))
 }
 
 impl fmt::Debug for Session {

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::runtime::Handle;
 
 use super::modes::TransactionOptions;
-use super::session::{Place, Session, Stopped};
+use super::session::{Place, Session};
+use super::watch::{Stopped, Watch};
 use crate::Error;
 use crate::connection::{Answer, Lease};
 use crate::sql::Sql;
@@ -25,13 +26,18 @@ pub(super) struct Open {
 }
 
 impl Open {
-    pub(super) async fn run(&self, path: Option<&str>, sql: &Sql<'_>) -> Result<Answer, Stopped> {
+    pub(super) async fn run(
+        &self,
+        watch: &Watch,
+        path: Option<&str>,
+        sql: &Sql<'_>,
+    ) -> Result<Answer, Stopped> {
         let Some(lease) = &self.lease else { return Err(Stopped::Other(Error::Aborted)) };
         let answer = lease.run(path, sql).await;
         if answer.is_err() {
             self.failed.store(true, Ordering::Release);
         }
-        answer.map_err(Stopped::Postgres)
+        answer.map_err(|source| watch.stopped(source))
     }
 
     pub(super) fn has_run_anything(&self) {
@@ -284,11 +290,12 @@ impl Transaction {
     /// Statements of our own, with no values.
     pub(super) async fn batch(&self, text: &str, doing: &str) -> Result<(), Error> {
         let Some((open, lease)) = self.open().zip(self.lease()) else { return Err(Error::Aborted) };
+        let watch = self.session.watch();
         let done = lease.batch(text).await;
         if done.is_err() {
             open.failed.store(true, Ordering::Release);
         }
-        done.map_err(Error::postgres(doing))
+        done.map_err(|source| watch.stopped(source).while_doing(|| doing.to_owned()))
     }
 
     async fn end(&mut self, text: &'static str) -> Result<(), Error> {

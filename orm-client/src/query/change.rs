@@ -57,7 +57,7 @@ impl<'s, E: Entity> Update<'s, E> {
     /// ```no_run
     /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
     /// # async fn example(em: EntityManager) -> Result<(), Error> {
-    /// // An `Option`'s column takes what is in it.
+    /// // An `Option`'s column takes what is in it; see `set_option`, too.
     /// em.update::<Post>().set(Post::TITLE, "First").set(Post::SUMMARY, "..").where_(Post::ID.eq(1)).await?;
     /// // With nothing to set nothing is asked of PostgreSQL.
     /// assert!(matches!(em.update::<Post>().everywhere().await, Err(Error::NothingSet("Post"))));
@@ -67,6 +67,27 @@ impl<'s, E: Entity> Update<'s, E> {
     pub fn set<T: ColumnType + Send + 'static>(mut self, column: Column<E, T>, value: impl Into<T>) -> Self {
         self.set.push((column.index, Some(Box::new(value.into()))));
         self
+    }
+
+    /// Sets a column to what is in `value`, or to NULL.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// # let post = Post { id: 1, ..Post::default() };
+    /// let changed = em.update::<Post>().set_option(Post::SUMMARY, post.summary).where_(Post::ID.eq(post.id));
+    /// assert!(changed.sql()?.contains(r#"SET "summary" = NULL WHERE"#));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn set_option<T: ColumnType + Send + 'static>(
+        self,
+        column: Column<E, T>,
+        value: Option<impl Into<T>>,
+    ) -> Self {
+        match value {
+            Some(value) => self.set(column, value),
+            None => self.set_null(column),
+        }
     }
 
     /// Sets a column to NULL.
@@ -111,6 +132,23 @@ impl<'s, E: Entity> Update<'s, E> {
     pub fn everywhere(mut self) -> Self {
         self.which.everywhere = true;
         self
+    }
+
+    /// The SQL that would be sent in the context of now, with `$1`, `$2` ... for values.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// let reset = em.update::<Post>().set(Post::LIKES, 0).where_(Post::LIKES.lt(0));
+    /// assert_eq!(reset.sql()?, r#"UPDATE "public"."posts" AS t0 SET "likes" = $1 WHERE t0."likes" < $2"#);
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As of the change itself.
+    pub fn sql(&self) -> Result<String, Error> {
+        let place = self.session.place()?;
+        Ok(self.statement(&mut Writer::new(self.session, &place))?.text)
     }
 
     fn statement(&self, writer: &mut Writer<'_>) -> Result<Sql<'_>, Error> {
@@ -200,6 +238,23 @@ impl<'s, E: Entity> Delete<'s, E> {
     pub fn everywhere(mut self) -> Self {
         self.which.everywhere = true;
         self
+    }
+
+    /// The SQL that would be sent in the context of now, with `$1`, `$2` ... for values.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// let unread = em.delete::<Post>().where_(Post::LIKES.eq(0));
+    /// assert_eq!(unread.sql()?, r#"DELETE FROM "public"."posts" AS t0 WHERE t0."likes" = $1"#);
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As of the deletion itself.
+    pub fn sql(&self) -> Result<String, Error> {
+        let place = self.session.place()?;
+        Ok(self.statement(&mut Writer::new(self.session, &place))?.text)
     }
 
     fn statement(&self, writer: &mut Writer<'_>) -> Result<Sql<'_>, Error> {

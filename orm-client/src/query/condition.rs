@@ -24,7 +24,7 @@ pub(crate) type Value = Box<dyn ToSql + Send + Sync>;
 /// let (_, condition) = sql.split_once(" WHERE ").unwrap();
 /// assert_eq!(
 ///     condition,
-///     r#"(("name" LIKE $1 AND NOT ("email" IS NULL)) OR NOT ("name" = ANY ($2)))"#
+///     r#"(("name" LIKE $1 AND "email" IS NOT NULL) OR NOT ("name" = ANY ($2)))"#
 /// );
 /// # Ok::<(), Error>(())
 /// ```
@@ -39,7 +39,7 @@ pub struct Condition<E> {
 pub(crate) enum Node {
     Compare { column: usize, operator: &'static str, value: Value },
     Within { column: usize, values: Value },
-    IsNull { column: usize },
+    IsNull { column: usize, not: bool },
     All(Vec<Node>),
     Any(Vec<Node>),
     Not(Box<Node>),
@@ -103,7 +103,10 @@ impl<E> Condition<E> {
     /// ```
     #[must_use]
     pub fn negate(self) -> Self {
-        Self::new(Node::Not(Box::new(self.node)))
+        Self::new(match self.node {
+            Node::IsNull { column, not } => Node::IsNull { column, not: !not },
+            node => Node::Not(Box::new(node)),
+        })
     }
 
     /// All of them: of none, every row.
@@ -254,7 +257,7 @@ impl<E: Entity, T: ColumnType + Send + 'static> Column<E, T> {
     /// # Ok::<(), Error>(())
     /// ```
     pub fn is_null(self) -> Condition<E> {
-        Condition::new(Node::IsNull { column: self.index })
+        Condition::new(Node::IsNull { column: self.index, not: false })
     }
 
     /// Not NULL.
@@ -263,7 +266,7 @@ impl<E: Entity, T: ColumnType + Send + 'static> Column<E, T> {
     /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
     /// # let em = manager();
     /// let summed_up = em.find::<Post>().where_(Post::SUMMARY.is_not_null());
-    /// assert!(summed_up.sql()?.ends_with(r#"WHERE NOT ("summary" IS NULL)"#));
+    /// assert!(summed_up.sql()?.ends_with(r#"WHERE "summary" IS NOT NULL"#));
     /// # Ok::<(), Error>(())
     /// ```
     pub fn is_not_null(self) -> Condition<E> {
@@ -449,9 +452,9 @@ impl<'w> Writer<'w> {
                 let kind = type_of(column.sql_type).as_ref().and_then(array_of);
                 sql.push(" = ANY (").bind(&**values as entity::Parameter<'v>, kind).push(")");
             }
-            Node::IsNull { column } => {
+            Node::IsNull { column, not } => {
                 table.write_column(sql, alias, table::column(table.definition, *column)?);
-                sql.push(" IS NULL");
+                sql.push(if *not { " IS NOT NULL" } else { " IS NULL" });
             }
             Node::All(nodes) if nodes.is_empty() => {
                 sql.push("true");

@@ -102,8 +102,12 @@ pub struct ManyAndCount;
 pub struct Find<'s, E, A = Many> {
     pub(super) session: &'s Session,
     pub(super) parts: Parts,
+    write: Write,
     of: PhantomData<fn() -> (E, A)>,
 }
+
+/// Writes the question.
+type Write = for<'v> fn(&mut Writer<'_>, &'v Parts) -> Result<Sql<'v>, Error>;
 
 /// Which rows, and in which order.
 #[derive(Debug, Default)]
@@ -114,9 +118,39 @@ pub(super) struct Parts {
     pub(super) offset: Option<i64>,
 }
 
+impl<'s, E: Entity> Find<'s, E, Many> {
+    pub(crate) fn many(session: &'s Session) -> Self {
+        Self::new(session, select::<E>)
+    }
+}
+
+impl<'s, E: Entity> Find<'s, E, One> {
+    pub(crate) fn one(session: &'s Session) -> Self {
+        Self::new(session, first::<E>)
+    }
+}
+
+impl<'s, E: Entity> Find<'s, E, Count> {
+    pub(crate) fn count(session: &'s Session) -> Self {
+        Self::new(session, count::<E>)
+    }
+}
+
+impl<'s, E: Entity> Find<'s, E, Exists> {
+    pub(crate) fn exists(session: &'s Session) -> Self {
+        Self::new(session, exists::<E>)
+    }
+}
+
+impl<'s, E: Entity> Find<'s, E, ManyAndCount> {
+    pub(crate) fn many_and_count(session: &'s Session) -> Self {
+        Self::new(session, page::<E>)
+    }
+}
+
 impl<'s, E: Entity, A> Find<'s, E, A> {
-    pub(crate) fn new(session: &'s Session) -> Self {
-        Self { session, parts: Parts::default(), of: PhantomData }
+    fn new(session: &'s Session, write: Write) -> Self {
+        Self { session, parts: Parts::default(), write, of: PhantomData }
     }
 
     /// Rows that meet this, besides what was said before.
@@ -151,13 +185,19 @@ impl<'s, E: Entity, A> Find<'s, E, A> {
         self
     }
 
-    /// So many rows at most.
+    /// So many rows at most. What that means for another answer than the rows:
+    ///
+    /// - [`Session::count`] counts no further, so it costs no more than these rows; [`Session::find_and_count`] counts all.
+    /// - [`Find::load`] gives so many rows of `E`, each with all that it is related to; [`Find::join`] gives so many pairs.
+    /// - [`Session::find_one`] gives the first row, whatever the limit.
     ///
     /// ```
     /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
     /// # let em = manager();
     /// // A parameter as well: the statement is prepared once for all limits.
     /// assert!(em.find::<Post>().limit(10).sql()?.ends_with("LIMIT $1"));
+    /// // "1000 or more" is no more work than that.
+    /// assert!(em.count::<Post>().limit(1000).sql()?.ends_with("LIMIT $1) AS n"));
     /// # Ok::<(), Error>(())
     /// ```
     pub fn limit(mut self, rows: u32) -> Self {
@@ -178,15 +218,48 @@ impl<'s, E: Entity, A> Find<'s, E, A> {
         self.parts.offset = Some(rows.into());
         self
     }
+
+    /// The SQL that would be sent in the context of now, with `$1`, `$2` ... for values.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// let users = em.find::<User>();
+    /// assert_eq!(users.sql()?, r#"SELECT "id", "name", "email" FROM "public"."users""#);
+    /// // The search path says whose table it is.
+    /// let sql = MetadataContext::run_sync("acme_corp", || users.sql())?;
+    /// assert_eq!(sql, r#"SELECT "id", "name", "email" FROM "users""#);
+    /// assert_eq!(em.exists::<User>().sql()?, r#"SELECT EXISTS (SELECT FROM "public"."users")"#);
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As of the question itself.
+    pub fn sql(&self) -> Result<String, Error> {
+        let place = self.session.place()?;
+        Ok((self.write)(&mut Writer::new(self.session, &place), &self.parts)?.text)
+    }
+
+    /// The rows that it gives, for the tenant of the context.
+    async fn rows(&self) -> Result<Vec<Row>, Error> {
+        let place = self.session.place()?;
+        let mut writer = Writer::new(self.session, &place);
+        let sql = (self.write)(&mut writer, &self.parts)?;
+        let by_path = writer.by_path;
+        self.session.read::<E>(&place, by_path, &sql).await
+    }
 }
 
 impl<'s, E: Entity> Find<'s, E> {
-    /// Each row with one that it is related to: a pair for each such row on the other side.
+    /// Each row with one that it is related to: a pair for each such row on the other side, and none for a row that has none there.
+    ///
+    /// [`Find::limit`] and [`Find::offset`] count pairs then, also where they were set before: ten users with their posts are
+    /// what [`Find::load`] gives.
     ///
     /// ```no_run
     /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
     /// # async fn example(em: EntityManager) -> Result<(), Error> {
-    /// let posts: Vec<(Post, User)> = em.find::<Post>().limit(10).join(Post::AUTHOR).await?;
+    /// let posts: Vec<(Post, User)> = em.find::<Post>().join(Post::AUTHOR).limit(10).await?;
     /// # Ok(())
     /// # }
     /// ```
@@ -194,7 +267,7 @@ impl<'s, E: Entity> Find<'s, E> {
         Joined::new(self.session, self.parts, relation)
     }
 
-    /// Each row once, with all that it is related to.
+    /// Each row once, with all that it is related to. [`Find::limit`] and [`Find::offset`] count rows, not what is related to them.
     ///
     /// ```no_run
     /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
@@ -208,27 +281,6 @@ impl<'s, E: Entity> Find<'s, E> {
     pub fn load<T: Entity>(self, relation: Relation<E, T>) -> Loaded<'s, E, T> {
         Loaded::new(self.session, self.parts, relation)
     }
-
-    /// The SQL that would be sent in the context of now, with `$1`, `$2` ... for values.
-    ///
-    /// ```
-    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
-    /// # let em = manager();
-    /// let users = em.find::<User>();
-    /// assert_eq!(users.sql()?, r#"SELECT "id", "name", "email" FROM "public"."users""#);
-    /// // The search path says whose table it is.
-    /// let sql = MetadataContext::run_sync("acme_corp", || users.sql())?;
-    /// assert_eq!(sql, r#"SELECT "id", "name", "email" FROM "users""#);
-    /// # Ok::<(), Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// As of the question itself.
-    pub fn sql(&self) -> Result<String, Error> {
-        let place = self.session.place()?;
-        let mut writer = Writer::new(self.session, &place);
-        Ok(select::<E>(&mut writer, &self.parts)?.text)
-    }
 }
 
 impl<'s, E: Entity> IntoFuture for Find<'s, E, Many> {
@@ -236,10 +288,7 @@ impl<'s, E: Entity> IntoFuture for Find<'s, E, Many> {
     type IntoFuture = Asked<'s, Vec<E>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let rows = rows::<E>(self.session, &self.parts, select::<E>).await?;
-            rows.iter().map(|row| decoded(row, 0)).collect()
-        })
+        Box::pin(async move { self.rows().await?.iter().map(|row| decoded(row, 0)).collect() })
     }
 }
 
@@ -247,12 +296,8 @@ impl<'s, E: Entity> IntoFuture for Find<'s, E, One> {
     type Output = Result<Option<E>, Error>;
     type IntoFuture = Asked<'s, Option<E>>;
 
-    fn into_future(mut self) -> Self::IntoFuture {
-        self.parts.limit = Some(1);
-        Box::pin(async move {
-            let rows = rows::<E>(self.session, &self.parts, select::<E>).await?;
-            rows.first().map(|row| decoded(row, 0)).transpose()
-        })
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.rows().await?.first().map(|row| decoded(row, 0)).transpose() })
     }
 }
 
@@ -261,13 +306,7 @@ impl<'s, E: Entity> IntoFuture for Find<'s, E, Count> {
     type IntoFuture = Asked<'s, u64>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let count = |writer: &mut Writer<'_>, parts| {
-                around::<E>(writer, parts, "SELECT count(*) FROM (SELECT", ") AS n")
-            };
-            let rows = rows::<E>(self.session, &self.parts, count).await?;
-            number(rows.first())
-        })
+        Box::pin(async move { number(self.rows().await?.first()) })
     }
 }
 
@@ -277,9 +316,7 @@ impl<'s, E: Entity> IntoFuture for Find<'s, E, Exists> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let exists =
-                |writer: &mut Writer<'_>, parts| around::<E>(writer, parts, "SELECT EXISTS (SELECT", ")");
-            let rows = rows::<E>(self.session, &self.parts, exists).await?;
+            let rows = self.rows().await?;
             let exists = rows.first().map(|row| row.try_get(0)).transpose();
             Ok(exists.map_err(Error::postgres("reading whether rows are there"))?.unwrap_or(false))
         })
@@ -292,7 +329,7 @@ impl<'s, E: Entity> IntoFuture for Find<'s, E, ManyAndCount> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let rows = rows::<E>(self.session, &self.parts, page::<E>).await?;
+            let rows = self.rows().await?;
             let count = number(rows.first())?;
             // A page with nothing on it is one row with no number.
             let there = rows.iter().filter(|row| row.try_get::<_, Option<i64>>(1).ok().flatten().is_some());
@@ -301,17 +338,12 @@ impl<'s, E: Entity> IntoFuture for Find<'s, E, ManyAndCount> {
     }
 }
 
-/// The rows that a question gives, which is written for the tenant of the context.
-async fn rows<'v, E: Entity>(
-    session: &Session,
-    parts: &'v Parts,
-    write: impl FnOnce(&mut Writer<'_>, &'v Parts) -> Result<Sql<'v>, Error>,
-) -> Result<Vec<Row>, Error> {
-    let place = session.place()?;
-    let mut writer = Writer::new(session, &place);
-    let sql = write(&mut writer, parts)?;
-    let by_path = writer.by_path;
-    session.read::<E>(&place, by_path, &sql).await
+fn count<'v, E: Entity>(writer: &mut Writer<'_>, parts: &'v Parts) -> Result<Sql<'v>, Error> {
+    around::<E>(writer, parts, "SELECT count(*) FROM (SELECT", ") AS n")
+}
+
+fn exists<'v, E: Entity>(writer: &mut Writer<'_>, parts: &'v Parts) -> Result<Sql<'v>, Error> {
+    around::<E>(writer, parts, "SELECT EXISTS (SELECT", ")")
 }
 
 /// A question about rows of which no column is asked.
@@ -325,18 +357,32 @@ fn around<'v, E: Entity>(
     let table = writer.table(E::DEFINITION)?;
     sql.push(before);
     tail(&mut sql, writer, parts, &table, needs_alias(&parts.filter).then_some(OUTER))?;
+    limited(&mut sql, parts.limit.as_ref(), parts.offset.as_ref());
     sql.push(behind);
     Ok(sql)
 }
 
-/// `SELECT "id", "name" FROM "acme_corp"."users" WHERE ..`
 fn select<'v, E: Entity>(writer: &mut Writer<'_>, parts: &'v Parts) -> Result<Sql<'v>, Error> {
+    at_most::<E>(writer, parts, parts.limit.as_ref())
+}
+
+fn first<'v, E: Entity>(writer: &mut Writer<'_>, parts: &'v Parts) -> Result<Sql<'v>, Error> {
+    at_most::<E>(writer, parts, Some(&1))
+}
+
+/// `SELECT "id", "name" FROM "acme_corp"."users" WHERE ..`
+fn at_most<'v, E: Entity>(
+    writer: &mut Writer<'_>,
+    parts: &'v Parts,
+    limit: Option<&'v i64>,
+) -> Result<Sql<'v>, Error> {
     let mut sql = writer.session.sql(writer.place);
     let table = writer.table(E::DEFINITION)?;
     let alias = needs_alias(&parts.filter).then_some(OUTER);
     sql.push("SELECT ");
     table.write_columns(&mut sql, alias);
     tail(&mut sql, writer, parts, &table, alias)?;
+    limited(&mut sql, limit, parts.offset.as_ref());
     Ok(sql)
 }
 
@@ -362,7 +408,7 @@ pub(super) fn numbered<'v>(
     table: &Table,
 ) -> Result<(), Error> {
     sql.push("SELECT row_number() OVER (");
-    order(sql, table, Some(OUTER), &parts.order)?;
+    order(sql, "ORDER BY ", table, Some(OUTER), &parts.order)?;
     sql.push(") AS n, ");
     let mut n = 0;
     sql.list(table.definition.columns, ", ", |sql, column| {
@@ -370,9 +416,12 @@ pub(super) fn numbered<'v>(
         sql.push(&format!(" AS c{n}"));
         n += 1;
     });
-    tail(sql, writer, parts, table, Some(OUTER))
+    tail(sql, writer, parts, table, Some(OUTER))?;
+    limited(sql, parts.limit.as_ref(), parts.offset.as_ref());
+    Ok(())
 }
 
+/// ` FROM .. WHERE .. ORDER BY ..`
 fn tail<'v>(
     sql: &mut Sql<'v>,
     writer: &mut Writer<'_>,
@@ -386,33 +435,29 @@ fn tail<'v>(
         sql.push(" AS ").push(alias);
     }
     writer.filter(sql, table, alias, &parts.filter)?;
-    if !parts.order.is_empty() {
-        sql.push(" ");
-        order(sql, table, alias, &parts.order)?;
-    }
-    limited(sql, parts);
-    Ok(())
+    order(sql, " ORDER BY ", table, alias, &parts.order)
 }
 
 /// ` LIMIT $1 OFFSET $2`, if they are given.
-pub(super) fn limited<'v>(sql: &mut Sql<'v>, parts: &'v Parts) {
-    if let Some(limit) = &parts.limit {
+pub(super) fn limited<'v>(sql: &mut Sql<'v>, limit: Option<&'v i64>, offset: Option<&'v i64>) {
+    if let Some(limit) = limit {
         sql.push(" LIMIT ").bind(limit, Some(Type::INT8));
     }
-    if let Some(offset) = &parts.offset {
+    if let Some(offset) = offset {
         sql.push(" OFFSET ").bind(offset, Some(Type::INT8));
     }
 }
 
-/// `ORDER BY ..`, if there is an order.
+/// `before` and the order, if there is one.
 pub(super) fn order(
     sql: &mut Sql<'_>,
+    before: &str,
     table: &Table,
     alias: Option<&str>,
     order: &[(usize, bool)],
 ) -> Result<(), Error> {
     for (n, (column, descending)) in order.iter().enumerate() {
-        sql.push(if n == 0 { "ORDER BY " } else { ", " });
+        sql.push(if n == 0 { before } else { ", " });
         table.write_column(sql, alias, table::column(table.definition, *column)?);
         if *descending {
             sql.push(" DESC");

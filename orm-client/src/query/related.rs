@@ -7,7 +7,7 @@ use tokio_postgres::Row;
 
 use super::Asked;
 use super::condition::{Condition, Node, OUTER, Order, Writer};
-use super::find::{Parts, decoded, numbered, order};
+use super::find::{Parts, decoded, limited, numbered, order};
 use crate::Error;
 use crate::entity::{Entity, Relation, RelationDefinition};
 use crate::manager::Session;
@@ -87,7 +87,7 @@ impl<'s, E: Entity, T: Entity> Joined<'s, E, T> {
         self
     }
 
-    /// So many pairs at most.
+    /// So many pairs at most, in place of a limit that was set before.
     ///
     /// ```no_run
     /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
@@ -101,6 +101,51 @@ impl<'s, E: Entity, T: Entity> Joined<'s, E, T> {
         self.parts.limit = Some(pairs.into());
         self
     }
+
+    /// The SQL that would be sent in the context of now, with `$1`, `$2` ... for values.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// let of_alice = em.find::<Post>().join(Post::AUTHOR).where_other(User::NAME.eq("Alice")).limit(10);
+    /// let sql = of_alice.sql()?;
+    /// let (_, behind) = sql.split_once(" JOIN ").unwrap();
+    /// assert_eq!(
+    ///     behind,
+    ///     r#""public"."users" AS t1 ON t1."id" = t0."author_id" WHERE t1."name" = $1 LIMIT $2"#
+    /// );
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As of the question itself.
+    pub fn sql(&self) -> Result<String, Error> {
+        let place = self.session.place()?;
+        Ok(self.statement(&mut Writer::new(self.session, &place))?.text)
+    }
+
+    fn statement(&self, writer: &mut Writer<'_>) -> Result<Sql<'_>, Error> {
+        let mut sql = writer.session.sql(writer.place);
+        let (table, other) = (writer.table(E::DEFINITION)?, writer.table(T::DEFINITION)?);
+        sql.push("SELECT ");
+        table.write_columns(&mut sql, Some(OUTER));
+        sql.push(", ");
+        other.write_columns(&mut sql, Some(OTHER));
+        sql.push(" FROM ");
+        table.write(&mut sql);
+        sql.push(" AS ").push(OUTER).push(" JOIN ");
+        let relation = table::relation(E::DEFINITION, self.relation)?;
+        on(&mut sql, &other, relation);
+        sql.push(OUTER).push(".").name(table.renamed(relation.column));
+        writer.filter(&mut sql, &table, Some(OUTER), &self.parts.filter)?;
+        if !self.others.is_empty() {
+            sql.push(if self.parts.filter.is_empty() { " WHERE " } else { " AND " });
+            writer.all(&mut sql, &other, Some(OTHER), &self.others, " AND ")?;
+        }
+        order(&mut sql, " ORDER BY ", &table, Some(OUTER), &self.parts.order)?;
+        limited(&mut sql, self.parts.limit.as_ref(), self.parts.offset.as_ref());
+        Ok(sql)
+    }
 }
 
 impl<'s, E: Entity, T: Entity> IntoFuture for Joined<'s, E, T> {
@@ -111,26 +156,7 @@ impl<'s, E: Entity, T: Entity> IntoFuture for Joined<'s, E, T> {
         Box::pin(async move {
             let place = self.session.place()?;
             let mut writer = Writer::new(self.session, &place);
-            let mut sql = self.session.sql(&place);
-            let (table, other) = (writer.table(E::DEFINITION)?, writer.table(T::DEFINITION)?);
-            sql.push("SELECT ");
-            table.write_columns(&mut sql, Some(OUTER));
-            sql.push(", ");
-            other.write_columns(&mut sql, Some(OTHER));
-            sql.push(" FROM ");
-            table.write(&mut sql);
-            sql.push(" AS ").push(OUTER).push(" JOIN ");
-            let relation = table::relation(E::DEFINITION, self.relation)?;
-            on(&mut sql, &other, relation);
-            sql.push(OUTER).push(".").name(table.renamed(relation.column));
-            writer.filter(&mut sql, &table, Some(OUTER), &self.parts.filter)?;
-            if !self.others.is_empty() {
-                sql.push(if self.parts.filter.is_empty() { " WHERE " } else { " AND " });
-                writer.all(&mut sql, &other, Some(OTHER), &self.others, " AND ")?;
-            }
-            sql.push(" ");
-            order(&mut sql, &table, Some(OUTER), &self.parts.order)?;
-            super::find::limited(&mut sql, &self.parts);
+            let sql = self.statement(&mut writer)?;
             let by_path = writer.by_path;
             let rows = self.session.read::<E>(&place, by_path, &sql).await?;
             let width = E::DEFINITION.columns.len();
@@ -160,6 +186,24 @@ pub struct Loaded<'s, E, T> {
 impl<'s, E: Entity, T: Entity> Loaded<'s, E, T> {
     pub(super) fn new(session: &'s Session, parts: Parts, relation: Relation<E, T>) -> Self {
         Self { session, parts, relation: relation.index, of: PhantomData }
+    }
+
+    /// The SQL that would be sent in the context of now, with `$1`, `$2` ... for values.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// // The limit is that of the users, whatever they have written.
+    /// let sql = em.find::<User>().order_by(User::ID.asc()).limit(10).load(User::POSTS).sql()?;
+    /// assert!(sql.contains(r#"ORDER BY t0."id" LIMIT $1) AS o LEFT JOIN "public"."posts""#));
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As of the question itself.
+    pub fn sql(&self) -> Result<String, Error> {
+        let place = self.session.place()?;
+        Ok(self.statement(&mut Writer::new(self.session, &place))?.text)
     }
 
     fn statement(&self, writer: &mut Writer<'_>) -> Result<Sql<'_>, Error> {

@@ -53,6 +53,35 @@ impl<'s, E: Entity> Upsert<'s, E> {
         self.on.push(column.index);
         self
     }
+
+    /// The SQL that would be sent in the context of now, with `$1`, `$2` ... for values.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// let user = User { name: "Alice".into(), email: Some("alice@example.com".into()), ..User::default() };
+    /// let sql = em.upsert(&user).on(User::EMAIL).sql()?;
+    /// assert!(sql.starts_with(r#"INSERT INTO "public"."users" ("id", "name", "email") VALUES (DEFAULT, $1, $2)"#));
+    /// assert!(sql.contains(r#"ON CONFLICT ("email") DO UPDATE SET "name" = excluded."name""#));
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As of the change itself.
+    pub fn sql(&self) -> Result<String, Error> {
+        Ok(self.statement(&self.session.place()?)?.text)
+    }
+
+    fn statement(&self, place: &Place) -> Result<Sql<'s>, Error> {
+        let mut on = Vec::new();
+        for column in &self.on {
+            on.push(table::column(E::DEFINITION, *column)?);
+        }
+        if on.is_empty() {
+            on.extend(E::DEFINITION.columns.iter().filter(|column| column.primary_key));
+        }
+        insert(self.session, place, &[self.entity], Some(&on))
+    }
 }
 
 impl<'s, E: Entity> IntoFuture for Upsert<'s, E> {
@@ -62,15 +91,7 @@ impl<'s, E: Entity> IntoFuture for Upsert<'s, E> {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let place = self.session.place()?;
-            let mut on = Vec::new();
-            for column in &self.on {
-                on.push(table::column(E::DEFINITION, *column)?);
-            }
-            if on.is_empty() {
-                on.extend(E::DEFINITION.columns.iter().filter(|column| column.primary_key));
-            }
-            let rows = [self.entity];
-            let sql = insert(self.session, &place, &rows, Some(&on))?;
+            let sql = self.statement(&place)?;
             one(written(self.session, &place, &sql, 1).await?)
         })
     }

@@ -5,6 +5,8 @@ use std::fmt::{self, Write};
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 
+use crate::Error;
+
 const GRPC: &str = "application/grpc";
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
@@ -21,6 +23,14 @@ pub(super) struct Refusal {
 impl Refusal {
     pub(super) fn missing() -> Self {
         Self::wrong("the request names no tenant")
+    }
+
+    /// What [`Tenant::check`](crate::Tenant::check) says, without the name: whoever sent it knows it.
+    pub(super) fn no_tenant(error: Error) -> Self {
+        match error {
+            Error::Tenant { source, .. } => Self::wrong(source),
+            _ => Self::wrong("a schema of PostgreSQL's or of pgstrata's is no tenant's"),
+        }
     }
 
     /// `INVALID_ARGUMENT`, for gRPC.
