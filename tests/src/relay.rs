@@ -91,7 +91,7 @@ impl Relay {
         self.shared.delay_micros.store(micros, Ordering::SeqCst);
     }
 
-    /// Ends all connections, without a word to either side.
+    /// Ends all connections, without a word to either side. What is sent behind this call is lost.
     pub fn drop_connections(&self) {
         self.shared.generation.send_modify(|generation| *generation += 1);
     }
@@ -133,9 +133,11 @@ async fn relay(client: TcpStream, server: TcpStream, shared: &Shared) {
     let mut generation = shared.generation.subscribe();
     generation.mark_unchanged();
     tokio::select! {
+        // Nothing that is sent behind the end gets through.
+        biased;
+        _ = generation.changed() => {}
         () = requests(client_in, server_out, shared, &answered) => {}
         () = answers(server_in, client_out, shared, &answered) => {}
-        _ = generation.changed() => {}
     }
     if !answered.load(Ordering::SeqCst) {
         shared.pending.fetch_sub(1, Ordering::SeqCst);
