@@ -20,6 +20,9 @@
 //! - [`tenant`]: tenants' life from the command line.
 //! - [`demo`]: a PostgreSQL of its own with two tenants, to try it on.
 
+// Layouts name all parts of a module, and are read where the code is.
+#![allow(rustdoc::private_intra_doc_links)]
+
 pub mod admin;
 pub mod auth;
 pub mod catalog;

@@ -58,7 +58,7 @@ impl TenantServers {
         })
     }
 
-    /// A server that is logged in as `role`; see [`Servers::check_out`].
+    /// A server that is logged in as `role`; see [`Servers::check_out_within`].
     pub async fn check_out_within(&self, role: &RoleName, limit: Duration) -> Result<Lease, CheckoutError> {
         let servers = self.pool(role)?;
         // Whoever waits there is this tenant.
