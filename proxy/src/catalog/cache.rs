@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwapOption;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use tokio::sync::{Notify, mpsc};
@@ -12,7 +13,7 @@ use tokio::sync::{Notify, mpsc};
 use super::control::{CatalogError, Control};
 use super::epochs::Epochs;
 use super::load;
-use crate::sql::scope::{Builtins, Names, SchemaNames};
+use crate::sql::scope::{Builtins, CommonFunctions, Names, SchemaNames};
 
 /// What all schemas may weigh together, in bytes.
 const WEIGHT: u64 = 256 << 20;
@@ -37,6 +38,8 @@ pub struct Catalog {
     /// Loads that have ended, and who waits for one to.
     arrivals: AtomicU64,
     arrival: Notify,
+    /// Not forgotten by DDL: no tenant changes them.
+    functions: ArcSwapOption<CommonFunctions>,
 }
 
 /// What is known of a schema.
@@ -91,9 +94,15 @@ impl Catalog {
             age,
             arrivals: AtomicU64::new(0),
             arrival: Notify::new(),
+            functions: ArcSwapOption::empty(),
         });
         let loader = Loader { catalog: Arc::downgrade(&catalog), control, queue, common: None };
         (catalog, loader)
+    }
+
+    /// The functions that every tenant can call, as they were when they were last loaded.
+    pub fn functions(&self) -> Option<Arc<CommonFunctions>> {
+        self.functions.load_full()
     }
 
     /// What the path of `schema` holds, if that is known and not too old.
@@ -249,6 +258,8 @@ impl Common {
         for schema in &catalog.shared {
             shared.push(Arc::new(load::schema(control, schema).await?));
         }
+        let functions = CommonFunctions { builtin: Arc::clone(&builtin), shared: shared.clone() };
+        catalog.functions.store(Some(Arc::new(functions)));
         // A short time, so that with a tenant's own nothing is ever older than `age`.
         Ok(Self { shared, builtin, epoch, until: Instant::now() + catalog.age / 4 })
     }

@@ -28,6 +28,9 @@ LEFT JOIN pg_catalog.pg_class c ON c.oid = t.typrelid
 WHERE n.nspname = $1::pg_catalog.text::pg_catalog.name
   AND (t.typrelid = 0 OR c.relkind = 'c')";
 
+/// The kind of a function in C that no known extension brought.
+const UNKNOWN_CODE: u8 = b'c';
+
 /// One thing that a schema holds.
 struct Thing {
     what: String,
@@ -52,7 +55,12 @@ pub async fn schema(control: &Control, schema: &str) -> Result<SchemaNames, Cata
         let Thing { what, name, kind, plain } = thing;
         match what.as_str() {
             "relation" => drop(names.relations.insert(name, Relation { kind, plain })),
-            "function" => drop(names.functions.insert(name)),
+            "function" => {
+                if kind == UNKNOWN_CODE {
+                    names.unknown_code.insert(name.clone());
+                }
+                names.functions.insert(name);
+            }
             "type" => drop(names.types.insert(name)),
             "operators" => names.has_operators = true,
             _ => names.has_triggers = true,

@@ -94,6 +94,7 @@ impl Default for Tenancy {
             separator: '.',
             shared_schemas: vec!["public".into()],
             shared_writes: false,
+            trusted_functions: Vec::new(),
             tables: BTreeMap::new(),
             tenant_cache: Duration::from_secs(10),
             catalog_cache: Duration::from_secs(60),

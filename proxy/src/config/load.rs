@@ -189,6 +189,7 @@ fn tenancy(s: &mut Section<'_>, place: &Place<'_>) -> Tenancy {
         separator: s.or("separator", default.separator),
         shared_schemas: s.or("shared_schemas", default.shared_schemas),
         shared_writes: s.or("shared_writes", default.shared_writes),
+        trusted_functions: s.or("trusted_functions", default.trusted_functions),
         tables: s.entries("tables"),
         hide_other_tenants: s.or("hide_other_tenants", default.hide_other_tenants),
         keys: KeySpaces {

@@ -264,15 +264,20 @@ impl<C> Session<C> {
         }
         let Known { names, news, until } = catalog.look(&scope.schema, now);
         (basis.news, basis.until) = (news, until);
-        let same = match (&names, &self.scope.names) {
-            (Some(new), Some(old)) => Arc::ptr_eq(new, old),
-            (None, None) => true,
-            _ => false,
-        };
+        let functions = catalog.functions();
+        let same = is_same(&names, &self.scope.names) && is_same(&functions, &self.scope.functions);
         if moved_on || !same {
-            self.scope = Arc::new(Scope { names, ..Scope::clone(scope) });
+            self.scope = Arc::new(Scope { names, functions, ..Scope::clone(scope) });
             basis.scope = Arc::clone(scope);
         }
+    }
+}
+
+fn is_same<T>(new: &Option<Arc<T>>, old: &Option<Arc<T>>) -> bool {
+    match (new, old) {
+        (Some(new), Some(old)) => Arc::ptr_eq(new, old),
+        (None, None) => true,
+        _ => false,
     }
 }
 

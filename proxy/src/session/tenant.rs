@@ -186,6 +186,8 @@ pub fn scope_of(
         hide_others: config.tenancy.hide_other_tenants,
         keys: config.tenancy.keys,
         names: None,
+        trusted_functions: config.tenancy.trusted_functions.iter().map(|name| name.as_str().into()).collect(),
+        functions: None,
     };
     Ok((scope, isolation))
 }

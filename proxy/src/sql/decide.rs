@@ -22,6 +22,9 @@ use pgstrata_tenancy::Strategy;
 /// The plan for this text, whose shape is known, into an empty one: filled where it stands,
 /// since handed from function to function it would be copied each time.
 pub fn decide(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode, plan: &mut Plan) {
+    if shape.unreadable {
+        return plan.splices.push(Splice::new(t.text.len(), Insert::Text(UNREADABLE.into())));
+    }
     let tenant_first =
         mode.tenant_first && shape.statements.iter().all(|s| keeps_tenant_first(&s.kind, t, scope));
     plan.notifies = keys::notify(&shape.keys);
@@ -43,6 +46,11 @@ pub fn decide(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode, plan
         }
     }
 }
+
+/// Behind a text that PostgreSQL's grammar can't read: no grammar takes it, so that no version of PostgreSQL runs the
+/// text, and the client gets PostgreSQL's own error. A text that ends in a comment or string with no end swallows
+/// it, and is refused for that.
+const UNREADABLE: &str = "\n\\";
 
 type Splices = SmallVec<[Splice; 4]>;
 

@@ -16,6 +16,7 @@ use super::scope::{Scope, TextMode};
 use super::shape::{Shape, StatementShape, Way};
 use super::statement::classify;
 use super::tokens::{self, Tokens};
+use super::witness;
 
 /// Texts of more tokens than this are not parsed: they go by the search path.
 const MAX_PARSED: usize = 32 * 1024;
@@ -84,7 +85,7 @@ impl Engine {
             let Some(shape) = self.shape_of(&t, key) else {
                 return decide(&shape(&t), &t, scope, mode, &mut plan);
             };
-            if let Some(place) = place {
+            if let Some(place) = place.filter(|_| !shape.unreadable) {
                 recent.note(same, place, tokens, &shape);
             }
             decide(&shape, &t, scope, mode, &mut plan);
@@ -101,7 +102,9 @@ impl Engine {
             return Some(known);
         }
         let shape = Arc::new(shape(t));
-        self.shapes.insert(key, Arc::clone(&shape));
+        if !shape.unreadable {
+            self.shapes.insert(key, Arc::clone(&shape));
+        }
         Some(shape)
     }
 
@@ -133,7 +136,9 @@ pub fn shape(t: &Tokens<'_>) -> Shape {
     for range in tokens::statements(t) {
         builder.add(t, classify(t, range));
     }
-    builder.finish(t)
+    let mut shape = builder.finish(t);
+    witness::confirm(t, &mut shape);
+    shape
 }
 
 #[derive(Default)]
@@ -202,6 +207,7 @@ impl Builder {
             demands: self.demands.into(),
             keys: self.keys.into(),
             statements: self.statements.into(),
+            unreadable: false,
         }
     }
 }

@@ -4,10 +4,12 @@
 //! - [`chains`]: names with dots: each must start with a schema that may be named,
 //!   unless it is proven to be a column.
 //! - [`functions`], [`relations`]: what reaches over tenants whatever the schema.
+//! - `called`: functions that are none of those of PostgreSQL that are known.
 //! - [`commands`]: statements that are refused, or held within the tenant.
 //! - [`targets`]: what a statement writes.
 //! - [`check`]: the demands that those make, held against a scope.
 
+mod called;
 pub mod chains;
 pub mod check;
 mod clauses;

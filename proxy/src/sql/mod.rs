@@ -32,6 +32,7 @@ pub mod statement;
 #[cfg(test)]
 pub(crate) mod tests;
 pub mod tokens;
+mod witness;
 
 pub use engine::{CacheStats, Engine};
 pub use pgstrata_tenancy::lexer;

@@ -37,6 +37,10 @@ pub struct Scope {
     pub keys: KeySpaces,
     /// What the schemas hold. `None` until it is loaded: nothing is spliced then.
     pub names: Option<Arc<Names>>,
+    /// Functions that the administrator has listed: `name` or `schema.name`.
+    pub trusted_functions: Arc<[Box<str>]>,
+    /// Functions that all tenants can call. `None` until they are loaded.
+    pub functions: Option<Arc<CommonFunctions>>,
 }
 
 impl Scope {
@@ -97,6 +101,8 @@ pub struct SchemaNames {
     pub functions: HashSet<Box<str>>,
     /// The names of its types, the row types of its relations left out.
     pub types: HashSet<Box<str>>,
+    /// Functions in C that no known extension brought: what they do with their arguments is not known.
+    pub unknown_code: HashSet<Box<str>>,
     /// It holds operators, casts' operator classes or collations of its own.
     pub has_operators: bool,
     /// Some table in it has a trigger or rule that runs a user's function.
@@ -112,6 +118,15 @@ pub struct Relation {
     /// with a user's function, no user function in a default, check or index,
     /// and, if it is a view, the same for all that it reads.
     pub plain: bool,
+}
+
+/// Functions that every tenant can call, as they were when they were last looked at: a tenant changes none of them.
+#[derive(Clone, Debug, Default)]
+pub struct CommonFunctions {
+    /// What `pg_catalog` holds.
+    pub builtin: Arc<Builtins>,
+    /// What the shared schemas hold, in their order.
+    pub shared: Vec<Arc<SchemaNames>>,
 }
 
 /// What `pg_catalog` holds.

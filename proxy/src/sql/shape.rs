@@ -28,6 +28,9 @@ pub struct Shape {
     pub demands: Box<[Demand]>,
     /// Keys in it that all of the database shares, in the order of the text.
     pub keys: Box<[Key]>,
+    /// PostgreSQL's grammar can't read it: nothing above is known of it, and it must not run. This may hang on a
+    /// literal (`E'\\xff'`), so that such a shape is not kept.
+    pub unreadable: bool,
 }
 
 /// A key that all of a database shares, and the tokens that it stands in.
@@ -168,6 +171,15 @@ pub enum Demand {
     },
     /// Let through with `dynamic_sql` only.
     Dynamic(Box<str>),
+    /// A function that is none of those of `pg_catalog` that are known.
+    Function {
+        /// The schema that is written in front of it.
+        schema: Option<Box<str>>,
+        /// Its name.
+        name: Box<str>,
+        /// It is a trigger's, and is given arguments.
+        trigger_arguments: bool,
+    },
     /// The role that something shall belong to.
     Owner(Box<str>),
     /// `pg_prepared_xacts` is read where it can give way to the tenant's rows.

@@ -54,21 +54,25 @@ pub fn check(
             Demand::Write { schema: None, created: false, .. } | Demand::ObjectLiteral { write: true, .. }
         )
     };
+    let calls = |demand: &Demand| matches!(demand, Demand::Function { .. });
+    if scope.functions.is_none() && demands.iter().any(calls) {
+        return Verdict::NeedNames;
+    }
     match scope.names.is_none() && scope.guards_shared() && demands.iter().any(by_names) {
         true => Verdict::NeedNames,
         false => Verdict::Granted(temporary),
     }
 }
 
-struct Gate<'a> {
+pub(super) struct Gate<'a> {
     t: &'a Tokens<'a>,
     literals: Literals<'a>,
-    scope: &'a Scope,
+    pub(super) scope: &'a Scope,
     tenant_first: bool,
     replays_write: bool,
 }
 
-type Checked = Result<(), Refusal>;
+pub(super) type Checked = Result<(), Refusal>;
 
 impl Gate<'_> {
     fn check(&self, demand: &Demand) -> Checked {
@@ -94,6 +98,9 @@ impl Gate<'_> {
                     false => Err(self.refusal("read pg_prepared_xacts", None)),
                 }
             }
+            Demand::Function { schema, name, trigger_arguments } => {
+                self.function(schema.as_deref(), name, *trigger_arguments)
+            }
             Demand::Owner(role) => self.owner(role),
             Demand::Keys(kind) => self.keys(*kind),
             Demand::ObjectLiteral { token, write, by_name } => self.object(*token as usize, *write, *by_name),
@@ -104,7 +111,7 @@ impl Gate<'_> {
         }
     }
 
-    fn refusal(&self, what: &str, hint: Option<&str>) -> Refusal {
+    pub(super) fn refusal(&self, what: &str, hint: Option<&str>) -> Refusal {
         let message = match &self.scope.tenant {
             Some(tenant) => format!("permission denied: tenant \"{tenant}\" may not {what}"),
             None => format!("permission denied: a client with no tenant may not {what}"),

@@ -1,8 +1,12 @@
 //! Functions that reach over tenants, and those whose arguments are names.
 
 use std::ops::Range;
+use std::sync::LazyLock;
+
+use foldhash::HashSet;
 
 use super::never;
+use crate::sql::builtin;
 use crate::sql::keys;
 use crate::sql::lexer::TokenKind;
 use crate::sql::plan::StatementKind;
@@ -11,7 +15,7 @@ use crate::sql::tokens::Tokens;
 
 /// Why a function is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Class {
+pub(in crate::sql) enum Class {
     /// Reaches files, backends, large objects, or the server itself.
     Server,
     /// Runs text as SQL.
@@ -104,12 +108,12 @@ const NAMES: &[&str] = &[
 ];
 const SCHEMAS: &[&str] = &["has_schema_privilege", "to_regnamespace", "regnamespace"];
 /// Types whose values are read as names.
-const NAME_TYPES: &[&str] = &[
+pub(in crate::sql) const NAME_TYPES: &[&str] = &[
     "regclass", "regproc", "regprocedure", "regtype", "regoper", "regoperator", "regconfig", "regdictionary",
     "regcollation",
 ];
 
-fn class(name: &str) -> Option<Class> {
+pub(in crate::sql) fn class(name: &str) -> Option<Class> {
     let begins = |list: &[&str]| list.iter().any(|p| name.starts_with(p));
     Some(match name {
         "set_config" => Class::SetConfig,
@@ -124,6 +128,17 @@ fn class(name: &str) -> Option<Class> {
         _ if SERVER.contains(&name) || begins(SERVER_PREFIXES) => Class::Server,
         _ => return None,
     })
+}
+
+/// Functions of `pg_catalog` that need no judgement but that of [`class`].
+static KNOWN: LazyLock<HashSet<&str>> = LazyLock::new(|| {
+    let lines = include_str!("known_functions.txt").lines();
+    lines.filter(|line| !line.starts_with('#')).collect()
+});
+
+/// Whether a function of `pg_catalog` is one that was looked at, or that the grammar calls.
+pub(in crate::sql) fn is_known(name: &str) -> bool {
+    KNOWN.contains(name) || builtin::is_grammar(name)
 }
 
 /// What the functions and the casts to name types in `range` ask.
@@ -186,7 +201,7 @@ fn supports(t: &Tokens<'_>, range: &Range<usize>, out: &mut Vec<Demand>) {
 }
 
 /// Whether an option of `CREATE AGGREGATE`, `OPERATOR` or `TYPE` may hold a function's name.
-fn takes_function(option: &str) -> bool {
+pub(in crate::sql) fn takes_function(option: &str) -> bool {
     const OTHERS: &[&str] = &[
         "alignment", "basetype", "category", "collatable", "collation", "commutator", "default", "delimiter",
         "element", "finalfunc_modify", "initcond", "initcond1", "internallength", "leftarg", "like",

@@ -8,7 +8,7 @@ use crate::sql::keys::KeySpaces;
 use crate::sql::lexer::{Lexer, TokenKind};
 use crate::sql::plan::Splice;
 use crate::sql::rewrite::{Prefixes, rewrite};
-use crate::sql::scope::{Builtins, Names, Relation, SchemaNames};
+use crate::sql::scope::{Builtins, CommonFunctions, Names, Relation, SchemaNames};
 use crate::sql::{Engine, Plan, Route, Scope, TextMode};
 
 pub(crate) fn schema(relations: &[&str]) -> SchemaNames {
@@ -50,6 +50,13 @@ pub(crate) fn names() -> Names {
     Names { tenant: Arc::new(tenant), shared: vec![Arc::new(shared)], builtin: Arc::new(builtins()) }
 }
 
+fn common_functions() -> CommonFunctions {
+    let mut shared = SchemaNames::default();
+    shared.functions.extend(["fee", "check_foreign_key"].map(Into::into));
+    shared.unknown_code.insert("check_foreign_key".into());
+    CommonFunctions { builtin: Arc::new(builtins()), shared: vec![Arc::new(shared)] }
+}
+
 pub(crate) fn scope() -> Scope {
     Scope {
         tenant: Some("acme".into()),
@@ -64,6 +71,8 @@ pub(crate) fn scope() -> Scope {
         hide_others: false,
         keys: KeySpaces::default(),
         names: Some(Arc::new(names())),
+        trusted_functions: Arc::default(),
+        functions: Some(Arc::new(common_functions())),
     }
 }
 

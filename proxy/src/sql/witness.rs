@@ -1,0 +1,164 @@
+//! The second witness: PostgreSQL's own grammar reads each new shape as well, and must read what we read.
+//!
+//! Our lexer and sqlparser give spans and are fast; `pgstrata-grammar` is PostgreSQL's parser. They agree on the
+//! statements, their kinds, their names and where those stand, or nothing is sent. It happens once for a shape:
+//! what comes of it is kept with the shape, so that nothing here may hang on a literal's value.
+//!
+//! # Layout
+//! - [`places`]: from the parser's byte offsets to our tokens.
+//! - [`kinds`]: statements that are known, and whether we take them for what they are.
+//! - [`names`]: names of objects with their schemas.
+//! - [`calls`]: functions, and casts to types whose values are names.
+//! - [`proof`]: whether the names that a splice rests on are all there are.
+
+mod calls;
+mod kinds;
+mod names;
+mod places;
+mod proof;
+#[cfg(test)]
+mod tests;
+
+use pgstrata_grammar::{Item, Statement, Tree, Walk};
+
+use self::places::Places;
+use super::guard::never;
+use super::plan::PinReason;
+use super::shape::{Demand, Shape, StatementShape, Way};
+use super::tokens::Tokens;
+
+/// The parser and we read a text in two ways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Disagreement {
+    /// What about.
+    what: &'static str,
+}
+
+type Agreed<T = ()> = Result<T, Disagreement>;
+
+fn differ<T>(what: &'static str) -> Agreed<T> {
+    Err(Disagreement { what })
+}
+
+/// What the witness adds to a text.
+#[derive(Default)]
+struct Findings {
+    demands: Vec<Demand>,
+    /// A statement that was to be spliced names more than we know of.
+    unproven: Vec<usize>,
+}
+
+/// Holds the parser's reading of a text against `shape`, which is ours, and adds to it what only the parser sees.
+///
+/// A text that the parser can't read is marked: PostgreSQL refuses it, and is made certain to.
+pub fn confirm(t: &Tokens<'_>, shape: &mut Shape) {
+    let Some(text) = places::readable(t) else {
+        let hint = "Set client_encoding to UTF8, or write names in ASCII.";
+        return refuse(shape, "write names in another encoding than UTF8", Some(hint));
+    };
+    let Ok(tree) = Tree::parse(&text) else {
+        *shape = Shape { unreadable: true, ..Shape::default() };
+        return;
+    };
+    match compare(t, &tree, shape) {
+        Ok(findings) => take(shape, findings),
+        Err(Disagreement { what }) => {
+            let hint = "Write it more plainly: PostgreSQL's grammar and the proxy's reading of it differ.";
+            refuse(shape, &format!("send a text whose {what} can be read in two ways"), Some(hint));
+        }
+    }
+}
+
+fn refuse(shape: &mut Shape, what: &str, hint: Option<&'static str>) {
+    // What was refused before says more.
+    let mut demands = std::mem::take(&mut shape.demands).into_vec();
+    demands.push(never(what, hint));
+    shape.demands = demands.into();
+}
+
+fn take(shape: &mut Shape, findings: Findings) {
+    let mut demands = std::mem::take(&mut shape.demands).into_vec();
+    for demand in findings.demands {
+        if !demands.contains(&demand) {
+            demands.push(demand);
+        }
+    }
+    shape.demands = demands.into();
+    for index in findings.unproven {
+        if let Some(statement) = shape.statements.get_mut(index) {
+            statement.way = statement.way.max(Way::Path);
+        }
+        shape.way = shape.way.max(Way::Path);
+    }
+}
+
+fn compare(t: &Tokens<'_>, tree: &Tree, shape: &mut Shape) -> Agreed<Findings> {
+    let places = Places::new(t);
+    let mut findings = Findings::default();
+    let mut read = tree.statements();
+    for index in 0..shape.statements.len() {
+        let (Some(theirs), Some(ours)) = (read.next(), shape.statements.get(index)) else {
+            return differ("number of statements");
+        };
+        places.same_extent(&theirs, ours)?;
+        let flags = statement(&places, &theirs, index, shape, &mut findings)?;
+        if let Some(ours) = shape.statements.get_mut(index) {
+            flags.add_to(ours);
+        }
+    }
+    if read.next().is_some() {
+        return differ("number of statements");
+    }
+    Ok(findings)
+}
+
+/// What the tree says of a statement that the session must know.
+#[derive(Clone, Copy, Default)]
+struct Flags {
+    writes: bool,
+    ddl: bool,
+    pin: Option<PinReason>,
+}
+
+impl Flags {
+    fn add_to(self, ours: &mut StatementShape) {
+        ours.writes |= self.writes;
+        ours.ddl |= self.ddl;
+        ours.pin = ours.pin.or(self.pin);
+    }
+}
+
+/// One statement, as the parser and as we read it.
+fn statement<'t>(
+    places: &Places<'_>,
+    theirs: &Statement<'t>,
+    index: usize,
+    shape: &Shape,
+    findings: &mut Findings,
+) -> Agreed<Flags> {
+    let Some(ours) = shape.statements.get(index) else { return differ("number of statements") };
+    if !kinds::admits(theirs.root, &mut findings.demands) {
+        return Ok(Flags::default());
+    }
+    kinds::agree(theirs.root, ours)?;
+    let mut flags = Flags::default();
+    let mut names = names::Reader::new(places, ours);
+    let mut calls = calls::Reader::new(places, ours, shape);
+    let mut proof = proof::Reader::new(places, ours, shape);
+    let mut walk = Walk::new(theirs.root);
+    while let Some(item) = walk.next() {
+        if let Item::Unknown(_) = item {
+            return differ("parts");
+        }
+        kinds::inner(item, &mut flags, &mut findings.demands);
+        names.item(item, &mut findings.demands)?;
+        calls.item(item, &mut findings.demands)?;
+        proof.item(item, &walk)?;
+    }
+    names.finish()?;
+    calls.finish()?;
+    if !proof.holds() {
+        findings.unproven.push(index);
+    }
+    Ok(flags)
+}
