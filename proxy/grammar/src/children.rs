@@ -251,6 +251,9 @@ pub(crate) fn children<'t>(node: Node<'t>, out: &mut impl Children<'t>) -> bool 
             out.node("name", n.name().into());
             out.node("bound", n.bound().into());
         }
+        Node::GroupingSet(n) => {
+            out.list("content", n.content());
+        }
         Node::WithClause(n) => {
             out.list("ctes", untyped(n.ctes()));
         }
@@ -1011,8 +1014,7 @@ pub(crate) fn children<'t>(node: Node<'t>, out: &mut impl Children<'t>) -> bool 
         | Node::A_Const(_)
         | Node::A_Star(_)
         | Node::CheckPointStmt(_)
-        | Node::DiscardStmt(_)
-        => {}
+        | Node::DiscardStmt(_) => {}
         Node::NodeList(list) => out.list("", list),
         _ => return false,
     }

@@ -55,9 +55,10 @@ impl Tree {
         self.statements.iter().map(|raw| Statement {
             root: raw.stmt(),
             start: usize::try_from(raw.stmt_location).unwrap_or(0),
-            end: usize::try_from(raw.stmt_len).ok().filter(|length| *length > 0).map(|length| {
-                usize::try_from(raw.stmt_location).unwrap_or(0) + length
-            }),
+            end: usize::try_from(raw.stmt_len)
+                .ok()
+                .filter(|length| *length > 0)
+                .map(|length| usize::try_from(raw.stmt_location).unwrap_or(0) + length),
         })
     }
 }

@@ -198,8 +198,8 @@ impl Builder {
         };
         Shape {
             way,
-            relations: names.relations.into(),
-            qualified: names.qualified.into(),
+            relations: in_order(names.relations, |relation| relation.token),
+            qualified: in_order(names.qualified, |relation| relation.named.token),
             functions: unique(&mut names.functions),
             columns: unique(&mut names.columns),
             types: unique(&mut names.types),
@@ -210,6 +210,12 @@ impl Builder {
             unreadable: false,
         }
     }
+}
+
+/// A list of names in the order of the text.
+fn in_order<T>(mut list: Vec<T>, token: impl Fn(&T) -> u32) -> Box<[T]> {
+    list.sort_by_key(token);
+    list.into()
 }
 
 fn changes_path(kind: &StatementKind) -> bool {

@@ -136,7 +136,7 @@ pub enum Alias {
 }
 
 /// Something that the guard holds against the scope.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Demand {
     /// A chain of names that starts with a schema (or, with three parts, a database).
     Schema {
@@ -212,7 +212,7 @@ pub enum Demand {
 }
 
 /// What a key is of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum KeyKind {
     /// `LISTEN`, `NOTIFY`.
     Channel,
@@ -223,7 +223,7 @@ pub enum KeyKind {
 }
 
 /// Where `set_config` is called: what it sets must be seen to hold when it is called.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ConfigPlace {
     /// In a `SELECT` with nothing else in it, which is as good as a `SET`.
     Alone,

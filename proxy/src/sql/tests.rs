@@ -5,6 +5,6 @@ mod fuzz;
 mod hidden;
 mod keys;
 mod moved;
-mod oracle;
+pub(crate) mod oracle;
 mod robust;
 mod routes;

@@ -19,6 +19,7 @@ mod proof;
 #[cfg(test)]
 mod tests;
 
+use foldhash::HashSet;
 use pgstrata_grammar::{Item, Statement, Tree, Walk};
 
 use self::places::Places;
@@ -52,6 +53,10 @@ struct Findings {
 ///
 /// A text that the parser can't read is marked: PostgreSQL refuses it, and is made certain to.
 pub fn confirm(t: &Tokens<'_>, shape: &mut Shape) {
+    if !t.conforming {
+        let hint = "Set standard_conforming_strings to on.";
+        return refuse(shape, "send texts with standard_conforming_strings off", Some(hint));
+    }
     let Some(text) = places::readable(t) else {
         let hint = "Set client_encoding to UTF8, or write names in ASCII.";
         return refuse(shape, "write names in another encoding than UTF8", Some(hint));
@@ -77,13 +82,12 @@ fn refuse(shape: &mut Shape, what: &str, hint: Option<&'static str>) {
 }
 
 fn take(shape: &mut Shape, findings: Findings) {
-    let mut demands = std::mem::take(&mut shape.demands).into_vec();
-    for demand in findings.demands {
-        if !demands.contains(&demand) {
-            demands.push(demand);
-        }
+    if !findings.demands.is_empty() {
+        let mut demands = std::mem::take(&mut shape.demands).into_vec();
+        let mut seen: HashSet<Demand> = demands.iter().cloned().collect();
+        demands.extend(findings.demands.into_iter().filter(|demand| seen.insert(demand.clone())));
+        shape.demands = demands.into();
     }
-    shape.demands = demands.into();
     for index in findings.unproven {
         if let Some(statement) = shape.statements.get_mut(index) {
             statement.way = statement.way.max(Way::Path);
@@ -94,6 +98,7 @@ fn take(shape: &mut Shape, findings: Findings) {
 
 fn compare(t: &Tokens<'_>, tree: &Tree, shape: &mut Shape) -> Agreed<Findings> {
     let places = Places::new(t);
+    let judged = calls::Judged::of(shape);
     let mut findings = Findings::default();
     let mut read = tree.statements();
     for index in 0..shape.statements.len() {
@@ -101,7 +106,7 @@ fn compare(t: &Tokens<'_>, tree: &Tree, shape: &mut Shape) -> Agreed<Findings> {
             return differ("number of statements");
         };
         places.same_extent(&theirs, ours)?;
-        let flags = statement(&places, &theirs, index, shape, &mut findings)?;
+        let flags = statement(&places, &theirs, index, (shape, &judged), &mut findings)?;
         if let Some(ours) = shape.statements.get_mut(index) {
             flags.add_to(ours);
         }
@@ -133,7 +138,7 @@ fn statement<'t>(
     places: &Places<'_>,
     theirs: &Statement<'t>,
     index: usize,
-    shape: &Shape,
+    (shape, judged): (&Shape, &calls::Judged),
     findings: &mut Findings,
 ) -> Agreed<Flags> {
     let Some(ours) = shape.statements.get(index) else { return differ("number of statements") };
@@ -143,7 +148,7 @@ fn statement<'t>(
     kinds::agree(theirs.root, ours)?;
     let mut flags = Flags::default();
     let mut names = names::Reader::new(places, ours);
-    let mut calls = calls::Reader::new(places, ours, shape);
+    let mut calls = calls::Reader::new(places, ours, judged);
     let mut proof = proof::Reader::new(places, ours, shape);
     let mut walk = Walk::new(theirs.root);
     while let Some(item) = walk.next() {

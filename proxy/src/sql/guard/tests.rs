@@ -11,9 +11,16 @@ fn refused(texts: &[&str]) {
                 assert_eq!(refusal.code, "42501", "{text}");
                 assert!(refusal.message.contains("\"acme\""), "{text}");
             }
+            // PostgreSQL can't read it.
+            Route::Pass if is_certain_to_fail(text) => {}
             route => panic!("let through as {route:?}: {text}"),
         }
     }
+}
+
+fn is_certain_to_fail(text: &str) -> bool {
+    let sent = String::from_utf8(splice(text.as_bytes(), &plan(text).splices)).unwrap();
+    sent.strip_prefix(text).is_some_and(|rest| rest == "\n\\") && pgstrata_grammar::Tree::parse(text).is_err()
 }
 
 fn allowed(texts: &[&str]) {

@@ -1,6 +1,6 @@
 //! PostgreSQL's own parser says which names are relations, and its scanner where tokens end.
 
-pub(super) mod corpus;
+pub(crate) mod corpus;
 pub(super) mod mutate;
 pub(super) mod random;
 mod rules;

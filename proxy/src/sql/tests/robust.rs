@@ -4,7 +4,8 @@ use crate::sql::Route;
 #[test]
 fn deep_and_long_texts_are_taken() {
     let deep = format!("select {}1{}", "(".repeat(10_000), ")".repeat(10_000));
-    assert_eq!(plan(&deep).route, Route::SearchPath);
+    // More than PostgreSQL's parser takes.
+    assert_eq!(plan(&deep).route, Route::Pass);
     for text in [
         format!("select 1{}", " + 1".repeat(100_000)),
         format!("select 1{}", "::int".repeat(50_000)),

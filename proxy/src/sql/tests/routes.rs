@@ -123,14 +123,11 @@ fn what_depends_on_the_path_goes_by_it() {
             "prepare p as select 1",
             "select nextval('s')",
             "select * from users; set search_path = public; select * from users",
-            "select 'unterminated",
             "select pg_typeof(a) from users",
             "select a operator(public.+) b from users",
             "select a from users where a = 'users'::regclass",
             "select 1 into z from users",
-            "selekt 1",
             "select * from acme.missing",
-            "select (select",
             "vacuum t; select 1",
         ],
     );
@@ -202,7 +199,11 @@ fn same_bytes_mean_what_their_session_and_scope_say() {
     for _ in 0..4 {
         assert_eq!(engine.plan(text, &scope, on).route, Route::Splice);
         assert_eq!(engine.plan(text, &by_path, on).route, Route::SearchPath);
-        assert_eq!(engine.plan(br"select '\' from users -- '", &scope, off).route, Route::Pass);
+        let route = engine.plan(br"select '\' from users -- '", &scope, off).route;
+        assert!(
+            matches!(route, Route::Refuse(_)),
+            "PostgreSQL's grammar reads it in one way only: {route:?}"
+        );
         assert_eq!(engine.plan(br"select '\' from users -- '", &scope, on).route, Route::Splice);
     }
     let stats = engine.stats();

@@ -1,5 +1,8 @@
 //! Functions: each call is one that the guard has seen, and calls a function that is known.
 
+use std::ops::Range;
+
+use foldhash::HashSet;
 use pgstrata_grammar::{Item, Node, NodeList, Place, nodes};
 
 use super::places::Places;
@@ -14,14 +17,45 @@ use crate::sql::shape::{Demand, Key, Shape, StatementShape};
 pub(super) struct Reader<'a> {
     places: &'a Places<'a>,
     ours: &'a StatementShape,
-    shape: &'a Shape,
+    judged: &'a Judged,
     /// Calls of `set_config`.
     settings: usize,
 }
 
+/// Where the guard has found calls in the whole text.
+pub(super) struct Judged {
+    /// First tokens of keys that all of a database shares.
+    keys: HashSet<u32>,
+    /// Tokens of the names that `set_config` sets, in order.
+    settings: Vec<u32>,
+}
+
+impl Judged {
+    /// Those of a shape.
+    pub fn of(shape: &Shape) -> Self {
+        let key = |key: &Key| match key {
+            Key::ChannelArgument(range) => Some(range.start),
+            Key::Lock { keys, .. } => Some(keys.start),
+            _ => None,
+        };
+        let setting = |demand: &Demand| match demand {
+            Demand::Config { token, .. } => Some(*token),
+            _ => None,
+        };
+        let mut settings: Vec<u32> = shape.demands.iter().filter_map(setting).collect();
+        settings.sort_unstable();
+        Self { keys: shape.keys.iter().filter_map(key).collect(), settings }
+    }
+
+    fn settings_in(&self, tokens: &Range<usize>) -> usize {
+        let in_front = |end: usize| self.settings.partition_point(|token| (*token as usize) < end);
+        in_front(tokens.end) - in_front(tokens.start)
+    }
+}
+
 impl<'a> Reader<'a> {
-    pub fn new(places: &'a Places<'a>, ours: &'a StatementShape, shape: &'a Shape) -> Self {
-        Self { places, ours, shape, settings: 0 }
+    pub fn new(places: &'a Places<'a>, ours: &'a StatementShape, judged: &'a Judged) -> Self {
+        Self { places, ours, judged, settings: 0 }
     }
 
     /// Takes one thing of the statement.
@@ -45,9 +79,7 @@ impl<'a> Reader<'a> {
 
     /// Each `set_config` must be one whose name and value are judged.
     pub fn finish(&self) -> Agreed {
-        let own = |token: u32| self.ours.tokens.contains(&(token as usize));
-        let judged = self.shape.demands.iter();
-        let judged = judged.filter(|d| matches!(d, Demand::Config { token, .. } if own(*token))).count();
+        let judged = self.judged.settings_in(&self.ours.tokens);
         if judged == self.settings { Ok(()) } else { differ("calls") }
     }
 
@@ -55,10 +87,14 @@ impl<'a> Reader<'a> {
         let parts = parts(n.funcname());
         let Some((name, qualifier)) = parts.split_last() else { return differ("calls") };
         let t = self.places.t;
-        let Some(first) = self.places.token(n.location) else { return differ("calls") };
+        let by_grammar = matches!(qualifier, ["pg_catalog"]);
+        let Some(first) = self.places.token(n.location) else {
+            // `a AT LOCAL` stands nowhere.
+            let nowhere = n.location < 0 && by_grammar && functions::class(name).is_none();
+            return if nowhere { Ok(()) } else { differ("calls") };
+        };
         let token = if t.is(first + 1, TokenKind::Dot) { first + 2 * qualifier.len() } else { first };
         let spelt = t.is(token + 1, TokenKind::Open) && t.name(token).is_some_and(|found| found == **name);
-        let by_grammar = matches!(qualifier, ["pg_catalog"]);
         if !spelt && !by_grammar {
             return differ("calls");
         }
@@ -86,14 +122,9 @@ impl<'a> Reader<'a> {
         if !matches!(n.args().len(), 1 | 2) {
             return Ok(());
         }
-        let first = token as u32 + 2;
-        let is_it = |key: &Key| match key {
-            Key::ChannelArgument(range) => range.start == first,
-            Key::Lock { keys, .. } => keys.start == first,
-            _ => false,
-        };
-        let notifies_one = n.args().len() == 1 && !parts(n.funcname()).last().is_some_and(|f| keys::is_lock(f));
-        match notifies_one || self.shape.keys.iter().any(is_it) {
+        let notifies_one =
+            n.args().len() == 1 && !parts(n.funcname()).last().is_some_and(|f| keys::is_lock(f));
+        match notifies_one || self.judged.keys.contains(&(token as u32 + 2)) {
             true => Ok(()),
             false => differ("calls"),
         }
@@ -113,8 +144,7 @@ impl<'a> Reader<'a> {
     /// What a sequence's name asks; `None` where it is not plain to see.
     fn sequence_name(&self, argument: Node<'_>, write: bool) -> Option<Option<Demand>> {
         let argument = behind_casts(argument, &["regclass", "text", "varchar"]);
-        let drawn =
-            |token: usize| Demand::ObjectLiteral { token: token as u32, write, by_name: true };
+        let drawn = |token: usize| Demand::ObjectLiteral { token: token as u32, write, by_name: true };
         if let Node::FuncCall(n) = argument {
             let serial = parts(n.funcname()).last() == Some(&"pg_get_serial_sequence");
             let table = n.args().first().and_then(|table| self.literal(table))?;
@@ -174,10 +204,15 @@ fn function(schema: Option<&str>, name: &str, arguments: bool) -> Demand {
     Demand::Function { schema: schema.map(Box::from), name: name.into(), trigger_arguments: arguments }
 }
 
+/// With more casts in a row, what they start from is an expression to us: it reaches no rows.
+const MAX_CASTS: usize = 32;
+
 /// What the casts in front of `node` start from; casts to other types than `kinds` (if any are given) stay.
 fn behind_casts<'t>(mut node: Node<'t>, kinds: &[&str]) -> Node<'t> {
-    while let Node::TypeCast(n) = node {
-        let kind = n.type_name().and_then(|kind| parts(pgstrata_grammar::untyped(kind.names())).last().copied());
+    for _ in 0..MAX_CASTS {
+        let Node::TypeCast(n) = node else { break };
+        let kind =
+            n.type_name().and_then(|kind| parts(pgstrata_grammar::untyped(kind.names())).last().copied());
         if !kinds.is_empty() && !kind.is_some_and(|kind| kinds.contains(&kind)) {
             break;
         }
@@ -208,7 +243,10 @@ fn support(parts: &[&str], out: &mut Vec<Demand>) {
 
 /// An option of `CREATE AGGREGATE`, `OPERATOR`, `TYPE`.
 fn option(n: &nodes::DefElem, place: Place<'_>, out: &mut Vec<Demand>) {
-    let defines = matches!(place.parent, Node::DefineStmt(_) | Node::CreateRangeStmt(_) | Node::AlterTypeStmt(_) | Node::AlterOperatorStmt(_));
+    let defines = matches!(
+        place.parent,
+        Node::DefineStmt(_) | Node::CreateRangeStmt(_) | Node::AlterTypeStmt(_) | Node::AlterOperatorStmt(_)
+    );
     if !defines || !n.defname().is_some_and(functions::takes_function) {
         return;
     }

@@ -140,7 +140,9 @@ fn is_known(root: Node<'_>) -> bool {
         // Maintenance of tables that it names.
         Node::VacuumStmt(n) => !n.rels().is_empty(),
         Node::ClusterStmt(n) => n.relation().is_some(),
-        Node::ReindexStmt(n) => n.relation().is_some() || n.kind == nodes::ReindexObjectType::REINDEX_OBJECT_SCHEMA,
+        Node::ReindexStmt(n) => {
+            n.relation().is_some() || n.kind == nodes::ReindexObjectType::REINDEX_OBJECT_SCHEMA
+        }
         Node::RefreshMatViewStmt(_) => true,
         node => is_known_definition(node),
     }

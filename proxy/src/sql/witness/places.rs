@@ -58,7 +58,10 @@ impl<'a> Places<'a> {
         let theirs_end = theirs.end.unwrap_or(self.t.text.len());
         let first = self.t.all.partition_point(|token| (token.start as usize) < theirs.start);
         let behind = self.t.all.partition_point(|token| (token.start as usize) < theirs_end);
-        match first == ours.tokens.start && behind == ours.tokens.end && start >= theirs.start && end <= theirs_end
+        match first == ours.tokens.start
+            && behind == ours.tokens.end
+            && start >= theirs.start
+            && end <= theirs_end
         {
             true => Ok(()),
             false => differ("statements"),

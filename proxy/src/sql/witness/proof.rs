@@ -2,6 +2,8 @@
 //!
 //! Where sqlparser's tree has fewer or other names than PostgreSQL's, the text is not spliced: it goes by the path.
 
+use std::ops::Range;
+
 use pgstrata_grammar::{Item, Node, NodeList, Place, Walk, nodes, untyped};
 
 use super::places::Places;
@@ -42,12 +44,15 @@ impl<'a> Reader<'a> {
             node,
             Node::RangeVar(_) | Node::RangeSubselect(_) | Node::SubLink(_) | Node::A_Indirection(_)
         );
-        let calls = matches!(node, Node::FuncCall(_)) && !matches!(self.ours.kind, StatementKind::SetConfig { .. });
+        let calls =
+            matches!(node, Node::FuncCall(_)) && !matches!(self.ours.kind, StatementKind::SetConfig { .. });
         if names || calls { differ("names") } else { Ok(()) }
     }
 
     fn node(&mut self, node: Node<'_>, place: Place<'_>, walk: &Walk<'_>) {
         match node {
+            // `FOR UPDATE OF a` names what a FROM list calls `a`.
+            Node::RangeVar(_) if matches!(place.parent, Node::LockingClause(_)) => {}
             Node::RangeVar(n) => self.relation(n, place, walk),
             Node::FuncCall(n) => {
                 let known = match n.funcname().iter().filter_map(Node::as_str).collect::<Vec<_>>()[..] {
@@ -60,7 +65,7 @@ impl<'a> Reader<'a> {
             Node::TypeName(n) => {
                 let known = match untyped(n.names()).iter().filter_map(Node::as_str).collect::<Vec<_>>()[..] {
                     ["pg_catalog", _] => true,
-                    [name] => has(&self.shape.types, name),
+                    [name] => is_builtin_type(name) || has(&self.shape.types, name),
                     _ => false,
                 };
                 self.complete &= known;
@@ -68,13 +73,16 @@ impl<'a> Reader<'a> {
             Node::ColumnRef(n) if n.fields().len() > 1 => {
                 let last = n.fields().iter().last();
                 self.complete &= match last {
-                    Some(Node::String(name)) => name.sval().is_some_and(|name| has(&self.shape.columns, name)),
+                    Some(Node::String(name)) => {
+                        name.sval().is_some_and(|name| has(&self.shape.columns, name))
+                    }
                     _ => true,
                 };
             }
             Node::A_Indirection(n) => {
                 let mut names = n.indirection().iter().filter_map(Node::as_str);
-                self.complete &= names.all(|name| has(&self.shape.columns, name) || has(&self.shape.functions, name));
+                self.complete &=
+                    names.all(|name| has(&self.shape.columns, name) || has(&self.shape.functions, name));
             }
             _ => {}
         }
@@ -92,14 +100,13 @@ impl<'a> Reader<'a> {
         match n.schemaname() {
             None => {
                 self.relations += 1;
-                self.complete &= self.shape.relations.iter().any(|r| r.token == token && &*r.name == name);
+                self.complete &=
+                    find(&self.shape.relations, token, |r| r.token).is_some_and(|r| *r.name == *name);
             }
             Some(schema) => {
                 self.qualified += 1;
-                let same = |q: &crate::sql::shape::Qualified| {
-                    q.named.token == token && &*q.named.name == name && &*q.schema == schema
-                };
-                self.complete &= self.shape.qualified.iter().any(same);
+                let found = find(&self.shape.qualified, token, |q| q.named.token);
+                self.complete &= found.is_some_and(|q| *q.named.name == *name && *q.schema == *schema);
             }
         }
     }
@@ -123,15 +130,45 @@ impl<'a> Reader<'a> {
         if self.ours.way != Way::Names {
             return true;
         }
-        let own = |token: u32| self.ours.tokens.contains(&(token as usize));
-        let relations = self.shape.relations.iter().filter(|r| own(r.token)).count();
-        let qualified = self.shape.qualified.iter().filter(|q| own(q.named.token)).count();
-        self.complete && relations == self.relations && qualified == self.qualified
+        let Range { start, end } = self.ours.tokens;
+        let relations = |end: usize| self.shape.relations.partition_point(|r| (r.token as usize) < end);
+        let qualified = |end: usize| self.shape.qualified.partition_point(|q| (q.named.token as usize) < end);
+        self.complete
+            && relations(end) - relations(start) == self.relations
+            && qualified(end) - qualified(start) == self.qualified
     }
 }
 
+/// Types that `analyse` takes for PostgreSQL's own wherever they stand: `pg_catalog` comes first on each path.
+fn is_builtin_type(name: &str) -> bool {
+    matches!(
+        name,
+        "uuid"
+            | "int2"
+            | "int4"
+            | "int8"
+            | "float4"
+            | "float8"
+            | "bool"
+            | "date"
+            | "json"
+            | "jsonb"
+            | "text"
+            | "bytea"
+            | "varbit"
+            | "tsvector"
+            | "tsquery"
+    )
+}
+
 fn has(names: &[Box<str>], name: &str) -> bool {
-    names.iter().any(|known| &**known == name)
+    // `engine::Builder` has sorted them.
+    names.binary_search_by(|known| (**known).cmp(name)).is_ok()
+}
+
+/// The entry for a token, in a list that is sorted by them.
+fn find<T>(list: &[T], token: u32, token_of: impl Fn(&T) -> u32) -> Option<&T> {
+    list.binary_search_by_key(&token, token_of).ok().and_then(|index| list.get(index))
 }
 
 /// Whether a relation that stands there may be a CTE: it is read, and not written.

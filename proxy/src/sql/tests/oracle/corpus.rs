@@ -15,10 +15,10 @@ const COUNTS: &[(&str, usize)] =
     &[("select", 1500), ("insert", 600), ("update", 600), ("delete", 500), ("merge", 150), ("other", 350)];
 
 /// A kind of statement and its text.
-pub(in crate::sql::tests) type Sample = (&'static str, String);
+pub(crate) type Sample = (&'static str, String);
 
 /// All statements, no two the same.
-pub(in crate::sql::tests) fn corpus() -> Vec<Sample> {
+pub(crate) fn corpus() -> Vec<Sample> {
     let mut random = Random::new(0x5DEE_CE66_D1CE_4E5B);
     let mut seen = BTreeSet::new();
     let mut out = Vec::new();
