@@ -51,7 +51,12 @@ fn said(answer: &Answer) -> String {
 
 fn fields(message: &Message) -> Vec<String> {
     let fields = message.body.split(|byte| *byte == 0).filter(|field| !field.is_empty());
-    fields.map(|field| String::from_utf8_lossy(field).into_owned()).collect()
+    let mut fields: Vec<_> = fields.map(|field| String::from_utf8_lossy(field).into_owned()).collect();
+    // PostgreSQL says that from another line of its own source: something stands behind what the client sent.
+    if fields.iter().any(|field| field == "Msyntax error at end of input") {
+        fields.retain(|field| !field.starts_with('L'));
+    }
+    fields
 }
 
 fn is_guards(fault: &Option<Fault>) -> bool {

@@ -20,6 +20,10 @@ const READ_ONLY: &[u8] = b"25006";
 
 /// Asked for a position in an error or a notice.
 const POSITION: u8 = b'P';
+/// The text of an error or a notice.
+const MESSAGE: u8 = b'M';
+/// PostgreSQL's message where a text ends too early.
+const END_OF_INPUT: &[u8] = b"syntax error at end of input";
 
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// `ErrorResponse`.
@@ -285,8 +289,11 @@ fn put_refusal(out: &mut BytesMut, refusal: &Refusal) {
 pub(super) fn put_mapped(out: &mut BytesMut, tag: u8, body: &[u8], map: &PositionMap) {
     let at = frame::field(body, POSITION).and_then(|p| std::str::from_utf8(p).ok()?.parse().ok());
     let moved = at.map(|at: usize| map.to_client(at).to_string());
+    let ends = at.is_some_and(|at| map.is_end_of_input(at));
     let fields = frame::fields(body).map(|(code, value)| match &moved {
         Some(moved) if code == POSITION => (code, moved.as_bytes()),
+        // What it names is ours: behind the client's text there is nothing.
+        Some(_) if ends && code == MESSAGE && value.ends_with(b"at or near \"\\\"") => (code, END_OF_INPUT),
         _ => (code, value),
     });
     message::fields(out, tag, fields);

@@ -23,7 +23,7 @@ use pgstrata_tenancy::Strategy;
 /// since handed from function to function it would be copied each time.
 pub fn decide(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode, plan: &mut Plan) {
     if shape.unreadable {
-        return plan.splices.push(Splice::new(t.text.len(), Insert::Text(UNREADABLE.into())));
+        return unreadable(t, plan);
     }
     let tenant_first =
         mode.tenant_first && shape.statements.iter().all(|s| keeps_tenant_first(&s.kind, t, scope));
@@ -47,10 +47,13 @@ pub fn decide(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode, plan
     }
 }
 
-/// Behind a text that PostgreSQL's grammar can't read: no grammar takes it, so that no version of PostgreSQL runs the
-/// text, and the client gets PostgreSQL's own error. A text that ends in a comment or string with no end swallows
-/// it, and is refused for that.
-const UNREADABLE: &str = "\n\\";
+/// A text that PostgreSQL's grammar can't read is sent for its error. Another version's grammar may take it, so it is
+/// made certain that none does; what ends in a string or comment with no end is refused by all.
+fn unreadable(t: &Tokens<'_>, plan: &mut Plan) {
+    if t.all.iter().all(|token| token.kind.is_closed()) {
+        plan.splices.push(Splice::new(t.text.len(), Insert::Unreadable));
+    }
+}
 
 type Splices = SmallVec<[Splice; 4]>;
 

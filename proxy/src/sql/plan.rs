@@ -91,6 +91,9 @@ pub enum Insert {
     LockComma,
     /// The end of one of these.
     LockEnd,
+    /// Behind a text that PostgreSQL's grammar can't read: what no grammar takes, so that no version of PostgreSQL runs
+    /// the text.
+    Unreadable,
     /// A text of its own.
     Text(Arc<str>),
 }

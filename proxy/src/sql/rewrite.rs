@@ -96,6 +96,7 @@ impl Prefixes {
             Piece::LockComma => keys::LOCK_COMMA,
             Piece::LockEnd => keys::LOCK_END,
             Piece::End => ")",
+            Piece::Unreadable => "\n\\",
             Piece::Text(text) => text,
         };
         text.as_bytes()
@@ -127,7 +128,10 @@ pub fn rewrite<'a>(
         let (insert, cut) = if place <= splice {
             (places.next().map_or(&[][..], |(_, sql)| sql.as_bytes()), 0)
         } else {
-            splices.next().map_or((&[][..], 0), |splice| (prefixes.get(&splice.insert), splice.cut as usize))
+            splices.next().map_or((&[][..], 0), |splice| {
+                out.map.unreadable |= splice.insert == Piece::Unreadable;
+                (prefixes.get(&splice.insert), splice.cut as usize)
+            })
         };
         done = until.saturating_add(cut).min(text.len());
         let cut = chars(text.get(until..done).unwrap_or_default());
@@ -142,6 +146,8 @@ pub fn rewrite<'a>(
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PositionMap {
     inserts: SmallVec<[Insert; 2]>,
+    /// The last one is [`Piece::Unreadable`].
+    unreadable: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,6 +164,13 @@ impl PositionMap {
     /// Whether the client's text went out as it was.
     pub fn is_empty(&self) -> bool {
         self.inserts.is_empty()
+    }
+
+    /// Whether `position` (from 1) in the text that was sent is behind the client's text, which PostgreSQL can't read:
+    /// the error that it reports there is about the text's end.
+    pub fn is_end_of_input(&self, position: usize) -> bool {
+        let last = self.inserts.last().filter(|_| self.unreadable);
+        last.is_some_and(|last| position > last.at)
     }
 
     /// The position (from 1) in the client's text for one in the text that was sent.
@@ -237,6 +250,6 @@ mod tests {
 
     fn map(inserts: &[(usize, usize, usize)]) -> PositionMap {
         let insert = |&(at, length, cut): &_| Insert { at, length, cut };
-        PositionMap { inserts: inserts.iter().map(insert).collect() }
+        PositionMap { inserts: inserts.iter().map(insert).collect(), unreadable: false }
     }
 }
