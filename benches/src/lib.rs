@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use pgstrata::sql::Scope;
-use pgstrata::sql::scope::{Builtins, Names, Relation, SchemaNames};
+use pgstrata::sql::scope::{Builtins, CommonFunctions, Names, Relation, SchemaNames};
 use pgstrata_tenancy::Strategy;
 
 pub mod plot;
@@ -61,7 +61,12 @@ pub fn scope(strategy: Strategy) -> Scope {
         moved: Arc::default(),
         hide_others: false,
         keys: Default::default(),
+        functions: Some(Arc::new(CommonFunctions {
+            builtin: Arc::clone(&names.builtin),
+            shared: names.shared.clone(),
+        })),
         names: Some(Arc::new(names)),
+        trusted_functions: Arc::default(),
     }
 }
 
