@@ -4,6 +4,7 @@ pub(crate) mod fixture;
 mod fuzz;
 mod hidden;
 mod keys;
+mod linear;
 mod moved;
 mod oracle;
 mod robust;
