@@ -5,6 +5,7 @@
 //! leads straight back to its bytes. What the walk doesn't know is never guessed:
 //! the statement is `unproven` and goes by the search path.
 
+mod budget;
 mod expr;
 mod feed;
 mod query;
@@ -15,20 +16,24 @@ mod types;
 mod words;
 mod write;
 
-use std::collections::HashSet;
 use std::ops::Range;
 
+use foldhash::HashSet;
 use sqlparser::ast::{Ident, ObjectName, ObjectNamePart};
-use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
 
+use self::budget::Budget;
+use self::query::Ctes;
 use super::builtin;
 use super::lexer::TokenKind;
+use super::marks::Marks;
 use super::shape::{Alias, Named, Qualified};
 use super::tokens::Tokens;
 
 /// How deep our walk goes into a tree; the parser's own limit is far below.
 const MAX_DEPTH: usize = 400;
+/// So many statements may stand around one: `EXPLAIN DECLARE c CURSOR FOR`, and PostgreSQL takes no more.
+const MAX_AROUND: usize = 4;
 /// How deep the parser may recurse.
 const PARSER_DEPTH: usize = 60;
 
@@ -59,20 +64,37 @@ impl Names {
     }
 }
 
-/// The names in statement `range` of `t`.
-pub fn names(t: &Tokens<'_>, range: Range<usize>) -> Names {
+/// So much the parser may be given for one text, in tokens; some count for several.
+pub const ALLOWANCE: usize = 12_000;
+
+/// The names in statement `range` of `t`. What the parser took for it is taken off `allowance`.
+pub fn names(t: &Tokens<'_>, range: Range<usize>, allowance: &mut usize) -> Names {
+    let (mut lo, mut hi) = (range.start, range.end);
+    for _ in 0..MAX_AROUND {
+        match () {
+            () if t.kw(lo, "explain") => lo = behind_explain(t, lo, hi),
+            () if t.kw(lo, "declare") => match (lo..hi).find(|&i| t.kw(i, "for")) {
+                Some(at) => lo = at + 1,
+                None => return Names::unproven(),
+            },
+            () if t.kw(lo, "copy") && t.is(lo + 1, TokenKind::Open) => {
+                (lo, hi) = (lo + 2, t.behind_close(lo + 1, hi).saturating_sub(1));
+            }
+            () => return names_inside(t, lo..hi, allowance),
+        }
+    }
+    Names::unproven()
+}
+
+/// The same of a statement that has no other inside.
+fn names_inside(t: &Tokens<'_>, range: Range<usize>, allowance: &mut usize) -> Names {
     let (lo, hi) = (range.start, range.end);
     match () {
-        () if t.kw(lo, "explain") => names(t, behind_explain(t, lo, hi)..hi),
-        () if t.kw(lo, "declare") => match (lo..hi).find(|&i| t.kw(i, "for")) {
-            Some(at) => names(t, at + 1..hi),
-            None => Names::unproven(),
-        },
         () if t.kw(lo, "copy") => copy(t, lo, hi),
-        () if t.any_kw(lo, &["truncate", "lock"]) => listed(t, lo, hi),
-        () if t.is(lo, TokenKind::Open) => parsed(t, range),
+        () if t.any_kw(lo, &["truncate", "lock"]) => listed(t, lo..hi, allowance),
+        () if t.is(lo, TokenKind::Open) => parsed(t, range, allowance),
         () if t.any_kw(lo, &["select", "insert", "update", "delete", "merge", "values", "table", "with"]) => {
-            parsed(t, range)
+            parsed(t, range, allowance)
         }
         () => Names::unproven(),
     }
@@ -89,12 +111,8 @@ fn behind_explain(t: &Tokens<'_>, lo: usize, hi: usize) -> usize {
     at
 }
 
-/// `COPY name [(columns)] ..` or `COPY (query) TO ..`.
+/// `COPY name [(columns)] ..`.
 fn copy(t: &Tokens<'_>, lo: usize, hi: usize) -> Names {
-    if t.is(lo + 1, TokenKind::Open) {
-        let close = t.behind_close(lo + 1, hi);
-        return names(t, lo + 2..close.saturating_sub(1));
-    }
     let mut names = Names::default();
     let at = lo + 1 + usize::from(t.kw(lo + 1, "binary") && !t.any_kw(lo + 2, &["to", "from"]));
     let next = names.relation_at(t, at, hi);
@@ -104,10 +122,14 @@ fn copy(t: &Tokens<'_>, lo: usize, hi: usize) -> Names {
 }
 
 /// `TRUNCATE [TABLE] a, b`, `LOCK [TABLE] a, b`.
-fn listed(t: &Tokens<'_>, lo: usize, hi: usize) -> Names {
+fn listed(t: &Tokens<'_>, Range { start: lo, end: hi }: Range<usize>, allowance: &mut usize) -> Names {
     let mut names = Names::default();
     let mut at = lo + 1 + usize::from(t.kw(lo + 1, "table"));
     loop {
+        match allowance.checked_sub(1) {
+            Some(rest) => *allowance = rest,
+            None => return Names::unproven(),
+        }
         at += usize::from(t.kw(at, "only"));
         at = names.relation_at(t, at, hi);
         at += usize::from(t.op(at, "*"));
@@ -124,32 +146,34 @@ fn listed(t: &Tokens<'_>, lo: usize, hi: usize) -> Names {
 }
 
 /// A SELECT, INSERT, UPDATE, DELETE, MERGE, VALUES or WITH, by the parser.
-fn parsed(t: &Tokens<'_>, range: Range<usize>) -> Names {
-    let Some(feed) = feed::feed(t, range.clone()) else {
+fn parsed(t: &Tokens<'_>, range: Range<usize>, allowance: &mut usize) -> Names {
+    let Some(feed) = feed::feed(t, range.clone(), allowance) else {
         return Names::unproven();
     };
-    let dialect = PostgreSqlDialect {};
+    let budget = Budget::of(feed.tokens.len());
     let mut parser =
-        Parser::new(&dialect).with_recursion_limit(PARSER_DEPTH).with_tokens_with_locations(feed.tokens);
+        Parser::new(&budget).with_recursion_limit(PARSER_DEPTH).with_tokens_with_locations(feed.tokens);
     let Ok(statement) = parser.parse_statement() else {
         return Names::unproven();
     };
-    if parser.peek_token_ref().token != sqlparser::tokenizer::Token::EOF {
+    if budget.is_spent() || parser.peek_token_ref().token != sqlparser::tokenizer::Token::EOF {
         return Names::unproven();
     }
     let mut walk = Walk {
         t,
         names: Names::default(),
-        claimed: feed.left_out.into_iter().collect(),
-        ctes: Vec::new(),
+        claimed: Marks::of(&range),
+        range,
+        ctes: Ctes::default(),
         called: Vec::new(),
         depth: 0,
     };
+    walk.claimed.extend(feed.left_out);
     for call in feed.calls {
         walk.function_at(call);
     }
     walk.statement(&statement);
-    walk.finish(range)
+    walk.finish()
 }
 
 impl Names {
@@ -178,9 +202,11 @@ impl Names {
 struct Walk<'a> {
     t: &'a Tokens<'a>,
     names: Names,
+    /// The statement's tokens.
+    range: Range<usize>,
     /// Words of which the walk knows what they are.
-    claimed: HashSet<usize>,
-    ctes: Vec<Box<str>>,
+    claimed: Marks,
+    ctes: Ctes,
     /// Functions of the grammar whose words are claimed.
     called: Vec<&'static str>,
     depth: usize,
@@ -316,16 +342,17 @@ impl Walk<'_> {
     /// Whether a column is named with the name of a table that has an alias: PostgreSQL's error tells of
     /// that, unless the table has got a schema.
     fn names_behind_alias(&self) -> bool {
-        let hidden =
-            |name: &str| self.names.relations.iter().any(|r| r.alias == Alias::Given && *r.name == *name);
-        self.names.column_chains.iter().any(|token| hidden(&self.text(*token)))
+        let aliased = self.names.relations.iter().filter(|relation| relation.alias == Alias::Given);
+        let hidden: HashSet<&str> = aliased.map(|relation| &*relation.name).collect();
+        !hidden.is_empty()
+            && self.names.column_chains.iter().any(|token| hidden.contains(&*self.text(*token)))
     }
 
     /// The names, if no word is left over that the walk has not understood.
-    fn finish(mut self, range: Range<usize>) -> Names {
-        let whole = range.clone().all(|i| match self.t.kind(i) {
-            Some(TokenKind::Word) => self.claimed.contains(&i) || words::is_grammar(self.t.raw(i)),
-            Some(TokenKind::Quoted | TokenKind::UnicodeQuoted) => self.claimed.contains(&i),
+    fn finish(mut self) -> Names {
+        let whole = self.range.clone().all(|i| match self.t.kind(i) {
+            Some(TokenKind::Word) => self.claimed.contains(i) || words::is_grammar(self.t.raw(i)),
+            Some(TokenKind::Quoted | TokenKind::UnicodeQuoted) => self.claimed.contains(i),
             _ => true,
         });
         self.names.unproven |= !whole || self.names_behind_alias();

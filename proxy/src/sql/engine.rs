@@ -18,9 +18,6 @@ use super::statement::classify;
 use super::tokens::{self, Tokens};
 use super::witness;
 
-/// Texts of more tokens than this are not parsed: they go by the search path.
-const MAX_PARSED: usize = 32 * 1024;
-
 /// Room for more tokens, or bytes of a key, than this is given back.
 const KEPT: usize = 8 * 1024;
 
@@ -132,7 +129,7 @@ fn whole<'a>(text: &'a [u8], all: &'a [Token], mode: TextMode) -> Tokens<'a> {
 pub fn shape(t: &Tokens<'_>) -> Shape {
     let closes = tokens::closes(t.all);
     let t = &Tokens { closes: &closes, ..*t };
-    let mut builder = Builder::default();
+    let mut builder = Builder::new();
     for range in tokens::statements(t) {
         builder.add(t, classify(t, range));
     }
@@ -141,8 +138,9 @@ pub fn shape(t: &Tokens<'_>) -> Shape {
     shape
 }
 
-#[derive(Default)]
 struct Builder {
+    /// What the parser may still be given.
+    allowance: usize,
     statements: Vec<StatementShape>,
     names: Names,
     demands: Vec<super::shape::Demand>,
@@ -150,9 +148,14 @@ struct Builder {
 }
 
 impl Builder {
+    fn new() -> Self {
+        let (statements, names) = (Vec::new(), Names::default());
+        Self { allowance: analyse::ALLOWANCE, statements, names, demands: Vec::new(), keys: Vec::new() }
+    }
+
     fn add(&mut self, t: &Tokens<'_>, mut statement: StatementShape) {
-        let names = (statement.way == Way::Names && t.all.len() <= MAX_PARSED)
-            .then(|| analyse::names(t, statement.tokens.clone()))
+        let names = (statement.way == Way::Names)
+            .then(|| analyse::names(t, statement.tokens.clone(), &mut self.allowance))
             .filter(|names| !names.unread);
         self.demands.extend(guard::demands(t, &statement, names.as_ref()));
         keys::of(t, &statement, &mut self.keys);

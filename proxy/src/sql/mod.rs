@@ -11,6 +11,7 @@
 //! - [`shape`], [`cache`]: what was found, kept for all texts of the same shape; `recent`: for the very same text.
 //! - [`decide`], [`builtin`]: a shape and a scope make a plan; `moved`: of tables that are kept elsewhere;
 //!   `hidden`: of a catalog that shows the tenant's own objects only; [`keys`]: of channels and locks that are the tenant's own.
+//! - `marks`: sets of tokens; `rows`: rows of constants; `steps`: what is done, counted in tests.
 //! - [`rewrite`]: the plan's prefixes put in, error positions brought back.
 
 pub mod analyse;
@@ -21,14 +22,17 @@ pub mod engine;
 pub mod guard;
 mod hidden;
 pub mod keys;
+mod marks;
 mod moved;
 pub mod name;
 pub mod plan;
 mod recent;
 pub mod rewrite;
+mod rows;
 pub mod scope;
 pub mod shape;
 pub mod statement;
+mod steps;
 #[cfg(test)]
 pub(crate) mod tests;
 pub mod tokens;

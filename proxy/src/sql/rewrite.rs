@@ -9,6 +9,7 @@ use super::hidden;
 use super::keys;
 use super::plan::{Insert as Piece, SchemaRef, Splice};
 use super::scope::Scope;
+use super::steps;
 
 /// A text as it is sent, in pieces.
 #[derive(Debug, Default)]
@@ -135,7 +136,7 @@ pub fn rewrite<'a>(
         };
         done = until.saturating_add(cut).min(text.len());
         let cut = chars(text.get(until..done).unwrap_or_default());
-        out.map.inserts.push(Insert { at: done_chars, length: chars(insert), cut });
+        out.map.add(done_chars, chars(insert), cut);
         done_chars += cut;
         out.pieces.push(insert);
     }
@@ -154,6 +155,8 @@ pub struct PositionMap {
 struct Insert {
     /// Characters of the client's text in front of it.
     at: usize,
+    /// Characters of the text that was sent in front of it.
+    sent: usize,
     /// Characters that were put in.
     length: usize,
     /// Characters of the client's text that gave way to them.
@@ -177,19 +180,26 @@ impl PositionMap {
     /// What points into an insert points to the character behind it.
     pub fn to_client(&self, position: usize) -> usize {
         let sent = position.saturating_sub(1);
-        let (mut added, mut cut) = (0, 0);
-        for insert in &self.inserts {
-            let start = insert.at + added - cut;
-            if sent < start {
-                break;
-            }
-            if sent < start + insert.length {
-                return insert.at + 1;
-            }
-            added += insert.length;
-            cut += insert.cut;
+        let before = self.inserts.partition_point(|insert| {
+            steps::count(1);
+            insert.sent <= sent
+        });
+        let Some(insert) = before.checked_sub(1).and_then(|last| self.inserts.get(last)) else {
+            return sent + 1;
+        };
+        match sent.checked_sub(insert.sent + insert.length) {
+            Some(behind) => insert.at + insert.cut + behind + 1,
+            None => insert.at + 1,
         }
-        sent + cut - added + 1
+    }
+
+    /// Behind `at` characters of the client's text, `length` were put in, and `cut` of the client's gave way.
+    fn add(&mut self, at: usize, length: usize, cut: usize) {
+        let sent = match self.inserts.last() {
+            Some(last) => last.sent + last.length + (at - last.at - last.cut),
+            None => at,
+        };
+        self.inserts.push(Insert { at, sent, length, cut });
     }
 }
 
@@ -249,7 +259,8 @@ mod tests {
     }
 
     fn map(inserts: &[(usize, usize, usize)]) -> PositionMap {
-        let insert = |&(at, length, cut): &_| Insert { at, length, cut };
-        PositionMap { inserts: inserts.iter().map(insert).collect(), unreadable: false }
+        let mut map = PositionMap::default();
+        inserts.iter().for_each(|&(at, length, cut)| map.add(at, length, cut));
+        map
     }
 }

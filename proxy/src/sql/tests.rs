@@ -4,6 +4,7 @@ pub(crate) mod fixture;
 mod fuzz;
 mod hidden;
 mod keys;
+mod linear;
 mod moved;
 pub(crate) mod oracle;
 mod robust;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::lexer::{Token, TokenKind};
-use super::name;
+use super::{name, steps};
 
 /// A text and its tokens. Indexes are token numbers in the whole text; what is
 /// outside of the text answers `None` or `false`.
@@ -43,6 +43,7 @@ pub fn closes(all: &[Token]) -> Vec<u32> {
 impl<'a> Tokens<'a> {
     /// What token `i` is.
     pub fn kind(&self, i: usize) -> Option<TokenKind> {
+        steps::count(1);
         self.all.get(i).map(|t| t.kind)
     }
 
@@ -53,17 +54,26 @@ impl<'a> Tokens<'a> {
 
     /// The bytes of token `i`; none of a literal, which is no part of a shape. See [`Literals`].
     pub fn raw(&self, i: usize) -> &'a [u8] {
+        steps::count(1);
         self.all.get(i).filter(|t| t.kind.is_spelt()).map_or(&[], |t| t.of(self.text))
+    }
+
+    /// The bytes of token `i`, if it is a word that is not quoted.
+    fn word(&self, i: usize) -> Option<&'a [u8]> {
+        steps::count(1);
+        let token = self.all.get(i).filter(|token| token.kind == TokenKind::Word)?;
+        Some(token.of(self.text))
     }
 
     /// Whether token `i` is this keyword (in lower case), not quoted.
     pub fn kw(&self, i: usize, keyword: &str) -> bool {
-        self.is(i, TokenKind::Word) && self.raw(i).eq_ignore_ascii_case(keyword.as_bytes())
+        self.word(i).is_some_and(|word| word.eq_ignore_ascii_case(keyword.as_bytes()))
     }
 
     /// Whether token `i` is one of these keywords.
     pub fn any_kw(&self, i: usize, keywords: &[&str]) -> bool {
-        self.is(i, TokenKind::Word) && keywords.iter().any(|k| self.kw(i, k))
+        let Some(word) = self.word(i) else { return false };
+        keywords.iter().any(|keyword| word.eq_ignore_ascii_case(keyword.as_bytes()))
     }
 
     /// Whether the tokens from `i` on are these keywords.
@@ -79,7 +89,9 @@ impl<'a> Tokens<'a> {
     /// The name that token `i` means, if it is a word.
     pub fn name(&self, i: usize) -> Option<Cow<'a, str>> {
         let kind = self.kind(i).filter(|k| k.is_word())?;
-        Some(name::decode(kind, self.raw(i)))
+        let raw = self.raw(i);
+        steps::count(raw.len());
+        Some(name::decode(kind, raw))
     }
 
     /// Whether token `i` is a string literal.
@@ -96,6 +108,7 @@ impl<'a> Tokens<'a> {
 
     /// Behind the bracket that closes the one at `open`, or `end`.
     pub fn behind_close(&self, open: usize, end: usize) -> usize {
+        steps::count(1);
         match self.closes.get(open) {
             Some(&close) if close > 0 => (close as usize + 1).min(end),
             _ => end,
@@ -112,6 +125,7 @@ impl<'a> Literals<'a> {
     /// The value of string literal `i`, where it is plain to see.
     pub fn string(&self, i: usize) -> Option<Cow<'a, str>> {
         let token = self.0.all.get(i)?;
+        steps::count(token.span().len());
         name::plain_string(token.kind, token.of(self.0.text), self.0.conforming)
     }
 }

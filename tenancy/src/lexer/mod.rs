@@ -4,7 +4,10 @@
 //! offsets. All bytes from 0x80 up are letters, as they are to PostgreSQL, so
 //! that any encoding that is safe to scan as ASCII is read right.
 
+#[cfg(test)]
+mod linear_tests;
 mod scan;
+mod steps;
 #[cfg(test)]
 mod tests;
 
@@ -126,6 +129,8 @@ impl Token {
 pub struct Lexer<'a> {
     text: &'a [u8],
     at: usize,
+    /// Each sign up to here is an operator by itself.
+    signs: usize,
     /// `standard_conforming_strings`: a backslash in `'..'` is a backslash.
     conforming: bool,
 }
@@ -135,7 +140,7 @@ impl<'a> Lexer<'a> {
     /// (no message is that long) is not read.
     pub fn new(text: &'a [u8], standard_conforming_strings: bool) -> Self {
         let text = text.get(..u32::MAX as usize).unwrap_or(text);
-        Self { text, at: 0, conforming: standard_conforming_strings }
+        Self { text, at: 0, signs: 0, conforming: standard_conforming_strings }
     }
 
     fn peek(&self, ahead: usize) -> u8 {
@@ -185,7 +190,7 @@ impl Iterator for Lexer<'_> {
 
 impl Lexer<'_> {
     /// The kind and the end of the token that starts here.
-    fn read(&self) -> (TokenKind, usize) {
+    fn read(&mut self) -> (TokenKind, usize) {
         let at = self.at;
         let next = self.peek(1);
         let one = |kind| (kind, at + 1);
@@ -213,10 +218,19 @@ impl Lexer<'_> {
             b':' if next == b':' => (TokenKind::Cast, at + 2),
             b':' if next == b'=' => (TokenKind::Assign, at + 2),
             b':' => one(TokenKind::Colon),
-            c if scan::is_operator(c) => (TokenKind::Op, scan::operator(self.text, at)),
+            c if scan::is_operator(c) => (TokenKind::Op, self.operator()),
             c if scan::starts_word(c) => (TokenKind::Word, scan::word(self.text, at)),
             _ => one(TokenKind::Other),
         }
+    }
+
+    fn operator(&mut self) -> usize {
+        if self.at < self.signs {
+            return self.at + 1;
+        }
+        let (end, signs) = scan::operator(self.text, self.at);
+        self.signs = signs;
+        end
     }
 
     fn closed(&self, kind: TokenKind, end: Option<usize>) -> (TokenKind, usize) {

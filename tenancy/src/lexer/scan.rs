@@ -1,7 +1,10 @@
 //! The pieces of the scanner: where each kind of token ends.
 
+use super::steps;
+
 /// The byte at `at`, NUL behind the end.
 fn byte(text: &[u8], at: usize) -> u8 {
+    steps::count(1);
     text.get(at).copied().unwrap_or(0)
 }
 
@@ -9,11 +12,16 @@ fn byte(text: &[u8], at: usize) -> u8 {
 #[inline]
 pub(super) fn run(text: &[u8], at: usize, wanted: impl Fn(u8) -> bool) -> usize {
     let rest = text.get(at..).unwrap_or_default();
-    at + rest.iter().position(|&c| !wanted(c)).unwrap_or(rest.len())
+    let length = rest.iter().position(|&c| !wanted(c)).unwrap_or(rest.len());
+    steps::count(length + 1);
+    at + length
 }
 
 fn find(text: &[u8], at: usize, needle: u8) -> Option<usize> {
-    memchr::memchr(needle, text.get(at..)?).map(|found| at + found)
+    let rest = text.get(at..)?;
+    let found = memchr::memchr(needle, rest);
+    steps::count(found.unwrap_or(rest.len()));
+    found.map(|found| at + found)
 }
 
 const SPACE: u8 = 1;
@@ -101,14 +109,19 @@ pub(super) fn skip_blank(text: &[u8], mut at: usize) -> Blank {
 
 fn line_end(text: &[u8], at: usize) -> usize {
     let rest = text.get(at..).unwrap_or_default();
-    at + memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len())
+    let length = memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
+    steps::count(length);
+    at + length
 }
 
 /// The end of the comment that starts at `at`; comments nest.
 fn block_comment(text: &[u8], at: usize) -> Option<usize> {
     let (mut depth, mut at) = (1usize, at + 2);
     while depth > 0 {
-        at += memchr::memchr2(b'*', b'/', text.get(at..)?)?;
+        let rest = text.get(at..)?;
+        let found = memchr::memchr2(b'*', b'/', rest);
+        steps::count(found.unwrap_or(rest.len()));
+        at += found?;
         match (byte(text, at), byte(text, at + 1)) {
             (b'/', b'*') => (depth, at) = (depth + 1, at + 2),
             (b'*', b'/') => (depth, at) = (depth - 1, at + 2),
@@ -137,10 +150,11 @@ pub(super) fn string(text: &[u8], mut at: usize, escapes: bool, doubles: bool) -
     loop {
         let rest = text.get(at..)?;
         let found = match escapes {
-            true => memchr::memchr2(b'\'', b'\\', rest)?,
-            false => memchr::memchr(b'\'', rest)?,
+            true => memchr::memchr2(b'\'', b'\\', rest),
+            false => memchr::memchr(b'\'', rest),
         };
-        at += found + 1;
+        steps::count(found.unwrap_or(rest.len()));
+        at += found? + 1;
         let escaped = byte(text, at - 1) == b'\\';
         if escaped || (doubles && byte(text, at) == b'\'') {
             at += 1;
@@ -196,31 +210,38 @@ pub(super) fn dollar_quote(text: &[u8], at: usize) -> Dollar {
     let (Some(delimiter), Some(body)) = (text.get(at..=tag), text.get(tag + 1..)) else {
         return Dollar::None;
     };
-    match memchr::memmem::find(body, delimiter) {
+    let found = memchr::memmem::find(body, delimiter);
+    steps::count(found.unwrap_or(body.len()) + delimiter.len());
+    match found {
         Some(found) => Dollar::Closed(tag + 1 + found + delimiter.len()),
         None => Dollar::Open,
     }
 }
 
-/// The end of the operator that starts at `at`.
-pub(super) fn operator(text: &[u8], at: usize) -> usize {
+/// Where the operator ends that starts at `at`, and where the signs end behind it, each of which
+/// is an operator by itself: they need not be looked at again.
+///
+/// PostgreSQL takes all signs up to a comment, and gives back the `+` and `-` at the end, as the standard's
+/// operators end in none (`=-1` is `=` and `-1`), unless one of the other signs is among them (`@-`).
+pub(super) fn operator(text: &[u8], at: usize) -> (usize, usize) {
     // `=`, `*`: most are one sign, and nothing is left to find out.
     if !is_operator(byte(text, at + 1)) {
-        return at + 1;
+        return (at + 1, at + 1);
     }
-    let longest = run(text, at, is_operator);
-    let all = text.get(at..longest).unwrap_or_default();
-    // A comment may start inside of it.
-    let comment = all.windows(2).position(|pair| pair == b"/*" || pair == b"--");
-    let mut name = all.get(..comment.unwrap_or(all.len())).unwrap_or_default();
-    // `=-1` is `=` and `-1`, yet `@-` is one operator: the rule of the SQL standard's operators.
-    while let [head @ .., b'+' | b'-'] = name {
-        if head.is_empty() || head.iter().any(|c| b"~!@#^&|`?%".contains(c)) {
+    let (mut end, mut kept, mut other) = (at, at + 1, false);
+    loop {
+        let c = byte(text, end);
+        let comment = matches!((c, byte(text, end + 1)), (b'/', b'*') | (b'-', b'-'));
+        if !is_operator(c) || comment {
             break;
         }
-        name = head;
+        end += 1;
+        if !matches!(c, b'+' | b'-') {
+            kept = end;
+        }
+        other |= b"~!@#^&|`?%".contains(&c);
     }
-    at + name.len().max(1)
+    if other { (end.max(at + 1), end) } else { (kept, end) }
 }
 
 /// The end of the number that starts at `at`.

@@ -157,7 +157,9 @@ impl Walk<'_> {
             return;
         }
         self.called.push(name);
-        let found: Vec<usize> = (0..self.t.all.len())
+        let found: Vec<usize> = self
+            .range
+            .clone()
             .filter(|&i| self.t.kw(i, name) && self.t.is(i + 1, crate::sql::lexer::TokenKind::Open))
             .collect();
         if !found.is_empty() {
@@ -168,8 +170,8 @@ impl Walk<'_> {
 
     /// `EXTRACT(word FROM ..)`: the word.
     fn claim_behind_open(&mut self, name: &'static str) {
-        let found =
-            (0..self.t.all.len()).filter(|&i| self.t.kw(i, name) && self.t.kw(i + 3, "from")).map(|i| i + 2);
+        let range = self.range.clone();
+        let found = range.filter(|&i| self.t.kw(i, name) && self.t.kw(i + 3, "from")).map(|i| i + 2);
         let found: Vec<usize> = found.collect();
         self.claimed.extend(found);
     }

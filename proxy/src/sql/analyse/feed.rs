@@ -6,21 +6,25 @@ use sqlparser::tokenizer::{Location, Span, Token as Fed, TokenWithSpan};
 
 use super::reduce::{Instead, reduce};
 use crate::sql::lexer::TokenKind;
+use crate::sql::rows;
 use crate::sql::tokens::Tokens;
 
-/// More text than this is not parsed.
-const MAX_TOKENS: usize = 60_000;
 /// Deeper brackets than this are not parsed.
 const MAX_OPEN: usize = 48;
 /// More operators than this are not parsed: each may be a level of the tree,
 /// and a tree is dropped by recursion.
 const MAX_LINKS: usize = 2000;
+/// More joins than this, one inside of the other with no bracket (`a JOIN b JOIN c ON .. ON ..`), are not parsed.
+const MAX_JOINS: usize = 24;
 
 /// Words that make a tree deeper by one, as an operator does.
 const LINKS: &[&str] = &[
     "and", "or", "not", "is", "like", "ilike", "similar", "between", "in", "union", "except", "intersect",
     "collate", "at", "isnull", "notnull", "escape", "overlaps",
 ];
+/// The same of words that other databases know, and so does the parser.
+const FOREIGN_LINKS: &[&str] =
+    &["div", "glob", "match", "member", "minus", "pivot", "regexp", "rlike", "unpivot", "xor"];
 
 /// A statement as the parser gets it.
 #[derive(Default)]
@@ -32,15 +36,30 @@ pub(super) struct Feed {
     pub(super) calls: Vec<usize>,
 }
 
-/// The tokens of `range`, or `None` if the parser should not see them.
-pub(super) fn feed(t: &Tokens<'_>, range: Range<usize>) -> Option<Feed> {
-    if range.len() > MAX_TOKENS || !is_shallow(t, range.clone()) {
+/// The tokens of `range`, or `None` if the parser should not see them. What it costs to parse them is taken
+/// off `allowance`.
+pub(super) fn feed(t: &Tokens<'_>, range: Range<usize>, allowance: &mut usize) -> Option<Feed> {
+    if !is_shallow(t, range.clone()) {
         return None;
     }
-    let mut out = Feed { tokens: Vec::with_capacity(range.len() + 1), ..Feed::default() };
+    let mut out = Feed { tokens: Vec::with_capacity(range.len().min(*allowance) + 1), ..Feed::default() };
     let mut closing: Vec<(usize, &[Instead])> = Vec::new();
+    // Behind a row of VALUES that the parser has got.
+    let mut behind_row = None;
     let mut i = range.start;
     while i < range.end {
+        if behind_row == Some(i) && t.is(i, TokenKind::Comma) {
+            let behind = rows::behind(t, i, range.end);
+            behind_row = Some(if behind > i { behind } else { t.behind_close(i + 1, range.end) });
+            if behind > i {
+                i = behind;
+                continue;
+            }
+        }
+        if t.kw(i, "values") && t.is(i + 1, TokenKind::Open) {
+            behind_row = Some(t.behind_close(i + 1, range.end));
+        }
+        *allowance = allowance.checked_sub(cost(t, i))?;
         if let Some((_, instead)) = closing.pop_if(|(close, _)| *close == i) {
             out.tokens.extend(instead.iter().map(|word| fed(word.token(), i)));
             i += 1;
@@ -68,6 +87,15 @@ pub(super) fn feed(t: &Tokens<'_>, range: Range<usize>) -> Option<Feed> {
     Some(out)
 }
 
+/// What the parser takes for the node that token `i` begins, as so many plain tokens.
+fn cost(t: &Tokens<'_>, i: usize) -> usize {
+    match t.kind(i) {
+        Some(TokenKind::Open) if t.kw(i + 1, "values") => 30,
+        Some(TokenKind::Word) if t.any_kw(i, &["select", "case", "with", "join"]) => 4,
+        _ => 1,
+    }
+}
+
 fn fed(token: Fed, i: usize) -> TokenWithSpan {
     let at = Location { line: 1, column: i as u64 + 1 };
     TokenWithSpan { token, span: Span { start: at, end: at } }
@@ -78,22 +106,44 @@ pub(super) fn token_of(span: Span) -> Option<usize> {
     (span.start.line == 1).then(|| (span.start.column as usize).checked_sub(1)).flatten()
 }
 
+/// Whether neither the parser's recursion nor the tree that it makes gets too deep.
 fn is_shallow(t: &Tokens<'_>, range: Range<usize>) -> bool {
-    let (mut open, mut links) = (0usize, 0usize);
+    // In each bracket that is open, the joins whose condition is still to come: each is inside of the one before.
+    let (mut joins, mut links) = (vec![0usize], 0usize);
     for i in range {
         match t.kind(i) {
-            Some(TokenKind::Open) => open += 1,
-            Some(TokenKind::OpenBracket) => (open, links) = (open + 1, links + 1),
-            Some(TokenKind::Close | TokenKind::CloseBracket) => open = open.saturating_sub(1),
-            Some(TokenKind::Op | TokenKind::Cast) => links += 1,
-            Some(TokenKind::Word) if t.any_kw(i, LINKS) => links += 1,
+            Some(TokenKind::Open) => joins.push(0),
+            Some(TokenKind::OpenBracket) => {
+                joins.push(0);
+                links += 1;
+            }
+            Some(TokenKind::Close | TokenKind::CloseBracket) if joins.len() > 1 => _ = joins.pop(),
+            Some(TokenKind::Op | TokenKind::Cast | TokenKind::Assign) => links += 1,
+            Some(TokenKind::Word) => {
+                links += usize::from(t.any_kw(i, LINKS) || t.any_kw(i, FOREIGN_LINKS));
+                if let Some(pending) = joins.last_mut() {
+                    if t.kw(i, "join") && waits_for_condition(t, i) {
+                        *pending += 1;
+                    } else if t.any_kw(i, &["on", "using"]) {
+                        *pending = pending.saturating_sub(1);
+                    }
+                    if *pending > MAX_JOINS {
+                        return false;
+                    }
+                }
+            }
             _ => {}
         }
-        if open > MAX_OPEN || links > MAX_LINKS {
+        if joins.len() > MAX_OPEN + 1 || links > MAX_LINKS {
             return false;
         }
     }
     true
+}
+
+/// Whether a condition follows this `JOIN`: not in `CROSS JOIN`, `NATURAL [LEFT [OUTER]] JOIN`.
+fn waits_for_condition(t: &Tokens<'_>, join: usize) -> bool {
+    !(1..=3).any(|back| t.any_kw(join.wrapping_sub(back), &["cross", "natural"]))
 }
 
 fn token(t: &Tokens<'_>, i: usize) -> Option<Fed> {

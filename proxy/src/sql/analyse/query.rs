@@ -1,5 +1,6 @@
 //! Queries: CTEs in their scopes, FROM, and all clauses that hold expressions.
 
+use foldhash::HashMap;
 use sqlparser::ast::*;
 
 use super::Walk;
@@ -8,13 +9,13 @@ impl Walk<'_> {
     /// A query; its CTEs are in scope inside of it alone.
     pub(super) fn query(&mut self, query: &Query) {
         self.deeper(|walk| {
-            let outside = walk.ctes.len();
+            let outside = walk.ctes.depth();
             if let Some(with) = &query.with {
                 walk.with(with);
             }
             walk.set_expr(&query.body);
             walk.tail(query);
-            walk.ctes.truncate(outside);
+            walk.ctes.leave(outside);
         });
     }
 
@@ -311,5 +312,41 @@ impl Walk<'_> {
                 self.arguments(&args.args);
             }
         }
+    }
+}
+
+/// The names of the CTEs that are in scope.
+#[derive(Default)]
+pub(super) struct Ctes {
+    /// In the order in which they came.
+    names: Vec<Box<str>>,
+    /// How often each name is among them.
+    counts: HashMap<Box<str>, usize>,
+}
+
+impl Ctes {
+    /// How many there are.
+    pub(super) fn depth(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Another one.
+    pub(super) fn push(&mut self, name: Box<str>) {
+        *self.counts.entry(name.clone()).or_default() += 1;
+        self.names.push(name);
+    }
+
+    /// Those that came behind the first `depth` are no longer in scope.
+    pub(super) fn leave(&mut self, depth: usize) {
+        for name in self.names.drain(depth.min(self.names.len())..) {
+            if let Some(count) = self.counts.get_mut(&name) {
+                *count -= 1;
+            }
+        }
+    }
+
+    /// Whether a CTE of that name is in scope.
+    pub(super) fn contains(&self, name: &str) -> bool {
+        self.counts.get(name).is_some_and(|count| *count > 0)
     }
 }

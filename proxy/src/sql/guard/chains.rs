@@ -34,22 +34,30 @@ pub fn demands(t: &Tokens<'_>, statement: &StatementShape, names: Option<&Names>
     let clauses = Clauses::of(t, range.clone());
     let inserted = insert_columns(t, range.clone());
     let commented = t.kws(range.start, &["comment", "on", "column"]).then_some(range.start + 3);
+    let stored = t.any_kw(range.start, &["alter", "create"]);
+    // The last bracket in front of the token.
+    let mut bracket = range.start;
     for i in range.clone() {
+        if matches!(t.kind(i.wrapping_sub(1)), Some(TokenKind::Open | TokenKind::Close)) {
+            bracket = i - 1;
+        }
         let Some(length) = chain_at(t, i) else {
             continue;
         };
         let column = names.is_some_and(|names| names.column_chains.contains(&i))
-            || clauses.operands.contains(&i)
+            || clauses.operands.contains(i)
             || is_assignment(t, i, length);
         // `COMMENT ON COLUMN table.column`, a sequence's `OWNED BY table.column`, and `toast.name`
         // among a table's storage parameters.
         let owner = i >= 2 && t.kws(i - 2, &["owned", "by"]);
         let typed = t.op(i + 3, "%") && t.kw(i + 4, "type");
-        if length == 2 && (owner || typed || commented == Some(i) || is_storage_parameter(t, range.start, i))
+        if length == 2
+            && (owner || typed || commented == Some(i) || stored && is_storage_parameter(t, bracket, i))
         {
             continue;
         }
-        if inserted.contains(&i) {
+        // They stand there in their order.
+        if inserted.binary_search(&i).is_ok() {
             continue;
         }
         // PostgreSQL looks for `a.b` among the relations of the statement, and nowhere else.
@@ -121,23 +129,16 @@ fn takes_schema(t: &Tokens<'_>, i: usize, length: usize, clauses: &Clauses) -> b
     t.is(behind, TokenKind::Open)
         || t.is_string(behind)
         || t.is(before, TokenKind::Cast)
-        || (t.any_kw(before, &names) && !clauses.separators.contains(&before))
+        || (t.any_kw(before, &names) && !clauses.separators.contains(before))
         || operator
 }
 
-/// `toast.autovacuum_enabled` in `SET (..)`, `RESET (..)` or `WITH (..)`: no relation stands there.
-fn is_storage_parameter(t: &Tokens<'_>, start: usize, i: usize) -> bool {
-    if !t.kw(i, "toast") || !t.any_kw(start, &["alter", "create"]) {
-        return false;
-    }
-    let mut open = i;
-    while open > start && !t.is(open, TokenKind::Open) {
-        if t.is(open, TokenKind::Close) {
-            return false;
-        }
-        open -= 1;
-    }
-    t.any_kw(open.wrapping_sub(1), &["set", "reset", "with"])
+/// `toast.autovacuum_enabled` in `SET (..)`, `RESET (..)` or `WITH (..)`: no relation stands there. The last
+/// bracket in front of it is `bracket`.
+fn is_storage_parameter(t: &Tokens<'_>, bracket: usize, i: usize) -> bool {
+    t.kw(i, "toast")
+        && t.is(bracket, TokenKind::Open)
+        && t.any_kw(bracket.wrapping_sub(1), &["set", "reset", "with"])
 }
 
 /// `SET a.b = ..`, and of a list that a parser has read `(a.b, ..)`: something is assigned.

@@ -1,18 +1,17 @@
 //! Where expressions stand, told by keywords alone: no parser need have read the text.
 
-use std::collections::HashSet;
 use std::ops::Range;
 
 use crate::sql::lexer::TokenKind;
+use crate::sql::marks::Marks;
 use crate::sql::tokens::Tokens;
 
 /// What the clauses of a statement say of its tokens.
-#[derive(Default)]
 pub struct Clauses {
     /// Tokens that stand where a column may, and no relation, function or type.
-    pub operands: HashSet<usize>,
+    pub operands: Marks,
     /// FROMs that introduce no relation: `EXTRACT(year FROM a)`, `a IS DISTINCT FROM b`.
-    pub separators: HashSet<usize>,
+    pub separators: Marks,
     /// For each open bracket and the statement itself.
     stack: Vec<Clause>,
 }
@@ -47,7 +46,9 @@ impl Clauses {
     /// Reads statement `range`.
     pub fn of(t: &Tokens<'_>, range: Range<usize>) -> Self {
         let first = first_query(t, range.clone());
-        let mut clauses = Self { stack: vec![Clause::default()], ..Self::default() };
+        // The last operand begins behind the last token.
+        let marks = || Marks::of(&(range.start..range.end + 1));
+        let mut clauses = Self { operands: marks(), separators: marks(), stack: vec![Clause::default()] };
         for i in range {
             clauses.step(t, i);
             if first.is_some_and(|first| i >= first) && clauses.here().expressions && clauses.begins(t, i) {
@@ -81,7 +82,7 @@ impl Clauses {
             Some(TokenKind::Word) if t.kw(at, "returning") => !self.here().json,
             Some(TokenKind::Word) => {
                 t.any_kw(at, OPERAND)
-                    || self.separators.contains(&at)
+                    || self.separators.contains(at)
                     || is_grouping(t, at)
                     // A column of that name would stand where no operand is before it.
                     || (t.any_kw(at, &["between", "like", "ilike"])

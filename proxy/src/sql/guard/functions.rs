@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use foldhash::HashSet;
+use foldhash::{HashMap, HashSet};
 
 use super::never;
 use crate::sql::builtin;
@@ -122,11 +122,13 @@ pub(in crate::sql) fn class(name: &str) -> Option<Class> {
         "nextval" | "currval" => Class::Sequence,
         "setval" => Class::SetSequence,
         "pg_input_is_valid" | "pg_input_error_info" => Class::Type,
-        _ if NAMES.contains(&name) => Class::Names,
-        _ if SCHEMAS.contains(&name) => Class::Schemas,
-        _ if DYNAMIC.contains(&name) || begins(DYNAMIC_PREFIXES) => Class::Dynamic,
-        _ if SERVER.contains(&name) || begins(SERVER_PREFIXES) => Class::Server,
-        _ => return None,
+        _ => match listed(name) {
+            Some(class) if class != Class::Server => class,
+            _ if begins(DYNAMIC_PREFIXES) => Class::Dynamic,
+            Some(class) => class,
+            None if begins(SERVER_PREFIXES) => Class::Server,
+            None => return None,
+        },
     })
 }
 
@@ -139,6 +141,21 @@ static KNOWN: LazyLock<HashSet<&str>> = LazyLock::new(|| {
 /// Whether a function of `pg_catalog` is one that was looked at, or that the grammar calls.
 pub(in crate::sql) fn is_known(name: &str) -> bool {
     KNOWN.contains(name) || builtin::is_grammar(name)
+}
+
+/// The class of a function that is listed by its name. Asked for each call of a text, so it is looked up.
+fn listed(name: &str) -> Option<Class> {
+    static LISTED: LazyLock<HashMap<&str, Class>> = LazyLock::new(|| {
+        let lists = [
+            (SERVER, Class::Server),
+            (DYNAMIC, Class::Dynamic),
+            (SCHEMAS, Class::Schemas),
+            (NAMES, Class::Names),
+        ];
+        // The last one counts for a name that is in two of them.
+        lists.into_iter().flat_map(|(names, class)| names.iter().map(move |name| (*name, class))).collect()
+    });
+    LISTED.get(name).copied()
 }
 
 /// What the functions and the casts to name types in `range` ask.
@@ -362,7 +379,7 @@ fn behind_cast_chain(t: &Tokens<'_>, mut at: usize) -> Option<usize> {
         }
         // Over `)`, and over `::type`.
         if !t.is(at, TokenKind::Close) {
-            if t.name(at).is_none() || !t.is(at.checked_sub(1)?, TokenKind::Cast) {
+            if !t.kind(at).is_some_and(TokenKind::is_word) || !t.is(at.checked_sub(1)?, TokenKind::Cast) {
                 return None;
             }
             at -= 1;
