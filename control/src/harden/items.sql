@@ -86,12 +86,13 @@ WITH servers AS (
     FROM relations r JOIN pg_class c ON c.relname = r.name AND c.relnamespace = 'pg_catalog'::regnamespace
         CROSS JOIN LATERAL aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) a JOIN grantees g ON g.oid = a.grantee
     WHERE a.privilege_type = r.privilege AND a.grantee <> c.relowner
-    UNION ALL SELECT 'may write to tables that all tenants share', a.privilege_type, 'TABLE',
+    UNION ALL SELECT 'may write to tables that all tenants share', a.privilege_type || a.columns, 'TABLE',
         format('%s.%I', s.name, c.relname), g.name, NULL
     FROM shared s JOIN pg_class c ON c.relnamespace = s.oid AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
         CROSS JOIN LATERAL (
-            SELECT privilege_type, grantee FROM aclexplode(c.relacl)
-            UNION SELECT x.privilege_type, x.grantee FROM pg_attribute t, aclexplode(t.attacl) x WHERE t.attrelid = c.oid
+            SELECT privilege_type, grantee, '' AS columns FROM aclexplode(c.relacl)
+            UNION ALL SELECT x.privilege_type, x.grantee, format(' (%I)', t.attname)
+            FROM pg_attribute t, aclexplode(t.attacl) x WHERE t.attrelid = c.oid
         ) a JOIN grantees g ON g.oid = a.grantee
     WHERE a.privilege_type IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'TRIGGER', 'MAINTAIN') AND a.grantee <> c.relowner
     UNION ALL SELECT 'may create objects in schema "' || s.nspname || '", which all tenants have on their path',

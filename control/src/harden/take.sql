@@ -56,7 +56,7 @@ BEGIN
       INSERT INTO pgstrata.hardening (taken, undo) VALUES (
         concat_ws(' ', item.take, nullif(item.object, ''), item.take_from),
         concat_ws(' ', item.give, nullif(item.object, ''), item.give_to)
-          || coalesce(concat_ws(' ', ';', item.take, item.object, 'FROM ' || item.keeper), ''));
+          || CASE WHEN item.keeper IS NULL THEN '' ELSE concat_ws(' ', ';', item.take, item.object, 'FROM', item.keeper) END);
       taken := taken + 1;
     END LOOP;
   END LOOP;
