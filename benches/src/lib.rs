@@ -57,6 +57,7 @@ pub fn scope(strategy: Strategy) -> Scope {
         role: "app_role".into(),
         strategy,
         dynamic_sql: false,
+        statements: pgstrata::sql::level::Level::All,
         shared_writes: false,
         moved: Arc::default(),
         hide_others: false,

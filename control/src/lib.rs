@@ -14,6 +14,7 @@
 //! - [`role`]: the passwords of roles that tenants log in as.
 //! - [`access`]: the roles of tenants, and what they may do.
 //! - [`audit`]: what each tenant's role can reach.
+//! - [`harden`]: what the role of the proxy's servers can do without.
 //! - [`migrate`]: changes for the source and for every tenant.
 
 pub mod access;
@@ -22,6 +23,7 @@ pub mod audit;
 pub mod blueprint;
 pub mod drift;
 pub mod error;
+pub mod harden;
 mod lifecycle;
 pub mod migrate;
 pub mod name;

@@ -22,6 +22,10 @@ pub struct Settings {
     pub seed: Vec<Pattern>,
     /// The role that proxies log in as, which must be able to read the registry and to use each tenant's schema.
     pub proxy_role: Option<String>,
+    /// That role makes and changes schemas itself, since nobody else is named for it.
+    pub servers_make: bool,
+    /// Tenants may write to the shared schemas.
+    pub shared_writes: bool,
     /// Which roles tenants have; `None`: the proxy alone keeps them apart.
     pub roles: Option<Roles>,
     /// How long a change waits for a lock before it gives way to those who hold it, and tries again.
@@ -39,6 +43,8 @@ impl Default for Settings {
             exclude: Vec::new(),
             seed: Vec::new(),
             proxy_role: None,
+            servers_make: false,
+            shared_writes: false,
             roles: None,
             lock_timeout: Duration::from_secs(2),
             retries: 10,
@@ -57,8 +63,7 @@ impl Settings {
 
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { source, shared, include, exclude, seed, proxy_role, roles: _, lock_timeout, retries } =
-            self;
+        let Self { source, shared, include, exclude, seed, proxy_role, lock_timeout, retries, .. } = self;
         f.debug_struct("Settings")
             .field("source", source)
             .field("shared", shared)

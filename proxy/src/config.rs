@@ -36,6 +36,7 @@ pub use problem::{ConfigError, Problem};
 pub use secret::Secret;
 
 pub use crate::sql::keys::{KeySpace, KeySpaces};
+pub use crate::sql::level::Level;
 
 /// The whole file.
 #[derive(Debug, Clone)]
@@ -397,10 +398,28 @@ pub struct User {
     pub admin: bool,
     /// What becomes of SQL that carries SQL: `DO`, function bodies ...
     pub dynamic_sql: DynamicSql,
+    /// What kinds of statements it may run at all.
+    pub statements: Level,
     /// It may go over to another tenant on an open connection (`SET tenant`).
     pub tenant_switch: bool,
     /// When its servers go back, where that differs from the pool's.
     pub pool_mode: Option<PoolMode>,
+}
+
+/// What a user's SQL may do: users with the same share what is known of a tenant.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Policy {
+    /// What becomes of SQL that carries SQL.
+    pub dynamic_sql: DynamicSql,
+    /// What kinds of statements are let through.
+    pub statements: Level,
+}
+
+impl User {
+    /// What this user's SQL may do.
+    pub fn policy(&self) -> Policy {
+        Policy { dynamic_sql: self.dynamic_sql, statements: self.statements }
+    }
 }
 
 /// `users.dynamic_sql`

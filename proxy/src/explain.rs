@@ -8,7 +8,7 @@ use std::time::Duration;
 use pgstrata_tenancy::{RoleName, Strategy, TenantId, ident};
 use tokio::time::timeout;
 
-use crate::config::{Config, Isolation};
+use crate::config::{Config, Isolation, User};
 use crate::session::effect::needs_path;
 use crate::session::role::{needs_role, stands_alone};
 use crate::session::start::with_sources;
@@ -34,7 +34,7 @@ pub struct Args {
     /// The tenant; without one, a client that names none.
     #[arg(long)]
     tenant: Option<String>,
-    /// A user of the file, whose `dynamic_sql` counts.
+    /// A user of the file, whose `dynamic_sql` and `statements` count.
     #[arg(long)]
     user: Option<String>,
     /// Another strategy than the tenant's.
@@ -120,8 +120,8 @@ async fn scope(
         }
         None => "public".into(),
     };
-    let dynamic_sql = user.map(|user| user.dynamic_sql).unwrap_or_default();
-    let (mut scope, isolation) = scope_of(tenant.as_ref(), &schema, dynamic_sql, &shared.config, database)
+    let policy = user.map(User::policy).unwrap_or_default();
+    let (mut scope, isolation) = scope_of(tenant.as_ref(), &schema, policy, &shared.config, database)
         .map_err(|error| error.to_string())?;
     scope.strategy = args.strategy.unwrap_or(scope.strategy);
     Ok((scope, isolation))

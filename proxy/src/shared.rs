@@ -14,7 +14,7 @@ use crate::auth::users::ProcessKey;
 use crate::catalog::listen::{Audience, Listener};
 use crate::catalog::{Catalog, CatalogError, Control, Found, Survey, TenantDirectory};
 use crate::channels::{self, Channels};
-use crate::config::{Config, Database, DynamicSql, Mode, NoRole};
+use crate::config::{Config, Database, Mode, NoRole, Policy};
 use crate::metrics::Metrics;
 use crate::observe::Observer;
 use crate::pool::servers::{CheckoutError, Kind, Lease, Servers};
@@ -84,7 +84,7 @@ pub struct DatabaseHandle {
     /// What servers report once they have these settings, set under that role.
     pub validated: Cache<(Arc<Settings>, Option<RoleName>), Arc<Told>>,
     /// What names mean for each tenant, by what its users may do.
-    tenancies: Cache<(Option<TenantId>, DynamicSql), Arc<Tenancy>>,
+    tenancies: Cache<(Option<TenantId>, Policy), Arc<Tenancy>>,
     /// The clients that are tied to a server.
     pinned: Arc<AtomicUsize>,
     /// The clients that are logged in.
@@ -239,14 +239,14 @@ impl DatabaseHandle {
         &self,
         tenant: Option<&TenantId>,
         schema: &str,
-        dynamic_sql: DynamicSql,
+        policy: Policy,
         config: &Config,
     ) -> Result<Arc<Tenancy>, NoRole> {
-        let key = (tenant.cloned(), dynamic_sql);
+        let key = (tenant.cloned(), policy);
         if let Some(known) = self.tenancies.get(&key) {
             return Ok(known);
         }
-        let tenancy = Arc::new(Tenancy::new(tenant, schema, dynamic_sql, config, self)?);
+        let tenancy = Arc::new(Tenancy::new(tenant, schema, policy, config, self)?);
         self.tenancies.insert(key, Arc::clone(&tenancy));
         Ok(tenancy)
     }

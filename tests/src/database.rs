@@ -6,7 +6,7 @@ use std::process::Command;
 
 use pgstrata::demo::find::Install;
 use pgstrata::demo::postgres::{Cluster, Options};
-use pgstrata::demo::seed::seed;
+use pgstrata::demo::seed::{harden, seed};
 
 /// The PostgreSQL that is tested: `PGSTRATA_TEST_POSTGRES` is a major version
 /// or `newest`; else it is the one that the demo would take.
@@ -25,6 +25,16 @@ pub async fn cluster() -> Cluster {
     cluster_with(Options::default()).await
 }
 
+/// As [`cluster`], with all taken away in the database that `pgstrata sql harden` takes away.
+pub async fn hardened_cluster() -> Cluster {
+    cluster_like(Options::default(), true).await
+}
+
+/// `PGSTRATA_TEST_HARDEN=1` runs all tests on hardened databases: they hold there, too.
+pub fn wished_hardening() -> bool {
+    std::env::var_os("PGSTRATA_TEST_HARDEN").is_some_and(|wish| wish == "1")
+}
+
 /// As [`cluster`], of a PostgreSQL that was built with TLS: the wheel's is not.
 pub async fn cluster_with_tls() -> Cluster {
     let wished = cluster().await;
@@ -38,8 +48,13 @@ pub async fn cluster_with_tls() -> Cluster {
 
 /// As [`cluster`], with options.
 pub async fn cluster_with(options: Options) -> Cluster {
+    cluster_like(options, wished_hardening()).await
+}
+
+/// As [`cluster_with`], and hardened or not.
+pub async fn cluster_like(options: Options, hardened: bool) -> Cluster {
     let install = options.install.clone().unwrap_or_else(install);
-    let template = template(&install).await;
+    let template = template(&install, hardened).await;
     Cluster::start(Options { install: Some(install), template: Some(template), ..options }).unwrap()
 }
 
@@ -51,14 +66,14 @@ pub fn target_dir() -> PathBuf {
 
 /// A stopped cluster to copy. `initdb` takes a second of every core that there
 /// is, so one process makes it, once, and the others wait.
-async fn template(install: &Install) -> PathBuf {
+async fn template(install: &Install, hardened: bool) -> PathBuf {
     let kept = target_dir().join("clusters");
     fs::create_dir_all(&kept).unwrap();
-    let template = kept.join(format!("{}-{:x}", install.major, fingerprint()));
+    let template = kept.join(format!("{}-{:x}{}", install.major, fingerprint(), if hardened { "-hard" } else { "" }));
     let lock = File::create(kept.join("lock")).unwrap();
     lock.lock().unwrap();
     if !template.exists() {
-        make_template(install, &template).await;
+        make_template(install, &template, hardened).await;
     }
     template
 }
@@ -69,13 +84,18 @@ fn fingerprint() -> u64 {
     let mut hasher = DefaultHasher::new();
     include_str!("../../proxy/src/demo/seed.sql").hash(&mut hasher);
     include_str!("../../proxy/src/demo/seed.rs").hash(&mut hasher);
+    include_str!("../../control/src/harden/items.sql").hash(&mut hasher);
+    include_str!("../../control/src/harden/take.sql").hash(&mut hasher);
     hasher.finish()
 }
 
-async fn make_template(install: &Install, template: &Path) {
+async fn make_template(install: &Install, template: &Path, hardened: bool) {
     let options = Options { install: Some(install.clone()), ..Options::default() };
     let mut cluster = Cluster::start(options).unwrap();
     seed(&cluster).await.unwrap();
+    if hardened {
+        harden(&cluster).await.unwrap();
+    }
     cluster.stop().unwrap();
     // Under its name it is complete: an interrupted copy never gets that far.
     let partial = template.with_extension("partial");

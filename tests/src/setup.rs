@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use pgstrata_tenancy::{Strategy, Tier};
 
+use crate::database::wished_hardening;
 use crate::roles;
 
 /// Both strategies: what one does, the other must do too.
@@ -14,6 +15,8 @@ pub const STRATEGIES: [Strategy; 2] = [Strategy::SearchPath, Strategy::SchemaQua
 pub struct Setup {
     strategy: Strategy,
     pub(crate) tier: Tier,
+    pub(crate) hardened: bool,
+    switches: bool,
     max_servers: usize,
     relay: bool,
     tenant_cache: &'static str,
@@ -27,6 +30,8 @@ impl Default for Setup {
         Self {
             strategy: Strategy::SearchPath,
             tier: wished_tier(),
+            hardened: wished_hardening(),
+            switches: false,
             max_servers: 2,
             relay: false,
             // Nothing that is believed for a while is asked for again in a test's time.
@@ -54,6 +59,18 @@ impl Setup {
     /// How tenants are kept apart; with a role, acme_corp and globex get theirs.
     pub fn tier(mut self, tier: Tier) -> Self {
         self.tier = tier;
+        self
+    }
+
+    /// With all taken away in the database that `pgstrata sql harden` takes away.
+    pub fn hardened(mut self) -> Self {
+        self.hardened = true;
+        self
+    }
+
+    /// Users `app` and `acme` may go over to another tenant on an open connection.
+    pub fn tenant_switch(mut self) -> Self {
+        self.switches = true;
         self
     }
 
@@ -119,8 +136,10 @@ impl Setup {
         let server =
             format!("host = '127.0.0.1'\nport = {server}\nuser = 'app'\npassword = 'app'\ntls = 'disable'");
         section("databases.app", &server);
-        text.push_str("[[users]]\nname = 'app'\npassword = 'app'\ntenants = ['*']\n");
-        text.push_str("[[users]]\nname = 'acme'\npassword = 'acme'\ntenants = ['acme_corp']\n");
+        for (name, tenants) in [("app", "*"), ("acme", "acme_corp")] {
+            let user = format!("name = '{name}'\npassword = '{name}'\ntenants = ['{tenants}']");
+            write!(text, "[[users]]\n{user}\ntenant_switch = {}\n", self.switches).unwrap();
+        }
         for user in &self.users {
             write!(text, "[[users]]\n{user}\n").unwrap();
         }

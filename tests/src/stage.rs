@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 use tokio_postgres::{Client, NoTls};
 
-use crate::database::cluster_with;
+use crate::database::cluster_like;
 use crate::{Relay, Setup, Wire, roles};
 
 /// All of it runs until this is dropped. The proxy goes first.
@@ -32,7 +32,7 @@ impl Stage {
     /// Sets it up with a new cluster.
     pub async fn new(setup: Setup) -> Self {
         let options = Options { max_connections: setup.max_connections, ..Options::default() };
-        Self::on(cluster_with(options).await, setup).await
+        Self::on(cluster_like(options, setup.hardened).await, setup).await
     }
 
     /// Sets it up with a cluster that is there.

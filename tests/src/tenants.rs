@@ -10,7 +10,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio_postgres::{Client, Config};
 
-use crate::database::cluster;
+use crate::database::hardened_cluster;
 use crate::program::pgstrata;
 use crate::stage::{connect, free_port, tenant_option};
 
@@ -55,7 +55,7 @@ impl Said {
 impl Tenants {
     /// With more lines for the configuration.
     pub async fn new(lines: &str) -> Self {
-        let cluster = cluster().await;
+        let cluster = hardened_cluster().await;
         let folder = TempDir::new().unwrap();
         let text = format!(
             "{lines}\n[databases.app]\nhost = '127.0.0.1'\nport = {}\nuser = 'app'\npassword = 'app'\ntls = 'disable'\n\

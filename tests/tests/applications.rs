@@ -1,4 +1,5 @@
-//! Applications that know nothing of tenants, in two tenants at once over two servers, each strategy.
+//! Applications that know nothing of tenants, in two tenants at once over two servers, each strategy. The database
+//! is hardened: nothing that is taken away there is missed.
 
 use pgstrata_tenancy::Strategy::{self, SchemaQualified, SearchPath};
 use pgstrata_tests::program::{client_program, java, node, python, run};
@@ -19,7 +20,7 @@ async fn in_public(stage: &Stage) -> String {
 
 /// Runs an application with both tenants' URLs: nothing may come to be in public.
 async fn application(mut program: Command, strategy: Strategy) {
-    let stage = Stage::new(Setup::new().strategy(strategy)).await;
+    let stage = Stage::new(Setup::new().strategy(strategy).hardened()).await;
     let before = in_public(&stage).await;
     program.arg(stage.url(Some("acme_corp"))).arg(stage.url(Some("globex")));
     run(program).await;

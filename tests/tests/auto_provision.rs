@@ -5,6 +5,7 @@ use pgstrata_tests::{Setup, Stage};
 
 async fn stage(lines: &[&str]) -> Stage {
     let mut setup = Setup::new()
+        .tenant_switch()
         .line("provision", "auto = ['trial_*']")
         .user("name = 'limited'\npassword = 'limited'\ntenants = ['acme_corp', 'trial_mine']");
     for line in lines {

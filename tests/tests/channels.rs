@@ -113,7 +113,7 @@ async fn listening_begins_and_ends_with_its_transaction() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn channel_is_that_of_the_tenant_that_listened() {
-    let stage = Stage::new(Setup::new()).await;
+    let stage = Stage::new(Setup::new().tenant_switch()).await;
     let mut wire = stage.wire("acme_corp").await;
     for text in ["BEGIN", "SET LOCAL tenant = 'globex'", "LISTEN orders", "COMMIT"] {
         wire.parse("", text).bind("", &[]).execute();

@@ -1,4 +1,4 @@
-//! Real drivers, two tenants at once over two servers, each strategy.
+//! Real drivers, two tenants at once over two servers, each strategy, on a hardened database.
 
 use pgstrata_tenancy::Strategy::{self, SchemaQualified, SearchPath};
 use pgstrata_tests::program::{client_program, node, python, run};
@@ -7,7 +7,7 @@ use pgstrata_tests::{ACME, GLOBEX, PUBLIC, Setup, Stage};
 use tokio::process::Command;
 
 async fn stage(strategy: Strategy) -> Stage {
-    Stage::new(Setup::new().strategy(strategy)).await
+    Stage::new(Setup::new().strategy(strategy).hardened()).await
 }
 
 /// Runs a driver's program with both tenants' URLs, and looks at public after it.

@@ -5,9 +5,15 @@ use pgstrata_tests::{ACME, GLOBEX, PUBLIC, Setup, Stage};
 
 const NAMES: &str = "SELECT name FROM users ORDER BY id";
 
-async fn stages() -> [Stage; 2] {
-    let [first, second] = STRATEGIES.map(|strategy| Setup::new().strategy(strategy).servers(1));
-    [Stage::new(first).await, Stage::new(second).await]
+/// Each strategy with the proxy alone, and with a hardened database behind it.
+async fn stages() -> Vec<Stage> {
+    let mut stages = Vec::new();
+    for strategy in STRATEGIES {
+        let setup = Setup::new().strategy(strategy).servers(1);
+        stages.push(Stage::new(setup.clone()).await);
+        stages.push(Stage::new(setup.hardened()).await);
+    }
+    stages
 }
 
 /// Each text is refused with 42501 in both protocols, and the client goes on as itself.

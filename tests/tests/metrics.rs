@@ -238,7 +238,7 @@ async fn one_tenant_is_told_in_full_when_it_is_asked_for() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_count_for_the_tenant_that_is_switched_to() {
-    let stage = Stage::new(Setup::new()).await;
+    let stage = Stage::new(Setup::new().tenant_switch()).await;
     let mut client = stage.wire("acme_corp").await;
     client.simple("SET tenant = 'globex'").await;
     for _ in 0..4 {

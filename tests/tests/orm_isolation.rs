@@ -161,7 +161,7 @@ async fn thousand_tasks_step_by_step() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn thousand_tasks_through_the_proxy() {
     for strategy in STRATEGIES {
-        let stage = Stage::new(Setup::new().strategy(strategy).servers(4)).await;
+        let stage = Stage::new(Setup::new().tenant_switch().strategy(strategy).servers(4)).await;
         let admin = stage.superuser().await;
         for tenant in tenants() {
             let name = pgstrata_tenancy::ident::quoted(&tenant);

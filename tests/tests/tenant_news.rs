@@ -170,7 +170,7 @@ async fn schema_that_is_gone_with_no_word_is_found_out() {
         let stage = Stage::new(setup).await;
         let server = stage.superuser().await;
         if told {
-            server.batch_execute(Sql::EventTrigger { drop: false }.text()).await.unwrap();
+            server.batch_execute(&Sql::EventTrigger { drop: false }.text().unwrap()).await.unwrap();
         }
         let (mut wire, mut prepared, mut neighbour) =
             (stage.wire("globex").await, stage.wire("globex").await, stage.wire("acme_corp").await);

@@ -16,7 +16,7 @@ const HELD: &str = "pgstrata_clients_held";
 const SOON: Duration = Duration::from_secs(30);
 
 async fn stage(setup: Setup) -> (Stage, Registry) {
-    let stage = Stage::new(setup).await;
+    let stage = Stage::new(setup.tenant_switch()).await;
     let registry = Registry::install(&stage).await;
     (stage, registry)
 }

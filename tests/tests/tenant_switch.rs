@@ -6,7 +6,7 @@ use pgstrata_tests::{ACME, Answer, GLOBEX, Setup, Stage, Wire};
 const NAMES: &str = "SELECT name FROM users ORDER BY id";
 
 async fn stages() -> [Stage; 2] {
-    let [first, second] = STRATEGIES.map(|strategy| Setup::new().strategy(strategy));
+    let [first, second] = STRATEGIES.map(|strategy| Setup::new().tenant_switch().strategy(strategy));
     [Stage::new(first).await, Stage::new(second).await]
 }
 
@@ -46,7 +46,7 @@ async fn set_show_and_reset() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_round_trip_for_the_switch() {
     for strategy in STRATEGIES {
-        let stage = Stage::new(Setup::new().strategy(strategy).relay()).await;
+        let stage = Stage::new(Setup::new().tenant_switch().strategy(strategy).relay()).await;
         let mut wire = stage.wire("acme_corp").await;
         for name in ["globex", "acme_corp", "globex"] {
             wire.simple(&format!("SET tenant = '{name}'")).await;
@@ -67,8 +67,8 @@ async fn no_round_trip_for_the_switch() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_tenants_that_the_user_may_name() {
-    let off = "name = 'fixed'\npassword = 'fixed'\ntenants = ['*']\ntenant_switch = false";
-    let stage = Stage::new(Setup::new().user(off)).await;
+    let off = "name = 'fixed'\npassword = 'fixed'\ntenants = ['*']";
+    let stage = Stage::new(Setup::new().tenant_switch().user(off)).await;
     let login =
         |user: &'static str| Wire::login(stage.port(), user, user, &[("options", "-ctenant=acme_corp")]);
     let mut acme = login("acme").await.unwrap();
@@ -79,7 +79,11 @@ async fn only_tenants_that_the_user_may_name() {
     assert_eq!(acme.simple("/*tenant='globex'*/ SELECT name FROM users").await.code(), "42501");
     assert_eq!(acme.simple(NAMES).await.column(), ACME);
     let mut fixed = login("fixed").await.unwrap();
-    assert_eq!(fixed.simple("SET tenant = 'globex'").await.code(), "42501");
+    let refused = fixed.simple("SET tenant = 'globex'").await.fault().unwrap();
+    assert!(refused.code == "42501" && refused.hint.unwrap().contains("tenant_switch = true"));
+    assert_eq!(fixed.simple("/*tenant='globex'*/ SELECT name FROM users").await.code(), "42501");
+    let tied = fixed.parse("", "/*tenant='globex'*/ SELECT 1").sync().answer().await;
+    assert_eq!(tied.code(), "42501");
     assert_eq!(fixed.simple("SET tenant = 'acme_corp'").await.code(), "");
     let mut app = login("app").await.unwrap();
     for name in ["public", "pg_catalog", "pgstrata", "nobody"] {
@@ -213,7 +217,7 @@ async fn statements_follow_the_tenant() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn described_and_shown_in_the_extended_protocol() {
-    let stage = Stage::new(Setup::new()).await;
+    let stage = Stage::new(Setup::new().tenant_switch()).await;
     let mut wire = stage.wire("acme_corp").await;
     let show = wire.parse("", "SHOW tenant").describe("").bind("", &[]).execute().sync().answer().await;
     assert_eq!((show.tags().as_str(), show.value().as_str()), ("1tT2DCZ", "acme_corp"));
@@ -297,7 +301,7 @@ async fn what_stands_behind_the_end_of_a_transaction_is_for_the_tenant_of_then()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn draws_of_the_tenant_before_are_not_told() {
-    let stage = Stage::new(Setup::new().servers(1)).await;
+    let stage = Stage::new(Setup::new().tenant_switch().servers(1)).await;
     let mut wire = stage.wire("acme_corp").await;
     wire.simple("SELECT nextval('users_id_seq')").await;
     wire.simple("SET tenant = 'globex'").await;
@@ -307,7 +311,7 @@ async fn draws_of_the_tenant_before_are_not_told() {
 /// What was decided for one message must not be used for the next.
 #[tokio::test(flavor = "multi_thread")]
 async fn plan_of_a_refused_message_is_forgotten() {
-    let stage = Stage::new(Setup::new().servers(1).line("tenancy", "shared_writes = false")).await;
+    let stage = Stage::new(Setup::new().tenant_switch().servers(1).line("tenancy", "shared_writes = false")).await;
     let server = stage.superuser().await;
     server.batch_execute("CREATE SCHEMA doomed AUTHORIZATION app").await.unwrap();
     let mut busy = stage.wire("acme_corp").await;

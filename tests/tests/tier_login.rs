@@ -19,6 +19,7 @@ const PETER: &str = "app:Peter";
 /// acme_corp logs in, globex has a role, initech is known to the proxy alone.
 async fn mixed(setup: Setup) -> Stage {
     let setup = setup
+        .tenant_switch()
         .tier(Tier::Login)
         .line("tenancy", "[tenants.globex]\ntier = 'role'\n[tenants.initech]\ntier = 'names'");
     let stage = Stage::new(setup.servers(1)).await;
@@ -31,7 +32,7 @@ async fn mixed(setup: Setup) -> Stage {
 #[tokio::test(flavor = "multi_thread")]
 async fn from_tier_to_tier_on_an_open_connection() {
     for strategy in STRATEGIES {
-        let user = "name = 'tool'\npassword = 'tool'\ntenants = ['*']\npool_mode = 'session'";
+        let user = "name = 'tool'\npassword = 'tool'\ntenants = ['*']\npool_mode = 'session'\ntenant_switch = true";
         let stage = mixed(Setup::new().strategy(strategy).user(user)).await;
         let turns = [
             ("globex", HANK),

@@ -258,7 +258,7 @@ async fn settings_are_set_with_the_tenants_own_rights() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn session_pooling_keeps_a_server_and_the_role() {
-    let user = "name = 'tool'\npassword = 'tool'\ntenants = ['*']\npool_mode = 'session'";
+    let user = "name = 'tool'\npassword = 'tool'\ntenants = ['*']\npool_mode = 'session'\ntenant_switch = true";
     each(
         || Setup::new().user(user),
         async |stage| {
@@ -281,7 +281,7 @@ async fn session_pooling_keeps_a_server_and_the_role() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn administrators_see_tier_and_role() {
-    let admin = "name = 'root'\npassword = 'root'\ntenants = ['*']\nadmin = true";
+    let admin = "name = 'root'\npassword = 'root'\ntenants = ['*']\nadmin = true\ntenant_switch = true";
     let others =
         "[tenants.initech]\ntier = 'names'\n[tenants.globex]\ntier = 'login'\nrole = 'their \"own\"'";
     let stage = Stage::new(Setup::new().tier(Tier::Role).user(admin).line("tenancy", others)).await;
@@ -317,7 +317,7 @@ async fn administrators_see_tier_and_role() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn role_whose_name_is_too_long_is_refused_in_clear_words() {
-    let stage = Stage::new(Setup::new().tier(Tier::Role)).await;
+    let stage = Stage::new(Setup::new().tenant_switch().tier(Tier::Role)).await;
     let long = "x".repeat(57);
     stage.superuser().await.batch_execute(&format!("CREATE SCHEMA {long}")).await.unwrap();
     let option = format!("-ctenant={long}");

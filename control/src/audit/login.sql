@@ -1,15 +1,16 @@
 -- What is wrong with role $1, which the proxy's servers log in as; $2: schemas that all tenants share,
 -- $3: roles of tenants that it takes for their transactions.
 SELECT what FROM pg_roles r, LATERAL (
-    VALUES (CASE WHEN rolsuper THEN 'is a superuser: PostgreSQL refuses nothing to it' END),
-        (CASE WHEN rolbypassrls THEN 'has BYPASSRLS' END), (CASE WHEN rolcreaterole THEN 'has CREATEROLE' END),
-        (CASE WHEN rolreplication THEN 'has REPLICATION' END)
-    UNION ALL SELECT 'is a member of role "' || g.rolname || '"'
-    FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid
-    WHERE m.member = r.oid AND (g.rolsuper OR g.rolname IN ('pg_read_all_data', 'pg_write_all_data', 'pg_read_server_files',
-        'pg_write_server_files', 'pg_execute_server_program', 'pg_maintain', 'pg_signal_backend', 'pg_monitor'))
-    UNION ALL SELECT 'may create objects in schema "' || n.nspname || '", which all tenants have on their path'
-    FROM pg_namespace n WHERE n.nspname = ANY ($2::text[]) AND has_schema_privilege(r.oid, n.oid, 'CREATE')
+    -- What it has by a grant of its own, or everybody has, can be taken away: harden/items.sql.
+    SELECT 'is through others a member of role "' || g.rolname || '"'
+    FROM pg_roles g WHERE NOT r.rolsuper AND (g.rolsuper OR g.rolname ~ '^pg_' AND g.rolname NOT IN ('pg_database_owner', 'pg_use_reserved_connections'))
+        AND g.oid <> r.oid AND pg_has_role(r.oid, g.oid, 'MEMBER')
+        AND NOT EXISTS (SELECT FROM pg_auth_members m WHERE m.member = r.oid AND m.roleid = g.oid)
+    UNION ALL SELECT 'owns the database, or is a member of the role that does'
+    FROM pg_database d WHERE d.datname = current_database() AND NOT r.rolsuper AND pg_has_role(r.oid, d.datdba, 'MEMBER')
+    UNION ALL SELECT 'owns schema "' || n.nspname || '", which all tenants have on their path, or is a member of the role that does'
+    FROM pg_namespace n WHERE n.nspname = ANY ($2::text[]) AND NOT r.rolsuper AND n.nspowner <> 'pg_database_owner'::regrole
+        AND pg_has_role(r.oid, n.nspowner, 'MEMBER')
     UNION ALL SELECT 'owns ' || count(*) || ' relations in schema "' || n.nspname || '", which all tenants share'
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relowner = r.oid AND n.nspname = ANY ($2::text[]) AND c.relkind IN ('r', 'p', 'v', 'm', 'S')

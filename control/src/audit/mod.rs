@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::Control;
 use crate::error::Error;
+use crate::harden::{Hardening, Weakness};
 use crate::name::SchemaName;
 
 /// What was found.
@@ -15,6 +16,8 @@ pub struct Audit {
     pub login: Option<String>,
     /// What is wrong with it.
     pub login_findings: Vec<String>,
+    /// What `pgstrata sql harden` would take away from it, and from everybody.
+    pub weaknesses: Vec<Weakness>,
     /// Each tenant with a role of its own.
     pub tenants: Vec<Audited>,
     /// How many tenants have none: for PostgreSQL they are all the same, and the proxy alone keeps them apart.
@@ -35,7 +38,9 @@ pub struct Audited {
 impl Audit {
     /// Whether there is nothing to say.
     pub fn is_clean(&self) -> bool {
-        self.login_findings.is_empty() && self.tenants.iter().all(|tenant| tenant.findings.is_empty())
+        self.login_findings.is_empty()
+            && self.weaknesses.is_empty()
+            && self.tenants.iter().all(|tenant| tenant.findings.is_empty())
     }
 }
 
@@ -68,9 +73,15 @@ impl Control {
         let rows =
             client.query(include_str!("login.sql"), &[&login, shared, &taken]).await.map_err(doing())?;
         let login_findings = rows.iter().map(|row| row.get(0)).collect();
+        drop(client);
+        let weaknesses = match Hardening::of(self.settings()) {
+            Some(hardening) => self.weaknesses(&hardening).await?,
+            None => Vec::new(),
+        };
         for tenant in &mut tenants {
             tenant.findings = found.remove(&tenant.schema).unwrap_or_default();
         }
-        Ok(Audit { login, login_findings, without_role: schemas.len() - tenants.len(), tenants })
+        let without_role = schemas.len() - tenants.len();
+        Ok(Audit { login, login_findings, weaknesses, without_role, tenants })
     }
 }

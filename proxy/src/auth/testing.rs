@@ -48,6 +48,7 @@ fn user(name: &str, auth: AuthMethod, password: &str) -> User {
         auth,
         admin: false,
         dynamic_sql: DynamicSql::Refuse,
+        statements: crate::config::Level::All,
         tenant_switch: false,
         pool_mode: None,
     }

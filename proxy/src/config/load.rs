@@ -260,7 +260,8 @@ fn user(s: &mut Section<'_>, place: &Place<'_>) -> User {
         auth: s.option("auth").unwrap_or_default(),
         admin: s.or("admin", false),
         dynamic_sql: s.option("dynamic_sql").unwrap_or_default(),
-        tenant_switch: s.or("tenant_switch", true),
+        statements: s.option("statements").unwrap_or_default(),
+        tenant_switch: s.or("tenant_switch", false),
         pool_mode: s.option("pool_mode"),
     }
 }

@@ -65,7 +65,8 @@ fn every_key_is_annotated_with_its_default() {
     assert_eq!(config.databases["app"].tls, ServerTls::default());
     assert_eq!(config.users[0].auth, AuthMethod::default());
     assert_eq!(config.users[0].dynamic_sql, DynamicSql::Refuse);
-    assert!(config.users[0].tenant_switch);
+    assert_eq!(config.users[0].statements, Level::All);
+    assert!(!config.users[0].tenant_switch);
 
     let examples: String = ANNOTATED.lines().map(uncommented("## ")).collect();
     let all: String = examples.lines().map(uncommented("#")).collect();

@@ -97,6 +97,7 @@ pub fn run(args: &Args) -> Result<(), DemoError> {
     let options = Options { data: data.map(|dir| dir.join("postgres")), ..Options::default() };
     let cluster = Cluster::start(options)?;
     runtime.block_on(seed::seed(&cluster))?;
+    runtime.block_on(seed::harden(&cluster))?;
     let mut proxy = Background::start(config(args, &cluster)?)?;
     // Nobody may be reading, and that is no reason to stop.
     let _ = io::stdout().write_all(welcome(args, &cluster).as_bytes());

@@ -1,5 +1,6 @@
 //! What the demonstration's database holds: a template, two tenants, one shared table.
 
+use pgstrata_control::harden::Hardening;
 use tokio_postgres::{Client, Config, NoTls};
 
 use super::postgres::Cluster;
@@ -45,6 +46,19 @@ pub async fn seed(cluster: &Cluster) -> Result<(), tokio_postgres::Error> {
     let transaction = database.transaction().await?;
     transaction.batch_execute(&include_str!("seed.sql").replace("%TABLES%", TABLES)).await?;
     transaction.commit().await
+}
+
+/// Takes away what no tenant's SQL needs, as `pgstrata sql harden` does.
+pub async fn harden(cluster: &Cluster) -> Result<(), tokio_postgres::Error> {
+    let hardening = Hardening {
+        servers: ROLE.into(),
+        shared: vec!["public".into()],
+        shared_writes: false,
+        source: "public".into(),
+        makes: false,
+        temporary: false,
+    };
+    connect(&cluster.superuser(DATABASE)).await?.batch_execute(&hardening.take()).await
 }
 
 async fn exists(client: &Client, query: &str, name: &str) -> Result<bool, tokio_postgres::Error> {

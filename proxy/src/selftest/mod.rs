@@ -23,7 +23,7 @@ use self::attacks::CLASSES;
 use self::report::Report;
 use self::tenants::Tenants;
 use crate::config::{
-    AuthMethod, Config, Database, DynamicSql, ListenTls, Mode, PoolMode, Secret, TenantSource, User,
+    AuthMethod, Config, Database, DynamicSql, Level, ListenTls, Mode, PoolMode, Secret, TenantSource, User,
 };
 use crate::demo::background::Background;
 
@@ -125,6 +125,7 @@ fn proxy(config: &Config, strategy: Strategy, tenants: &Tenants, password: &str)
         auth: AuthMethod::ScramSha256,
         admin: false,
         dynamic_sql: DynamicSql::Refuse,
+        statements: Level::All,
         tenant_switch: false,
         pool_mode: None,
     };

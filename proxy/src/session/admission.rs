@@ -26,6 +26,10 @@ use crate::metrics::tally::{self, Tally};
 use crate::sql::plan::{Plan, Refusal, StatementKind};
 use crate::wire::frame;
 
+/// For a user whose tenant is that of its login, whatever its SQL says.
+const NO_SWITCH: &str = "This user may not change its tenant on an open connection. An administrator may set \
+     tenant_switch = true for it in the proxy's configuration.";
+
 /// What a session keeps of its admissions.
 pub(super) struct Attendance {
     /// The message at hand goes on for this tenant, which was just looked at. Whatever changes meanwhile:
@@ -115,7 +119,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             code: "42501",
             // The same words for a tenant that is not there and for one that is not this user's.
             message: format!("tenant \"{tenant}\" does not exist or user \"{}\" may not use it", user.name),
-            hint: (!user.tenant_switch).then(|| "This user may not change its tenant.".into()),
+            hint: (!user.tenant_switch).then(|| NO_SWITCH.into()),
         };
         let finding = patiently(until, async || match may_name {
             true => database.find_or_make(tenant).await,
@@ -135,7 +139,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             Some(Ok(look)) => match Unserved::of(look.state) {
                 None => {
                     let config = &self.shared.config;
-                    match database.tenancy(Some(tenant), &found.schema, user.dynamic_sql, config) {
+                    match database.tenancy(Some(tenant), &found.schema, user.policy(), config) {
                         Ok(tenancy) => {
                             tenancy.served.note(look.changes, look.epoch);
                             Ok(tenancy)

@@ -43,7 +43,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         let plan = match self.plan.take() {
             Some(plan) => plan,
-            None => self.on_behalf_of(tied.clone(), |session| session.plan_for(text)),
+            None => self.on_behalf_of(tied.clone(), |session| session.plan_pipelined(text)),
         };
         if plan.route == Route::NeedNames {
             return Ok(Step::NeedNames);

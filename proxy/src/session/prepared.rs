@@ -147,7 +147,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return true;
         };
         let statement = statement.clone();
-        let plan = self.plan_for(&statement.text);
+        let plan = self.plan_pipelined(&statement.text);
         if plan.route == Route::NeedNames {
             return false;
         }

@@ -81,10 +81,20 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         Ok(Step::Done)
     }
 
-    /// What the engine says of a text that comes now.
+    /// What the engine says of the text of a `Query`.
     pub(super) fn plan_for(&mut self, text: &[u8]) -> Plan {
+        self.plan_in(text, false)
+    }
+
+    /// What the engine says of a statement of the extended protocol.
+    pub(super) fn plan_pipelined(&mut self, text: &[u8]) -> Plan {
+        self.plan_in(text, true)
+    }
+
+    fn plan_in(&mut self, text: &[u8], pipelined: bool) -> Plan {
         self.refresh_scope();
-        let mut plan = self.shared.engine.plan(text, &self.scope, self.text_mode());
+        let mode = TextMode { pipelined, ..self.text_mode() };
+        let mut plan = self.shared.engine.plan(text, &self.scope, mode);
         if std::mem::take(&mut self.names_late) && plan.route == Route::NeedNames {
             plan.route = Route::Refuse(Box::new(names_late()));
         }
@@ -128,6 +138,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             temp_tables: self.pins.may_have_temp(),
             // A server of one's own may hold what code that we do not see has prepared.
             replays_write: self.sql_writes || self.pins.has(PinReason::SessionPooling),
+            pipelined: false,
         }
     }
 

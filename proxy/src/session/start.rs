@@ -21,11 +21,12 @@ use crate::auth::error::OpenError;
 use crate::auth::login::Login;
 use crate::catalog::Found;
 use crate::catalog::cache::Known;
-use crate::config::{Isolation, PoolMode};
+use crate::config::{Isolation, Level, Mode, PoolMode};
 use crate::pool::servers::CheckoutError;
 use crate::pool::settings::{self, SEARCH_PATH, Settings, Tracked};
 use crate::shared::{DatabaseHandle, Shared};
 use crate::sql::guard::check;
+use crate::sql::level::read_only;
 use crate::sql::plan::PinReason;
 use crate::sql::scope::Scope;
 use crate::wire::refusal::{Refusal, sqlstate};
@@ -65,9 +66,13 @@ async fn prepare<S>(
 ) -> Result<(Identity, Arc<Tenancy>, Arc<Told>), Refusal> {
     let schema = found.as_ref().map_or("public", |found| &*found.schema);
     let tenancy = database
-        .tenancy(login.tenant.as_ref(), schema, login.user.dynamic_sql, &shared.config)
+        .tenancy(login.tenant.as_ref(), schema, login.user.policy(), &shared.config)
         .map_err(|error| Refusal::new(error.sqlstate(), error.to_string()))?;
-    let base = settings::shared(base_settings(&login.settings, &tenancy)?);
+    let mut base = base_settings(&login.settings, &tenancy)?;
+    if login.user.statements == Level::Read && shared.config.tenancy.mode == Mode::Route {
+        base.insert(read_only::SETTING.into(), read_only::SET.into());
+    }
+    let base = settings::shared(base);
     let told = validate(database, &tenancy, &base, login_patience(shared)).await?;
     let identity = Identity {
         database: Arc::clone(database),

@@ -8,7 +8,7 @@ use pgstrata_tenancy::{RoleName, TenantId, ident};
 
 use super::path;
 use super::standing::Served;
-use crate::config::{Config, DynamicSql, Isolation, Mode, NoRole};
+use crate::config::{Config, DynamicSql, Isolation, Mode, NoRole, Policy};
 use crate::metrics::tally::Tally;
 use crate::pool::turns;
 use crate::shared::DatabaseHandle;
@@ -45,11 +45,11 @@ impl Tenancy {
     pub fn new(
         tenant: Option<&TenantId>,
         schema: &str,
-        dynamic_sql: DynamicSql,
+        policy: Policy,
         config: &Config,
         database: &DatabaseHandle,
     ) -> Result<Self, NoRole> {
-        let (scope, isolation) = scope_of(tenant, schema, dynamic_sql, config, database)?;
+        let (scope, isolation) = scope_of(tenant, schema, policy, config, database)?;
         // Where nothing is routed, PostgreSQL's own path is the one that clients know.
         let tenancy = Self::of(scope, &database.baseline, config.tenancy.mode == Mode::Route);
         let tally = tenant.map(|tenant| database.metrics.tally(&database.name, tenant.as_str()));
@@ -165,7 +165,7 @@ impl Tenants {
 pub fn scope_of(
     tenant: Option<&TenantId>,
     schema: &str,
-    dynamic_sql: DynamicSql,
+    policy: Policy,
     config: &Config,
     database: &DatabaseHandle,
 ) -> Result<(Scope, Isolation), NoRole> {
@@ -180,7 +180,8 @@ pub fn scope_of(
         database: target.name.as_str().into(),
         role: isolation.role().map_or(servers_role, RoleName::as_str).into(),
         strategy: own.and_then(|tenant| tenant.strategy).unwrap_or(config.tenancy.strategy),
-        dynamic_sql: dynamic_sql == DynamicSql::Allow,
+        dynamic_sql: policy.dynamic_sql == DynamicSql::Allow,
+        statements: policy.statements,
         shared_writes: config.tenancy.shared_writes,
         moved: moved(tenant, schema, config),
         hide_others: config.tenancy.hide_other_tenants,

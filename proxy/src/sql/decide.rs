@@ -8,6 +8,7 @@ use super::builtin;
 use super::guard::check::{Verdict, check, search_path};
 use super::hidden;
 use super::keys;
+use super::level;
 use super::lexer::TokenKind;
 use super::moved::{self, Use};
 use super::plan::{
@@ -29,6 +30,9 @@ pub fn decide(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode, plan
         mode.tenant_first && shape.statements.iter().all(|s| keeps_tenant_first(&s.kind, t, scope));
     plan.notifies = keys::notify(&shape.keys);
     statements(shape, t, &mut plan.statements);
+    if let Some(refusal) = level::refusal(shape, t, scope, mode) {
+        return plan.refuse(refusal);
+    }
     match check(&shape.demands, t, scope, mode, tenant_first) {
         Verdict::Refused(refusal) => plan.refuse(refusal),
         Verdict::NeedNames => plan.route = Route::NeedNames,

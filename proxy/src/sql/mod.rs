@@ -7,7 +7,7 @@
 //! - [`lexer`] (of the tenancy crate), [`tokens`], [`name`]: the text as PostgreSQL's scanner sees it.
 //! - [`statement`]: what each statement is, by its keywords.
 //! - [`analyse`]: which names it depends on, by its tree.
-//! - [`guard`]: what it may not do.
+//! - [`guard`]: what it may not do; [`level`]: and what its user may do at most.
 //! - [`shape`], [`cache`]: what was found, kept for all texts of the same shape; `recent`: for the very same text.
 //! - [`decide`], [`builtin`]: a shape and a scope make a plan; `moved`: of tables that are kept elsewhere;
 //!   `hidden`: of a catalog that shows the tenant's own objects only; [`keys`]: of channels and locks that are the tenant's own.
@@ -22,6 +22,7 @@ pub mod engine;
 pub mod guard;
 mod hidden;
 pub mod keys;
+pub mod level;
 mod marks;
 mod moved;
 pub mod name;

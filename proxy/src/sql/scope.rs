@@ -7,6 +7,7 @@ use foldhash::{HashMap, HashSet};
 use pgstrata_tenancy::Strategy;
 
 use super::keys::KeySpaces;
+use super::level::Level;
 use super::plan::SchemaRef;
 
 /// All that a plan depends on besides the text. One for each tenant and user
@@ -27,6 +28,8 @@ pub struct Scope {
     pub strategy: Strategy,
     /// SQL that carries SQL (`DO`, function bodies, `query_to_xml` ...) is let through.
     pub dynamic_sql: bool,
+    /// What kinds of statements are let through at all.
+    pub statements: Level,
     /// Writes and DDL in shared schemas are let through.
     pub shared_writes: bool,
     /// Tables that are not where the path would find them, sorted by the names that statements use.
@@ -155,6 +158,8 @@ pub struct TextMode {
     pub temp_tables: bool,
     /// What `EXECUTE` would run may write.
     pub replays_write: bool,
+    /// Others of the extended protocol may run behind it before its `Sync`.
+    pub pipelined: bool,
 }
 
 impl Default for TextMode {
@@ -166,6 +171,7 @@ impl Default for TextMode {
             stale_names: false,
             temp_tables: false,
             replays_write: true,
+            pipelined: false,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::level::StatementClass;
 use super::plan::{PinReason, StatementKind};
 
 /// What is known of all texts of one shape. Positions are token numbers, so
@@ -74,6 +75,8 @@ pub struct StatementShape {
     pub tokens: Range<usize>,
     /// What it does; a [`super::plan::Setting`]'s value is a range of tokens here.
     pub kind: StatementKind,
+    /// What it does, as far as a user's level is concerned.
+    pub class: StatementClass,
     /// What of it ties the client to its server.
     pub pin: Option<PinReason>,
     /// Whether it may write.

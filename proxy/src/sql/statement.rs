@@ -6,6 +6,7 @@ mod tests;
 
 use std::ops::Range;
 
+use super::level::class_of;
 use super::lexer::TokenKind;
 use super::plan::{Discard, PinReason, StatementKind};
 use super::shape::{StatementShape, Way};
@@ -18,7 +19,8 @@ pub fn classify(t: &Tokens<'_>, range: Range<usize>) -> StatementShape {
     let ddl = reader.is_ddl();
     let writes = ddl || reader.writes(&kind);
     let (frees, draws) = (reader.frees(), reader.calls(&["nextval", "setval", "lastval", "currval"]));
-    StatementShape { pin: reader.pin(&kind), tokens: range, kind, writes, ddl, frees, draws, way }
+    let class = class_of(t, &range);
+    StatementShape { pin: reader.pin(&kind), tokens: range, kind, class, writes, ddl, frees, draws, way }
 }
 
 /// Reads one statement.

@@ -29,6 +29,13 @@ fn human(context: &Context, audit: &audit::Audit) -> String {
     for finding in &audit.login_findings {
         text += &format!("the servers' role \"{login}\" {}\n", printable(finding));
     }
+    for weakness in &audit.weaknesses {
+        text += &format!("the servers' role \"{login}\" {}\n", printable(&weakness.what));
+        text.extend(weakness.sql.iter().map(|sql| format!("    {}\n", printable(sql))));
+    }
+    if !audit.weaknesses.is_empty() {
+        text += "`pgstrata sql harden` prints all of this SQL at once, and what gives it back\n";
+    }
     let mut clean = 0;
     for tenant in &audit.tenants {
         let name = printable(&context.tenant(&tenant.schema));

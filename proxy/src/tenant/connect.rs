@@ -73,7 +73,8 @@ pub fn libpq(database: &Database) -> Vec<(&'static str, OsString)> {
     variables
 }
 
-fn settings_of(config: &Config, database: &Database) -> Settings {
+/// What tenants of a database are made from, and who makes them, as the file says.
+pub fn settings_of(config: &Config, database: &Database) -> Settings {
     let patterns = |list: &[String]| list.iter().map(|pattern| Pattern::new(pattern)).collect();
     let provision = &config.provision;
     Settings {
@@ -83,6 +84,8 @@ fn settings_of(config: &Config, database: &Database) -> Settings {
         exclude: patterns(&provision.exclude),
         seed: patterns(&provision.seed),
         proxy_role: Some(database.user.clone()),
+        servers_make: database.control.user.as_ref().is_none_or(|user| *user == database.user),
+        shared_writes: config.tenancy.shared_writes,
         roles: Some(roles(config, database)),
         lock_timeout: provision.lock_timeout,
         retries: provision.retries,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use pgstrata_tenancy::Strategy;
 
 use crate::sql::keys::KeySpaces;
+use crate::sql::level::Level;
 use crate::sql::lexer::{Lexer, TokenKind};
 use crate::sql::plan::Splice;
 use crate::sql::rewrite::{Prefixes, rewrite};
@@ -66,6 +67,7 @@ pub(crate) fn scope() -> Scope {
         role: "app_role".into(),
         strategy: Strategy::SchemaQualified,
         dynamic_sql: false,
+        statements: Level::All,
         shared_writes: false,
         moved: Arc::default(),
         hide_others: false,

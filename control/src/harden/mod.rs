@@ -1,0 +1,223 @@
+//! What PostgreSQL itself can refuse to the proxy's servers, and so to whatever SQL gets through a proxy.
+//!
+//! One query, `items.sql`, says what is there and should not be, with the SQL that takes it away and the SQL that
+//! gives it back. `pgstrata sql harden` prints a block that runs all of it; the audit shows it item by item.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+use tokio_postgres::Row;
+
+use crate::Control;
+use crate::error::Error;
+use crate::registry::literal;
+use crate::settings::Settings;
+
+/// The tag of the printed blocks' dollar quotes.
+const TAG: &str = "$pgstrata$";
+
+/// From whom privileges are taken, and which of them it needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hardening {
+    /// The role that the proxy's servers log in as.
+    pub servers: String,
+    /// Schemas that all tenants have on their path.
+    pub shared: Vec<String>,
+    /// Tenants may write to them.
+    pub shared_writes: bool,
+    /// The schema that tenants are copies of.
+    pub source: String,
+    /// The role makes and changes schemas itself: nobody else is named for it.
+    pub makes: bool,
+    /// Temporary tables are taken away as well.
+    pub temporary: bool,
+}
+
+/// Privileges of one kind that are there and should not be.
+#[derive(Debug, Serialize)]
+pub struct Weakness {
+    /// What the role, or everybody, has: it stands behind "the servers' role".
+    pub what: String,
+    /// On which objects; empty where the sentence says it.
+    pub objects: Vec<String>,
+    /// The SQL that takes it away, for a superuser.
+    pub sql: Vec<String>,
+}
+
+impl Hardening {
+    /// As of these settings; `None` where it is not known what servers log in as.
+    pub fn of(settings: &Settings) -> Option<Self> {
+        Some(Self {
+            servers: settings.proxy_role.clone()?,
+            shared: settings.shared.clone(),
+            shared_writes: settings.shared_writes,
+            source: settings.source.clone(),
+            makes: settings.servers_make,
+            temporary: false,
+        })
+    }
+
+    /// SQL that takes all of it away in the database that it runs in, for a superuser.
+    pub fn take(&self) -> String {
+        let items = self.items();
+        let filled = self.fill(include_str!("take.sql"));
+        in_quotes_that_hold(&filled.replace("{items}", items.trim_end()))
+    }
+
+    /// SQL that gives back what [`Hardening::take`] has taken away.
+    pub fn undo() -> &'static str {
+        include_str!("undo.sql")
+    }
+
+    /// The query for what is there now.
+    fn items(&self) -> String {
+        self.fill(include_str!("items.sql"))
+    }
+
+    fn fill(&self, template: &str) -> String {
+        let shared: Vec<String> = self.shared.iter().map(|schema| literal(schema)).collect();
+        // In this order: no value is looked at for the marks of the others.
+        let marks = [
+            ("{makes}", self.makes.to_string()),
+            ("{shared_writes}", self.shared_writes.to_string()),
+            ("{temporary}", self.temporary.to_string()),
+            ("{source}", literal(&self.source)),
+            ("{shared}", format!("ARRAY[{}]", shared.join(", "))),
+            ("{servers}", literal(&self.servers)),
+        ];
+        fill(template, &marks)
+    }
+}
+
+/// Puts values in the place of marks, and reads no mark in a value.
+fn fill(template: &str, marks: &[(&str, String)]) -> String {
+    let mut out = String::new();
+    let mut rest = template;
+    while let Some(at) = rest.find('{') {
+        let (before, behind) = rest.split_at(at);
+        out += before;
+        match marks.iter().find_map(|(mark, value)| Some((behind.strip_prefix(mark)?, value))) {
+            Some((next, value)) => {
+                out += value;
+                rest = next;
+            }
+            None => {
+                out.push('{');
+                rest = behind.get(1..).unwrap_or_default();
+            }
+        }
+    }
+    out + rest
+}
+
+/// With dollar quotes that nothing in the text ends: a role may be called anything.
+fn in_quotes_that_hold(text: &str) -> String {
+    if text.matches(TAG).count() == 2 {
+        return text.to_owned();
+    }
+    let mut tag = TAG.to_owned();
+    while text.contains(&tag) {
+        tag.insert(1, 'p');
+    }
+    let (first, last) = (text.find(TAG), text.rfind(TAG));
+    match first.zip(last) {
+        Some((first, last)) => {
+            let (head, tail) = text.split_at(last);
+            let (head, body) = head.split_at(first);
+            let cut = |part: &str| part.get(TAG.len()..).unwrap_or_default().to_owned();
+            format!("{head}{tag}{}{tag}{}", cut(body), cut(tail))
+        }
+        None => text.to_owned(),
+    }
+}
+
+impl Control {
+    /// Asks PostgreSQL what [`Hardening::take`] would take away now.
+    pub async fn weaknesses(&self, hardening: &Hardening) -> Result<Vec<Weakness>, Error> {
+        let client = self.client().await?;
+        let rows = client.query(&hardening.items(), &[]).await;
+        let rows = rows.map_err(Error::postgres("asking what the servers' role may do"))?;
+        Ok(weaknesses(&rows))
+    }
+}
+
+/// Rows of one topic make one weakness; objects of one statement are listed in it.
+fn weaknesses(rows: &[Row]) -> Vec<Weakness> {
+    let mut found: Vec<(String, Vec<Statement>)> = Vec::new();
+    for row in rows {
+        let (topic, object): (String, String) = (row.get(0), row.get(1));
+        let mut next = Statement::of(row);
+        match found.last_mut().filter(|(known, _)| *known == topic) {
+            Some((_, statements)) => match statements.last_mut().filter(|last| last.goes_with(&next)) {
+                Some(last) => last.objects.push(object),
+                None => {
+                    next.objects.push(object);
+                    statements.push(next);
+                }
+            },
+            None => {
+                next.objects.push(object);
+                found.push((topic, vec![next]));
+            }
+        }
+    }
+    found.into_iter().map(|(topic, statements)| weakness(topic, statements)).collect()
+}
+
+fn weakness(what: String, statements: Vec<Statement>) -> Weakness {
+    let objects = statements.iter().flat_map(|statement| &statement.objects);
+    let objects: BTreeSet<&String> = objects.filter(|object| !object.is_empty()).collect();
+    let objects = objects.into_iter().cloned().collect();
+    Weakness { what, objects, sql: statements.into_iter().flat_map(Statement::sql).collect() }
+}
+
+/// One `REVOKE`, for several objects.
+struct Statement {
+    take: String,
+    from: String,
+    give: String,
+    keeper: Option<String>,
+    objects: Vec<String>,
+}
+
+impl Statement {
+    fn of(row: &Row) -> Self {
+        let objects = Vec::new();
+        Self { take: row.get(2), from: row.get(3), give: row.get(4), keeper: row.get(6), objects }
+    }
+
+    fn goes_with(&self, next: &Self) -> bool {
+        // `ALTER ROLE` takes one.
+        (&self.take, &self.from, &self.keeper) == (&next.take, &next.from, &next.keeper)
+            && self.take.starts_with("REVOKE")
+    }
+
+    fn sql(self) -> Vec<String> {
+        let Self { take, from, give, keeper, objects } = self;
+        let objects = objects.join(", ");
+        let between = if objects.is_empty() { "" } else { " " };
+        let kept = keeper.map(|keeper| format!("{give} {objects} TO {keeper};"));
+        kept.into_iter().chain([format!("{take}{between}{objects} {from};")]).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(servers: &str) -> Hardening {
+        let (source, shared) = ("public".into(), vec!["public".into(), "o'x".into()]);
+        Hardening { servers: servers.into(), shared, shared_writes: false, source, makes: true, temporary: false }
+    }
+
+    #[test]
+    fn names_end_no_quotes_and_hold_no_marks() {
+        let sql = of("app").take();
+        assert!(sql.contains("rolname = 'app'") && sql.contains("ARRAY['public', 'o''x']::text[]"), "{sql}");
+        assert_eq!(sql.matches(TAG).count(), 2);
+        assert!(!sql.contains("{items}") && !sql.contains("{servers}"), "{sql}");
+        let odd = of("$pgstrata$; {items} {makes} \'").take();
+        assert_eq!(odd.matches("$ppgstrata$").count(), 2);
+        assert!(odd.contains("{makes} "), "{odd}");
+    }
+}
