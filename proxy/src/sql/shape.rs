@@ -69,7 +69,8 @@ pub enum Key {
 pub struct StatementShape {
     /// Its tokens.
     pub tokens: Range<usize>,
-    /// What it does; a [`super::plan::Setting`]'s value is a range of tokens here.
+    /// What it does; a [`super::plan::Setting`]'s value and an [`super::plan::Execution`]'s name are ranges
+    /// of tokens here.
     pub kind: StatementKind,
     /// What of it ties the client to its server.
     pub pin: Option<PinReason>,
@@ -166,6 +167,10 @@ pub enum Demand {
         /// What to do about it.
         hint: Option<&'static str>,
     },
+    /// A prepared statement or a cursor shall have this name, which the proxy keeps for its own.
+    Reserved(Box<str>),
+    /// A cursor of such a name, which no client can have made, is used.
+    NoCursor(Box<str>),
     /// Let through with `dynamic_sql` only.
     Dynamic(Box<str>),
     /// The role that something shall belong to.
