@@ -54,7 +54,8 @@ pub(super) fn matters(effect: &Effect) -> bool {
         | Effect::ResetAll
         | Effect::DiscardAll
         | Effect::Savepoint(_)
-        | Effect::RollbackTo(_) => true,
+        | Effect::RollbackTo(_)
+        | Effect::EndBlock => true,
         _ => false,
     }
 }

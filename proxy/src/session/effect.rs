@@ -355,11 +355,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 let rolls_back = failed || matches!(statement.kind, StatementKind::Rollback { .. });
                 self.tenants.foresee_end(rolls_back);
                 self.tenant_changed();
-                self.effective = match &self.ahead {
-                    Some(ahead) => ahead.effective(self.tenants.now()),
-                    None if rolls_back => Effective::of(self.settings.committed(), self.tenants.now()),
-                    None => Effective::of(self.settings.current(), self.tenants.now()),
-                };
+                if let Some(ahead) = &self.ahead {
+                    self.effective = ahead.effective(self.tenants.now());
+                }
             }
             _ => {}
         }

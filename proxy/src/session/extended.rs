@@ -123,7 +123,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return Ok(step);
         }
         let Some(on_server) = self.ensure_statement(name) else { return Ok(Step::Done) };
-        let columns = self.statements.get(name).map(|statement| statement.columns).unwrap_or_default();
+        // PostgreSQL does not look at what an EXECUTE returns.
+        let bound = self.statements.get(name).filter(|statement| !statement.has_run());
+        let columns = bound.map(|statement| statement.columns).unwrap_or_default();
         match columns {
             // It will be told anew before it reads a row.
             _ if next == Some(b'D') => {}
