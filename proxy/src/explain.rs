@@ -143,7 +143,7 @@ fn sent(text: &[u8], plan: &Plan, scope: &Scope, role: Option<&RoleName>) -> Str
     if let Some(role) = role.filter(|_| plan.statements.iter().any(needs_role)) {
         sent += &format!("SET {local}ROLE {}; ", role.quoted());
     }
-    if own || plan.statements.iter().any(|s| needs_path(s, &plan.route)) {
+    if own || plan.statements.iter().any(|s| needs_path(s, &plan.route, false)) {
         sent += &format!("SET {local}search_path TO {path}; ");
     }
     if own {

@@ -9,6 +9,7 @@
 //! - [`relay`]: between proxy and PostgreSQL: counts round trips, delays, breaks.
 //! - [`wire`]: a client that speaks the protocol message by message.
 //! - [`answer`]: what such a client got back.
+//! - [`compare`]: the same conversation with PostgreSQL and with proxies.
 //! - [`chaos`]: clients that do everything at once while things break.
 //! - [`corpus`]: statements whose answers are compared.
 //! - [`ground`]: a database with a schema that tenants are made from, and no proxy.
@@ -21,6 +22,7 @@
 
 pub mod answer;
 pub mod chaos;
+pub mod compare;
 pub mod corpus;
 pub mod database;
 pub mod dump;

@@ -13,11 +13,14 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::connect::Connected;
 use super::fair::Item;
 use super::settings::{self, Settings};
+use super::turns::Tenant;
 use crate::wire::stream::ServerStream;
 use crate::wire::{frame, message};
 
-/// `DISCARD ALL` without what would forget our prepared statements.
-const WIPE: &str = "SET SESSION AUTHORIZATION DEFAULT; RESET ALL; CLOSE ALL; UNLISTEN *; DISCARD TEMP; \
+/// `DISCARD ALL` as it can be sent with other statements. Prepared statements go too: what code has put in the
+/// place of one would run for the next client.
+const WIPE: &str = "DEALLOCATE ALL; \
+                    SET SESSION AUTHORIZATION DEFAULT; RESET ALL; CLOSE ALL; UNLISTEN *; DISCARD TEMP; \
                     DISCARD SEQUENCES; SELECT pg_catalog.pg_advisory_unlock_all(); \
                     SELECT FROM (VALUES (1), (2)) AS v WHERE pg_catalog.pg_my_temp_schema() \
                     OPERATOR(pg_catalog.<>) 0; ";
@@ -44,10 +47,12 @@ pub struct Server {
     pub settings: Arc<Settings>,
     /// The prepared statements that its session holds.
     pub prepared: PreparedNames,
-    /// The statement that sets the path is prepared.
-    pub has_path_statement: bool,
-    /// The one that sets role and path is.
-    pub has_role_statement: bool,
+    /// The statement that sets the path.
+    pub path_statement: Standing,
+    /// The one that sets role and path.
+    pub role_statement: Standing,
+    /// Code ran that is not in any text: statements may be there that nobody knows of.
+    pub unsure: bool,
     /// Which client statement its unnamed statement is.
     pub unnamed: Option<u64>,
     /// Temporary objects were made on it: PostgreSQL keeps their schema on the path for good, and so does
@@ -56,14 +61,29 @@ pub struct Server {
     /// The only client that may have drawn from sequences since what was drawn was forgotten, and for the
     /// how manyeth of its tenants.
     pub drawn_by: Option<(i32, u64)>,
-    /// The client that used it last, if it may have left more behind than its settings.
-    pub used_by: Option<i32>,
+    /// Who used it last, if more than settings may be left behind.
+    pub used_by: Option<(i32, Tenant)>,
     /// Its state is not known for sure: it must not be used again.
     pub in_doubt: bool,
     /// When it was connected.
     pub born: Instant,
     /// Its place among the servers that tenants have of their own.
     _room: Option<OwnedSemaphorePermit>,
+}
+
+/// A client, by the number that it was given, and the tenant that it works for.
+pub type User<'a> = (i32, &'a Tenant);
+
+/// Whether a statement of the proxy's is prepared on a server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Standing {
+    /// It is not.
+    #[default]
+    Absent,
+    /// It is.
+    There,
+    /// Code has run since that may have dropped it, or put another in its place.
+    Doubtful,
 }
 
 impl Item for Box<Server> {
@@ -96,8 +116,9 @@ impl Server {
             parameters: parameters.into_iter().map(|(n, v)| (boxed(n), boxed(v))).collect(),
             settings: Arc::default(),
             prepared: PreparedNames::new(max_prepared),
-            has_path_statement: false,
-            has_role_statement: false,
+            path_statement: Standing::Absent,
+            role_statement: Standing::Absent,
+            unsure: false,
             unnamed: None,
             had_temp: false,
             drawn_by: None,
@@ -108,19 +129,20 @@ impl Server {
         }
     }
 
-    /// The SQL that makes its session one of `client`, with `wants` for settings; `None` where there
+    /// The SQL that makes its session one of this user's, with `wants` for settings; `None` where there
     /// is nothing to do. To be sent before anything else, outside a transaction. What it sets it
     /// sets under `role`.
     pub fn hand_over(
         &mut self,
-        client: i32,
+        (client, tenant): User<'_>,
         wants: &Arc<Settings>,
         role: Option<&RoleName>,
     ) -> Option<String> {
         match self.used_by.take() {
-            Some(other) if other != client => {
+            Some(other) if (other.0, &other.1) != (client, tenant) => {
                 let settings = settings::difference(&Arc::default(), wants, true, role);
                 self.drawn_by = None;
+                self.forget_prepared();
                 // Whatever set the seed of random() can't foresee the next client's numbers.
                 let seed: f64 = rand::random_range(-1.0..1.0);
                 let settings = settings.unwrap_or_default();
@@ -154,7 +176,25 @@ impl Server {
     /// The session was wiped (`DISCARD ALL`, `DEALLOCATE ALL`): nothing is prepared on it.
     pub fn forget_prepared(&mut self) {
         self.prepared.clear();
-        (self.has_path_statement, self.has_role_statement) = (false, false);
+        (self.path_statement, self.role_statement) = Default::default();
+        (self.unsure, self.unnamed) = (false, None);
+    }
+
+    /// Code ran that is not in any text, and that may have prepared or dropped statements. What its client has
+    /// prepared is its own to spoil; what sets path and role is not.
+    pub fn doubt_prepared(&mut self) {
+        self.unsure = true;
+        for statement in [&mut self.path_statement, &mut self.role_statement] {
+            if *statement == Standing::There {
+                *statement = Standing::Doubtful;
+            }
+        }
+    }
+
+    /// Statements are gone, or another tenant must not run them: each is prepared anew before it is used.
+    pub fn lose_prepared(&mut self) {
+        self.doubt_prepared();
+        self.prepared.clear();
         self.unnamed = None;
     }
 }

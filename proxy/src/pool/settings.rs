@@ -38,6 +38,9 @@ pub fn shared(settings: Settings) -> Arc<Settings> {
 /// The path is never replayed: it goes with each transaction.
 pub const SEARCH_PATH: &str = "search_path";
 
+/// The path that `SET LOCAL` has set for the transaction. No parameter can be called that.
+pub const LOCAL_PATH: &str = "local search_path";
+
 /// A tenant's role that was set for a server's session. No parameter can be called that.
 pub const SESSION_ROLE: &str = "session role";
 
@@ -71,7 +74,15 @@ impl Tracked {
 
     /// A setting was set.
     pub fn set(&mut self, name: &str, sql: &str) {
+        self.end_local_path(name == SEARCH_PATH);
         Arc::make_mut(&mut self.current).insert(name.into(), sql.into());
+    }
+
+    /// The path of `SET LOCAL` no longer counts, if it is `over`.
+    fn end_local_path(&mut self, over: bool) {
+        if over && self.current.contains_key(LOCAL_PATH) {
+            Arc::make_mut(&mut self.current).remove(LOCAL_PATH);
+        }
     }
 
     /// A setting was set that no rollback makes forgotten, whether or not it takes it back.
@@ -82,6 +93,7 @@ impl Tracked {
 
     /// A setting went back to what `base` has for it.
     pub fn reset(&mut self, name: &str, base: &Settings) {
+        self.end_local_path(name == SEARCH_PATH);
         match base.get(name) {
             Some(sql) => self.set(name, &sql.clone()),
             None if self.current.contains_key(name) => {
@@ -141,6 +153,7 @@ impl Tracked {
     /// The transaction was committed.
     pub fn commit(&mut self) {
         self.savepoints.clear();
+        self.end_local_path(true);
         if !Arc::ptr_eq(&self.committed, &self.current) {
             self.committed = Arc::clone(&self.current);
         }
@@ -197,11 +210,11 @@ pub fn are_the_same(has: &Arc<Settings>, wants: &Arc<Settings>) -> bool {
 /// What a server has once [`difference`] ran on it.
 pub fn after(has: &Arc<Settings>, wants: &Arc<Settings>, clear: bool) -> Arc<Settings> {
     let mut kept = has.iter().filter(|(name, _)| !clear && is_ours(name)).peekable();
-    if kept.peek().is_none() && !wants.contains_key(SEARCH_PATH) {
+    if kept.peek().is_none() && !wants.keys().any(|name| is_ours(name)) {
         return Arc::clone(wants);
     }
     let mut settings = Settings::clone(wants);
-    settings.remove(SEARCH_PATH);
+    settings.retain(|name, _| !is_ours(name));
     settings.extend(kept.map(|(name, sql)| (name.clone(), sql.clone())));
     Arc::new(settings)
 }
@@ -218,7 +231,7 @@ pub fn from_startup(name: &str, value: &str) -> Box<str> {
 
 /// Whether it is set by us, with a transaction or for one, and never replayed.
 fn is_ours(name: &str) -> bool {
-    matches!(name, SEARCH_PATH | SESSION_ROLE)
+    matches!(name, SEARCH_PATH | LOCAL_PATH | SESSION_ROLE)
 }
 
 /// A parameter's name; each part of a qualified one (`app.user`) is quoted by itself.

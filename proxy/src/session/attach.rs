@@ -18,6 +18,7 @@ use super::{End, Session, Status};
 use crate::config::Isolation;
 use crate::pool::cancel::send_cancel;
 use crate::pool::connect::ConnectError;
+use crate::pool::server::User;
 use crate::pool::servers::{CheckoutError, Lease};
 use crate::sql::plan::Refusal;
 use crate::wire::{frame, message};
@@ -66,8 +67,13 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     fn join(&mut self, lease: Lease, wanted: &Isolation) {
         self.cancel.attach(lease.pid, &lease.key);
         let mut link = Box::new(Link::new(lease, wanted.login().cloned()));
-        link.hand_over(self.cancel.slot().pid, &self.settings, wanted.set_role());
+        link.hand_over(self.server_user(), &self.settings, wanted.set_role());
         self.link = Some(link);
+    }
+
+    /// Who uses the server at hand.
+    pub(super) fn server_user(&self) -> User<'_> {
+        (self.cancel.slot().pid, &self.tenants.now().turn)
     }
 
     /// Waits for a server, and for the client to give up: `None`. Notes since when it `waits`, if it does.
@@ -127,10 +133,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             self.clock.see(Instant::now());
         }
         if let Some(mut link) = self.link.take() {
-            let client = self.cancel.slot().pid;
+            let user = self.server_user();
             // Whatever it ran, another's draws are no longer all that there may be.
-            link.lease.drawn_by = link.lease.drawn_by.filter(|(by, _)| *by == client);
-            link.give_back(client, self.clock.latest());
+            link.lease.drawn_by = link.lease.drawn_by.filter(|(by, _)| *by == user.0);
+            link.give_back(user, self.clock.latest());
         }
     }
 
@@ -149,7 +155,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             let _ = timeout(CLEAN_LIMIT, goodbye).await;
         }
         let Some(mut link) = self.link.take() else { return };
-        let Self { stream, cancel, identity, status, pins, shared, stream_on, stream_left, .. } = *self;
+        let Self { stream, cancel, identity, status, pins, shared, stream_on, stream_left, tenants, .. } = *self;
         drop(stream);
         let halfway = stream_on && stream_left > 0;
         let tied = halfway || pins.has_state();
@@ -170,7 +176,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if !matches!(cleaned, Ok(Ok(()))) {
             link.lease.in_doubt = true;
         }
-        link.give_back(cancel.slot().pid, Instant::now());
+        link.give_back((cancel.slot().pid, &tenants.now().turn), Instant::now());
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::ahead::{self, Ahead, follow};
 use super::expect::Effect;
 use super::path::{self, Effective};
 use super::switch;
@@ -23,7 +24,11 @@ pub(super) fn effect_of(statement: &Statement, text: &[u8]) -> Option<Effect> {
             };
             Some(Effect::Set(setting.name.clone(), sql))
         }
+        StatementKind::Set(setting) if &*setting.name == SEARCH_PATH => {
+            Some(Effect::SetLocalPath(path::of_setting(setting, text)?.into()))
+        }
         StatementKind::Reset { name, local: false } => Some(Effect::Reset(name.clone())),
+        StatementKind::Reset { name, .. } if &**name == SEARCH_PATH => Some(Effect::ResetLocalPath),
         StatementKind::ResetAll => Some(Effect::ResetAll),
         StatementKind::Characteristics(settings) => Some(Effect::Characteristics(settings.clone())),
         StatementKind::Discard(Discard::All) => Some(Effect::DiscardAll),
@@ -35,15 +40,19 @@ pub(super) fn effect_of(statement: &Statement, text: &[u8]) -> Option<Effect> {
             Some(Effect::Listen { channel: channel.clone(), name: channel.clone() })
         }
         StatementKind::Unlisten(channel) => Some(Effect::Unlisten(channel.clone())),
+        StatementKind::Prepare { name, .. } => Some(Effect::Prepared(name.clone())),
+        StatementKind::Deallocate(Some(name)) => Some(Effect::Deallocated(name.clone())),
         StatementKind::Deallocate(None) => Some(Effect::DeallocateAll),
         StatementKind::Commit { .. } | StatementKind::Rollback { .. } => Some(Effect::EndBlock),
         _ => None,
     }
 }
 
-/// Whether the path must be set before the statement runs.
-pub(crate) fn needs_path(statement: &Statement, route: &Route) -> bool {
+/// Whether the path must be set before the statement runs. `opaque`: code that is not in the text may have run in this
+/// transaction; then a cursor's query may be such code.
+pub(crate) fn needs_path(statement: &Statement, route: &Route, opaque: bool) -> bool {
     match &statement.kind {
+        StatementKind::Fetch => opaque,
         // A rollback to it must come back to this path, not to none.
         StatementKind::Savepoint(_) => true,
         StatementKind::Show(name) => matches!(&**name, SEARCH_PATH | "all"),
@@ -53,7 +62,8 @@ pub(crate) fn needs_path(statement: &Statement, route: &Route) -> bool {
         | StatementKind::BlockOnly
         | StatementKind::EndPrepared
         | StatementKind::CopyIn
-        | StatementKind::Prepare { .. } => {
+        | StatementKind::Prepare { .. }
+        | StatementKind::Execute(_) => {
             matches!(route, Route::SearchPath | Route::OwnTransaction)
         }
         _ => false,
@@ -86,6 +96,17 @@ pub(super) fn path_change(statement: &Statement) -> PathChange {
         StatementKind::Reset { name, .. } if &**name == SEARCH_PATH => PathChange::Lost,
         _ => PathChange::Keep,
     }
+}
+
+/// Whether code that is not in the text may run with the statement, and set another path or another role.
+/// `opaque`: the text may run such code; for a cursor's rows, whether any of the transaction may.
+pub(super) fn may_move(statement: &Statement, opaque: bool) -> bool {
+    use StatementKind::{BlockOnly, CopyIn, EndPrepared, Execute, Fetch, Plain, Set, SetParameter};
+    let runs = matches!(
+        &statement.kind,
+        Plain | BlockOnly | CopyIn | EndPrepared | Execute(_) | Fetch | Set(_) | SetParameter { .. }
+    );
+    opaque && runs
 }
 
 /// What the status is behind a statement that went well, if it sets it.
@@ -141,7 +162,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if statement.frees {
             self.pins.doubt();
         }
-        self.sql_writes |= matches!(statement.kind, StatementKind::Prepare { writes: true });
+        self.sql_writes |= matches!(statement.kind, StatementKind::Prepare { writes: true, .. });
         // A path of the client's own may begin with pg_temp: what is created then is temporary.
         if statement.ddl && (self.effective.own || self.link.as_ref().is_some_and(|link| link.local_path)) {
             self.pin(PinReason::TempTable);
@@ -205,6 +226,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 self.settings.release(&name);
                 link.settings.release(&name);
             }
+            Effect::SetLocalPath(_) | Effect::ResetLocalPath => {
+                follow(&mut self.settings, &effect, base, &self.tenants.now().home);
+            }
+            Effect::Prepared(name) if !pipelined => self.note_prepared(&name),
+            Effect::Deallocated(name) if !pipelined => drop(self.statements.remove(name.as_bytes())),
+            Effect::Prepared(_) | Effect::Deallocated(_) => {}
             Effect::DiscardSequences => self.pins.remove(PinReason::Sequence),
             Effect::Listen { .. } | Effect::Unlisten(_) => self.note_wish(effect),
             Effect::DeallocateAll => {
@@ -260,12 +287,24 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
     }
 
+    /// The path behind a statement of a pipeline, where that is not plain to see.
+    fn foresee_path(&mut self, statement: &Statement, effect: Option<&Effect>, failed: bool) {
+        if self.ahead.is_none() && effect.is_some_and(ahead::matters) {
+            self.ahead = Some(Box::new(Ahead::of(&self.settings)));
+        }
+        if let Some(ahead) = &mut self.ahead {
+            ahead.run(statement, effect, failed, &self.identity.base, &self.tenants.now().home);
+        }
+    }
+
     /// A statement of a pipeline was sent: what comes behind it is read with what it sets.
     pub(super) fn foresee(&mut self, statement: &Statement, text: &[u8]) {
         let change = path_change(statement);
         let failed = self.status_then() == Status::Failed;
         self.foreseen = status_behind(statement).or(self.foreseen);
         let strayed = self.has_strayed() || strays(statement, text, &self.tenancy().scope.schema);
+        let effect = effect_of(statement, text);
+        self.foresee_path(statement, effect.as_ref(), failed);
         let Some(link) = &mut self.link else { return };
         link.strayed |= strayed;
         link.follow_role(statement);
@@ -281,15 +320,28 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 link.local_path = false;
             }
         }
-        match effect_of(statement, text) {
+        match effect {
             Some(Effect::Set(name, list)) if &*name == SEARCH_PATH => {
                 self.effective = Effective::new(list.into(), true, self.tenants.now());
             }
+            Some(Effect::SetLocalPath(list)) => {
+                self.effective = Effective::new(list.into(), true, self.tenants.now());
+            }
+            Some(Effect::RollbackTo(_)) => {
+                if let Some(ahead) = &self.ahead {
+                    self.effective = ahead.effective(self.tenants.now());
+                }
+            }
+            Some(Effect::Prepared(name)) => self.foresee_prepared(&name),
+            Some(Effect::Deallocated(name)) => self.foresee_deallocated(&name),
             Some(Effect::DeallocateAll) => {
                 link.lease.forget_prepared();
                 self.forgotten = Some(std::mem::take(&mut self.statements));
             }
-            Some(effect @ (Effect::Reset(_) | Effect::ResetAll | Effect::DiscardAll)) => {
+            Some(
+                effect
+                @ (Effect::Reset(_) | Effect::ResetLocalPath | Effect::ResetAll | Effect::DiscardAll),
+            ) => {
                 if effect == Effect::DiscardAll {
                     link.lease.forget_prepared();
                     self.forgotten = Some(std::mem::take(&mut self.statements));
@@ -303,8 +355,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 let rolls_back = failed || matches!(statement.kind, StatementKind::Rollback { .. });
                 self.tenants.foresee_end(rolls_back);
                 self.tenant_changed();
-                let settings = if rolls_back { self.settings.committed() } else { self.settings.current() };
-                self.effective = Effective::of(settings, self.tenants.now());
+                if let Some(ahead) = &self.ahead {
+                    self.effective = ahead.effective(self.tenants.now());
+                }
             }
             _ => {}
         }

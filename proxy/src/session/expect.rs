@@ -14,12 +14,20 @@ use crate::sql::rewrite::PositionMap;
 pub enum Effect {
     /// A setting holds: its name, and the SQL that sets it again elsewhere.
     Set(Box<str>, Box<str>),
+    /// The path that holds for the transaction.
+    SetLocalPath(Box<str>),
     /// A setting is back at the start-up's value.
     Reset(Box<str>),
+    /// The path is, for the transaction.
+    ResetLocalPath,
     /// All of them are.
     ResetAll,
     /// `DISCARD ALL`.
     DiscardAll,
+    /// `PREPARE`: a statement of this name is there.
+    Prepared(Box<str>),
+    /// `DEALLOCATE`: it is there no more.
+    Deallocated(Box<str>),
     /// `DEALLOCATE ALL`.
     DeallocateAll,
     /// `DISCARD SEQUENCES`.
@@ -113,6 +121,8 @@ pub enum Expect {
     Poison(Box<Refusal>),
     /// `ReadyForQuery`.
     Sync,
+    /// The same, behind messages of our own: nothing of it reaches the client.
+    OwnSync,
 }
 
 /// What is known of a `Query` on its way.
@@ -128,13 +138,17 @@ pub struct QueryReply {
     pub effects: SmallVec<[(u32, Effect); 1]>,
     /// The error that is made to happen, and what the client gets instead.
     pub poison: Option<Box<Refusal>>,
+    /// The same, of one statement of the text, by its number.
+    pub fails: Option<(u32, Box<Refusal>)>,
+    /// Statements were prepared for it in front of it.
+    pub prepared: bool,
 }
 
 impl Expect {
     /// Whether what arrives now is for the client.
     pub fn is_clients(&self) -> bool {
         match self {
-            Expect::OwnQuery | Expect::SessionRole(_) | Expect::Probe(_) => false,
+            Expect::OwnQuery | Expect::OwnSync | Expect::SessionRole(_) | Expect::Probe(_) => false,
             Expect::Parse { client, .. } => client.is_some(),
             Expect::Bind { client }
             | Expect::Execute { client, .. }
@@ -148,7 +162,12 @@ impl Expect {
     pub fn ends_ready(&self) -> bool {
         matches!(
             self,
-            Expect::Query(_) | Expect::OwnQuery | Expect::SessionRole(_) | Expect::Probe(_) | Expect::Sync
+            Expect::Query(_)
+                | Expect::OwnQuery
+                | Expect::OwnSync
+                | Expect::SessionRole(_)
+                | Expect::Probe(_)
+                | Expect::Sync
         )
     }
 }

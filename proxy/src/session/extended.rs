@@ -6,13 +6,14 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::columns::{self, Columns};
-use super::effect::effect_of;
+use super::effect::{effect_of, may_move};
 use super::expect::Expect;
 use super::link::Link;
 use super::listen::name_channel;
 use super::request::Step;
-use super::statements::ClientStatement;
-use super::{End, Session, Status, switch};
+use super::statements::{ClientStatement, Origin, Runs};
+use super::{End, Session, Status, names, switch};
+use crate::sql::name;
 use crate::sql::plan::{Plan, Refusal, Route, Setting, Statement, StatementKind};
 use crate::wire::frame::{self, Header};
 use crate::wire::message;
@@ -55,7 +56,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let full = !name.is_empty() && !self.statements.fits(text.len(), count, bytes);
         if self.is_ours(&plan) && !taken && !full {
             let mut statement = self.statement(text, types, plan, tied, false);
-            statement.ours = true;
+            statement.origin = Origin::Here;
             self.statements.insert(Bytes::copy_from_slice(name), statement);
             self.no_second_run();
             self.answer_in_turn(PARSE_COMPLETE);
@@ -70,19 +71,14 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return Ok(step);
         }
         if taken {
-            let name = String::from_utf8_lossy(name);
-            return Ok(self.poison(refusal("42P05", format!("prepared statement \"{name}\" already exists"))));
+            return Ok(self.poison(names::taken(name)));
         }
         if let Route::Refuse(refusal) = plan.route {
             self.count_refusal(refusal.code);
             return Ok(self.poison(*refusal));
         }
         if full {
-            let mut refusal = refusal("53400", "too many prepared statements".into());
-            refusal.hint = Some(format!(
-                "A client may hold {count} of them with {bytes} bytes of text (limits.max_prepared_statements_per_client, limits.max_prepared_bytes_per_client). Close those that are not needed."
-            ));
-            return Ok(self.poison(refusal));
+            return Ok(self.poison(too_many_statements(count, bytes)));
         }
         if let Some(step) = self.on_behalf_of(tied.clone(), |session| session.settle_role(&plan, false)) {
             self.plan = Some(plan);
@@ -120,11 +116,16 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if self.portals.len() >= MAX_PORTALS {
             return Ok(self.poison(too_many_portals()));
         }
+        if name::is_reserved(&String::from_utf8_lossy(portal)) {
+            return Ok(self.poison(names::reserved(portal)));
+        }
         if let Some(step) = self.settle_role_of(name) {
             return Ok(step);
         }
         let Some(on_server) = self.ensure_statement(name) else { return Ok(Step::Done) };
-        let columns = self.statements.get(name).map(|statement| statement.columns).unwrap_or_default();
+        // PostgreSQL does not look at what an EXECUTE returns.
+        let bound = self.statements.get(name).filter(|statement| !statement.has_run());
+        let columns = bound.map(|statement| statement.columns).unwrap_or_default();
         match columns {
             // It will be told anew before it reads a row.
             _ if next == Some(b'D') => {}
@@ -134,6 +135,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         let behind = header.total - frame::HEADER - portal.len() - name.len() - 2;
         let Some(link) = &mut self.link else { return Ok(Step::NeedServer) };
+        link.give_up_portal(portal);
         message::bind_head(&mut link.lease.outbuf, portal, on_server.name.as_bytes(), behind);
         link.lease.outbuf.extend_from_slice(rest);
         link.owe(Expect::Bind { client: true });
@@ -155,7 +157,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// What of a `Bind` is ours: a statement that is answered here, or one that is tied to another tenant.
     fn bind_here(&mut self, portal: &[u8], name: &[u8], body: &[u8]) -> Option<Step> {
         let statement = self.statements.get(name)?;
-        if statement.ours {
+        if statement.is_here() {
             let statement = statement.clone();
             if self.portals.len() >= MAX_PORTALS {
                 return Some(self.refuse_in_pipeline(too_many_portals()));
@@ -177,16 +179,26 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     fn note_portal(&mut self, portal: &[u8], name: &[u8], values: &[u8]) {
         self.portals.retain(|(open, _)| &open[..] != portal);
         let Some(statement) = self.statements.get(name) else { return };
-        let notable = |s: &Statement| s.kind != StatementKind::Plain || s.pin.is_some() || s.ddl;
-        if statement.plan.statements.iter().any(notable) {
-            let mut statement = statement.clone();
-            bind_setting(&mut statement, values);
-            // A FETCH can run a portal too, and no Execute is seen then.
-            for reason in statement.plan.statements.iter().filter_map(|s| s.pin) {
-                self.pin(reason);
-            }
-            self.portals.push((Bytes::copy_from_slice(portal), statement));
+        let opaque = statement.plan.opaque;
+        let notable = |s: &Statement| opaque || s.kind != StatementKind::Plain || s.pin.is_some() || s.ddl;
+        if !statement.plan.statements.iter().any(notable) {
+            return;
         }
+        let mut statement = statement.clone();
+        bind_setting(&mut statement, values);
+        let run = match &statement.runs {
+            Runs::Own(name, _) => self.statements.get(name).map(|run| Arc::clone(&run.plan)),
+            _ => None,
+        };
+        // A FETCH can run a portal too, and no Execute is seen then.
+        let plans = std::iter::once(&statement.plan).chain(&run);
+        for reason in plans.flat_map(|plan| &plan.statements).filter_map(|s| s.pin) {
+            self.pin(reason);
+        }
+        if let Some(link) = self.link.as_mut().filter(|_| opaque) {
+            link.moved_by = Some(Bytes::copy_from_slice(portal));
+        }
+        self.portals.push((Bytes::copy_from_slice(portal), statement));
     }
 
     /// `Describe` of a statement or portal.
@@ -197,7 +209,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             b'S' => self.statements.get(name),
             _ => self.portals.iter().find(|(open, _)| &open[..] == name).map(|(_, statement)| statement),
         };
-        if let Some(statement) = found.filter(|statement| statement.ours).cloned() {
+        if let Some(statement) = found.filter(|statement| statement.is_here()).cloned() {
             self.keep(b'D', body);
             self.describe_command(&statement, what != b'S');
             return Ok(Step::Done);
@@ -215,6 +227,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         if let Err(step) = self.begin_extended(b'D', body) {
             return Ok(step);
+        }
+        if self.is_foreign_portal(name) {
+            return Ok(self.poison(names::no_portal(name)));
         }
         self.pass_message(b'D', body);
         let statement = name.is_empty().then(|| Bytes::copy_from_slice(&self.bound));
@@ -249,7 +264,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let (portal, _) = frame::cstr(body).ok_or_else(malformed)?;
         let found = self.portals.iter().find(|(name, _)| &name[..] == portal);
         let statement = found.map(|(_, statement)| statement.clone());
-        if let Some(statement) = statement.as_ref().filter(|statement| statement.ours) {
+        if let Some(statement) = statement.as_ref().filter(|statement| statement.is_here()) {
             let step = self.execute_command(statement);
             if matches!(step, Step::Done) {
                 self.keep(b'E', body);
@@ -259,7 +274,13 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if let Err(step) = self.begin_extended(b'E', body) {
             return Ok(step);
         }
-        self.set_role_for(statement.as_ref());
+        if self.is_foreign_portal(portal) {
+            return Ok(self.poison(names::no_portal(portal)));
+        }
+        self.set_up_portal(portal, statement.as_ref());
+        if let Some(step) = statement.as_ref().and_then(|statement| self.execute_by_name(statement)) {
+            return Ok(step);
+        }
         // Of a portal that nothing is known of, it is known that it reads or writes.
         self.touched |= statement.is_none();
         let mut effect = None;
@@ -284,9 +305,19 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if let Some(statement) = &statement {
             for one in &statement.plan.statements {
                 self.foresee(one, &statement.text);
+                self.foresee_moves(one, statement.plan.opaque);
             }
         }
         Ok(Step::Done)
+    }
+
+    /// What code of a statement that was sent may set is set anew in front of what comes behind it.
+    fn foresee_moves(&mut self, statement: &Statement, opaque: bool) {
+        let Some(link) = &mut self.link else { return };
+        let opaque = opaque || link.opaque && statement.kind == StatementKind::Fetch;
+        if may_move(statement, opaque) {
+            link.moved();
+        }
     }
 
     /// `Close` of a statement, which is ours to answer, or of a portal.
@@ -301,8 +332,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             self.pass_message(b'C', body);
             if let Some(link) = &mut self.link {
                 link.owe(Expect::Close { client: true });
+                link.own_portal &= !name.is_empty();
             }
             return Ok(Step::Done);
+        }
+        if self.statements.get(name).is_some_and(|statement| statement.origin == Origin::Sql) {
+            return Ok(self.close_sql(name, body));
         }
         let closed = self.statements.remove(name).map(|statement| (Bytes::copy_from_slice(name), statement));
         self.keep(b'C', body);
@@ -317,6 +352,20 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             None => self.outbuf.extend_from_slice(&CLOSE_COMPLETE),
         }
         Ok(Step::Done)
+    }
+
+    /// `Close` of a statement that SQL has prepared.
+    fn close_sql(&mut self, name: &[u8], body: &[u8]) -> Step {
+        if let Err(step) = self.begin_extended(b'C', body) {
+            return step;
+        }
+        self.pass_message(b'C', body);
+        if let Some(link) = &mut self.link {
+            link.owe(Expect::Close { client: true });
+        }
+        self.pins.doubt();
+        self.foresee_deallocated(&String::from_utf8_lossy(name));
+        Step::Done
     }
 
     /// `Flush`.
@@ -359,7 +408,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// The first message of a pipeline needs a server, with the right settings. `Err`: it is dealt with, or
     /// there is no such server yet.
-    fn begin_extended(&mut self, tag: u8, body: &[u8]) -> Result<(), Step> {
+    pub(super) fn begin_extended(&mut self, tag: u8, body: &[u8]) -> Result<(), Step> {
         match self.lacks_server() {
             Ok(false) => {}
             Ok(true) => return Err(Step::NeedServer),
@@ -399,7 +448,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// Makes the server fail where the client was refused, so that its transaction fails with it.
     pub(super) fn poison(&mut self, refusal: Refusal) -> Step {
         let Some(link) = &mut self.link else { return Step::NeedServer };
-        message::bind_nowhere(&mut link.lease.outbuf);
+        message::fail(&mut link.lease.outbuf);
         link.owe(Expect::Poison(Box::new(refusal)));
         link.request.failed = true;
         Step::Done
@@ -407,6 +456,15 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 }
 
 impl Link {
+    /// The client is about to bind a portal: our unnamed one must not be in its way, nor be taken for its own.
+    fn give_up_portal(&mut self, portal: &[u8]) {
+        if self.own_portal && !portal.is_empty() {
+            message::close(&mut self.lease.outbuf, b'P', b"");
+            self.owe(Expect::Close { client: false });
+        }
+        self.own_portal = false;
+    }
+
     /// Keeps a message of a request that may have to be run again.
     fn keep(&mut self, tag: u8, body: &[u8]) {
         let Some(replay) = &mut self.request.replay else { return };
@@ -438,6 +496,14 @@ fn bind_setting(statement: &mut ClientStatement, values: &[u8]) {
 
 pub(super) fn refusal(code: &'static str, message: String) -> Refusal {
     Refusal { code, message, hint: None }
+}
+
+pub(super) fn too_many_statements(count: usize, bytes: usize) -> Refusal {
+    let mut refusal = refusal("53400", "too many prepared statements".into());
+    refusal.hint = Some(format!(
+        "A client may hold {count} of them with {bytes} bytes of text (limits.max_prepared_statements_per_client, limits.max_prepared_bytes_per_client). Close those that are not needed."
+    ));
+    refusal
 }
 
 fn too_many_portals() -> Refusal {

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use pgstrata_tenancy::RoleName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
@@ -15,8 +15,10 @@ use super::spare::Expects;
 use super::tenant::Tenancy;
 use super::{Session, Status};
 use crate::metrics::{Kind, Metrics};
+use crate::pool::server::User;
 use crate::pool::servers::Lease;
 use crate::pool::settings::{self, Tracked};
+use crate::sql::plan::Plan;
 use crate::wire::{frame, message};
 
 /// How long a server may take to be cleaned behind a client that left; then it is closed.
@@ -34,8 +36,10 @@ pub(super) struct Link {
     pub path_set: bool,
     /// The role that is in force.
     pub role: InForce,
-    /// Code ran in this transaction that may have set another.
-    pub doubts_role: bool,
+    /// Code ran in this transaction, or this pipeline, that may have set another path.
+    pub path_moved: bool,
+    /// The portal that was bound last, if code may have run with that.
+    pub moved_by: Option<Bytes>,
     /// The client has set a path for this transaction by itself.
     pub local_path: bool,
     /// A request of this transaction has reached the tenant's schema.
@@ -45,6 +49,14 @@ pub(super) struct Link {
     pub strayed: bool,
     /// Code ran that we do not know.
     pub opaque: bool,
+    /// It ran for the tenant that is in force, and may have prepared statements.
+    pub may_hide: bool,
+    /// What others than the tenant in force have prepared is to be dropped.
+    pub voids_prepared: bool,
+    /// The unnamed portal is ours.
+    pub own_portal: bool,
+    /// What was answered last is ours.
+    pub own_last: bool,
     /// The tenant for which DDL ran in this transaction.
     pub ddl: Option<Arc<Tenancy>>,
     /// A COPY from the client was sent, and it is not known yet whether PostgreSQL waits for its data.
@@ -90,6 +102,10 @@ pub(super) struct Request {
     pub heard: bool,
     /// It binds a statement whose columns the client was told.
     pub described: bool,
+    /// It may run code that we do not know.
+    pub opaque: bool,
+    /// An error to what was prepared for a `Query`, in front of it.
+    pub early: Option<Box<[u8]>>,
     /// Whether the role that it needs for the session is in force.
     pub role: Settled,
     /// Its messages as the client sent them, while it can still be run again.
@@ -113,6 +129,8 @@ impl Request {
             round_trips: 0,
             heard: true,
             described: false,
+            opaque: false,
+            early: None,
             role: Settled::No,
             replay: None,
         }
@@ -128,11 +146,16 @@ impl Link {
             expects: Expects::new(),
             path_set: false,
             role: InForce::Servers,
-            doubts_role: false,
+            path_moved: false,
+            moved_by: None,
             local_path: false,
             has_reached: false,
             strayed: false,
             opaque: false,
+            may_hide: false,
+            voids_prepared: false,
+            own_portal: false,
+            own_last: false,
             ddl: None,
             awaits_copy: false,
             copy_in: false,
@@ -149,6 +172,48 @@ impl Link {
         self.expects.push_back(expect);
         if self.expects.len().is_multiple_of(MAX_OWED / 2) {
             message::flush(&mut self.lease.outbuf);
+        }
+    }
+
+    /// The message in front of the queue is answered.
+    pub fn answered(&mut self) -> Option<Expect> {
+        let front = self.expects.pop_front();
+        self.own_last = front.as_ref().is_some_and(|front| !front.is_clients());
+        front
+    }
+
+    /// A plan is about to be sent.
+    pub fn note_plan(&mut self, plan: &Plan) {
+        self.opaque |= plan.opaque;
+        self.may_hide |= plan.opaque;
+        self.request.opaque |= plan.opaque;
+    }
+
+    /// Code ran that may have set another path and another role.
+    pub fn moved(&mut self) {
+        (self.path_set, self.path_moved, self.moved_by) = (false, true, None);
+        if self.role != InForce::Servers {
+            self.role = InForce::Unknown;
+        }
+    }
+
+    /// A portal is about to be used: what ran with the `Bind` of another may have set another path.
+    pub fn settle_bind(&mut self, portal: Option<&[u8]>) {
+        if self.moved_by.as_deref().is_some_and(|bound| Some(bound) != portal) {
+            self.moved();
+        }
+    }
+
+    /// Whether code that we do not know may have run in this session since it was wiped.
+    pub fn has_run_code(&self) -> bool {
+        self.opaque || self.lease.used_by.is_some()
+    }
+
+    /// The session goes over to another tenant: what code of the one before has prepared must not run for it.
+    pub fn change_tenant(&mut self) {
+        if self.has_run_code() {
+            self.lease.lose_prepared();
+            (self.voids_prepared, self.may_hide) = (true, false);
         }
     }
 
@@ -183,11 +248,32 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
 impl Link {
     /// Makes the server's session the client's, in front of its first request. Its settings are set under `role`.
-    pub fn hand_over(&mut self, client: i32, wants: &Tracked, role: Option<&RoleName>) {
-        let Some(sql) = self.lease.hand_over(client, wants.current(), role) else { return };
+    pub fn hand_over(&mut self, user: User<'_>, wants: &Tracked, role: Option<&RoleName>) {
+        let Some(sql) = self.lease.hand_over(user, wants.current(), role) else { return };
         self.lease.query(&[sql.as_bytes()]);
         self.expects.push_back(Expect::OwnQuery);
         self.settings = Tracked::new(settings::after(&Arc::default(), wants.current(), true));
+    }
+
+    /// Drops what others than the tenant in force have prepared.
+    pub fn drop_prepared(&mut self, status: Status) {
+        if self.voids_prepared && status != Status::Failed {
+            self.lease.query(&[b"DEALLOCATE ALL"]);
+            self.expects.push_back(Expect::OwnQuery);
+            self.lease.forget_prepared();
+            self.voids_prepared = false;
+        }
+    }
+
+    /// Ends a request of our own in front of the client's.
+    pub fn sync_own(&mut self, status: Status) {
+        message::sync(&mut self.lease.outbuf);
+        self.expects.push_back(Expect::OwnSync);
+        self.request.sent = false;
+        if status == Status::Idle {
+            (self.path_set, self.own_portal) = (false, false);
+            self.role = self.resting_role();
+        }
     }
 
     /// Writes what brings the server's settings to the client's, in front of a request.
@@ -216,10 +302,10 @@ impl Link {
         drop(self.lease);
     }
 
-    pub(super) fn give_back(self: Box<Self>, client: i32, now: Instant) {
+    pub(super) fn give_back(self: Box<Self>, (client, tenant): User<'_>, now: Instant) {
         let Self { mut lease, settings, opaque, .. } = *self;
         if opaque {
-            lease.used_by = Some(client);
+            lease.used_by = Some((client, tenant.clone()));
         }
         lease.settings = Arc::clone(settings.current());
         lease.give_back_at(now);
@@ -242,7 +328,7 @@ impl Link {
         }
         if self.request.sent && !self.request.awaiting {
             // PostgreSQL would not commit a pipeline whose client is gone: it must fail before its Sync.
-            message::bind_nowhere(&mut self.lease.outbuf);
+            message::fail(&mut self.lease.outbuf);
             message::sync(&mut self.lease.outbuf);
             self.expects.push_back(Expect::Sync);
         }

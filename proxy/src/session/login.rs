@@ -43,7 +43,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let session = !self.pins.is_empty();
         let cleaned = timeout(CLEAN_LIMIT, link.clean(Status::Idle, session, &self.shared.metrics)).await;
         link.lease.in_doubt |= !matches!(cleaned, Ok(Ok(())));
-        link.give_back(self.cancel.slot().pid, Instant::now());
+        link.give_back(self.server_user(), Instant::now());
     }
 }
 

@@ -7,11 +7,12 @@
 //! # Layout
 //! - [`start`]: from a proven identity to a session that runs.
 //! - [`request`]: the client's messages, one step for each.
-//! - [`query`], [`extended`]: what goes to the server for them.
+//! - [`query`], [`extended`]: what goes to the server for them; [`compose`]: what goes in between the statements of a text.
 //! - [`expect`], [`reply`], [`outcome`]: what the server owes, what becomes of its answers, and how a request ends.
 //! - [`statements`]: prepared statements by identity; [`prepared`]: on the server at hand; [`columns`]: what clients were told of theirs.
 //! - [`path`]: the search path, and when it must be set; [`role`]: the tenant's role, likewise.
-//! - [`effect`]: what statements leave behind in a session.
+//! - [`names`]: the prepared statements that texts name, and the portals: a session finds its own, and no others.
+//! - [`effect`]: what statements leave behind in a session; [`ahead`]: the path behind those that are on their way.
 //! - [`listen`]: `LISTEN`, and what is heard.
 //! - [`standing`]: whether a tenant's clients are served now; [`arrival`], [`admission`]: at the login, and later.
 //! - [`tenant`], [`switch`]: which tenant the session works for, and how it goes over to another.
@@ -23,11 +24,13 @@
 //! - [`cancel`]: cancel keys. [`clock`]: whose time a request's time is.
 
 mod admission;
+mod ahead;
 mod arrival;
 mod attach;
 pub mod cancel;
 mod clock;
 pub mod columns;
+mod compose;
 pub(crate) mod effect;
 mod expect;
 mod explain;
@@ -36,6 +39,7 @@ mod io;
 mod link;
 mod listen;
 mod login;
+mod names;
 mod outcome;
 pub mod path;
 #[cfg(test)]
@@ -66,6 +70,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 
 use self::admission::Attendance;
+use self::ahead::Ahead;
 use self::cancel::CancelEntry;
 use self::clock::Clock;
 use self::link::Link;
@@ -190,6 +195,8 @@ pub struct Session<C> {
     status: Status,
     /// What it will be behind what was sent so far, where that is foreseen.
     foreseen: Option<Status>,
+    /// What its path will be behind that, where it is not what PostgreSQL has confirmed.
+    ahead: Option<Box<Ahead>>,
     /// The statement that the unnamed portal was bound from.
     bound: Vec<u8>,
     pins: Pins,

@@ -1,19 +1,25 @@
 //! How a request ends: answered, refused, run again, or lost with its server.
 
+use std::borrow::Cow;
 use std::mem;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::expect::{Effect, Expect, PATH_BEHIND, PATH_FIRST, ROLE_FIRST};
-use super::link::Request;
+use super::expect::{Effect, Expect, PATH_BEHIND, PATH_FIRST, QueryReply, ROLE_FIRST};
+use super::link::{Link, Request};
+use super::names::FAILED;
 use super::reply::Relayed;
-use super::role::{InForce, Settled};
+use super::role::Settled;
 use super::{End, Session, Status, columns};
+use crate::pool::server::Standing;
 use crate::sql::plan::Refusal;
 use crate::sql::rewrite::PositionMap;
 use crate::wire::frame;
 use crate::wire::message::{self, Severity};
+
+/// There is no such prepared statement.
+const NO_STATEMENT: &[u8] = b"26000";
 
 /// A write in a transaction that may only read.
 const READ_ONLY: &[u8] = b"25006";
@@ -45,18 +51,29 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return self.run_again();
         }
         self.count_error(code);
+        let told = self.shared.store.in_clients_words(body, &self.statements);
+        let (body, whole) = match &told {
+            Cow::Borrowed(_) => (body, Some(whole)),
+            Cow::Owned(told) => (&told[..], None),
+        };
         let Some(link) = &mut self.link else { return Ok(()) };
         link.request.delivered = true;
         // After a failover the address may lead to another server: this one is a standby now.
         link.lease.in_doubt |= code == READ_ONLY && link.lease.is_standby();
         let added = link.expects.front().is_some_and(|front| !front.is_clients());
-        let missing = matches!(code, b"26000" | b"34000" | b"42P03" | b"42P05");
-        let ours =
-            added && missing || self.shared.store.names_in(frame::field(body, b'M').unwrap_or_default());
-        if ours {
+        if code == NO_STATEMENT && whole.is_none() {
+            // Code of the client's has dropped it, as it may: the client is told so, and nobody else relies on it.
+            link.lease.lose_prepared();
+        } else if added && matches!(code, NO_STATEMENT | b"34000" | b"42P03" | b"42P05") {
             // What we believe this server to hold is not what it holds.
             link.lease.in_doubt = true;
             return Err(End::fatal("XX000", "the server lost a prepared statement of the proxy's"));
+        }
+        if link.is_early() {
+            // PostgreSQL goes on with the text: there the client gets it.
+            link.request.early = Some(body.into());
+            self.void_pipeline();
+            return Ok(());
         }
         match link.expects.front_mut() {
             Some(Expect::SessionRole(_)) => {
@@ -73,18 +90,17 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 });
             }
             Some(Expect::Query(reply)) => {
-                match &reply.poison {
-                    Some(refusal) => put_refusal(&mut self.outbuf, refusal),
-                    None if reply.map.is_empty() => self.outbuf.extend_from_slice(whole),
-                    None => put_mapped(&mut self.outbuf, b'E', body, &reply.map),
+                let early = link.request.early.take().filter(|_| reply.prepared && is_for_missing(code));
+                match (reply.refusal(code), early) {
+                    (Some(refusal), _) => put_refusal(&mut self.outbuf, refusal),
+                    (None, Some(early)) => message::raw(&mut self.outbuf, b'E', &early),
+                    (None, None) => put_error(&mut self.outbuf, body, whole, &reply.map),
                 }
                 return Ok(());
             }
             Some(Expect::Poison(refusal)) => put_refusal(&mut self.outbuf, refusal),
-            Some(Expect::Parse { map, .. }) if !map.is_empty() => {
-                put_mapped(&mut self.outbuf, b'E', body, map)
-            }
-            _ => self.outbuf.extend_from_slice(whole),
+            Some(Expect::Parse { map, .. }) => put_error(&mut self.outbuf, body, whole, map),
+            _ => put_error(&mut self.outbuf, body, whole, &PositionMap::default()),
         }
         self.void_pipeline();
         Ok(())
@@ -94,16 +110,19 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     fn void_pipeline(&mut self) {
         (self.checking, self.foreseen) = (false, None);
         let Some(link) = &mut self.link else { return };
-        let until = link.expects.iter().position(|expect| matches!(expect, Expect::Sync));
+        let until = link.expects.iter().position(|expect| matches!(expect, Expect::Sync | Expect::OwnSync));
         let end = until.unwrap_or(link.expects.len());
         let void: Vec<Expect> = link.expects.drain(..end).collect();
+        // PostgreSQL reads no text that stands behind an error of ours: the client waits for its end.
+        let lost = |expect: &Expect| matches!(expect, Expect::Query(reply) if reply.prepared);
+        let ends_here = until.is_none() && void.iter().any(lost);
         // From back to front: what was foreseen last is taken back first.
         for expect in void.into_iter().rev() {
             match expect {
                 Expect::Parse { id, named, client, .. } => {
                     match (id, named) {
-                        (PATH_FIRST, _) => link.lease.has_path_statement = false,
-                        (ROLE_FIRST, _) => link.lease.has_role_statement = false,
+                        (PATH_FIRST, _) => link.lease.path_statement = Standing::Doubtful,
+                        (ROLE_FIRST, _) => link.lease.role_statement = Standing::Doubtful,
                         (PATH_BEHIND, _) => {}
                         (id, true) => link.lease.prepared.remove(id),
                         (_, false) => link.lease.unnamed = None,
@@ -134,6 +153,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if until.is_some() {
             return;
         }
+        if ends_here {
+            message::sync(&mut link.lease.outbuf);
+            return link.expects.push_back(Expect::Sync);
+        }
         link.request.failed = true;
         link.request.awaiting = false;
     }
@@ -151,7 +174,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         };
         let Some(link) = &mut self.link else { return Ok(Relayed::Not) };
         match link.expects.pop_front() {
-            Some(Expect::OwnQuery) => return Ok(Relayed::Not),
+            Some(Expect::OwnQuery | Expect::OwnSync) => return Ok(Relayed::Not),
             Some(Expect::SessionRole(role)) => {
                 self.role_settled(role);
                 return Ok(Relayed::Not);
@@ -177,16 +200,19 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         self.count_request(status);
         let before = mem::replace(&mut self.status, status);
         (self.forgotten, self.foreseen) = (None, None);
+        self.ahead = None;
         let Some(link) = &mut self.link else { return };
         let erred = link.request.erred;
         link.copy_in = false;
-        link.next_request();
-        if link.doubts_role && link.role != InForce::Servers {
-            link.role = InForce::Unknown;
+        link.settle_bind(None);
+        if link.request.opaque {
+            link.lease.doubt_prepared();
         }
+        link.next_request();
+        link.own_last = false;
         if status == Status::Idle {
-            link.path_set = false;
-            (link.role, link.doubts_role) = (link.resting_role(), false);
+            (link.path_set, link.path_moved) = (false, false);
+            (link.role, link.own_portal) = (link.resting_role(), false);
             link.local_path = false;
             link.strayed = false;
             if let Some(tenancy) = link.ddl.take() {
@@ -198,11 +224,13 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         self.refresh_effective();
     }
 
-    /// Whether this is PostgreSQL refusing a plan that DDL has overtaken, with nothing lost by trying again.
+    /// Whether this is PostgreSQL refusing a plan that DDL has overtaken, or one that code has dropped, with nothing
+    /// lost by trying again.
     fn can_run_again(&self, body: &[u8], code: &[u8]) -> bool {
         let Some(link) = &self.link else { return false };
-        code == b"0A000"
-            && frame::field(body, b'R') == Some(b"RevalidateCachedQuery")
+        let overtaken = code == b"0A000" && frame::field(body, b'R') == Some(b"RevalidateCachedQuery");
+        let dropped = code == NO_STATEMENT && self.shared.store.names_in(body);
+        (overtaken || dropped)
             && self.status == Status::Idle
             && !link.request.delivered
             && link.request.replay.is_some()
@@ -214,9 +242,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     fn run_again(&mut self) -> Result<(), End> {
         let Some(link) = &mut self.link else { return Ok(()) };
         let Some(replay) = link.request.replay.take() else { return Ok(()) };
-        tracing::debug!("running a request again: its plan was overtaken by DDL");
+        tracing::debug!("running a request again: its plan was overtaken by DDL, or dropped");
         // The catalog changed behind our back: no statement of before is bound again.
         self.identity.database.catalog.invalidate(&self.tenants.now().scope.schema);
+        link.lease.lose_prepared();
         if !link.request.awaiting {
             message::sync(&mut link.lease.outbuf);
         }
@@ -275,6 +304,34 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         self.refresh_effective();
         Ok(())
+    }
+}
+
+impl Link {
+    /// Whether the error at hand is one to what is prepared in front of a `Query`.
+    fn is_early(&self) -> bool {
+        matches!(self.expects.iter().find(|expect| expect.ends_ready()), Some(Expect::OwnSync))
+    }
+}
+
+impl QueryReply {
+    /// The refusal that the client gets in the place of an error with this SQLSTATE.
+    fn refusal(&self, code: &[u8]) -> Option<&Refusal> {
+        let fails = self.fails.as_ref().filter(|(number, _)| *number == self.seen && code == FAILED);
+        self.poison.as_deref().or(fails.map(|(_, refusal)| &**refusal))
+    }
+}
+
+/// Whether a text fails so whose statements could not be prepared: outside of a transaction, and in one.
+fn is_for_missing(code: &[u8]) -> bool {
+    matches!(code, NO_STATEMENT | b"25P02")
+}
+
+/// PostgreSQL's error for the client; `whole` is the message, where that may go on as it is.
+fn put_error(out: &mut BytesMut, body: &[u8], whole: Option<&[u8]>, map: &PositionMap) {
+    match whole {
+        Some(whole) if map.is_empty() => out.extend_from_slice(whole),
+        _ => put_mapped(out, b'E', body, map),
     }
 }
 

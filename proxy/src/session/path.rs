@@ -6,7 +6,7 @@ use std::sync::Arc;
 use pgstrata_tenancy::ident;
 
 use super::tenant::Tenancy;
-use crate::pool::settings::{SEARCH_PATH, Settings};
+use crate::pool::settings::{LOCAL_PATH, SEARCH_PATH, Settings};
 use crate::sql::guard::check;
 use crate::sql::lexer::{Lexer, TokenKind};
 use crate::sql::name;
@@ -34,7 +34,8 @@ pub struct Effective {
 impl Effective {
     /// What follows from the client's settings. A path that it set for another tenant does not hold.
     pub fn of(settings: &Settings, tenancy: &Arc<Tenancy>) -> Self {
-        match settings.get(SEARCH_PATH).filter(|path| tenancy.allows_path(path)) {
+        let own = settings.get(LOCAL_PATH).or_else(|| settings.get(SEARCH_PATH));
+        match own.filter(|path| tenancy.allows_path(path)) {
             Some(path) => Self::new(Arc::from(&**path), true, tenancy),
             None => Self::home(tenancy, false),
         }
@@ -44,6 +45,15 @@ impl Effective {
     pub fn home(tenancy: &Arc<Tenancy>, own: bool) -> Self {
         let (path, shown) = (Arc::clone(&tenancy.home), Arc::clone(&tenancy.shown));
         Self { path, shown, own, tenancy: Arc::clone(tenancy) }
+    }
+
+    /// The path that is to be in force. Where the server's own is the right one, that need be set only if code may
+    /// have set another (`doubts`): then it is `baseline`, unless nobody is held to it.
+    pub fn due<'a>(&'a self, baseline: Option<&'a Arc<str>>, doubts: bool) -> &'a Arc<str> {
+        match baseline {
+            Some(baseline) if doubts && self.path.is_empty() => baseline,
+            _ => &self.path,
+        }
     }
 
     /// This path.

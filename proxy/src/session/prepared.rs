@@ -10,14 +10,16 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::clock::begins_block;
 use super::columns::Columns;
 use super::effect::needs_path;
-use super::expect::{Expect, PATH_BEHIND, PATH_FIRST, ROLE_FIRST};
+use super::expect::{Effect, Expect, PATH_BEHIND, PATH_FIRST, ROLE_FIRST};
 use super::extended::{PARSE_COMPLETE, refusal};
+use super::names::unknown;
 use super::query::{format_set_local, kind_of};
 use super::role::{InForce, needs_role};
-use super::statements::{ClientStatement, Identity, Prepared};
+use super::statements::{ClientStatement, Identity, Origin, Prepared, Runs};
 use super::tenant::Tenancy;
-use super::{Session, Status, path, role};
+use super::{Session, Status, names, path, role};
 use crate::metrics::Kind;
+use crate::pool::server::Standing;
 use crate::pool::settings::{SEARCH_PATH, SESSION_ROLE};
 use crate::sql::plan::{Plan, Route, Statement};
 use crate::sql::rewrite::{PositionMap, rewrite};
@@ -34,10 +36,18 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         named: bool,
     ) -> ClientStatement {
         let tenancy = Arc::clone(self.tenants.now());
-        let (sent, map) = rewrite(text, &plan.splices, &tenancy.prefixes, &[]).into_text();
+        let runs = self.runs(&plan);
+        let (sent, map) = match &runs {
+            Runs::Refused => (names::IDLE.as_bytes().to_vec(), PositionMap::default()),
+            _ => {
+                let splices = names::with_run(&plan, &runs);
+                rewrite(text, &splices, &tenancy.prefixes, &[]).into_text()
+            }
+        };
         let sent = Bytes::from(sent);
-        let text = if map.is_empty() { sent.clone() } else { Bytes::copy_from_slice(text) };
-        let under_path = plan.statements.iter().any(|s| needs_path(s, &plan.route));
+        let same = map.is_empty() && !matches!(runs, Runs::Refused);
+        let text = if same { sent.clone() } else { Bytes::copy_from_slice(text) };
+        let under_path = plan.statements.iter().any(|s| needs_path(s, &plan.route, true));
         let identity = Identity {
             text: sent,
             types: Bytes::copy_from_slice(types),
@@ -58,7 +68,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             tenancy,
             tied,
             columns,
-            ours: false,
+            origin: Origin::Parse,
+            runs,
         }
     }
 
@@ -89,8 +100,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     fn prepare(&mut self, prepared: &Prepared, client: Option<Bytes>, map: PositionMap) {
         let Some(link) = &mut self.link else { return };
         for old in link.lease.prepared.insert(prepared.id, prepared.identity.text.len()) {
-            message::close(&mut link.lease.outbuf, b'S', self.shared.store.name(old).as_bytes());
-            link.owe(Expect::Close { client: false });
+            link.close_own(self.shared.store.name(old).as_bytes());
+        }
+        if link.lease.unsure {
+            link.close_own(prepared.name.as_bytes());
         }
         put_parse(&mut link.lease.outbuf, prepared);
         link.owe(Expect::Parse { id: prepared.id, named: true, client, map });
@@ -99,14 +112,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// A client's statement on the server at hand, where it is prepared and its path is set from now on.
     /// `None`: there is no such statement, and that has been dealt with.
     pub(super) fn ensure_statement(&mut self, name: &[u8]) -> Option<Arc<Prepared>> {
-        let known = self.statements.get(name).map(|s| (Arc::clone(&s.plan), Arc::clone(&s.prepared)));
-        let Some((plan, prepared)) = known else {
-            let what = if name.is_empty() {
-                "unnamed prepared statement does not exist".to_owned()
-            } else {
-                format!("prepared statement \"{}\" does not exist", String::from_utf8_lossy(name))
-            };
-            self.poison(refusal("26000", what));
+        let known = self.statements.get(name);
+        let known = known.map(|s| (Arc::clone(&s.plan), Arc::clone(&s.prepared), s.origin, s.runs.clone()));
+        let Some((plan, prepared, origin, runs)) = known else {
+            let unnamed = || refusal("26000", "unnamed prepared statement does not exist".into());
+            let unknown = if name.is_empty() { unnamed() } else { unknown(&String::from_utf8_lossy(name)) };
+            self.poison(unknown);
             return None;
         };
         if let Route::Refuse(refusal) = &plan.route {
@@ -119,8 +130,14 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             self.poison(refusal);
             return None;
         }
+        if let Runs::Own(run, _) = runs {
+            self.ensure_statement(&run)?;
+        }
         self.set_up_for(&plan);
         let link = self.link.as_mut()?;
+        if origin == Origin::Sql {
+            return Some(prepared);
+        }
         let is_there = match name.is_empty() {
             true => link.lease.unnamed.replace(prepared.id) == Some(prepared.id),
             false => link.lease.prepared.touch(prepared.id),
@@ -139,9 +156,23 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         Some(prepared)
     }
 
+    /// Prepares a statement on the server at hand, if others have taken its place there.
+    pub(super) fn prepare_again(&mut self, prepared: &Prepared) {
+        if !self.link.as_mut().is_some_and(|link| link.lease.prepared.touch(prepared.id)) {
+            self.prepare(prepared, None, PositionMap::default());
+        }
+    }
+
     /// Looks at a statement anew where it was prepared for something else than what holds now.
     /// `false`: it takes names that are not known now.
     pub(super) fn renew(&mut self, name: &[u8]) -> bool {
+        let Some(statement) = self.statements.get(name) else { return true };
+        if statement.has_run() {
+            let plan = Arc::clone(&statement.plan);
+            if !self.renew_run(&plan) {
+                return false;
+            }
+        }
         let Some(statement) = self.statements.get(name).filter(|statement| self.is_outdated(statement))
         else {
             return true;
@@ -150,6 +181,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let plan = self.plan_pipelined(&statement.text);
         if plan.route == Route::NeedNames {
             return false;
+        }
+        if statement.origin == Origin::Sql {
+            let statement = ClientStatement { plan: Arc::new(plan), ..statement };
+            self.statements.insert(Bytes::copy_from_slice(name), statement);
+            return true;
         }
         let (text, types) = (statement.text.clone(), statement.types.clone());
         let columns = statement.columns.in_doubt();
@@ -162,6 +198,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// Whether a statement was prepared for another path or another state of the catalog.
     fn is_outdated(&self, statement: &ClientStatement) -> bool {
         if statement.tied.is_none() && !Arc::ptr_eq(&statement.tenancy, self.tenants.now()) {
+            return true;
+        }
+        // Whether it may run now depends on the path.
+        if statement.origin == Origin::Sql || !statement.runs.is_same(&self.runs(&statement.plan)) {
             return true;
         }
         let identity = &statement.prepared.identity;
@@ -183,14 +223,16 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     pub(super) fn set_up_for(&mut self, plan: &Plan) {
         let kind = kind_of(&self.scope.tenant, plan);
         let needs = |needs: &dyn Fn(&Statement) -> bool| plan.statements.iter().any(needs);
-        let path = Arc::clone(&self.effective.path);
         let (role, status) = (self.role(), self.status_then());
         let own_transaction = self.is_own_transaction(plan);
         self.note_notifier(plan);
         self.keep_sequences_apart(plan);
+        let confined = self.tenants.now().is_confined();
         let Some(link) = &mut self.link else { return };
-        link.opaque |= plan.opaque;
-        link.doubts_role |= plan.opaque;
+        link.settle_bind(None);
+        let baseline = confined.then_some(&self.identity.database.baseline);
+        let path = Arc::clone(self.effective.due(baseline, link.has_run_code()));
+        link.note_plan(plan);
         link.request.begins |= begins_block(plan);
         if kind != Kind::Shared && link.request.kind != Kind::TenantWrite {
             link.request.kind = kind;
@@ -199,16 +241,21 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         // What runs by itself may commit: what was set for the transaction alone would be gone then.
         let kept = |name| !(own_transaction && begun) || link.settings.current().contains_key(name);
         let lacks_path = !(path.is_empty() || link.path_set && kept(SEARCH_PATH));
-        let lacks_path = lacks_path && needs(&|s| needs_path(s, &plan.route));
+        let opaque = link.opaque;
+        let lacks_path = lacks_path && needs(&|s| needs_path(s, &plan.route, opaque));
         let in_force = if role.is_none() || kept(SESSION_ROLE) { &link.role } else { &InForce::Unknown };
         let lacks_role = in_force.change(role.as_ref()).filter(|_| needs(&needs_role));
         if status == Status::Failed || !lacks_path && lacks_role.is_none() {
             return;
         }
         let name = self.shared.store.path_name();
+        let shown = match Arc::ptr_eq(&path, &self.effective.path) {
+            true => Arc::clone(&self.effective.shown),
+            false => path::shown(&path).map_or_else(|| Arc::clone(&path), Arc::from),
+        };
         match (&role, begun) {
             (Some(role), false) if !own_transaction => {
-                let shown = (!path.is_empty()).then_some(&*self.effective.shown);
+                let shown = (!path.is_empty()).then_some(&*shown);
                 link.set_role_first(role, shown, self.shared.store.role_name());
                 link.path_set = true;
             }
@@ -216,7 +263,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 link.path_set = true;
                 match own_transaction {
                     true => link.set_session_path(&path),
-                    false => link.set_path_first(&self.effective.shown, name),
+                    false => link.set_path_first(&shown, name),
                 }
             }
             _ => {
@@ -231,17 +278,28 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
     }
 
-    /// Sets the role in front of a portal that is about to run, where it is no longer in force.
-    pub(super) fn set_role_for(&mut self, statement: Option<&ClientStatement>) {
+    /// Sets role and path in front of a portal that is about to run, where they are no longer in force.
+    pub(super) fn set_up_portal(&mut self, portal: &[u8], statement: Option<&ClientStatement>) {
         let (role, status) = (self.role(), self.status_then());
+        let confined = self.tenants.now().is_confined();
         let Some(link) = self.link.as_mut().filter(|_| status != Status::Failed) else { return };
-        let matters = |one: &Statement| link.role.matters_to(one);
+        link.settle_bind(Some(portal));
+        let name = self.shared.store.path_name();
         // Of a portal that nothing is known of, it is known that it reads or writes.
-        if statement.is_some_and(|statement| !statement.plan.statements.iter().any(matters)) {
-            return;
+        let any = |matters: &dyn Fn(&Statement, &Plan) -> bool| {
+            statement.is_none_or(|known| known.plan.statements.iter().any(|one| matters(one, &known.plan)))
+        };
+        let change = link.role.change(role.as_ref());
+        if let Some(sql) = change.filter(|_| any(&|one, _| link.role.matters_to(one))) {
+            link.set_role_behind(&sql, role.as_ref(), false, name);
         }
-        if let Some(sql) = link.role.change(role.as_ref()) {
-            link.set_role_behind(&sql, role.as_ref(), false, self.shared.store.path_name());
+        let baseline = confined.then_some(&self.identity.database.baseline);
+        let path = self.effective.due(baseline, link.has_run_code());
+        let lost = link.path_moved && !link.path_set && !path.is_empty();
+        let opaque = link.opaque;
+        if lost && any(&|one, plan| needs_path(one, &plan.route, opaque)) {
+            link.set_path_behind(path, false, name);
+            link.path_set = true;
         }
     }
 }
@@ -249,32 +307,45 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 impl super::link::Link {
     /// Sets the path for the transaction that begins with this request.
     fn set_path_first(&mut self, path: &str, name: &[u8]) {
-        let has = std::mem::replace(&mut self.lease.has_path_statement, true);
-        let prepare = (!has).then_some((PATH_FIRST, path::STATEMENT_TEXT, path::STATEMENT_TYPES));
-        self.run_first(prepare, name, &[Some(path)]);
+        let stands = std::mem::replace(&mut self.lease.path_statement, Standing::There);
+        let statement = (PATH_FIRST, path::STATEMENT_TEXT, path::STATEMENT_TYPES);
+        self.run_first(stands, statement, name, &[Some(path)]);
     }
 
     /// Sets the role, and the path, for the transaction that begins with this request.
     fn set_role_first(&mut self, role: &RoleName, path: Option<&str>, name: &[u8]) {
-        let has = std::mem::replace(&mut self.lease.has_role_statement, true);
-        let prepare = (!has).then_some((ROLE_FIRST, role::STATEMENT_TEXT, role::STATEMENT_TYPES));
-        self.run_first(prepare, name, &[Some(role.as_str()), path]);
+        let stands = std::mem::replace(&mut self.lease.role_statement, Standing::There);
+        let statement = (ROLE_FIRST, role::STATEMENT_TEXT, role::STATEMENT_TYPES);
+        self.run_first(stands, statement, name, &[Some(role.as_str()), path]);
         self.role = InForce::of(Some(role));
     }
 
-    /// Runs a prepared statement of our own at the head of a request; prepares it if it is not there.
-    fn run_first(&mut self, prepare: Option<(u64, &[u8], &[u8])>, name: &[u8], values: &[Option<&str>]) {
-        let out = &mut self.lease.outbuf;
-        if let Some((_, text, types)) = prepare {
-            message::parse(out, name, text, types);
+    /// Runs a prepared statement of our own at the head of a request; prepares it if it is not there for sure.
+    fn run_first(
+        &mut self,
+        stands: Standing,
+        (id, text, types): (u64, &[u8], &[u8]),
+        name: &[u8],
+        values: &[Option<&str>],
+    ) {
+        if stands == Standing::Doubtful {
+            self.close_own(name);
         }
-        message::bind_texts(out, b"", name, values);
-        message::execute(out, b"");
-        if let Some((id, ..)) = prepare {
+        if stands != Standing::There {
+            message::parse(&mut self.lease.outbuf, name, text, types);
             self.owe(Expect::Parse { id, named: true, client: None, map: Default::default() });
         }
+        message::bind_texts(&mut self.lease.outbuf, b"", name, values);
+        message::execute(&mut self.lease.outbuf, b"");
         self.owe(Expect::Bind { client: false });
         self.owe(Expect::Execute { client: false, effect: None });
+        self.own_portal = true;
+    }
+
+    /// Closes a statement of the proxy's.
+    fn close_own(&mut self, name: &[u8]) {
+        message::close(&mut self.lease.outbuf, b'S', name);
+        self.owe(Expect::Close { client: false });
     }
 
     /// Sets the role for a transaction that has begun, or for the session.
@@ -305,6 +376,11 @@ impl super::link::Link {
 
     /// Runs a statement of our own in the middle of a pipeline.
     pub(super) fn run_behind(&mut self, sql: &[u8], name: &[u8]) {
+        self.run_behind_for(sql, name, None);
+    }
+
+    /// The same; with an effect, it is answered as the client's.
+    pub(super) fn run_behind_for(&mut self, sql: &[u8], name: &[u8], effect: Option<Effect>) {
         let name = &[name, b"_behind"].concat();
         let out = &mut self.lease.outbuf;
         // The one of before. Were it closed behind its use, it would stay where that fails.
@@ -316,7 +392,7 @@ impl super::link::Link {
         self.owe(Expect::Close { client: false });
         self.owe(Expect::Parse { id: PATH_BEHIND, named: true, client: None, map: Default::default() });
         self.owe(Expect::Bind { client: false });
-        self.owe(Expect::Execute { client: false, effect: None });
+        self.owe(Expect::Execute { client: effect.is_some(), effect });
         self.owe(Expect::Close { client: false });
     }
 }

@@ -1,22 +1,20 @@
 //! The simple protocol: one `Query`, one write, one round trip.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use pgstrata_tenancy::RoleName;
-use smallvec::SmallVec;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::admission::is_nobodys;
 use super::clock::begins_block;
-use super::effect::{PathChange, effect_of, needs_path, path_change, strays};
-use super::expect::{Effect, Expect, QueryReply};
+use super::compose::{Composer, Under};
+use super::effect::needs_path;
+use super::expect::{Expect, QueryReply};
 use super::link::Link;
-use super::listen::name_channel;
-use super::path::{self, Effective};
+use super::names::{Found, Names};
+use super::path;
 use super::request::Step;
-use super::role::{InForce, Settled};
-use super::switch::touches;
+use super::role::Settled;
 use super::{End, Session, Status};
 use crate::metrics::Kind;
 use crate::pool::settings::{SEARCH_PATH, Tracked};
@@ -28,8 +26,8 @@ use crate::wire::message;
 /// A client may set so many parameters.
 const MAX_SETTINGS: usize = 1000;
 
-/// A statement that always fails and touches nothing: for errors that are ours.
-const FAILS: &[u8] = b"EXECUTE \"pgstrata: refused\"";
+/// What is put in between the statements of one text may be so long, in bytes.
+const MAX_PUT_IN: usize = 16 << 20;
 
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// A `Query` message with this text.
@@ -62,6 +60,16 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if self.answer_locally(&plan, text) {
             return Ok(Step::Done);
         }
+        let names = match self.look_names_up(&plan, text) {
+            Ok(names) => names,
+            Err(step) => {
+                self.plan = Some(plan);
+                return Ok(step);
+            }
+        };
+        if let Some(refusal) = self.refuses_text(&plan, &names) {
+            return Ok(self.refuse_request(refusal));
+        }
         match self.lacks_server() {
             Ok(lacks) if lacks || self.drops_stale_server(&plan) => {
                 self.plan = Some(plan);
@@ -74,11 +82,30 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             self.plan = Some(plan);
             return Ok(step);
         }
+        if let Err(refusal) = self.prepare_runs(&names) {
+            return Ok(self.refuse_request(refusal));
+        }
         for statement in &plan.statements {
             self.before(statement, text);
         }
-        self.send_query(&plan, text);
+        self.send_query(&plan, text, &names);
         Ok(Step::Done)
+    }
+
+    /// Why a text is not sent although it may run: it fails at once, or what goes into it is too long.
+    fn refuses_text(&self, plan: &Plan, names: &Names) -> Option<Refusal> {
+        // In a transaction that has failed PostgreSQL has another error.
+        if let Some((0, refusal)) = names.fails.as_ref().filter(|_| self.status != Status::Failed) {
+            return Some(refusal.clone());
+        }
+        let role = self.tenancy().isolation.set_role().map_or(0, |role| role.as_str().len());
+        let each = self.effective.path.len() + role + 64;
+        let long = plan.opaque && plan.statements.len().saturating_mul(each) > MAX_PUT_IN;
+        long.then(|| Refusal {
+            code: "54000",
+            message: format!("a text of {} statements is too long", plan.statements.len()),
+            hint: Some("Send it in several messages.".into()),
+        })
     }
 
     /// What the engine says of the text of a `Query`.
@@ -142,19 +169,45 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
     }
 
-    fn send_query(&mut self, plan: &Plan, text: &[u8]) {
+    fn send_query(&mut self, plan: &Plan, text: &[u8], names: &Names) {
         let own_transaction = self.is_own_transaction(plan);
-        let failed = self.status == Status::Failed;
-        let role = self.role();
-        let strayed = self.has_strayed();
         self.note_notifier(plan);
         self.keep_sequences_apart(plan);
+        let role = self.role();
+        self.begin_query(plan, role.as_ref());
+        self.set_up_query(plan, own_transaction, role.as_ref());
         let tenancy = self.tenants.now();
-        let drawer = (self.cancel.slot().pid, self.changes);
+        let under = Under {
+            tenancy,
+            role: role.as_ref(),
+            effective: &self.effective,
+            baseline: tenancy.is_confined().then_some(&self.identity.database.baseline),
+            settings: &self.settings,
+            base: &self.identity.base,
+            drawer: (self.cancel.slot().pid, self.changes),
+            failed: self.status == Status::Failed,
+        };
         let Some(link) = &mut self.link else { return };
-        link.begin(&self.settings, self.status, role.as_ref());
-        link.opaque |= plan.opaque;
-        link.doubts_role |= plan.opaque;
+        let (places, mut reply) = Composer::new(link, &under, plan, text).compose(names);
+        let splices = names.splices(plan);
+        let rewritten = rewrite(text, &splices, &under.tenancy.prefixes, &places);
+        link.lease.query(&rewritten.pieces);
+        reply.map = rewritten.map;
+        reply.prepared = names.has_runs();
+        link.owe(Expect::Query(reply));
+        link.request.awaiting = true;
+        link.own_portal = false;
+        // A simple query closes the unnamed portal and drops the unnamed statement.
+        self.portals.retain(|(name, _)| !name.is_empty());
+        self.statements.remove(b"");
+    }
+
+    /// The text is the next that its server gets.
+    fn begin_query(&mut self, plan: &Plan, role: Option<&RoleName>) {
+        let strayed = self.has_strayed();
+        let Some(link) = &mut self.link else { return };
+        link.begin(&self.settings, self.status, role);
+        link.settle_bind(None);
         // No savepoint is there that could bring a path of before back.
         let resets =
             |s: &Statement| matches!(&s.kind, StatementKind::Reset { name, .. } if &**name == SEARCH_PATH);
@@ -163,10 +216,18 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         link.strayed = (link.strayed || strayed) && !returns;
         link.request.kind = kind_of(&self.scope.tenant, plan);
         link.request.begins = begins_block(plan);
-        let mut path = Cow::Borrowed(&*self.effective.path);
+    }
+
+    /// What must be in force for the text and can't be put into it.
+    fn set_up_query(&mut self, plan: &Plan, own_transaction: bool, role: Option<&RoleName>) {
+        let failed = self.status == Status::Failed;
+        let confined = self.tenants.now().is_confined();
+        let Some(link) = &mut self.link else { return };
+        let baseline = confined.then_some(&self.identity.database.baseline);
+        let path = self.effective.due(baseline, link.has_run_code());
         // With a role it was set with that.
         if own_transaction && role.is_none() && !path.is_empty() {
-            link.set_session_path(&path);
+            link.set_session_path(path);
             link.path_set = true;
         }
         // PostgreSQL 18 goes on with the transaction of a pipeline behind a lone statement, not behind several.
@@ -175,86 +236,20 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             && !(own_transaction || failed)
         {
             let name = self.shared.store.path_name();
-            if let Some(sql) = link.role.change(role.as_ref()).filter(|_| link.role.matters_to(only)) {
-                link.set_role_behind(&sql, role.as_ref(), false, name);
+            if let Some(sql) = link.role.change(role).filter(|_| link.role.matters_to(only)) {
+                link.set_role_behind(&sql, role, false, name);
             }
-            if !link.path_set && !path.is_empty() && needs_path(only, &plan.route) {
-                link.set_path_behind(&path, false, name);
+            if !link.path_set && !path.is_empty() && needs_path(only, &plan.route, link.opaque) {
+                link.set_path_behind(path, false, name);
                 link.path_set = true;
             }
         }
-        let mut reply = QueryReply::default();
-        let mut path_set = link.path_set || failed;
-        let mut places = SmallVec::<[(usize, String); 1]>::new();
-        // In a failed transaction it could not be done in front of the text.
-        let mut forgets = failed && link.lease.drawn_by != Some(drawer);
-        let (mut ended, mut aborted) = (false, failed);
-        for (index, statement) in plan.statements.iter().enumerate() {
-            if forgets && ended && touches(statement) {
-                link.lease.drawn_by = Some(drawer);
-                reply.injected.push((index + places.len()) as u32);
-                places.push((statement.span.start, "DISCARD SEQUENCES; ".to_owned()));
-                forgets = false;
-            }
-            ended |= matches!(statement.kind, StatementKind::Commit { .. } | StatementKind::Rollback { .. });
-            if !aborted
-                && link.role.matters_to(statement)
-                && let Some(sql) = link.role.change(role.as_ref())
-            {
-                reply.injected.push((index + places.len()) as u32);
-                places.push((statement.span.start, sql));
-                link.role = InForce::of(role.as_ref());
-            }
-            aborted &= !ends_failure(statement);
-            link.follow_role(statement);
-            if !path_set && !path.is_empty() && needs_path(statement, &plan.route) {
-                reply.injected.push((index + places.len()) as u32);
-                places.push((statement.span.start, format_set_local(&path)));
-                path_set = true;
-            }
-            let number = (index + places.len()) as u32;
-            let effect = effect_of(statement, text).map(|effect| name_channel(effect, &tenancy.scope));
-            match path_change(statement) {
-                PathChange::Keep => {}
-                PathChange::Set => path_set = true,
-                PathChange::Own => {
-                    path_set = true;
-                    link.local_path = true;
-                    link.strayed |= strays(statement, text, &tenancy.scope.schema);
-                    if let Some(Effect::Set(_, list)) = &effect {
-                        path = Cow::Owned(list.to_string());
-                    }
-                }
-                PathChange::Lost => {
-                    path_set = false;
-                    link.local_path = false;
-                    path = match statement.kind {
-                        StatementKind::Commit { .. } => path,
-                        StatementKind::Rollback { .. } => {
-                            let before = Effective::of(self.settings.committed(), tenancy);
-                            Cow::Owned(before.path.to_string())
-                        }
-                        _ => Cow::Borrowed(&tenancy.home),
-                    };
-                }
-            }
-            reply.effects.extend(effect.map(|effect| (number, effect)));
-        }
-        link.path_set = path_set;
-        let rewritten = rewrite(text, &plan.splices, &tenancy.prefixes, &places);
-        link.lease.query(&rewritten.pieces);
-        reply.map = rewritten.map;
-        link.owe(Expect::Query(reply));
-        link.request.awaiting = true;
-        // A simple query closes the unnamed portal and drops the unnamed statement.
-        self.portals.retain(|(name, _)| !name.is_empty());
-        self.statements.remove(b"");
     }
 
     /// Makes the server fail where the client's text was refused, so that its transaction fails with it.
     pub(super) fn poison_query(&mut self, refusal: Refusal) {
         let Some(link) = &mut self.link else { return };
-        link.lease.query(&[FAILS]);
+        link.lease.query(&[message::NO_SQL]);
         link.owe(Expect::Query(QueryReply { poison: Some(Box::new(refusal)), ..QueryReply::default() }));
         link.request.awaiting = true;
     }
@@ -265,9 +260,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let tied = !self.pins.is_empty() || self.has_sent();
         let tag = match &statement.kind {
             StatementKind::Deallocate(Some(name)) if self.status != Status::Failed && !self.has_sent() => {
-                if self.statements.remove(name.as_bytes()).is_none() {
+                if self.find(name) != Found::Own {
                     return false;
                 }
+                self.statements.remove(name.as_bytes());
                 "DEALLOCATE"
             }
             StatementKind::Deallocate(None) if self.status != Status::Failed && !tied => {
@@ -300,6 +296,7 @@ impl Link {
     /// The first message of a request is about to be written.
     pub(super) fn begin(&mut self, wants: &Tracked, status: Status, role: Option<&RoleName>) {
         if !self.request.sent && self.request.role == Settled::No {
+            self.drop_prepared(status);
             self.bring_settings(wants, status, role);
         }
     }
@@ -321,7 +318,7 @@ pub(super) fn runs_by_itself(plan: &Plan) -> bool {
 }
 
 /// Whether a transaction that has failed goes on, or is over, behind it.
-fn ends_failure(statement: &Statement) -> bool {
+pub(super) fn ends_failure(statement: &Statement) -> bool {
     use StatementKind::{Commit, Rollback, RollbackTo};
     matches!(&statement.kind, Commit { .. } | Rollback { .. } | RollbackTo(_))
 }

@@ -1,5 +1,6 @@
 //! PostgreSQL's answers: relayed in bulk, what we added taken out.
 
+use std::borrow::Cow;
 use std::mem;
 use std::sync::Arc;
 
@@ -15,8 +16,13 @@ use crate::pool::settings::SEARCH_PATH;
 use crate::wire::frame::{self, HEADER, Header};
 use crate::wire::message;
 
-/// `CommandComplete` of a `LISTEN`.
+/// `CommandComplete` of a `LISTEN`, and of a `DEALLOCATE`.
 const LISTEN_COMPLETE: Bytes = Bytes::from_static(b"C\0\0\0\x0bLISTEN\0");
+const DEALLOCATE_COMPLETE: Bytes = Bytes::from_static(b"C\0\0\0\x0fDEALLOCATE\0");
+
+/// The severities, in no language, of what PostgreSQL says of its own workings, and of what it would log.
+const DEBUG: &[u8] = b"DEBUG";
+const LOG: &[u8] = b"LOG";
 
 /// What the client gets of a control message.
 pub(super) enum Relayed {
@@ -147,7 +153,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             Some(_) => false,
         };
         if ends {
-            link.expects.pop_front();
+            link.answered();
         }
         relayed
     }
@@ -159,8 +165,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if !matches!(link.expects.front(), Some(Expect::Describe { .. })) {
             return relayed;
         }
-        if let Some(Expect::Describe { statement: Some(name), client, parameters }) = link.expects.pop_front()
-        {
+        if let Some(Expect::Describe { statement: Some(name), client, parameters }) = link.answered() {
             self.note_columns(&name, columns::Shape::of(parameters, body), client);
         }
         relayed
@@ -205,7 +210,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             }
             Some(Expect::Execute { client, effect }) => {
                 let (effect, is_clients) = (effect.take(), *client);
-                link.expects.pop_front();
+                link.answered();
                 // Behind a COPY that is awaited nothing was taken in; what completes before it is another's.
                 link.awaits_copy &= !link.expects.is_empty();
                 (effect, is_clients)
@@ -225,6 +230,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             _ if !is_clients => Relayed::Not,
             // Something else ran in its place.
             Some(Effect::Listen { .. }) => Relayed::Instead(LISTEN_COMPLETE),
+            Some(Effect::Deallocated(_)) => Relayed::Instead(DEALLOCATE_COMPLETE),
             _ => Relayed::AsItIs,
         };
         if let Some(effect) = effect {
@@ -307,18 +313,27 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
     }
 
-    /// `NoticeResponse`.
+    /// `NoticeResponse`: what PostgreSQL says of what we have put in is none of the client's business, nor is what it
+    /// says of its own workings.
     fn notice(&mut self, body: &[u8], whole: &[u8]) {
         let Some(link) = &mut self.link else { return };
-        match link.expects.front() {
-            Some(front) if !front.is_clients() => {}
-            Some(Expect::Query(reply)) if !reply.map.is_empty() => {
-                put_mapped(&mut self.outbuf, b'N', body, &reply.map)
-            }
-            Some(Expect::Parse { map, .. }) if !map.is_empty() => {
-                put_mapped(&mut self.outbuf, b'N', body, map)
-            }
-            _ => self.outbuf.extend_from_slice(whole),
+        match frame::field(body, b'V') {
+            Some(DEBUG) => return,
+            // How long something took is said when it is over: of what was answered last, perhaps.
+            Some(LOG) if link.own_last => return,
+            _ => {}
+        }
+        let map = match link.expects.front() {
+            Some(front) if !front.is_clients() => return,
+            Some(Expect::Query(reply)) => Some(&reply.map),
+            Some(Expect::Parse { map, .. }) => Some(map),
+            _ => None,
+        };
+        let told = self.shared.store.in_clients_words(body, &self.statements);
+        match (map.filter(|map| !map.is_empty()), &told) {
+            (Some(map), _) => put_mapped(&mut self.outbuf, b'N', &told, map),
+            (None, Cow::Owned(told)) => message::raw(&mut self.outbuf, b'N', told),
+            (None, Cow::Borrowed(_)) => self.outbuf.extend_from_slice(whole),
         }
     }
 

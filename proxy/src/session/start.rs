@@ -131,7 +131,7 @@ async fn validate(
     let lease = database.check_out(login, &tenancy.turn, limit).await;
     let mut lease = lease.map_err(|error| no_server(&error))?;
     // As nobody's: whoever has it next starts from these settings.
-    let sql = lease.hand_over(0, &settings, role);
+    let sql = lease.hand_over((0, &None), &settings, role);
     if let Some(sql) = sql {
         try_settings(&mut lease, &sql).await?;
         lease.settings = settings;
@@ -232,6 +232,7 @@ where
         portals: Vec::new(),
         status: Status::Idle,
         foreseen: None,
+        ahead: None,
         bound: Vec::new(),
         pins,
         listening: Listening::default(),

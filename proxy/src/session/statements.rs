@@ -4,18 +4,31 @@
 //! path that it was resolved under, the role that it runs as and the catalog's epoch. Two clients with the same
 //! identity share one name on a server; two tenants never do, as their path or text differ.
 //! Ids count up and are never used again, so that a name can't mean another statement.
+//!
+//! A name on a server is no secret, and opens nothing: what a client names is looked for among its own
+//! ([`ClientStatements`]), and nowhere else. Statements of SQL `PREPARE` are among them: there is one name space.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use bytes::Bytes;
 use pgstrata_tenancy::RoleName;
+use smallvec::SmallVec;
 
 use super::columns::Columns;
 use super::tenant::Tenancy;
+use crate::sql::name::RESERVED;
 use crate::sql::plan::Plan;
 use crate::sql::rewrite::PositionMap;
+
+/// What the client reads in the place of a name that is not its own.
+const UNNAMED: &[u8] = b"(internal)";
+
+/// So many statements are told apart in one message of PostgreSQL's.
+const MAX_TOLD: usize = 4;
 
 /// What makes a statement the same as another.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -48,7 +61,7 @@ pub struct Prepared {
 /// All statements that some client has prepared.
 #[derive(Debug)]
 pub struct StatementStore {
-    /// In front of each server-side name. Random, so that no SQL can name another's statement.
+    /// In front of each server-side name. Random, so that they are known in what PostgreSQL says.
     prefix: String,
     /// The name of the statement that sets the path, and of the portal that it is bound to.
     path_name: String,
@@ -81,16 +94,65 @@ pub struct ClientStatement {
     pub tenancy: Arc<Tenancy>,
     /// The tenant that its text ties it to.
     pub tied: Option<Arc<Tenancy>>,
-    /// It is answered here, and no server knows it.
-    pub ours: bool,
+    /// Who made it, and where it is.
+    pub origin: Origin,
+    /// The statement that it runs by its name.
+    pub runs: Runs,
     /// What the client was told of its columns.
     pub columns: Columns,
+}
+
+/// Who made a client's statement, and where it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// `Parse`: on any server, under a name of the store's.
+    Parse,
+    /// `Parse`, of what is answered here: on no server.
+    Here,
+    /// SQL `PREPARE`: on the server that the client is tied to, under its own name.
+    Sql,
+}
+
+/// What a client's statement runs by its name.
+#[derive(Clone, Default)]
+pub enum Runs {
+    /// Nothing: it is no `EXECUTE`.
+    #[default]
+    Nothing,
+    /// This statement, under the name that the client gave it by `Parse`.
+    Own(Bytes, Arc<Prepared>),
+    /// What the server at hand has under the name in the text.
+    AsNamed,
+    /// A statement that there is not, or none that `EXECUTE` may run: the name does not reach the server.
+    Refused,
+}
+
+impl Runs {
+    /// Whether the same would be sent for both.
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Own(_, one), Self::Own(_, other)) => one.id == other.id,
+            (one, other) => std::mem::discriminant(one) == std::mem::discriminant(other),
+        }
+    }
+}
+
+impl ClientStatement {
+    /// Whether no server knows it.
+    pub fn is_here(&self) -> bool {
+        self.origin == Origin::Here
+    }
+
+    /// Whether it runs another, by its name.
+    pub fn has_run(&self) -> bool {
+        self.origin == Origin::Parse && !matches!(self.runs, Runs::Nothing)
+    }
 }
 
 impl StatementStore {
     /// An empty store.
     pub fn new() -> Arc<Self> {
-        let prefix = format!("pgstrata_{:016x}_", rand::random::<u64>());
+        let prefix = format!("{RESERVED}{:016x}_", rand::random::<u64>());
         Arc::new(Self {
             path_name: format!("{prefix}path"),
             role_name: format!("{prefix}role"),
@@ -114,9 +176,14 @@ impl StatementStore {
     }
 
     /// A statement of its own, for the unnamed one, which nobody shares.
-    pub fn unshared(self: &Arc<Self>, identity: Identity) -> Arc<Prepared> {
+    pub fn unshared(&self, identity: Identity) -> Arc<Prepared> {
+        self.as_named("", identity)
+    }
+
+    /// A statement that its server knows by the client's name for it.
+    pub fn as_named(&self, name: &str, identity: Identity) -> Arc<Prepared> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        Arc::new(Prepared { id, name: Box::default(), identity, store: Weak::new() })
+        Arc::new(Prepared { id, name: name.into(), identity, store: Weak::new() })
     }
 
     /// The name that servers know the statement by.
@@ -137,6 +204,37 @@ impl StatementStore {
     /// Whether a message of PostgreSQL's has one of these names in it.
     pub fn names_in(&self, text: &[u8]) -> bool {
         memchr::memmem::find(text, self.prefix.as_bytes()).is_some()
+    }
+
+    /// What PostgreSQL says, as the client of `statements` may read it: its statements have the names that it
+    /// gave them, and all others have none.
+    pub fn in_clients_words<'a>(&self, text: &'a [u8], statements: &ClientStatements) -> Cow<'a, [u8]> {
+        let mut found = self.names_of(text).peekable();
+        if found.peek().is_none() {
+            return Cow::Borrowed(text);
+        }
+        let found: Vec<_> = found.collect();
+        let named = statements.names_of(found.iter().filter_map(|(_, id)| *id));
+        let (mut out, mut done) = (Vec::with_capacity(text.len()), 0);
+        for (place, id) in found {
+            let name = id.and_then(|id| named.iter().find(|(known, _)| *known == id));
+            out.extend_from_slice(text.get(done..place.start).unwrap_or_default());
+            out.extend_from_slice(name.map_or(UNNAMED, |(_, name)| name));
+            done = place.end;
+        }
+        out.extend_from_slice(text.get(done..).unwrap_or_default());
+        Cow::Owned(out)
+    }
+
+    /// Where names of the store's stand in a text, and which statements they are of.
+    fn names_of<'a>(&'a self, text: &'a [u8]) -> impl Iterator<Item = (Range<usize>, Option<u64>)> + 'a {
+        memchr::memmem::find_iter(text, self.prefix.as_bytes()).map(|at| {
+            let behind = at + self.prefix.len();
+            let rest = text.get(behind..).unwrap_or_default();
+            let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+            let (id, _) = rest.split_at(rest.iter().take_while(|byte| is_part(byte)).count());
+            (at..behind + id.len(), std::str::from_utf8(id).ok().and_then(|id| id.parse().ok()))
+        })
     }
 
     /// How many statements there are.
@@ -211,6 +309,28 @@ impl ClientStatements {
     pub fn clear(&mut self) {
         *self = Self::default();
     }
+
+    /// Takes those out that SQL prepared: the server has none of them any more.
+    pub fn forget_sql(&mut self) {
+        let bytes = &mut self.bytes;
+        self.named.retain(|_, statement| {
+            let stays = statement.origin != Origin::Sql;
+            *bytes -= if stays { 0 } else { statement.text.len() };
+            stays
+        });
+    }
+
+    /// The names that the client gave to the first few of these statements.
+    fn names_of(&self, ids: impl Iterator<Item = u64>) -> SmallVec<[(u64, &Bytes); MAX_TOLD]> {
+        let mut wanted = SmallVec::<[u64; MAX_TOLD]>::new();
+        for id in ids {
+            if wanted.len() < MAX_TOLD && !wanted.contains(&id) {
+                wanted.push(id);
+            }
+        }
+        let all = self.named.iter().map(|(name, statement)| (statement.prepared.id, name));
+        all.filter(|(id, _)| wanted.contains(id)).collect()
+    }
 }
 
 #[cfg(test)]
@@ -225,6 +345,38 @@ mod tests {
             role: None,
             epoch: 0,
         }
+    }
+
+    #[test]
+    fn what_postgresql_says_has_the_clients_own_names() {
+        let store = StatementStore::new();
+        let mut statements = ClientStatements::default();
+        let prepared = store.intern(identity("select 1", "acme"));
+        let other = store.intern(identity("select 2", "globex"));
+        let tenancy = Arc::new(Tenancy::of(crate::sql::tests::fixture::scope(), "", true));
+        let statement = ClientStatement {
+            text: Bytes::new(),
+            types: Bytes::new(),
+            plan: Arc::default(),
+            prepared: Arc::clone(&prepared),
+            map: PositionMap::default(),
+            tenancy,
+            tied: None,
+            origin: Origin::Parse,
+            runs: Runs::Nothing,
+            columns: Columns::Untold,
+        };
+        statements.insert(Bytes::from_static(b"mine"), statement);
+        let told = |text: &str| {
+            let told = store.in_clients_words(text.as_bytes(), &statements);
+            String::from_utf8(told.into_owned()).unwrap()
+        };
+        let (mine, theirs) = (&prepared.name, &other.name);
+        assert_eq!(told(&format!("\"{mine}\" and {mine}")), "\"mine\" and mine");
+        assert_eq!(told(&format!("a\0{theirs}\0{mine}9")), "a\0(internal)\0(internal)");
+        let path = String::from_utf8(store.path_name().to_vec()).unwrap();
+        assert_eq!(told(&format!("x {path}_behind y")), "x (internal) y");
+        assert!(matches!(store.in_clients_words(b"pgstrata_1", &statements), Cow::Borrowed(_)));
     }
 
     #[test]

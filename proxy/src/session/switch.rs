@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::expect::Expect;
 use super::login::holds_server;
+use super::names::Found;
 use super::path::Effective;
 use super::request::Step;
 use super::statements::ClientStatement;
@@ -116,10 +117,20 @@ fn decode(value: &str) -> Option<Cow<'_, str>> {
 
 /// Whether a statement reads or writes, as far as anybody can tell.
 pub(super) fn touches(statement: &Statement) -> bool {
-    use StatementKind::{BlockOnly, CopyIn, EndPrepared, Plain, Prepare, Savepoint, SetConfig};
+    use StatementKind::{
+        BlockOnly, CopyIn, EndPrepared, Execute, Fetch, Plain, Prepare, Savepoint, SetConfig,
+    };
     matches!(
         &statement.kind,
-        Plain | BlockOnly | EndPrepared | CopyIn | Prepare { .. } | Savepoint(_) | SetConfig { .. }
+        Plain
+            | BlockOnly
+            | EndPrepared
+            | CopyIn
+            | Prepare { .. }
+            | Execute(_)
+            | Fetch
+            | Savepoint(_)
+            | SetConfig { .. }
     )
 }
 
@@ -129,6 +140,21 @@ fn spans_two() -> Refusal {
         code: "25001",
         message: "the tenant can't be changed in a transaction that has read or written".into(),
         hint: Some("Change it first in the transaction, or between two of them.".into()),
+    }
+}
+
+/// As PostgreSQL says it.
+pub(super) fn aborted() -> Refusal {
+    let message = "current transaction is aborted, commands ignored until end of transaction block";
+    Refusal { code: "25P02", message: message.into(), hint: None }
+}
+
+/// What a session has on its server goes over to no other tenant.
+fn holds_objects() -> Refusal {
+    Refusal {
+        code: "55000",
+        message: "the tenant can't be changed while the session holds objects of its own".into(),
+        hint: Some("DISCARD ALL drops temporary tables, prepared statements, cursors and locks.".into()),
     }
 }
 
@@ -248,13 +274,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return Err(spans_two());
         }
         if !same && self.pins.has_state() {
-            return Err(Refusal {
-                code: "55000",
-                message: "the tenant can't be changed while the session holds objects of its own".into(),
-                hint: Some(
-                    "DISCARD ALL drops temporary tables, prepared statements, cursors and locks.".into(),
-                ),
-            });
+            return Err(holds_objects());
         }
         if !self.may_move(tenancy.isolation.login()) {
             return Err(holds_server());
@@ -276,14 +296,14 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         self.changes += 1;
         if let Some(link) = &mut self.link {
             (link.path_set, link.local_path, link.strayed) = (false, false, false);
+            link.change_tenant();
         }
     }
 
     /// The answer to a command, which holds from now on. `idle`: it is a transaction by itself.
     fn run_command(&mut self, command: Command, idle: bool) -> Result<BytesMut, Hindered> {
         if self.status_then() == Status::Failed {
-            let message = "current transaction is aborted, commands ignored until end of transaction block";
-            return Err(Refusal { code: "25P02", message: message.into(), hint: None }.into());
+            return Err(aborted().into());
         }
         let mut out = BytesMut::new();
         let (tenancy, local, tag) = match command {
@@ -324,10 +344,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// Whether a statement is answered here: about the tenant, or about a statement that we know alone.
     pub(super) fn is_ours(&self, plan: &Plan) -> bool {
         let known = |statement: &Statement| match &statement.kind {
-            StatementKind::Deallocate(Some(name)) => self.statements.get(name.as_bytes()).is_some(),
+            StatementKind::Deallocate(Some(name)) => self.find(name) == Found::Own,
             _ => false,
         };
-        is_local(plan) || matches!(&plan.statements[..], [only] if known(only))
+        let fails = self.status_then() == Status::Failed;
+        is_local(plan) || !fails && matches!(&plan.statements[..], [only] if known(only))
     }
 
     /// Whether names may be read for another tenant now: not where the path of the transaction counts.
@@ -336,6 +357,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let counts = self.touched || self.link.as_ref().is_some_and(|link| link.local_path);
         match tied.filter(|_| other) {
             Some(_) if counts => Err(spans_two()),
+            Some(_) if self.pins.has_state() => Err(holds_objects()),
             Some(tied) if !self.may_move(tied.isolation.login()) => Err(holds_server()),
             _ => Ok(()),
         }
@@ -373,7 +395,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     pub(super) fn execute_command(&mut self, statement: &ClientStatement) -> Step {
         let Some(first) = statement.plan.statements.first() else { return Step::Done };
         if let StatementKind::Deallocate(Some(name)) = &first.kind {
-            return self.deallocate_here(name);
+            return self.deallocate(name);
         }
         let answer = command(first, &statement.text)
             .map_err(Hindered::from)
@@ -391,19 +413,6 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
     }
 
-    /// `DEALLOCATE` of a statement that came by `Parse`.
-    fn deallocate_here(&mut self, name: &str) -> Step {
-        self.no_second_run();
-        let Some(statement) = self.statements.remove(name.as_bytes()) else {
-            let message = format!("prepared statement \"{name}\" does not exist");
-            return self.refuse_in_pipeline(Refusal { code: "26000", message, hint: None });
-        };
-        let mut out = BytesMut::new();
-        message::command_complete(&mut out, "DEALLOCATE");
-        self.answer_closing(out.freeze(), Some((Bytes::copy_from_slice(name.as_bytes()), statement)));
-        Step::Done
-    }
-
     /// Something that is not so now, in a pipeline.
     pub(super) fn hindered(&mut self, hindered: Hindered) -> Step {
         match hindered {
@@ -418,7 +427,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     }
 
     /// The same; a statement that is gone with it comes back if its pipeline has failed before.
-    fn answer_closing(&mut self, message: Bytes, closed: Option<(Bytes, ClientStatement)>) {
+    pub(super) fn answer_closing(&mut self, message: Bytes, closed: Option<(Bytes, ClientStatement)>) {
         match self.link.as_mut().filter(|link| link.request.sent) {
             Some(link) => {
                 link.owe(Expect::Local { message, opened: None, closed });

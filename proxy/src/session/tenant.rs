@@ -67,6 +67,11 @@ impl Tenancy {
         Self { home, shown, prefixes, scope: Arc::new(scope), isolation, turn, served, tally: None, confined }
     }
 
+    /// Whether its clients are held to its schemas.
+    pub fn is_confined(&self) -> bool {
+        self.confined
+    }
+
     /// Whether a path stays within what this tenant may name; `path` as [`ident::search_path`] writes it.
     pub fn allows_path(&self, path: &str) -> bool {
         !self.confined

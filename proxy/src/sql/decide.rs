@@ -12,7 +12,7 @@ use super::level;
 use super::lexer::TokenKind;
 use super::moved::{self, Use};
 use super::plan::{
-    Insert, PinReason, Plan, Refusal, Route, SchemaRef, Setting, Splice, Statement, StatementKind,
+    Execution, Insert, PinReason, Plan, Refusal, Route, SchemaRef, Setting, Splice, Statement, StatementKind,
 };
 use super::scope::{Moved, Names, SchemaNames, Scope, TextMode};
 use super::shape::{Shape, StatementShape, Way};
@@ -114,6 +114,10 @@ fn statements(shape: &Shape, t: &Tokens<'_>, out: &mut SmallVec<[Statement; 1]>)
             StatementKind::Set(Box::new(Setting { value: t.bytes(&setting.value), ..(**setting).clone() }))
         }
         &StatementKind::SetConfig { name, local } => set_config(t, name, local),
+        StatementKind::Execute(execution) => {
+            let Execution { name, at } = &**execution;
+            StatementKind::Execute(Box::new(Execution { name: name.clone(), at: t.bytes(at) }))
+        }
         other => other.clone(),
     };
     let each = |s: &StatementShape| {

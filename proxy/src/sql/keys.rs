@@ -44,7 +44,7 @@ pub struct KeySpaces {
 const LONGEST_CHANNEL: usize = ident::MAX_BYTES;
 
 /// Sent in the place of `LISTEN`: it does nothing, and PostgreSQL answers it where and as it would.
-const IDLE: &str = "UNLISTEN \"pgstrata\"";
+pub const IDLE: &str = "UNLISTEN \"pgstrata\"";
 
 /// What stands in front of a tenant's names: its schema and a dot. A dot in the schema is written in
 /// another way, so that no tenant's name can begin with what stands in front of another's.
@@ -113,7 +113,7 @@ pub fn of(t: &Tokens<'_>, statement: &StatementShape, out: &mut Vec<Key>) {
         out.push(Key::Channel(start as u32 + 1));
     }
     let gid = match () {
-        () if t.kws(start, &["prepare", "transaction"]) => Some(start + 2),
+        () if t.kws(start, &["prepare", "transaction"]) && t.is_string(start + 2) => Some(start + 2),
         () if t.any_kw(start, &["commit", "rollback"]) && t.kw(start + 1, "prepared") => Some(start + 2),
         () => None,
     };

@@ -6,6 +6,15 @@ use pgstrata_tenancy::ident::MAX_BYTES;
 
 use super::lexer::TokenKind;
 
+/// What the names of prepared statements and portals begin with that the proxy makes on servers. No client
+/// makes one, and none is found by it.
+pub const RESERVED: &str = "pgstrata_";
+
+/// Whether a name is one of those that the proxy keeps for its own.
+pub fn is_reserved(name: &str) -> bool {
+    name.starts_with(RESERVED)
+}
+
 /// The name that a word token means; `raw` is the token's text.
 pub fn decode(kind: TokenKind, raw: &[u8]) -> Cow<'_, str> {
     let name = match kind {

@@ -200,9 +200,15 @@ pub enum StatementKind {
     Discard(Discard),
     /// SQL `PREPARE`.
     Prepare {
+        /// The statement's name.
+        name: Box<str>,
         /// What it prepares may write.
         writes: bool,
     },
+    /// `EXECUTE`, by itself, in `EXPLAIN`, or in `CREATE TABLE AS`.
+    Execute(Box<Execution>),
+    /// `FETCH`, `MOVE`: what the cursor's query calls is run by it.
+    Fetch,
     /// `DEALLOCATE name`; `None` is `DEALLOCATE ALL`.
     Deallocate(Option<Box<str>>),
     /// `LISTEN channel`.
@@ -229,6 +235,15 @@ pub struct Setting {
     pub given: Option<Box<str>>,
     /// `SET LOCAL`.
     pub local: bool,
+}
+
+/// The prepared statement that an `EXECUTE` runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Execution {
+    /// Its name.
+    pub name: Box<str>,
+    /// Where the name stands in the text, in bytes.
+    pub at: Range<usize>,
 }
 
 /// What `DISCARD` discards.

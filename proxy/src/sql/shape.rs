@@ -73,7 +73,8 @@ pub enum Key {
 pub struct StatementShape {
     /// Its tokens.
     pub tokens: Range<usize>,
-    /// What it does; a [`super::plan::Setting`]'s value is a range of tokens here.
+    /// What it does; a [`super::plan::Setting`]'s value and an [`super::plan::Execution`]'s name are ranges
+    /// of tokens here.
     pub kind: StatementKind,
     /// What it does, as far as a user's level is concerned.
     pub class: StatementClass,
@@ -172,6 +173,10 @@ pub enum Demand {
         /// What to do about it.
         hint: Option<&'static str>,
     },
+    /// A prepared statement or a cursor shall have this name, which the proxy keeps for its own.
+    Reserved(Box<str>),
+    /// A cursor of such a name, which no client can have made, is used.
+    NoCursor(Box<str>),
     /// Let through with `dynamic_sql` only.
     Dynamic(Box<str>),
     /// A function that is none of those of `pg_catalog` that are known.

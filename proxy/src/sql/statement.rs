@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use super::level::class_of;
 use super::lexer::TokenKind;
-use super::plan::{Discard, PinReason, StatementKind};
+use super::plan::{Discard, Execution, PinReason, StatementKind};
 use super::shape::{StatementShape, Way};
 use super::tokens::Tokens;
 
@@ -78,7 +78,10 @@ impl Reader<'_> {
             b"begin" | b"start" => (Kind::Begin, Way::Free),
             b"commit" | b"end" if !self.at(1, &["prepared"]) => (Kind::Commit { chain }, Way::Free),
             b"rollback" | b"abort" if !self.at(1, &["prepared"]) => (self.rollback(chain), Way::Free),
-            b"prepare" if self.at(1, &["transaction"]) => (Kind::Commit { chain: false }, Way::Free),
+            // `PREPARE transaction AS ..` prepares a statement of that name.
+            b"prepare" if self.at(1, &["transaction"]) && self.t.is_string(self.lo + 2) => {
+                (Kind::Commit { chain: false }, Way::Free)
+            }
             b"savepoint" => (Kind::Savepoint(self.name_or_empty(1)), Way::Free),
             b"release" => {
                 let at = if self.at(1, &["savepoint"]) && !self.is_last(2) { 2 } else { 1 };
@@ -92,8 +95,12 @@ impl Reader<'_> {
             b"discard" => (self.discard().map_or(Kind::Plain, Kind::Discard), Way::Free),
             b"prepare" => {
                 let writes = (self.lo..self.hi).any(|i| self.marks_write(i));
-                (Kind::Prepare { writes }, Way::Path)
+                (Kind::Prepare { name: self.name_or_empty(1), writes }, Way::Path)
             }
+            b"execute" | b"explain" | b"create" if self.execution().is_some() => {
+                (self.execution().map_or(Kind::Plain, |found| Kind::Execute(found.into())), Way::Path)
+            }
+            b"fetch" | b"move" => (Kind::Fetch, Way::Free),
             b"deallocate" => (self.deallocate().unwrap_or(Kind::Plain), Way::Free),
             b"lock" => (Kind::BlockOnly, Way::Names),
             b"declare" if !self.has(&["with", "hold"]) => (Kind::BlockOnly, Way::Names),
@@ -101,7 +108,7 @@ impl Reader<'_> {
             b"listen" => (self.name_at(self.lo + 1).map_or(Kind::Plain, Kind::Listen), Way::Free),
             b"unlisten" => (Kind::Unlisten(self.name_at(self.lo + 1)), Way::Free),
             b"commit" | b"rollback" if self.at(1, &["prepared"]) => (Kind::EndPrepared, Way::Free),
-            b"fetch" | b"move" | b"close" | b"notify" | b"checkpoint" => (Kind::Plain, Way::Free),
+            b"close" | b"notify" | b"checkpoint" => (Kind::Plain, Way::Free),
             b"select" | b"insert" | b"update" | b"delete" | b"merge" | b"values" | b"with" | b"explain"
             | b"table" | b"copy" | b"truncate" | b"declare" => (Kind::Plain, Way::Names),
             _ if self.t.is(self.lo, TokenKind::Open) => (Kind::Plain, Way::Names),
@@ -136,6 +143,40 @@ impl Reader<'_> {
         let at = if self.at(1, &["prepare"]) && !self.is_last(2) { 2 } else { 1 };
         let name = self.name_at(self.lo + at).filter(|_| self.is_last(at + 1))?;
         Some(StatementKind::Deallocate((!self.at(at, &["all"])).then_some(name)))
+    }
+
+    /// `EXECUTE name`, `EXPLAIN .. EXECUTE name`, `CREATE TABLE .. AS EXECUTE name`.
+    fn execution(&self) -> Option<Execution> {
+        let mut at = self.lo;
+        if self.t.kw(at, "explain") {
+            at += 1;
+            if self.t.is(at, TokenKind::Open) {
+                at = self.t.behind_close(at, self.hi);
+            }
+            while at < self.hi && self.t.any_kw(at, &["analyze", "analyse", "verbose"]) {
+                at += 1;
+            }
+        }
+        if self.t.kw(at, "create") {
+            at = self.behind_as(at + 1)?;
+        }
+        let name = at + 1;
+        let runs = at < self.hi && self.t.kw(at, "execute");
+        Some(Execution { name: self.name_at(name).filter(|_| runs)?, at: name..name + 1 })
+    }
+
+    /// What a `CREATE TABLE` takes its rows from; `at` is the word behind `CREATE`.
+    fn behind_as(&self, mut at: usize) -> Option<usize> {
+        while self.t.any_kw(at, &["global", "local", "temp", "temporary", "unlogged"]) {
+            at += 1;
+        }
+        if !self.t.kw(at, "table") {
+            return None;
+        }
+        while at < self.hi && !self.t.kw(at, "as") {
+            at = if self.t.is(at, TokenKind::Open) { self.t.behind_close(at, self.hi) } else { at + 1 };
+        }
+        Some(at + 1)
     }
 
     /// `COPY name [(columns)] FROM STDIN`.
@@ -189,11 +230,11 @@ impl Reader<'_> {
 
     fn writes(&self, kind: &StatementKind) -> bool {
         match kind {
-            StatementKind::CopyIn | StatementKind::Prepare { .. } => return true,
+            StatementKind::CopyIn | StatementKind::Prepare { .. } | StatementKind::Execute(_) => return true,
             StatementKind::Plain | StatementKind::BlockOnly => {}
             _ => return false,
         }
-        if self.at(0, &["fetch", "move", "close", "notify", "set", "lock", "commit", "rollback"]) {
+        if self.at(0, &["close", "notify", "set", "lock", "commit", "rollback"]) {
             return false;
         }
         let reads = self.at(0, &["select", "values", "table", "with", "explain", "copy", "declare"])

@@ -85,10 +85,13 @@ pub fn bind_head(out: &mut BytesMut, portal: &[u8], statement: &[u8], rest: usiz
     put_cstr(out, statement);
 }
 
-/// `Bind` of a statement that no server has: it fails, and what it stands in fails with it.
-pub fn bind_nowhere(out: &mut BytesMut) {
-    bind_head(out, b"", b"pgstrata: refused", 6);
-    out.put_slice(&[0; 6]);
+/// No SQL: PostgreSQL refuses it before it looks at anything that somebody may have made.
+pub const NO_SQL: &[u8] = b"pgstrata: refused";
+
+/// `Parse` of what is no SQL: it fails, and what it stands in fails with it. By a name, for with none it would
+/// take the place of the client's unnamed statement first.
+pub fn fail(out: &mut BytesMut) {
+    parse(out, NO_SQL, NO_SQL, &[0, 0]);
 }
 
 /// `Execute` with no row limit.

@@ -88,6 +88,15 @@ impl Gate<'_> {
             Demand::Write { schema, name, routine, .. } => self.write(schema.as_deref(), name, *routine),
             Demand::WriteSchema(schema) => self.write_schema(schema),
             Demand::Never { what, hint } => Err(self.refusal(what, *hint)),
+            Demand::Reserved(name) => Err(Refusal {
+                code: "42939",
+                message: format!("the name \"{name}\" is reserved"),
+                hint: Some(format!("Names that begin with \"{}\" are the proxy's own.", name::RESERVED)),
+            }),
+            Demand::NoCursor(cursor) => {
+                let message = format!("cursor \"{cursor}\" does not exist");
+                Err(Refusal { code: "34000", message, hint: None })
+            }
             Demand::Dynamic(what) => match self.scope.dynamic_sql {
                 true => Ok(()),
                 false => Err(self.refusal(what, Some(DYNAMIC))),
@@ -112,11 +121,7 @@ impl Gate<'_> {
     }
 
     pub(super) fn refusal(&self, what: &str, hint: Option<&str>) -> Refusal {
-        let message = match &self.scope.tenant {
-            Some(tenant) => format!("permission denied: tenant \"{tenant}\" may not {what}"),
-            None => format!("permission denied: a client with no tenant may not {what}"),
-        };
-        Refusal { code: "42501", message, hint: hint.map(str::to_owned) }
+        refusal(self.scope, what, hint)
     }
 
     /// The role that statements run as owns what they make: that changes nothing.
@@ -239,10 +244,7 @@ impl Gate<'_> {
     fn replay(&self) -> Checked {
         match self.tenant_first || !self.scope.guards_shared() || !self.replays_write {
             true => Ok(()),
-            false => {
-                let hint = "RESET search_path, or begin it with the tenant's schema.";
-                Err(self.refusal("run EXECUTE under this search_path", Some(hint)))
-            }
+            false => Err(replay_refusal(self.scope)),
         }
     }
 
@@ -381,6 +383,20 @@ impl Gate<'_> {
             _ => self.schema(schema),
         }
     }
+}
+
+fn refusal(scope: &Scope, what: &str, hint: Option<&str>) -> Refusal {
+    let message = match &scope.tenant {
+        Some(tenant) => format!("permission denied: tenant \"{tenant}\" may not {what}"),
+        None => format!("permission denied: a client with no tenant may not {what}"),
+    };
+    Refusal { code: "42501", message, hint: hint.map(str::to_owned) }
+}
+
+/// `EXECUTE` under a path on which the names of what it runs may mean what they did not when it was let through.
+pub fn replay_refusal(scope: &Scope) -> Refusal {
+    let hint = "RESET search_path, or begin it with the tenant's schema.";
+    refusal(scope, "run EXECUTE under this search_path", Some(hint))
 }
 
 /// The kind that `catalog/schema.sql` gives to a view over tables of other schemas.

@@ -2,6 +2,7 @@
 
 use super::never;
 use crate::sql::lexer::TokenKind;
+use crate::sql::name;
 use crate::sql::plan::StatementKind;
 use crate::sql::shape::{Demand, KeyKind, StatementShape};
 use crate::sql::tokens::{Tokens, is_routine};
@@ -13,6 +14,7 @@ pub fn demands(t: &Tokens<'_>, statement: &StatementShape, out: &mut Vec<Demand>
     let command = Command { t, lo: statement.tokens.start, hi: statement.tokens.end };
     command.setting(&statement.kind, out);
     command.verb(out);
+    command.names(out);
     // A statement inside of another (`EXPLAIN`, a rule's action) has its verb in the middle.
     command.inner(out);
 }
@@ -88,7 +90,7 @@ impl Command<'_> {
             b"checkpoint" => out.push(never("run CHECKPOINT", None)),
             b"import" => out.push(never("import foreign schemas", Some(SHARED))),
             b"reassign" => out.push(never("reassign what roles own", Some(SHARED))),
-            b"prepare" if self.at(1, &["transaction"]) => out.push(Demand::Keys(KeyKind::Transaction)),
+            b"prepare" if self.at(1, &["transaction"]) && self.t.is_string(self.lo + 2) => out.push(Demand::Keys(KeyKind::Transaction)),
             b"commit" | b"rollback" if self.at(1, &["prepared"]) => {
                 out.push(Demand::Keys(KeyKind::Transaction));
             }
@@ -99,6 +101,19 @@ impl Command<'_> {
             }
             _ => {}
         }
+    }
+
+    /// Prepared statements and cursors: none of the proxy's own is made or found by its name.
+    fn names(&self, out: &mut Vec<Demand>) {
+        let reserved = |at| self.t.name(at).filter(|name| name::is_reserved(name)).map(Into::into);
+        if self.at(0, &["prepare", "declare"]) {
+            out.extend(reserved(self.lo + 1).map(Demand::Reserved));
+        }
+        if self.at(0, &["fetch", "move", "close"]) {
+            out.extend(reserved(self.hi.saturating_sub(1)).map(Demand::NoCursor));
+        }
+        let current = (self.lo..self.hi).filter(|&i| self.t.kws(i, &["current", "of"]));
+        out.extend(current.filter_map(|i| reserved(i + 2)).map(Demand::NoCursor));
     }
 
     /// `VACUUM`, `ANALYZE` or `CLUSTER` with no table: it takes those of all tenants.

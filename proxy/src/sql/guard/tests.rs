@@ -35,6 +35,32 @@ fn allowed(texts: &[&str]) {
 }
 
 #[test]
+fn names_of_the_proxy_are_neither_made_nor_found() {
+    let code = |text: &str| match plan(text).route {
+        Route::Refuse(refusal) => refusal.code,
+        _ => "",
+    };
+    for (text, refused) in [
+        ("prepare pgstrata_1 as select 1", "42939"),
+        ("prepare U&\"pgstrata\\005f1\" as select 1", "42939"),
+        ("declare pgstrata_1 cursor for select 1", "42939"),
+        ("declare \"pgstrata_1\" cursor with hold for select 1", "42939"),
+        ("fetch pgstrata_1", "34000"),
+        ("fetch forward 3 from pgstrata_1", "34000"),
+        ("select 1; move all in Pgstrata_1", "34000"),
+        ("close pgstrata_1", "34000"),
+        ("update users set name = '' where current of pgstrata_1", "34000"),
+        ("explain delete from users where current of pgstrata_1", "34000"),
+        ("prepare \"Pgstrata_1\" as select 1", ""),
+        ("prepare \"pgstrata: refused\" as select 1", ""),
+        ("fetch pgstrata", ""),
+        ("close all", ""),
+    ] {
+        assert_eq!(code(text), refused, "{text}");
+    }
+}
+
+#[test]
 fn another_schema_by_name_is_refused() {
     refused(&[
         "select * from globex.users",

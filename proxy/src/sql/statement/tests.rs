@@ -74,11 +74,53 @@ fn reset_of(name: &str, local: bool) -> StatementKind {
 #[test]
 fn other_session_statements_are_known() {
     assert_eq!(kind("discard temp"), StatementKind::Discard(Discard::Temp));
-    assert_eq!(kind("prepare p as select 1"), StatementKind::Prepare { writes: false });
+    let prepare = |name: &str, writes| StatementKind::Prepare { name: name.into(), writes };
+    assert_eq!(kind("prepare P as select 1"), prepare("p", false));
+    assert_eq!(kind("prepare U&\"!0070\" uescape '!' (int) as delete from t"), prepare("p", true));
+    assert_eq!(kind("prepare transaction as select 1"), prepare("transaction", false));
+    assert_eq!(kind("fetch all from c"), StatementKind::Fetch);
+    assert_eq!(kind("move c"), StatementKind::Fetch);
+    assert_eq!(kind("close c"), StatementKind::Plain);
     assert_eq!(kind("deallocate prepare all"), StatementKind::Deallocate(None));
     assert_eq!(kind("deallocate P"), StatementKind::Deallocate(Some("p".into())));
     assert_eq!(kind("copy t (a, b) from stdin with csv"), StatementKind::CopyIn);
     assert_eq!(kind("copy (select 1 from stdin) to stdout"), StatementKind::Plain);
+}
+
+#[test]
+fn what_runs_a_prepared_statement_is_known() {
+    let run = |text| match shape(text) {
+        StatementShape { kind: StatementKind::Execute(run), way: Way::Path, writes: true, .. } => {
+            (run.name.into_string(), run.at.start)
+        }
+        other => panic!("{text}: {other:?}"),
+    };
+    for (text, name, token) in [
+        ("execute p", "p", 1),
+        ("EXECUTE \"P\" (1, 'x')", "P", 1),
+        ("execute U&\"!0070\" uescape '!'", "p", 1),
+        ("execute execute", "execute", 1),
+        ("explain execute p", "p", 2),
+        ("explain analyze verbose execute p(1)", "p", 4),
+        ("explain (analyze, format json) execute p", "p", 8),
+        ("create table t as execute p", "p", 5),
+        ("create global temporary table if not exists x.t (a, b) with (fillfactor = 10) as execute p", "p", 23),
+        ("explain analyse create unlogged table t as execute p(1) with no data", "p", 8),
+    ] {
+        assert_eq!(run(text), (name.to_owned(), token), "{text}");
+    }
+    for text in [
+        "create table execute (a int)",
+        "create table t as select 1 as execute",
+        "create trigger t before insert on t execute function f()",
+        "create view v as select execute from t",
+        "explain select execute from t",
+        "execute",
+        "execute 5",
+        "explain (execute) select 1",
+    ] {
+        assert!(!matches!(kind(text), StatementKind::Execute(_)), "{text}");
+    }
 }
 
 #[test]

@@ -30,6 +30,9 @@ pub(super) fn agree(root: Node<'_>, ours: &StatementShape) -> Agreed {
 
 fn is_same(root: Node<'_>, kind: &StatementKind) -> bool {
     use StatementKind as Kind;
+    if let Some(n) = executed(root) {
+        return matches!(kind, Kind::Execute(run) if Some(&*run.name) == n.name());
+    }
     match root {
         Node::TransactionStmt(n) => same_transaction(n, kind),
         Node::VariableSetStmt(n) => same_setting(n, kind),
@@ -41,7 +44,8 @@ fn is_same(root: Node<'_>, kind: &StatementKind) -> bool {
             Kind::Discard(Discard::Temp) => n.target == DiscardMode::DISCARD_TEMP,
             _ => false,
         },
-        Node::PrepareStmt(_) => matches!(kind, Kind::Prepare { .. }),
+        Node::PrepareStmt(n) => matches!(kind, Kind::Prepare { name, .. } if Some(&**name) == n.name()),
+        Node::FetchStmt(_) => *kind == Kind::Fetch,
         Node::DeallocateStmt(n) => matches!(kind, Kind::Deallocate(name) if name.as_deref() == n.name()),
         Node::ListenStmt(n) => matches!(kind, Kind::Listen(name) if Some(&**name) == n.conditionname()),
         Node::UnlistenStmt(n) => matches!(kind, Kind::Unlisten(name) if name.as_deref() == n.conditionname()),
@@ -50,6 +54,22 @@ fn is_same(root: Node<'_>, kind: &StatementKind) -> bool {
         Node::DeclareCursorStmt(n) => (*kind == Kind::BlockOnly) == (n.options & CURSOR_HOLD == 0),
         Node::SelectStmt(_) => matches!(kind, Kind::Plain | Kind::SetConfig { .. }),
         _ => *kind == Kind::Plain,
+    }
+}
+
+/// The `EXECUTE` that a statement is, by itself, in `EXPLAIN`, or in `CREATE TABLE AS`.
+fn executed(root: Node<'_>) -> Option<&nodes::ExecuteStmt> {
+    let explained = match root {
+        Node::ExplainStmt(n) => n.query(),
+        root => root,
+    };
+    let filled = match explained {
+        Node::CreateTableAsStmt(n) => n.query(),
+        other => other,
+    };
+    match filled {
+        Node::ExecuteStmt(n) => Some(n),
+        _ => None,
     }
 }
 

@@ -1,0 +1,182 @@
+//! A `Query` as it is sent: the client's text, with the path and the role in front of the statements that need them.
+//!
+//! They are put in once, and again behind whatever may have set others: the end of a transaction, and each
+//! statement that may run code which is not in the text.
+
+use std::sync::Arc;
+
+use pgstrata_tenancy::RoleName;
+use smallvec::SmallVec;
+
+use super::ahead::Ahead;
+use super::effect::{PathChange, effect_of, may_move, needs_path, path_change, strays};
+use super::expect::QueryReply;
+use super::link::Link;
+use super::listen::name_channel;
+use super::names::Names;
+use super::path::Effective;
+use super::query::{ends_failure, format_set_local};
+use super::role::InForce;
+use super::switch::touches;
+use super::tenant::Tenancy;
+use crate::pool::settings::{Settings, Tracked};
+use crate::sql::plan::{Plan, Statement, StatementKind};
+
+/// Statements that are put in, and where: byte offsets in the client's text.
+pub(super) type Places = SmallVec<[(usize, String); 1]>;
+
+/// What a text is composed under.
+pub(super) struct Under<'a> {
+    /// The tenant that it is for.
+    pub tenancy: &'a Arc<Tenancy>,
+    /// Its role, where it has one.
+    pub role: Option<&'a RoleName>,
+    /// The path that holds in front of the text.
+    pub effective: &'a Effective,
+    /// The path that servers are born with, if clients are held to it.
+    pub baseline: Option<&'a Arc<str>>,
+    /// The client's settings, and those of its start-up packet.
+    pub settings: &'a Tracked,
+    /// See [`Under::settings`].
+    pub base: &'a Arc<Settings>,
+    /// The only one who may have drawn from sequences on a server that need not forget what others drew.
+    pub drawer: (i32, u64),
+    /// The transaction has failed.
+    pub failed: bool,
+}
+
+/// A text on its way to become what is sent.
+pub(super) struct Composer<'a> {
+    link: &'a mut Link,
+    under: &'a Under<'a>,
+    plan: &'a Plan,
+    text: &'a [u8],
+    /// The path behind the statements so far; there is none ahead in a text of one statement.
+    ahead: Option<Ahead>,
+    /// Code may have set another path where the server's own is right.
+    doubts_baseline: bool,
+    path_set: bool,
+    /// The transaction has failed where the text is now.
+    aborted: bool,
+    /// A transaction has ended in the text.
+    ended: bool,
+    /// What others drew from sequences must be forgotten behind the end of the failed transaction.
+    forgets: bool,
+    places: Places,
+    reply: QueryReply,
+}
+
+impl<'a> Composer<'a> {
+    /// For the text of `plan`, on its way to the server of `link`.
+    pub fn new(link: &'a mut Link, under: &'a Under<'a>, plan: &'a Plan, text: &'a [u8]) -> Self {
+        let several = plan.statements.len() > 1;
+        Self {
+            ahead: several.then(|| Ahead::of(under.settings)),
+            doubts_baseline: link.has_run_code(),
+            path_set: link.path_set || under.failed,
+            aborted: under.failed,
+            ended: false,
+            forgets: under.failed && link.lease.drawn_by != Some(under.drawer),
+            places: Places::new(),
+            reply: QueryReply::default(),
+            link,
+            under,
+            plan,
+            text,
+        }
+    }
+
+    /// What is put into the text, and what will be answered.
+    pub fn compose(mut self, names: &Names) -> (Places, QueryReply) {
+        self.link.note_plan(self.plan);
+        for (index, statement) in self.plan.statements.iter().enumerate() {
+            self.forget_draws(index, statement);
+            self.set_role(index, statement);
+            self.set_path(index, statement);
+            self.run(index, statement);
+            if let Some((_, refusal)) = names.fails.as_ref().filter(|(fails, _)| *fails == index) {
+                self.reply.fails = Some((self.number(index), Box::new(refusal.clone())));
+            }
+        }
+        self.link.path_set = self.path_set;
+        (self.places, self.reply)
+    }
+
+    /// The number of a statement among all that are sent.
+    fn number(&self, index: usize) -> u32 {
+        (index + self.places.len()) as u32
+    }
+
+    /// Puts a statement of ours in front of one of the client's.
+    fn put(&mut self, index: usize, statement: &Statement, sql: String) {
+        self.reply.injected.push(self.number(index));
+        self.places.push((statement.span.start, sql));
+    }
+
+    /// In a failed transaction it could not be done in front of the text.
+    fn forget_draws(&mut self, index: usize, statement: &Statement) {
+        if self.forgets && self.ended && touches(statement) {
+            self.link.lease.drawn_by = Some(self.under.drawer);
+            self.put(index, statement, "DISCARD SEQUENCES; ".to_owned());
+            self.forgets = false;
+        }
+        self.ended |= matches!(statement.kind, StatementKind::Commit { .. } | StatementKind::Rollback { .. });
+    }
+
+    fn set_role(&mut self, index: usize, statement: &Statement) {
+        let role = self.under.role;
+        if !self.aborted
+            && self.link.role.matters_to(statement)
+            && let Some(sql) = self.link.role.change(role)
+        {
+            self.put(index, statement, sql);
+            self.link.role = InForce::of(role);
+        }
+    }
+
+    fn set_path(&mut self, index: usize, statement: &Statement) {
+        let needs = needs_path(statement, &self.plan.route, self.link.opaque);
+        if self.path_set || self.aborted || !needs {
+            return;
+        }
+        let ahead = self.ahead.as_ref().map(|ahead| ahead.effective(self.under.tenancy));
+        let effective = ahead.as_ref().unwrap_or(self.under.effective);
+        let path = effective.due(self.under.baseline, self.doubts_baseline);
+        if !path.is_empty() {
+            self.put(index, statement, format_set_local(path));
+            self.path_set = true;
+        }
+    }
+
+    /// What the statement does, and what of it must be known for those behind it.
+    fn run(&mut self, index: usize, statement: &Statement) {
+        let number = self.number(index);
+        let scope = &self.under.tenancy.scope;
+        let effect = effect_of(statement, self.text).map(|effect| name_channel(effect, scope));
+        if let Some(ahead) = &mut self.ahead {
+            let home = &self.under.tenancy.home;
+            ahead.run(statement, effect.as_ref(), self.aborted, self.under.base, home);
+        }
+        self.reply.effects.extend(effect.map(|effect| (number, effect)));
+        self.aborted &= !ends_failure(statement);
+        self.link.follow_role(statement);
+        match path_change(statement) {
+            PathChange::Keep => {}
+            PathChange::Set => self.path_set = true,
+            PathChange::Own => {
+                self.path_set = true;
+                self.link.local_path = true;
+                self.link.strayed |= strays(statement, self.text, &scope.schema);
+            }
+            PathChange::Lost => {
+                self.path_set = false;
+                self.link.local_path = false;
+            }
+        }
+        let opaque = self.plan.opaque || self.link.opaque && statement.kind == StatementKind::Fetch;
+        if !self.aborted && may_move(statement, opaque) {
+            self.link.moved();
+            (self.path_set, self.doubts_baseline) = (false, true);
+        }
+    }
+}
