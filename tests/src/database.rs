@@ -69,7 +69,8 @@ pub fn target_dir() -> PathBuf {
 async fn template(install: &Install, hardened: bool) -> PathBuf {
     let kept = target_dir().join("clusters");
     fs::create_dir_all(&kept).unwrap();
-    let template = kept.join(format!("{}-{:x}{}", install.major, fingerprint(), if hardened { "-hard" } else { "" }));
+    let template =
+        kept.join(format!("{}-{:x}{}", install.major, fingerprint(), if hardened { "-hard" } else { "" }));
     let lock = File::create(kept.join("lock")).unwrap();
     lock.lock().unwrap();
     if !template.exists() {

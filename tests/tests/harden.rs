@@ -41,7 +41,10 @@ const WEAKENED: &[(&str, &str)] = &[
     ("GRANT EXECUTE ON FUNCTION pg_terminate_backend TO PUBLIC", "may end and cancel sessions"),
     ("GRANT EXECUTE ON FUNCTION pg_stat_get_activity TO PUBLIC", "may see what sessions of its own role run"),
     ("GRANT SELECT ON pg_stats TO PUBLIC", "may read sampled values"),
-    ("GRANT EXECUTE ON FUNCTION query_to_xml, ts_stat(text) TO app", "may call functions that run text as SQL"),
+    (
+        "GRANT EXECUTE ON FUNCTION query_to_xml, ts_stat(text) TO app",
+        "may call functions that run text as SQL",
+    ),
     ("GRANT EXECUTE ON FUNCTION pg_read_file(text) TO app", "may read files of the server"),
     ("GRANT EXECUTE ON FUNCTION pg_reload_conf TO app", "may control the server"),
     ("GRANT CREATE ON SCHEMA public TO PUBLIC", "may create objects in schema \"public\""),
@@ -52,7 +55,10 @@ const WEAKENED: &[(&str, &str)] = &[
         "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT INSERT, SELECT ON TABLES TO app",
         "gets rights on tables that will be made in schema \"public\"",
     ),
-    ("GRANT pg_monitor, pg_read_all_data, pg_write_server_files TO app", "is a member of role \"pg_read_all_data\""),
+    (
+        "GRANT pg_monitor, pg_read_all_data, pg_write_server_files TO app",
+        "is a member of role \"pg_read_all_data\"",
+    ),
     ("ALTER ROLE app CREATEDB REPLICATION", "has REPLICATION"),
     ("ALTER ROLE app BYPASSRLS", "has BYPASSRLS"),
     ("GRANT ALTER SYSTEM ON PARAMETER work_mem TO app", "may change the configuration of the server"),
@@ -78,7 +84,10 @@ async fn each_item_is_found_and_its_sql_mends_it() {
         let found = tenants.run(&["audit", "--json"]).await;
         assert_eq!(found.code, 3, "{sql}");
         let weaknesses = found.json()["weaknesses"].as_array().unwrap().clone();
-        assert!(weaknesses.iter().any(|weakness| weakness["what"].as_str().unwrap().contains(words)), "{sql}");
+        assert!(
+            weaknesses.iter().any(|weakness| weakness["what"].as_str().unwrap().contains(words)),
+            "{sql}"
+        );
         for mend in weaknesses.iter().flat_map(|weakness| weakness["sql"].as_array().unwrap().clone()) {
             let mend = mend.as_str().unwrap();
             assert!(said.out.contains(mend), "{mend}: {said:?}");
@@ -113,7 +122,9 @@ async fn all_of_it_is_taken_at_once_and_given_back() {
         let gained: Vec<_> = after.difference(&before).collect();
         assert!(lost.is_empty() && gained.is_empty(), "lost {lost:?}, gained {gained:?}");
     }
-    assert!(names(&client, "SELECT nspname::text FROM pg_namespace WHERE nspname = 'pgstrata'").await.is_empty());
+    assert!(
+        names(&client, "SELECT nspname::text FROM pg_namespace WHERE nspname = 'pgstrata'").await.is_empty()
+    );
 }
 
 /// Tried as the servers' role past the proxy: as SQL would that has got through it.
@@ -141,7 +152,8 @@ const REACHES: &[&str] = &[
 
 #[tokio::test]
 async fn servers_role_reaches_less_past_the_proxy() {
-    let (plain, hardened) = (database::cluster_like(Default::default(), false).await, database::hardened_cluster().await);
+    let (plain, hardened) =
+        (database::cluster_like(Default::default(), false).await, database::hardened_cluster().await);
     for (cluster, wall) in [(&plain, false), (&hardened, true)] {
         let mut config = cluster.superuser("app");
         let client = connect(config.user("app")).await.unwrap();
@@ -252,7 +264,8 @@ const STAYS: &[(&str, &str)] = &[
 async fn what_the_guard_refuses_is_taken_away_or_stays_for_a_reason() {
     let cluster = database::hardened_cluster().await;
     let client = connect(&cluster.superuser("app")).await.unwrap();
-    let callable = "SELECT DISTINCT proname::text FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace
+    let callable =
+        "SELECT DISTINCT proname::text FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace
                     AND has_function_privilege('app', oid, 'EXECUTE') ORDER BY 1";
     let callable = names(&client, callable).await;
     let refused = |name: &String| {
@@ -260,7 +273,8 @@ async fn what_the_guard_refuses_is_taken_away_or_stays_for_a_reason() {
         let plan = Engine::new(1 << 16).plan(text.as_bytes(), &scope(), TextMode::default());
         let Route::Refuse(refusal) = plan.route else { return false };
         // Names and keys in arguments are another matter: the function itself must be what is refused.
-        refusal.message.contains(&format!("may not call {name}")) && !refusal.message.contains("no plain literal")
+        refusal.message.contains(&format!("may not call {name}"))
+            && !refusal.message.contains("no plain literal")
     };
     let both: Vec<&String> = callable.iter().filter(|name| refused(name)).collect();
     let explained = |name: &str| STAYS.iter().any(|(stays, _)| name.starts_with(stays));
@@ -271,6 +285,8 @@ async fn what_the_guard_refuses_is_taken_away_or_stays_for_a_reason() {
 
 fn scope() -> Scope {
     Scope {
+        functions: None,
+        trusted_functions: [].into(),
         tenant: Some("acme_corp".into()),
         schema: "acme_corp".into(),
         shared: ["public".into()].into(),

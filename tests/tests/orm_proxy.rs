@@ -69,7 +69,10 @@ async fn one_connection_serves_all_tenants() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tenant_that_is_unknown_or_not_the_users_is_refused() {
-    let stage = stage(Setup::new().user("name = 'some'\npassword = 'some'\ntenants = ['acme_corp']\ntenant_switch = true")).await;
+    let stage = stage(
+        Setup::new().user("name = 'some'\npassword = 'some'\ntenants = ['acme_corp']\ntenant_switch = true"),
+    )
+    .await;
     let mut config = stage.config(None);
     config.user("some").password("some");
     let options = with_entities(Options::config(config)).through_proxy();

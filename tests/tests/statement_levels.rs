@@ -65,7 +65,11 @@ async fn each_level_runs_what_it_names() {
                     assert_eq!(wire.extended(text, &[]).await.code(), expected, "extended, {level}: {text}");
                 }
                 if let Some(fault) = answer.fault() {
-                    assert!(fault.message.contains(&format!("statements = \"{level}\"")), "{}", fault.message);
+                    assert!(
+                        fault.message.contains(&format!("statements = \"{level}\"")),
+                        "{}",
+                        fault.message
+                    );
                     assert!(fault.hint.unwrap().contains("An administrator"), "{text}");
                     assert_eq!(wire.simple(NAMES).await.column(), ACME);
                 }
@@ -96,7 +100,9 @@ async fn nothing_that_a_reader_calls_writes() {
             "EXPLAIN ANALYZE SELECT writes()",
             "COPY (SELECT writes()) TO STDOUT",
         ] {
-            for before in ["SELECT 1", "RESET ALL", "DISCARD ALL", "BEGIN; RESET ALL", "SET TRANSACTION READ ONLY"] {
+            for before in
+                ["SELECT 1", "RESET ALL", "DISCARD ALL", "BEGIN; RESET ALL", "SET TRANSACTION READ ONLY"]
+            {
                 let mut wire = login(&stage, "read").await;
                 assert_eq!(wire.simple(before).await.code(), "", "{before}");
                 assert_eq!(wire.simple(text).await.code(), READ_ONLY, "{before}, then {text}");

@@ -311,7 +311,8 @@ async fn draws_of_the_tenant_before_are_not_told() {
 /// What was decided for one message must not be used for the next.
 #[tokio::test(flavor = "multi_thread")]
 async fn plan_of_a_refused_message_is_forgotten() {
-    let stage = Stage::new(Setup::new().tenant_switch().servers(1).line("tenancy", "shared_writes = false")).await;
+    let stage =
+        Stage::new(Setup::new().tenant_switch().servers(1).line("tenancy", "shared_writes = false")).await;
     let server = stage.superuser().await;
     server.batch_execute("CREATE SCHEMA doomed AUTHORIZATION app").await.unwrap();
     let mut busy = stage.wire("acme_corp").await;

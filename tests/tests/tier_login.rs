@@ -32,7 +32,8 @@ async fn mixed(setup: Setup) -> Stage {
 #[tokio::test(flavor = "multi_thread")]
 async fn from_tier_to_tier_on_an_open_connection() {
     for strategy in STRATEGIES {
-        let user = "name = 'tool'\npassword = 'tool'\ntenants = ['*']\npool_mode = 'session'\ntenant_switch = true";
+        let user =
+            "name = 'tool'\npassword = 'tool'\ntenants = ['*']\npool_mode = 'session'\ntenant_switch = true";
         let stage = mixed(Setup::new().strategy(strategy).user(user)).await;
         let turns = [
             ("globex", HANK),

@@ -258,7 +258,8 @@ async fn settings_are_set_with_the_tenants_own_rights() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn session_pooling_keeps_a_server_and_the_role() {
-    let user = "name = 'tool'\npassword = 'tool'\ntenants = ['*']\npool_mode = 'session'\ntenant_switch = true";
+    let user =
+        "name = 'tool'\npassword = 'tool'\ntenants = ['*']\npool_mode = 'session'\ntenant_switch = true";
     each(
         || Setup::new().user(user),
         async |stage| {

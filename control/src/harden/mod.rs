@@ -207,7 +207,14 @@ mod tests {
 
     fn of(servers: &str) -> Hardening {
         let (source, shared) = ("public".into(), vec!["public".into(), "o'x".into()]);
-        Hardening { servers: servers.into(), shared, shared_writes: false, source, makes: true, temporary: false }
+        Hardening {
+            servers: servers.into(),
+            shared,
+            shared_writes: false,
+            source,
+            makes: true,
+            temporary: false,
+        }
     }
 
     #[test]

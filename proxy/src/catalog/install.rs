@@ -59,7 +59,8 @@ impl Sql {
 impl Harden {
     fn text(&self) -> Result<String, String> {
         let config = Config::load(&self.config).map_err(|error| error.to_string())?;
-        let (_, database) = connect::database(&config, self.database.as_deref()).map_err(|e| e.to_string())?;
+        let (_, database) =
+            connect::database(&config, self.database.as_deref()).map_err(|e| e.to_string())?;
         let hardening = Hardening::of(&connect::settings_of(&config, database));
         let hardening = hardening.ok_or("the file does not say what servers log in as")?;
         Ok(Hardening { temporary: self.temporary, ..hardening }.take())

@@ -78,6 +78,8 @@ fn refused(scope: &Scope, what: &str) -> Refusal {
     Refusal {
         code: "42501",
         message: format!("permission denied: a user with statements = \"{level}\" may not {what}"),
-        hint: Some("An administrator may change \"statements\" of this user in the proxy's configuration.".into()),
+        hint: Some(
+            "An administrator may change \"statements\" of this user in the proxy's configuration.".into(),
+        ),
     }
 }

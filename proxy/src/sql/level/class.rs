@@ -28,7 +28,9 @@ pub fn class_of(t: &Tokens<'_>, range: &Range<usize>) -> StatementClass {
     match t.raw(reader.lo).to_ascii_lowercase().as_slice() {
         b"prepare" if reader.at(1, &["transaction"]) => Change,
         b"commit" | b"rollback" if reader.at(1, &["prepared"]) => Change,
-        b"begin" | b"start" | b"commit" | b"end" | b"rollback" | b"abort" | b"savepoint" | b"release" => Control,
+        b"begin" | b"start" | b"commit" | b"end" | b"rollback" | b"abort" | b"savepoint" | b"release" => {
+            Control
+        }
         b"set" | b"reset" | b"show" | b"discard" | b"listen" | b"unlisten" => Control,
         b"fetch" | b"move" | b"close" | b"deallocate" => Control,
         b"explain" => reader.explain(),
@@ -107,7 +109,10 @@ impl Reader<'_> {
     fn explain(&self) -> StatementClass {
         let (mut at, mut runs) = (self.lo + 1, false);
         let query = ["select", "values", "table", "with"];
-        if self.t.is(at, TokenKind::Open) && !self.t.any_kw(at + 1, &query) && !self.t.is(at + 1, TokenKind::Open) {
+        if self.t.is(at, TokenKind::Open)
+            && !self.t.any_kw(at + 1, &query)
+            && !self.t.is(at + 1, TokenKind::Open)
+        {
             let behind = self.t.behind_close(at, self.hi);
             // `(ANALYZE off)` runs nothing, but the value may be a literal.
             runs = (at..behind).any(|i| self.t.any_kw(i, &["analyze", "analyse"]));
@@ -158,7 +163,8 @@ const CHANGING: &[&str] = &["nextval", "setval", "pg_notify"];
 
 /// Keywords that no relation can be called, and that stand behind a column of the name `update`.
 const NO_RELATION: &[&str] = &[
-    "and", "as", "asc", "collate", "cross", "desc", "else", "end", "except", "fetch", "for", "from", "full", "group",
-    "having", "ilike", "in", "inner", "intersect", "is", "isnull", "join", "left", "like", "limit", "natural", "not",
-    "notnull", "offset", "on", "or", "order", "right", "similar", "then", "union", "using", "when", "where", "window",
+    "and", "as", "asc", "collate", "cross", "desc", "else", "end", "except", "fetch", "for", "from", "full",
+    "group", "having", "ilike", "in", "inner", "intersect", "is", "isnull", "join", "left", "like", "limit",
+    "natural", "not", "notnull", "offset", "on", "or", "order", "right", "similar", "then", "union", "using",
+    "when", "where", "window",
 ];
