@@ -11,7 +11,7 @@ pub const PARSER: &str = "sqlparser alone";
 /// Our lexer, and PostgreSQL's.
 pub const LEXER: &str = "lex";
 /// See [`LEXER`].
-pub const SCANNER: &str = "pg_query's scanner";
+pub const SCANNER: &str = "PostgreSQL's scanner";
 
 /// The median time of a benchmark in nanoseconds, if criterion has left one in `directory`.
 fn median(directory: &Path, function: &str, text: &str) -> Option<f64> {

@@ -7,15 +7,18 @@
 //! - [`Tree`]: a text that was read, and its statements.
 //! - [`Walk`]: all nodes of a statement with the place where each stands, and which names are CTEs there.
 //!   No field of a node is left out: `children.rs` is made from the definition of the nodes.
+//! - `oracle`, with the feature of this name: trees as JSON and the scanner's tokens, for tests and benchmarks.
 //!
 //! It knows nothing of tenants, tokens or messages.
 
 mod children;
+#[cfg(any(test, feature = "oracle"))]
+pub mod oracle;
 mod tree;
 mod walk;
 
 pub use pg_raw_parse::list::NodeList;
-pub use pg_raw_parse::{Node, nodes};
+pub use pg_raw_parse::{ConstValue, Node, nodes};
 pub use tree::{Statement, SyntaxError, Tree};
 pub use walk::{Item, Place, Walk, untyped};
 

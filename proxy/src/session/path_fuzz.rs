@@ -1,8 +1,9 @@
 //! Search paths and names that nobody wrote, against PostgreSQL's own reading of them.
 
 use bolero::check;
-use pg_query::NodeEnum;
-use pg_query::protobuf::{VariableSetKind, a_const::Val};
+use pgstrata_grammar::nodes::VariableSetKind;
+use pgstrata_grammar::oracle::without_comments;
+use pgstrata_grammar::{ConstValue, Node, Tree};
 use pgstrata_tenancy::ident;
 
 use super::path::{parse_list, strays};
@@ -22,20 +23,20 @@ fn text(bytes: &[u8]) -> String {
 /// The values of `SET search_path TO value`, if PostgreSQL takes it for one statement that sets it.
 fn set_by_postgresql(value: &str) -> Option<Vec<String>> {
     let sql = format!("SET search_path TO {value}");
-    let tree = pg_query::parse(&sql, pg_query::ParserOptions::default()).ok()?.protobuf;
-    let [statement] = tree.stmts.as_slice() else { return None };
-    let NodeEnum::VariableSetStmt(set) = statement.stmt.as_ref()?.node.as_ref()? else { return None };
-    let is_value = set.kind() == VariableSetKind::VarSetValue;
-    let value = |node: &pg_query::protobuf::Node| match node.node.as_ref()? {
-        NodeEnum::AConst(value) => match value.val.as_ref()? {
-            Val::Sval(text) => Some(text.sval.clone()),
-            Val::Ival(number) => Some(number.ival.to_string()),
-            Val::Fval(number) => Some(number.fval.clone()),
+    let tree = Tree::parse(&without_comments(&sql)).ok()?;
+    let mut statements = tree.statements();
+    let (Some(statement), None) = (statements.next(), statements.next()) else { return None };
+    let Node::VariableSetStmt(set) = statement.root else { return None };
+    let is_value = set.kind == VariableSetKind::VAR_SET_VALUE;
+    let value = |node: Node<'_>| match node {
+        Node::A_Const(value) => match value.val()? {
+            ConstValue::String(text) | ConstValue::Float(text) => Some(text.to_owned()),
+            ConstValue::Integer(number) => Some(number.to_string()),
             _ => None,
         },
         _ => None,
     };
-    set.args.iter().map(value).collect::<Option<_>>().filter(|_| is_value)
+    set.args().iter().map(value).collect::<Option<_>>().filter(|_| is_value)
 }
 
 #[test]

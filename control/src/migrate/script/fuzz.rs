@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bolero::check;
-use pg_query::NodeEnum;
+use pgstrata_grammar::oracle::without_comments;
+use pgstrata_grammar::{Node, Tree};
 
 use super::*;
 
@@ -65,24 +66,18 @@ fn text(bytes: &[u8]) -> String {
 
 /// Holds a text against the parser; `None` where PostgreSQL refuses all of it.
 fn holds(text: &str) -> Option<()> {
-    let parsed = pg_query::parse(text, pg_query::ParserOptions::default()).ok()?;
+    let tree = Tree::parse(&without_comments(text)).ok()?;
     let script = Script::new(text);
     let ours: Vec<&str> = script.statements().iter().map(|statement| script.of(statement)).collect();
-    let stmts = &parsed.protobuf.stmts;
-    assert_eq!(ours.len(), stmts.len(), "{text}\n{ours:?}");
+    assert_eq!(ours.len(), tree.statements().count(), "{text}\n{ours:?}");
     let mut refused = false;
-    for (stmt, ours) in stmts.iter().zip(&ours) {
-        let start = usize::try_from(stmt.stmt_location).unwrap();
-        let rest = &text[start..];
-        let theirs = match usize::try_from(stmt.stmt_len).unwrap() {
-            0 => rest,
-            length => &rest[..length],
-        };
+    for (stmt, ours) in tree.statements().zip(&ours) {
+        let theirs = &text[stmt.start..stmt.end.unwrap_or(text.len())];
         // Theirs has the blanks and comments around it.
         assert!(theirs.contains(ours), "{text}\n{theirs}\n{ours}");
-        refused |= match stmt.stmt.as_ref().unwrap().node.as_ref().unwrap() {
-            NodeEnum::TransactionStmt(_) => true,
-            NodeEnum::CopyStmt(copy) => copy.filename.is_empty(),
+        refused |= match stmt.root {
+            Node::TransactionStmt(_) => true,
+            Node::CopyStmt(copy) => copy.filename().is_none(),
             _ => false,
         };
     }

@@ -1,6 +1,7 @@
 //! Texts that nobody wrote. A second each here; `make fuzz` goes on for longer.
 
 use bolero::check;
+use pgstrata_grammar::Tree;
 
 use super::fixture::*;
 use super::oracle::{self, corpus, mutate::mutate, random::Random};
@@ -92,7 +93,21 @@ fn changed_statements_are_planned_as_postgresql_reads_them() {
     });
 }
 
+/// Whether PostgreSQL's grammar reads a text, bytes of other encodings being letters.
+fn is_readable(text: &[u8]) -> bool {
+    match std::str::from_utf8(text) {
+        Ok(text) => Tree::parse(text).is_ok(),
+        Err(_) => {
+            let letters = text.iter().map(|&byte| if byte.is_ascii() { char::from(byte) } else { 'x' });
+            Tree::parse(&letters.collect::<String>()).is_ok()
+        }
+    }
+}
+
 /// The plan is of this text alone, whichever text of its shape came first, and fits the text.
+///
+/// One thing may hang on a literal: whether the grammar can read it (`E'\xff'`). A text that it can't read has a
+/// plan that is certain to fail, unless its shape is known by a text that can be read.
 fn check_plan(text: &[u8]) {
     for standard_conforming_strings in [true, false] {
         let mode = TextMode { standard_conforming_strings, ..TextMode::default() };
@@ -108,7 +123,15 @@ fn check_plan(text: &[u8]) {
         let (cold, warm) = (Engine::new(1 << 16), Engine::new(1 << 16));
         let plan = cold.plan(text, &scope(), mode);
         warm.plan(&other, &scope(), mode);
-        assert_eq!(warm.plan(text, &scope(), mode), plan, "{}", String::from_utf8_lossy(text));
+        let readable = is_readable(text);
+        if readable || !is_readable(&other) {
+            assert_eq!(warm.plan(text, &scope(), mode), plan, "{}", String::from_utf8_lossy(text));
+        }
+        if !readable && !matches!(plan.route, Route::Refuse(_)) {
+            let sent = splice(text, &plan.splices);
+            assert_eq!(sent, [text, b"\n\\"].concat(), "{}", String::from_utf8_lossy(text));
+            assert!(!is_readable(&sent), "{}", String::from_utf8_lossy(&sent));
+        }
 
         // A text that comes again and again is known as it is.
         assert!((0..3).all(|_| cold.plan(text, &scope(), mode) == plan), "{}", String::from_utf8_lossy(text));

@@ -8,7 +8,7 @@ mod tree;
 
 use std::collections::BTreeMap;
 
-use pg_query::protobuf::{ScanToken, Token};
+use pgstrata_grammar::oracle::{ScannedKind, ScannedToken, scan};
 
 use super::fixture::*;
 use crate::sql::lexer::Lexer;
@@ -136,12 +136,11 @@ fn tokens_end_where_postgresql_says() {
 
 /// Holds the lexer's tokens against those of PostgreSQL's scanner, where it has no objection to the text.
 pub(super) fn check_tokens(text: &str) {
-    let Ok(mut scanned) = pg_query::scan(text) else {
+    let Some(scanned) = scan(text) else {
         return;
     };
-    scanned.tokens.retain(|t| !matches!(t.token(), Token::SqlComment | Token::CComment));
     let mut theirs = Vec::new();
-    let mut rest = scanned.tokens.as_slice();
+    let mut rest = scanned.as_slice();
     while let [first, behind @ ..] = rest {
         let more = joined(text, rest);
         let last = rest.get(more).unwrap_or(first);
@@ -154,14 +153,14 @@ pub(super) fn check_tokens(text: &str) {
 
 /// How many tokens of the scanner behind the first one are the same token for the lexer: what
 /// the grammar takes together has one value.
-fn joined(text: &str, tokens: &[ScanToken]) -> usize {
+fn joined(text: &str, tokens: &[ScannedToken]) -> usize {
     match tokens {
-        [n, _, ..] if n.token() == Token::Nchar && n.end - n.start == 1 => 1,
+        [n, _, ..] if n.kind == ScannedKind::Nchar && n.end - n.start == 1 => 1,
         [unicode, uescape, c, ..]
-            if matches!(unicode.token(), Token::Usconst | Token::Uident)
-                && uescape.token() == Token::Uescape
+            if matches!(unicode.kind, ScannedKind::UnicodeString | ScannedKind::UnicodeName)
+                && uescape.kind == ScannedKind::Uescape
                 && c.end - c.start == 3
-                && text[c.start as usize..].starts_with('\'') =>
+                && text[c.start..].starts_with('\'') =>
         {
             2
         }

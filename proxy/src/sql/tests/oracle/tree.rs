@@ -1,7 +1,8 @@
 //! PostgreSQL's tree of a text: which relations it names, and what else hangs on the path.
 
 use foldhash::HashSet;
-use pg_query::protobuf::SqlValueFunctionOp;
+use pgstrata_grammar::oracle;
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::sql::scope::Names;
@@ -17,8 +18,10 @@ pub(super) struct Found {
 
 /// The tree with no places in it; `None` where PostgreSQL refuses the text.
 pub(super) fn parse(text: &str) -> Option<Value> {
-    let tree = pg_query::parse(text, pg_query::ParserOptions::default()).ok()?.protobuf;
-    let mut tree = serde_json::to_value(tree).expect("a tree is plain data");
+    let json = oracle::json(text)?;
+    let mut json = serde_json::Deserializer::from_str(&json);
+    json.disable_recursion_limit();
+    let mut tree = Value::deserialize(&mut json).expect("a tree is JSON");
     strip(&mut tree);
     Some(tree)
 }
@@ -58,7 +61,7 @@ const WRITES: &[&str] = &["InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"]
 
 /// Functions of the fixture's catalog that read names or show the path.
 const BOUND: &[&str] = &["nextval", "set_config", "current_setting", "to_tsvector", "pg_typeof"];
-const CURRENT_SCHEMA: i32 = SqlValueFunctionOp::SvfopCurrentSchema as i32;
+const CURRENT_SCHEMA: &str = "SVFOP_CURRENT_SCHEMA";
 
 impl Walk<'_> {
     fn value(&mut self, value: &mut Value) {
@@ -75,17 +78,17 @@ impl Walk<'_> {
         }
         self.bound(fields);
         let outside = self.ctes.len();
-        if let Some(with) = fields.get_mut("with_clause").filter(|with| !with.is_null()) {
+        if let Some(with) = fields.get_mut("withClause") {
             self.with(with);
         }
         for (key, value) in fields.iter_mut() {
             match key.as_str() {
-                "with_clause" => {}
+                "withClause" => {}
                 // Names of aliases, though they come as relations.
-                "locked_rels" => {}
+                "lockedRels" => {}
                 key if WRITES.contains(&key) => self.write(value),
                 // A table that is made: it has no schema yet.
-                "into_clause" | "IntoClause" | "into" if !value.is_null() => {
+                "intoClause" | "IntoClause" | "into" => {
                     self.found.bound.push("INTO".to_owned());
                     self.value(value);
                 }
@@ -99,8 +102,7 @@ impl Walk<'_> {
     fn with(&mut self, with: &mut Value) {
         let recursive = with["recursive"] == true;
         let ctes = with["ctes"].as_array_mut().expect("a list of CTEs");
-        let name =
-            |cte: &Value| cte["node"]["CommonTableExpr"]["ctename"].as_str().expect("a name").to_owned();
+        let name = |cte: &Value| cte["CommonTableExpr"]["ctename"].as_str().expect("a name").to_owned();
         if recursive {
             self.ctes.extend(ctes.iter().map(name));
         }
@@ -123,7 +125,7 @@ impl Walk<'_> {
     }
 
     fn relation(&mut self, fields: &mut Map<String, Value>, may_be_cte: bool) {
-        let text = |key: &str| fields[key].as_str().unwrap_or_default().to_owned();
+        let text = |key: &str| fields.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         let (schema, name) = (text("schemaname"), text("relname"));
         if !schema.is_empty() || (may_be_cte && self.ctes.contains(&name)) {
             return;
@@ -149,7 +151,8 @@ impl Walk<'_> {
         let own = |held: &HashSet<Box<str>>, name: &str| held.contains(name) && !ours(name);
         let list = |key: &str| fields.get(key).map(strings).unwrap_or_default();
         let free = match () {
-            () if fields.contains_key("agg_within_group") => match list("funcname").as_slice() {
+            // Of a function that is called, be it a node of its own or that of CALL.
+            () if fields.contains_key("funcformat") => match list("funcname").as_slice() {
                 [schema, name] if schema == "pg_catalog" => !BOUND.contains(&name.as_str()),
                 [name] => own(&builtin.functions, name) && !BOUND.contains(&name.as_str()),
                 _ => false,
@@ -166,7 +169,7 @@ impl Walk<'_> {
             },
             () if fields.contains_key("fields") => !list("fields").iter().skip(1).any(|name| ours(name)),
             () if fields.contains_key("indirection") => !list("indirection").iter().any(|name| ours(name)),
-            () => fields.get("SqlvalueFunction").is_none_or(|value| value["op"] != CURRENT_SCHEMA),
+            () => fields.get("SQLValueFunction").is_none_or(|value| value["op"] != CURRENT_SCHEMA),
         };
         if !free {
             self.found.bound.push(format!("{fields:?}"));
@@ -176,5 +179,5 @@ impl Walk<'_> {
 
 fn strings(list: &Value) -> Vec<String> {
     let items = list.as_array().map(Vec::as_slice).unwrap_or_default();
-    items.iter().filter_map(|item| item["node"]["String"]["sval"].as_str()).map(str::to_owned).collect()
+    items.iter().filter_map(|item| item["String"]["sval"].as_str()).map(str::to_owned).collect()
 }
