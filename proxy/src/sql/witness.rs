@@ -61,7 +61,11 @@ pub fn confirm(t: &Tokens<'_>, shape: &mut Shape) {
         let hint = "Set client_encoding to UTF8, or write names in ASCII.";
         return refuse(shape, "write names in another encoding than UTF8", Some(hint));
     };
-    let Ok(tree) = Tree::parse(&text) else {
+    // The parser's scanner makes tokens of comments, and its grammar looks at two tokens at once in some places
+    // (`NOT /* */ IN`): what it can't read with its comments is read without them.
+    let read = Tree::parse(&text)
+        .or_else(|error| places::without_comments(t, &text).map_or(Err(error), |text| Tree::parse(&text)));
+    let Ok(tree) = read else {
         *shape = Shape { unreadable: true, ..Shape::default() };
         return;
     };

@@ -129,7 +129,9 @@ fn check_plan(text: &[u8]) {
         }
         if !readable && !matches!(plan.route, Route::Refuse(_)) {
             let sent = splice(text, &plan.splices);
-            assert_eq!(sent, [text, b"\n\\"].concat(), "{}", String::from_utf8_lossy(text));
+            // What has no end is refused by each version of PostgreSQL as it is.
+            let marks: &[u8] = if tokens.iter().all(|token| token.kind.is_closed()) { b"\n\\" } else { b"" };
+            assert_eq!(sent, [text, marks].concat(), "{}", String::from_utf8_lossy(text));
             assert!(!is_readable(&sent), "{}", String::from_utf8_lossy(&sent));
         }
 

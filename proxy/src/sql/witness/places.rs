@@ -29,6 +29,27 @@ pub(super) fn readable<'a>(t: &Tokens<'a>) -> Option<Cow<'a, str>> {
     String::from_utf8(ascii).ok().map(Cow::Owned)
 }
 
+/// `text` with blanks for the bytes of its comments; `None` where it has none.
+pub(super) fn without_comments(t: &Tokens<'_>, text: &str) -> Option<String> {
+    let mut bytes = text.as_bytes().to_vec();
+    let (mut behind, mut found) = (0, false);
+    for token in t.all {
+        let Range { start, end } = token.span();
+        for byte in bytes.get_mut(behind..start)? {
+            if !byte.is_ascii_whitespace() && *byte != 0x0b {
+                (*byte, found) = (b' ', true);
+            }
+        }
+        behind = end;
+    }
+    for byte in bytes.get_mut(behind..)? {
+        if !byte.is_ascii_whitespace() && *byte != 0x0b {
+            (*byte, found) = (b' ', true);
+        }
+    }
+    String::from_utf8(bytes).ok().filter(|_| found)
+}
+
 /// The tokens of a text by where they stand.
 pub(super) struct Places<'a> {
     pub t: &'a Tokens<'a>,
