@@ -4,6 +4,8 @@
 # In a container [listen] and [http] need an address such as "0.0.0.0:6432": 127.0.0.1 is the container's own.
 
 FROM rust:1.90-slim-bookworm AS build
+# PostgreSQL's parser is C, and its headers are read by libclang.
+RUN apt-get update && apt-get install -y --no-install-recommends clang libclang-dev && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
 RUN cargo build --release --locked --package pgstrata --bin pgstrata

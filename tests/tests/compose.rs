@@ -36,7 +36,12 @@ fn instructions(name: &str) -> Vec<&'static str> {
 #[test]
 fn image_is_built_as_it_should_be_and_does_not_run_as_root() {
     let builds = instructions("RUN");
-    assert_eq!(builds, ["cargo build --release --locked --package pgstrata --bin pgstrata"]);
+    let [parsers_needs, build] = builds[..] else { panic!("{builds:?}") };
+    assert!(
+        parsers_needs.contains("install -y --no-install-recommends clang libclang-dev"),
+        "{parsers_needs}"
+    );
+    assert_eq!(build, "cargo build --release --locked --package pgstrata --bin pgstrata");
     let stages = instructions("FROM");
     let rust = stages[0].strip_prefix("rust:").and_then(|rest| rest.split('-').next()).unwrap();
     let manifest = std::fs::read_to_string(project().join("Cargo.toml")).unwrap();

@@ -40,6 +40,7 @@ pub(super) fn without_comments(t: &Tokens<'_>, text: &str) -> Option<String> {
                 (*byte, found) = (b' ', true);
             }
         }
+        found |= continued(token.kind, bytes.get_mut(start..end)?);
         behind = end;
     }
     for byte in bytes.get_mut(behind..)? {
@@ -48,6 +49,33 @@ pub(super) fn without_comments(t: &Tokens<'_>, text: &str) -> Option<String> {
         }
     }
     String::from_utf8(bytes).ok().filter(|_| found)
+}
+
+/// Puts blanks for comments between the parts of a string that goes on on further lines: `'a' -- x`, and `'b'`.
+fn continued(kind: TokenKind, string: &mut [u8]) -> bool {
+    let doubles = !matches!(kind, TokenKind::BitStr | TokenKind::HexStr);
+    if !kind.is_literal() || kind == TokenKind::DollarStr || !string.contains(&b'\n') {
+        return false;
+    }
+    let (mut at, mut inside, mut found) = (0, false, false);
+    while let Some(&byte) = string.get(at) {
+        let next = string.get(at + 1).copied();
+        match (byte, next) {
+            (b'\\', Some(_)) if inside && kind == TokenKind::EscapeStr => at += 1,
+            (b'\'', Some(b'\'')) if inside && doubles => at += 1,
+            (b'\'', _) => inside = !inside,
+            (b'-', Some(b'-')) if !inside => {
+                let line = string.get_mut(at..).unwrap_or_default();
+                line.iter_mut()
+                    .take_while(|byte| !matches!(byte, b'\n' | b'\r'))
+                    .for_each(|byte| *byte = b' ');
+                found = true;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    found
 }
 
 /// The tokens of a text by where they stand.
