@@ -106,6 +106,34 @@ async fn every_tenant_sees_its_own_rows() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn demo_is_set_up_as_the_documents_recommend() {
+    let demo = demo(&[]).await;
+    let client = async |user: &str| {
+        let mut config = demo.config(Some("acme_corp"));
+        connect(config.user(user).password(user)).await.unwrap()
+    };
+    let refused = |result: Result<(), tokio_postgres::Error>| {
+        result.is_err_and(|e| e.code().unwrap().code() == "42501")
+    };
+    let app = client("app").await;
+    app.batch_execute("UPDATE users SET name = name").await.unwrap();
+    assert!(refused(app.batch_execute("CREATE TABLE notes (id int)").await));
+    assert!(refused(app.batch_execute("SET tenant = 'globex'").await));
+    client("migrations").await.batch_execute("CREATE TABLE notes (id int)").await.unwrap();
+    let pool = client("pool").await;
+    pool.batch_execute("SET tenant = 'globex'").await.unwrap();
+    assert_eq!(names(&pool, "SELECT name FROM users ORDER BY id").await, GLOBEX);
+    // Past the proxy, as the servers: PostgreSQL is hardened.
+    let folder = std::fs::read_dir(demo.temp.path()).unwrap().next().unwrap().unwrap().path();
+    let pid = std::fs::read_to_string(folder.join("data/postmaster.pid")).unwrap();
+    let mut config = tokio_postgres::Config::new();
+    config.host_path(&folder).port(pid.lines().nth(3).unwrap().parse().unwrap()).user("app").dbname("app");
+    let servers = connect(&config).await.unwrap();
+    assert!(refused(servers.batch_execute("SELECT lo_create(0)").await));
+    demo.signal(Signal::SIGTERM);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn signals_leave_nothing_behind() {
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
         let mut demo = demo(&[]).await;

@@ -168,10 +168,25 @@ fn config(args: &Args, cluster: &Cluster) -> Result<Config, DemoError> {
         user = '{role}'
         password = '{password}'
         tls = 'disable'
+        # For applications: no statement of theirs, injected or not, defines objects or reaches another tenant.
         [[users]]
         name = '{role}'
         password = '{password}'
         tenants = ['*']
+        statements = 'write'
+        # For migrations.
+        [[users]]
+        name = 'migrations'
+        password = 'migrations'
+        tenants = ['*']
+        statements = 'ddl'
+        # For an application with one pool for all tenants.
+        [[users]]
+        name = 'pool'
+        password = 'pool'
+        tenants = ['*']
+        statements = 'write'
+        tenant_switch = true
         ",
         port = args.port,
         http_port = args.http_port,
@@ -185,13 +200,17 @@ fn config(args: &Args, cluster: &Cluster) -> Result<Config, DemoError> {
 }
 
 fn welcome(args: &Args, cluster: &Cluster) -> String {
-    let url = format!("postgresql://app:app@127.0.0.1:{}/app", args.port);
+    let as_user = |user: &str| format!("postgresql://{user}:{user}@127.0.0.1:{}/app", args.port);
+    let (url, pool) = (as_user("app"), as_user("pool"));
+    let migrations = format!("{}?options=-ctenant%3Dacme_corp", as_user("migrations"));
     format!(
         "pgstrata is running in front of PostgreSQL {version}. Try, in another terminal:
 
   psql \"{url}?options=-ctenant%3Dacme_corp\" -c 'select * from users'
   psql \"{url}?options=-ctenant%3Dglobex\" -c 'select * from users'
   psql \"{url}\" -c 'select * from users'          # no tenant: public
+  psql \"{migrations}\" -c 'create table notes (id int)'
+  psql \"{pool}\" -c \"set tenant = 'globex'\" -c 'select * from users'   # one connection, many tenants
   curl http://127.0.0.1:{http_port}/metrics
 
 Ctrl-C stops all of it.
