@@ -345,7 +345,10 @@ async fn what_the_guard_refuses_is_not_run_by_name_either() {
         server.batch_execute("GRANT ALL ON ALL TABLES IN SCHEMA public TO app").await.unwrap();
         let mut wire = stage.wire("acme_corp").await;
         let insert = "INSERT INTO users (name, email) VALUES ('evil', 'evil')";
-        wire.parse("i", insert).parse("begin", "BEGIN").parse("tenant", "SHOW tenant").parse("e", "EXECUTE e");
+        wire.parse("i", insert)
+            .parse("begin", "BEGIN")
+            .parse("tenant", "SHOW tenant")
+            .parse("e", "EXECUTE e");
         assert_eq!(wire.sync().answer().await.code(), "");
         for text in [
             "SET search_path TO public; EXECUTE i",

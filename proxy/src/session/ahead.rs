@@ -112,7 +112,10 @@ mod tests {
             ("set search_path to public; set local search_path to default; commit", public),
             ("set local search_path to public; reset search_path", &home),
             ("set local search_path to public; reset all", &home),
-            ("set local search_path to public; savepoint a; set search_path to pg_catalog; rollback to a", public),
+            (
+                "set local search_path to public; savepoint a; set search_path to pg_catalog; rollback to a",
+                public,
+            ),
             ("savepoint a; set local search_path to public; release a", public),
             ("savepoint a; set local search_path to public; rollback to a", &home),
             ("set local statement_timeout to 1", &home),

@@ -155,7 +155,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             let _ = timeout(CLEAN_LIMIT, goodbye).await;
         }
         let Some(mut link) = self.link.take() else { return };
-        let Self { stream, cancel, identity, status, pins, shared, stream_on, stream_left, tenants, .. } = *self;
+        let Self { stream, cancel, identity, status, pins, shared, stream_on, stream_left, tenants, .. } =
+            *self;
         drop(stream);
         let halfway = stream_on && stream_left > 0;
         let tied = halfway || pins.has_state();

@@ -339,8 +339,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 self.forgotten = Some(std::mem::take(&mut self.statements));
             }
             Some(
-                effect
-                @ (Effect::Reset(_) | Effect::ResetLocalPath | Effect::ResetAll | Effect::DiscardAll),
+                effect @ (Effect::Reset(_) | Effect::ResetLocalPath | Effect::ResetAll | Effect::DiscardAll),
             ) => {
                 if effect == Effect::DiscardAll {
                     link.lease.forget_prepared();

@@ -90,7 +90,9 @@ impl Command<'_> {
             b"checkpoint" => out.push(never("run CHECKPOINT", None)),
             b"import" => out.push(never("import foreign schemas", Some(SHARED))),
             b"reassign" => out.push(never("reassign what roles own", Some(SHARED))),
-            b"prepare" if self.at(1, &["transaction"]) && self.t.is_string(self.lo + 2) => out.push(Demand::Keys(KeyKind::Transaction)),
+            b"prepare" if self.at(1, &["transaction"]) && self.t.is_string(self.lo + 2) => {
+                out.push(Demand::Keys(KeyKind::Transaction))
+            }
             b"commit" | b"rollback" if self.at(1, &["prepared"]) => {
                 out.push(Demand::Keys(KeyKind::Transaction));
             }

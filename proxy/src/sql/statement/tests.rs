@@ -104,7 +104,11 @@ fn what_runs_a_prepared_statement_is_known() {
         ("explain analyze verbose execute p(1)", "p", 4),
         ("explain (analyze, format json) execute p", "p", 8),
         ("create table t as execute p", "p", 5),
-        ("create global temporary table if not exists x.t (a, b) with (fillfactor = 10) as execute p", "p", 23),
+        (
+            "create global temporary table if not exists x.t (a, b) with (fillfactor = 10) as execute p",
+            "p",
+            23,
+        ),
         ("explain analyse create unlogged table t as execute p(1) with no data", "p", 8),
     ] {
         assert_eq!(run(text), (name.to_owned(), token), "{text}");
