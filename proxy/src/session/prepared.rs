@@ -382,6 +382,11 @@ impl super::link::Link {
     /// The same; with an effect, it is answered as the client's.
     pub(super) fn run_behind_for(&mut self, sql: &[u8], name: &[u8], effect: Option<Effect>) {
         let name = &[name, b"_behind"].concat();
+        if self.lease.unsure || self.request.opaque {
+            // Code may have taken the portal's name.
+            message::close(&mut self.lease.outbuf, b'P', name);
+            self.owe(Expect::Close { client: false });
+        }
         let out = &mut self.lease.outbuf;
         // The one of before. Were it closed behind its use, it would stay where that fails.
         message::close(out, b'S', name);
