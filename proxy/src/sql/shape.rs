@@ -177,6 +177,8 @@ pub enum Demand {
     Reserved(Box<str>),
     /// A cursor of such a name, which no client can have made, is used.
     NoCursor(Box<str>),
+    /// Too much of it to look at.
+    TooComplex,
     /// Let through with `dynamic_sql` only.
     Dynamic(Box<str>),
     /// A function that is none of those of `pg_catalog` that are known.

@@ -22,11 +22,17 @@ mod tests;
 use foldhash::HashSet;
 use pgstrata_grammar::{Item, Statement, Tree, Walk};
 
-use self::places::Places;
+use self::places::{Excerpt, Places};
 use super::guard::never;
 use super::plan::PinReason;
 use super::shape::{Demand, Shape, StatementShape, Way};
 use super::tokens::Tokens;
+
+/// A longer text, in bytes, is read in an excerpt: a tree takes some 20 times as much room as its text.
+const LONG: usize = 256 << 10;
+
+/// An excerpt of more tokens is not read. With this many a tree takes some 60 MB for the moment.
+const MOST_TOKENS: usize = 512 << 10;
 
 /// The parser and we read a text in two ways.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,15 +67,22 @@ pub fn confirm(t: &Tokens<'_>, shape: &mut Shape) {
         let hint = "Set client_encoding to UTF8, or write names in ASCII.";
         return refuse(shape, "write names in another encoding than UTF8", Some(hint));
     };
+    let whole = if t.text.len() > LONG { None } else { Tree::parse(&text).ok() };
     // The parser's scanner makes tokens of comments, and its grammar looks at two tokens at once in some places
     // (`NOT /* */ IN`): what it can't read with its comments is read without them.
-    let read = Tree::parse(&text)
-        .or_else(|error| places::without_comments(t, &text).map_or(Err(error), |text| Tree::parse(&text)));
-    let Ok(tree) = read else {
+    let excerpt = match whole {
+        Some(_) => None,
+        None => match Excerpt::of(t, &text, t.text.len() > LONG, MOST_TOKENS) {
+            Some(excerpt) => Some(excerpt),
+            None => return refuse_with(shape, Demand::TooComplex),
+        },
+    };
+    let excerpted = excerpt.as_ref().and_then(|excerpt| Tree::parse(&excerpt.text).ok());
+    let Some(tree) = whole.or(excerpted) else {
         *shape = Shape { unreadable: true, ..Shape::default() };
         return;
     };
-    match compare(t, &tree, shape) {
+    match compare(&Places::new(t, excerpt.as_ref()), &tree, shape) {
         Ok(findings) => take(shape, findings),
         Err(Disagreement { what }) => {
             let hint = "Write it more plainly: PostgreSQL's grammar and the proxy's reading of it differ.";
@@ -79,9 +92,13 @@ pub fn confirm(t: &Tokens<'_>, shape: &mut Shape) {
 }
 
 fn refuse(shape: &mut Shape, what: &str, hint: Option<&'static str>) {
+    refuse_with(shape, never(what, hint));
+}
+
+fn refuse_with(shape: &mut Shape, demand: Demand) {
     // What was refused before says more.
     let mut demands = std::mem::take(&mut shape.demands).into_vec();
-    demands.push(never(what, hint));
+    demands.push(demand);
     shape.demands = demands.into();
 }
 
@@ -100,8 +117,7 @@ fn take(shape: &mut Shape, findings: Findings) {
     }
 }
 
-fn compare(t: &Tokens<'_>, tree: &Tree, shape: &mut Shape) -> Agreed<Findings> {
-    let places = Places::new(t);
+fn compare(places: &Places<'_>, tree: &Tree, shape: &mut Shape) -> Agreed<Findings> {
     let judged = calls::Judged::of(shape);
     let mut findings = Findings::default();
     let mut read = tree.statements();
@@ -110,7 +126,7 @@ fn compare(t: &Tokens<'_>, tree: &Tree, shape: &mut Shape) -> Agreed<Findings> {
             return differ("number of statements");
         };
         places.same_extent(&theirs, ours)?;
-        let flags = statement(&places, &theirs, index, (shape, &judged), &mut findings)?;
+        let flags = statement(places, &theirs, index, (shape, &judged), &mut findings)?;
         if let Some(ours) = shape.statements.get_mut(index) {
             flags.add_to(ours);
         }

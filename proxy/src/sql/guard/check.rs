@@ -97,6 +97,11 @@ impl Gate<'_> {
                 let message = format!("cursor \"{cursor}\" does not exist");
                 Err(Refusal { code: "34000", message, hint: None })
             }
+            Demand::TooComplex => Err(Refusal {
+                code: "54001",
+                message: "statement too complex: too many words and signs, rows of constants left out".into(),
+                hint: Some("Send it in several messages.".into()),
+            }),
             Demand::Dynamic(what) => match self.scope.dynamic_sql {
                 true => Ok(()),
                 false => Err(self.refusal(what, Some(DYNAMIC))),

@@ -83,3 +83,26 @@ fn scripts_are_read_in_one_way() {
     }
     assert!(!refused.iter().any(|(message, _)| message.contains("in two ways")));
 }
+
+/// A long load is read in an excerpt, with its places; what hides in it is found all the same.
+#[test]
+fn long_texts_are_read_in_an_excerpt() {
+    let load = |end: &str| {
+        format!("insert into users values {}(1, 'x'){end}", "(1, 'a', -2, null), ".repeat(40_000))
+    };
+    for end in ["", "; select * from users"] {
+        let plan = plan(&load(end));
+        assert!(
+            !matches!(plan.route, Route::Refuse(_)) && !plan.statements.is_empty(),
+            "{end}: {:?}",
+            plan.route
+        );
+    }
+    for end in ["; select * from globex.users", ", (nextval('globex.s'), 'y')", "; do $$ $$"] {
+        let route = plan(&load(end)).route;
+        assert!(matches!(&route, Route::Refuse(refusal) if refusal.code == "42501"), "{end}: {route:?}");
+    }
+    let long = format!("select {}1", "a + ".repeat(600_000));
+    let route = plan(&long).route;
+    assert!(matches!(&route, Route::Refuse(refusal) if refusal.code == "54001"), "{route:?}");
+}
