@@ -71,7 +71,7 @@ impl<'a> Reader<'a> {
                 self.complete &= known;
             }
             Node::ColumnRef(n) if n.fields().len() > 1 => {
-                let last = n.fields().iter().last();
+                let last = n.fields().iter().next_back();
                 self.complete &= match last {
                     Some(Node::String(name)) => {
                         name.sval().is_some_and(|name| has(&self.shape.columns, name))

@@ -11,10 +11,10 @@ use crate::sql::tests::oracle::corpus::corpus;
 fn corpus_is_read_in_one_way() {
     let mut differ: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (_, text) in corpus() {
-        if let Route::Refuse(refusal) = plan(&text).route {
-            if refusal.message.contains("in two ways") {
-                differ.entry(refusal.message).or_default().push(text);
-            }
+        if let Route::Refuse(refusal) = plan(&text).route
+            && refusal.message.contains("in two ways")
+        {
+            differ.entry(refusal.message).or_default().push(text);
         }
     }
     for (message, texts) in &differ {
