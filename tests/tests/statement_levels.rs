@@ -154,7 +154,7 @@ async fn reader_is_told_and_leaves_nothing_to_others() {
         let (mut reader, mut writer) = (login(&stage, "read").await, login(&stage, "write").await);
         let told = |wire: &Wire| {
             let named = |name: &&(String, String)| name.0 == "default_transaction_read_only";
-            wire.parameters.iter().filter(named).next_back().map(|(_, value)| value.clone())
+            wire.parameters.iter().rfind(named).map(|(_, value)| value.clone())
         };
         assert_eq!(told(&reader).as_deref(), Some("on"));
         assert_eq!(told(&writer).as_deref(), Some("off"));
