@@ -322,8 +322,9 @@ async fn code_that_changes_what_is_prepared() {
 /// The same, where one client goes from one tenant to the other on its own server.
 #[tokio::test(flavor = "multi_thread")]
 async fn code_of_the_tenant_before_runs_for_nobody() {
-    let user = "name = 'tools'\npassword = 'tools'\ntenants = ['*']\npool_mode = 'session'";
-    for stage in stages_of(|setup| setup.user(user)).await {
+    let user =
+        "name = 'tools'\npassword = 'tools'\ntenants = ['*']\ntenant_switch = true\npool_mode = 'session'";
+    for stage in stages_of(|setup| setup.tenant_switch().user(user)).await {
         for name in ["tools", "app"] {
             let mut wire =
                 Wire::login(stage.port(), name, name, &[("options", "-ctenant=acme_corp")]).await.unwrap();

@@ -110,7 +110,7 @@ async fn commands_of_the_readme_print_what_it_says() {
 async fn commands_print_the_same_through_pgstrata() {
     let cluster = cluster().await;
     let port = cluster.port();
-    let user = "name = 'blog'\npassword = 'blog'\ntenants = ['*']".to_owned();
+    let user = "name = 'blog'\npassword = 'blog'\ntenants = ['*']\ntenant_switch = true".to_owned();
     let server = format!(
         "[databases.blog]\nhost = '127.0.0.1'\nport = {port}\nuser = 'blog'\npassword = 'blog'\ntls = 'disable'"
     );
