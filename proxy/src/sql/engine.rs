@@ -99,7 +99,8 @@ impl Engine {
             return Some(known);
         }
         let shape = Arc::new(shape(t));
-        if !shape.unreadable {
+        // What is refused for a byte in a literal must not be refused for all texts of the shape.
+        if !shape.unreadable && std::str::from_utf8(t.text).is_ok() {
             self.shapes.insert(key, Arc::clone(&shape));
         }
         Some(shape)

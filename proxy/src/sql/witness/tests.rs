@@ -106,3 +106,12 @@ fn long_texts_are_read_in_an_excerpt() {
     let route = plan(&long).route;
     assert!(matches!(&route, Route::Refuse(refusal) if refusal.code == "54001"), "{route:?}");
 }
+
+/// A literal in another encoding refuses its own text, and no other of its shape.
+#[test]
+fn foreign_bytes_in_a_literal_refuse_one_text_only() {
+    let engine = crate::sql::Engine::new(1 << 20);
+    let route = |text: &[u8]| engine.plan(text, &scope(), crate::sql::TextMode::default()).route;
+    assert!(matches!(route(b"select \xc3\xa9 from users where a = '\xff'"), Route::Refuse(_)));
+    assert!(!matches!(route("select é from users where a = 'x'".as_bytes()), Route::Refuse(_)));
+}
