@@ -9,6 +9,7 @@
 //! - [`catalog`]: what the database holds: relations and functions of a schema.
 //! - [`channels`]: `LISTEN` for all clients on one connection.
 //! - [`session`]: one client: the state machine that joins wire, sql and pool.
+//! - `judges`: threads for texts that are long.
 //! - [`shared`]: what all sessions of a process share.
 //! - [`serve`](mod@serve): threads, and the way out; `listener`: the way in.
 //! - [`admin`]: `/metrics`, `/healthz`, `/readyz`.
@@ -30,6 +31,7 @@ pub mod channels;
 pub mod config;
 pub mod demo;
 pub mod explain;
+mod judges;
 mod listener;
 pub mod logging;
 pub mod metrics;

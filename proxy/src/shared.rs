@@ -15,6 +15,7 @@ use crate::catalog::listen::{Audience, Listener};
 use crate::catalog::{Catalog, CatalogError, Control, Found, Survey, TenantDirectory};
 use crate::channels::{self, Channels};
 use crate::config::{Config, Database, Mode, NoRole, Policy};
+use crate::judges::Judges;
 use crate::metrics::Metrics;
 use crate::observe::Observer;
 use crate::pool::servers::{CheckoutError, Kind, Lease, Servers};
@@ -43,6 +44,8 @@ pub struct Shared {
     pub config: Arc<Config>,
     /// text -> plan.
     pub engine: Engine,
+    /// Where that takes long.
+    pub judges: Judges,
     /// The statements that clients have prepared.
     pub store: Arc<StatementStore>,
     /// What is counted.
@@ -120,6 +123,7 @@ impl Shared {
         }
         Ok(Arc::new(Self {
             engine: Engine::new(config.limits.plan_cache_bytes),
+            judges: Judges::default(),
             store: StatementStore::new(),
             observer: (config.tenancy.mode == Mode::Observe).then(|| Observer::new(Arc::clone(&metrics))),
             metrics,

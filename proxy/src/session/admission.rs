@@ -197,8 +197,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     }
 
     /// Answers the message at the head of the buffer with an error.
-    fn refuse_head(&mut self, refusal: Refusal) {
+    pub(super) fn refuse_head(&mut self, refusal: Refusal) {
         self.plan = None;
+        self.judged = None;
         self.attendance.begun = false;
         // A role that was put in force for it is needed no more.
         if let Some(link) = self.link.as_mut().filter(|link| !link.request.sent) {
@@ -229,7 +230,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     }
 
     /// Does `work` while the client is listened to: it may hang up, cancel (`None`), or have to leave.
-    async fn hold<T>(&mut self, work: impl Future<Output = T>) -> Result<Option<T>, End> {
+    pub(super) async fn hold<T>(&mut self, work: impl Future<Output = T>) -> Result<Option<T>, End> {
         let mut work = pin!(work);
         // Most often it is known.
         let first = poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await;

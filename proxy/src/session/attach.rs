@@ -105,6 +105,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// The message at the head of the buffer was answered with an error, and nothing of it has been sent.
     pub(super) fn give_up_message(&mut self) {
         self.plan = None;
+        self.judged = None;
         self.attendance.begun = false;
         self.fail_local();
         match frame::header(&self.inbuf) {

@@ -6,7 +6,11 @@ use super::request::Step;
 use super::{Session, Status};
 use crate::explain::Explanation;
 use crate::sql::lexer::{Lexer, TokenKind};
+use crate::sql::plan::Refusal;
 use crate::wire::message;
+
+/// It is judged here, while others wait.
+const LONGEST: usize = 64 << 10;
 
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// Answers `text` if it is such a question, from one who may ask it.
@@ -16,6 +20,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return None;
         }
         let statement = behind_explain_route(text)?;
+        if statement.len() > LONGEST {
+            let message = format!("a statement of more than {LONGEST} bytes is not explained");
+            return Some(self.refuse_request(Refusal { code: "54001", message, hint: None }));
+        }
         let isolation = self.tenancy().isolation.clone();
         let mut scope = (*self.tenancy().scope).clone();
         scope.names = self.identity.database.catalog.get(&scope.schema);

@@ -8,6 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::columns::{self, Columns};
 use super::effect::{effect_of, may_move};
 use super::expect::Expect;
+use super::judge::Source;
 use super::link::Link;
 use super::listen::name_channel;
 use super::request::Step;
@@ -44,7 +45,13 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         let plan = match self.plan.take() {
             Some(plan) => plan,
-            None => self.on_behalf_of(tied.clone(), |session| session.plan_pipelined(text)),
+            None => {
+                let source = Source::Head(frame::HEADER + name.len() + 1);
+                match self.on_behalf_of(tied.clone(), |session| session.plan_pipelined(text, source)) {
+                    Ok(plan) => plan,
+                    Err(question) => return Ok(Step::NeedJudgement(question)),
+                }
+            }
         };
         if plan.route == Route::NeedNames {
             return Ok(Step::NeedNames);
@@ -107,8 +114,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if !self.may_begin(self.tenancy()) {
             return Ok(Step::NeedState(Arc::clone(self.tenancy())));
         }
-        if !self.renew(name) {
-            return Ok(Step::NeedNames);
+        if let Err(step) = self.renew(name) {
+            return Ok(step);
         }
         if let Err(step) = self.begin_extended(b'B', body) {
             return Ok(step);
@@ -241,8 +248,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// `Describe` of a statement, whose names are read for the tenant that is in force.
     fn describe_statement(&mut self, name: &[u8], body: &[u8]) -> Step {
-        if !self.renew(name) {
-            return Step::NeedNames;
+        if let Err(step) = self.renew(name) {
+            return step;
         }
         if let Err(step) = self.begin_extended(b'D', body) {
             return step;

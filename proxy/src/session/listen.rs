@@ -4,6 +4,7 @@
 //! transaction and is rolled back as PostgreSQL would have it. Once it is committed, the one connection
 //! that listens for all ([`crate::channels`]) is told, and only then the client.
 
+use std::collections::BTreeMap;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -25,8 +26,8 @@ const MAX_CHANNELS: usize = 1000;
 #[derive(Default)]
 pub(super) struct Listening {
     ear: Option<Subscriber>,
-    /// What the open transaction wants, once for each channel.
-    wanted: Vec<Wish>,
+    /// What the open transaction wants.
+    wanted: Wanted,
     /// What a committed one wanted.
     due: Vec<Wish>,
     /// The transaction may have sent notifications.
@@ -38,37 +39,55 @@ enum Wish {
     Unlisten(Option<String>),
 }
 
-impl Wish {
-    fn channel(&self) -> Option<&str> {
-        match self {
-            Wish::Listen { channel, .. } => Some(channel),
-            Wish::Unlisten(channel) => channel.as_deref(),
-        }
+/// The last wish for each channel: so one statement run again and again holds no more memory.
+#[derive(Default)]
+struct Wanted {
+    /// `UNLISTEN *` came before all others.
+    none: bool,
+    /// By channel, as the client calls it where it is to be heard.
+    channels: BTreeMap<Box<str>, Option<Box<str>>>,
+}
+
+impl Wanted {
+    fn is_empty(&self) -> bool {
+        !self.none && self.channels.is_empty()
     }
 
-    /// Whether nothing of an earlier wish is left behind this one.
-    fn replaces(&self, earlier: &Wish) -> bool {
-        self.channel().is_none_or(|channel| earlier.channel() == Some(channel))
+    /// Takes the wishes out, in an order in which they can be done.
+    fn take(&mut self) -> impl Iterator<Item = Wish> {
+        let Self { none, channels } = std::mem::take(self);
+        let each = channels.into_iter().map(|(channel, name)| match name {
+            Some(name) => Wish::Listen { channel: channel.into(), name },
+            None => Wish::Unlisten(Some(channel.into())),
+        });
+        none.then_some(Wish::Unlisten(None)).into_iter().chain(each)
     }
 }
 
 impl Listening {
     /// The transaction was committed.
     pub fn commit(&mut self) {
-        self.due.append(&mut self.wanted);
+        if !self.wanted.is_empty() {
+            self.due.extend(self.wanted.take());
+        }
     }
 
     /// The transaction was rolled back.
     pub fn roll_back(&mut self) {
-        self.wanted.clear();
+        self.wanted = Wanted::default();
         self.notified = false;
     }
 
     /// Whether a plan would listen to too much.
     fn is_too_much(&self, plan: &Plan) -> bool {
-        let more = plan.statements.iter().filter(|s| matches!(s.kind, StatementKind::Listen(_))).count();
-        let so_far = self.ear.as_ref().map_or(0, Subscriber::count) + self.wanted.len();
-        more > 0 && so_far + more > MAX_CHANNELS
+        let count =
+            |is_it: fn(&StatementKind) -> bool| plan.statements.iter().filter(|s| is_it(&s.kind)).count();
+        let wanted = self.wanted.channels.len();
+        let so_far = self.ear.as_ref().map_or(0, Subscriber::count) + wanted;
+        let more = count(|kind| matches!(kind, StatementKind::Listen(_)));
+        let less = count(|kind| matches!(kind, StatementKind::Unlisten(Some(_))));
+        // What it no longer wants is remembered up to the end of its transaction.
+        more > 0 && so_far + more > MAX_CHANNELS || less > 0 && wanted + less > 2 * MAX_CHANNELS
     }
 }
 
@@ -86,16 +105,13 @@ pub(super) fn name_channel(effect: Effect, scope: &Scope) -> Effect {
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// `LISTEN` or `UNLISTEN` is complete.
     pub(super) fn note_wish(&mut self, effect: Effect) {
-        let wish = match effect {
-            Effect::Listen { channel, name } => Wish::Listen { channel: channel.into(), name },
-            Effect::Unlisten(channel) => Wish::Unlisten(channel.map(Into::into)),
-            _ => return,
-        };
         let quiet = self.listening.ear.is_none() && self.listening.wanted.is_empty();
-        if !quiet || matches!(wish, Wish::Listen { .. }) {
-            // The last wish for a channel counts; so one statement run again and again holds no more memory.
-            self.listening.wanted.retain(|earlier| !wish.replaces(earlier));
-            self.listening.wanted.push(wish);
+        let wanted = &mut self.listening.wanted;
+        match effect {
+            Effect::Listen { channel, name } => drop(wanted.channels.insert(channel, Some(name))),
+            Effect::Unlisten(Some(channel)) if !quiet => drop(wanted.channels.insert(channel, None)),
+            Effect::Unlisten(None) if !quiet => *wanted = Wanted { none: true, ..Wanted::default() },
+            _ => {}
         }
     }
 

@@ -19,6 +19,8 @@
 //! - [`pins`]: what ties the client to its server, and how that ends.
 //! - [`sequences`]: `lastval()` is the tenant's own.
 //! - [`spare`]: room that is there while it is needed.
+//! - `bounds`: what a text may make of a session, and of what is sent.
+//! - `judge`: texts that are judged elsewhere, as it takes long.
 //! - [`io`]: bytes in, bytes out, nothing buffered without bound.
 //! - [`attach`]: a server comes, and goes back; [`link`]: what is known of it, and how it becomes clean; [`login`]: it is one of the tenant's own, where it has its own.
 //! - [`cancel`]: cancel keys. [`clock`]: whose time a request's time is.
@@ -27,6 +29,7 @@ mod admission;
 mod ahead;
 mod arrival;
 mod attach;
+mod bounds;
 pub mod cancel;
 mod clock;
 pub mod columns;
@@ -36,6 +39,7 @@ mod expect;
 mod explain;
 mod extended;
 mod io;
+mod judge;
 mod link;
 mod listen;
 mod login;
@@ -73,6 +77,7 @@ use self::admission::Attendance;
 use self::ahead::Ahead;
 use self::cancel::CancelEntry;
 use self::clock::Clock;
+use self::judge::Judged;
 use self::link::Link;
 use self::listen::Listening;
 use self::path::Effective;
@@ -213,6 +218,8 @@ pub struct Session<C> {
     wanted: Isolation,
     /// What the engine said of the message that waits for a server.
     plan: Option<Plan>,
+    /// The same, where it took long.
+    judged: Option<Judged>,
     link: Option<Box<Link>>,
     attendance: Attendance,
     clock: Clock,
@@ -250,6 +257,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             Step::NeedNames => self.await_names().await,
             Step::NeedTenant(tenant) => self.ask_for_tenant(tenant).await?,
             Step::NeedState(tenancy) => self.await_tenant(tenancy).await?,
+            Step::NeedJudgement(question) => self.await_judgement(*question).await?,
             Step::Done | Step::NeedServer | Step::Wait => {}
         }
         self.clock.start(Instant::now());
@@ -265,7 +273,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 Step::Done if self.held_ready.is_some() => Box::pin(self.settle_channels()).await?,
                 Step::Done => {}
                 Step::NeedServer => self.attach().await?,
-                Step::NeedNames | Step::NeedTenant(_) | Step::NeedState(_) => {
+                Step::NeedNames | Step::NeedTenant(_) | Step::NeedState(_) | Step::NeedJudgement(_) => {
                     Box::pin(self.await_answer(step)).await?;
                 }
                 Step::Wait => {

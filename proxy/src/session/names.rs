@@ -211,8 +211,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             Found::Nowhere => return Ok(Err(unknown(name))),
             Found::Own => {}
         }
-        if self.statements.get(name.as_bytes()).is_some_and(can_be_run) && !self.renew(name.as_bytes()) {
-            return Err(Step::NeedNames);
+        if self.statements.get(name.as_bytes()).is_some_and(can_be_run) {
+            self.renew(name.as_bytes())?;
         }
         let prepared = match self.runnable(name, ahead.strays) {
             Ok(prepared) => prepared,
@@ -308,13 +308,16 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
     }
 
-    /// Looks at the statement anew that another runs by its name. `false`: it takes names that are not known now.
-    pub(super) fn renew_run(&mut self, plan: &Plan) -> bool {
+    /// Looks at the statement anew that another runs by its name. The error: what must be known first.
+    pub(super) fn renew_run(&mut self, plan: &Plan) -> Result<(), Step> {
         let [Statement { kind: StatementKind::Execute(execution), .. }] = &plan.statements[..] else {
-            return true;
+            return Ok(());
         };
         let name = execution.name.as_bytes();
-        !self.statements.get(name).is_some_and(can_be_run) || self.renew(name)
+        match self.statements.get(name).is_some_and(can_be_run) {
+            true => self.renew(name),
+            false => Ok(()),
+        }
     }
 
     /// Whether a portal's statement may be executed, as far as the names in it tell. `Some`: it has been dealt with.
@@ -403,7 +406,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// `PREPARE` is complete.
     pub(super) fn note_prepared(&mut self, name: &str) {
         let text = format!("EXECUTE {}", ident::quoted(name));
-        let plan = self.plan_for(text.as_bytes());
+        let plan = self.plan_own(text.as_bytes());
         let text = Bytes::from(text);
         let identity = Identity {
             text: text.clone(),

@@ -256,6 +256,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         link.path_set = false;
         link.role = link.resting_role();
         link.next_request();
+        self.judged = None;
         let rest = mem::take(&mut self.inbuf);
         self.inbuf = replay;
         self.inbuf.extend_from_slice(&rest);

@@ -12,8 +12,10 @@ use super::columns::Columns;
 use super::effect::needs_path;
 use super::expect::{Effect, Expect, PATH_BEHIND, PATH_FIRST, ROLE_FIRST};
 use super::extended::{PARSE_COMPLETE, refusal};
+use super::judge::Source;
 use super::names::unknown;
 use super::query::{format_set_local, kind_of};
+use super::request::Step;
 use super::role::{InForce, needs_role};
 use super::statements::{ClientStatement, Identity, Origin, Prepared, Runs};
 use super::tenant::Tenancy;
@@ -24,6 +26,9 @@ use crate::pool::settings::{SEARCH_PATH, SESSION_ROLE};
 use crate::sql::plan::{Plan, Route, Statement};
 use crate::sql::rewrite::{PositionMap, rewrite};
 use crate::wire::message;
+
+/// Statements with a longer text are not shared between clients.
+const SHARED_TEXT: usize = 64 << 10;
 
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// Makes a client's statement out of what the engine said of it.
@@ -56,7 +61,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             epoch: self.identity.database.catalog.epoch(&tenancy.scope.schema),
         };
         let store = &self.shared.store;
-        let prepared = if named { store.intern(identity) } else { store.unshared(identity) };
+        let shared = named && identity.text.len() <= SHARED_TEXT;
+        let prepared = if shared { store.intern(identity) } else { store.unshared(identity, named) };
         let types = prepared.identity.types.clone();
         let columns = Columns::Untold;
         ClientStatement {
@@ -164,35 +170,34 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     }
 
     /// Looks at a statement anew where it was prepared for something else than what holds now.
-    /// `false`: it takes names that are not known now.
-    pub(super) fn renew(&mut self, name: &[u8]) -> bool {
-        let Some(statement) = self.statements.get(name) else { return true };
+    /// The error: what must be known first.
+    pub(super) fn renew(&mut self, name: &[u8]) -> Result<(), Step> {
+        let Some(statement) = self.statements.get(name) else { return Ok(()) };
         if statement.has_run() {
             let plan = Arc::clone(&statement.plan);
-            if !self.renew_run(&plan) {
-                return false;
-            }
+            self.renew_run(&plan)?;
         }
         let Some(statement) = self.statements.get(name).filter(|statement| self.is_outdated(statement))
         else {
-            return true;
+            return Ok(());
         };
         let statement = statement.clone();
-        let plan = self.plan_pipelined(&statement.text);
+        let plan =
+            self.plan_pipelined(&statement.text, Source::Kept(&statement.text)).map_err(Step::NeedJudgement)?;
         if plan.route == Route::NeedNames {
-            return false;
+            return Err(Step::NeedNames);
         }
         if statement.origin == Origin::Sql {
             let statement = ClientStatement { plan: Arc::new(plan), ..statement };
             self.statements.insert(Bytes::copy_from_slice(name), statement);
-            return true;
+            return Ok(());
         }
         let (text, types) = (statement.text.clone(), statement.types.clone());
         let columns = statement.columns.in_doubt();
         let statement = self.statement(&text, &types, plan, statement.tied.clone(), !name.is_empty());
         let statement = ClientStatement { columns, ..statement };
         self.statements.insert(Bytes::copy_from_slice(name), statement);
-        true
+        Ok(())
     }
 
     /// Whether a statement was prepared for another path or another state of the catalog.

@@ -6,10 +6,12 @@ use pgstrata_tenancy::RoleName;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::admission::is_nobodys;
+use super::bounds::MAX_PATH;
 use super::clock::begins_block;
 use super::compose::{Composer, Under};
 use super::effect::needs_path;
 use super::expect::{Expect, QueryReply};
+use super::judge::{Question, Source};
 use super::link::Link;
 use super::names::{Found, Names};
 use super::path;
@@ -22,9 +24,6 @@ use crate::sql::plan::{Discard, PinReason, Plan, Refusal, Route, Statement, Stat
 use crate::sql::rewrite::rewrite;
 use crate::sql::scope::TextMode;
 use crate::wire::message;
-
-/// A client may set so many parameters.
-const MAX_SETTINGS: usize = 1000;
 
 /// What is put in between the statements of one text may be so long, in bytes.
 const MAX_PUT_IN: usize = 16 << 20;
@@ -108,20 +107,34 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         })
     }
 
-    /// What the engine says of the text of a `Query`.
-    pub(super) fn plan_for(&mut self, text: &[u8]) -> Plan {
-        self.plan_in(text, false)
-    }
-
-    /// What the engine says of a statement of the extended protocol.
-    pub(super) fn plan_pipelined(&mut self, text: &[u8]) -> Plan {
-        self.plan_in(text, true)
-    }
-
-    fn plan_in(&mut self, text: &[u8], pipelined: bool) -> Plan {
+    /// What the engine says of the text of a `Query`. The error: that takes long to find out.
+    pub(super) fn plan_for(&mut self, text: &[u8], source: Source<'_>) -> Result<Plan, Box<Question>> {
         self.refresh_scope();
-        let mode = TextMode { pipelined, ..self.text_mode() };
-        let mut plan = self.shared.engine.plan(text, &self.scope, mode);
+        let plan = self.plan_now(text, source, self.text_mode())?;
+        Ok(self.checked(text, plan))
+    }
+
+    /// The same of a statement of the extended protocol.
+    pub(super) fn plan_pipelined(
+        &mut self,
+        text: &[u8],
+        source: Source<'_>,
+    ) -> Result<Plan, Box<Question>> {
+        self.refresh_scope();
+        let mode = TextMode { pipelined: true, ..self.text_mode() };
+        let plan = self.plan_now(text, source, mode)?;
+        Ok(self.checked(text, plan))
+    }
+
+    /// The same of a short text that we have made.
+    pub(super) fn plan_own(&mut self, text: &[u8]) -> Plan {
+        self.refresh_scope();
+        let plan = self.shared.engine.plan(text, &self.scope, self.text_mode());
+        self.checked(text, plan)
+    }
+
+    /// A plan that the session has nothing against, or the refusal of it.
+    fn checked(&mut self, text: &[u8], mut plan: Plan) -> Plan {
         if std::mem::take(&mut self.names_late) && plan.route == Route::NeedNames {
             plan.route = Route::Refuse(Box::new(names_late()));
         }
@@ -132,26 +145,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let refusal = refusal
             .or_else(|| self.refuses_setting(&plan))
             .or_else(|| self.refuses_pin(&plan))
-            .or_else(|| self.refuses_listen(&plan));
+            .or_else(|| self.refuses_listen(&plan))
+            .or_else(|| self.refuses_growth(&plan));
         if let Some(refusal) = refusal {
             plan.route = Route::Refuse(Box::new(refusal));
         }
         plan
-    }
-
-    /// The refusal of a plan that sets more than is remembered.
-    fn refuses_setting(&self, plan: &Plan) -> Option<Refusal> {
-        let current = self.settings.current();
-        let new = |s: &Statement| match &s.kind {
-            StatementKind::Set(setting) => !setting.local && !current.contains_key(&*setting.name),
-            _ => false,
-        };
-        let more = plan.statements.iter().filter(|s| new(s)).count();
-        (more > 0 && current.len() + more > MAX_SETTINGS).then(|| Refusal {
-            code: "53400",
-            message: format!("a session may not set more than {MAX_SETTINGS} parameters"),
-            hint: Some("RESET those that are not needed.".into()),
-        })
     }
 
     /// What the session has done so far, as far as a plan depends on it.
@@ -361,6 +360,11 @@ fn unreadable_setting(statement: &Statement, text: &[u8]) -> Option<Refusal> {
             "0A000",
             "search_path can only be set to a list of schema names".into(),
             "Write it as: SET search_path TO name, \"Name\"",
+        ),
+        SEARCH_PATH if value.len() > MAX_PATH => refusal(
+            "54000",
+            format!("search_path can only be set to a list of up to {MAX_PATH} bytes"),
+            "Name each schema once.",
         ),
         // The guard reads texts as the standard has it, and no server may read them in another way.
         "standard_conforming_strings" if !is_on(value) => refusal(

@@ -202,11 +202,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             Some(Expect::Query(reply)) => {
                 let number = reply.seen;
                 reply.seen += 1;
-                if reply.injected.contains(&number) {
+                // Both in the order of the text, which may have many statements.
+                if reply.injected.binary_search(&number).is_ok() {
                     return Relayed::Not;
                 }
-                let mine = reply.effects.iter().find(|(n, _)| *n == number);
-                (mine.map(|(_, effect)| effect.clone()), true)
+                let mine = reply.effects.binary_search_by_key(&number, |(n, _)| *n).ok();
+                (mine.and_then(|at| reply.effects.get(at)).map(|(_, effect)| effect.clone()), true)
             }
             Some(Expect::Execute { client, effect }) => {
                 let (effect, is_clients) = (effect.take(), *client);

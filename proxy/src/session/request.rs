@@ -7,6 +7,7 @@ use bytes::{Buf, BytesMut};
 use pgstrata_tenancy::TenantId;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::judge::Question;
 use super::link::Link;
 use super::tenant::Tenancy;
 use super::{End, Session, Status};
@@ -26,6 +27,8 @@ pub(super) enum Step {
     NeedTenant(TenantId),
     /// The same message again, once it is known how this tenant fares.
     NeedState(Arc<Tenancy>),
+    /// The same message again, once its text is judged.
+    NeedJudgement(Box<Question>),
     /// Nothing to do before bytes come or go.
     Wait,
 }
@@ -159,6 +162,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if matches!(step, Step::Done) {
             // It was for this message.
             self.plan = None;
+            self.judged = None;
             self.attendance.begun = false;
             buf.advance(total);
             if header.tag == b'B' {
@@ -171,6 +175,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// Drops a message; at a `Sync`, the time of dropping is over.
     fn skip(&mut self, header: Header, buf: &mut BytesMut) -> Step {
+        self.judged = None;
         if header.tag == b'S' {
             buf.advance(header.total);
             self.skip_to_sync = false;

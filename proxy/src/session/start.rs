@@ -242,6 +242,7 @@ where
         names_late: false,
         wanted: Isolation::Names,
         plan: None,
+        judged: None,
         link: None,
         attendance,
         clock: Clock::new(),

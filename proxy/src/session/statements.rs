@@ -175,9 +175,12 @@ impl StatementStore {
         prepared
     }
 
-    /// A statement of its own, for the unnamed one, which nobody shares.
-    pub fn unshared(&self, identity: Identity) -> Arc<Prepared> {
-        self.as_named("", identity)
+    /// A statement of its own, which nobody shares: an unnamed one, or one so long that looking for another
+    /// with the same text would take long.
+    pub fn unshared(&self, identity: Identity, named: bool) -> Arc<Prepared> {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let name = if named { self.name(id).into() } else { Box::default() };
+        Arc::new(Prepared { id, name, identity, store: Weak::new() })
     }
 
     /// A statement that its server knows by the client's name for it.

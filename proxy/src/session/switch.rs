@@ -12,6 +12,7 @@ use pgstrata_tenancy::TenantId;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::expect::Expect;
+use super::judge::{Question, Source};
 use super::login::holds_server;
 use super::names::Found;
 use super::path::Effective;
@@ -27,6 +28,8 @@ use crate::wire::message::{self, Severity};
 
 /// The setting that is no setting of PostgreSQL's.
 const TENANT: &str = "tenant";
+/// The same as a key in a comment.
+const KEY: &str = "tenant=";
 
 /// What a statement asks of the session's tenant.
 #[derive(Debug)]
@@ -88,10 +91,17 @@ fn one_value(raw: &[u8]) -> Option<Cow<'_, str>> {
 /// `/*tenant='acme_corp'*/`, with other keys beside it, values encoded as in a URL.
 fn commented(text: &[u8]) -> Option<Cow<'_, str>> {
     let text = text.trim_ascii_start().strip_prefix(b"/*")?;
-    let end = memchr::memmem::find(text, b"*/")?;
-    let comment = std::str::from_utf8(text.get(..end)?).ok()?;
-    let pairs = comment.split(',').filter_map(|pair| pair.trim().split_once('='));
-    let value = pairs.filter(|(key, _)| *key == TENANT).map(|(_, value)| value.trim()).next()?;
+    let comment = text.get(..memchr::memmem::find(text, b"*/")?)?;
+    // A comment may be long, and most name no tenant.
+    memchr::memmem::find(comment, KEY.as_bytes())?;
+    let comment = std::str::from_utf8(comment).ok()?;
+    // A key stands behind a comma, or first.
+    let is_key = |at: &usize| {
+        let before = comment.get(..*at).unwrap_or_default().trim_end();
+        before.is_empty() || before.ends_with(',')
+    };
+    let key = comment.match_indices(KEY).map(|(at, _)| at).find(is_key)?;
+    let value = comment.get(key + KEY.len()..)?.split(',').next()?.trim();
     decode(value.strip_prefix('\'')?.strip_suffix('\'')?)
 }
 
@@ -164,6 +174,8 @@ pub(super) enum Hindered {
     Ask(TenantId),
     /// It may not be.
     Refused(Refusal),
+    /// The text that asks for it must be judged first.
+    Unjudged(Box<Question>),
 }
 
 impl From<Refusal> for Hindered {
@@ -184,6 +196,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         self.try_plan_query(text).map_err(|hindered| match hindered {
             Hindered::Ask(tenant) => Step::NeedTenant(tenant),
             Hindered::Refused(refusal) => self.refuse_request(refusal),
+            Hindered::Unjudged(question) => Step::NeedJudgement(question),
         })
     }
 
@@ -192,7 +205,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             let tenancy = self.tenancy_of(tenant_id(&tenant)?)?;
             self.enter(tenancy, true)?;
         }
-        let plan = self.plan_for(text);
+        let source = Source::Head(frame::HEADER);
+        let plan = self.plan_for(text, source).map_err(Hindered::Unjudged)?;
         let Some((first, others)) = plan.statements.split_first() else { return Ok(plan) };
         if others.iter().any(is_command) {
             let message = "SET, SHOW and RESET tenant must come first in a text".into();
@@ -203,14 +217,17 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             self.one_tenant(&plan)?;
             return Ok(plan);
         }
-        let alone = others.is_empty();
+        let (alone, before) = (others.is_empty(), Arc::clone(self.tenancy()));
         let answer = self.run_command(command(first, text)?, alone && self.status == Status::Idle)?;
         if alone {
             self.outbuf.extend_from_slice(&answer);
             return Ok(plan);
         }
-        // The rest is another tenant's.
-        let mut plan = self.plan_for(text);
+        // The rest is another tenant's, unless it was that already.
+        let mut plan = match Arc::ptr_eq(&before, self.tenancy()) {
+            true => plan,
+            false => self.plan_for(text, source).map_err(Hindered::Unjudged)?,
+        };
         if !matches!(plan.route, Route::Refuse(_) | Route::NeedNames) {
             self.outbuf.extend_from_slice(&answer);
             self.attendance.begun = true;
@@ -418,6 +435,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         match hindered {
             Hindered::Ask(tenant) => Step::NeedTenant(tenant),
             Hindered::Refused(refusal) => self.refuse_in_pipeline(refusal),
+            Hindered::Unjudged(question) => Step::NeedJudgement(question),
         }
     }
 
@@ -478,6 +496,9 @@ mod tests {
             ("  /* action='x y', tenant='a%20b\\'c' ,z='1' */select 1", Some("a b'c")),
             ("/*tenant=globex*/ select 1", None),
             ("/*mytenant='globex'*/ select 1", None),
+            ("/*a=tenant='globex'*/ select 1", None),
+            ("/*mytenant='a',\u{a0}\x0btenant='globex',tenant='b'*/ select 1", Some("globex")),
+            ("/*tenant =='a',tenant=b,tenant='c'*/ select 1", None),
             ("select 1 /*tenant='globex'*/", None),
             ("-- tenant='globex'\nselect 1", None),
             ("/*tenant='glo%zz'*/ select 1", None),

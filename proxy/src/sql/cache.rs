@@ -92,12 +92,11 @@ impl Shapes {
         }
     }
 
-    /// The shape of `key`, counted as a hit or a miss.
+    /// The shape of `key`, counted as a hit.
     pub fn get(&self, key: &[u8]) -> Option<Arc<Shape>> {
-        let found = self.cache.get(key);
-        let counter = if found.is_some() { &self.hits } else { &self.misses };
-        counter.fetch_add(1, Ordering::Relaxed);
-        found
+        let found = self.cache.get(key)?;
+        self.count_hit();
+        Some(found)
     }
 
     /// Counts a hit that did not come here.
@@ -105,8 +104,9 @@ impl Shapes {
         self.hits.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Keeps a shape.
+    /// Keeps a shape that had to be made, which is counted as a miss.
     pub fn insert(&self, key: &[u8], shape: Arc<Shape>) {
+        self.misses.fetch_add(1, Ordering::Relaxed);
         self.cache.insert(key.into(), shape);
     }
 

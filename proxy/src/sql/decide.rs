@@ -62,7 +62,8 @@ fn unreadable(t: &Tokens<'_>, plan: &mut Plan) {
 type Splices = SmallVec<[Splice; 4]>;
 
 impl Plan {
-    fn refuse(&mut self, refusal: Refusal) {
+    /// Not to be sent, for this reason.
+    pub(super) fn refuse(&mut self, refusal: Refusal) {
         self.splices.clear();
         (self.route, self.opaque) = (Route::Refuse(Box::new(refusal)), false);
     }

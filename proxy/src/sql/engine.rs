@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::analyse::{self, Names};
+use super::bounds::{MAX_STATEMENTS, MAX_TOKENS, SHORT, SHORT_TEXT, TooComplex};
 use super::cache::{self, Shapes};
 use super::decide::{decide, why};
 use super::guard;
 use super::keys;
-use super::lexer::{Lexer, Token, TokenKind};
+use super::lexer::{Token, TokenKind};
 use super::plan::{Plan, StatementKind};
 use super::recent::{self, Recent};
+use super::rows;
 use super::scope::{Scope, TextMode};
 use super::shape::{Shape, StatementShape, Way};
 use super::statement::classify;
@@ -65,55 +67,88 @@ impl Engine {
     /// where PostgreSQL says what is wrong with it, unless the guard refuses it.
     pub fn plan(&self, text: &[u8], scope: &Scope, mode: TextMode) -> Plan {
         let mut plan = Plan::default();
+        self.fill(text, scope, mode, MAX_TOKENS, &mut plan);
+        plan
+    }
+
+    /// The same on a thread that serves others, too. `None`: it would take long, and must be done elsewhere.
+    pub fn plan_at_once(&self, text: &[u8], scope: &Scope, mode: TextMode) -> Option<Plan> {
+        if text.len() > SHORT_TEXT {
+            return None;
+        }
+        let mut plan = Some(Plan::default());
+        let known = plan.as_mut().is_some_and(|plan| self.fill(text, scope, mode, SHORT, plan));
+        plan.filter(|_| known)
+    }
+
+    /// Makes the plan. `false`: the text's shape is not known, and it has more than `most` tokens.
+    fn fill(&self, text: &[u8], scope: &Scope, mode: TextMode, most: usize, plan: &mut Plan) -> bool {
         ROOM.with_borrow_mut(|Room { tokens, key, recent }| {
             let conforming = mode.standard_conforming_strings;
             let same = recent::Key { engine: self.id, text, conforming };
             let place = recent.place(same);
             if let Some((tokens, shape)) = place.and_then(|place| recent.get(same, place)) {
                 self.shapes.count_hit();
-                return decide(shape, &whole(text, tokens, mode), scope, mode, &mut plan);
+                decide(shape, &whole(text, tokens, mode), scope, mode, plan);
+                return true;
             }
             tokens.clear();
-            tokens.shrink_to(KEPT);
-            tokens.extend(Lexer::new(text, conforming));
-            key.clear();
-            key.shrink_to(KEPT);
-            let t = whole(text, tokens, mode);
-            let Some(shape) = self.shape_of(&t, key) else {
-                return decide(&shape(&t), &t, scope, mode, &mut plan);
+            let found = match rows::collect(text, conforming, tokens) {
+                Ok(()) => self.shape_of(&whole(text, tokens, mode), key, most),
+                Err(error) => Found::TooComplex(error),
             };
-            if let Some(place) = place.filter(|_| !shape.unreadable) {
-                recent.note(same, place, tokens, &shape);
+            match &found {
+                Found::Unknown => {}
+                Found::Kept(shape) | Found::NotKept(shape) => {
+                    decide(shape, &whole(text, tokens, mode), scope, mode, plan);
+                }
+                Found::TooComplex(error) => plan.refuse((*error).into()),
             }
-            decide(&shape, &t, scope, mode, &mut plan);
-        });
-        plan
+            if let (Found::Kept(shape), Some(place)) = (&found, place) {
+                recent.note(same, place, tokens, shape);
+            }
+            tokens.shrink_to(KEPT);
+            key.shrink_to(KEPT);
+            !matches!(found, Found::Unknown)
+        })
     }
 
-    /// The shape of a text by its key; `None` if it is none to keep.
-    fn shape_of(&self, t: &Tokens<'_>, key: &mut Vec<u8>) -> Option<Arc<Shape>> {
-        if !cache::key(t, key) {
-            return None;
+    /// The shape of a text by its key. One that has more than `most` tokens is not made.
+    fn shape_of(&self, t: &Tokens<'_>, key: &mut Vec<u8>, most: usize) -> Found {
+        let kept = cache::key(t, key);
+        if let Some(known) = kept.then(|| self.shapes.get(key)).flatten() {
+            return Found::Kept(known);
         }
-        if let Some(known) = self.shapes.get(key) {
-            return Some(known);
+        if t.all.len() > most {
+            return Found::Unknown;
         }
-        let shape = Arc::new(shape(t));
-        // What is refused for a byte in a literal must not be refused for all texts of the shape.
-        if !shape.unreadable && std::str::from_utf8(t.text).is_ok() {
-            self.shapes.insert(key, Arc::clone(&shape));
+        match shape(t).map(Arc::new) {
+            // What is refused for a byte in a literal must not be refused for all texts of the shape.
+            Ok(shape) if kept && !shape.unreadable && std::str::from_utf8(t.text).is_ok() => {
+                self.shapes.insert(key, Arc::clone(&shape));
+                Found::Kept(shape)
+            }
+            Ok(shape) => Found::NotKept(shape),
+            Err(error) => Found::TooComplex(error),
         }
-        Some(shape)
     }
 
     /// The plan of a text, and why it is this one, in words. For people: nothing is cached.
     pub fn explain(&self, text: &[u8], scope: &Scope, mode: TextMode) -> (Plan, String) {
-        let all: Vec<_> = Lexer::new(text, mode.standard_conforming_strings).collect();
+        let (mut all, mut plan) = (Vec::new(), Plan::default());
+        let collected = rows::collect(text, mode.standard_conforming_strings, &mut all);
         let t = whole(text, &all, mode);
-        let shape = shape(&t);
-        let mut plan = Plan::default();
-        decide(&shape, &t, scope, mode, &mut plan);
-        (plan, why(&shape, &t, scope, mode))
+        match collected.and_then(|()| Ok((shape(&t)?, t))) {
+            Ok((shape, t)) => {
+                decide(&shape, &t, scope, mode, &mut plan);
+                (plan, why(&shape, &t, scope, mode))
+            }
+            Err(error) => {
+                let why = error.to_string();
+                plan.refuse(error.into());
+                (plan, why)
+            }
+        }
     }
 
     /// What the plan cache has done so far.
@@ -122,21 +157,37 @@ impl Engine {
     }
 }
 
+/// What is known of a text's shape.
+enum Found {
+    /// Nothing, and it takes long to find out.
+    Unknown,
+    /// It is in the cache.
+    Kept(Arc<Shape>),
+    /// It is none to keep.
+    NotKept(Arc<Shape>),
+    /// Nothing, as it takes too much.
+    TooComplex(TooComplex),
+}
+
 fn whole<'a>(text: &'a [u8], all: &'a [Token], mode: TextMode) -> Tokens<'a> {
     Tokens { text, all, conforming: mode.standard_conforming_strings, closes: &[] }
 }
 
 /// The shape of a text, whoever's it is.
-pub fn shape(t: &Tokens<'_>) -> Shape {
+pub fn shape(t: &Tokens<'_>) -> Result<Shape, TooComplex> {
     let closes = tokens::closes(t.all);
     let t = &Tokens { closes: &closes, ..*t };
     let mut builder = Builder::new();
-    for range in tokens::statements(t) {
+    let statements = tokens::statements(t);
+    if statements.len() > MAX_STATEMENTS {
+        return Err(TooComplex::Statements);
+    }
+    for range in statements {
         builder.add(t, classify(t, range));
     }
     let mut shape = builder.finish(t);
     witness::confirm(t, &mut shape);
-    shape
+    Ok(shape)
 }
 
 struct Builder {

@@ -4,17 +4,19 @@
 //! - [`plan`]: the answer: a [`Route`], and what each statement does to its session.
 //! - [`scope`]: the question's other half: whose SQL it is, and what its schemas hold.
 //! - [`engine`]: the way from one to the other, which the rest are steps of.
-//! - [`lexer`] (of the tenancy crate), [`tokens`], [`name`]: the text as PostgreSQL's scanner sees it.
+//! - [`lexer`] (of the tenancy crate), `rows`, [`tokens`], [`name`]: the text as PostgreSQL's scanner sees it.
 //! - [`statement`]: what each statement is, by its keywords.
 //! - [`analyse`]: which names it depends on, by its tree.
 //! - [`guard`]: what it may not do; [`level`]: and what its user may do at most.
 //! - [`shape`], [`cache`]: what was found, kept for all texts of the same shape; `recent`: for the very same text.
 //! - [`decide`], [`builtin`]: a shape and a scope make a plan; `moved`: of tables that are kept elsewhere;
 //!   `hidden`: of a catalog that shows the tenant's own objects only; [`keys`]: of channels and locks that are the tenant's own.
-//! - `marks`: sets of tokens; `rows`: rows of constants; `steps`: what is done, counted in tests.
+//! - `bounds`: how much of a text is looked at.
+//! - `marks`: sets of tokens; `steps`: what is done, counted in tests.
 //! - [`rewrite`]: the plan's prefixes put in, error positions brought back.
 
 pub mod analyse;
+mod bounds;
 pub mod builtin;
 pub mod cache;
 pub mod decide;

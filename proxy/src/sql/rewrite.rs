@@ -81,6 +81,11 @@ impl Prefixes {
         filter.map_or("", |filter| filter.get_or_init(|| hidden::subquery(index, &self.visible).into()))
     }
 
+    /// How many bytes these splices put into a text.
+    pub fn length(&self, splices: &[Splice]) -> usize {
+        splices.iter().map(|splice| self.get(&splice.insert).len()).sum()
+    }
+
     fn get<'a>(&'a self, piece: &'a Piece) -> &'a [u8] {
         let moved = |index: u16| self.moved.get(usize::from(index));
         let text = match piece {

@@ -144,7 +144,7 @@ pub struct Builtins {
 }
 
 /// How the bytes of the text are to be read, and what the session has done before it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TextMode {
     /// The session's `standard_conforming_strings`.
     pub standard_conforming_strings: bool,

@@ -1,5 +1,6 @@
 //! The engine as its callers see it.
 
+mod bounds;
 pub(crate) mod fixture;
 mod fuzz;
 mod hidden;

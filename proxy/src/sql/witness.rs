@@ -31,9 +31,6 @@ use super::tokens::Tokens;
 /// A longer text, in bytes, is read in an excerpt: a tree takes some 20 times as much room as its text.
 const LONG: usize = 256 << 10;
 
-/// An excerpt of more tokens is not read. With this many a tree takes some 60 MB for the moment.
-const MOST_TOKENS: usize = 512 << 10;
-
 /// The parser and we read a text in two ways.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Disagreement {
@@ -72,7 +69,7 @@ pub fn confirm(t: &Tokens<'_>, shape: &mut Shape) {
     // (`NOT /* */ IN`): what it can't read with its comments is read without them.
     let excerpt = match whole {
         Some(_) => None,
-        None => match Excerpt::of(t, &text, t.text.len() > LONG, MOST_TOKENS) {
+        None => match Excerpt::of(t, &text) {
             Some(excerpt) => Some(excerpt),
             None => return refuse_with(shape, Demand::TooComplex),
         },

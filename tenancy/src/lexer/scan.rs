@@ -187,8 +187,9 @@ pub(super) fn uescape(text: &[u8], at: usize) -> Option<usize> {
         return None;
     }
     let quote = skip_blank(text, end).end;
-    let simple =
-        byte(text, quote) == b'\'' && byte(text, quote + 2) == b'\'' && byte(text, quote + 1) != b'\'';
+    let [open, escape, close, behind] = [0, 1, 2, 3].map(|at| byte(text, quote + at));
+    // Two quotes are one, and the string goes on.
+    let simple = open == b'\'' && close == b'\'' && escape != b'\'' && behind != b'\'';
     (simple && continuation(text, quote + 3).is_none()).then_some(quote + 3)
 }
 

@@ -35,6 +35,8 @@ fn identifiers_of_all_kinds() {
         [(Word, "a$1"), (Quoted, "\"b\"\"c\""), (Word, "é_"), (UnicodeQuoted, "U&\"d\""),]
     );
     assert_eq!(kinds("U&\"d!61\"/* */uescape '!'.x").len(), 3);
+    let doubled = [(UnicodeStr, "U&'d'"), (Word, "uescape"), (Str, "'!''!'")];
+    assert_eq!(kinds("U&'d'uescape'!''!'"), doubled);
 }
 
 #[test]

@@ -30,6 +30,15 @@ struct Options {
     /// Each family at its longest, too.
     #[arg(long)]
     families: bool,
+    /// So many clients flood the proxy.
+    #[arg(long, default_value_t = 8)]
+    clients: usize,
+    /// So many threads serve clients; 0: one for each core.
+    #[arg(long, default_value_t = 0)]
+    threads: usize,
+    /// The flood alone.
+    #[arg(long)]
+    flood: bool,
     /// For how long each turn of the flood is, in seconds.
     #[arg(long, default_value_t = 10)]
     seconds: u64,
@@ -37,7 +46,9 @@ struct Options {
 
 fn main() -> Outcome<()> {
     let options = Options::parse();
-    engine::measure(&options)?;
+    if !options.flood {
+        engine::measure(&options)?;
+    }
     match options.engine {
         true => Ok(()),
         false => flood::measure(&options),

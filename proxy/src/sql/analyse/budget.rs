@@ -117,3 +117,19 @@ impl Dialect for Budget {
         supports_comment_optimizer_hint() -> bool;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_read_as_in_postgresqls_dialect_until_patience_ends() {
+        let parsed = |dialect: &dyn Dialect, text: &str| Parser::parse_sql(dialect, text).map_err(drop);
+        for (_, text) in crate::sql::tests::oracle::corpus::corpus() {
+            let budget = Budget::of(1 << 20);
+            assert_eq!(parsed(&budget, &text), parsed(&PostgreSqlDialect {}, &text), "{text}");
+        }
+        let budget = Budget { left: Cell::new(Some(100)) };
+        assert!(parsed(&budget, &format!("select 1{}", ", 1".repeat(100))).is_err() && budget.is_spent());
+    }
+}

@@ -6,7 +6,6 @@ use sqlparser::tokenizer::{Location, Span, Token as Fed, TokenWithSpan};
 
 use super::reduce::{Instead, reduce};
 use crate::sql::lexer::TokenKind;
-use crate::sql::rows;
 use crate::sql::tokens::Tokens;
 
 /// Deeper brackets than this are not parsed.
@@ -44,21 +43,8 @@ pub(super) fn feed(t: &Tokens<'_>, range: Range<usize>, allowance: &mut usize) -
     }
     let mut out = Feed { tokens: Vec::with_capacity(range.len().min(*allowance) + 1), ..Feed::default() };
     let mut closing: Vec<(usize, &[Instead])> = Vec::new();
-    // Behind a row of VALUES that the parser has got.
-    let mut behind_row = None;
     let mut i = range.start;
     while i < range.end {
-        if behind_row == Some(i) && t.is(i, TokenKind::Comma) {
-            let behind = rows::behind(t, i, range.end);
-            behind_row = Some(if behind > i { behind } else { t.behind_close(i + 1, range.end) });
-            if behind > i {
-                i = behind;
-                continue;
-            }
-        }
-        if t.kw(i, "values") && t.is(i + 1, TokenKind::Open) {
-            behind_row = Some(t.behind_close(i + 1, range.end));
-        }
         *allowance = allowance.checked_sub(cost(t, i))?;
         if let Some((_, instead)) = closing.pop_if(|(close, _)| *close == i) {
             out.tokens.extend(instead.iter().map(|word| fed(word.token(), i)));

@@ -1,5 +1,7 @@
 //! Names with dots: `a.b`, `a.b.c`. The first part is a schema, unless proven otherwise.
 
+use foldhash::{HashSet, HashSetExt};
+
 use super::clauses::Clauses;
 use super::never;
 use crate::sql::analyse::Names;
@@ -35,6 +37,7 @@ pub fn demands(t: &Tokens<'_>, statement: &StatementShape, names: Option<&Names>
     let inserted = insert_columns(t, range.clone());
     let commented = t.kws(range.start, &["comment", "on", "column"]).then_some(range.start + 3);
     let stored = t.any_kw(range.start, &["alter", "create"]);
+    let mut demanded = HashSet::new();
     // The last bracket in front of the token.
     let mut bracket = range.start;
     for i in range.clone() {
@@ -63,14 +66,19 @@ pub fn demands(t: &Tokens<'_>, statement: &StatementShape, names: Option<&Names>
         // PostgreSQL looks for `a.b` among the relations of the statement, and nowhere else.
         let free = length == 2 || is_assignment(t, i, length);
         if !(column && free) || takes_schema(t, i, length, &clauses) {
-            out.push(schema(t, i, length));
+            let part = |n: usize| t.name(i + 2 * n).unwrap_or_default();
+            let names = (part(0), (length > 2).then(|| part(1)));
+            // Once is enough.
+            if !demanded.contains(&names) {
+                out.push(schema(&names.0, names.1.as_deref()));
+                demanded.insert(names);
+            }
         }
     }
 }
 
-fn schema(t: &Tokens<'_>, i: usize, length: usize) -> Demand {
-    let part = |n: usize| Box::from(t.name(i + 2 * n).unwrap_or_default());
-    Demand::Schema { first: part(0), second: (length > 2).then(|| part(1)) }
+fn schema(first: &str, second: Option<&str>) -> Demand {
+    Demand::Schema { first: first.into(), second: second.map(Into::into) }
 }
 
 /// How many names stand in the chain that starts at `i`; `None` where none starts.

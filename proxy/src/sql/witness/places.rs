@@ -6,7 +6,6 @@ use pgstrata_grammar::Statement;
 
 use super::{Agreed, differ};
 use crate::sql::lexer::TokenKind;
-use crate::sql::rows;
 use crate::sql::shape::StatementShape;
 use crate::sql::tokens::Tokens;
 
@@ -29,47 +28,26 @@ pub(super) fn readable<'a>(t: &Tokens<'a>) -> Option<Cow<'a, str>> {
     String::from_utf8(ascii).ok().map(Cow::Owned)
 }
 
-/// A text with its comments left out, and of rows of constants (`VALUES (1, 'a'), (2, 'b') ..`) all but the first:
-/// what is left of a long load is short, and says as much.
+/// A text with its comments left out, and what else is none of its tokens: of a long load, all but two rows of
+/// constants.
 pub(super) struct Excerpt {
     pub text: String,
     /// Where each token stands in it, in order.
     starts: Vec<u32>,
-    /// Which tokens of the whole text those are.
-    tokens: Vec<u32>,
 }
 
 impl Excerpt {
-    /// Of `text`, which [`readable`] has given; `None` if more than `most` tokens are left.
-    pub fn of(t: &Tokens<'_>, text: &str, rows: bool, most: usize) -> Option<Self> {
-        let (mut out, mut starts, mut tokens) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut i, mut depth) = (0, 0usize);
-        while let Some(token) = t.all.get(i) {
-            match token.kind {
-                TokenKind::Open => depth += 1,
-                TokenKind::Close => depth = depth.saturating_sub(1),
-                // In brackets they may be what a function is called with.
-                TokenKind::Comma if rows && depth == 0 && i > 0 && t.is(i - 1, TokenKind::Close) => {
-                    let behind = rows::behind(t, i, t.all.len());
-                    if behind > i {
-                        i = behind;
-                        continue;
-                    }
-                }
-                _ => {}
-            }
+    /// Of `text`, which [`readable`] has given; `None` if it is longer than any text.
+    pub fn of(t: &Tokens<'_>, text: &str) -> Option<Self> {
+        let (mut out, mut starts) = (Vec::new(), Vec::new());
+        for token in t.all {
             let start = out.len();
             starts.push(u32::try_from(start).ok()?);
-            tokens.push(i as u32);
             out.extend_from_slice(text.as_bytes().get(token.span())?);
             continued(token.kind, out.get_mut(start..)?);
             out.push(b' ');
-            i += 1;
-            if tokens.len() > most {
-                return None;
-            }
         }
-        String::from_utf8(out).ok().map(|text| Self { text, starts, tokens })
+        String::from_utf8(out).ok().map(|text| Self { text, starts })
     }
 }
 
@@ -116,8 +94,7 @@ impl<'a> Places<'a> {
         match self.excerpt {
             Some(excerpt) => {
                 let index = excerpt.starts.partition_point(|start| *start < at);
-                let token = excerpt.tokens.get(index).map_or(all.len(), |token| *token as usize);
-                (token, excerpt.starts.get(index).copied())
+                (index, excerpt.starts.get(index).copied())
             }
             None => {
                 let index = all.partition_point(|token| token.start < at);

@@ -1,0 +1,85 @@
+//! What a text may make of a session and of what is sent: neither grows without an end.
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::Session;
+use super::effect::{PathChange, path_change};
+use crate::pool::settings::SEARCH_PATH;
+use crate::sql::plan::{Plan, Refusal, Setting, Statement, StatementKind};
+
+/// A client may set so many parameters.
+const MAX_SETTINGS: usize = 1000;
+
+/// And so many bytes of values.
+const MAX_SETTINGS_BYTES: usize = 1 << 20;
+
+/// The longest path that a client may set, in bytes: it goes with each of its transactions.
+pub(super) const MAX_PATH: usize = 4096;
+
+/// A text may become so much longer by what is put in.
+const MAX_GROWTH: usize = 16 << 20;
+
+/// What stands around a path, or sets a role, with room to spare.
+const AROUND: usize = 256;
+
+impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
+    /// The refusal of a plan that sets more than is remembered.
+    pub(super) fn refuses_setting(&self, plan: &Plan) -> Option<Refusal> {
+        let set = || plan.statements.iter().filter_map(lasting);
+        set().next()?;
+        let current = self.settings.current();
+        let more = set().filter(|setting| !current.contains_key(&*setting.name)).count();
+        if more > 0 && current.len() + more > MAX_SETTINGS {
+            return Some(Refusal {
+                code: "53400",
+                message: format!("a session may not set more than {MAX_SETTINGS} parameters"),
+                hint: Some("RESET those that are not needed.".into()),
+            });
+        }
+        let length =
+            |setting: &Setting| setting.given.as_ref().map_or(setting.value.len(), |given| given.len());
+        let bytes: usize = set().map(length).sum();
+        let held = || current.values().map(|sql| sql.len()).sum::<usize>();
+        // Short ones are bounded by their number.
+        (bytes > MAX_SETTINGS_BYTES / MAX_SETTINGS && bytes + held() > MAX_SETTINGS_BYTES).then(|| Refusal {
+            code: "53400",
+            message: format!(
+                "a session may not set parameters to more than {MAX_SETTINGS_BYTES} bytes of values"
+            ),
+            hint: Some("RESET those that are not needed.".into()),
+        })
+    }
+
+    /// The refusal of a plan whose text would become too long by what is put in.
+    pub(super) fn refuses_growth(&self, plan: &Plan) -> Option<Refusal> {
+        // What is put in at one place is short.
+        if plan.splices.len().max(plan.statements.len()) < MAX_GROWTH / (2 * (MAX_PATH + AROUND)) {
+            return None;
+        }
+        let sets_path = |s: &Statement| lasting(s).is_some_and(|setting| &*setting.name == SEARCH_PATH);
+        let path = match plan.statements.iter().any(sets_path) {
+            // With quotes and blanks around its names.
+            true => 3 * MAX_PATH,
+            false => self.effective.path.len(),
+        };
+        // It is put in again behind the end of a transaction, and behind what may have set another.
+        let again = match plan.opaque {
+            true => plan.statements.len(),
+            false => plan.statements.iter().filter(|s| path_change(s) == PathChange::Lost).count(),
+        };
+        let growth = self.tenancy().prefixes.length(&plan.splices) + again * (path + AROUND);
+        (growth > MAX_GROWTH).then(|| Refusal {
+            code: "54001",
+            message: format!("statement too complex: it would become longer by {growth} bytes on its way"),
+            hint: Some("Send it in several messages.".into()),
+        })
+    }
+}
+
+/// What a statement sets beyond its transaction.
+fn lasting(statement: &Statement) -> Option<&Setting> {
+    match &statement.kind {
+        StatementKind::Set(setting) if !setting.local => Some(setting),
+        _ => None,
+    }
+}

@@ -1,0 +1,123 @@
+//! A text that takes long to judge is judged elsewhere, while this thread serves others.
+//!
+//! The message is read again from its beginning behind that, with the answer at hand.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::standing::cancelled;
+use super::{End, Session};
+use crate::pool::turns;
+use crate::sql::Scope;
+use crate::sql::plan::{Plan, Refusal};
+use crate::sql::scope::TextMode;
+use crate::wire::frame;
+
+/// Where a text is.
+#[derive(Clone, Copy)]
+pub(super) enum Source<'a> {
+    /// In the message at the head of the buffer, from this byte on.
+    Head(usize),
+    /// In a statement that the client has prepared.
+    Kept(&'a Bytes),
+}
+
+/// What is to be found out of a text.
+pub(super) struct Question {
+    text: Place,
+    scope: Arc<Scope>,
+    rules: Arc<Scope>,
+    mode: TextMode,
+    turn: turns::Tenant,
+}
+
+enum Place {
+    Head(Range<usize>),
+    Kept(Bytes),
+}
+
+/// The answer, and what it holds for.
+pub(super) struct Judged {
+    rules: Arc<Scope>,
+    mode: TextMode,
+    text: u64,
+    plan: Plan,
+}
+
+impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
+    /// The plan of a text that comes now, as far as that is quickly found out.
+    pub(super) fn plan_now(
+        &mut self,
+        text: &[u8],
+        source: Source<'_>,
+        mode: TextMode,
+    ) -> Result<Plan, Box<Question>> {
+        let rules = &self.tenants.now().scope;
+        let judges = &self.shared.judges;
+        let is_it = |judged: &mut Judged| {
+            let same = Arc::ptr_eq(&judged.rules, rules) && judged.mode == mode;
+            same && judged.text == judges.fingerprint(text)
+        };
+        if let Some(judged) = self.judged.take_if(is_it) {
+            return Ok(judged.plan);
+        }
+        if let Some(plan) = self.shared.engine.plan_at_once(text, &self.scope, mode) {
+            return Ok(plan);
+        }
+        let text = match source {
+            Source::Head(at) => Place::Head(at..at + text.len()),
+            Source::Kept(text) => Place::Kept(text.clone()),
+        };
+        let turn = self.tenants.now().turn.clone();
+        Err(Box::new(Question { text, scope: Arc::clone(&self.scope), rules: Arc::clone(rules), mode, turn }))
+    }
+
+    /// Has a text judged. Behind that the message at the head of the buffer goes on, or has been refused.
+    pub(super) async fn await_judgement(&mut self, question: Question) -> Result<(), End> {
+        let Question { text, scope, rules, mode, turn } = question;
+        let (head, text) = match text {
+            Place::Head(range) => {
+                let head = self.take_head();
+                let text = head.slice(range.start.min(head.len())..range.end.min(head.len()));
+                (Some(head), text)
+            }
+            Place::Kept(text) => (None, text),
+        };
+        let shared = Arc::clone(&self.shared);
+        let (limit, bytes) = (shared.config.pool.wait_timeout, text.len());
+        let at_work = Arc::clone(&shared);
+        let work = move || {
+            let plan = at_work.engine.plan(&text, &scope, mode);
+            Judged { rules, mode, text: at_work.judges.fingerprint(&text), plan }
+        };
+        let answer = self.hold(shared.judges.judge(&turn, bytes, limit, work)).await;
+        if let Some(head) = head {
+            self.put_head_back(head);
+        }
+        match answer? {
+            Some(Ok(judged)) => self.judged = Some(judged),
+            Some(Err(error)) => self.refuse_head(Refusal::from(error)),
+            None => self.refuse_head(cancelled()),
+        }
+        Ok(())
+    }
+
+    /// The message at the head of the buffer, with no copy of it made.
+    fn take_head(&mut self) -> Bytes {
+        let total = frame::header(&self.inbuf).ok().flatten().map_or(0, |header| header.total);
+        let behind = BytesMut::from(self.inbuf.get(total..).unwrap_or_default());
+        self.inbuf.truncate(total);
+        std::mem::replace(&mut self.inbuf, behind).freeze()
+    }
+
+    /// The message in front of what has come meanwhile.
+    fn put_head_back(&mut self, head: Bytes) {
+        // A text that nobody waits for any more may still be looked at.
+        let head = head.try_into_mut().unwrap_or_else(|head| BytesMut::from(&head[..]));
+        let behind = std::mem::replace(&mut self.inbuf, head);
+        self.inbuf.extend_from_slice(&behind);
+    }
+}
