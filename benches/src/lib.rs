@@ -5,6 +5,7 @@
 //! - [`ratios`]: what was measured, as one table.
 //! - `src/bin/peers`: the proxy next to its peers; `src/bin/relay.rs`: the least of them. [`plot`]: its pictures.
 //! - `src/bin/tenants.rs`: tenants by the thousand.
+//! - `src/bin/adversarial`: texts that cost as much as they can, and a flood of them.
 //! - `tests/allocations.rs`: what a hit allocates, which is nothing.
 
 use std::sync::Arc;

@@ -12,7 +12,7 @@ use pgstrata_testkit::{FAMILIES, Mixtures};
 use crate::{Options, Outcome};
 
 /// So many of the slowest are shown.
-const SHOWN: usize = 60;
+const SHOWN: usize = 12;
 
 /// The CPU time of this thread so far.
 fn spent() -> Outcome<Duration> {
@@ -55,9 +55,6 @@ pub fn measure(options: &Options) -> Outcome<()> {
     if options.families {
         let mut times = Vec::new();
         for family in FAMILIES {
-            if std::env::var("V").is_ok() {
-                eprintln!("{}", family.name);
-            }
             times.push((worst(&family.of_size(options.longest))?, family.name.to_owned()));
         }
         show("families", times);
