@@ -48,7 +48,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         self.pins.doubt();
         let code = frame::field(body, b'C').unwrap_or(b"XX000");
         if self.can_run_again(body, code) {
-            return self.run_again();
+            return self.run_again(code == NO_STATEMENT);
         }
         self.count_error(code);
         let told = self.shared.store.in_clients_words(body, &self.statements);
@@ -238,14 +238,16 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             && !link.request.described
     }
 
-    /// Runs the request once more, with its statements prepared anew.
-    fn run_again(&mut self) -> Result<(), End> {
+    /// Runs the request once more, with its statements prepared anew: they are overtaken by DDL, or were `dropped`.
+    fn run_again(&mut self, dropped: bool) -> Result<(), End> {
         let Some(link) = &mut self.link else { return Ok(()) };
         let Some(replay) = link.request.replay.take() else { return Ok(()) };
-        tracing::debug!("running a request again: its plan was overtaken by DDL, or dropped");
-        // The catalog changed behind our back: no statement of before is bound again.
-        self.identity.database.catalog.invalidate(&self.tenants.now().scope.schema);
-        link.lease.lose_prepared();
+        tracing::debug!(dropped, "running a request again with its statements prepared anew");
+        match dropped {
+            true => link.lease.lose_prepared(),
+            // The catalog changed behind our back: no statement of before is bound again.
+            false => self.identity.database.catalog.invalidate(&self.tenants.now().scope.schema),
+        }
         if !link.request.awaiting {
             message::sync(&mut link.lease.outbuf);
         }

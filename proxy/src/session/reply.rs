@@ -318,7 +318,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// says of its own workings.
     fn notice(&mut self, body: &[u8], whole: &[u8]) {
         let Some(link) = &mut self.link else { return };
-        match frame::field(body, b'V') {
+        match frame::field(body, b'V').or_else(|| frame::field(body, b'S')) {
             Some(DEBUG) => return,
             // How long something took is said when it is over: of what was answered last, perhaps.
             Some(LOG) if link.own_last => return,

@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use bytes::Bytes;
 use pgstrata_tenancy::RoleName;
+use pgstrata_tenancy::ident::MAX_BYTES;
 use smallvec::SmallVec;
 
 use super::columns::Columns;
@@ -262,6 +263,11 @@ impl Drop for Prepared {
     }
 }
 
+/// A name as PostgreSQL finds it: by its first bytes.
+fn cut(name: &[u8]) -> &[u8] {
+    name.get(..MAX_BYTES).unwrap_or(name)
+}
+
 /// The statements of one client, within its limits.
 #[derive(Default)]
 pub struct ClientStatements {
@@ -273,12 +279,12 @@ pub struct ClientStatements {
 impl ClientStatements {
     /// The statement of that name; the empty name is the unnamed one.
     pub fn get(&self, name: &[u8]) -> Option<&ClientStatement> {
-        if name.is_empty() { self.unnamed.as_ref() } else { self.named.get(name) }
+        if name.is_empty() { self.unnamed.as_ref() } else { self.named.get(cut(name)) }
     }
 
     /// The same, to note something about it.
     pub fn get_mut(&mut self, name: &[u8]) -> Option<&mut ClientStatement> {
-        if name.is_empty() { self.unnamed.as_mut() } else { self.named.get_mut(name) }
+        if name.is_empty() { self.unnamed.as_mut() } else { self.named.get_mut(cut(name)) }
     }
 
     /// Whether one more statement with such a text fits.
@@ -293,6 +299,7 @@ impl ClientStatements {
             return;
         }
         self.bytes += statement.text.len();
+        let name = name.slice(..cut(&name).len());
         if let Some(old) = self.named.insert(name, statement) {
             self.bytes -= old.text.len();
         }
@@ -303,7 +310,7 @@ impl ClientStatements {
         if name.is_empty() {
             return self.unnamed.take();
         }
-        let old = self.named.remove(name)?;
+        let old = self.named.remove(cut(name))?;
         self.bytes -= old.text.len();
         Some(old)
     }
