@@ -25,6 +25,48 @@ pub fn quoted(name: &str) -> String {
     out
 }
 
+/// Appends `name` in double quotes and in ASCII alone: what is not ASCII is escaped (`U&"caf\00E9"`).
+///
+/// PostgreSQL reads a text in the session's `client_encoding`, whatever that is: such a name means the same in each.
+///
+/// ```
+/// use pgstrata_tenancy::ident::ascii_quoted;
+///
+/// assert_eq!(ascii_quoted("acme"), r#""acme""#);
+/// assert_eq!(ascii_quoted("café"), r#"U&"caf\00E9""#);
+/// ```
+pub fn push_ascii_quoted(out: &mut String, name: &str) {
+    if name.is_ascii() {
+        return push_quoted(out, name);
+    }
+    out.push_str("U&\"");
+    for c in name.chars() {
+        match (c, c as u32) {
+            ('"' | '\\', _) => out.extend([c, c]),
+            (_, 0..0x80) => out.push(c),
+            (_, code @ ..0x1_0000) => push_code(out, "\\", code, 4),
+            (_, code) => push_code(out, "\\+", code, 6),
+        }
+    }
+    out.push('"');
+}
+
+/// `name` in double quotes and in ASCII alone; see [`push_ascii_quoted`].
+pub fn ascii_quoted(name: &str) -> String {
+    let mut out = String::with_capacity(name.len() + 2);
+    push_ascii_quoted(&mut out, name);
+    out
+}
+
+/// Appends a character's number in so many hexadecimal digits.
+fn push_code(out: &mut String, mark: &str, code: u32, digits: usize) {
+    out.push_str(mark);
+    for digit in (0..digits).rev() {
+        let digit = char::from_digit((code >> (4 * digit)) & 0xF, 16);
+        out.push(digit.unwrap_or('0').to_ascii_uppercase());
+    }
+}
+
 /// A `search_path` value: the schemas quoted and separated by commas.
 ///
 /// An empty list gives `""`, PostgreSQL's spelling of a path with nothing on it.
@@ -100,9 +142,42 @@ pub fn push_literal(out: &mut String, value: &str) {
     out.push('\'');
 }
 
+/// Appends `value` as a string literal in ASCII alone: what is not ASCII is escaped (`E'caf\u00E9'`). For why see
+/// [`push_ascii_quoted`].
+///
+/// ```
+/// let mut out = String::new();
+/// pgstrata_tenancy::ident::push_ascii_literal(&mut out, "café");
+/// assert_eq!(out, r" E'caf\u00E9'");
+/// ```
+pub fn push_ascii_literal(out: &mut String, value: &str) {
+    if value.is_ascii() {
+        return push_literal(out, value);
+    }
+    out.push_str(" E'");
+    for c in value.chars() {
+        match (c, c as u32) {
+            ('\'' | '\\', _) => out.extend([c, c]),
+            (_, 0..0x80) => out.push(c),
+            (_, code @ ..0x1_0000) => push_code(out, "\\u", code, 4),
+            (_, code) => push_code(out, "\\U", code, 8),
+        }
+    }
+    out.push('\'');
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_ascii_is_escaped() {
+        assert_eq!(ascii_quoted(r#"a"b\c"#), r#""a""b\c""#);
+        assert_eq!(ascii_quoted("é\"\\\u{1F600}x"), r#"U&"\00E9""\\\+01F600x""#);
+        let mut out = String::new();
+        push_ascii_literal(&mut out, "é'\\\u{1F600}x");
+        assert_eq!(out, r" E'\u00E9''\\\U0001F600x'");
+    }
 
     #[test]
     fn paths_are_read_as_postgresql_does() {

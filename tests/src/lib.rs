@@ -16,6 +16,7 @@
 //! - [`dump`]: whether a copy of a schema is like it, and how it differs.
 //! - [`schemas`]: a source, tenants, and a folder of migrations.
 //! - [`monitor`]: Prometheus and promtool.
+//! - [`neutral`]: a client that finds a server as a new one is.
 //! - [`tenants`]: `pgstrata tenant` on a cluster of its own.
 //! - [`shop`]: entities, and a database for them, for the tests of the ORM.
 //! - [`program`]: psql, pgbench and drivers of other languages.
@@ -28,6 +29,7 @@ pub mod database;
 pub mod dump;
 pub mod ground;
 pub mod monitor;
+pub mod neutral;
 pub mod program;
 pub mod registry;
 pub mod relay;

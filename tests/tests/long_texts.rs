@@ -109,7 +109,7 @@ async fn texts_of_many_statements_are_answered_one_by_one() {
     let text =
         "SET app.a = 'x'; SELECT 1; COMMIT; LISTEN a; UNLISTEN a; SELECT count(*) FROM users;".repeat(2000);
     let answer = wire.simple(&text).await;
-    assert_eq!((answer.commands().len(), answer.status()), (12_000, Some('I')));
+    assert_eq!((answer.code(), answer.commands().len(), answer.status()), (String::new(), 12_000, Some('I')));
     assert_eq!(answer.column().len(), 4000);
 }
 

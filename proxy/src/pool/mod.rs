@@ -8,7 +8,8 @@
 //! - [`server`]: such a connection, and what is known of its session.
 //! - [`servers`]: the pool of them; [`fair`]: how it lends, [`turns`]: in which order; [`backoff`]: what it does when none can be had.
 //! - [`tenants`]: pools of tenants that log in by themselves.
-//! - [`settings`]: session settings, tracked and replayed.
+//! - [`settings`]: session settings, tracked and replayed; [`parameters`]: what is known of them.
+//! - [`restore`]: a server becomes clean before it is idle.
 //! - [`cancel`]: the query of a server is cancelled.
 
 pub mod backoff;
@@ -16,6 +17,8 @@ pub mod cancel;
 pub mod connect;
 pub mod fair;
 pub mod login;
+pub mod parameters;
+pub mod restore;
 pub mod server;
 pub mod servers;
 pub mod settings;

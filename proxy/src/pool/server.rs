@@ -1,32 +1,41 @@
 //! One server: a connection to PostgreSQL, and all that we know of its session.
 
 use std::collections::HashMap;
+use std::io;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use lru::LruCache;
-use pgstrata_tenancy::RoleName;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::connect::Connected;
 use super::fair::Item;
-use super::settings::{self, Settings};
+use super::settings::Settings;
 use super::turns::Tenant;
 use crate::wire::stream::ServerStream;
 use crate::wire::{frame, message};
 
-/// `DISCARD ALL` as it can be sent with other statements. Prepared statements go too: what code has put in the
-/// place of one would run for the next client.
-const WIPE: &str = "DEALLOCATE ALL; \
-                    SET SESSION AUTHORIZATION DEFAULT; RESET ALL; CLOSE ALL; UNLISTEN *; DISCARD TEMP; \
-                    DISCARD SEQUENCES; SELECT pg_catalog.pg_advisory_unlock_all(); \
-                    SELECT FROM (VALUES (1), (2)) AS v WHERE pg_catalog.pg_my_temp_schema() \
-                    OPERATOR(pg_catalog.<>) 0; ";
+/// No answer to a question of our own is longer.
+const MAX_ANSWER: usize = 1 << 20;
 
-/// The command tag that says, among those of [`WIPE`], that the session had temporary objects.
-pub const HAD_TEMP: &[u8] = b"SELECT 2";
+/// A message of PostgreSQL's, whole.
+#[derive(Debug)]
+pub struct Answer(BytesMut);
+
+impl Answer {
+    /// Its type.
+    pub fn tag(&self) -> u8 {
+        self.0.first().copied().unwrap_or_default()
+    }
+
+    /// What is behind its length.
+    pub fn body(&self) -> &[u8] {
+        self.0.get(frame::HEADER..).unwrap_or_default()
+    }
+}
 
 /// A connection to PostgreSQL, between or inside transactions.
 #[derive(Debug)]
@@ -129,36 +138,37 @@ impl Server {
         }
     }
 
-    /// The SQL that makes its session one of this user's, with `wants` for settings; `None` where there
-    /// is nothing to do. To be sent before anything else, outside a transaction. What it sets it
-    /// sets under `role`.
-    pub fn hand_over(
-        &mut self,
-        (client, tenant): User<'_>,
-        wants: &Arc<Settings>,
-        role: Option<&RoleName>,
-    ) -> Option<String> {
-        match self.used_by.take() {
-            Some(other) if (other.0, &other.1) != (client, tenant) => {
-                let settings = settings::difference(&Arc::default(), wants, true, role);
-                self.drawn_by = None;
-                self.forget_prepared();
-                // Whatever set the seed of random() can't foresee the next client's numbers.
-                let seed: f64 = rand::random_range(-1.0..1.0);
-                let settings = settings.unwrap_or_default();
-                Some(format!("{WIPE}SELECT pg_catalog.setseed({seed:.17}); {settings}"))
-            }
-            same => {
-                self.used_by = same;
-                settings::difference(&self.settings, wants, true, role)
-            }
-        }
-    }
-
     /// Puts a `Query` into the write buffer. PostgreSQL drops its unnamed statement for it.
     pub fn query(&mut self, parts: &[&[u8]]) {
         message::query(&mut self.outbuf, parts);
         self.unnamed = None;
+    }
+
+    /// Writes all that is in the write buffer.
+    pub async fn send(&mut self) -> io::Result<()> {
+        let question = self.outbuf.split();
+        self.stream.write_all(&question).await?;
+        self.stream.flush().await
+    }
+
+    /// The next message. What it reports of the session is noted.
+    pub async fn receive(&mut self) -> io::Result<Answer> {
+        loop {
+            let header = frame::header(&self.inbuf).map_err(|_| io::ErrorKind::InvalidData)?;
+            if let Some(header) = header.filter(|header| self.inbuf.len() >= header.total) {
+                let answer = Answer(self.inbuf.split_to(header.total));
+                if answer.tag() == b'S' {
+                    self.note_parameter(answer.body());
+                }
+                return Ok(answer);
+            }
+            if header.is_some_and(|header| header.total > MAX_ANSWER) {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+            if self.stream.read_buf(&mut self.inbuf).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
     }
 
     /// A `ParameterStatus` with this body came.

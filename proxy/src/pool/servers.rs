@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use socket2::SockRef;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
@@ -21,7 +20,6 @@ use super::tenants::TenantServers;
 use super::turns::Tenant;
 use crate::config;
 use crate::metrics::Metrics;
-use crate::wire::frame;
 use crate::wire::stream::ServerStream;
 
 /// A server on loan. It goes back by [`Lease::give_back`]; dropped, it is closed, so that whatever ends
@@ -350,23 +348,13 @@ async fn answers(server: &mut Server) -> bool {
 /// An empty query: the cheapest question that PostgreSQL answers.
 async fn ping(server: &mut Server) -> io::Result<()> {
     server.query(&[]);
-    let question = server.outbuf.split();
-    server.stream.write_all(&question).await?;
-    server.stream.flush().await?;
+    server.send().await?;
     loop {
-        while let Ok(Some(header)) = frame::header(&server.inbuf) {
-            if server.inbuf.len() < header.total {
-                break;
-            }
-            let answer = server.inbuf.split_to(header.total);
-            match header.tag {
-                b'Z' if answer.last() == Some(&b'I') => return Ok(()),
-                b'Z' | b'E' => return Err(io::ErrorKind::InvalidData.into()),
-                _ => {}
-            }
-        }
-        if server.stream.read_buf(&mut server.inbuf).await? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+        let answer = server.receive().await?;
+        match answer.tag() {
+            b'Z' if answer.body() == b"I" => return Ok(()),
+            b'Z' | b'E' => return Err(io::ErrorKind::InvalidData.into()),
+            _ => {}
         }
     }
 }

@@ -6,8 +6,125 @@ use std::sync::Arc;
 
 use pgstrata_tenancy::{RoleName, ident};
 
-/// Settings of a session: the parameter's name in lower case, and the SQL that sets it.
-pub type Settings = BTreeMap<Box<str>, Box<str>>;
+use super::parameters;
+
+/// A parameter's value, as the SQL that sets it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Assignment {
+    /// ASCII alone, so that it means the same in each `client_encoding`.
+    sql: Box<str>,
+    /// It may stay on a server that nobody uses.
+    harmless: bool,
+}
+
+impl Assignment {
+    /// Of a value that is text and no SQL, as `set_config` and the start-up packet take it.
+    pub fn of_value(name: &str, value: &str) -> Self {
+        let mut sql = String::from("SELECT pg_catalog.set_config(");
+        ident::push_ascii_literal(&mut sql, name);
+        sql.push_str(", ");
+        ident::push_ascii_literal(&mut sql, value);
+        sql.push_str(", false)");
+        Self { sql: sql.into(), harmless: parameters::is_harmless(name, value) }
+    }
+
+    /// Of a `SET` that is written so; `value`: what it sets, where that is plain to see. `sql` must be ASCII.
+    pub fn of_statement(name: &str, sql: &str, value: Option<&str>) -> Self {
+        let harmless = value.is_some_and(|value| parameters::is_harmless(name, value));
+        Self { sql: sql.into(), harmless }
+    }
+
+    /// Of [`SEARCH_PATH`] and [`SESSION_ROLE`], which are never replayed: what it is, and not how it is set.
+    pub fn of_ours(what: &str) -> Self {
+        Self { sql: what.into(), harmless: false }
+    }
+
+    /// Whether it may stay on a server that nobody uses.
+    pub fn is_harmless(&self) -> bool {
+        self.harmless
+    }
+
+    /// The SQL, or for what is never replayed what it is.
+    pub fn sql(&self) -> &str {
+        &self.sql
+    }
+}
+
+/// Settings of a session, by the parameter's name in lower case.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Settings {
+    all: BTreeMap<Box<str>, Assignment>,
+    /// How many of them may not stay on an idle server.
+    acting: usize,
+}
+
+impl Settings {
+    /// The SQL of one, or what [`Assignment::of_ours`] holds.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.all.get(name).map(Assignment::sql)
+    }
+
+    /// One of them.
+    pub fn assignment(&self, name: &str) -> Option<&Assignment> {
+        self.all.get(name)
+    }
+
+    /// Whether it is set.
+    pub fn has(&self, name: &str) -> bool {
+        self.all.contains_key(name)
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.all.len()
+    }
+
+    /// How many bytes of SQL they are.
+    pub fn bytes(&self) -> usize {
+        self.all.values().map(|to| to.sql.len()).sum()
+    }
+
+    /// Those that have a part in what a text means.
+    pub fn giving_meaning(&self) -> Self {
+        // In UTF-8 is what all texts are in that are not in another encoding.
+        let counts = |name: &str, to: &Assignment| match name {
+            CLIENT_ENCODING => !to.harmless,
+            name => parameters::gives_meaning(name),
+        };
+        self.all.iter().filter(|(name, to)| counts(name, to)).map(|(name, to)| (name, to.clone())).collect()
+    }
+
+    /// Whether texts are in UTF-8 with them.
+    pub fn are_in_utf8(&self) -> bool {
+        self.may_rest() || self.assignment(CLIENT_ENCODING).is_none_or(Assignment::is_harmless)
+    }
+
+    /// Whether a server may be idle with them.
+    pub fn may_rest(&self) -> bool {
+        self.acting == 0
+    }
+
+    /// Sets one.
+    pub fn set(&mut self, name: &str, to: Assignment) {
+        self.acting += usize::from(!to.harmless);
+        let before = self.all.insert(name.into(), to);
+        self.acting -= usize::from(before.is_some_and(|before| !before.harmless));
+    }
+
+    /// Takes one out.
+    pub fn take_out(&mut self, name: &str) {
+        let before = self.all.remove(name);
+        self.acting -= usize::from(before.is_some_and(|before| !before.harmless));
+    }
+}
+
+impl<N: AsRef<str>> FromIterator<(N, Assignment)> for Settings {
+    fn from_iter<I: IntoIterator<Item = (N, Assignment)>>(all: I) -> Self {
+        let mut settings = Self::default();
+        all.into_iter().for_each(|(name, to)| settings.set(name.as_ref(), to));
+        settings
+    }
+}
 
 thread_local! {
     /// Those that [`shared`] has given out on this thread.
@@ -44,6 +161,21 @@ pub const LOCAL_PATH: &str = "local search_path";
 /// A tenant's role that was set for a server's session. No parameter can be called that.
 pub const SESSION_ROLE: &str = "session role";
 
+/// Servers are born with UTF8.
+pub const CLIENT_ENCODING: &str = "client_encoding";
+
+/// What is set of it may be a part of its value.
+pub const DATESTYLE: &str = "datestyle";
+
+/// The parameter's name, where it is called by one that it had long ago.
+pub fn newest_name(name: &str) -> &str {
+    match name {
+        "sort_mem" => "work_mem",
+        "vacuum_mem" => "maintenance_work_mem",
+        other => other,
+    }
+}
+
 /// Settings with PostgreSQL's rule for transactions: a rollback takes them back.
 #[derive(Clone, Debug, Default)]
 pub struct Tracked {
@@ -72,33 +204,36 @@ impl Tracked {
         &self.committed
     }
 
+    /// Whether a rollback would bring others back.
+    pub fn is_pending(&self) -> bool {
+        !Arc::ptr_eq(&self.committed, &self.current) && self.committed != self.current
+    }
+
     /// A setting was set.
-    pub fn set(&mut self, name: &str, sql: &str) {
+    pub fn set(&mut self, name: &str, to: Assignment) {
         self.end_local_path(name == SEARCH_PATH);
-        Arc::make_mut(&mut self.current).insert(name.into(), sql.into());
+        Arc::make_mut(&mut self.current).set(name, to);
     }
 
     /// The path of `SET LOCAL` no longer counts, if it is `over`.
     fn end_local_path(&mut self, over: bool) {
-        if over && self.current.contains_key(LOCAL_PATH) {
-            Arc::make_mut(&mut self.current).remove(LOCAL_PATH);
+        if over && self.current.has(LOCAL_PATH) {
+            Arc::make_mut(&mut self.current).take_out(LOCAL_PATH);
         }
     }
 
     /// A setting was set that no rollback makes forgotten, whether or not it takes it back.
-    pub fn set_for_good(&mut self, name: &str, sql: &str) {
-        self.set(name, sql);
-        Arc::make_mut(&mut self.committed).insert(name.into(), sql.into());
+    pub fn set_for_good(&mut self, name: &str, to: Assignment) {
+        Arc::make_mut(&mut self.committed).set(name, to.clone());
+        self.set(name, to);
     }
 
     /// A setting went back to what `base` has for it.
     pub fn reset(&mut self, name: &str, base: &Settings) {
         self.end_local_path(name == SEARCH_PATH);
-        match base.get(name) {
-            Some(sql) => self.set(name, &sql.clone()),
-            None if self.current.contains_key(name) => {
-                Arc::make_mut(&mut self.current).remove(name);
-            }
+        match base.assignment(name) {
+            Some(to) => self.set(name, to.clone()),
+            None if self.current.has(name) => Arc::make_mut(&mut self.current).take_out(name),
             None => {}
         }
     }
@@ -168,7 +303,7 @@ impl Tracked {
     }
 }
 
-/// The SQL that brings a server from `has` to `wants`; `None` where there is nothing to do.
+/// The statements that bring a server from `has` to `wants`, in their order.
 ///
 /// A path and a role that were left on the server are taken off with `clear`, and otherwise
 /// left alone; none is ever put on. What is set is set under `role`.
@@ -177,56 +312,48 @@ pub fn difference(
     wants: &Arc<Settings>,
     clear: bool,
     role: Option<&RoleName>,
-) -> Option<String> {
+) -> Vec<String> {
+    let mut out = Vec::new();
     if are_the_same(has, wants) {
-        return None;
+        return out;
     }
-    let mut sql = String::new();
-    let is_over = |name: &str| if is_ours(name) { clear } else { !wants.contains_key(name) };
-    for name in has.keys().filter(|name| is_over(name)) {
-        sql.push_str("RESET ");
+    let is_over = |name: &str| match name {
+        SEARCH_PATH | SESSION_ROLE => clear,
+        // One that names the style alone leaves the order as it was, and the other way round.
+        DATESTYLE => has.assignment(name) != wants.assignment(name),
+        _ => !wants.has(name),
+    };
+    for name in has.all.keys().filter(|name| is_over(name)) {
+        let mut sql = String::from("RESET ");
         push_name(&mut sql, if **name == *SESSION_ROLE { "role" } else { name });
-        sql.push_str("; ");
+        out.push(sql);
     }
-    let mut sets =
-        wants.iter().filter(|(name, set)| !is_ours(name) && has.get(*name) != Some(*set)).peekable();
-    if let (Some(role), Some(_)) = (role, sets.peek()) {
-        sql.push_str("SET LOCAL ROLE ");
-        sql.push_str(&role.quoted());
-        sql.push_str("; ");
+    let mut sets: Vec<_> =
+        wants.all.iter().filter(|(name, to)| !is_ours(name) && has.assignment(name) != Some(*to)).collect();
+    if let (Some(role), false) = (role, sets.is_empty()) {
+        out.push(format!("SET LOCAL ROLE {}", ident::ascii_quoted(role.as_str())));
     }
-    for (_, set) in sets {
-        sql.push_str(set);
-        sql.push_str("; ");
-    }
-    (!sql.is_empty()).then_some(sql)
+    // A time-out acts on what stands behind it.
+    sets.sort_by_key(|(name, _)| (name.ends_with("_timeout"), ***name == *"statement_timeout"));
+    out.extend(sets.into_iter().map(|(_, to)| to.sql.to_string()));
+    out
 }
 
 /// Whether a server has what is wanted, and nothing else, as can be told at a glance.
 pub fn are_the_same(has: &Arc<Settings>, wants: &Arc<Settings>) -> bool {
-    Arc::ptr_eq(has, wants) && !has.keys().any(|name| is_ours(name))
+    Arc::ptr_eq(has, wants) && (has.may_rest() || !has.all.keys().any(|name| is_ours(name)))
 }
 
 /// What a server has once [`difference`] ran on it.
 pub fn after(has: &Arc<Settings>, wants: &Arc<Settings>, clear: bool) -> Arc<Settings> {
-    let mut kept = has.iter().filter(|(name, _)| !clear && is_ours(name)).peekable();
-    if kept.peek().is_none() && !wants.keys().any(|name| is_ours(name)) {
+    let mut kept = has.all.iter().filter(|(name, _)| !clear && is_ours(name)).peekable();
+    if kept.peek().is_none() && !wants.all.keys().any(|name| is_ours(name)) {
         return Arc::clone(wants);
     }
     let mut settings = Settings::clone(wants);
-    settings.retain(|name, _| !is_ours(name));
-    settings.extend(kept.map(|(name, sql)| (name.clone(), sql.clone())));
+    [SEARCH_PATH, LOCAL_PATH, SESSION_ROLE].iter().for_each(|name| settings.take_out(name));
+    kept.for_each(|(name, to)| settings.set(name, to.clone()));
     Arc::new(settings)
-}
-
-/// The SQL for a setting of the start-up packet, whose value is text and no SQL.
-pub fn from_startup(name: &str, value: &str) -> Box<str> {
-    let mut sql = String::from("SELECT pg_catalog.set_config(");
-    ident::push_literal(&mut sql, name);
-    sql.push_str(", ");
-    ident::push_literal(&mut sql, value);
-    sql.push_str(", false)");
-    sql.into()
 }
 
 /// Whether it is set by us, with a transaction or for one, and never replayed.
@@ -240,99 +367,10 @@ fn push_name(sql: &mut String, name: &str) {
         if i > 0 {
             sql.push('.');
         }
-        ident::push_quoted(sql, part);
+        ident::push_ascii_quoted(sql, part);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn settings(pairs: &[(&str, &str)]) -> Arc<Settings> {
-        Arc::new(pairs.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect())
-    }
-
-    #[test]
-    fn only_what_differs_is_sent() {
-        let has = settings(&[("a", "SET a TO 1"), ("b", "SET b TO 1"), ("c.d", "SET c.d TO 1")]);
-        let wants = settings(&[("a", "SET a TO 1"), ("b", "SET b TO 2")]);
-        let sql = |has: &_, wants: &_, role| difference(has, wants, true, role);
-        assert_eq!(sql(&has, &wants, None).unwrap(), r#"RESET "c"."d"; SET b TO 2; "#);
-        assert_eq!(sql(&wants, &settings(&[("a", "SET a TO 1"), ("b", "SET b TO 2")]), None), None);
-        // What a tenant sets it may set; what others have left is taken off by us.
-        let role = RoleName::new("x").unwrap();
-        let under = r#"RESET "c"."d"; SET LOCAL ROLE "x"; SET b TO 2; "#;
-        assert_eq!(sql(&has, &wants, Some(&role)).unwrap(), under);
-        assert_eq!(sql(&has, &settings(&[]), Some(&role)).unwrap().matches("ROLE").count(), 0);
-    }
-
-    #[test]
-    fn equal_settings_are_held_once_and_what_nobody_has_is_forgotten() {
-        let of = |value: usize| Settings::from([("a".into(), value.to_string().into())]);
-        let kept = shared(of(0));
-        assert!(Arc::ptr_eq(&kept, &shared(of(0))) && are_the_same(&kept, &shared(of(0))));
-        for value in 0..3 * SHARED_SETS {
-            assert_eq!(*shared(of(value)), of(value));
-        }
-        assert!(Arc::ptr_eq(&kept, &shared(of(0))));
-        assert!(SHARED.with_borrow(HashSet::len) <= SHARED_SETS);
-        let all: Vec<_> = (0..2 * SHARED_SETS).map(|value| shared(of(value))).collect();
-        assert!(SHARED.with_borrow(HashSet::len) <= SHARED_SETS && all.len() > SHARED_SETS);
-    }
-
-    #[test]
-    fn path_left_on_a_server_is_taken_off_and_never_replayed() {
-        let difference = |has: &_, wants: &_, clear| difference(has, wants, clear, None);
-        let path = settings(&[("search_path", "SET search_path TO x")]);
-        assert_eq!(difference(&path, &path.clone(), true).unwrap(), "RESET \"search_path\"; ");
-        assert_eq!(difference(&path, &settings(&[]), true).unwrap(), "RESET \"search_path\"; ");
-        assert_eq!(difference(&path, &settings(&[]), false), None);
-        assert_eq!(difference(&settings(&[]), &path, true), None);
-        assert!(after(&path, &path, true).is_empty());
-        assert_eq!(after(&path, &settings(&[]), false), path);
-        let role = settings(&[("session role", "")]);
-        assert_eq!(difference(&role, &role.clone(), true).unwrap(), "RESET \"role\"; ");
-        assert_eq!(difference(&role, &settings(&[]), false), None);
-        assert_eq!(after(&role, &settings(&[]), false), role);
-        assert!(after(&role, &settings(&[]), true).is_empty());
-    }
-
-    #[test]
-    fn rollback_to_a_savepoint_brings_back_what_held_there() {
-        let value = |tracked: &Tracked| tracked.current().get("a").map(|v| v.to_string());
-        let mut tracked = Tracked::default();
-        tracked.set("a", "1");
-        tracked.savepoint("s");
-        tracked.set("a", "2");
-        tracked.savepoint("s");
-        tracked.set("a", "3");
-        tracked.roll_back_to("s");
-        assert_eq!(value(&tracked).as_deref(), Some("2"));
-        tracked.release("s");
-        tracked.roll_back_to("s");
-        assert_eq!(value(&tracked).as_deref(), Some("1"));
-        tracked.roll_back_to("no such");
-        assert_eq!(value(&tracked).as_deref(), Some("1"));
-        tracked.roll_back();
-        assert_eq!(value(&tracked), None);
-    }
-
-    #[test]
-    fn rollback_takes_settings_back() {
-        let mut tracked = Tracked::default();
-        tracked.set("a", "SET a TO 1");
-        tracked.commit();
-        tracked.set("a", "SET a TO 2");
-        tracked.roll_back();
-        assert_eq!(tracked.current().get("a").map(|v| &**v), Some("SET a TO 1"));
-        let base = settings(&[("a", "SET a TO 0")]);
-        tracked.reset("a", &base);
-        assert_eq!(tracked.current().get("a").map(|v| &**v), Some("SET a TO 0"));
-        tracked.reset("zzz", &base);
-        assert_eq!(tracked.current().len(), 1);
-        tracked.set_for_good("ours", "");
-        tracked.roll_back();
-        assert_eq!(tracked.current().get("a").map(|v| &**v), Some("SET a TO 1"));
-        assert!(tracked.current().contains_key("ours"));
-    }
-}
+#[path = "settings_tests.rs"]
+mod tests;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::expect::Effect;
 use super::path::Effective;
 use super::tenant::Tenancy;
-use crate::pool::settings::{LOCAL_PATH, SEARCH_PATH, Settings, Tracked};
+use crate::pool::settings::{Assignment, LOCAL_PATH, SEARCH_PATH, Settings, Tracked};
 use crate::sql::plan::{Statement, StatementKind};
 
 /// A client's settings as they are to become, as far as its path depends on them.
@@ -55,7 +55,7 @@ pub(super) fn matters(effect: &Effect) -> bool {
         | Effect::DiscardAll
         | Effect::Savepoint(_)
         | Effect::RollbackTo(_)
-        | Effect::EndBlock => true,
+        | Effect::End { .. } => true,
         _ => false,
     }
 }
@@ -63,12 +63,12 @@ pub(super) fn matters(effect: &Effect) -> bool {
 /// What the effect of a statement does to the path.
 pub(super) fn follow(settings: &mut Tracked, effect: &Effect, base: &Arc<Settings>, home: &str) {
     match effect {
-        Effect::Set(name, list) if **name == *SEARCH_PATH => settings.set(name, list),
+        Effect::Set(name, list) if **name == *SEARCH_PATH => settings.set(name, list.clone()),
         Effect::Reset(name) if **name == *SEARCH_PATH => settings.reset(name, base),
-        Effect::SetLocalPath(list) => settings.set(LOCAL_PATH, list),
+        Effect::SetLocalPath(list) => settings.set(LOCAL_PATH, Assignment::of_ours(list)),
         Effect::ResetLocalPath => {
-            let path = base.get(SEARCH_PATH).map_or(home, |path| path).to_owned();
-            settings.set(LOCAL_PATH, &path);
+            let path = base.get(SEARCH_PATH).unwrap_or(home);
+            settings.set(LOCAL_PATH, Assignment::of_ours(path));
         }
         Effect::ResetAll | Effect::DiscardAll => settings.reset_all(base),
         Effect::Savepoint(name) => settings.savepoint(name),
@@ -92,7 +92,7 @@ mod tests {
         let plan = Engine::new(1 << 20).plan(text.as_bytes(), &tenancy.scope, TextMode::default());
         let mut ahead = Ahead::of(&Tracked::default());
         for statement in &plan.statements {
-            let effect = effect_of(statement, text.as_bytes());
+            let effect = effect_of(statement, text.as_bytes(), true);
             ahead.run(statement, effect.as_ref(), false, &Arc::default(), &tenancy.home);
         }
         ahead.effective(&tenancy).path.to_string()

@@ -12,12 +12,14 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::clock::Clock;
-use super::link::{CLEAN_LIMIT, Link};
+use super::expect::Expect;
+use super::link::Link;
 use super::role::Settled;
 use super::{End, Session, Status};
 use crate::config::Isolation;
 use crate::pool::cancel::send_cancel;
 use crate::pool::connect::ConnectError;
+use crate::pool::restore::CLEAN_LIMIT;
 use crate::pool::server::User;
 use crate::pool::servers::{CheckoutError, Lease};
 use crate::sql::plan::Refusal;
@@ -117,28 +119,36 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
     }
 
-    /// Puts the server back if nothing ties it to this client.
-    pub(super) async fn release(&mut self) {
+    /// Puts the server back if nothing ties it to this client. `true`: there may be more of PostgreSQL's to relay.
+    pub(super) async fn release(&mut self) -> bool {
+        let restoring = self.link.as_ref().is_some_and(|link| link.is_being_restored());
         let free = self.link.as_ref().is_some_and(|link| {
             // PostgreSQL still waits for the rest of a message that began on it.
             let halfway = self.stream_on && self.stream_left > 0;
             let asks = link.request.role != Settled::No;
-            let over = !halfway && !asks && !link.request.sent && link.expects.is_empty();
+            let answered = link.expects.iter().all(Expect::is_restored);
+            let over = !halfway && !asks && !link.request.sent && answered;
             over && self.status == Status::Idle && self.pins.is_empty()
         });
         if !free {
-            return;
+            if restoring {
+                Box::pin(self.await_restored()).await;
+            }
+            return restoring;
         }
         if self.cancel.detach() {
             Box::pin(self.cancel.settled()).await;
             self.clock.see(Instant::now());
         }
         if let Some(mut link) = self.link.take() {
+            // Parameters that such code has set go unseen: the client must hear what is so next time.
+            self.stale_told |= link.opaque;
             let user = self.server_user();
             // Whatever it ran, another's draws are no longer all that there may be.
             link.lease.drawn_by = link.lease.drawn_by.filter(|(by, _)| *by == user.0);
-            link.give_back(user, self.clock.latest());
+            link.give_back(user, self.clock.latest(), &self.shared.metrics);
         }
+        false
     }
 
     /// The end: what the client still has to hear is written, what it left behind is cleaned.
@@ -178,7 +188,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if !matches!(cleaned, Ok(Ok(()))) {
             link.lease.in_doubt = true;
         }
-        link.give_back((cancel.slot().pid, &tenants.now().turn), Instant::now());
+        link.give_back((cancel.slot().pid, &tenants.now().turn), Instant::now(), &shared.metrics);
     }
 }
 

@@ -1,5 +1,7 @@
 //! What a text may make of a session and of what is sent: neither grows without an end.
 
+use std::collections::HashSet;
+
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Session;
@@ -28,8 +30,13 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let set = || plan.statements.iter().filter_map(lasting);
         set().next()?;
         let current = self.settings.current();
-        let more = set().filter(|setting| !current.contains_key(&*setting.name)).count();
-        if more > 0 && current.len() + more > MAX_SETTINGS {
+        let is_new = |setting: &&Setting| !current.has(&setting.name);
+        let more = match set().filter(is_new).take(MAX_SETTINGS).count() {
+            few if current.count() + few <= MAX_SETTINGS => few,
+            // A text may set one of them again and again.
+            _ => set().filter(is_new).map(|setting| &*setting.name).collect::<HashSet<_>>().len(),
+        };
+        if more > 0 && current.count() + more > MAX_SETTINGS {
             return Some(Refusal {
                 code: "53400",
                 message: format!("a session may not set more than {MAX_SETTINGS} parameters"),
@@ -39,7 +46,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let length =
             |setting: &Setting| setting.given.as_ref().map_or(setting.value.len(), |given| given.len());
         let bytes: usize = set().map(length).sum();
-        let held = || current.values().map(|sql| sql.len()).sum::<usize>();
+        let held = || current.bytes();
         // Short ones are bounded by their number.
         (bytes > MAX_SETTINGS_BYTES / MAX_SETTINGS && bytes + held() > MAX_SETTINGS_BYTES).then(|| Refusal {
             code: "53400",

@@ -43,6 +43,8 @@ pub(super) struct Under<'a> {
     pub drawer: (i32, u64),
     /// The transaction has failed.
     pub failed: bool,
+    /// The text is in UTF-8.
+    pub utf8: bool,
 }
 
 /// A text on its way to become what is sent.
@@ -152,7 +154,8 @@ impl<'a> Composer<'a> {
     fn run(&mut self, index: usize, statement: &Statement) {
         let number = self.number(index);
         let scope = &self.under.tenancy.scope;
-        let effect = effect_of(statement, self.text).map(|effect| name_channel(effect, scope));
+        let effect =
+            effect_of(statement, self.text, self.under.utf8).map(|effect| name_channel(effect, scope));
         if let Some(ahead) = &mut self.ahead {
             let home = &self.under.tenancy.home;
             ahead.run(statement, effect.as_ref(), self.aborted, self.under.base, home);

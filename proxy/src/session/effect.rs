@@ -1,33 +1,37 @@
 //! What statements leave behind in a session.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
+use pgstrata_tenancy::ident;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::ahead::{self, Ahead, follow};
-use super::expect::Effect;
+use super::expect::{Effect, Expect};
 use super::path::{self, Effective};
 use super::switch;
 use super::{Session, Status};
-use crate::pool::settings::{self, SEARCH_PATH};
-use crate::sql::plan::{Discard, PinReason, Route, Statement, StatementKind};
+use crate::pool::parameters::gives_meaning;
+use crate::pool::settings::{Assignment, DATESTYLE, SEARCH_PATH, newest_name};
+use crate::sql::lexer::{Lexer, TokenKind};
+use crate::sql::name;
+use crate::sql::plan::{Discard, PinReason, Plan, Route, Setting, Statement, StatementKind};
 
-/// What a statement does once it is complete. `text` is the text that it stands in.
-pub(super) fn effect_of(statement: &Statement, text: &[u8]) -> Option<Effect> {
+/// What a statement does once it is complete. `text` is the text that it stands in; `utf8`: it is in UTF-8.
+pub(super) fn effect_of(statement: &Statement, text: &[u8], utf8: bool) -> Option<Effect> {
     match &statement.kind {
         StatementKind::Set(setting) if !setting.local && !setting.name.starts_with("transaction_") => {
-            let raw = |range| text.get(range).and_then(|raw| std::str::from_utf8(raw).ok());
-            let sql = match (&*setting.name, &setting.given) {
-                (SEARCH_PATH, _) => path::of_setting(setting, text)?.into(),
-                (name, Some(value)) => settings::from_startup(name, value),
-                (_, None) => raw(statement.span.clone())?.into(),
+            let name = newest_name(&setting.name);
+            let to = match name {
+                SEARCH_PATH => Assignment::of_ours(&path::of_setting(setting, text)?),
+                _ => assignment(name, setting, text.get(statement.span.clone())?, text, utf8)?,
             };
-            Some(Effect::Set(setting.name.clone(), sql))
+            Some(Effect::Set(name.into(), to))
         }
         StatementKind::Set(setting) if &*setting.name == SEARCH_PATH => {
             Some(Effect::SetLocalPath(path::of_setting(setting, text)?.into()))
         }
-        StatementKind::Reset { name, local: false } => Some(Effect::Reset(name.clone())),
+        StatementKind::Reset { name, local: false } => Some(Effect::Reset(newest_name(name).into())),
         StatementKind::Reset { name, .. } if &**name == SEARCH_PATH => Some(Effect::ResetLocalPath),
         StatementKind::ResetAll => Some(Effect::ResetAll),
         StatementKind::Characteristics(settings) => Some(Effect::Characteristics(settings.clone())),
@@ -43,8 +47,36 @@ pub(super) fn effect_of(statement: &Statement, text: &[u8]) -> Option<Effect> {
         StatementKind::Prepare { name, .. } => Some(Effect::Prepared(name.clone())),
         StatementKind::Deallocate(Some(name)) => Some(Effect::Deallocated(name.clone())),
         StatementKind::Deallocate(None) => Some(Effect::DeallocateAll),
-        StatementKind::Commit { .. } | StatementKind::Rollback { .. } => Some(Effect::EndBlock),
+        StatementKind::Begin => Some(Effect::Begin),
+        StatementKind::Commit { chain } => Some(Effect::End { rolls_back: false, chain: *chain }),
+        StatementKind::Rollback { chain } => Some(Effect::End { rolls_back: true, chain: *chain }),
         _ => None,
+    }
+}
+
+/// How another server is given what `setting` sets, in ASCII; `sql` is its statement. `None`: nobody can tell.
+fn assignment(name: &str, setting: &Setting, sql: &[u8], text: &[u8], utf8: bool) -> Option<Assignment> {
+    if let Some(value) = &setting.given {
+        return (utf8 || value.is_ascii()).then(|| Assignment::of_value(name, value));
+    }
+    let value = plain_value(text.get(setting.value.clone())?);
+    if sql.is_ascii() {
+        return Some(Assignment::of_statement(name, std::str::from_utf8(sql).ok()?, value.as_deref()));
+    }
+    // As a whole it is one name of the list there, and to `set_config` it is a list.
+    let of_names = name == "temp_tablespaces" || name.ends_with("_preload_libraries");
+    value.filter(|_| utf8 && !of_names).map(|value| Assignment::of_value(name, &value))
+}
+
+/// The value of a `SET`, if it is one word, string or number.
+fn plain_value(raw: &[u8]) -> Option<Cow<'_, str>> {
+    let mut tokens = Lexer::new(raw, true);
+    let token = tokens.next().filter(|_| tokens.next().is_none())?;
+    let raw = token.of(raw);
+    match token.kind {
+        TokenKind::Number => std::str::from_utf8(raw).ok().map(Cow::Borrowed),
+        kind if kind.is_word() => Some(name::decode(kind, raw)),
+        kind => name::plain_string(kind, raw, true),
     }
 }
 
@@ -142,22 +174,35 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         own || self.link.as_ref().is_some_and(|link| link.strayed)
     }
 
-    /// A statement is about to be sent: what it may do that a failure would not take back.
-    pub(super) fn before(&mut self, statement: &Statement, text: &[u8]) {
+    /// A statement is about to be sent: what it may do that a failure would not take back. `plan` is the one
+    /// that it is of.
+    pub(super) fn before(&mut self, statement: &Statement, plan: &Plan, text: &[u8]) {
         if let Some(reason) = statement.pin {
             self.pin(reason);
         }
         let untracked = match &statement.kind {
             StatementKind::Set(setting) if setting.name.starts_with("transaction_") => false,
-            StatementKind::Set(setting) => !setting.local && effect_of(statement, text).is_none(),
+            StatementKind::Set(setting) => {
+                !setting.local && effect_of(statement, text, self.reads_utf8()).is_none()
+            }
             // A value that was not to be seen when it was bound.
             StatementKind::SetParameter { local, .. } => !local,
             StatementKind::RollbackTo(name) => !self.settings.knows_savepoint(name),
-            _ => false,
+            // It may end the transaction by itself: what was set before is kept then, or is not.
+            _ => plan.route == Route::OwnTransaction && self.has_set_in_pipeline(),
         };
         if untracked {
-            // Which settings hold afterwards is known to PostgreSQL alone.
-            self.pin(PinReason::SessionState);
+            self.lose_track();
+        }
+        let set_locally = match &statement.kind {
+            StatementKind::Set(setting) => setting.local.then_some(&setting.name),
+            StatementKind::SetParameter { name, local, .. } | StatementKind::Reset { name, local } => {
+                local.then_some(name)
+            }
+            _ => None,
+        };
+        if let (Some(name), Some(link)) = (set_locally, &mut self.link) {
+            link.reads_otherwise |= gives_meaning(newest_name(name));
         }
         if statement.frees {
             self.pins.doubt();
@@ -173,22 +218,45 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             if statement.ddl {
                 link.ddl = Some(Arc::clone(tenancy));
             }
-            link.lease.in_doubt |= untracked;
             // The seed of random() is not the next client's.
             link.opaque |= statement.pin == Some(PinReason::SessionState);
         }
+    }
+
+    /// Which settings hold from now on is known to PostgreSQL alone: its session is the client's until the client
+    /// discards all, and then wiped.
+    pub(super) fn lose_track(&mut self) {
+        self.pin(PinReason::SessionState);
+        if let Some(link) = &mut self.link {
+            link.opaque = true;
+        }
+    }
+
+    /// Whether a statement of the implicit transaction that is open in a pipeline sets something.
+    fn has_set_in_pipeline(&self) -> bool {
+        let Some(link) = self.link.as_ref().filter(|_| self.has_open_pipeline()) else { return false };
+        let sets =
+            |expect: &Expect| matches!(expect, Expect::Execute { effect: Some(effect), .. } if effect.sets());
+        link.settings.is_pending() || link.expects.iter().any(sets)
     }
 
     /// A statement is complete.
     ///
     /// In a pipeline what it dropped on the server was forgotten when it was sent; see [`Session::foresee`].
     pub(super) fn apply(&mut self, effect: Effect, pipelined: bool) {
+        if let Effect::End { rolls_back, chain } = effect {
+            // A block that has failed is rolled back, whatever ends it.
+            let undone = rolls_back || self.reached == Status::Failed;
+            self.reached = if chain { Status::Block } else { Status::Idle };
+            return if undone { self.undo_settings() } else { self.keep_settings() };
+        }
         let Some(link) = &mut self.link else { return };
         let base = &self.identity.base;
         match effect {
-            Effect::Set(name, sql) => {
-                self.settings.set(&name, &sql);
-                link.settings.set(&name, &sql);
+            Effect::Set(name, to) => {
+                link.sets_datestyle |= *name == *DATESTYLE;
+                self.settings.set(&name, to.clone());
+                link.settings.set(&name, to);
             }
             Effect::Reset(name) => {
                 self.settings.reset(&name, base);
@@ -199,8 +267,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 link.forget_settings();
             }
             Effect::DiscardAll => {
+                // It is a transaction by itself, and that is over.
                 self.settings.reset_all(base);
+                self.settings.commit();
                 link.settings.reset_all(&Default::default());
+                link.settings.commit();
                 if !pipelined {
                     link.lease.forget_prepared();
                     self.statements.clear();
@@ -209,9 +280,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             }
             Effect::Characteristics(settings) => {
                 for (name, value) in &settings {
-                    let sql = format!("SET {name} TO '{value}'");
-                    self.settings.set(name, &sql);
-                    link.settings.set(name, &sql);
+                    let to = Assignment::of_statement(name, &format!("SET {name} TO '{value}'"), Some(value));
+                    self.settings.set(name, to.clone());
+                    link.settings.set(name, to);
                 }
             }
             Effect::Savepoint(name) => {
@@ -219,6 +290,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 link.settings.savepoint(&name);
             }
             Effect::RollbackTo(name) => {
+                self.reached = Status::Block;
                 self.settings.roll_back_to(&name);
                 link.settings.roll_back_to(&name);
             }
@@ -241,8 +313,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                     self.statements.clear();
                 }
             }
-            // The tag says whether it was kept.
-            Effect::EndBlock => {}
+            Effect::Begin => {
+                self.reached = Status::Block;
+                link.explicit = true;
+            }
+            Effect::End { .. } => {}
         }
     }
 
@@ -278,6 +353,22 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
     }
 
+    /// A transaction is over in which `datestyle` was set: what was named of it may have been a part. PostgreSQL
+    /// has reported all of it.
+    pub(super) fn complete_datestyle(&mut self) {
+        let Some(link) = &mut self.link else { return };
+        if !std::mem::take(&mut link.sets_datestyle) || !self.settings.current().has(DATESTYLE) {
+            return;
+        }
+        let reported = link.lease.parameters.get(&b"DateStyle"[..]);
+        let Some(value) = reported.and_then(|value| std::str::from_utf8(value).ok()) else { return };
+        let mut sql = String::from("SET datestyle TO ");
+        ident::push_ascii_literal(&mut sql, value);
+        let to = Assignment::of_statement(DATESTYLE, &sql, Some(value));
+        self.settings.set_for_good(DATESTYLE, to.clone());
+        link.settings.set_for_good(DATESTYLE, to);
+    }
+
     /// A request is over: the next is read with what now holds.
     pub(super) fn refresh_effective(&mut self) {
         let same = Arc::ptr_eq(&self.effective_of, self.settings.current());
@@ -303,7 +394,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let failed = self.status_then() == Status::Failed;
         self.foreseen = status_behind(statement).or(self.foreseen);
         let strayed = self.has_strayed() || strays(statement, text, &self.tenancy().scope.schema);
-        let effect = effect_of(statement, text);
+        let utf8 = self.reads_utf8();
+        let effect = effect_of(statement, text, utf8);
+        self.foresee_reading(statement);
         self.foresee_path(statement, effect.as_ref(), failed);
         let Some(link) = &mut self.link else { return };
         link.strayed |= strayed;
@@ -322,7 +415,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         match effect {
             Some(Effect::Set(name, list)) if &*name == SEARCH_PATH => {
-                self.effective = Effective::new(list.into(), true, self.tenants.now());
+                self.effective = Effective::new(list.sql().into(), true, self.tenants.now());
             }
             Some(Effect::SetLocalPath(list)) => {
                 self.effective = Effective::new(list.into(), true, self.tenants.now());
@@ -349,9 +442,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 self.effective = Effective::home(self.tenants.now(), true);
             }
             // What comes behind it is another transaction, of the session's tenant.
-            Some(Effect::EndBlock) => {
+            Some(Effect::End { rolls_back, .. }) => {
                 self.touched = false;
-                let rolls_back = failed || matches!(statement.kind, StatementKind::Rollback { .. });
+                let request = &mut link.request;
+                (request.ran, request.ran_ours) = (false, false);
+                (request.bound, request.bound_by_name) = (false, false);
+                let rolls_back = failed || rolls_back;
                 self.tenants.foresee_end(rolls_back);
                 self.tenant_changed();
                 if let Some(ahead) = &self.ahead {

@@ -6,14 +6,15 @@ use smallvec::SmallVec;
 
 use super::pins::Probe;
 use super::statements::ClientStatement;
+use crate::pool::settings::Assignment;
 use crate::sql::plan::Refusal;
 use crate::sql::rewrite::PositionMap;
 
 /// What a statement does to the session once PostgreSQL says that it is complete.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// A setting holds: its name, and the SQL that sets it again elsewhere.
-    Set(Box<str>, Box<str>),
+    /// A setting holds: its name, and how it is set elsewhere.
+    Set(Box<str>, Assignment),
     /// The path that holds for the transaction.
     SetLocalPath(Box<str>),
     /// A setting is back at the start-up's value.
@@ -40,8 +41,15 @@ pub enum Effect {
     RollbackTo(Box<str>),
     /// `RELEASE`.
     Release(Box<str>),
-    /// The transaction block ended, in the way that the command tag says.
-    EndBlock,
+    /// A transaction block began.
+    Begin,
+    /// The transaction ended. Unless its block had failed before, it was kept, or is prepared.
+    End {
+        /// `ROLLBACK`.
+        rolls_back: bool,
+        /// `AND CHAIN`: another block began.
+        chain: bool,
+    },
     /// `LISTEN`, once the transaction is committed.
     Listen {
         /// The channel, as PostgreSQL knows it.
@@ -51,6 +59,19 @@ pub enum Effect {
     },
     /// `UNLISTEN`, likewise, of a channel as PostgreSQL knows it; `None` is all channels.
     Unlisten(Option<Box<str>>),
+}
+
+impl Effect {
+    /// Whether it changes settings of the session.
+    pub fn sets(&self) -> bool {
+        use Effect::{Characteristics, DiscardAll, Reset, ResetAll, Set};
+        matches!(self, Set(..) | Reset(_) | ResetAll | DiscardAll | Characteristics(_))
+    }
+
+    /// Whether it is more than the state of the transaction.
+    pub fn outlives_transaction(&self) -> bool {
+        !matches!(self, Effect::Begin)
+    }
 }
 
 /// The statement that sets the path, which stays prepared.
@@ -69,6 +90,8 @@ pub enum Expect {
     OwnQuery,
     /// The same, that sets a role for the session: it must be in force before anything else is sent.
     SessionRole(RoleName),
+    /// The same, which takes off what the client leaves. It is not answered before the server is on its way back.
+    Restored,
     /// The same, to find out what still ties the client to its server.
     Probe(Probe),
     /// `ParseComplete`.
@@ -148,7 +171,11 @@ impl Expect {
     /// Whether what arrives now is for the client.
     pub fn is_clients(&self) -> bool {
         match self {
-            Expect::OwnQuery | Expect::OwnSync | Expect::SessionRole(_) | Expect::Probe(_) => false,
+            Expect::OwnQuery
+            | Expect::OwnSync
+            | Expect::SessionRole(_)
+            | Expect::Restored
+            | Expect::Probe(_) => false,
             Expect::Parse { client, .. } => client.is_some(),
             Expect::Bind { client }
             | Expect::Execute { client, .. }
@@ -156,6 +183,11 @@ impl Expect {
             | Expect::Close { client } => *client,
             _ => true,
         }
+    }
+
+    /// Whether it is what takes off what the client leaves.
+    pub fn is_restored(&self) -> bool {
+        matches!(self, Expect::Restored)
     }
 
     /// Whether `ReadyForQuery` ends it.
@@ -166,6 +198,7 @@ impl Expect {
                 | Expect::OwnQuery
                 | Expect::OwnSync
                 | Expect::SessionRole(_)
+                | Expect::Restored
                 | Expect::Probe(_)
                 | Expect::Sync
         )

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::bound::{bind_setting, is_function_that_sets};
 use super::columns::{self, Columns};
 use super::effect::{effect_of, may_move};
 use super::expect::Expect;
@@ -15,7 +16,7 @@ use super::request::Step;
 use super::statements::{ClientStatement, Origin, Runs};
 use super::{End, Session, Status, names, switch};
 use crate::sql::name;
-use crate::sql::plan::{Plan, Refusal, Route, Setting, Statement, StatementKind};
+use crate::sql::plan::{Refusal, Route, Statement, StatementKind};
 use crate::wire::frame::{self, Header};
 use crate::wire::message;
 
@@ -76,6 +77,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if let Err(step) = self.on_behalf_of(tied.clone(), |session| session.begin_extended(b'P', body)) {
             self.plan = Some(plan);
             return Ok(step);
+        }
+        if let Some(refusal) = self.refuses_encoding(text) {
+            return Ok(self.poison(refusal));
         }
         if taken {
             return Ok(self.poison(names::taken(name)));
@@ -146,6 +150,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         message::bind_head(&mut link.lease.outbuf, portal, on_server.name.as_bytes(), behind);
         link.lease.outbuf.extend_from_slice(rest);
         link.owe(Expect::Bind { client: true });
+        link.request.bound = true;
+        link.request.bound_by_name |= !portal.is_empty();
         link.request.described |= columns != Columns::Untold && next != Some(b'D');
         if portal.is_empty() {
             self.bound.clear();
@@ -192,7 +198,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return;
         }
         let mut statement = statement.clone();
-        bind_setting(&mut statement, values);
+        bind_setting(&mut statement, values, self.reads_utf8());
+        if !portal.is_empty() && statement.plan.statements.iter().any(is_function_that_sets) {
+            self.lose_track();
+        }
         let run = match &statement.runs {
             Runs::Own(name, _) => self.statements.get(name).map(|run| Arc::clone(&run.plan)),
             _ => None,
@@ -268,7 +277,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// `Execute` of a portal.
     pub(super) fn execute(&mut self, body: &[u8]) -> Result<Step, End> {
-        let (portal, _) = frame::cstr(body).ok_or_else(malformed)?;
+        let (portal, rows) = frame::cstr(body).ok_or_else(malformed)?;
         let found = self.portals.iter().find(|(name, _)| &name[..] == portal);
         let statement = found.map(|(_, statement)| statement.clone());
         if let Some(statement) = statement.as_ref().filter(|statement| statement.is_here()) {
@@ -293,9 +302,13 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let mut effect = None;
         if let Some(statement) = &statement {
             for one in &statement.plan.statements {
-                self.before(one, &statement.text);
-                effect = effect_of(one, &statement.text)
+                self.before(one, &statement.plan, &statement.text);
+                effect = effect_of(one, &statement.text, self.reads_utf8())
                     .map(|effect| name_channel(effect, &self.tenants.now().scope));
+            }
+            // Run once more, it gives what is left of its rows, and sets nothing.
+            if statement.plan.statements.iter().any(is_function_that_sets) {
+                self.portals.retain(|(open, _)| &open[..] != portal);
             }
         }
         self.pass_message(b'E', body);
@@ -304,6 +317,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         };
         if let Some(link) = &mut self.link {
             link.owe(Expect::Execute { client: true, effect });
+            link.request.ran = true;
+            link.request.runs += 1;
+            link.request.limited |= frame::u32(rows).is_none_or(|(rows, _)| rows != 0);
             if statement.as_ref().is_some_and(copies) {
                 link.awaits_copy = true;
                 message::flush(&mut link.lease.outbuf);
@@ -385,12 +401,14 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// `Sync`: the request is complete.
     pub(super) fn sync(&mut self) -> Step {
+        let ends = self.ends_with_sync();
         match &mut self.link {
             Some(link) => {
                 link.keep(b'S', &[]);
                 message::sync(&mut link.lease.outbuf);
                 link.owe(Expect::Sync);
                 link.request.awaiting = true;
+                self.clean_behind(ends);
             }
             None => {
                 self.end_local();
@@ -481,24 +499,6 @@ impl Link {
         }
         message::raw(replay, tag, body);
     }
-}
-
-/// Puts the value that was bound into a statement that sets something to it; `values` is a `Bind` behind its names.
-fn bind_setting(statement: &mut ClientStatement, values: &[u8]) {
-    let [Statement { kind: StatementKind::SetParameter { name, number, local }, .. }] =
-        &statement.plan.statements[..]
-    else {
-        return;
-    };
-    let value = frame::bound_value(values, *number);
-    let Some(value) = value.and_then(|value| std::str::from_utf8(value).ok()) else { return };
-    let given = Some(value.into());
-    let set = StatementKind::Set(Box::new(Setting { name: name.clone(), value: 0..0, given, local: *local }));
-    let mut plan = Plan::clone(&statement.plan);
-    if let Some(only) = plan.statements.first_mut() {
-        only.kind = set;
-    }
-    statement.plan = Arc::new(plan);
 }
 
 pub(super) fn refusal(code: &'static str, message: String) -> Refusal {

@@ -2,27 +2,25 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::{Buf, Bytes, BytesMut};
 use pgstrata_tenancy::RoleName;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
-use super::expect::Expect;
+use super::expect::{Effect, Expect};
 use super::request::MAX_OWED;
 use super::role::{InForce, Settled};
 use super::spare::Expects;
 use super::tenant::Tenancy;
 use super::{Session, Status};
 use crate::metrics::{Kind, Metrics};
+use crate::pool::restore::Dirt;
 use crate::pool::server::User;
 use crate::pool::servers::Lease;
 use crate::pool::settings::{self, Tracked};
 use crate::sql::plan::Plan;
 use crate::wire::{frame, message};
-
-/// How long a server may take to be cleaned behind a client that left; then it is closed.
-pub(super) const CLEAN_LIMIT: Duration = Duration::from_secs(5);
 
 /// A server, and what is known of the request that it works on.
 pub(super) struct Link {
@@ -57,6 +55,12 @@ pub(super) struct Link {
     pub own_portal: bool,
     /// What was answered last is ours.
     pub own_last: bool,
+    /// The client has begun the open transaction by itself: it ends where the client ends it.
+    pub explicit: bool,
+    /// `datestyle` was set in this transaction.
+    pub sets_datestyle: bool,
+    /// For this transaction, the client has set what gives texts their meaning.
+    pub reads_otherwise: bool,
     /// The tenant for which DDL ran in this transaction.
     pub ddl: Option<Arc<Tenancy>>,
     /// A COPY from the client was sent, and it is not known yet whether PostgreSQL waits for its data.
@@ -76,6 +80,24 @@ pub(super) struct Link {
 pub(super) struct Request {
     /// Something was sent for it.
     pub sent: bool,
+    /// The transaction of all that was sent for it so far has been ended by us.
+    pub ended: bool,
+    /// A portal of ours was run in the implicit transaction that is open.
+    pub ran_ours: bool,
+    /// How many portals of the client's were run, and whether only some of a portal's rows were asked for.
+    pub runs: u32,
+    /// See [`Request::runs`].
+    pub limited: bool,
+    /// A portal of the client's was run in the implicit transaction that is open.
+    pub ran: bool,
+    /// One was bound.
+    pub bound: bool,
+    /// One that has a name was.
+    pub bound_by_name: bool,
+    /// A statement of it may have changed the encoding that the next is read in.
+    pub reencodes: bool,
+    /// One may have changed other settings that give the next its meaning.
+    pub rereads: bool,
     /// Its last message was sent: `ReadyForQuery` will come.
     pub awaiting: bool,
     /// An error came: everything up to `Sync` is void.
@@ -116,6 +138,15 @@ impl Request {
     fn new() -> Self {
         Self {
             sent: false,
+            ended: false,
+            ran_ours: false,
+            runs: 0,
+            limited: false,
+            ran: false,
+            bound: false,
+            bound_by_name: false,
+            reencodes: false,
+            rereads: false,
             awaiting: false,
             failed: false,
             delivered: false,
@@ -156,6 +187,9 @@ impl Link {
             voids_prepared: false,
             own_portal: false,
             own_last: false,
+            explicit: false,
+            sets_datestyle: false,
+            reads_otherwise: false,
             ddl: None,
             awaits_copy: false,
             copy_in: false,
@@ -168,7 +202,7 @@ impl Link {
 
     /// A message was put in the write buffer, and this is what it is answered with.
     pub fn owe(&mut self, expect: Expect) {
-        self.request.sent = true;
+        (self.request.sent, self.request.ended) = (true, false);
         self.expects.push_back(expect);
         if self.expects.len().is_multiple_of(MAX_OWED / 2) {
             message::flush(&mut self.lease.outbuf);
@@ -249,17 +283,16 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 impl Link {
     /// Makes the server's session the client's, in front of its first request. Its settings are set under `role`.
     pub fn hand_over(&mut self, user: User<'_>, wants: &Tracked, role: Option<&RoleName>) {
-        let Some(sql) = self.lease.hand_over(user, wants.current(), role) else { return };
-        self.lease.query(&[sql.as_bytes()]);
-        self.expects.push_back(Expect::OwnQuery);
-        self.settings = Tracked::new(settings::after(&Arc::default(), wants.current(), true));
+        if let Some(sql) = self.lease.forget_last_user(user) {
+            self.ask(&sql);
+        }
+        self.bring_settings(wants, Status::Idle, role);
     }
 
     /// Drops what others than the tenant in force have prepared.
     pub fn drop_prepared(&mut self, status: Status) {
         if self.voids_prepared && status != Status::Failed {
-            self.lease.query(&[b"DEALLOCATE ALL"]);
-            self.expects.push_back(Expect::OwnQuery);
+            self.ask("DEALLOCATE ALL");
             self.lease.forget_prepared();
             self.voids_prepared = false;
         }
@@ -283,11 +316,13 @@ impl Link {
         }
         let (has, wants, idle) = (self.settings.current(), wants.current(), status == Status::Idle);
         if !settings::are_the_same(has, wants) {
-            let sql = settings::difference(has, wants, idle, role);
+            let statements = settings::difference(has, wants, idle, role);
             let now = settings::after(has, wants, idle);
-            if let Some(sql) = sql {
-                self.lease.query(&[sql.as_bytes()]);
-                self.expects.push_back(Expect::OwnQuery);
+            match idle {
+                true if statements.is_empty() => {}
+                true => self.ask(&statements.join("; ")),
+                // Several in one text would end a transaction that is open since a pipeline, and no block.
+                false => statements.iter().for_each(|statement| self.ask(statement)),
             }
             self.settings.replace(now);
         }
@@ -297,18 +332,15 @@ impl Link {
         }
     }
 
+    /// A `Query` of our own, whose answer nobody hears of.
+    pub fn ask(&mut self, sql: &str) {
+        self.lease.query(&[sql.as_bytes()]);
+        self.expects.push_back(Expect::OwnQuery);
+    }
+
     /// Closes the server: the pool makes a new one when it is needed.
     pub fn discard(self) {
         drop(self.lease);
-    }
-
-    pub(super) fn give_back(self: Box<Self>, (client, tenant): User<'_>, now: Instant) {
-        let Self { mut lease, settings, opaque, .. } = *self;
-        if opaque {
-            lease.used_by = Some((client, tenant.clone()));
-        }
-        lease.settings = Arc::clone(settings.current());
-        lease.give_back_at(now);
     }
 
     /// Ends whatever is open on the server: a COPY, a pipeline, a transaction, a session.
@@ -316,8 +348,8 @@ impl Link {
         // Which of these came about can't be told from here on.
         let leaves = |expect: &Expect| match expect {
             Expect::Parse { named, .. } => *named,
-            Expect::Execute { effect, .. } => effect.is_some(),
-            Expect::Query(reply) => !reply.effects.is_empty(),
+            Expect::Execute { effect, .. } => effect.as_ref().is_some_and(Effect::outlives_transaction),
+            Expect::Query(reply) => reply.effects.iter().any(|(_, effect)| effect.outlives_transaction()),
             _ => false,
         };
         if self.lease.in_doubt || self.expects.iter().any(leaves) {
@@ -336,37 +368,51 @@ impl Link {
         let due = self.expects.iter().filter(|e| e.ends_ready()).count();
         if due > 0 {
             metrics.overhead_round_trip();
-            status = self.drain(due).await?;
+            let ours = |expect: &Expect| {
+                matches!(expect, Expect::OwnQuery | Expect::SessionRole(_) | Expect::Restored)
+            };
+            let ours = self.expects.iter().any(ours);
+            status = self.drain(due, ours).await?;
+            // Nor can it whether the transaction was kept that ended just now.
+            if status == b'I' && self.settings.is_pending() {
+                return Err(io::ErrorKind::Other.into());
+            }
         }
         if status != b'I' {
             metrics.overhead_round_trip();
             self.lease.query(&[b"ROLLBACK"]);
-            status = self.drain(1).await?;
+            status = self.drain(1, true).await?;
             self.settings.roll_back();
+        }
+        if status != b'I' {
+            return Err(io::ErrorKind::InvalidData.into());
         }
         if session {
             metrics.overhead_round_trip();
-            self.lease.query(&[b"DISCARD ALL"]);
-            status = self.drain(1).await?;
-            self.lease.forget_prepared();
+            // Not under the client's settings.
+            self.lease.restore(Dirt::Settings).await?;
             self.settings = Tracked::default();
+            self.lease.query(&[b"DISCARD ALL"]);
+            self.drain(1, true).await?;
+            self.lease.forget_prepared();
         }
-        if status == b'I' { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) }
+        Ok(())
     }
 
     /// Reads and drops answers until so many `ReadyForQuery` have come; gives the last one's status.
-    async fn drain(&mut self, due: usize) -> io::Result<u8> {
+    ///
+    /// `ours`: what the proxy believes the server to have hangs on some of them, so that none may be an error.
+    async fn drain(&mut self, due: usize, ours: bool) -> io::Result<u8> {
         let (mut left, mut status) = (due, b'I');
         loop {
-            let question = self.lease.outbuf.split();
-            self.lease.stream.write_all(&question).await?;
-            self.lease.stream.flush().await?;
+            self.lease.send().await?;
             while let Some((tag, last)) = self.drop_message()? {
                 match tag {
                     b'Z' => {
                         status = last;
                         left -= 1;
                     }
+                    b'E' if ours => return Err(io::ErrorKind::InvalidData.into()),
                     // PostgreSQL has read our Sync as part of the COPY.
                     b'G' => {
                         message::copy_fail(&mut self.lease.outbuf, b"the client is gone");
@@ -409,6 +455,9 @@ impl Link {
             return Ok(None);
         }
         let message = server.inbuf.split_to(header.total);
+        if header.tag == b'S' {
+            server.note_parameter(message.get(frame::HEADER..).unwrap_or_default());
+        }
         Ok(Some((header.tag, message.last().copied().unwrap_or_default())))
     }
 }

@@ -4,7 +4,7 @@
 //! transaction and is rolled back as PostgreSQL would have it. Once it is committed, the one connection
 //! that listens for all ([`crate::channels`]) is told, and only then the client.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -15,7 +15,7 @@ use super::request::HIGH_WATER;
 use super::{End, Session, Status};
 use crate::channels::{Deaf, Subscriber};
 use crate::sql::keys;
-use crate::sql::plan::{Plan, Refusal, StatementKind};
+use crate::sql::plan::{Plan, Refusal, Statement, StatementKind};
 use crate::sql::scope::Scope;
 use crate::wire::message;
 
@@ -80,12 +80,25 @@ impl Listening {
 
     /// Whether a plan would listen to too much.
     fn is_too_much(&self, plan: &Plan) -> bool {
-        let count =
-            |is_it: fn(&StatementKind) -> bool| plan.statements.iter().filter(|s| is_it(&s.kind)).count();
+        let listens =
+            |s: &Statement| matches!(s.kind, StatementKind::Listen(_) | StatementKind::Unlisten(Some(_)));
+        if !plan.statements.iter().any(listens) {
+            return false;
+        }
+        // A text may name one of them again and again.
+        let distinct = |named: fn(&StatementKind) -> Option<&str>| {
+            plan.statements.iter().filter_map(|s| named(&s.kind)).collect::<HashSet<_>>().len()
+        };
+        let more = distinct(|kind| match kind {
+            StatementKind::Listen(name) => Some(name),
+            _ => None,
+        });
+        let less = distinct(|kind| match kind {
+            StatementKind::Unlisten(Some(name)) => Some(name),
+            _ => None,
+        });
         let wanted = self.wanted.channels.len();
         let so_far = self.ear.as_ref().map_or(0, Subscriber::count) + wanted;
-        let more = count(|kind| matches!(kind, StatementKind::Listen(_)));
-        let less = count(|kind| matches!(kind, StatementKind::Unlisten(Some(_))));
         // What it no longer wants is remembered up to the end of its transaction.
         more > 0 && so_far + more > MAX_CHANNELS || less > 0 && wanted + less > 2 * MAX_CHANNELS
     }

@@ -6,8 +6,9 @@ use pgstrata_tenancy::RoleName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
-use super::link::{CLEAN_LIMIT, Link};
+use super::link::Link;
 use super::{Session, Status};
+use crate::pool::restore::CLEAN_LIMIT;
 use crate::sql::plan::Refusal;
 
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
@@ -43,7 +44,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let session = !self.pins.is_empty();
         let cleaned = timeout(CLEAN_LIMIT, link.clean(Status::Idle, session, &self.shared.metrics)).await;
         link.lease.in_doubt |= !matches!(cleaned, Ok(Ok(())));
-        link.give_back(self.server_user(), Instant::now());
+        link.give_back(self.server_user(), Instant::now(), &self.shared.metrics);
     }
 }
 

@@ -7,12 +7,13 @@
 //! # Layout
 //! - [`start`]: from a proven identity to a session that runs.
 //! - [`request`]: the client's messages, one step for each.
-//! - [`query`], [`extended`]: what goes to the server for them; [`compose`]: what goes in between the statements of a text.
+//! - [`query`], [`extended`]: what goes to the server for them; [`compose`]: what goes in between the statements of a text; [`bound`]: what is bound of a setting.
 //! - [`expect`], [`reply`], [`outcome`]: what the server owes, what becomes of its answers, and how a request ends.
 //! - [`statements`]: prepared statements by identity; [`prepared`]: on the server at hand; [`columns`]: what clients were told of theirs.
 //! - [`path`]: the search path, and when it must be set; [`role`]: the tenant's role, likewise.
 //! - [`names`]: the prepared statements that texts name, and the portals: a session finds its own, and no others.
-//! - [`effect`]: what statements leave behind in a session; [`ahead`]: the path behind those that are on their way.
+//! - [`effect`]: what statements leave behind in a session; [`ahead`]: the path behind those that are on their way; [`boundary`]: where transactions end.
+//! - [`encoding`]: what the bytes of a text mean.
 //! - [`listen`]: `LISTEN`, and what is heard.
 //! - [`standing`]: whether a tenant's clients are served now; [`arrival`], [`admission`]: at the login, and later.
 //! - [`tenant`], [`switch`]: which tenant the session works for, and how it goes over to another.
@@ -22,22 +23,26 @@
 //! - `bounds`: what a text may make of a session, and of what is sent.
 //! - `judge`: texts that are judged elsewhere, as it takes long.
 //! - [`io`]: bytes in, bytes out, nothing buffered without bound.
-//! - [`attach`]: a server comes, and goes back; [`link`]: what is known of it, and how it becomes clean; [`login`]: it is one of the tenant's own, where it has its own.
+//! - [`attach`]: a server comes, and goes back; [`link`]: what is known of it, and how it becomes clean; [`login`]: it is one of the tenant's own, where it has its own; [`handback`]: it goes back clean.
 //! - [`cancel`]: cancel keys. [`clock`]: whose time a request's time is.
 
 mod admission;
 mod ahead;
 mod arrival;
 mod attach;
+mod bound;
+mod boundary;
 mod bounds;
 pub mod cancel;
 mod clock;
 pub mod columns;
 mod compose;
 pub(crate) mod effect;
+mod encoding;
 mod expect;
 mod explain;
 mod extended;
+mod handback;
 mod io;
 mod judge;
 mod link;
@@ -77,6 +82,7 @@ use self::admission::Attendance;
 use self::ahead::Ahead;
 use self::cancel::CancelEntry;
 use self::clock::Clock;
+use self::encoding::Reading;
 use self::judge::Judged;
 use self::link::Link;
 use self::listen::Listening;
@@ -192,6 +198,12 @@ pub struct Session<C> {
     /// The settings that `effective` was made of.
     effective_of: Arc<Settings>,
     told: Arc<Told>,
+    /// It was told that its texts are in UTF-8.
+    told_utf8: bool,
+    /// What it was told may not be so on the server that it has next.
+    stale_told: bool,
+    /// The settings that its texts are read with.
+    reading: Reading,
     statements: ClientStatements,
     /// Those that a request on its way forgets, unless it fails.
     forgotten: Option<ClientStatements>,
@@ -202,6 +214,8 @@ pub struct Session<C> {
     foreseen: Option<Status>,
     /// What its path will be behind that, where it is not what PostgreSQL has confirmed.
     ahead: Option<Box<Ahead>>,
+    /// What it was behind what is complete so far.
+    reached: Status,
     /// The statement that the unnamed portal was bound from.
     bound: Vec<u8>,
     pins: Pins,
@@ -282,7 +296,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                     if self.held_ready.is_some() {
                         Box::pin(self.settle_channels()).await?;
                     }
-                    self.release().await;
+                    while self.release().await {
+                        self.relay()?;
+                    }
                 }
             }
         }

@@ -272,7 +272,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         for name in &names.runs {
             let Some(statement) = self.statements.get(name.as_bytes()).cloned() else { continue };
             for one in &statement.plan.statements {
-                self.before(one, &statement.text);
+                self.before(one, &statement.plan, &statement.text);
             }
             ids.push(statement.prepared.id);
             if !self.has_prepared(statement.prepared.id) {
@@ -350,7 +350,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 Ok(_) => {
                     let target = self.statements.get(name.as_bytes()).cloned()?;
                     for one in &target.plan.statements {
-                        self.before(one, &target.text);
+                        self.before(one, &target.plan, &target.text);
                     }
                     // Others may have taken its place on the server.
                     self.prepare_again(prepared);
@@ -394,7 +394,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return step;
         }
         self.pins.doubt();
-        let sql = format!("DEALLOCATE {}", ident::quoted(name));
+        let sql = format!("DEALLOCATE {}", ident::ascii_quoted(name));
         if let Some(link) = &mut self.link {
             let effect = Effect::Deallocated(name.into());
             link.run_behind_for(sql.as_bytes(), self.shared.store.path_name(), Some(effect));
@@ -413,10 +413,13 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             types: Bytes::from_static(&[0, 0]),
             path: Arc::default(),
             role: self.role(),
+            reading: Arc::default(),
             epoch: 0,
         };
         let statement = ClientStatement {
             text,
+            encoding: None,
+            blind: false,
             types: identity.types.clone(),
             plan: Arc::new(plan),
             prepared: self.shared.store.as_named(name, identity),

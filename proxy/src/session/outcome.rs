@@ -48,7 +48,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         self.pins.doubt();
         let code = frame::field(body, b'C').unwrap_or(b"XX000");
         if self.can_run_again(body, code) {
-            return self.run_again(code == NO_STATEMENT);
+            return self.run_again();
         }
         self.count_error(code);
         let told = self.shared.store.in_clients_words(body, &self.statements);
@@ -72,7 +72,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if link.is_early() {
             // PostgreSQL goes on with the text: there the client gets it.
             link.request.early = Some(body.into());
-            self.void_pipeline();
+            self.void_pipeline(added);
             return Ok(());
         }
         match link.expects.front_mut() {
@@ -102,19 +102,20 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             Some(Expect::Parse { map, .. }) => put_error(&mut self.outbuf, body, whole, map),
             _ => put_error(&mut self.outbuf, body, whole, &PositionMap::default()),
         }
-        self.void_pipeline();
+        self.void_pipeline(added);
         Ok(())
     }
 
-    /// PostgreSQL drops everything up to `Sync`: what was foreseen of it did not come about.
-    fn void_pipeline(&mut self) {
+    /// PostgreSQL drops everything up to `Sync`: what was foreseen of it did not come about. `ours`: for an error to a
+    /// message of ours.
+    fn void_pipeline(&mut self, ours: bool) {
         (self.checking, self.foreseen) = (false, None);
         let Some(link) = &mut self.link else { return };
         let until = link.expects.iter().position(|expect| matches!(expect, Expect::Sync | Expect::OwnSync));
         let end = until.unwrap_or(link.expects.len());
         let void: Vec<Expect> = link.expects.drain(..end).collect();
-        // PostgreSQL reads no text that stands behind an error of ours: the client waits for its end.
-        let lost = |expect: &Expect| matches!(expect, Expect::Query(reply) if reply.prepared);
+        // PostgreSQL reads no Query that stands behind an error of ours, and its sender waits for its end.
+        let lost = |expect: &Expect| matches!(expect, Expect::Query(reply) if ours || reply.prepared);
         let ends_here = until.is_none() && void.iter().any(lost);
         // From back to front: what was foreseen last is taken back first.
         for expect in void.into_iter().rev() {
@@ -183,10 +184,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 self.pins_probed(&probe);
                 return Ok(Relayed::Not);
             }
-            Some(front) if !front.ends_ready() => link.expects.clear(),
+            Some(front) if !front.ends_ready() => link.expects.retain(Expect::is_restored),
             _ => {}
         }
         self.end_request(status);
+        self.tell_again()?;
         self.probe_pins();
         if self.has_channels_to_settle() {
             self.held_ready = Some(status);
@@ -198,7 +200,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// A request is answered: what holds now is what PostgreSQL says.
     pub(super) fn end_request(&mut self, status: Status) {
         self.count_request(status);
-        let before = mem::replace(&mut self.status, status);
+        self.status = status;
         (self.forgotten, self.foreseen) = (None, None);
         self.ahead = None;
         let Some(link) = &mut self.link else { return };
@@ -210,16 +212,25 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         link.next_request();
         link.own_last = false;
+        // What ran was read in the encoding that has been reported by now.
+        self.reached = status;
         if status == Status::Idle {
             (link.path_set, link.path_moved) = (false, false);
             (link.role, link.own_portal) = (link.resting_role(), false);
             link.local_path = false;
             link.strayed = false;
+            (link.explicit, link.reads_otherwise) = (false, false);
             if let Some(tenancy) = link.ddl.take() {
                 self.identity.database.catalog.invalidate(&tenancy.scope.schema);
             }
             self.portals.clear();
-            if erred && before == Status::Idle { self.undo_settings() } else { self.keep_settings() }
+            // An error is the last of a request: no transaction is open behind it, so it ended the one that was.
+            if erred {
+                self.undo_settings()
+            } else {
+                self.keep_settings()
+            }
+            self.complete_datestyle();
         }
         self.refresh_effective();
     }
@@ -238,23 +249,25 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             && !link.request.described
     }
 
-    /// Runs the request once more, with its statements prepared anew: they are overtaken by DDL, or were `dropped`.
-    fn run_again(&mut self, dropped: bool) -> Result<(), End> {
+    /// Runs the request once more, with its statements prepared anew.
+    fn run_again(&mut self) -> Result<(), End> {
         let Some(link) = &mut self.link else { return Ok(()) };
         let Some(replay) = link.request.replay.take() else { return Ok(()) };
-        tracing::debug!(dropped, "running a request again with its statements prepared anew");
-        match dropped {
-            true => link.lease.lose_prepared(),
-            // The catalog changed behind our back: no statement of before is bound again.
-            false => self.identity.database.catalog.invalidate(&self.tenants.now().scope.schema),
-        }
+        tracing::debug!("running a request again: its plan was overtaken by DDL, or dropped");
+        // The catalog changed behind our back: no statement of before is bound again.
+        self.identity.database.catalog.invalidate(&self.tenants.now().scope.schema);
+        link.lease.lose_prepared();
         if !link.request.awaiting {
             message::sync(&mut link.lease.outbuf);
         }
-        self.void_pipeline();
+        self.void_pipeline(false);
         let Some(link) = &mut self.link else { return Ok(()) };
-        link.expects.clear();
-        link.expects.push_back(Expect::OwnQuery);
+        link.expects.retain(Expect::is_restored);
+        link.expects.push_front(Expect::OwnQuery);
+        if link.expects.len() > 1 {
+            // It begins on a server that is as it was born.
+            link.settings = Default::default();
+        }
         link.path_set = false;
         link.role = link.resting_role();
         link.next_request();
@@ -272,7 +285,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         link.lease.in_doubt = true;
         let Request { sent, awaiting, erred, .. } = link.request;
         // What it was to prepare or to close did not come about.
-        self.void_pipeline();
+        self.void_pipeline(false);
         let Some(mut link) = self.link.take() else { return Ok(()) };
         self.shared.metrics.server_lost();
         self.cancel.detach();

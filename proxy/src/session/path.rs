@@ -36,7 +36,7 @@ impl Effective {
     pub fn of(settings: &Settings, tenancy: &Arc<Tenancy>) -> Self {
         let own = settings.get(LOCAL_PATH).or_else(|| settings.get(SEARCH_PATH));
         match own.filter(|path| tenancy.allows_path(path)) {
-            Some(path) => Self::new(Arc::from(&**path), true, tenancy),
+            Some(path) => Self::new(Arc::from(path), true, tenancy),
             None => Self::home(tenancy, false),
         }
     }
@@ -81,15 +81,19 @@ pub fn shown(path: &str) -> Option<String> {
     Some(names.join(", "))
 }
 
-/// A path as it stands in a `SET`, where PostgreSQL takes no empty identifier.
+/// A path as it stands in a `SET`, where PostgreSQL takes no empty identifier, in ASCII.
 pub fn in_sql(path: &str) -> Cow<'_, str> {
-    let empty = if path.contains("\"\"") { check::search_path(path) } else { None };
-    match empty.filter(|names| names.is_empty() || names.iter().any(String::is_empty)) {
+    let odd = !path.is_ascii() || path.contains("\"\"");
+    let names = if odd { check::search_path(path) } else { None };
+    let is_odd = |name: &String| name.is_empty() || !name.is_ascii();
+    match names.filter(|names| names.is_empty() || names.iter().any(is_odd)) {
         Some(names) => {
-            let each = |name: &String| if name.is_empty() { "''".into() } else { ident::quoted(name) };
+            let each = |name: &String| if name.is_empty() { "''".into() } else { ident::ascii_quoted(name) };
             let names: Vec<_> = names.iter().map(each).collect();
             Cow::Owned(if names.is_empty() { "''".into() } else { names.join(", ") })
         }
+        // No list of names: none at all is better than one in an encoding that nobody knows.
+        None if !path.is_ascii() => Cow::Borrowed("''"),
         None => Cow::Borrowed(path),
     }
 }
@@ -155,6 +159,8 @@ mod tests {
             ("\"\", \"acme\"", "'', \"acme\""),
             ("\"a\"\"b\", \"c\"", "\"a\"\"b\", \"c\""),
             ("\"acme\"", "\"acme\""),
+            ("\"caf\u{e9}\", \"public\"", "U&\"caf\\00E9\", \"public\""),
+            ("\"\u{1f600}\", \"\"", "U&\"\\+01F600\", ''"),
         ] {
             assert_eq!(in_sql(path), sql);
         }

@@ -4,12 +4,13 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use pgstrata_tenancy::RoleName;
+use pgstrata_tenancy::{RoleName, ident};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::clock::begins_block;
 use super::columns::Columns;
 use super::effect::needs_path;
+use super::encoding::other_encoding;
 use super::expect::{Effect, Expect, PATH_BEHIND, PATH_FIRST, ROLE_FIRST};
 use super::extended::{PARSE_COMPLETE, refusal};
 use super::judge::Source;
@@ -22,7 +23,7 @@ use super::tenant::Tenancy;
 use super::{Session, Status, names, path, role};
 use crate::metrics::Kind;
 use crate::pool::server::Standing;
-use crate::pool::settings::{SEARCH_PATH, SESSION_ROLE};
+use crate::pool::settings::{SEARCH_PATH, SESSION_ROLE, Settings};
 use crate::sql::plan::{Plan, Route, Statement};
 use crate::sql::rewrite::{PositionMap, rewrite};
 use crate::wire::message;
@@ -58,6 +59,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             types: Bytes::copy_from_slice(types),
             path: if under_path { Arc::clone(&self.effective.path) } else { Arc::default() },
             role: self.role(),
+            reading: self.reading(),
             epoch: self.identity.database.catalog.epoch(&tenancy.scope.schema),
         };
         let store = &self.shared.store;
@@ -65,13 +67,16 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let prepared = if shared { store.intern(identity) } else { store.unshared(identity, named) };
         let types = prepared.identity.types.clone();
         let columns = Columns::Untold;
+        let encoding = self.encoding_of(&text);
         ClientStatement {
             text,
+            encoding,
             types,
             plan: Arc::new(plan),
             prepared,
             map,
             tenancy,
+            blind: self.scope.names.is_none(),
             tied,
             columns,
             origin: Origin::Parse,
@@ -80,8 +85,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     }
 
     /// `Parse` of the client's, as far as the server at hand needs one.
-    pub(super) fn send_parse(&mut self, name: Bytes, statement: ClientStatement) {
+    pub(super) fn send_parse(&mut self, name: Bytes, mut statement: ClientStatement) {
         self.set_up_for(&statement.plan);
+        if !name.is_empty() {
+            statement.prepared = self.apart(statement.prepared);
+        }
         let Some(link) = &mut self.link else { return };
         let prepared = Arc::clone(&statement.prepared);
         if name.is_empty() {
@@ -100,6 +108,17 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         self.statements.insert(name, statement);
         self.emit_locals();
+    }
+
+    /// A statement that is about to be prepared: its client's alone, where what the client has set in the open
+    /// transaction may give it another meaning than others know it by.
+    fn apart(&self, prepared: Arc<Prepared>) -> Arc<Prepared> {
+        let link = self.link.as_deref();
+        let reads_otherwise = link.is_some_and(|link| link.reads_otherwise || link.request.rereads);
+        match reads_otherwise && prepared.is_shared() {
+            true => self.shared.store.alone(prepared.identity.clone()),
+            false => prepared,
+        }
     }
 
     /// Prepares a named statement on the server at hand; makes room for it.
@@ -126,6 +145,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             self.poison(unknown);
             return None;
         };
+        if self.statements.get(name).is_some_and(|statement| !self.reads_the_same(statement)) {
+            self.poison(other_encoding());
+            return None;
+        }
         if let Route::Refuse(refusal) = &plan.route {
             self.count_refusal(refusal.code);
             self.poison((**refusal).clone());
@@ -148,17 +171,24 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             true => link.lease.unnamed.replace(prepared.id) == Some(prepared.id),
             false => link.lease.prepared.touch(prepared.id),
         };
-        if !is_there {
-            let map = self.statements.get(name).map(|statement| statement.map.clone()).unwrap_or_default();
-            match name.is_empty() {
-                true => {
-                    put_parse(&mut link.lease.outbuf, &prepared);
-                    link.owe(Expect::Parse { id: prepared.id, named: false, client: None, map });
-                }
-                false => self.prepare(&prepared, None, map),
-            }
-            self.shared.metrics.prepared_on_demand();
+        if is_there { Some(prepared) } else { self.prepare_on_demand(name, prepared) }
+    }
+
+    /// Prepares a client's statement on the server at hand, which does not have it.
+    fn prepare_on_demand(&mut self, name: &[u8], mut prepared: Arc<Prepared>) -> Option<Arc<Prepared>> {
+        self.shared.metrics.prepared_on_demand();
+        let map = self.statements.get(name).map(|statement| statement.map.clone()).unwrap_or_default();
+        if name.is_empty() {
+            let link = self.link.as_mut()?;
+            put_parse(&mut link.lease.outbuf, &prepared);
+            link.owe(Expect::Parse { id: prepared.id, named: false, client: None, map });
+            return Some(prepared);
         }
+        prepared = self.apart(prepared);
+        if let Some(statement) = self.statements.get_mut(name) {
+            statement.prepared = Arc::clone(&prepared);
+        }
+        self.prepare(&prepared, None, map);
         Some(prepared)
     }
 
@@ -173,17 +203,25 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// The error: what must be known first.
     pub(super) fn renew(&mut self, name: &[u8]) -> Result<(), Step> {
         let Some(statement) = self.statements.get(name) else { return Ok(()) };
+        let blind = statement.blind;
         if statement.has_run() {
             let plan = Arc::clone(&statement.plan);
             self.renew_run(&plan)?;
         }
-        let Some(statement) = self.statements.get(name).filter(|statement| self.is_outdated(statement))
-        else {
+        if blind {
+            self.refresh_scope();
+        }
+        let reading = self.reading();
+        let is_old = |statement: &&ClientStatement| {
+            self.is_outdated(statement, &reading) && self.reads_the_same(statement)
+        };
+        let Some(statement) = self.statements.get(name).filter(is_old) else {
             return Ok(());
         };
         let statement = statement.clone();
-        let plan =
-            self.plan_pipelined(&statement.text, Source::Kept(&statement.text)).map_err(Step::NeedJudgement)?;
+        let plan = self
+            .plan_pipelined(&statement.text, Source::Kept(&statement.text))
+            .map_err(Step::NeedJudgement)?;
         if plan.route == Route::NeedNames {
             return Err(Step::NeedNames);
         }
@@ -200,8 +238,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         Ok(())
     }
 
-    /// Whether a statement was prepared for another path or another state of the catalog.
-    fn is_outdated(&self, statement: &ClientStatement) -> bool {
+    /// Whether a statement was prepared for another path, for other settings or another state of the catalog.
+    fn is_outdated(&self, statement: &ClientStatement, reading: &Arc<Settings>) -> bool {
         if statement.tied.is_none() && !Arc::ptr_eq(&statement.tenancy, self.tenants.now()) {
             return true;
         }
@@ -217,7 +255,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let refused = matches!(statement.plan.route, Route::Refuse(_));
         // PostgreSQL looks its names up anew where the path is another.
         let strayed = self.has_strayed() && statement.plan.statements.iter().any(|s| s.writes);
+        let reread = !Arc::ptr_eq(&identity.reading, reading) && identity.reading != *reading;
         moved
+            || statement.blind && self.scope.names.is_some()
+            || reread
             || spliced && (own || self.pins.may_have_temp())
             || refused
             || strayed
@@ -229,6 +270,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let kind = kind_of(&self.scope.tenant, plan);
         let needs = |needs: &dyn Fn(&Statement) -> bool| plan.statements.iter().any(needs);
         let (role, status) = (self.role(), self.status_then());
+        self.end_empty_pipeline(plan, false);
         let own_transaction = self.is_own_transaction(plan);
         self.note_notifier(plan);
         self.keep_sequences_apart(plan);
@@ -242,9 +284,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if kind != Kind::Shared && link.request.kind != Kind::TenantWrite {
             link.request.kind = kind;
         }
-        let begun = link.request.sent || status == Status::Block;
+        let begun = link.is_behind() || status == Status::Block;
         // What runs by itself may commit: what was set for the transaction alone would be gone then.
-        let kept = |name| !(own_transaction && begun) || link.settings.current().contains_key(name);
+        let kept = |name| !(own_transaction && begun) || link.settings.current().has(name);
         let lacks_path = !(path.is_empty() || link.path_set && kept(SEARCH_PATH));
         let opaque = link.opaque;
         let lacks_path = lacks_path && needs(&|s| needs_path(s, &plan.route, opaque));
@@ -259,12 +301,13 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             false => path::shown(&path).map_or_else(|| Arc::clone(&path), Arc::from),
         };
         match (&role, begun) {
-            (Some(role), false) if !own_transaction => {
+            // Values are read in the client's encoding.
+            (Some(role), false) if !own_transaction && role.as_str().is_ascii() && path.is_ascii() => {
                 let shown = (!path.is_empty()).then_some(&*shown);
                 link.set_role_first(role, shown, self.shared.store.role_name());
                 link.path_set = true;
             }
-            (None, false) if lacks_role.is_none() => {
+            (None, false) if lacks_role.is_none() && (own_transaction || path.is_ascii()) => {
                 link.path_set = true;
                 match own_transaction {
                     true => link.set_session_path(&path),
@@ -345,6 +388,7 @@ impl super::link::Link {
         self.owe(Expect::Bind { client: false });
         self.owe(Expect::Execute { client: false, effect: None });
         self.own_portal = true;
+        self.request.ran_ours = true;
     }
 
     /// Closes a statement of the proxy's.
@@ -359,7 +403,8 @@ impl super::link::Link {
         match role.filter(|_| session) {
             Some(role) => {
                 self.note_for_session(None, true);
-                self.run_behind(format!("SET ROLE {}", role.quoted()).as_bytes(), name);
+                let role = ident::ascii_quoted(role.as_str());
+                self.run_behind(format!("SET ROLE {role}").as_bytes(), name);
             }
             None => self.run_behind(sql.as_bytes(), name),
         }
@@ -404,6 +449,7 @@ impl super::link::Link {
         self.owe(Expect::Bind { client: false });
         self.owe(Expect::Execute { client: effect.is_some(), effect });
         self.owe(Expect::Close { client: false });
+        self.request.ran_ours = true;
     }
 }
 

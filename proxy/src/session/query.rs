@@ -1,7 +1,9 @@
 //! The simple protocol: one `Query`, one write, one round trip.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use pgstrata_tenancy::RoleName;
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -77,6 +79,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             Ok(_) => {}
             Err(refusal) => return Ok(self.refuse_request(refusal)),
         }
+        self.end_empty_pipeline(&plan, true);
         if let Some(step) = self.settle_role(&plan, true) {
             self.plan = Some(plan);
             return Ok(step);
@@ -85,9 +88,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return Ok(self.refuse_request(refusal));
         }
         for statement in &plan.statements {
-            self.before(statement, text);
+            self.before(statement, &plan, text);
         }
+        let ends = self.ends_with(&plan);
         self.send_query(&plan, text, &names);
+        self.clean_behind(ends);
         Ok(Step::Done)
     }
 
@@ -110,19 +115,15 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// What the engine says of the text of a `Query`. The error: that takes long to find out.
     pub(super) fn plan_for(&mut self, text: &[u8], source: Source<'_>) -> Result<Plan, Box<Question>> {
         self.refresh_scope();
-        let plan = self.plan_now(text, source, self.text_mode())?;
+        let plan = self.plan_legible(text, source, self.text_mode())?;
         Ok(self.checked(text, plan))
     }
 
     /// The same of a statement of the extended protocol.
-    pub(super) fn plan_pipelined(
-        &mut self,
-        text: &[u8],
-        source: Source<'_>,
-    ) -> Result<Plan, Box<Question>> {
+    pub(super) fn plan_pipelined(&mut self, text: &[u8], source: Source<'_>) -> Result<Plan, Box<Question>> {
         self.refresh_scope();
         let mode = TextMode { pipelined: true, ..self.text_mode() };
-        let plan = self.plan_now(text, source, mode)?;
+        let plan = self.plan_legible(text, source, mode)?;
         Ok(self.checked(text, plan))
     }
 
@@ -131,6 +132,23 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         self.refresh_scope();
         let plan = self.shared.engine.plan(text, &self.scope, self.text_mode());
         self.checked(text, plan)
+    }
+
+    /// The plan of a text, as far as its bytes can be read.
+    fn plan_legible(
+        &mut self,
+        text: &[u8],
+        source: Source<'_>,
+        mode: TextMode,
+    ) -> Result<Plan, Box<Question>> {
+        match self.legible(text) {
+            Ok(Cow::Borrowed(text)) => self.plan_now(text, source, mode),
+            Ok(Cow::Owned(masked)) => {
+                let masked = Bytes::from(masked);
+                self.plan_now(&masked, Source::Kept(&masked), mode)
+            }
+            Err(refusal) => Ok(Plan { route: Route::Refuse(Box::new(refusal)), ..Plan::default() }),
+        }
     }
 
     /// A plan that the session has nothing against, or the refusal of it.
@@ -185,6 +203,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             base: &self.identity.base,
             drawer: (self.cancel.slot().pid, self.changes),
             failed: self.status == Status::Failed,
+            utf8: self.reads_utf8(),
         };
         let Some(link) = &mut self.link else { return };
         let (places, mut reply) = Composer::new(link, &under, plan, text).compose(names);
@@ -221,25 +240,26 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     fn set_up_query(&mut self, plan: &Plan, own_transaction: bool, role: Option<&RoleName>) {
         let failed = self.status == Status::Failed;
         let confined = self.tenants.now().is_confined();
+        let (pipelined, open) = (self.is_in_a_pipeline(), self.has_open_pipeline());
         let Some(link) = &mut self.link else { return };
         let baseline = confined.then_some(&self.identity.database.baseline);
         let path = self.effective.due(baseline, link.has_run_code());
         // With a role it was set with that.
-        if own_transaction && role.is_none() && !path.is_empty() {
+        if own_transaction && !open && role.is_none() && !path.is_empty() {
             link.set_session_path(path);
             link.path_set = true;
         }
-        // PostgreSQL 18 goes on with the transaction of a pipeline behind a lone statement, not behind several.
+        // What is set within the text would make several statements of a lone one.
         if let [only] = &plan.statements[..]
-            && link.request.sent
-            && !(own_transaction || failed)
+            && pipelined
+            && !failed
         {
             let name = self.shared.store.path_name();
             if let Some(sql) = link.role.change(role).filter(|_| link.role.matters_to(only)) {
-                link.set_role_behind(&sql, role, false, name);
+                link.set_role_behind(&sql, role, own_transaction, name);
             }
             if !link.path_set && !path.is_empty() && needs_path(only, &plan.route, link.opaque) {
-                link.set_path_behind(path, false, name);
+                link.set_path_behind(path, own_transaction, name);
                 link.path_set = true;
             }
         }
@@ -301,10 +321,9 @@ impl Link {
     }
 
     /// Sets the path for the session: for a statement that runs in no transaction of ours.
-    /// It is taken off again before anything else runs on this server.
+    /// No other may be open. It is taken off again before anything else runs on this server.
     pub(super) fn set_session_path(&mut self, path: &str) {
-        self.lease.query(&[b"SET search_path TO ", path::in_sql(path).as_bytes()]);
-        self.owe(Expect::OwnQuery);
+        self.ask(&format!("SET search_path TO {}", path::in_sql(path)));
         self.note_for_session(Some(path), false);
     }
 }
@@ -350,8 +369,8 @@ fn names_late() -> Refusal {
 fn unreadable_setting(statement: &Statement, text: &[u8]) -> Option<Refusal> {
     let StatementKind::Set(setting) = &statement.kind else { return None };
     let value = match &setting.given {
-        Some(value) => value,
-        None => std::str::from_utf8(text.get(setting.value.clone())?).ok()?,
+        Some(value) => Cow::Borrowed(&**value),
+        None => String::from_utf8_lossy(text.get(setting.value.clone())?),
     };
     let refusal =
         |code, message: String, hint: &str| Some(Refusal { code, message, hint: Some(hint.into()) });
@@ -367,7 +386,7 @@ fn unreadable_setting(statement: &Statement, text: &[u8]) -> Option<Refusal> {
             "Name each schema once.",
         ),
         // The guard reads texts as the standard has it, and no server may read them in another way.
-        "standard_conforming_strings" if !is_on(value) => refusal(
+        "standard_conforming_strings" if !is_on(&value) => refusal(
             "0A000",
             "standard_conforming_strings can only be on".into(),
             "Write backslash escapes as E'...'.",

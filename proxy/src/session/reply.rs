@@ -7,12 +7,13 @@ use std::sync::Arc;
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::encoding::is_utf8;
 use super::expect::{Effect, Expect};
 use super::link::Link;
 use super::outcome::put_mapped;
 use super::{End, Session, columns, spare};
-use crate::pool::server::HAD_TEMP;
-use crate::pool::settings::SEARCH_PATH;
+use crate::pool::restore::HAD_TEMP;
+use crate::pool::settings::{CLIENT_ENCODING, SEARCH_PATH};
 use crate::wire::frame::{self, HEADER, Header};
 use crate::wire::message;
 
@@ -58,7 +59,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     fn relay_all(&mut self, buf: &mut BytesMut) -> Result<(), End> {
         // Messages in `run..at` go to the client as they are.
         let (mut run, mut at) = (0, 0);
-        while let Some(link) = &mut self.link {
+        // What is not the client's is not read here.
+        while let Some(link) = self.link.as_mut().filter(|link| !link.is_being_restored()) {
             let rest = buf.get(at..).unwrap_or_default();
             let passed = link.pass(rest);
             if passed > 0 {
@@ -86,7 +88,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             let whole = rest.get(..header.total).unwrap_or_default();
             // What is written for the client in its place comes behind what came before it.
             if matches!(header.tag, b'E' | b'N' | b'S' | b'A')
-                || header.tag == b'Z' && !link.is_clients_turn()
+                || header.tag == b'Z' && (!link.is_clients_turn() || self.stale_told)
             {
                 self.outbuf.extend_from_slice(buf.get(run..at).unwrap_or_default());
                 run = at;
@@ -143,6 +145,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     fn settle(&mut self, tag: u8) -> Relayed {
         let relayed = self.deliver();
         let Some(link) = &mut self.link else { return relayed };
+        // The portal has not come to its end, but what it sets may be set.
+        let effect = |expect: Option<&Expect>| matches!(expect, Some(Expect::Execute { effect: Some(effect), .. }) if effect.sets());
+        let unfinished = tag == b's' && effect(link.expects.front());
         let ends = match link.expects.front() {
             Some(expect) if expect.ends_ready() => false,
             None => false,
@@ -154,6 +159,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         };
         if ends {
             link.answered();
+        }
+        if unfinished {
+            self.lose_track();
         }
         relayed
     }
@@ -235,12 +243,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             _ => Relayed::AsItIs,
         };
         if let Some(effect) = effect {
-            match (&effect, tag) {
-                // COMMIT of a block that failed says ROLLBACK.
-                (Effect::EndBlock, b"ROLLBACK") => self.undo_settings(),
-                (Effect::EndBlock, _) => self.keep_settings(),
-                _ => self.apply(effect, pipelined),
-            }
+            self.apply(effect, pipelined);
         }
         relayed
     }
@@ -267,6 +270,24 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if let Some(link) = &mut self.link {
             link.lease.parameters.insert(name.into(), value.into());
         }
+        self.hear(name, value)
+    }
+
+    /// A request is over, and the server may be one whose parameters are not those that the client was told: it is
+    /// told what has become of them.
+    pub(super) fn tell_again(&mut self) -> Result<(), End> {
+        let Some(link) = self.link.as_ref().filter(|_| self.stale_told) else { return Ok(()) };
+        self.stale_told = false;
+        let is_told = |name: &[u8], value: &[u8]| self.told.get(name).is_some_and(|told| **told == *value);
+        let known = link.lease.parameters.iter().filter(|(name, _)| self.told.contains_key(*name));
+        let changed: Vec<_> = known.filter(|(name, value)| !is_told(name, value)).collect();
+        let changed: Vec<_> =
+            changed.into_iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        changed.iter().try_for_each(|(name, value)| self.hear(name, value))
+    }
+
+    /// A parameter of the server's has this value now.
+    fn hear(&mut self, name: &[u8], value: &[u8]) -> Result<(), End> {
         match name {
             b"client_encoding" => {
                 let safe = std::str::from_utf8(value).is_ok_and(crate::wire::encoding::is_ascii_safe);
@@ -285,13 +306,16 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 return Err(End::fatal("0A000", "standard_conforming_strings can only be on"));
             }
             // Ours on its way through; the client's own is told.
-            b"search_path" if !self.settings.current().contains_key(SEARCH_PATH) => return Ok(()),
+            b"search_path" if !self.settings.current().has(SEARCH_PATH) => return Ok(()),
             b"is_superuser" if self.role().is_some() => return Ok(()),
             _ => {}
         }
         let value = self.base_value(name).unwrap_or(value.into());
         let value = &*value;
         if self.told.get(name).is_none_or(|told| **told != *value) {
+            if name == CLIENT_ENCODING.as_bytes() {
+                self.told_utf8 = is_utf8(value);
+            }
             Arc::make_mut(&mut self.told).insert(name.into(), value.into());
             message::parameter_status(&mut self.outbuf, name, value);
         }
@@ -302,8 +326,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// connected. Behind `RESET` a server reports its own instead, until it is given the client's again.
     fn base_value(&self, name: &[u8]) -> Option<Box<[u8]>> {
         let key = std::str::from_utf8(name).ok()?.to_ascii_lowercase();
-        let base = self.identity.base.get(&*key)?;
-        let is_base = self.settings.current().get(&*key) == Some(base);
+        let base = self.identity.base.assignment(&key)?;
+        let is_base = self.settings.current().assignment(&key) == Some(base);
         self.identity.base_told.get(name).filter(|_| is_base).cloned()
     }
 

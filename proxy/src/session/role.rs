@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use pgstrata_tenancy::RoleName;
+use pgstrata_tenancy::{RoleName, ident};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::expect::Expect;
@@ -14,8 +14,8 @@ use super::link::Link;
 use super::query::runs_by_itself;
 use super::request::Step;
 use super::{Session, Status, path};
-use crate::pool::settings::{SEARCH_PATH, SESSION_ROLE};
-use crate::sql::plan::{Discard, Plan, Statement, StatementKind};
+use crate::pool::settings::{Assignment, SEARCH_PATH, SESSION_ROLE};
+use crate::sql::plan::{Discard, Plan, Route, Statement, StatementKind};
 use crate::wire::frame;
 use crate::wire::message;
 
@@ -45,7 +45,7 @@ impl InForce {
         match (self, wanted) {
             (InForce::Servers, None) => None,
             (InForce::Tenants(role), Some(wanted)) if role == wanted => None,
-            (_, Some(wanted)) => Some(format!("SET LOCAL ROLE {}; ", wanted.quoted())),
+            (_, Some(wanted)) => Some(format!("SET LOCAL ROLE {}; ", ident::ascii_quoted(wanted.as_str()))),
             (_, None) => Some("SET LOCAL ROLE NONE; ".to_owned()),
         }
     }
@@ -115,19 +115,27 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         self.tenants.now().isolation.set_role().cloned()
     }
 
+    /// Whether nothing may stand in front of a plan in its transaction, under what the tenant needs for that.
+    pub(super) fn is_to_be_first(&self, plan: &Plan) -> bool {
+        if self.role().is_some() { stands_alone(plan) } else { runs_by_itself(plan) }
+    }
+
     /// Whether a plan is one of a transaction of its own, under what the tenant needs for that.
     pub(super) fn is_own_transaction(&self, plan: &Plan) -> bool {
-        let own = if self.role().is_some() { stands_alone(plan) } else { runs_by_itself(plan) };
-        own && self.status_then() == Status::Idle
+        let own = self.is_to_be_first(plan);
+        // Others that do not run in a block fail behind what has run, or are a part of that.
+        let alone = plan.route == Route::OwnTransaction || !self.has_open_pipeline();
+        own && alone && self.status_then() == Status::Idle
     }
 
     /// Sees to it that a plan which runs by itself finds its tenant's role in force for the session.
     /// `Some`: it may not be sent (yet).
     ///
-    /// `simple`: the message at hand is a `Query`. Behind other messages of a pipeline nothing is waited for: what runs by
+    /// `simple`: the message at hand is a `Query`. Behind what has run in a pipeline nothing is waited for: what runs by
     /// itself can't stand there, but for `CALL` and `DO`, in front of which the role is set.
     pub(super) fn settle_role(&mut self, plan: &Plan, simple: bool) -> Option<Step> {
-        let waits = (simple || !self.has_sent()) && self.is_own_transaction(plan);
+        let first = if simple { !self.has_open_pipeline() } else { !self.has_sent() };
+        let waits = first && self.is_own_transaction(plan);
         let role = self.role().filter(|_| waits)?;
         let path = Arc::clone(&self.effective.path);
         let link = self.link.as_mut()?;
@@ -137,7 +145,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             Settled::No => {}
         }
         link.begin(&self.settings, self.status, Some(&role));
-        let mut sql = format!("SET ROLE {}", role.quoted());
+        let mut sql = format!("SET ROLE {}", ident::ascii_quoted(role.as_str()));
         if !path.is_empty() {
             sql += "; SET search_path TO ";
             sql += &path::in_sql(&path);
@@ -185,7 +193,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 impl Link {
     /// What role is in force outside of a transaction, or when one has ended.
     pub fn resting_role(&self) -> InForce {
-        match self.settings.current().contains_key(SESSION_ROLE) {
+        match self.settings.current().has(SESSION_ROLE) {
             true => InForce::Unknown,
             false => InForce::Servers,
         }
@@ -194,19 +202,19 @@ impl Link {
     /// Path and role were set for the session. They are taken off again whatever becomes of that.
     pub fn note_for_session(&mut self, path: Option<&str>, role: bool) {
         if let Some(path) = path.filter(|path| !path.is_empty()) {
-            self.settings.set_for_good(SEARCH_PATH, path);
+            self.settings.set_for_good(SEARCH_PATH, Assignment::of_ours(path));
         }
         if role {
-            self.settings.set_for_good(SESSION_ROLE, "");
+            self.settings.set_for_good(SESSION_ROLE, Assignment::of_ours(""));
         }
     }
 
     /// `RESET ALL`, which leaves roles alone.
     pub fn forget_settings(&mut self) {
-        let has_role = self.settings.current().contains_key(SESSION_ROLE);
+        let has_role = self.settings.current().has(SESSION_ROLE);
         self.settings.reset_all(&Arc::default());
         if has_role {
-            self.settings.set(SESSION_ROLE, "");
+            self.settings.set(SESSION_ROLE, Assignment::of_ours(""));
         }
     }
 

@@ -2,11 +2,10 @@
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::expect::Expect;
 use super::{Session, Status};
 use crate::sql::plan::Plan;
 
-const FORGET: &[u8] = b"DISCARD SEQUENCES";
+const FORGET: &str = "DISCARD SEQUENCES";
 
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// A plan is about to be sent. If it may draw, what others drew on this server is forgotten first, so
@@ -21,11 +20,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if link.lease.drawn_by.replace(client) == Some(client) {
             return;
         }
-        if link.request.sent {
-            link.run_behind(FORGET, self.shared.store.path_name());
+        if link.is_behind() {
+            link.run_behind(FORGET.as_bytes(), self.shared.store.path_name());
         } else {
-            link.lease.query(&[FORGET]);
-            link.expects.push_back(Expect::OwnQuery);
+            link.ask(FORGET);
         }
     }
 }

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use pgstrata_tenancy::ident;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use pgstrata_tenancy::{RoleName, ident};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 
 use super::admission::Attendance;
 use super::arrival::{arrive, for_login, login_patience};
 use super::clock::Clock;
+use super::encoding::{Reading, is_utf8};
 use super::listen::Listening;
 use super::path::Effective;
 use super::pins::Pins;
@@ -22,16 +23,17 @@ use crate::auth::login::Login;
 use crate::catalog::Found;
 use crate::catalog::cache::Known;
 use crate::config::{Isolation, Level, Mode, PoolMode};
+use crate::pool::server::Server;
 use crate::pool::servers::CheckoutError;
-use crate::pool::settings::{self, SEARCH_PATH, Settings, Tracked};
+use crate::pool::settings::{self, Assignment, CLIENT_ENCODING, SEARCH_PATH, Settings, Tracked, newest_name};
 use crate::shared::{DatabaseHandle, Shared};
 use crate::sql::guard::check;
 use crate::sql::level::read_only;
 use crate::sql::plan::PinReason;
 use crate::sql::scope::Scope;
+use crate::wire::frame;
 use crate::wire::refusal::{Refusal, sqlstate};
 use crate::wire::stream::ClientStream;
-use crate::wire::{frame, message};
 
 /// How long a statement waits for what its tenant's schemas hold.
 const NAMES_LIMIT: Duration = Duration::from_secs(10);
@@ -70,7 +72,10 @@ async fn prepare<S>(
         .map_err(|error| Refusal::new(error.sqlstate(), error.to_string()))?;
     let mut base = base_settings(&login.settings, &tenancy)?;
     if login.user.statements == Level::Read && shared.config.tenancy.mode == Mode::Route {
-        base.insert(read_only::SETTING.into(), read_only::SET.into());
+        base.set(
+            read_only::SETTING,
+            Assignment::of_statement(read_only::SETTING, read_only::SET, Some("on")),
+        );
     }
     let base = settings::shared(base);
     let told = validate(database, &tenancy, &base, login_patience(shared)).await?;
@@ -85,21 +90,21 @@ async fn prepare<S>(
     Ok((identity, tenancy, told))
 }
 
-/// The settings of the start-up packet, each as the SQL that sets it.
+/// The settings of the start-up packet.
 fn base_settings(settings: &[(String, String)], tenancy: &Tenancy) -> Result<Settings, Refusal> {
-    let sql = |(name, value): &(String, String)| {
+    let assignment = |(name, value): &(String, String)| {
         if name == "standard_conforming_strings" && !super::query::is_on(value) {
             let message = "standard_conforming_strings can only be on";
             return Err(Refusal::new(sqlstate::FEATURE_NOT_SUPPORTED, message));
         }
-        let sql = if name == SEARCH_PATH {
-            confined_path(value, tenancy)?
-        } else {
-            settings::from_startup(name, value)
+        let name = newest_name(name);
+        let to = match name {
+            SEARCH_PATH => Assignment::of_ours(&confined_path(value, tenancy)?),
+            name => Assignment::of_value(name, value),
         };
-        Ok((name.as_str().into(), sql))
+        Ok((name.to_owned(), to))
     };
-    settings.iter().map(sql).collect()
+    settings.iter().map(assignment).collect()
 }
 
 /// A path of the client's own, if it stays within what its tenant may name.
@@ -123,21 +128,18 @@ async fn validate(
     let settings = settings::after(&Arc::default(), base, true);
     let login = tenancy.isolation.login();
     // What nobody sets needs nobody's right.
-    let role = tenancy.isolation.set_role().filter(|_| !settings.is_empty());
+    let role = tenancy.isolation.set_role().filter(|_| settings.count() > 0);
     let key = (Arc::clone(&settings), role.or(login).cloned());
     if let Some(told) = database.validated.get(&key) {
         return Ok(told);
     }
     let lease = database.check_out(login, &tenancy.turn, limit).await;
     let mut lease = lease.map_err(|error| no_server(&error))?;
-    // As nobody's: whoever has it next starts from these settings.
-    let sql = lease.hand_over((0, &None), &settings, role);
-    if let Some(sql) = sql {
-        try_settings(&mut lease, &sql).await?;
-        lease.settings = settings;
-    }
+    // A server goes back by itself only where all has gone well.
+    try_settings(&mut lease, &settings, role).await?;
     let mut told: Told = lease.parameters.clone();
-    lease.give_back();
+    let dirt = lease.dirt(false);
+    lease.give_back_clean(dirt, Instant::now());
     told.remove(&b"search_path"[..]);
     let told = Arc::new(told);
     database.validated.insert(key, Arc::clone(&told));
@@ -145,39 +147,34 @@ async fn validate(
 }
 
 /// Runs the settings on a server; PostgreSQL's own words if it takes them not.
-async fn try_settings(server: &mut crate::pool::server::Server, sql: &str) -> Result<(), Refusal> {
+async fn try_settings(
+    server: &mut Server,
+    wanted: &Arc<Settings>,
+    role: Option<&RoleName>,
+) -> Result<(), Refusal> {
+    let statements = settings::difference(&server.settings, wanted, true, role);
+    if statements.is_empty() {
+        return Ok(());
+    }
     let lost = |_| Refusal::new("08006", "the connection to PostgreSQL was lost");
-    let mut question = BytesMut::new();
-    message::query(&mut question, &[sql.as_bytes()]);
-    server.stream.write_all(&question).await.map_err(lost)?;
-    server.stream.flush().await.map_err(lost)?;
+    server.query(&[statements.join("; ").as_bytes()]);
+    server.send().await.map_err(lost)?;
     let mut refused = None;
     loop {
-        while let Ok(Some(header)) = frame::header(&server.inbuf) {
-            if server.inbuf.len() < header.total {
-                break;
+        let answer = server.receive().await.map_err(lost)?;
+        match answer.tag() {
+            b'E' => {
+                let message = frame::field(answer.body(), b'M').unwrap_or_default();
+                refused = Some(String::from_utf8_lossy(message).into_owned());
             }
-            let answer = server.inbuf.split_to(header.total);
-            let body = answer.get(frame::HEADER..).unwrap_or_default();
-            match header.tag {
-                b'S' => server.note_parameter(body),
-                b'E' => {
-                    let message = frame::field(body, b'M').unwrap_or_default();
-                    refused = Some(String::from_utf8_lossy(message).into_owned());
-                }
-                b'Z' => {
-                    let refusal = |message| Refusal::new(sqlstate::INVALID_PARAMETER_VALUE, message);
-                    server.in_doubt = false;
-                    return refused.map_or(Ok(()), |message| Err(refusal(message)));
-                }
-                _ => {}
-            }
-        }
-        let read = server.stream.read_buf(&mut server.inbuf).await.map_err(lost)?;
-        if read == 0 {
-            return Err(lost(std::io::ErrorKind::UnexpectedEof.into()));
+            b'Z' => break,
+            _ => {}
         }
     }
+    let refusal = |message| Refusal::new(sqlstate::INVALID_PARAMETER_VALUE, message);
+    refused.map_or(Ok(()), |message| Err(refusal(message)))?;
+    server.settings = Arc::clone(wanted);
+    Ok(())
 }
 
 fn no_server(error: &CheckoutError) -> Refusal {
@@ -226,6 +223,9 @@ where
         tenants: Tenants::new(tenancy),
         effective_of: Arc::clone(settings.current()),
         settings,
+        told_utf8: told.get(CLIENT_ENCODING.as_bytes()).is_some_and(|told| is_utf8(told)),
+        stale_told: false,
+        reading: Reading::default(),
         told,
         statements: ClientStatements::default(),
         forgotten: None,
@@ -233,6 +233,7 @@ where
         status: Status::Idle,
         foreseen: None,
         ahead: None,
+        reached: Status::Idle,
         bound: Vec::new(),
         pins,
         listening: Listening::default(),

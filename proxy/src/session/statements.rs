@@ -1,7 +1,7 @@
 //! Prepared statements: a client's names, and the one store behind all clients.
 //!
 //! A statement's identity is its text as PostgreSQL gets it, its parameter types, the
-//! path that it was resolved under, the role that it runs as and the catalog's epoch. Two clients with the same
+//! path that it was resolved under, the role that it runs as, the settings that give it a meaning and the catalog's epoch. Two clients with the same
 //! identity share one name on a server; two tenants never do, as their path or text differ.
 //! Ids count up and are never used again, so that a name can't mean another statement.
 //!
@@ -21,6 +21,7 @@ use smallvec::SmallVec;
 
 use super::columns::Columns;
 use super::tenant::Tenancy;
+use crate::pool::settings::Settings;
 use crate::sql::name::RESERVED;
 use crate::sql::plan::Plan;
 use crate::sql::rewrite::PositionMap;
@@ -43,6 +44,8 @@ pub struct Identity {
     /// The role that it is planned for: PostgreSQL does not look at all privileges again where another
     /// runs it (those of a function that it has put into the plan).
     pub role: Option<RoleName>,
+    /// The settings that give its literals their meaning.
+    pub reading: Arc<Settings>,
     /// The state of the catalog that it was prepared for.
     pub epoch: u64,
 }
@@ -85,6 +88,8 @@ pub struct ClientStatement {
     pub text: Bytes,
     /// The parameter types that it sent.
     pub types: Bytes,
+    /// The `client_encoding` that it came in; `None` for ASCII, which is the same in each.
+    pub encoding: Option<Box<[u8]>>,
     /// What the engine said of it.
     pub plan: Arc<Plan>,
     /// What the servers have.
@@ -93,6 +98,8 @@ pub struct ClientStatement {
     pub map: PositionMap,
     /// The tenant that it was planned for.
     pub tenancy: Arc<Tenancy>,
+    /// It was planned when nobody knew what the schemas hold: it may do with less.
+    pub blind: bool,
     /// The tenant that its text ties it to.
     pub tied: Option<Arc<Tenancy>>,
     /// Who made it, and where it is.
@@ -190,6 +197,12 @@ impl StatementStore {
         Arc::new(Prepared { id, name: name.into(), identity, store: Weak::new() })
     }
 
+    /// A statement with a name, which nobody shares.
+    pub fn alone(self: &Arc<Self>, identity: Identity) -> Arc<Prepared> {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        Arc::new(Prepared { id, name: self.name(id).into(), identity, store: Weak::new() })
+    }
+
     /// The name that servers know the statement by.
     pub fn name(&self, id: u64) -> String {
         format!("{}{id}", self.prefix)
@@ -249,6 +262,13 @@ impl StatementStore {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+impl Prepared {
+    /// Whether others may have the same.
+    pub fn is_shared(&self) -> bool {
+        self.store.strong_count() > 0
     }
 }
 
@@ -353,6 +373,7 @@ mod tests {
             types: Bytes::new(),
             path: path.into(),
             role: None,
+            reading: Arc::default(),
             epoch: 0,
         }
     }
@@ -365,6 +386,8 @@ mod tests {
         let other = store.intern(identity("select 2", "globex"));
         let tenancy = Arc::new(Tenancy::of(crate::sql::tests::fixture::scope(), "", true));
         let statement = ClientStatement {
+            encoding: None,
+            blind: false,
             text: Bytes::new(),
             types: Bytes::new(),
             plan: Arc::default(),

@@ -21,6 +21,7 @@ use super::statements::ClientStatement;
 use super::tenant::Tenancy;
 use super::{End, Session, Status};
 use crate::sql::lexer::Lexer;
+use crate::sql::masked;
 use crate::sql::name;
 use crate::sql::plan::{Insert, Plan, Refusal, Route, Splice, Statement, StatementKind};
 use crate::wire::frame;
@@ -28,7 +29,8 @@ use crate::wire::message::{self, Severity};
 
 /// The setting that is no setting of PostgreSQL's.
 const TENANT: &str = "tenant";
-/// The same as a key in a comment.
+
+/// How a comment begins to name one.
 const KEY: &str = "tenant=";
 
 /// What a statement asks of the session's tenant.
@@ -56,11 +58,12 @@ pub(super) fn is_local(plan: &Plan) -> bool {
     matches!(&plan.statements[..], [only] if is_command(only))
 }
 
-/// What the statement asks, in the text that it stands in.
-fn command(statement: &Statement, text: &[u8]) -> Result<Command, Refusal> {
+/// What the statement asks, in the text that it stands in; `utf8`: that is in UTF-8.
+fn command(statement: &Statement, text: &[u8], utf8: bool) -> Result<Command, Refusal> {
     match &statement.kind {
         StatementKind::Set(setting) => {
             let raw = text.get(setting.value.clone()).unwrap_or_default();
+            legible(raw, utf8)?;
             let name = one_value(raw).ok_or_else(|| invalid("it must be one name or string"))?;
             Ok(Command::Set { name: tenant_id(&name)?, local: setting.local })
         }
@@ -87,22 +90,36 @@ fn one_value(raw: &[u8]) -> Option<Cow<'_, str>> {
     }
 }
 
+/// Another tenant must not be named by what only looks like its name.
+fn legible(raw: &[u8], utf8: bool) -> Result<(), Refusal> {
+    if utf8 || raw.is_ascii() { Ok(()) } else { Err(masked::refusal()) }
+}
+
 /// The tenant that a comment at the text's very beginning names, as sqlcommenter writes it:
-/// `/*tenant='acme_corp'*/`, with other keys beside it, values encoded as in a URL.
-fn commented(text: &[u8]) -> Option<Cow<'_, str>> {
-    let text = text.trim_ascii_start().strip_prefix(b"/*")?;
-    let comment = text.get(..memchr::memmem::find(text, b"*/")?)?;
+/// `/*tenant='acme_corp'*/`, with other keys beside it, values encoded as in a URL; `utf8`: it is in UTF-8.
+fn commented(text: &[u8], utf8: bool) -> Result<Option<String>, Refusal> {
+    let comment = text.trim_ascii_start().strip_prefix(b"/*").unwrap_or_default();
+    let end = memchr::memmem::find(comment, b"*/").unwrap_or_default();
+    let comment = comment.get(..end).unwrap_or_default();
     // A comment may be long, and most name no tenant.
-    memchr::memmem::find(comment, KEY.as_bytes())?;
-    let comment = std::str::from_utf8(comment).ok()?;
-    // A key stands behind a comma, or first.
+    if memchr::memmem::find(comment, KEY.as_bytes()).is_none() {
+        return Ok(None);
+    }
+    let comment = String::from_utf8_lossy(comment);
+    let Some(value) = value_for_tenant(&comment) else { return Ok(None) };
+    legible(value.as_bytes(), utf8)?;
+    let inner = value.strip_prefix('\'').and_then(|value| value.strip_suffix('\''));
+    Ok(inner.and_then(decode).map(Cow::into_owned))
+}
+
+/// The value of the tenant's key in a comment, which stands behind a comma, or first.
+fn value_for_tenant(comment: &str) -> Option<&str> {
     let is_key = |at: &usize| {
         let before = comment.get(..*at).unwrap_or_default().trim_end();
         before.is_empty() || before.ends_with(',')
     };
     let key = comment.match_indices(KEY).map(|(at, _)| at).find(is_key)?;
-    let value = comment.get(key + KEY.len()..)?.split(',').next()?.trim();
-    decode(value.strip_prefix('\'')?.strip_suffix('\'')?)
+    comment.get(key + KEY.len()..)?.split(',').next().map(str::trim)
 }
 
 /// A value of sqlcommenter's: `%XX` for bytes, a backslash in front of quotes.
@@ -201,7 +218,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     }
 
     fn try_plan_query(&mut self, text: &[u8]) -> Result<Plan, Hindered> {
-        if let Some(tenant) = commented(text) {
+        let utf8 = self.reads_utf8();
+        if let Some(tenant) = commented(text, utf8)? {
             let tenancy = self.tenancy_of(tenant_id(&tenant)?)?;
             self.enter(tenancy, true)?;
         }
@@ -218,7 +236,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return Ok(plan);
         }
         let (alone, before) = (others.is_empty(), Arc::clone(self.tenancy()));
-        let answer = self.run_command(command(first, text)?, alone && self.status == Status::Idle)?;
+        let answer = self.run_command(command(first, text, utf8)?, alone && self.status == Status::Idle)?;
         if alone {
             self.outbuf.extend_from_slice(&answer);
             return Ok(plan);
@@ -354,7 +372,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// The tenant that a statement's comment ties it to.
     pub(super) fn tied_to(&mut self, text: &[u8]) -> Result<Option<Arc<Tenancy>>, Hindered> {
-        let Some(tenant) = commented(text) else { return Ok(None) };
+        let Some(tenant) = commented(text, self.reads_utf8())? else { return Ok(None) };
         Ok(Some(self.tenancy_of(tenant_id(&tenant)?)?))
     }
 
@@ -414,7 +432,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if let StatementKind::Deallocate(Some(name)) = &first.kind {
             return self.deallocate(name);
         }
-        let answer = command(first, &statement.text)
+        let answer = command(first, &statement.text, self.reads_the_same(statement))
             .map_err(Hindered::from)
             .and_then(|command| self.run_command(command, false));
         match answer {
@@ -504,8 +522,13 @@ mod tests {
             ("/*tenant='glo%zz'*/ select 1", None),
             ("/* tenant='never ends", None),
         ] {
-            assert_eq!(commented(text.as_bytes()).as_deref(), tenant, "{text}");
+            assert_eq!(commented(text.as_bytes(), false).unwrap().as_deref(), tenant, "{text}");
         }
+        let named = "/*a='\u{e9}',tenant='caf\u{e9}'*/".as_bytes();
+        assert_eq!(commented(named, true).unwrap().as_deref(), Some("caf\u{e9}"));
+        assert_eq!(commented(named, false).unwrap_err().code, "0A000");
+        assert_eq!(commented(b"/*tenant='caf\xe9'*/", false).unwrap_err().code, "0A000");
+        assert_eq!(commented(b"/*other='caf\xe9'*/", false), Ok(None));
     }
 
     #[test]

@@ -332,7 +332,7 @@ pub fn count() -> usize {
 pub fn visible(scope: &Scope) -> String {
     let mut out = String::from("ARRAY[");
     for schema in scope.path().chain([CATALOG, INFORMATION, "pg_toast"]) {
-        ident::push_literal(&mut out, schema);
+        ident::push_ascii_literal(&mut out, schema);
         out.push(',');
     }
     out.pop();

@@ -68,7 +68,7 @@ pub fn channel_of(scope: &Scope, channel: &str) -> Option<String> {
 /// In front of an expression for a channel, in brackets.
 pub fn channel(scope: &Scope) -> String {
     let mut out = String::new();
-    ident::push_literal(&mut out, &prefix(scope));
+    ident::push_ascii_literal(&mut out, &prefix(scope));
     out.push_str("::pg_catalog.text OPERATOR(pg_catalog.||) (");
     out
 }
@@ -89,7 +89,7 @@ fn lock(scope: &Scope, integer: &str) -> String {
         "('x'::pg_catalog.text OPERATOR(pg_catalog.||) pg_catalog.encode(pg_catalog.substr(pg_catalog.sha256(\
          pg_catalog.convert_to(",
     );
-    ident::push_literal(&mut out, &prefix(scope));
+    ident::push_ascii_literal(&mut out, &prefix(scope));
     out.push_str("::pg_catalog.text OPERATOR(pg_catalog.||) (0::pg_catalog.");
     out.push_str(integer);
     out.push_str(" OPERATOR(pg_catalog.#) (");
@@ -258,7 +258,7 @@ pub fn splices(shape: &Shape, t: &Tokens<'_>, scope: &Scope) -> Result<Vec<Splic
                 let name = t.name(*token as usize).unwrap_or_default();
                 let channel = channel_of(scope, &name).ok_or_else(too_long)?;
                 let token = *token as usize;
-                out.extend(replace(t, token..token + 1, Insert::Text(ident::quoted(&channel).into())));
+                out.extend(replace(t, token..token + 1, Insert::Text(ident::ascii_quoted(&channel).into())));
             }
             // PostgreSQL refuses it.
             Key::ChannelArgument(tokens) if is_empty_string(t, tokens) => {}
@@ -309,7 +309,7 @@ fn own_sequences(scope: &Scope) -> Arc<str> {
          FROM pg_catalog.pg_class c, pg_catalog.pg_namespace n \
          WHERE c.relnamespace OPERATOR(pg_catalog.=) n.oid AND n.nspname OPERATOR(pg_catalog.=) ",
     );
-    ident::push_literal(&mut out, &scope.schema);
+    ident::push_ascii_literal(&mut out, &scope.schema);
     out.push_str("::pg_catalog.name)) AS pg_sequence");
     out.into()
 }
@@ -323,7 +323,7 @@ fn own_prepared(scope: &Scope, named: bool) -> Arc<str> {
          AND pg_catalog.starts_with(gid, ",
         prefix.chars().count() + 1,
     );
-    ident::push_literal(&mut out, &prefix);
+    ident::push_ascii_literal(&mut out, &prefix);
     out.push_str("))");
     if !named {
         out.push_str(" AS pg_prepared_xacts");
@@ -334,7 +334,7 @@ fn own_prepared(scope: &Scope, named: bool) -> Arc<str> {
 /// A prepared transaction's name as PostgreSQL knows it, as a literal.
 fn gid_of(scope: &Scope, gid: &str) -> Arc<str> {
     let mut out = String::new();
-    ident::push_literal(&mut out, &format!("{}{gid}", prefix(scope)));
+    ident::push_ascii_literal(&mut out, &format!("{}{gid}", prefix(scope)));
     out.into()
 }
 

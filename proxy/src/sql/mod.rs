@@ -5,6 +5,7 @@
 //! - [`scope`]: the question's other half: whose SQL it is, and what its schemas hold.
 //! - [`engine`]: the way from one to the other, which the rest are steps of.
 //! - [`lexer`] (of the tenancy crate), `rows`, [`tokens`], [`name`]: the text as PostgreSQL's scanner sees it.
+//! - [`masked`]: what can be read of a text that is not in UTF-8.
 //! - [`statement`]: what each statement is, by its keywords.
 //! - [`analyse`]: which names it depends on, by its tree.
 //! - [`guard`]: what it may not do; [`level`]: and what its user may do at most.
@@ -26,6 +27,7 @@ mod hidden;
 pub mod keys;
 pub mod level;
 mod marks;
+pub mod masked;
 mod moved;
 pub mod name;
 pub mod plan;

@@ -48,7 +48,7 @@ impl Prefixes {
     pub fn of(scope: &Scope) -> Self {
         let schemas = std::iter::once(&scope.schema).chain(scope.shared.iter());
         let mut prefixes = Self {
-            schemas: schemas.map(|schema| format!("{}.", ident::quoted(schema)).into()).collect(),
+            schemas: schemas.map(|schema| format!("{}.", ident::ascii_quoted(schema)).into()).collect(),
             moved: Box::default(),
             visible: Box::default(),
             filters: Box::default(),
@@ -61,7 +61,7 @@ impl Prefixes {
             prefixes.filters = (0..hidden::count()).map(|_| OnceLock::new()).collect();
         }
         let moved = scope.moved.iter().map(|moved| {
-            let table = format!("{}{}", prefixes.schema(moved.schema), ident::quoted(&moved.table));
+            let table = format!("{}{}", prefixes.schema(moved.schema), ident::ascii_quoted(&moved.table));
             (format!("{table} AS ").into(), format!("{table} /*").into())
         });
         prefixes.moved = moved.collect();

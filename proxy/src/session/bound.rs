@@ -1,0 +1,65 @@
+//! `SELECT set_config('name', $1, false)`: what a portal sets, by the value that is bound.
+
+use std::sync::Arc;
+
+use super::statements::ClientStatement;
+use crate::sql::plan::{Plan, Setting, Statement, StatementKind};
+use crate::wire::frame;
+
+/// Whether a statement calls `set_config`, for more than the transaction.
+pub(super) fn is_function_that_sets(statement: &Statement) -> bool {
+    match &statement.kind {
+        StatementKind::Set(setting) => setting.given.is_some() && !setting.local,
+        StatementKind::SetParameter { local, .. } => !local,
+        _ => false,
+    }
+}
+
+/// Whether a parameter of a `Parse` with these types is text, as it is bound: others are made text by PostgreSQL.
+fn is_text(types: &[u8], number: usize) -> bool {
+    let Some((count, types)) = frame::u16(types) else { return false };
+    if number > usize::from(count) {
+        return true;
+    }
+    let at = 4 * number.saturating_sub(1);
+    let oid = types.get(at..).and_then(frame::u32).map(|(oid, _)| oid);
+    matches!(oid, Some(0 | 25 | 1043))
+}
+
+/// Puts the value that was bound into a statement that sets something to it; `values` is a `Bind` behind its names.
+pub(super) fn bind_setting(statement: &mut ClientStatement, values: &[u8], utf8: bool) {
+    let [Statement { kind: StatementKind::SetParameter { name, number, local }, .. }] =
+        &statement.plan.statements[..]
+    else {
+        return;
+    };
+    let value = frame::bound_value(values, *number);
+    let value = value.filter(|value| is_text(&statement.types, *number) && (utf8 || value.is_ascii()));
+    let Some(value) = value.and_then(|value| std::str::from_utf8(value).ok()) else { return };
+    let given = Some(value.into());
+    let set = StatementKind::Set(Box::new(Setting { name: name.clone(), value: 0..0, given, local: *local }));
+    let mut plan = Plan::clone(&statement.plan);
+    if let Some(only) = plan.statements.first_mut() {
+        only.kind = set;
+    }
+    statement.plan = Arc::new(plan);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_text_is_bound_as_what_is_set() {
+        let types = |oids: &[u32]| {
+            let mut out = (oids.len() as u16).to_be_bytes().to_vec();
+            oids.iter().for_each(|oid| out.extend(oid.to_be_bytes()));
+            out
+        };
+        assert!(is_text(&types(&[]), 1) && is_text(&types(&[23]), 2));
+        assert!(is_text(&types(&[0, 25, 1043]), 1) && is_text(&types(&[0, 25, 1043]), 3));
+        // Blanks are lost of the one, and all behind 63 bytes of the other.
+        assert!(!is_text(&types(&[1042]), 1) && !is_text(&types(&[25, 19]), 2));
+        assert!(!is_text(&[], 1) && !is_text(&[0, 2, 0, 0, 0, 25], 2));
+    }
+}
