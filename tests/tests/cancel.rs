@@ -85,3 +85,24 @@ async fn late_cancels_never_hit_a_neighbour() {
         assert_eq!(second.simple(NAMES).await.column(), GLOBEX);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn request_that_waits_for_a_server_is_cancelled() {
+    let stage = stage().await;
+    let mut holder = stage.wire("globex").await;
+    holder.simple("BEGIN").await;
+    for begin in [false, true] {
+        let mut client = stage.wire("acme_corp").await;
+        match begin {
+            false => _ = client.query(NAMES).flush().await,
+            true => _ = client.parse("", NAMES).bind("", &[]).execute().sync().flush().await,
+        }
+        let waits = async { while stage.metric("pgstrata_clients_waiting").await < 1.0 {} };
+        waits.await;
+        cancel(&stage, &client.key).await;
+        let answer = client.until(b'Z').await;
+        assert_eq!((answer.code().as_str(), answer.status()), ("57014", Some('I')));
+    }
+    assert_eq!(holder.simple("COMMIT").await.code(), "");
+    assert_eq!(stage.wire("acme_corp").await.simple(NAMES).await.column(), ACME);
+}

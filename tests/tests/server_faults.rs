@@ -164,3 +164,46 @@ async fn clients_are_told_also_when_nobody_waits_for_them_any_more() {
     let told = tokio::time::timeout(Duration::from_secs(5), last_words(&mut open)).await;
     assert_eq!(told.as_deref(), Ok("57P01"));
 }
+
+/// What is passed on as it comes is not read ahead, whatever its bytes look like.
+#[tokio::test(flavor = "multi_thread")]
+async fn client_waits_while_postgresql_takes_nothing() {
+    const MESSAGE: usize = 8 << 20;
+    let stage = stage().await;
+    for copies in [true, false] {
+        let mut client = stage.wire("acme_corp").await;
+        let head = match copies {
+            true => {
+                client.query("COPY users (name) FROM STDIN").flush().await;
+                client.until(b'G').await;
+                Vec::new()
+            }
+            // One value of one parameter.
+            false => {
+                client.parse("", "SELECT length($1)").flush().await;
+                let length = u32::try_from(MESSAGE).unwrap().to_be_bytes();
+                [b"\0\0\0\0\0\x01", &length[..]].concat()
+            }
+        };
+        stage.relay().stall(true);
+        // Each part of it would be the header of a message of a gigabyte.
+        let value = [b'd', 0x3f, 0xff, 0xff, 0xff].repeat(MESSAGE / 5 + 1);
+        let mut taken = 0;
+        'all: for _ in 0..16 {
+            let length = u32::try_from(4 + head.len() + MESSAGE).unwrap().to_be_bytes();
+            let tag = if copies { b'd' } else { b'B' };
+            let message = [&[tag], &length[..], &head, &value[..MESSAGE]].concat();
+            for part in message.chunks(64 << 10) {
+                if tokio::time::timeout(Duration::from_secs(1), client.raw(part)).await.is_err() {
+                    break 'all;
+                }
+                taken += part.len();
+            }
+        }
+        // Buffers of four sockets, and of the relay.
+        assert!(taken < 48 << 20, "{taken} bytes were taken in that nobody can have");
+        drop(client);
+        stage.relay().stall(false);
+    }
+    works(&stage).await;
+}

@@ -1,7 +1,8 @@
 //! A server comes when a request needs one, and goes back when nothing ties it to the client.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
@@ -15,6 +16,7 @@ use super::clock::Clock;
 use super::expect::Expect;
 use super::link::Link;
 use super::role::Settled;
+use super::standing::cancelled;
 use super::{End, Session, Status};
 use crate::config::Isolation;
 use crate::pool::cancel::send_cancel;
@@ -42,11 +44,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 self.join(lease, &wanted);
                 Ok(())
             }
-            Some(Err(error)) => {
+            Some(Err(refusal)) => {
                 self.count_wait(waits);
                 // There is no request that this was spent on.
                 self.clock = Clock::new();
-                self.deny(&no_server(&error));
+                self.deny(&refusal);
                 Ok(())
             }
             None => Err(End::ClientGone),
@@ -78,19 +80,25 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         (self.cancel.slot().pid, &self.tenants.now().turn)
     }
 
-    /// Waits for a server, and for the client to give up: `None`. Notes since when it `waits`, if it does.
+    /// Waits for a server, for the client to cancel its request, and for it to go away: `None`. Notes since when it
+    /// `waits`, if it does.
     async fn check_out(
         &mut self,
         login: Option<&RoleName>,
         waits: &mut Option<Instant>,
-    ) -> Option<Result<Lease, CheckoutError>> {
+    ) -> Option<Result<Lease, Refusal>> {
         let database = Arc::clone(&self.identity.database);
+        let slot = Arc::clone(self.cancel.slot());
+        let mut gives_up = pin!(slot.cancelled());
         let limit = self.shared.config.pool.wait_timeout;
         let turn = self.tenants.now().turn.clone();
         let mut checkout = Box::pin(database.check_out(login, &turn, limit));
         poll_fn(|cx| {
             if let Poll::Ready(lease) = checkout.as_mut().poll(cx) {
-                return Poll::Ready(Some(lease));
+                return Poll::Ready(Some(lease.map_err(|error| no_server(&error))));
+            }
+            if gives_up.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Some(Err(cancelled())));
             }
             waits.get_or_insert_with(|| self.clock.stop());
             self.poll_waiting_client(cx).map(|()| None)

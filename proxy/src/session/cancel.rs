@@ -38,7 +38,28 @@ pub struct CancelSlot {
 #[derive(Debug, Default)]
 struct State {
     server: Option<(i32, Bytes)>,
-    in_flight: usize,
+    /// A request is on its way to PostgreSQL.
+    in_flight: bool,
+    /// How often the client has asked.
+    asked: u64,
+    /// So many of these are dealt with.
+    answered: u64,
+}
+
+/// A request on its way. However that ends, its answer is no longer waited for.
+struct InFlight<'a> {
+    slot: &'a CancelSlot,
+    /// What the client has asked for up to here.
+    answers: u64,
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        let mut state = lock(&self.slot.state);
+        (state.in_flight, state.answered) = (false, self.answers);
+        drop(state);
+        self.slot.idle.notify_waiters();
+    }
 }
 
 /// A client's entry; leaving takes it out.
@@ -87,20 +108,53 @@ impl CancelSlot {
     }
 
     /// Cancels what the client runs now. When it runs nothing, this does nothing.
+    ///
+    /// One request at a time is on its way to PostgreSQL. What is asked for meanwhile waits for its end, since by then
+    /// the client may run something else, and goes with the next one.
     pub async fn cancel(&self, target: &Target) {
         self.asked.notify_waiters();
-        let server = {
+        let number = {
             let mut state = lock(&self.state);
-            let Some(server) = state.server.clone() else { return };
-            state.in_flight += 1;
-            server
+            state.asked += 1;
+            state.asked
         };
-        if let Err(error) = send_cancel(target, server.0, &server.1).await {
-            tracing::warn!(database = %target, %error, "can not pass a cancel request on");
+        loop {
+            let over = self.idle.notified();
+            match self.next(number) {
+                Next::Done => return,
+                Next::Wait => over.await,
+                Next::Send(_in_flight, (pid, key)) => {
+                    if let Err(error) = send_cancel(target, pid, &key).await {
+                        tracing::warn!(database = %target, %error, "can not pass a cancel request on");
+                    }
+                }
+            }
         }
-        lock(&self.state).in_flight -= 1;
-        self.idle.notify_waiters();
     }
+
+    /// What becomes of the request with that number now.
+    fn next(&self, number: u64) -> Next<'_> {
+        let mut state = lock(&self.state);
+        if state.answered >= number {
+            return Next::Done;
+        }
+        if state.in_flight {
+            return Next::Wait;
+        }
+        let Some(server) = state.server.clone() else { return Next::Done };
+        state.in_flight = true;
+        Next::Send(InFlight { slot: self, answers: state.asked }, server)
+    }
+}
+
+/// What becomes of a request.
+enum Next<'a> {
+    /// It was dealt with, or there is nothing to cancel.
+    Done,
+    /// Another is on its way.
+    Wait,
+    /// It goes to this server.
+    Send(InFlight<'a>, (i32, Bytes)),
 }
 
 impl CancelEntry {
@@ -119,14 +173,14 @@ impl CancelEntry {
     pub fn detach(&self) -> bool {
         let mut state = lock(&self.slot.state);
         state.server = None;
-        state.in_flight > 0
+        state.in_flight
     }
 
     /// Returns when no cancel is on its way.
     pub async fn settled(&self) {
         loop {
             let notified = self.slot.idle.notified();
-            if lock(&self.slot.state).in_flight == 0 {
+            if !lock(&self.slot.state).in_flight {
                 return;
             }
             notified.await;
@@ -163,6 +217,25 @@ mod tests {
         drop(entry);
         key[3] ^= 1;
         assert!(cancels.find(pid, &key).is_none());
+    }
+
+    #[test]
+    fn what_is_asked_for_meanwhile_goes_with_the_next() {
+        let cancels = Arc::new(Cancels::default());
+        let entry = cancels.register(0, "app");
+        entry.attach(7, &Bytes::from_static(b"1234"));
+        let slot = entry.slot();
+        lock(&slot.state).asked = 1;
+        let first = slot.next(1);
+        assert!(matches!(first, Next::Send(..)) && matches!(slot.next(1), Next::Wait));
+        lock(&slot.state).asked = 3;
+        assert!(matches!(slot.next(2), Next::Wait) && entry.detach());
+        entry.attach(8, &Bytes::from_static(b"1234"));
+        drop(first);
+        let second = slot.next(2);
+        assert!(matches!(&second, Next::Send(_, (8, _))));
+        drop(second);
+        assert!(matches!(slot.next(3), Next::Done) && !entry.detach());
     }
 
     #[tokio::test]

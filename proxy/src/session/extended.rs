@@ -35,8 +35,8 @@ const MAX_PORTALS: usize = 1000;
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// `Parse`: name, text, parameter types.
     pub(super) fn parse(&mut self, body: &[u8]) -> Result<Step, End> {
-        let (name, rest) = frame::cstr(body).ok_or_else(malformed)?;
-        let (text, types) = frame::cstr(rest).ok_or_else(malformed)?;
+        let parts = frame::cstr(body).and_then(|(name, rest)| Some((name, frame::cstr(rest)?)));
+        let Some((name, (text, types))) = parts else { return Ok(self.refuse_in_pipeline(malformed())) };
         let tied = match self.tied_to(text) {
             Ok(tied) => tied,
             Err(hindered) => return Ok(self.hindered(hindered)),
@@ -110,7 +110,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let Some((portal, (name, rest))) = names else {
             // Of a long message only the names are waited for, and not for ever.
             let partial = body.len() + frame::HEADER < header.total.min(MAX_REPLAY);
-            return if partial { self.no_message() } else { Err(malformed()) };
+            return if partial { self.no_message() } else { Ok(self.refuse_in_pipeline(malformed())) };
         };
         if let Some(step) = self.bind_here(portal, name, body) {
             return Ok(step);
@@ -219,8 +219,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// `Describe` of a statement or portal.
     pub(super) fn describe(&mut self, body: &[u8]) -> Result<Step, End> {
-        let (&what, rest) = body.split_first().ok_or_else(malformed)?;
-        let (name, _) = frame::cstr(rest).ok_or_else(malformed)?;
+        let parts = body.split_first().and_then(|(what, rest)| Some((*what, frame::cstr(rest)?)));
+        let Some((what, (name, b""))) = parts else { return Ok(self.refuse_in_pipeline(malformed())) };
         let found = match what {
             b'S' => self.statements.get(name),
             _ => self.portals.iter().find(|(open, _)| &open[..] == name).map(|(_, statement)| statement),
@@ -277,7 +277,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// `Execute` of a portal.
     pub(super) fn execute(&mut self, body: &[u8]) -> Result<Step, End> {
-        let (portal, rows) = frame::cstr(body).ok_or_else(malformed)?;
+        let Some((portal, rows)) = frame::cstr(body) else { return Ok(self.refuse_in_pipeline(malformed())) };
         let found = self.portals.iter().find(|(name, _)| &name[..] == portal);
         let statement = found.map(|(_, statement)| statement.clone());
         if let Some(statement) = statement.as_ref().filter(|statement| statement.is_here()) {
@@ -345,8 +345,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// `Close` of a statement, which is ours to answer, or of a portal.
     pub(super) fn close(&mut self, body: &[u8]) -> Result<Step, End> {
-        let (&what, rest) = body.split_first().ok_or_else(malformed)?;
-        let (name, _) = frame::cstr(rest).ok_or_else(malformed)?;
+        let parts = body.split_first().and_then(|(what, rest)| Some((*what, frame::cstr(rest)?)));
+        let Some((what, (name, b""))) = parts else { return Ok(self.refuse_in_pipeline(malformed())) };
         if what != b'S' {
             if let Err(step) = self.begin_extended(b'C', body) {
                 return Ok(step);
@@ -517,6 +517,7 @@ fn too_many_portals() -> Refusal {
     refusal("53400", "too many open portals in one transaction".into())
 }
 
-fn malformed() -> End {
-    End::fatal("08P01", "invalid message format")
+/// What PostgreSQL says of a message that it can't read: the session goes on.
+pub(super) fn malformed() -> Refusal {
+    refusal("08P01", "invalid message format".to_owned())
 }

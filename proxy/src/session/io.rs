@@ -119,7 +119,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// Whether the client's next message is not in the buffer yet, and there is room for it.
     fn wants_more(&self) -> bool {
         let whole = match frame::header(&self.inbuf) {
-            Ok(Some(header)) => header.total.max(HIGH_WATER),
+            // What comes of a message that is passed on as it comes is no header.
+            Ok(Some(header)) if self.stream_left == 0 => header.total.max(HIGH_WATER),
             _ => HIGH_WATER,
         };
         self.inbuf.len() < whole

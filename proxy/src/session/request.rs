@@ -7,6 +7,7 @@ use bytes::{Buf, BytesMut};
 use pgstrata_tenancy::TenantId;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::extended::{malformed, refusal};
 use super::judge::Question;
 use super::link::Link;
 use super::tenant::Tenancy;
@@ -122,10 +123,13 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 self.leaving = true;
                 Ok(Step::Wait)
             }
-            tag if self.is_copying_in() => Err(End::fatal(
-                "08P01",
-                format!("unexpected message type 0x{tag:02X} during COPY from stdin"),
-            )),
+            tag if self.is_copying_in() => {
+                // PostgreSQL says so, and can't go on.
+                let message = format!("unexpected message type 0x{tag:02X} during COPY from stdin");
+                self.tell(&refusal("08P01", message));
+                let lost = "terminating connection because protocol synchronization was lost";
+                Err(End::fatal("08P01", lost))
+            }
             _ => Ok(Step::Wait),
         }
     }
@@ -140,7 +144,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let total = header.total.min(buf.len());
         let body = buf.get(frame::HEADER..total).unwrap_or_default();
         let step = match header.tag {
-            b'Q' => self.query(text_of(body)?)?,
+            b'Q' => match text_of(body) {
+                Some(text) => self.query(text)?,
+                None => self.refuse_request(malformed()),
+            },
             b'P' => self.parse(body)?,
             b'B' => self.bind(body, header, buf.get(header.total).copied())?,
             b'D' => self.describe(body)?,
@@ -240,10 +247,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 }
 
 /// The text of a `Query`: all of the body, with the NUL at its end and nowhere else.
-fn text_of(body: &[u8]) -> Result<&[u8], End> {
+fn text_of(body: &[u8]) -> Option<&[u8]> {
     match frame::cstr(body) {
-        Some((text, [])) => Ok(text),
-        _ => Err(End::fatal("08P01", "invalid message format")),
+        Some((text, [])) => Some(text),
+        _ => None,
     }
 }
 
