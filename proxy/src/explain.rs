@@ -178,6 +178,10 @@ impl Display for Explanation {
         for reason in plan.statements.iter().filter_map(|statement| statement.pin) {
             writeln!(f, "pins      {}", reason.as_str())?;
         }
+        for check in &plan.checks {
+            let place = if check.behind { "behind" } else { "in front of" };
+            writeln!(f, "checked   {place} statement {}, in the same message", check.statement + 1)?;
+        }
         writeln!(f, "sent      {sent}")
     }
 }

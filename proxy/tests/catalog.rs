@@ -64,6 +64,48 @@ async fn relations_are_plain_only_if_nothing_behind_them_resolves_names() {
 }
 
 #[tokio::test]
+async fn relations_lead_to_the_schemas_that_would_be_written_through_them() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let client = server.connect().await;
+    client
+        .batch_execute(
+            "CREATE SCHEMA a; CREATE SCHEMA b; CREATE TABLE public.plans (id int); CREATE TABLE b.theirs (id int);
+             CREATE VIEW public.shown AS SELECT * FROM b.theirs;
+             SET search_path TO a, public;
+             CREATE TABLE own (id int); CREATE VIEW inward AS SELECT * FROM own;
+             CREATE VIEW outward AS SELECT * FROM plans; CREATE VIEW further AS SELECT * FROM outward;
+             CREATE VIEW behind AS SELECT * FROM shown, plans;
+             CREATE VIEW settings AS SELECT name, setting FROM pg_settings;
+             CREATE TABLE ruled (id int); CREATE RULE r AS ON INSERT TO ruled DO ALSO DELETE FROM b.theirs;
+             CREATE TABLE over_rule (id int); CREATE RULE r AS ON INSERT TO over_rule DO ALSO INSERT INTO ruled VALUES (1);
+             CREATE TABLE parted (id int) PARTITION BY LIST (id); CREATE TABLE b.part PARTITION OF parted DEFAULT;
+             CREATE TABLE child () INHERITS (public.plans);
+             CREATE TABLE public.keys (id int PRIMARY KEY); CREATE TABLE pointing (id int REFERENCES keys)",
+        )
+        .await
+        .unwrap();
+    let names = load::schema(&control(&config(&server, "")), "a").await.unwrap();
+    let mut outward: Vec<_> =
+        names.outward.iter().map(|(name, schemas)| (&**name, schemas.clone())).collect();
+    outward.sort();
+    outward.iter_mut().for_each(|(_, schemas)| schemas.sort());
+    let outward: Vec<_> = outward.into_iter().map(|(name, schemas)| (name, schemas.join(" "))).collect();
+    let expected = [
+        ("behind", "b public"),
+        ("further", "public"),
+        ("outward", "public"),
+        ("over_rule", "b"),
+        ("parted", "b"),
+        ("ruled", "b"),
+        ("settings", "pg_catalog"),
+    ];
+    assert_eq!(outward, expected.map(|(name, schemas)| (name, schemas.to_owned())));
+    assert!(names.relations["inward"].plain && !names.relations["outward"].is_table());
+}
+
+#[tokio::test]
 async fn directory_knows_tenants_and_nothing_else() {
     let Some(server) = Server::start() else {
         return;

@@ -1,5 +1,7 @@
 //! `hide_other_tenants`: the catalog shows a tenant its own objects and the shared ones.
 
+use pgstrata_tenancy::Tier;
+use pgstrata_tests::database::install;
 use pgstrata_tests::setup::STRATEGIES;
 use pgstrata_tests::{Setup, Stage};
 
@@ -153,4 +155,86 @@ async fn what_takes_no_filter_is_refused() {
     wire.simple("SET search_path = acme_corp, pg_catalog").await;
     let answer = wire.simple("SELECT relname FROM pg_class WHERE relname LIKE 'xyzzy%'").await;
     assert!(answer.column().is_empty());
+}
+
+/// What a column that was added later is in rows of before is a value of those rows, and no definition.
+#[tokio::test]
+async fn catalog_shows_no_values_of_others_rows() {
+    let ways =
+        [Tier::Names, Tier::Role].into_iter().flat_map(|tier| STRATEGIES.map(|strategy| (tier, strategy)));
+    for (tier, strategy) in ways {
+        for hide in [false, true] {
+            let setup = Setup::new().tier(tier).strategy(strategy);
+            let stage = Stage::new(setup.line("tenancy", format!("hide_other_tenants = {hide}"))).await;
+            let server = stage.superuser().await;
+            for (schema, word) in [("acme_corp", "plugh"), ("globex", "xyzzy"), ("public", "shared")] {
+                let add = format!("ALTER TABLE {schema}.users ADD COLUMN extra text DEFAULT '{word}'");
+                server.batch_execute(&add).await.unwrap();
+                let forget = format!("ALTER TABLE {schema}.users ALTER COLUMN extra DROP DEFAULT");
+                server.batch_execute(&forget).await.unwrap();
+            }
+            let mut wire = stage.wire("acme_corp").await;
+            for text in [
+                "SELECT attmissingval::text FROM pg_attribute WHERE attmissingval IS NOT NULL ORDER BY 1",
+                "SELECT a::text FROM pg_catalog.pg_attribute a WHERE a.atthasmissing ORDER BY 1",
+                "SELECT (SELECT x::text FROM (SELECT a.*) x) FROM pg_attribute a WHERE atthasmissing ORDER BY 1",
+                "SELECT to_jsonb(w)::text FROM (SELECT * FROM pg_attribute) w WHERE atthasmissing ORDER BY 1",
+            ] {
+                for extended in [false, true] {
+                    let answer = match extended {
+                        true => wire.extended(text, &[]).await,
+                        false => wire.simple(text).await,
+                    };
+                    let rows = answer.column().concat();
+                    assert!(!rows.contains("xyzzy"), "{text}: {rows}");
+                    // A function of two arguments, say, is not known to show the whole row, and refused.
+                    let own = rows.contains("plugh") && rows.contains("shared");
+                    assert!(own || answer.code() == "42501", "{tier:?} {hide} {text}: {answer:?}");
+                }
+            }
+            for text in
+                ["TABLE pg_attribute", "COPY pg_attribute TO STDOUT", "CREATE VIEW w AS TABLE pg_attribute"]
+            {
+                assert_eq!(wire.simple(text).await.code(), "42501", "{text}");
+            }
+            let columns =
+                "SELECT attname FROM pg_attribute WHERE attrelid = 'users'::regclass AND atthasmissing";
+            assert_eq!(wire.simple(columns).await.value(), "extra");
+        }
+    }
+}
+
+/// From 17 on there is a function that reads a sequence by its number.
+#[tokio::test]
+async fn sequences_of_others_are_read_by_no_name() {
+    if install().major < 18 {
+        return;
+    }
+    for strategy in STRATEGIES {
+        for hide in [false, true] {
+            let setup = Setup::new().strategy(strategy);
+            let stage = Stage::new(setup.line("tenancy", format!("hide_other_tenants = {hide}"))).await;
+            let server = stage.superuser().await;
+            server.batch_execute("SELECT setval('globex.users_id_seq', 987654)").await.unwrap();
+            let number = "SELECT 'globex.users_id_seq'::regclass::oid::text";
+            let number = pgstrata_tests::stage::names(&server, number).await.concat();
+            let mut wire = stage.wire("acme_corp").await;
+            let call = "SELECT last_value FROM pg_sequence, pg_get_sequence_data(seqrelid)";
+            for (before, text) in [
+                ("", format!("WITH pg_sequence AS (SELECT {number}::oid AS seqrelid) {call}")),
+                ("", format!("WITH RECURSIVE pg_sequence (seqrelid) AS (VALUES ({number}::oid)) {call}")),
+                ("CREATE TEMP TABLE pg_sequence (seqrelid oid)", call.to_owned()),
+                ("CREATE TEMP VIEW pg_sequence AS SELECT 1::oid AS seqrelid", call.to_owned()),
+            ] {
+                wire.simple(before).await;
+                wire.simple(&format!("INSERT INTO pg_temp.pg_sequence VALUES ({number})")).await;
+                let answer = wire.simple(&text).await;
+                let told =
+                    answer.messages.iter().any(|message| message.body.windows(6).any(|six| six == b"987654"));
+                assert!(!told, "{hide} {text}: {answer:?}");
+                wire.simple("DROP TABLE IF EXISTS pg_temp.pg_sequence").await;
+            }
+            assert!(wire.simple(call).await.column().len() > 1, "its own");
+        }
+    }
 }

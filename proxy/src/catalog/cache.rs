@@ -75,7 +75,7 @@ impl Weighter<Arc<str>, Entry> for Weight {
 
 /// About: a name is short, and its place in a table about as large again.
 fn weight(names: &SchemaNames) -> u64 {
-    let count = names.relations.len() + names.functions.len() + names.types.len();
+    let count = names.relations.len() + names.functions.len() + names.types.len() + names.outward.len();
     96 * count as u64
 }
 

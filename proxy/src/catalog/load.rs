@@ -35,16 +35,15 @@ const UNKNOWN_CODE: u8 = b'c';
 struct Thing {
     what: String,
     name: Box<str>,
-    kind: u8,
+    /// A relation's kind, or a schema.
+    detail: Box<str>,
     plain: bool,
 }
 
 impl Thing {
     fn read(row: &Row) -> Result<Self, tokio_postgres::Error> {
-        let kind: &str = row.try_get(2)?;
-        let kind = kind.bytes().next().unwrap_or_default();
-        let name: &str = row.try_get(1)?;
-        Ok(Self { what: row.try_get(0)?, name: name.into(), kind, plain: row.try_get(3)? })
+        let (name, detail): (&str, &str) = (row.try_get(1)?, row.try_get(2)?);
+        Ok(Self { what: row.try_get(0)?, name: name.into(), detail: detail.into(), plain: row.try_get(3)? })
     }
 }
 
@@ -52,7 +51,8 @@ impl Thing {
 pub async fn schema(control: &Control, schema: &str) -> Result<SchemaNames, CatalogError> {
     let mut names = SchemaNames::default();
     for thing in control.things(&SCHEMA, schema, "what a schema holds").await? {
-        let Thing { what, name, kind, plain } = thing;
+        let Thing { what, name, detail, plain } = thing;
+        let kind = detail.bytes().next().unwrap_or_default();
         match what.as_str() {
             "relation" => drop(names.relations.insert(name, Relation { kind, plain })),
             "function" => {
@@ -62,6 +62,7 @@ pub async fn schema(control: &Control, schema: &str) -> Result<SchemaNames, Cata
                 names.functions.insert(name);
             }
             "type" => drop(names.types.insert(name)),
+            "outward" => names.outward.entry(name).or_default().push(detail),
             "operators" => names.has_operators = true,
             _ => names.has_triggers = true,
         }

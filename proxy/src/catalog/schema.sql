@@ -1,4 +1,4 @@
--- What the schema $1 holds: (what, name, kind, plain) for each thing in it.
+-- What the schema $1 holds: (what, name, kind or schema, plain) for each thing in it.
 --
 -- A relation is plain if nothing that it leads to is bad: objects are followed
 -- forward from the schema's relations (reach), and the bad ones backward again (bad).
@@ -148,25 +148,42 @@ bad(classid, objid) AS (
       ('^(current_schemas?|current_setting|set_config|to_reg.*|.*_is_visible|.*_to_xml.*'
       || '|cursor_to_.*|ts_stat|ts_rewrite|ts_debug|format_type|has_.*_privilege|pg_get_.*'
       || '|pg_describe_object|pg_identify_object.*|currtid2|regclass|reg.*in|reg.*out)$')
+    UNION ALL
+    -- In what a read runs: those that tell of the session, or change it.
+    SELECT c.classid, c.objid FROM called c
+    WHERE c.classid IN ('pg_catalog.pg_rewrite'::regclass, 'pg_catalog.pg_policy'::regclass)
+      AND c.name ~ '^(lastval|currval|setseed|pg_(try_)?advisory_(un)?lock(_shared|_all)?)$'
   ) s
   UNION
   SELECT e.from_classid, e.from_objid FROM bad b JOIN edges e USING (classid, objid)
 ),
-outward(classid, objid) AS (
-  SELECT n.classid, n.objid FROM reach n JOIN pg_catalog.pg_class c ON c.oid = n.objid
-  WHERE n.classid = 'pg_catalog.pg_class'::regclass AND c.relkind IN ('r', 'p', 'v', 'f')
-    AND c.relnamespace NOT IN (SELECT oid FROM ns)
+-- Where a write to a relation, or a lock on it, leads: to what its rules name, a view's query among them, and to
+-- its partitions and heirs.
+leads(oid, leads_to) AS MATERIALIZED (
+  SELECT n.objid, e.oid FROM reach n CROSS JOIN LATERAL (
+    SELECT d.refobjid FROM pg_catalog.pg_rewrite r JOIN pg_catalog.pg_depend d
+      ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.objid = r.oid
+        AND d.refclassid = 'pg_catalog.pg_class'::regclass
+    WHERE r.ev_class = n.objid
+    UNION ALL
+    SELECT i.inhrelid FROM pg_catalog.pg_inherits i WHERE i.inhparent = n.objid
+  ) e(oid)
+  WHERE n.classid = 'pg_catalog.pg_class'::regclass
+),
+outward(oid, relnamespace) AS (
+  SELECT l.oid, c.relnamespace FROM leads l JOIN pg_catalog.pg_class c ON c.oid = l.leads_to
+  WHERE c.relnamespace NOT IN (SELECT oid FROM ns)
   UNION
-  SELECT e.from_classid, e.from_objid FROM outward o JOIN edges e USING (classid, objid)
-  WHERE e.from_classid IN ('pg_catalog.pg_class'::regclass, 'pg_catalog.pg_rewrite'::regclass)
+  SELECT l.oid, o.relnamespace FROM outward o JOIN leads l ON l.leads_to = o.oid
 )
-SELECT 'relation', own.relname::text,
-  -- A view through which another schema would be written.
-  CASE WHEN own.relkind = 'v' AND own.oid IN (SELECT objid FROM outward
-    WHERE classid = 'pg_catalog.pg_class'::regclass) THEN 'w' ELSE own.relkind::text END,
+SELECT 'relation', own.relname::text, own.relkind::text,
   own.relkind = 'S'
     OR ('pg_catalog.pg_class'::regclass::oid, own.oid) NOT IN (SELECT classid, objid FROM bad)
 FROM own
+UNION ALL
+-- The schemas that would be written through a relation.
+SELECT 'outward', own.relname::text, n.nspname::text, false
+FROM own JOIN outward o ON o.oid = own.oid JOIN pg_catalog.pg_namespace n ON n.oid = o.relnamespace
 UNION ALL
 -- 'c': code of which nobody here knows what it does with names in its arguments. The extensions that are
 -- listed take none; more are the administrator's to list (tenancy.trusted_functions).

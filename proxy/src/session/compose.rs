@@ -20,7 +20,8 @@ use super::role::InForce;
 use super::switch::touches;
 use super::tenant::Tenancy;
 use crate::pool::settings::{Settings, Tracked};
-use crate::sql::plan::{Plan, Statement, StatementKind};
+use crate::sql::plan::{Check, Plan, Statement, StatementKind};
+use crate::sql::rewrite::BEHIND;
 
 /// Statements that are put in, and where: byte offsets in the client's text.
 pub(super) type Places = SmallVec<[(usize, String); 1]>;
@@ -45,6 +46,8 @@ pub(super) struct Under<'a> {
     pub failed: bool,
     /// The text is in UTF-8.
     pub utf8: bool,
+    /// The checks of the plan stand in front of the text, or must not be put into it.
+    pub asked: bool,
 }
 
 /// A text on its way to become what is sent.
@@ -64,6 +67,8 @@ pub(super) struct Composer<'a> {
     ended: bool,
     /// What others drew from sequences must be forgotten behind the end of the failed transaction.
     forgets: bool,
+    /// The checks that are still to be put in.
+    checks: &'a [Check],
     places: Places,
     reply: QueryReply,
 }
@@ -79,6 +84,7 @@ impl<'a> Composer<'a> {
             aborted: under.failed,
             ended: false,
             forgets: under.failed && link.lease.drawn_by != Some(under.drawer),
+            checks: if under.asked { &[] } else { &plan.checks },
             places: Places::new(),
             reply: QueryReply::default(),
             link,
@@ -95,10 +101,12 @@ impl<'a> Composer<'a> {
             self.forget_draws(index, statement);
             self.set_role(index, statement);
             self.set_path(index, statement);
+            self.check(index, statement, false);
             self.run(index, statement);
             if let Some((_, refusal)) = names.fails.as_ref().filter(|(fails, _)| *fails == index) {
                 self.reply.fails = Some((self.number(index), Box::new(refusal.clone())));
             }
+            self.check(index, statement, true);
         }
         self.link.path_set = self.path_set;
         (self.places, self.reply)
@@ -113,6 +121,23 @@ impl<'a> Composer<'a> {
     fn put(&mut self, index: usize, statement: &Statement, sql: String) {
         self.reply.injected.push(self.number(index));
         self.places.push((statement.span.start, sql));
+    }
+
+    /// Puts in the checks of one statement, in front of it or behind it.
+    fn check(&mut self, index: usize, statement: &Statement, behind: bool) {
+        while let Some((check, rest)) = self.checks.split_first()
+            && (check.statement, check.behind) == (index, behind)
+        {
+            self.checks = rest;
+            let number = self.number(index) + u32::from(behind);
+            self.reply.injected.push(number);
+            self.reply.checks.push((number, check.refusal.clone()));
+            let (at, sql) = match behind {
+                true => (statement.span.end, format!("{BEHIND}{}", check.sql)),
+                false => (statement.span.start, format!("{}; ", check.sql)),
+            };
+            self.places.push((at, sql));
+        }
     }
 
     /// In a failed transaction it could not be done in front of the text.

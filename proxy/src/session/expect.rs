@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 use super::pins::Probe;
 use super::statements::ClientStatement;
 use crate::pool::settings::Assignment;
+use crate::sql::fresh;
 use crate::sql::plan::Refusal;
 use crate::sql::rewrite::PositionMap;
 
@@ -126,6 +127,8 @@ pub enum Expect {
         /// What it does when it is complete.
         effect: Option<Effect>,
     },
+    /// The end of a check of ours; if it finds something, the client gets this.
+    Check(Box<Refusal>),
     /// `CloseComplete`.
     Close {
         /// The client sent it.
@@ -165,6 +168,15 @@ pub struct QueryReply {
     pub fails: Option<(u32, Box<Refusal>)>,
     /// Statements were prepared for it in front of it.
     pub prepared: bool,
+    /// Which of the injected statements are checks, and what the client gets where one finds something.
+    pub checks: Vec<(u32, Refusal)>,
+}
+
+impl QueryReply {
+    /// Whether what comes now answers a statement that was put in.
+    pub fn is_injected(&self) -> bool {
+        self.injected.contains(&self.seen)
+    }
 }
 
 impl Expect {
@@ -175,7 +187,8 @@ impl Expect {
             | Expect::OwnSync
             | Expect::SessionRole(_)
             | Expect::Restored
-            | Expect::Probe(_) => false,
+            | Expect::Probe(_)
+            | Expect::Check(_) => false,
             Expect::Parse { client, .. } => client.is_some(),
             Expect::Bind { client }
             | Expect::Execute { client, .. }
@@ -188,6 +201,18 @@ impl Expect {
     /// Whether it is what takes off what the client leaves.
     pub fn is_restored(&self) -> bool {
         matches!(self, Expect::Restored)
+    }
+
+    /// What the client gets in the place of an error, if that is a check's that has found something.
+    pub fn found(&self, code: &[u8], message: &[u8]) -> Option<&Refusal> {
+        let refusal = match self {
+            Expect::Check(refusal) => Some(&**refusal),
+            Expect::Query(reply) => {
+                reply.checks.iter().find(|(number, _)| *number == reply.seen).map(|(_, refusal)| refusal)
+            }
+            _ => None,
+        };
+        refusal.filter(|_| fresh::is_found(code, message))
     }
 
     /// Whether `ReadyForQuery` ends it.

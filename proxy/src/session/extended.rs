@@ -133,6 +133,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if let Some(step) = self.settle_role_of(name) {
             return Ok(step);
         }
+        let plan = self.statements.get(name).map(|statement| Arc::clone(&statement.plan));
+        let asked = plan.filter(|plan| !plan.checks.is_empty() && !self.fails_alone(plan));
         let Some(on_server) = self.ensure_statement(name) else { return Ok(Step::Done) };
         // PostgreSQL does not look at what an EXECUTE returns.
         let bound = self.statements.get(name).filter(|statement| !statement.has_run());
@@ -144,6 +146,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             Columns::Changed(_) => return Ok(self.poison(columns::changed())),
             Columns::Told(_) | Columns::Untold => {}
         }
+        // From here on it may run, by a FETCH too.
+        asked.inspect(|plan| self.ask(plan, false));
         let behind = header.total - frame::HEADER - portal.len() - name.len() - 2;
         let Some(link) = &mut self.link else { return Ok(Step::NeedServer) };
         link.give_up_portal(portal);
@@ -188,13 +192,14 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         self.enter(tied, true).err().map(|refusal| self.refuse_in_pipeline(refusal))
     }
 
-    /// Remembers a portal whose statement does something to the session.
+    /// Remembers a portal whose statement does something to the session, or is looked at behind it.
     fn note_portal(&mut self, portal: &[u8], name: &[u8], values: &[u8]) {
         self.portals.retain(|(open, _)| &open[..] != portal);
         let Some(statement) = self.statements.get(name) else { return };
-        let opaque = statement.plan.opaque;
+        let plan = &statement.plan;
+        let opaque = plan.opaque;
         let notable = |s: &Statement| opaque || s.kind != StatementKind::Plain || s.pin.is_some() || s.ddl;
-        if !statement.plan.statements.iter().any(notable) {
+        if !plan.checks.iter().any(|check| check.behind) && !plan.statements.iter().any(notable) {
             return;
         }
         let mut statement = statement.clone();
@@ -326,6 +331,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             }
         }
         if let Some(statement) = &statement {
+            self.ask(&statement.plan, true);
             for one in &statement.plan.statements {
                 self.foresee(one, &statement.text);
                 self.foresee_moves(one, statement.plan.opaque);

@@ -50,7 +50,13 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if self.can_run_again(body, code) {
             return self.run_again();
         }
-        self.count_error(code);
+        let message = frame::field(body, b'M').unwrap_or_default();
+        let front = self.link.as_ref().and_then(|link| link.expects.front());
+        let found = front.and_then(|front| front.found(code, message)).cloned();
+        match &found {
+            Some(refusal) => self.count_refusal(refusal.code),
+            None => self.count_error(code),
+        }
         let told = self.shared.store.in_clients_words(body, &self.statements);
         let (body, whole) = match &told {
             Cow::Borrowed(_) => (body, Some(whole)),
@@ -91,7 +97,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             }
             Some(Expect::Query(reply)) => {
                 let early = link.request.early.take().filter(|_| reply.prepared && is_for_missing(code));
-                match (reply.refusal(code), early) {
+                match (reply.refusal(code).or(found.as_ref()), early) {
                     (Some(refusal), _) => put_refusal(&mut self.outbuf, refusal),
                     (None, Some(early)) => message::raw(&mut self.outbuf, b'E', &early),
                     (None, None) => put_error(&mut self.outbuf, body, whole, &reply.map),
@@ -99,6 +105,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 return Ok(());
             }
             Some(Expect::Poison(refusal)) => put_refusal(&mut self.outbuf, refusal),
+            Some(Expect::Check(refusal)) if found.is_some() => put_refusal(&mut self.outbuf, refusal),
+            // It stands in no text of the client's.
+            Some(front) if !front.is_clients() => put_unplaced(&mut self.outbuf, body),
             Some(Expect::Parse { map, .. }) => put_error(&mut self.outbuf, body, whole, map),
             _ => put_error(&mut self.outbuf, body, whole, &PositionMap::default()),
         }
@@ -356,6 +365,11 @@ fn put_refusal(out: &mut BytesMut, refusal: &Refusal) {
         return columns::put_changed(out);
     }
     message::error(out, Severity::Error, refusal.code, &refusal.message, refusal.hint.as_deref());
+}
+
+/// An error with no position.
+fn put_unplaced(out: &mut BytesMut, body: &[u8]) {
+    message::fields(out, b'E', frame::fields(body).filter(|(code, _)| *code != POSITION));
 }
 
 /// An error or notice with its position moved to the client's text.

@@ -24,7 +24,7 @@ use super::{Session, Status, names, path, role};
 use crate::metrics::Kind;
 use crate::pool::server::Standing;
 use crate::pool::settings::{SEARCH_PATH, SESSION_ROLE, Settings};
-use crate::sql::plan::{Plan, Route, Statement};
+use crate::sql::plan::{Check, Plan, Route, Statement};
 use crate::sql::rewrite::{PositionMap, rewrite};
 use crate::wire::message;
 
@@ -248,7 +248,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return true;
         }
         let identity = &statement.prepared.identity;
-        let spliced = statement.plan.route == Route::Splice;
+        let spliced = statement.plan.route == Route::Splice || !statement.plan.splices.is_empty();
         let own = self.effective.own || self.link.as_ref().is_some_and(|link| link.local_path);
         let moved = !identity.path.is_empty() && *identity.path != *self.effective.path;
         let epoch = self.identity.database.catalog.epoch(&statement.tenancy.scope.schema);
@@ -323,6 +323,14 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                     link.path_set = true;
                 }
             }
+        }
+    }
+
+    /// Asks PostgreSQL what a plan wants to be known in front of its statement, or behind it.
+    pub(super) fn ask(&mut self, plan: &Plan, behind: bool) {
+        let Some(link) = &mut self.link else { return };
+        for check in plan.checks.iter().filter(|check| check.behind == behind) {
+            link.run_check(check, self.shared.store.path_name());
         }
     }
 
@@ -431,6 +439,15 @@ impl super::link::Link {
 
     /// The same; with an effect, it is answered as the client's.
     pub(super) fn run_behind_for(&mut self, sql: &[u8], name: &[u8], effect: Option<Effect>) {
+        self.run_expecting(sql, name, Expect::Execute { client: effect.is_some(), effect });
+    }
+
+    /// Runs a check; if it finds something, the pipeline fails there, and the client is told why.
+    fn run_check(&mut self, check: &Check, name: &[u8]) {
+        self.run_expecting(check.sql.as_bytes(), name, Expect::Check(Box::new(check.refusal.clone())));
+    }
+
+    fn run_expecting(&mut self, sql: &[u8], name: &[u8], completes: Expect) {
         let name = &[name, b"_behind"].concat();
         if self.lease.unsure || self.request.opaque {
             // Code may have taken the portal's name.
@@ -447,7 +464,7 @@ impl super::link::Link {
         self.owe(Expect::Close { client: false });
         self.owe(Expect::Parse { id: PATH_BEHIND, named: true, client: None, map: Default::default() });
         self.owe(Expect::Bind { client: false });
-        self.owe(Expect::Execute { client: effect.is_some(), effect });
+        self.owe(completes);
         self.owe(Expect::Close { client: false });
         self.request.ran_ours = true;
     }

@@ -96,6 +96,13 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         Ok(Step::Done)
     }
 
+    /// Whether PostgreSQL refuses the statement, which has to be in a transaction block: what is put in front
+    /// of it would make one.
+    pub(super) fn fails_alone(&self, plan: &Plan) -> bool {
+        let needs_block = matches!(&plan.statements[..], [only] if only.kind == StatementKind::BlockOnly);
+        needs_block && self.status_then() == Status::Idle && !self.has_sent()
+    }
+
     /// Why a text is not sent although it may run: it fails at once, or what goes into it is too long.
     fn refuses_text(&self, plan: &Plan, names: &Names) -> Option<Refusal> {
         // In a transaction that has failed PostgreSQL has another error.
@@ -104,6 +111,15 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         let role = self.tenancy().isolation.set_role().map_or(0, |role| role.as_str().len());
         let each = self.effective.path.len() + role + 64;
+        // A statement behind it would change where the transaction ends.
+        if plan.statements.len() == 1 && self.is_in_a_pipeline() && plan.checks.iter().any(|c| c.behind) {
+            return Some(Refusal {
+                code: "0A000",
+                message: "a view can't be made, renamed or granted in a Query behind extended messages"
+                    .into(),
+                hint: Some("Send a Sync in front of it.".into()),
+            });
+        }
         let long = plan.opaque && plan.statements.len().saturating_mul(each) > MAX_PUT_IN;
         long.then(|| Refusal {
             code: "54000",
@@ -192,6 +208,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         self.keep_sequences_apart(plan);
         let role = self.role();
         self.begin_query(plan, role.as_ref());
+        let pipelined = self.is_in_a_pipeline();
         self.set_up_query(plan, own_transaction, role.as_ref());
         let tenancy = self.tenants.now();
         let under = Under {
@@ -204,6 +221,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             drawer: (self.cancel.slot().pid, self.changes),
             failed: self.status == Status::Failed,
             utf8: self.reads_utf8(),
+            asked: self.fails_alone(plan) || pipelined && plan.statements.len() == 1,
         };
         let Some(link) = &mut self.link else { return };
         let (places, mut reply) = Composer::new(link, &under, plan, text).compose(names);
@@ -262,6 +280,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 link.set_path_behind(path, own_transaction, name);
                 link.path_set = true;
             }
+            self.ask(plan, false);
         }
     }
 

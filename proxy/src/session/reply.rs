@@ -170,8 +170,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     fn row_description(&mut self, body: &[u8]) -> Relayed {
         let relayed = self.deliver();
         let Some(link) = &mut self.link else { return relayed };
-        if !matches!(link.expects.front(), Some(Expect::Describe { .. })) {
-            return relayed;
+        match link.expects.front() {
+            Some(Expect::Describe { .. }) => {}
+            // A check has columns, and no rows.
+            Some(Expect::Query(reply)) if reply.is_injected() => return Relayed::Not,
+            _ => return relayed,
         }
         if let Some(Expect::Describe { statement: Some(name), client, parameters }) = link.answered() {
             self.note_columns(&name, columns::Shape::of(parameters, body), client);
@@ -223,6 +226,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 // Behind a COPY that is awaited nothing was taken in; what completes before it is another's.
                 link.awaits_copy &= !link.expects.is_empty();
                 (effect, is_clients)
+            }
+            Some(Expect::Check(_)) => {
+                link.expects.pop_front();
+                return Relayed::Not;
             }
             Some(Expect::Probe(probe)) => {
                 probe.complete(tag);

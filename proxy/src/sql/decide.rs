@@ -5,7 +5,9 @@ use std::fmt::Display;
 use smallvec::SmallVec;
 
 use super::builtin;
-use super::guard::check::{Verdict, check, search_path};
+use super::fresh;
+use super::guard::aims::Pin;
+use super::guard::check::{Grant, Verdict, check, search_path};
 use super::hidden;
 use super::keys;
 use super::level;
@@ -18,7 +20,7 @@ use super::scope::{Moved, Names, SchemaNames, Scope, TextMode};
 use super::shape::{Shape, StatementShape, Way};
 use super::tokens::{Literals, Tokens};
 
-use pgstrata_tenancy::Strategy;
+use pgstrata_tenancy::{Strategy, ident};
 
 /// The plan for this text, whose shape is known, into an empty one: filled where it stands,
 /// since handed from function to function it would be copied each time.
@@ -33,16 +35,21 @@ pub fn decide(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode, plan
     if let Some(refusal) = level::refusal(shape, t, scope, mode) {
         return plan.refuse(refusal);
     }
-    match check(&shape.demands, t, scope, mode, tenant_first) {
+    match check(shape, t, scope, mode, tenant_first) {
         Verdict::Refused(refusal) => plan.refuse(refusal),
         Verdict::NeedNames => plan.route = Route::NeedNames,
-        Verdict::Granted(temporary) => {
+        Verdict::Granted(grant) => {
             route(shape, t, scope, mode, plan);
-            if !temporary.is_empty() {
-                plan.add(|| Ok(temporary_names(t, &temporary)));
+            if !grant.pins.is_empty() {
+                plan.pin(&grant.pins, t, scope);
+            }
+            if !(grant.looks.is_empty() && grant.seals.is_empty()) {
+                plan.ask(&grant, shape, scope);
             }
             if scope.hide_others {
                 plan.add(|| hidden::filters(shape, t, scope));
+            } else if shape.missing_values {
+                plan.add(|| hidden::missing_values(shape, t, scope));
             }
             if !shape.keys.is_empty() {
                 plan.add(|| keys::splices(shape, t, scope));
@@ -65,7 +72,32 @@ impl Plan {
     /// Not to be sent, for this reason.
     pub(super) fn refuse(&mut self, refusal: Refusal) {
         self.splices.clear();
+        self.checks.clear();
         (self.route, self.opaque) = (Route::Refuse(Box::new(refusal)), false);
+    }
+
+    /// With what holds its targets to what they may be.
+    fn pin(&mut self, pins: &[(u32, Pin)], t: &Tokens<'_>, scope: &Scope) {
+        if matches!(self.route, Route::Refuse(_) | Route::NeedNames) {
+            return;
+        }
+        // What is spliced has the tenant's schema in front of its name already.
+        let spliced: SmallVec<[usize; 4]> = self.splices.iter().map(|splice| splice.at).collect();
+        let pins = pins.iter().filter_map(|(token, pin)| pinned(*token as usize, *pin, t, scope));
+        self.splices.extend(pins.filter(|splice| spliced.binary_search(&splice.at).is_err()));
+        self.splices.sort_by_key(|splice| splice.at);
+        self.splices.dedup_by_key(|splice| splice.at);
+    }
+
+    /// With the checks that a grant asks for, or refused.
+    fn ask(&mut self, grant: &Grant, shape: &Shape, scope: &Scope) {
+        if matches!(self.route, Route::Refuse(_) | Route::NeedNames) {
+            return;
+        }
+        match fresh::checks(grant, &shape.statements, scope) {
+            Ok(checks) => self.checks = checks,
+            Err(refusal) => self.refuse(refusal),
+        }
     }
 
     /// With these splices as well, or refused; what is not sent needs none.
@@ -83,10 +115,20 @@ impl Plan {
     }
 }
 
-/// `pg_temp.` in front of names that may mean temporary tables, and must mean nothing else.
-fn temporary_names(t: &Tokens<'_>, tokens: &[u32]) -> Splices {
-    let places = tokens.iter().filter_map(|token| t.all.get(*token as usize));
-    places.map(|token| Splice::new(token.start as usize, Insert::Text("pg_temp.".into()))).collect()
+/// What goes in front of the name at this token, or in the place of the string that holds it.
+fn pinned(token: usize, pin: Pin, t: &Tokens<'_>, scope: &Scope) -> Option<Splice> {
+    let place = t.all.get(token)?;
+    let (start, length) = (place.start as usize, place.end - place.start);
+    if let Some(text) = Literals(t).string(token) {
+        let schema = if pin == Pin::Temp { "pg_temp" } else { &scope.schema };
+        let name = format!("{}.{text}", ident::quoted(schema));
+        return Some(Splice { at: start, cut: length, insert: Insert::Text(fresh::literal(&name).into()) });
+    }
+    let insert = match pin {
+        Pin::Own => Insert::Schema(SchemaRef::Tenant),
+        Pin::Temp => Insert::Text("pg_temp.".into()),
+    };
+    Some(Splice::new(start, insert))
 }
 
 /// Whether the statement leaves the tenant's schema the first on the path.
@@ -183,10 +225,21 @@ fn usual(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode, plan: &mu
             Ok(()) if plan.splices.is_empty() || may_splice(scope, mode) => (spliced(&plan.splices), false),
             proof => {
                 plan.splices.clear();
-                (Route::SearchPath, proof.is_err())
+                let opaque = proof.is_err() || is_shadowed(shape, scope, mode);
+                (Route::SearchPath, opaque)
             }
         },
     }
+}
+
+/// Whether names that are proven may mean something else than what they are proven to be.
+fn is_shadowed(shape: &Shape, scope: &Scope, mode: TextMode) -> bool {
+    let hides = |name: &str| {
+        let names = scope.names.as_deref();
+        let mut held = names.iter().flat_map(|names| std::iter::once(&names.tenant).chain(&names.shared));
+        held.any(|schema| schema.relations.get(name).is_some_and(|relation| !relation.plain))
+    };
+    mode.stale_names || mode.temp_tables || mode.own_path && shape.relations.iter().any(|r| hides(&r.name))
 }
 
 fn spliced(splices: &Splices) -> Route {

@@ -262,6 +262,7 @@ impl Builder {
             demands: self.demands.into(),
             keys: self.keys.into(),
             statements: self.statements.into(),
+            missing_values: false,
             unreadable: false,
         }
     }

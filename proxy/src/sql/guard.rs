@@ -6,15 +6,20 @@
 //! - [`functions`], [`relations`]: what reaches over tenants whatever the schema.
 //! - `called`: functions that are none of those of PostgreSQL that are known.
 //! - [`commands`]: statements that are refused, or held within the tenant.
-//! - [`targets`]: what a statement writes.
-//! - [`check`]: the demands that those make, held against a scope.
+//! - [`targets`]: the objects that a statement makes, changes or drops; `kinds`: of which kind those are. The
+//!   second witness adds the relations that it writes.
+//! - [`bodies`]: what may not stand in what is run later, where nobody looks.
+//! - [`check`]: the demands that those make, held against a scope; [`aims`]: of them, those for what is written.
 
+pub mod aims;
+mod bodies;
 mod called;
 pub mod chains;
 pub mod check;
 mod clauses;
 pub mod commands;
 pub mod functions;
+mod kinds;
 pub mod relations;
 pub mod targets;
 #[cfg(test)]
@@ -36,6 +41,7 @@ pub fn demands(t: &Tokens<'_>, statement: &StatementShape, names: Option<&Names>
     chains::demands(t, statement, names, &mut out);
     functions::demands(t, statement, &mut out);
     relations::demands(t, &statement.tokens, &mut out);
-    targets::demands(t, &statement.tokens, &mut out);
+    bodies::demands(t, statement, &mut out);
+    targets::demands(t, statement, &mut out);
     out
 }

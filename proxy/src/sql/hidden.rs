@@ -4,10 +4,13 @@
 //! Every relation of the catalog is either listed here or can't be read: what a newer
 //! PostgreSQL adds shows nothing until somebody has looked at it.
 
+use std::sync::Arc;
+
 use smallvec::SmallVec;
 
 use pgstrata_tenancy::ident;
 
+use super::guard::check::denied;
 use super::lexer::TokenKind;
 use super::plan::{Insert, Refusal, Splice};
 use super::scope::Scope;
@@ -36,6 +39,8 @@ enum By {
 }
 
 const CATALOG: &str = "pg_catalog";
+/// Holds a value of rows.
+const ATTRIBUTES: &str = "pg_attribute";
 const INFORMATION: &str = "information_schema";
 
 /// Relations of `pg_catalog` that are filtered.
@@ -234,7 +239,7 @@ pub fn filters(shape: &Shape, t: &Tokens<'_>, scope: &Scope) -> Result<SmallVec<
                     Cover::Open => {}
                     Cover::Closed => return Err(refusal(&named.name, scope)),
                     Cover::Filtered(index) => {
-                        let filter = filter(named, schema.is_some(), index, t);
+                        let filter = filter(named, schema.is_some(), Insert::Filtered(index), t);
                         out.extend(filter.ok_or_else(|| refusal(&named.name, scope))?);
                     }
                 }
@@ -250,6 +255,43 @@ pub fn filters(shape: &Shape, t: &Tokens<'_>, scope: &Scope) -> Result<SmallVec<
             hidden.map_or(Ok(()), |name| Err(refusal(&name, scope)))?;
         }
     }
+    Ok(out)
+}
+
+/// The splices that take out of `pg_attribute` what it holds of other tenants' rows, in a text that may show it.
+///
+/// # Errors
+/// Where nobody knows where in the text it stands.
+pub fn missing_values(
+    shape: &Shape,
+    t: &Tokens<'_>,
+    scope: &Scope,
+) -> Result<SmallVec<[Splice; 4]>, Refusal> {
+    let refused = || {
+        let hint = "Name the columns that are wanted; attmissingval holds values of other tenants' rows.";
+        denied(scope, "read all of pg_attribute in this form", Some(hint))
+    };
+    if shape.way != Way::Names {
+        return Err(refused());
+    }
+    let rows: Arc<str> = format!(
+        "(SELECT * FROM pg_catalog.pg_attribute WHERE attmissingval IS NULL OR {}) ",
+        among("attrelid", "pg_class", "rel", &schemas(&visible(scope)))
+    )
+    .into();
+    let bare = shape.relations.iter().map(|named| (None, named));
+    let qualified = shape.qualified.iter().map(|q| (Some(&*q.schema), &q.named));
+    let mut out: SmallVec<[Splice; 4]> = SmallVec::new();
+    for (schema, named) in bare.chain(qualified) {
+        if &*named.name == ATTRIBUTES && matches!(schema, None | Some(CATALOG)) {
+            let insert = Insert::Text(Arc::clone(&rows));
+            out.extend(filter(named, schema.is_some(), insert, t).ok_or_else(refused)?);
+        }
+    }
+    let is_attributes = |i: usize| t.name(i + 2).is_some_and(|name| name == ATTRIBUTES);
+    let columns = (0..t.all.len()).filter_map(|i| bare_column(i, t, scope).filter(|_| is_attributes(i)));
+    out.extend(columns);
+    out.sort_by_key(|splice| splice.at);
     Ok(out)
 }
 
@@ -281,7 +323,7 @@ fn hidden_at(i: usize, t: &Tokens<'_>, scope: &Scope) -> Option<String> {
 
 /// The splices that put the filter in the place of one relation; `None` where the grammar has no
 /// room for them, or what would be hidden in a comment could end it.
-fn filter(named: &Named, qualified: bool, index: u16, t: &Tokens<'_>) -> Option<SmallVec<[Splice; 4]>> {
+fn filter(named: &Named, qualified: bool, rows: Insert, t: &Tokens<'_>) -> Option<SmallVec<[Splice; 4]>> {
     let first = named.token as usize;
     let last = first + if qualified { 2 } else { 0 };
     let tokens = t.all.get(first..=last)?;
@@ -297,7 +339,7 @@ fn filter(named: &Named, qualified: bool, index: u16, t: &Tokens<'_>) -> Option<
     let (start, end) = (tokens.first()?.start as usize, tokens.last()?.end as usize);
     let name = tokens.last()?.start as usize;
     let splice = Splice::new;
-    let mut out = SmallVec::from_iter([splice(start, Insert::Filtered(index))]);
+    let mut out = SmallVec::from_iter([splice(start, rows)]);
     match named.alias {
         Alias::Name => {
             out.push(splice(start, Insert::As));
@@ -340,6 +382,25 @@ pub fn visible(scope: &Scope) -> String {
     out
 }
 
+/// Whether a row of `pg_namespace` is one of these schemas, or that of temporary tables.
+fn own(visible: &str) -> String {
+    format!(
+        "nspname OPERATOR(pg_catalog.=) ANY ({visible}) OR oid OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()"
+    )
+}
+
+/// The same as oids, to compare with.
+fn schemas(visible: &str) -> String {
+    format!("ANY (ARRAY(SELECT oid FROM pg_catalog.pg_namespace WHERE {}))", own(visible))
+}
+
+/// Whether the column is the oid of an object in these schemas, which `table` lists.
+fn among(column: &str, table: &str, prefix: &str, schemas: &str) -> String {
+    format!(
+        "{column} OPERATOR(pg_catalog.=) ANY (SELECT oid FROM pg_catalog.{table} WHERE {prefix}namespace OPERATOR(pg_catalog.=) {schemas})"
+    )
+}
+
 /// The subquery that stands for the relation with this index, and a blank behind it.
 ///
 /// All in it is named in full: nothing that a tenant's path leads to first takes its place.
@@ -349,15 +410,9 @@ pub fn subquery(index: usize, visible: &str) -> String {
     let Some((schema, (relation, by))) = catalog.or_else(information) else {
         return String::new();
     };
-    let own = format!(
-        "nspname OPERATOR(pg_catalog.=) ANY ({visible}) OR oid OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()"
-    );
-    let schemas = format!("ANY (ARRAY(SELECT oid FROM pg_catalog.pg_namespace WHERE {own}))");
-    let among = |column: &str, table: &str, prefix: &str| {
-        format!(
-            "{column} OPERATOR(pg_catalog.=) ANY (SELECT oid FROM pg_catalog.{table} WHERE {prefix}namespace OPERATOR(pg_catalog.=) {schemas})"
-        )
-    };
+    let own = own(visible);
+    let schemas = schemas(visible);
+    let among = |column: &str, table: &str, prefix: &str| among(column, table, prefix, &schemas);
     let system = |column: &str| format!("{column} OPERATOR(pg_catalog.<) 16384::pg_catalog.oid");
     let condition = match *by {
         By::Names(columns) => {

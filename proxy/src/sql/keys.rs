@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use pgstrata_tenancy::ident;
 
+use super::guard::check::denied;
 use super::lexer::TokenKind;
 use super::plan::{Insert, Refusal, Splice, StatementKind};
 use super::scope::Scope;
@@ -280,7 +281,10 @@ pub fn splices(shape: &Shape, t: &Tokens<'_>, scope: &Scope) -> Result<Vec<Splic
                 }
                 out.extend(replace(t, equals..equals + 1, Insert::Text(" OPERATOR(pg_catalog.=) ".into())));
             }
-            // Where others are hidden, so are their sequences.
+            // Where others are hidden, so are their sequences, unless a CTE has the name.
+            Key::Sequences(tokens) if scope.hide_others && !is_relation(shape, tokens.start) => {
+                return Err(odd_sequences(scope));
+            }
             Key::Sequences(tokens) if !scope.hide_others => {
                 let tokens = tokens.start as usize..tokens.end as usize;
                 out.extend(replace(t, tokens, Insert::Text(own_sequences(scope))));
@@ -300,6 +304,12 @@ pub fn splices(shape: &Shape, t: &Tokens<'_>, scope: &Scope) -> Result<Vec<Splic
         }
     }
     Ok(out)
+}
+
+/// Whether a relation, and no CTE, is named at this token.
+fn is_relation(shape: &Shape, token: u32) -> bool {
+    let mut named = shape.relations.iter().chain(shape.qualified.iter().map(|q| &q.named));
+    named.any(|named| named.token == token)
 }
 
 /// The tenant's rows of `pg_sequence`.
@@ -359,6 +369,10 @@ fn too_long() -> Refusal {
         message: "channel name too long".into(),
         hint: Some(format!("With the tenant's schema and a dot it may have {LONGEST_CHANNEL} bytes.")),
     }
+}
+
+fn odd_sequences(scope: &Scope) -> Refusal {
+    denied(scope, "call pg_get_sequence_data in this form", Some("pg_sequence must be the catalog's."))
 }
 
 fn odd_gid() -> Refusal {

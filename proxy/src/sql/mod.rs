@@ -9,6 +9,7 @@
 //! - [`statement`]: what each statement is, by its keywords.
 //! - [`analyse`]: which names it depends on, by its tree.
 //! - [`guard`]: what it may not do; [`level`]: and what its user may do at most.
+//! - [`fresh`]: what PostgreSQL itself is asked about names, where the catalog's picture may be old.
 //! - [`shape`], [`cache`]: what was found, kept for all texts of the same shape; `recent`: for the very same text.
 //! - [`decide`], [`builtin`]: a shape and a scope make a plan; `moved`: of tables that are kept elsewhere;
 //!   `hidden`: of a catalog that shows the tenant's own objects only; [`keys`]: of channels and locks that are the tenant's own.
@@ -22,6 +23,7 @@ pub mod builtin;
 pub mod cache;
 pub mod decide;
 pub mod engine;
+pub mod fresh;
 pub mod guard;
 mod hidden;
 pub mod keys;

@@ -22,6 +22,21 @@ pub struct Plan {
     pub opaque: bool,
     /// It sends notifications.
     pub notifies: bool,
+    /// What PostgreSQL is asked around its statements, in that order.
+    pub checks: Vec<Check>,
+}
+
+/// A statement of ours around one of the text's, in the same transaction. It fails where the text may not run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Check {
+    /// The number of the text's statement.
+    pub statement: usize,
+    /// It runs behind that one, not in front.
+    pub behind: bool,
+    /// The statement.
+    pub sql: Arc<str>,
+    /// What the client is told where it fails.
+    pub refusal: Refusal,
 }
 
 /// How a text reaches the tenant's schema. It is one route for the whole text.

@@ -109,8 +109,11 @@ impl Prefixes {
     }
 }
 
+/// What a statement that is put in behind one of the text's begins with.
+pub const BEHIND: &str = "; ";
+
 /// `text` with a prefix at each splice, and with the statements of `places` at their byte offsets.
-/// Both are sorted, as a plan has them.
+/// Both are sorted, as a plan has them. What begins with [`BEHIND`] comes behind a splice in the same place.
 pub fn rewrite<'a>(
     text: &'a [u8],
     splices: &'a [Splice],
@@ -121,7 +124,8 @@ pub fn rewrite<'a>(
     let (mut places, mut splices) = (places.iter().peekable(), splices.iter().peekable());
     let (mut done, mut done_chars) = (0, 0);
     loop {
-        let place = places.peek().map_or(usize::MAX, |(at, _)| *at);
+        let (place, behind) =
+            places.peek().map_or((usize::MAX, false), |(at, sql)| (*at, sql.starts_with(BEHIND)));
         let splice = splices.peek().map_or(usize::MAX, |splice| splice.at);
         let at = place.min(splice);
         let until = at.min(text.len());
@@ -131,7 +135,7 @@ pub fn rewrite<'a>(
             return out;
         }
         done_chars += chars(piece);
-        let (insert, cut) = if place <= splice {
+        let (insert, cut) = if place < splice || place == splice && !behind {
             (places.next().map_or(&[][..], |(_, sql)| sql.as_bytes()), 0)
         } else {
             splices.next().map_or((&[][..], 0), |splice| {
@@ -234,6 +238,15 @@ mod tests {
             assert_eq!(rewritten.map.to_client(position(&sent, found)), position(text, back), "{found}");
         }
         assert_eq!(rewritten.map.to_client(3), 1);
+    }
+
+    #[test]
+    fn statement_behind_another_comes_behind_what_is_spliced_there() {
+        let prefixes = Prefixes::of(&crate::sql::tests::fixture::scope());
+        let splices = [0, 4].map(|at| Splice::new(at, Piece::Text("|".into())));
+        let places = [(0, "a; ".to_owned()), (4, "; b".to_owned())];
+        let rewritten = rewrite(b"text -- c", &splices, &prefixes, &places);
+        assert_eq!(rewritten.pieces.concat(), b"a; |text|; b -- c");
     }
 
     #[test]

@@ -71,6 +71,18 @@ impl Scope {
     pub fn guards_shared(&self) -> bool {
         !self.shared_writes && self.shared.iter().any(|shared| *shared != self.schema)
     }
+
+    /// Whether the first schema of the path is read only itself, being one that is shared: for a client
+    /// with no tenant.
+    pub fn is_read_only(&self) -> bool {
+        !self.shared_writes && self.shared.contains(&self.schema)
+    }
+
+    /// Whether objects of this schema may be written, temporary ones left aside.
+    pub fn may_write(&self, schema: &str) -> bool {
+        let own = *schema == *self.schema && !self.is_read_only();
+        own || self.shared_writes && self.shared.iter().any(|shared| **shared == *schema)
+    }
 }
 
 /// A table that is kept elsewhere.
@@ -110,17 +122,27 @@ pub struct SchemaNames {
     pub has_operators: bool,
     /// Some table in it has a trigger or rule that runs a user's function.
     pub has_triggers: bool,
+    /// The relations through which others are written or locked, and the schemas of those.
+    pub outward: HashMap<Box<str>, Vec<Box<str>>>,
 }
 
 /// A relation of a schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Relation {
-    /// `pg_class.relkind`; `w` is a view that reads other schemas.
+    /// `pg_class.relkind`.
     pub kind: u8,
     /// Nothing behind it resolves names at run time: no trigger, rule or policy
     /// with a user's function, no user function in a default, check or index,
     /// and, if it is a view, the same for all that it reads.
     pub plain: bool,
+}
+
+impl Relation {
+    /// Whether its rows are its own: whatever is written to it is not written elsewhere, but for what its
+    /// rules do.
+    pub fn is_table(&self) -> bool {
+        matches!(self.kind, b'r' | b'p' | b'f' | b'S' | b'm')
+    }
 }
 
 /// Functions that every tenant can call, as they were when they were last looked at: a tenant changes none of them.

@@ -29,6 +29,8 @@ pub struct Shape {
     pub demands: Box<[Demand]>,
     /// Keys in it that all of the database shares, in the order of the text.
     pub keys: Box<[Key]>,
+    /// It may show the values that `pg_attribute` holds of rows.
+    pub missing_values: bool,
     /// PostgreSQL's grammar can't read it: nothing above is known of it, and it must not run. This may hang on a
     /// literal (`E'\\xff'`), so that such a shape is not kept.
     pub unreadable: bool,
@@ -150,19 +152,18 @@ pub enum Demand {
         second: Option<Box<str>>,
     },
     /// A relation or other object that is written or changed.
-    Write {
-        /// The schema that is written in front of it.
+    Write(Write),
+    /// Views whose privileges are looked at once the statement has run: a view over what the tenant may
+    /// not write loses those that it would be written with.
+    Seal {
+        /// The schema that is written in front of the view, or whose views all of them are.
         schema: Option<Box<str>>,
-        /// Its name.
-        name: Box<str>,
-        /// The token of its name.
+        /// The view; none: all of the schema's.
+        name: Option<Box<str>>,
+        /// A token of the statement.
         token: u32,
-        /// It comes into being.
-        created: bool,
-        /// It is a function or the like, which others of the name do not hide.
-        routine: bool,
-        /// Its rows are written.
-        rows: bool,
+        /// Where the view stands.
+        site: Site,
     },
     /// All of a schema is changed.
     WriteSchema(Box<str>),
@@ -219,6 +220,62 @@ pub enum Demand {
         /// Where it is called.
         place: ConfigPlace,
     },
+}
+
+/// What a statement does to an object.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Write {
+    /// The schema that is written in front of the name.
+    pub schema: Option<Box<str>>,
+    /// The name.
+    pub name: Box<str>,
+    /// The first token of both.
+    pub token: u32,
+    /// What the object is.
+    pub object: Object,
+    /// What is done to it.
+    pub act: Act,
+    /// It is certain that a target stands there: in doubt, nothing is put in front of it.
+    pub sure: bool,
+    /// It stands in what is run later: a rule, a function's body, a prepared statement.
+    pub kept: bool,
+}
+
+/// Where a view stands that has no schema in front of its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Site {
+    /// Where the statement makes it: in the first schema of the path, or among the temporary ones.
+    Made,
+    /// Among the temporary ones.
+    Temporary,
+    /// Where it has been.
+    Found,
+}
+
+/// What kind of object is written, as far as its name is looked up by it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Object {
+    /// A table, view, sequence ...
+    #[default]
+    Relation,
+    /// A type or domain.
+    Type,
+    /// A function or the like, of which several have one name.
+    Routine,
+    /// Of a kind whose names are not known here: an index, an operator, a collation ...
+    Other,
+}
+
+/// What is done to an object.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Act {
+    /// It comes into being.
+    Create,
+    /// Its rows are written or locked, and so is what stands behind it, if it is a view.
+    Rows,
+    /// It is changed or dropped itself.
+    #[default]
+    Change,
 }
 
 /// What a key is of.

@@ -8,5 +8,6 @@ mod keys;
 mod linear;
 mod moved;
 pub(crate) mod oracle;
+mod pins;
 mod robust;
 mod routes;

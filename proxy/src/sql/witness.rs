@@ -8,14 +8,18 @@
 //! - [`places`]: from the parser's byte offsets to our tokens.
 //! - [`kinds`]: statements that are known, and whether we take them for what they are.
 //! - [`names`]: names of objects with their schemas.
+//! - [`attributes`]: whether it may show what `pg_attribute` holds of rows.
 //! - [`calls`]: functions, and casts to types whose values are names.
+//! - [`targets`]: what it writes, locks, makes or changes.
 //! - [`proof`]: whether the names that a splice rests on are all there are.
 
+mod attributes;
 mod calls;
 mod kinds;
 mod names;
 mod places;
 mod proof;
+mod targets;
 #[cfg(test)]
 mod tests;
 
@@ -44,12 +48,20 @@ fn differ<T>(what: &'static str) -> Agreed<T> {
     Err(Disagreement { what })
 }
 
+/// What the guard has found in a text.
+struct Judged {
+    calls: calls::Judged,
+    targets: HashSet<u32>,
+}
+
 /// What the witness adds to a text.
 #[derive(Default)]
 struct Findings {
     demands: Vec<Demand>,
     /// A statement that was to be spliced names more than we know of.
     unproven: Vec<usize>,
+    /// See [`Shape::missing_values`].
+    missing_values: bool,
 }
 
 /// Holds the parser's reading of a text against `shape`, which is ours, and adds to it what only the parser sees.
@@ -106,6 +118,7 @@ fn take(shape: &mut Shape, findings: Findings) {
         demands.extend(findings.demands.into_iter().filter(|demand| seen.insert(demand.clone())));
         shape.demands = demands.into();
     }
+    shape.missing_values = findings.missing_values;
     for index in findings.unproven {
         if let Some(statement) = shape.statements.get_mut(index) {
             statement.way = statement.way.max(Way::Path);
@@ -115,7 +128,7 @@ fn take(shape: &mut Shape, findings: Findings) {
 }
 
 fn compare(places: &Places<'_>, tree: &Tree, shape: &mut Shape) -> Agreed<Findings> {
-    let judged = calls::Judged::of(shape);
+    let judged = Judged { calls: calls::Judged::of(shape), targets: targets::judged(shape) };
     let mut findings = Findings::default();
     let mut read = tree.statements();
     for index in 0..shape.statements.len() {
@@ -155,7 +168,7 @@ fn statement<'t>(
     places: &Places<'_>,
     theirs: &Statement<'t>,
     index: usize,
-    (shape, judged): (&Shape, &calls::Judged),
+    (shape, judged): (&Shape, &Judged),
     findings: &mut Findings,
 ) -> Agreed<Flags> {
     let Some(ours) = shape.statements.get(index) else { return differ("number of statements") };
@@ -165,7 +178,9 @@ fn statement<'t>(
     kinds::agree(theirs.root, ours)?;
     let mut flags = Flags::default();
     let mut names = names::Reader::new(places, ours);
-    let mut calls = calls::Reader::new(places, ours, judged);
+    let mut calls = calls::Reader::new(places, ours, &judged.calls);
+    let mut targets = targets::Reader::new(places, ours, &judged.targets);
+    let mut attributes = attributes::Reader::default();
     let mut proof = proof::Reader::new(places, ours, shape);
     let mut walk = Walk::new(theirs.root);
     while let Some(item) = walk.next() {
@@ -175,8 +190,11 @@ fn statement<'t>(
         kinds::inner(item, &mut flags, &mut findings.demands);
         names.item(item, &mut findings.demands)?;
         calls.item(item, &mut findings.demands)?;
+        targets.item(item, &walk, &mut findings.demands)?;
+        attributes.item(item, &walk);
         proof.item(item, &walk)?;
     }
+    findings.missing_values |= attributes.shows();
     names.finish()?;
     calls.finish()?;
     if !proof.holds() {

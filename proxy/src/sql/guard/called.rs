@@ -19,12 +19,14 @@ impl Gate<'_> {
         let shared = self.scope.shared.iter().map(|known| &**known);
         let unknown = match schema {
             Some("pg_catalog") => true,
+            Some(schema) if *schema == *self.scope.schema => self.is_own_unknown_code(name),
             Some(schema) => {
                 let index = shared.enumerate().find(|(_, known)| *known == schema).map(|(index, _)| index);
                 index.is_some_and(|index| is_unknown_code(functions, index, name))
             }
             None => {
                 functions.builtin.functions.contains(name)
+                    || self.is_own_unknown_code(name)
                     || (0..functions.shared.len()).any(|index| is_unknown_code(functions, index, name))
             }
         };
@@ -33,6 +35,11 @@ impl Gate<'_> {
             true => Err(self.refusal(&format!("{what} {name}, which is not known to be safe"), Some(TRUST))),
             false => Ok(()),
         }
+    }
+
+    /// Whether it is a function in C that an administrator has put into the tenant's own schema.
+    fn is_own_unknown_code(&self, name: &str) -> bool {
+        self.scope.names.as_deref().is_some_and(|names| names.tenant.unknown_code.contains(name))
     }
 
     fn trusts(&self, schema: Option<&str>, name: &str) -> bool {

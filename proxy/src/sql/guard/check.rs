@@ -1,16 +1,18 @@
 //! Demands, held against the scope of one tenant.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use smallvec::SmallVec;
 
+use super::aims::{Look, Moment, NeedNames, Pin};
 use super::relations;
 use crate::sql::keys::KeySpace;
 use crate::sql::lexer::TokenKind;
 use crate::sql::name;
-use crate::sql::plan::{Refusal, SchemaRef};
-use crate::sql::scope::{Names, Scope, TextMode};
-use crate::sql::shape::{ConfigPlace, Demand, KeyKind};
+use crate::sql::plan::{PinReason, Refusal, StatementKind};
+use crate::sql::scope::{Scope, TextMode};
+use crate::sql::shape::{Act, ConfigPlace, Demand, KeyKind, Object, Shape, Site, StatementShape, Way, Write};
 use crate::sql::tokens::{Literals, Tokens};
 
 /// Schemas that any tenant may name; none of them is ever written.
@@ -18,52 +20,128 @@ const SYSTEM: [&str; 3] = ["pg_catalog", "information_schema", "pg_toast"];
 
 /// What became of the demands of a text.
 pub enum Verdict {
-    /// All are met, if the names at these tokens mean temporary tables.
-    Granted(SmallVec<[u32; 1]>),
+    /// All are met, if this is done.
+    Granted(Grant),
     /// The first that is not, and why.
     Refused(Refusal),
     /// What the schemas hold decides, and is not known now.
     NeedNames,
 }
 
-/// Holds `demands` against the scope. `tenant_first`: unqualified names mean the tenant's first.
-pub fn check(
-    demands: &[Demand],
-    t: &Tokens<'_>,
-    scope: &Scope,
-    mode: TextMode,
-    tenant_first: bool,
-) -> Verdict {
+/// What makes sure that a text writes what it may, and nothing else.
+#[derive(Default)]
+pub struct Grant {
+    /// What goes in front of the names at these tokens, in strings too.
+    pub pins: SmallVec<[(u32, Pin); 2]>,
+    /// What PostgreSQL is asked in front of statements, by their numbers.
+    pub looks: Vec<(usize, Look)>,
+    /// The views that are looked at behind statements: their schemas and names.
+    pub seals: Vec<(usize, Seal)>,
+}
+
+/// A view, or all of a schema's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seal {
+    /// The schema as it is written.
+    pub schema: Option<Box<str>>,
+    /// The view; none: all of them.
+    pub name: Option<Box<str>>,
+    /// Where it stands, if no schema is written.
+    pub site: Site,
+}
+
+/// Holds the demands of a shape against the scope. `tenant_first`: unqualified names mean the tenant's first.
+pub fn check(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode, tenant_first: bool) -> Verdict {
     let gate = Gate { t, literals: Literals(t), scope, tenant_first, replays_write: mode.replays_write };
-    let mut temporary = SmallVec::new();
-    for demand in demands {
-        match (gate.check(demand), demand) {
-            (Ok(()), _) => {}
-            // A temporary table of that name comes before the shared one.
-            (Err(_), Demand::Write { schema: None, token, created: false, routine: false, .. })
-                if mode.temp_tables =>
-            {
-                temporary.push(*token);
+    let home = !mode.own_path && !shape.statements.iter().any(|statement| sets_path(&statement.kind));
+    let before = Before::of(shape, scope);
+    let (stale, temporary) = (mode.stale_names, mode.temp_tables);
+    let start = Moment { temporary, after_code: false, home, tenant_first, stale, alone: false };
+    let (mut grant, mut needs_names) = (Grant::default(), false);
+    for demand in &shape.demands {
+        if let Demand::Seal { schema, name, token, site } = demand {
+            // At home what is made comes to stand in the tenant's schema.
+            let site = if *site == Site::Made && !home { Site::Found } else { *site };
+            let seal = Seal { schema: schema.clone(), name: name.clone(), site };
+            grant.seals.push((before.there(shape, *token, start).0, seal));
+            continue;
+        }
+        let Some(write) = gate.write_of(demand) else {
+            match gate.check(demand) {
+                Ok(()) => continue,
+                Err(refusal) => return Verdict::Refused(refusal),
             }
-            (Err(refusal), _) => return Verdict::Refused(refusal),
+        };
+        let (at, now) = before.there(shape, write.token, start);
+        match gate.aim(&write, now) {
+            Err(NeedNames) => needs_names = true,
+            Ok(Err(refusal)) => return Verdict::Refused(refusal),
+            Ok(Ok(aim)) => {
+                grant.pins.extend(aim.pin.map(|pin| (write.token, pin)));
+                grant.looks.extend(aim.look.map(|look| (at, look)));
+            }
         }
     }
-    let by_names = |demand: &Demand| {
-        matches!(
-            demand,
-            Demand::Write { schema: None, created: false, .. } | Demand::ObjectLiteral { write: true, .. }
-        )
-    };
+    // The second witness adds its demands behind those of all statements.
+    grant.looks.sort_by_key(|(at, _)| *at);
+    grant.seals.sort_by_key(|(at, _)| *at);
     let calls = |demand: &Demand| matches!(demand, Demand::Function { .. });
-    if scope.functions.is_none() && demands.iter().any(calls) {
-        return Verdict::NeedNames;
-    }
-    match scope.names.is_none() && scope.guards_shared() && demands.iter().any(by_names) {
+    let unknown = scope.functions.is_none() || scope.names.is_none();
+    let needs_functions = unknown && shape.demands.iter().any(calls);
+    match needs_names || needs_functions {
         true => Verdict::NeedNames,
-        false => Verdict::Granted(temporary),
+        false => Verdict::Granted(grant),
     }
 }
 
+/// The first statements of a text behind which something is not as it was in front of it.
+struct Before {
+    /// It changes what the schemas hold.
+    ddl: usize,
+    /// It makes something temporary.
+    temporary: usize,
+    /// It may run code that is in no text.
+    code: usize,
+}
+
+impl Before {
+    fn of(shape: &Shape, scope: &Scope) -> Self {
+        if shape.statements.len() < 2 {
+            return Self { ddl: usize::MAX, temporary: usize::MAX, code: usize::MAX };
+        }
+        let first =
+            |is: &dyn Fn(&StatementShape) -> bool| shape.statements.iter().position(is).unwrap_or(usize::MAX);
+        let builtin = scope.names.as_deref().map(|names| &names.builtin.functions);
+        let is_builtin = |name: &str| builtin.is_some_and(|functions| functions.contains(name));
+        // Which of the statements calls it is not known.
+        let calls = !shape.functions.iter().all(|name| is_builtin(name));
+        Self {
+            ddl: first(&|statement| statement.ddl),
+            temporary: first(&|statement| statement.pin == Some(PinReason::TempTable)),
+            code: first(&|statement| calls || statement.way >= Way::Path && !statement.ddl),
+        }
+    }
+
+    /// The number of the statement that `token` stands in, and what is known there.
+    fn there(&self, shape: &Shape, token: u32, start: Moment) -> (usize, Moment) {
+        let at = shape.statements.partition_point(|statement| statement.tokens.end <= token as usize);
+        let alone = shape.statements.get(at).is_some_and(|statement| statement.way == Way::Own);
+        let stale = start.stale || self.ddl < at;
+        let temporary = start.temporary || self.temporary < at;
+        (at, Moment { alone, stale, temporary, after_code: self.code < at, ..start })
+    }
+}
+
+/// Whether another path may be in force behind the statement.
+fn sets_path(kind: &StatementKind) -> bool {
+    match kind {
+        StatementKind::Set(setting) => &*setting.name == "search_path",
+        StatementKind::SetConfig { .. } | StatementKind::SetParameter { .. } => true,
+        _ => false,
+    }
+}
+
+/// Holds demands against a scope.
 pub(super) struct Gate<'a> {
     t: &'a Tokens<'a>,
     literals: Literals<'a>,
@@ -72,20 +150,33 @@ pub(super) struct Gate<'a> {
     replays_write: bool,
 }
 
-pub(super) type Checked = Result<(), Refusal>;
+pub(super) type Checked<T = ()> = Result<T, Refusal>;
 
 impl Gate<'_> {
+    /// What a demand writes by a name that can be looked up.
+    fn write_of<'d>(&self, demand: &'d Demand) -> Option<Cow<'d, Write>> {
+        match demand {
+            Demand::Write(write) => Some(Cow::Borrowed(write)),
+            Demand::ObjectLiteral { token, write: true, .. } => {
+                let text = self.literals.string(*token as usize)?;
+                let mut parts = name::parts(&text).filter(|_| !text.contains('('))?;
+                let name = parts.pop().filter(|name| parts.is_empty() && !is_number(name))?;
+                let (act, sure) = (Act::Change, true);
+                let (name, object, schema) = (name.into(), Object::Relation, None);
+                Some(Cow::Owned(Write { schema, name, token: *token, object, act, sure, kept: false }))
+            }
+            _ => None,
+        }
+    }
+
     fn check(&self, demand: &Demand) -> Checked {
         match demand {
             Demand::Schema { first, second } => match second {
                 Some(schema) if **first == *self.scope.database => self.schema(schema),
                 _ => self.schema(first),
             },
-            Demand::Write { schema: None, name, created: true, .. } => self.create(name),
-            Demand::Write { schema, name, rows: true, .. } if self.is_outward(schema.as_deref(), name) => {
-                Err(self.refusal(&format!("write through view \"{name}\""), Some(OUTWARD)))
-            }
-            Demand::Write { schema, name, routine, .. } => self.write(schema.as_deref(), name, *routine),
+            // These are aimed.
+            Demand::Write(_) | Demand::Seal { .. } => Ok(()),
             Demand::WriteSchema(schema) => self.write_schema(schema),
             Demand::Never { what, hint } => Err(self.refusal(what, *hint)),
             Demand::Reserved(name) => Err(Refusal {
@@ -126,7 +217,7 @@ impl Gate<'_> {
     }
 
     pub(super) fn refusal(&self, what: &str, hint: Option<&str>) -> Refusal {
-        refusal(self.scope, what, hint)
+        denied(self.scope, what, hint)
     }
 
     /// The role that statements run as owns what they make: that changes nothing.
@@ -175,75 +266,27 @@ impl Gate<'_> {
         format!("The schemas that may be named are: {}.", schemas.join(", "))
     }
 
-    fn write_schema(&self, schema: &str) -> Checked {
-        if self.is_own(schema) || schema == "pg_temp" || (self.is_shared(schema) && self.scope.shared_writes)
-        {
+    pub(super) fn write_schema(&self, schema: &str) -> Checked {
+        if self.scope.may_write(schema) || schema == "pg_temp" {
             return Ok(());
         }
         self.schema(schema)?;
-        let hint =
-            "Shared schemas are read-only for tenants, unless the proxy's configuration says otherwise.";
-        Err(self.refusal(&format!("write to schema \"{schema}\""), Some(hint)))
-    }
-
-    /// Whether this is a view of the tenant's over tables of a shared schema.
-    fn is_outward(&self, schema: Option<&str>, name: &str) -> bool {
-        let own = schema.is_none_or(|schema| self.is_own(schema));
-        let held = self.scope.names.as_deref().filter(|_| own && self.scope.guards_shared());
-        held.and_then(|names| names.tenant.relations.get(name))
-            .is_some_and(|found| found.kind == VIEW_OUTWARD)
+        Err(self.refusal(&format!("write to schema \"{schema}\""), Some(SHARED)))
     }
 
     /// What is made without a schema comes to stand in the first of the path.
-    fn create(&self, name: &str) -> Checked {
-        match self.tenant_first || !self.scope.guards_shared() {
+    pub(super) fn create(&self, name: &str, tenant_first: bool) -> Checked {
+        if self.scope.is_read_only() {
+            let what = format!("create \"{name}\" in schema \"{}\"", self.scope.schema);
+            return Err(self.refusal(&what, Some(SHARED)));
+        }
+        match tenant_first || !self.scope.guards_shared() {
             true => Ok(()),
             false => {
                 let hint = "Write the tenant's schema in front of the name, or RESET search_path.";
                 Err(self.refusal(&format!("create \"{name}\" under this search_path"), Some(hint)))
             }
         }
-    }
-
-    fn write(&self, schema: Option<&str>, name: &str, routine: bool) -> Checked {
-        match schema {
-            Some(schema) => self.write_schema(schema),
-            None if name == "pg_settings" => self.write_schema("pg_catalog"),
-            None => match self.scope.names.as_deref() {
-                Some(names) => self.unqualified_write(names, name, routine),
-                None => Ok(()),
-            },
-        }
-    }
-
-    /// An unqualified target is the tenant's, unless only another schema of the path has it.
-    fn unqualified_write(&self, names: &Names, name: &str, routine: bool) -> Checked {
-        if names.builtin.relations.contains(name) {
-            return self.write_schema("pg_catalog");
-        }
-        if let Some((_, moved)) = self.scope.moved(name) {
-            return match moved.schema {
-                SchemaRef::Tenant => Ok(()),
-                SchemaRef::Shared(index) => match self.scope.shared.get(usize::from(index)) {
-                    Some(schema) => self.write_schema(schema),
-                    None => Err(self.refusal("write to a schema that is not known", None)),
-                },
-            };
-        }
-        let own = names.tenant.relations.contains_key(name) || names.tenant.types.contains(name);
-        if self.tenant_first && own && !routine {
-            return Ok(());
-        }
-        for (schema, held) in self.scope.shared.iter().zip(&names.shared) {
-            let found = match routine {
-                true => held.functions.contains(name),
-                false => held.relations.contains_key(name) || held.types.contains(name),
-            };
-            if found {
-                self.write_schema(schema)?;
-            }
-        }
-        Ok(())
     }
 
     fn replay(&self) -> Checked {
@@ -286,11 +329,14 @@ impl Gate<'_> {
         // Behind a bracket are a function's argument types, in front of it its name.
         let (head, types) = text.split_once('(').map_or((&*text, None), |(head, rest)| (head, Some(rest)));
         // An object's number: nobody can tell from it whose it is.
-        if by_name && head.trim().bytes().all(|c| c.is_ascii_digit()) {
+        if by_name && is_number(head.trim()) {
             return Err(self.refusal("name an object by its number in a string", Some(PLAIN)));
         }
         match name::parts(head).as_deref() {
-            Some([object]) if write => self.write(None, object, false)?,
+            // A name that could be looked up would have been aimed.
+            Some([_]) if write => {
+                return Err(self.refusal("name an object in a string of this form", Some(PLAIN)));
+            }
             Some([object]) => self.readable(object)?,
             Some([.., schema, object]) => {
                 if write {
@@ -390,7 +436,8 @@ impl Gate<'_> {
     }
 }
 
-fn refusal(scope: &Scope, what: &str, hint: Option<&str>) -> Refusal {
+/// The refusal of something that a client of this scope may not do.
+pub fn denied(scope: &Scope, what: &str, hint: Option<&str>) -> Refusal {
     let message = match &scope.tenant {
         Some(tenant) => format!("permission denied: tenant \"{tenant}\" may not {what}"),
         None => format!("permission denied: a client with no tenant may not {what}"),
@@ -401,15 +448,19 @@ fn refusal(scope: &Scope, what: &str, hint: Option<&str>) -> Refusal {
 /// `EXECUTE` under a path on which the names of what it runs may mean what they did not when it was let through.
 pub fn replay_refusal(scope: &Scope) -> Refusal {
     let hint = "RESET search_path, or begin it with the tenant's schema.";
-    refusal(scope, "run EXECUTE under this search_path", Some(hint))
+    denied(scope, "run EXECUTE under this search_path", Some(hint))
 }
 
-/// The kind that `catalog/schema.sql` gives to a view over tables of other schemas.
-const VIEW_OUTWARD: u8 = b'w';
-const OUTWARD: &str = "It shows tables of a shared schema, which are read-only for tenants.";
+/// What to do where a shared schema is not to be written.
+pub const SHARED: &str =
+    "Shared schemas are read-only, unless the proxy's configuration says otherwise (tenancy.shared_writes).";
 const DYNAMIC: &str =
     "SQL in strings can't be checked. An administrator may allow it for this user (dynamic_sql = \"allow\").";
 const PLAIN: &str = "Write it as a plain string literal.";
+
+fn is_number(text: &str) -> bool {
+    text.bytes().all(|c| c.is_ascii_digit())
+}
 
 fn is_privilege(word: &str) -> bool {
     matches!(word, "usage" | "create")

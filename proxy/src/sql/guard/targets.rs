@@ -1,108 +1,91 @@
-//! What a statement writes or defines: shared schemas are not a tenant's to change.
+//! The objects that a statement makes, changes or drops: shared schemas are not a tenant's to change.
+//!
+//! Relations that it writes, and those that it names beside its object, are found by the second witness.
 
 use std::ops::Range;
 
+use super::kinds::{self, Kind};
+use super::never;
 use crate::sql::lexer::TokenKind;
-use crate::sql::shape::Demand;
-use crate::sql::tokens::Tokens;
+use crate::sql::plan::StatementKind;
+use crate::sql::shape::{Act, Demand, Object, Site, StatementShape, Write};
+use crate::sql::tokens::{Tokens, is_routine};
 
-/// A write demand for each target in `range`.
-pub fn demands(t: &Tokens<'_>, range: &Range<usize>, out: &mut Vec<Demand>) {
-    let targets = Targets { t, hi: range.end };
-    targets.command(range.start, out);
-    for i in range.clone() {
-        targets.change(i, out);
-    }
+/// Whether what the statement names is looked up when it is run later.
+pub(in crate::sql) fn is_kept(t: &Tokens<'_>, statement: &StatementShape) -> bool {
+    let Range { start, end } = statement.tokens;
+    let is_rule = || t.kw(start, "create") && t.kw(kinds::behind_prefix(t, start + 1, end), "rule");
+    matches!(statement.kind, StatementKind::Prepare { .. }) || is_routine(t, start) || is_rule()
 }
 
+/// A write demand for each object that the statement makes, changes or drops by its name.
+pub fn demands(t: &Tokens<'_>, statement: &StatementShape, out: &mut Vec<Demand>) {
+    let Range { start, end } = statement.tokens;
+    Targets { t, lo: start, hi: end }.command(out);
+}
+
+/// Reads the targets of one statement.
 struct Targets<'a> {
     t: &'a Tokens<'a>,
+    lo: usize,
     hi: usize,
 }
 
-impl Targets<'_> {
-    /// INSERT, UPDATE, DELETE and MERGE, wherever they stand (CTEs, rules, function bodies).
-    fn change(&self, i: usize, out: &mut Vec<Demand>) {
-        let t = self.t;
-        let at = match () {
-            () if t.any_kw(i, &["insert", "merge"]) && t.kw(i + 1, "into") => i + 2,
-            () if t.kw(i, "delete") && t.kw(i + 1, "from") => i + 2,
-            // `FOR UPDATE`, `DO UPDATE SET`, `THEN UPDATE SET`, `ON UPDATE CASCADE` have no target.
-            () if t.kw(i, "update") && !t.any_kw(i.wrapping_sub(1), &["for", "key", "on", "do", "then"]) => {
-                i + 1
-            }
-            () if t.kw(i, "into") && !t.any_kw(i.wrapping_sub(1), &["insert", "merge"]) => {
-                self.behind_into(i + 1)
-            }
-            () => return,
-        };
-        let created = t.kw(i, "into");
-        self.target(at, Made { created, rows: !created, routine: false }, out);
+/// What is done to a target.
+#[derive(Clone, Copy)]
+struct Aim {
+    object: Object,
+    act: Act,
+}
+
+impl Aim {
+    fn changed(object: Object) -> Self {
+        Self { object, act: Act::Change }
     }
 
-    /// The relation at `at`, with `ONLY` and a bracket in front of it or not; answers the token behind it.
-    fn target(&self, at: usize, made: Made, out: &mut Vec<Demand>) -> usize {
+    fn made(object: Object) -> Self {
+        Self { object, act: Act::Create }
+    }
+}
+
+const RELATION: Aim = Aim { object: Object::Relation, act: Act::Change };
+
+impl Targets<'_> {
+    /// The object at `at`, with `ONLY` and a bracket in front of it or not; answers the token behind it.
+    fn target(&self, at: usize, aim: Aim, out: &mut Vec<Demand>) -> usize {
         let only = usize::from(self.t.kw(at, "only"));
         let bracket = usize::from(only > 0 && self.t.is(at + 1, TokenKind::Open));
-        let behind = self.named(at + only + bracket, made, out);
+        let behind = self.named(at + only + bracket, aim, out);
         behind + bracket
     }
 
-    /// `SELECT .. INTO [TEMP | UNLOGGED] [TABLE] name`.
-    fn behind_into(&self, mut at: usize) -> usize {
-        while self.t.any_kw(at, &["local", "global", "temp", "temporary", "unlogged", "table"]) {
-            at += 1;
-        }
-        at
-    }
-
     /// The target at `at`; answers the token behind it.
-    fn name(&self, at: usize, out: &mut Vec<Demand>) -> usize {
-        self.named(at, Made::default(), out)
-    }
-
-    fn named(&self, at: usize, made: Made, out: &mut Vec<Demand>) -> usize {
-        let name = |i: usize| self.t.name(i).filter(|_| i < self.hi).map(Box::from);
-        let Some(first) = name(at) else { return at };
+    fn named(&self, at: usize, aim: Aim, out: &mut Vec<Demand>) -> usize {
+        let part = |i: usize| match self.t.is(i, TokenKind::Op) && i < self.hi {
+            true => Some(String::from_utf8_lossy(self.t.raw(i)).into()),
+            false => self.t.name(i).filter(|_| i < self.hi).map(Box::from),
+        };
+        let Some(first) = part(at) else { return at };
         let mut parts: Vec<Box<str>> = vec![first];
         let mut next = at + 1;
         while self.t.is(next, TokenKind::Dot)
-            && let Some(part) = name(next + 1)
+            && let Some(part) = part(next + 1)
         {
             parts.push(part);
             next += 2;
         }
-        // `schema.+`: an operator's name is no word.
-        if self.t.is(next, TokenKind::Dot) {
-            parts.push("operator".into());
-            next += 2;
-        }
-        let object = parts.pop().unwrap_or_default();
-        let Made { created, routine, rows } = made;
-        out.push(Demand::Write {
-            schema: parts.pop(),
-            name: object,
-            token: at as u32,
-            created,
-            routine,
-            rows,
-        });
+        let name = parts.pop().unwrap_or_default();
+        let Aim { object, act } = aim;
+        let (schema, token) = (parts.pop(), at as u32);
+        out.push(Demand::Write(Write { schema, name, token, object, act, sure: true, kept: false }));
         next
     }
 
-    fn list(&self, at: usize, out: &mut Vec<Demand>) {
-        self.list_of(at, false, out);
-    }
-
-    fn list_of(&self, mut at: usize, routine: bool, out: &mut Vec<Demand>) {
+    /// Targets with commas between them, each with an argument or column list or not.
+    fn list(&self, mut at: usize, aim: Aim, out: &mut Vec<Demand>) {
         loop {
-            at = match routine {
-                true => self.named(at, Made { routine, ..Made::default() }, out),
-                false => self.target(at, Made::default(), out),
-            };
-            if self.t.is(at, TokenKind::Open) {
-                at = self.t.behind_close(at, self.hi);
-            }
+            at = self.target(at, aim, out);
+            at = if self.t.is(at, TokenKind::Open) { self.behind(at) } else { at };
             at += usize::from(self.t.op(at, "*"));
             if !self.t.is(at, TokenKind::Comma) || at >= self.hi {
                 return;
@@ -112,16 +95,14 @@ impl Targets<'_> {
     }
 
     /// Statements with a verb of their own.
-    fn command(&self, lo: usize, out: &mut Vec<Demand>) {
-        let t = self.t;
+    fn command(&self, out: &mut Vec<Demand>) {
+        let (t, lo) = (self.t, self.lo);
         match t.raw(lo).to_ascii_lowercase().as_slice() {
-            b"truncate" => self.list(lo + 1 + usize::from(t.kw(lo + 1, "table")), out),
-            b"copy" => self.copy(lo, out),
-            b"create" => self.create(lo, out),
-            b"alter" | b"drop" => self.alter(lo, out),
-            b"comment" => self.behind_on(lo, out),
-            b"grant" | b"revoke" => self.behind_on(lo, out),
-            b"refresh" => _ = self.name(self.skip(lo + 1, &["materialized", "view", "concurrently"]), out),
+            b"create" => self.create(out),
+            b"alter" => self.alter(out),
+            b"drop" => self.drop(out),
+            b"comment" => self.comment(out),
+            b"grant" | b"revoke" => self.grant(out),
             _ => {}
         }
     }
@@ -133,146 +114,182 @@ impl Targets<'_> {
         at
     }
 
-    fn copy(&self, lo: usize, out: &mut Vec<Demand>) {
-        if self.t.is(lo + 1, TokenKind::Open) {
-            return;
-        }
-        let mut found = Vec::new();
-        let rows = Made { rows: true, ..Made::default() };
-        let behind = self.named(lo + 1, rows, &mut found);
-        let behind =
-            if self.t.is(behind, TokenKind::Open) { self.t.behind_close(behind, self.hi) } else { behind };
-        if self.t.kw(behind, "from") {
-            out.append(&mut found);
+    /// Behind `IF EXISTS` or `IF NOT EXISTS`, if it stands at `at`.
+    fn behind_if(&self, at: usize) -> usize {
+        match () {
+            () if self.t.kws(at, &["if", "exists"]) => at + 2,
+            () if self.t.kws(at, &["if", "not", "exists"]) => at + 3,
+            () => at,
         }
     }
 
-    /// The object that is made, and for indexes, triggers, rules and policies the table it is on.
-    fn create(&self, lo: usize, out: &mut Vec<Demand>) {
-        let at = self.skip(lo + 1, PREFIX);
-        let kind = self.t.raw(at).to_ascii_lowercase();
-        match kind.as_slice() {
-            b"index" | b"trigger" | b"rule" | b"policy" => {
-                let mut from = at + 1;
-                // A rule is `ON event TO table`.
-                let word = if kind == b"rule" { "to" } else { "on" };
-                while from < self.hi && !self.t.kw(from, word) {
-                    from += 1;
+    /// The next such word, in no bracket.
+    fn find(&self, from: usize, word: &str) -> Option<usize> {
+        let mut at = from;
+        while at < self.hi {
+            if self.t.kw(at, word) {
+                return Some(at);
+            }
+            at = self.behind(at);
+        }
+        None
+    }
+
+    /// Behind the token, or the bracket that it opens.
+    fn behind(&self, at: usize) -> usize {
+        if self.t.is(at, TokenKind::Open) { self.t.behind_close(at, self.hi) } else { at + 1 }
+    }
+
+    /// The object that is made, if it is one by itself.
+    fn create(&self, out: &mut Vec<Demand>) {
+        let at = kinds::behind_prefix(self.t, self.lo + 1, self.hi);
+        let (kind, behind) = kinds::at(self.t, at);
+        match kind {
+            Kind::Rule => return self.rule(behind, out),
+            Kind::OnTable | Kind::Index | Kind::Column | Kind::Unknown => return,
+            Kind::Statistics if self.t.kw(self.behind_if(behind), "on") => return,
+            _ => {}
+        }
+        let temporary = (self.lo..at).any(|i| self.t.any_kw(i, &["temp", "temporary"]));
+        let mut made = Vec::new();
+        self.named(self.behind_if(behind), Aim::made(kind.object()), &mut made);
+        if kind == Kind::View {
+            let site = if temporary { Site::Temporary } else { Site::Made };
+            self.seal(&made, site, None, out);
+        }
+        // What is made without a schema comes to stand in the path's first; what is temporary does not.
+        out.extend(made.into_iter().filter(|made| !temporary || has_schema(made)));
+    }
+
+    /// `RULE name AS ON event TO table`.
+    fn rule(&self, at: usize, out: &mut Vec<Demand>) {
+        if self.find(at, "on").is_some_and(|on| self.t.kw(on + 1, "select")) {
+            out.push(never("make a rule ON SELECT", Some("Use CREATE VIEW.")));
+        }
+    }
+
+    fn alter(&self, out: &mut Vec<Demand>) {
+        let (kind, behind) = kinds::at(self.t, self.lo + 1);
+        let name = self.behind_if(behind);
+        match kind {
+            Kind::OnTable | Kind::Rule => return self.behind_on(name, out),
+            Kind::Column | Kind::Unknown => return,
+            _ => {}
+        }
+        let first = out.len();
+        let behind = self.target(name, Aim::changed(kind.object()), out);
+        let behind = behind + usize::from(self.t.op(behind, "*"));
+        let named: Vec<_> = out.get(first..).unwrap_or_default().to_vec();
+        // `ALTER INDEX` renames views, too.
+        let relation = kind.object() == Object::Relation || kind == Kind::Index;
+        if relation && self.t.kws(behind, &["rename", "to"]) {
+            self.seal(&named, Site::Found, self.t.name(behind + 2).map(Box::from), out);
+        }
+    }
+
+    fn drop(&self, out: &mut Vec<Demand>) {
+        let (kind, behind) = kinds::at(self.t, self.lo + 1);
+        let name = self.behind_if(self.skip(behind, &["concurrently"]));
+        match kind {
+            Kind::OnTable | Kind::Rule => self.behind_on(name, out),
+            Kind::Column | Kind::Unknown => {}
+            _ => self.list(name, Aim::changed(kind.object()), out),
+        }
+    }
+
+    /// `.. name ON table`
+    fn behind_on(&self, from: usize, out: &mut Vec<Demand>) {
+        if let Some(on) = self.find(from, "on") {
+            self.target(on + 1, RELATION, out);
+        }
+    }
+
+    /// `COMMENT ON TABLE a`, `COMMENT ON TRIGGER t ON a`, `COMMENT ON COLUMN a.c`.
+    fn comment(&self, out: &mut Vec<Demand>) {
+        let (kind, at) = kinds::at(self.t, self.lo + 2);
+        match kind {
+            Kind::Unknown => {}
+            Kind::Column => self.column(at, out),
+            Kind::OnTable | Kind::Rule => {
+                let Some(on) = self.find(at, "on") else { return };
+                match self.t.kw(on + 1, "domain") && !self.t.kw(on + 2, "is") {
+                    true => _ = self.named(on + 2, Aim::changed(Object::Type), out),
+                    false => _ = self.named(on + 1, RELATION, out),
                 }
-                from += 1;
-                self.target(from, Made::default(), out);
             }
-            _ => {
-                let mut made = Vec::new();
-                let name = self.skip(at, KINDS);
-                let temporary = (lo..at).any(|i| self.t.any_kw(i, &["temp", "temporary"]));
-                let name = self.skip(name, &["if", "not", "exists"]);
-                self.named(name, Made { created: !temporary, ..Made::default() }, &mut made);
-                // What is made without a schema comes to stand in the path's first.
-                out.extend(made.into_iter().filter(|demand| {
-                    matches!(
-                        demand,
-                        Demand::Write { schema: Some(_), .. } | Demand::Write { created: true, .. }
-                    )
-                }));
-            }
-        }
-        // `INHERITS (t)` and `PARTITION OF t` change the parent.
-        for i in at..self.hi {
-            if self.t.kw(i, "inherits") && self.t.is(i + 1, TokenKind::Open) {
-                self.list(i + 2, out);
-            }
-            if self.t.kws(i, &["partition", "of"]) {
-                self.name(i + 2, out);
-            }
-            if self.t.kw(i, "references") {
-                self.name(i + 1, &mut Vec::new());
-            }
-        }
-    }
-
-    fn alter(&self, lo: usize, out: &mut Vec<Demand>) {
-        let at = self.skip(lo + 1, PREFIX);
-        let on_table = self.t.any_kw(at, &["trigger", "rule", "policy"]);
-        let name = self.skip(self.skip(at, KINDS), &["concurrently", "if", "exists"]);
-        if on_table {
-            return self.behind_on(name, out);
-        }
-        self.list_of(name, self.t.any_kw(at, ROUTINES), out);
-        for i in name..self.hi {
-            let parent = (self.t.kw(i, "inherit") && !self.t.kw(i.wrapping_sub(1), "no"))
-                || (self.t.kw(i, "partition") && self.t.any_kw(i.wrapping_sub(1), &["attach", "detach"]));
-            if parent {
-                self.name(i + 1, out);
-            }
-        }
-    }
-
-    /// `COMMENT ON TABLE a`, `GRANT SELECT ON [TABLE] a, b`, `DROP TRIGGER t ON a`.
-    fn behind_on(&self, lo: usize, out: &mut Vec<Demand>) {
-        let Some(on) = (lo..self.hi).find(|&i| self.t.kw(i, "on")) else {
-            return;
-        };
-        let comment = self.t.kw(lo, "comment");
-        let at = self.skip(on + 1, KINDS);
-        if self.t.kw(at, "all") {
-            return;
-        }
-        let inner = (at..self.hi).find(|&i| comment && self.t.kw(i, "on"));
-        match inner {
-            Some(on) => _ = self.name(on + 1, out),
-            None if self.t.kw(on + 1, "column") => self.column(at, out),
-            None => self.list_of(at, self.t.any_kw(on + 1, ROUTINES), out),
+            _ => _ = self.named(at, Aim::changed(kind.object()), out),
         }
     }
 
     /// `COMMENT ON COLUMN a.t.c`: the table is the part before the last.
     fn column(&self, at: usize, out: &mut Vec<Demand>) {
-        let mut found = Vec::new();
-        self.name(at, &mut found);
         let parts = (0..).take_while(|n| *n == 0 || self.t.is(at + 2 * n - 1, TokenKind::Dot)).count();
-        if parts > 2 {
-            let name = |i: usize| self.t.name(i).unwrap_or_default().into();
-            found = vec![Demand::Write {
-                schema: Some(name(at + 2 * (parts - 3))),
-                name: name(at + 2 * (parts - 2)),
-                token: at as u32,
-                created: false,
-                routine: false,
-                rows: false,
-            }];
-        } else if let Some(table) = self.t.name(at) {
-            found = vec![Demand::Write {
-                schema: None,
-                name: table.into(),
-                token: at as u32,
-                created: false,
-                routine: false,
-                rows: false,
-            }];
+        let name = |n: usize| self.t.name(at + 2 * n).map(Box::from);
+        let table = parts.saturating_sub(2);
+        let Some(found) = name(table) else { return };
+        out.push(Demand::Write(Write {
+            schema: table.checked_sub(1).and_then(name),
+            name: found,
+            token: at as u32,
+            object: Object::Relation,
+            act: Act::Change,
+            sure: parts > 1,
+            kept: false,
+        }));
+    }
+
+    /// `GRANT SELECT ON [TABLE] a, b TO c`, `.. ON ALL TABLES IN SCHEMA s`.
+    fn grant(&self, out: &mut Vec<Demand>) {
+        let Some(on) = self.find(self.lo, "on") else { return };
+        let writes = |i: usize| !self.t.any_kw(i, &["select", "references", "trigger"]);
+        let words = |i: &usize| self.t.kind(*i).is_some_and(TokenKind::is_word);
+        let grants = self.t.kw(self.lo, "grant") && (self.lo + 1..on).filter(words).any(writes);
+        if self.t.kw(on + 1, "all") && !self.t.any_kw(on + 2, &["to", "from"]) {
+            let schemas = self.find(on, "schema").filter(|_| grants && self.t.kw(on + 2, "tables"));
+            return schemas.into_iter().for_each(|at| self.seal_schemas(at + 1, out));
         }
-        out.append(&mut found);
+        let (kind, at) = match kinds::at(self.t, on + 1) {
+            // A relation may be called as a kind is.
+            (_, at) if self.t.any_kw(at, &["to", "from"]) => (Kind::Table, on + 1),
+            (_, at) if matches!(self.t.kind(at), Some(TokenKind::Comma | TokenKind::Dot)) => {
+                (Kind::Table, on + 1)
+            }
+            (Kind::Unknown, _) => (Kind::Table, on + 1),
+            known => known,
+        };
+        let first = out.len();
+        self.list(at, Aim::changed(kind.object()), out);
+        if grants && kind.object() == Object::Relation {
+            let named: Vec<_> = out.get(first..).unwrap_or_default().to_vec();
+            self.seal(&named, Site::Found, None, out);
+        }
+    }
+
+    /// Asks for a look at the views of these names, or of the name that they get.
+    fn seal(&self, named: &[Demand], site: Site, renamed: Option<Box<str>>, out: &mut Vec<Demand>) {
+        out.extend(named.iter().filter_map(|demand| match demand {
+            Demand::Write(Write { schema, name, token, .. }) => Some(Demand::Seal {
+                schema: schema.clone(),
+                name: Some(renamed.clone().unwrap_or_else(|| name.clone())),
+                token: *token,
+                site,
+            }),
+            _ => None,
+        }));
+    }
+
+    fn seal_schemas(&self, mut at: usize, out: &mut Vec<Demand>) {
+        while let Some(name) = self.t.name(at).filter(|_| at < self.hi) {
+            let (schema, token, site) = (Some(name.into()), at as u32, Site::Found);
+            out.push(Demand::Seal { schema, name: None, token, site });
+            if !self.t.is(at + 1, TokenKind::Comma) {
+                return;
+            }
+            at += 2;
+        }
     }
 }
 
-/// What is done to a target.
-#[derive(Clone, Copy, Default)]
-struct Made {
-    /// It is made.
-    created: bool,
-    /// It is a function or the like, of which several have one name.
-    routine: bool,
-    /// Its rows are written.
-    rows: bool,
+fn has_schema(demand: &Demand) -> bool {
+    matches!(demand, Demand::Write(Write { schema: Some(_), .. }))
 }
-
-const ROUTINES: &[&str] = &["function", "procedure", "routine", "aggregate"];
-const PREFIX: &[&str] = &[
-    "or", "replace", "global", "local", "temp", "temporary", "unlogged", "unique", "recursive", "constraint",
-];
-const KINDS: &[&str] = &[
-    "table", "view", "materialized", "sequence", "index", "function", "procedure", "routine", "aggregate",
-    "type", "domain", "operator", "class", "family", "collation", "conversion", "statistics", "text",
-    "search", "configuration", "dictionary", "parser", "template", "foreign", "trigger", "rule", "policy",
-    "column", "constraint",
-];

@@ -576,6 +576,9 @@ fn shared_schemas_are_read_only() {
         "create operator public.+ (leftarg = int, rightarg = int, procedure = f)",
         "alter table t attach partition countries default",
         "explain analyze delete from countries",
+        "explain analyze create table public.x as select 1",
+        "explain (analyze) create materialized view public.x as select 1",
+        "select * from countries for share",
     ];
     refused(&writes);
     refused(&[
@@ -591,7 +594,7 @@ fn shared_schemas_are_read_only() {
     }
     allowed(&[
         "insert into users values (1)",
-        "select * from countries for update",
+        "select * from countries",
         "create table pg_temp.x (a int)",
         "copy countries to stdout",
     ]);

@@ -139,12 +139,13 @@ fn check_plan(text: &[u8]) {
         // A text that comes again and again is known as it is.
         assert!((0..3).all(|_| cold.plan(text, &scope(), mode) == plan), "{}", String::from_utf8_lossy(text));
 
-        let starts_word =
-            |at: usize| tokens.iter().any(|token| token.start as usize == at && token.kind.is_word());
+        // An operator may have a schema, too.
+        let is_name = |token: &Token| token.kind.is_word() || token.kind == TokenKind::Op;
+        let starts_word = |at: usize| tokens.iter().any(|token| token.start as usize == at && is_name(token));
         let schemas: Vec<_> = plan.splices.iter().filter(|s| matches!(s.insert, Insert::Schema(_))).collect();
         assert!(schemas.iter().all(|splice| starts_word(splice.at)), "{plan:?}");
         assert!(schemas.is_sorted_by(|a, b| a.at < b.at), "{plan:?}");
-        assert!((plan.route == Route::Splice) != schemas.is_empty());
+        assert!(plan.route != Route::Splice || !schemas.is_empty());
         let ends = |splice: &Splice| splice.at + splice.cut as usize;
         assert!(plan.splices.is_sorted_by(|a, b| ends(a) <= b.at), "{plan:?}");
         assert!(plan.splices.last().is_none_or(|last| ends(last) <= text.len()), "{plan:?}");

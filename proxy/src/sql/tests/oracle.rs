@@ -4,7 +4,7 @@ pub(crate) mod corpus;
 pub(super) mod mutate;
 pub(super) mod random;
 mod rules;
-mod tree;
+pub(super) mod tree;
 
 use std::collections::BTreeMap;
 
@@ -12,6 +12,7 @@ use pgstrata_grammar::oracle::{ScannedKind, ScannedToken, scan};
 
 use super::fixture::*;
 use crate::sql::lexer::Lexer;
+use crate::sql::plan::Insert;
 use crate::sql::{Engine, Plan, Route, TextMode};
 use mutate::mutate;
 use random::Random;
@@ -48,9 +49,23 @@ pub(super) fn check(text: &str, plan: &Plan) -> Option<Way> {
             assert!(found.relations.is_empty(), "passed with {:?}: {text}", found.relations);
             Some(Way::Passed)
         }
-        Route::SearchPath | Route::OwnTransaction | Route::NeedNames => Some(Way::ByPath),
+        Route::SearchPath | Route::OwnTransaction | Route::NeedNames => {
+            if let Some(sent) = pinned(text, plan) {
+                let after = tree::parse(&sent).unwrap_or_else(|| panic!("does not parse: {sent}"));
+                let same = tree::is_same_but_for_schema(&tree, &after, "acme");
+                assert!(same, "another tree than that of the text:\n{text}\n{sent}");
+            }
+            Some(Way::ByPath)
+        }
         Route::Refuse(_) => Some(Way::Refused),
     }
+}
+
+/// The text with what holds its targets in place, where nothing else goes into it.
+pub(super) fn pinned(text: &str, plan: &Plan) -> Option<String> {
+    let alone = plan.splices.iter().all(|splice| matches!(splice.insert, Insert::Schema(_)));
+    let sent = splice(text.as_bytes(), &plan.splices);
+    (alone && !plan.splices.is_empty()).then(|| String::from_utf8(sent).expect("UTF-8"))
 }
 
 #[test]

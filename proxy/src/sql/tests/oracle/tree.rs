@@ -17,13 +17,35 @@ pub(super) struct Found {
 }
 
 /// The tree with no places in it; `None` where PostgreSQL refuses the text.
-pub(super) fn parse(text: &str) -> Option<Value> {
+pub(in crate::sql::tests) fn parse(text: &str) -> Option<Value> {
     let json = oracle::json(text)?;
     let mut json = serde_json::Deserializer::from_str(&json);
     json.disable_recursion_limit();
     let mut tree = Value::deserialize(&mut json).expect("a tree is JSON");
     strip(&mut tree);
     Some(tree)
+}
+
+/// Whether the trees differ in nothing but `schema`, which stands in front of some names of the second.
+pub(in crate::sql::tests) fn is_same_but_for_schema(before: &Value, after: &Value, schema: &str) -> bool {
+    let each = |before: &Value, after: &Value| is_same_but_for_schema(before, after, schema);
+    match (before, after) {
+        (Value::Object(before), Value::Object(after)) => {
+            let same = |(key, value): (&String, &Value)| match before.get(key) {
+                Some(other) => each(other, value),
+                None => key == "schemaname" && value == schema,
+            };
+            before.keys().all(|key| after.contains_key(key)) && after.iter().all(same)
+        }
+        (Value::Array(before), Value::Array(after)) => {
+            // Of an operator class, the access method comes first.
+            let is_added = |node: &Value| node["String"]["sval"] == schema;
+            let added = after.iter().position(is_added).filter(|_| after.len() == before.len() + 1);
+            let after = after.iter().enumerate().filter(|(at, _)| Some(*at) != added).map(|(_, node)| node);
+            before.len() == after.clone().count() && before.iter().zip(after).all(|(b, a)| each(b, a))
+        }
+        _ => before == after,
+    }
 }
 
 fn strip(value: &mut Value) {

@@ -1,0 +1,103 @@
+//! `pg_attribute` holds a value of rows: what a column that was added later is in rows of before
+//! (`attmissingval`). A statement that may show it is marked, so that it gets those of the tenant's tables only.
+//!
+//! It may if it has that name anywhere, or takes whole rows: by a star, by what a FROM list calls the relation, or by
+//! giving its columns other names.
+
+use foldhash::HashSet;
+use pgstrata_grammar::{Item, Node, NodeList, Place, Walk, nodes, untyped};
+
+const RELATION: &str = "pg_attribute";
+const VALUE: &str = "attmissingval";
+
+/// Reads one statement.
+#[derive(Default)]
+pub(super) struct Reader<'t> {
+    reads: bool,
+    /// The value may be shown, if the relation is read at all.
+    shows: bool,
+    /// What the relation, and each join, is called.
+    called: HashSet<&'t str>,
+    /// What is taken as a whole row.
+    taken: HashSet<&'t str>,
+}
+
+impl<'t> Reader<'t> {
+    /// Takes one thing of the statement.
+    pub fn item(&mut self, item: Item<'t>, walk: &Walk<'t>) {
+        match item {
+            Item::Node(Node::RangeVar(n), place) if is_attributes(n) && !is_cte(n, walk) => {
+                self.relation(n, place);
+            }
+            Item::Node(Node::String(n), _) => self.shows |= n.sval() == Some(VALUE),
+            Item::Node(Node::ColumnRef(n), _) => self.column(n.fields()),
+            Item::Node(Node::JoinExpr(n), _) => {
+                if let Some(alias) = n.alias() {
+                    self.called.extend(alias.aliasname());
+                    self.shows |= !alias.colnames().is_empty();
+                }
+            }
+            Item::Node(Node::SelectStmt(n), _) => {
+                self.shows |= has_star(untyped(n.target_list())) && lists(n.from_clause().iter());
+            }
+            // What they return may have a star in it.
+            Item::Node(Node::UpdateStmt(n), _) => self.shows |= lists(n.from_clause().iter()),
+            Item::Node(Node::DeleteStmt(n), _) => self.shows |= lists(n.using_clause().iter()),
+            Item::Node(Node::MergeStmt(n), _) => self.shows |= lists([n.source_relation()]),
+            Item::Text(text, _) => self.shows |= text == VALUE,
+            _ => {}
+        }
+    }
+
+    /// Whether the statement may show the values of other tenants' rows.
+    pub fn shows(&self) -> bool {
+        self.reads && (self.shows || !self.called.is_disjoint(&self.taken))
+    }
+
+    fn relation(&mut self, n: &'t nodes::RangeVar, place: Place<'t>) {
+        self.reads = true;
+        let alias = n.alias();
+        self.called.extend(alias.map_or(n.relname(), nodes::Alias::aliasname));
+        self.shows |= alias.is_some_and(|alias| !alias.colnames().is_empty());
+        // `COPY` shows it as it is.
+        self.shows |=
+            !matches!(place.parent, Node::SelectStmt(_) | Node::JoinExpr(_) | Node::RangeTableSample(_));
+    }
+
+    fn column(&mut self, fields: &'t NodeList) {
+        let names: Vec<Node<'t>> = fields.iter().collect();
+        match &names[..] {
+            [row] | [.., row, Node::A_Star(_)] => self.taken.extend(row.as_str()),
+            _ => {}
+        }
+    }
+}
+
+fn is_attributes(n: &nodes::RangeVar) -> bool {
+    n.relname() == Some(RELATION) && matches!(n.schemaname(), None | Some("pg_catalog"))
+}
+
+fn is_cte<'t>(n: &'t nodes::RangeVar, walk: &Walk<'t>) -> bool {
+    n.schemaname().is_none() && walk.is_cte(RELATION)
+}
+
+fn has_star(targets: &NodeList) -> bool {
+    targets.iter().any(|target| {
+        let Node::ResTarget(target) = target else { return false };
+        matches!(target.val(), Node::ColumnRef(n) if matches!(n.fields().iter().next(), Some(Node::A_Star(_))))
+    })
+}
+
+/// Whether `pg_attribute` stands in a FROM list itself, joined or not.
+fn lists<'t>(from: impl IntoIterator<Item = Node<'t>>) -> bool {
+    let mut open: Vec<Node<'t>> = from.into_iter().collect();
+    while let Some(node) = open.pop() {
+        match node {
+            Node::JoinExpr(n) => open.extend([n.larg(), n.rarg()]),
+            Node::RangeTableSample(n) => open.push(n.relation()),
+            Node::RangeVar(n) if is_attributes(n) => return true,
+            _ => {}
+        }
+    }
+    false
+}

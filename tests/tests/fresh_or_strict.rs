@@ -1,0 +1,888 @@
+//! What a statement writes is known for sure when it runs, however old the proxy's picture of the catalog is: views over
+//! settings and shared tables, tables that were dropped, names that mean another thing by now.
+//!
+//! The servers' role may write the shared tables here: what stops a tenant is the proxy, or what it had PostgreSQL do.
+
+use std::path::Path;
+
+use pgstrata::config::Config;
+use pgstrata::demo::background::Background;
+use pgstrata_tenancy::{Strategy, Tier};
+use pgstrata_tests::database::install;
+use pgstrata_tests::setup::STRATEGIES;
+use pgstrata_tests::stage::{eventually, free_port, http, names};
+use pgstrata_tests::{ACME, Answer, GLOBEX, Setup, Stage, Wire};
+
+const NAMES: &str = "SELECT name FROM users ORDER BY id";
+
+/// In which way a client sends its statements.
+#[derive(Clone, Copy, Debug)]
+enum Protocol {
+    Simple,
+    Extended,
+}
+
+const PROTOCOLS: [Protocol; 2] = [Protocol::Simple, Protocol::Extended];
+
+fn ways() -> impl Iterator<Item = (Strategy, Protocol)> {
+    STRATEGIES.into_iter().flat_map(|strategy| PROTOCOLS.map(|protocol| (strategy, protocol)))
+}
+
+/// One text, or its statements one by one where a message takes one only.
+async fn run(wire: &mut Wire, protocol: Protocol, text: &str) -> Answer {
+    match protocol {
+        Protocol::Simple => wire.simple(text).await,
+        Protocol::Extended => {
+            let mut answer = None;
+            for statement in text.split("; ") {
+                let now = wire.extended(statement, &[]).await;
+                let failed = now.fault().is_some();
+                answer = Some(now);
+                if failed {
+                    break;
+                }
+            }
+            answer.unwrap()
+        }
+    }
+}
+
+/// A stage on which PostgreSQL lets the servers' role do anything to what is shared.
+async fn open(setup: Setup) -> Stage {
+    let stage = Stage::new(setup).await;
+    let server = stage.superuser().await;
+    let roles = "app, tenant_acme_corp, tenant_globex";
+    let has_roles = !names(&server, "SELECT rolname::text FROM pg_roles WHERE rolname = 'tenant_globex'")
+        .await
+        .is_empty();
+    let to = if has_roles { roles } else { "app" };
+    server
+        .batch_execute(&format!(
+            "CREATE TABLE public.parts (id int, name text) PARTITION BY LIST (id);
+             CREATE TABLE public.parts_1 PARTITION OF public.parts FOR VALUES IN (1);
+             CREATE INDEX plans_by_name ON public.plans (name);
+             CREATE SEQUENCE public.numbers;
+             CREATE FUNCTION public.fee(int) RETURNS int LANGUAGE sql AS 'SELECT 1';
+             CREATE TYPE public.temper AS ENUM ('calm');
+             GRANT ALL ON SCHEMA public TO {to}; GRANT ALL ON ALL TABLES IN SCHEMA public TO {to};
+             GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO {to};
+             ALTER TABLE public.plans OWNER TO app; ALTER FUNCTION public.fee(int) OWNER TO app;
+             ALTER TYPE public.temper OWNER TO app; ALTER TABLE public.parts_1 OWNER TO app;
+             ALTER TABLE public.parts OWNER TO app"
+        ))
+        .await
+        .unwrap();
+    stage
+}
+
+/// All that tenants share, as one text: whatever changes in it is a leak.
+async fn shared(stage: &Stage) -> Vec<String> {
+    let server = stage.superuser().await;
+    let query = "
+        SELECT 'plans ' || p::text FROM public.plans p
+        UNION ALL SELECT 'users ' || u::text FROM public.users u
+        UNION ALL SELECT 'parts ' || p::text FROM public.parts p
+        UNION ALL SELECT 'numbers ' || last_value FROM public.numbers
+        UNION ALL SELECT concat_ws(' ', c.relkind, c.relname, obj_description(c.oid, 'pg_class'), c.relacl,
+            c.relhastriggers, c.relhasrules, c.relhassubclass)
+          FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace
+        UNION ALL SELECT concat_ws(' ', c.relname, a.attname, col_description(c.oid, a.attnum))
+          FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+          WHERE c.relnamespace = 'public'::regnamespace AND a.attnum > 0
+        UNION ALL SELECT concat_ws(' ', p.proname, p.provolatile, obj_description(p.oid, 'pg_proc'))
+          FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace
+        UNION ALL SELECT concat_ws(' ', t.typname, e.enumlabel)
+          FROM pg_type t JOIN pg_enum e ON e.enumtypid = t.oid WHERE t.typnamespace = 'public'::regnamespace
+        ORDER BY 1";
+    names(&server, query).await
+}
+
+/// A second proxy in front of the same PostgreSQL, that is told nothing of what goes through the first.
+struct Beside {
+    _proxy: Background,
+    port: u16,
+}
+
+impl Beside {
+    async fn of(stage: &Stage, setup: Setup) -> Self {
+        let (port, http_port) = (free_port(), free_port());
+        let text = setup.toml(port, http_port, stage.cluster.port());
+        let config = Config::parse(&text, Path::new("beside.toml")).unwrap();
+        let proxy = tokio::task::spawn_blocking(|| Background::start(config)).await.unwrap().unwrap();
+        let up = "pgstrata_tenants_listening{database=\"app\"} 1";
+        eventually(true, async || {
+            std::net::TcpStream::connect(("127.0.0.1", http_port)).is_ok()
+                && http(http_port, "/metrics").await.contains(up)
+        })
+        .await;
+        Self { _proxy: proxy, port }
+    }
+
+    async fn wire(&self, tenant: &str) -> Wire {
+        let option = format!("-ctenant={tenant}");
+        Wire::login(self.port, "app", "app", &[("options", &option)]).await.unwrap()
+    }
+}
+
+/// Returns once PostgreSQL has a session that waits for a lock.
+async fn somebody_waits(stage: &Stage) {
+    let server = stage.superuser().await;
+    let waits = "SELECT query FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+    eventually(true, async || !names(&server, waits).await.is_empty()).await;
+}
+
+/// Lets the proxy know what the tenant's schema holds now.
+async fn know(wire: &mut Wire) {
+    assert_eq!(wire.simple("UPDATE users SET name = name WHERE false").await.code(), "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_are_not_written_through_views() {
+    let update = "UPDATE v SET setting = 'globex' WHERE name = 'search_path'";
+    let view = "AS SELECT name, setting FROM pg_settings";
+    for (strategy, protocol) in ways() {
+        let stage = open(Setup::new().strategy(strategy)).await;
+        let beside = Beside::of(&stage, Setup::new().strategy(strategy)).await;
+        for made in [
+            format!("CREATE VIEW v {view}"),
+            format!("CREATE TEMP VIEW v {view}"),
+            format!("CREATE VIEW w {view}; CREATE VIEW v AS SELECT * FROM w WHERE name <> ''"),
+            format!("CREATE VIEW v {view} WHERE name <> '' WITH CHECK OPTION"),
+            format!("CREATE VIEW v {view}; GRANT ALL ON v TO app"),
+            format!("CREATE VIEW v {view}; GRANT UPDATE (setting) ON v TO PUBLIC"),
+            format!("CREATE VIEW v {view}; GRANT ALL ON ALL TABLES IN SCHEMA acme_corp TO app"),
+            format!("CREATE VIEW w {view}; ALTER VIEW w RENAME TO v"),
+            "CREATE VIEW v AS SELECT name, setting FROM (SELECT * FROM pg_settings) s".to_owned(),
+        ] {
+            // In the same transaction, and then in another.
+            for end in ["", "COMMIT"] {
+                let mut wire = stage.wire("acme_corp").await;
+                wire.simple("BEGIN").await;
+                assert_eq!(run(&mut wire, protocol, &made).await.code(), "", "{made}");
+                wire.simple(end).await;
+                let refused = run(&mut wire, protocol, update).await;
+                assert!(matches!(&*refused.code(), "42501" | "55000"), "{made} {end}: {refused:?}");
+                wire.simple("ROLLBACK").await;
+                assert_eq!(wire.simple(NAMES).await.column(), ACME, "{made} {end}");
+                wire.simple("DROP VIEW IF EXISTS v; DROP VIEW IF EXISTS w").await;
+            }
+            // Through another proxy, of which this one does not hear.
+            let (mut mine, mut other) = (stage.wire("acme_corp").await, beside.wire("acme_corp").await);
+            know(&mut mine).await;
+            assert_eq!(run(&mut other, protocol, &made.replace("TEMP ", "")).await.code(), "", "{made}");
+            let refused = run(&mut mine, protocol, update).await;
+            assert!(matches!(&*refused.code(), "42501" | "55000"), "{made}: {refused:?}");
+            assert_eq!(mine.simple(NAMES).await.column(), ACME, "{made}");
+            other.simple("DROP VIEW IF EXISTS v; DROP VIEW IF EXISTS w").await;
+        }
+    }
+}
+
+/// All in one text: what stands behind the DDL is decided behind the DDL.
+#[tokio::test(flavor = "multi_thread")]
+async fn view_and_write_in_one_text() {
+    for strategy in STRATEGIES {
+        let stage = open(Setup::new().strategy(strategy)).await;
+        let before = shared(&stage).await;
+        let mut wire = stage.wire("acme_corp").await;
+        for text in [
+            "CREATE VIEW v AS SELECT name, setting FROM pg_settings; UPDATE v SET setting = 'globex' WHERE name = 'search_path'; SELECT name FROM users",
+            "CREATE VIEW v AS SELECT * FROM plans; INSERT INTO v VALUES (9, 'x', 0)",
+            "CREATE TEMP VIEW v AS SELECT * FROM plans; DELETE FROM v",
+            "BEGIN; CREATE VIEW v AS TABLE plans; COMMIT; UPDATE v SET name = 'x'",
+            "CREATE VIEW acme_corp.v AS SELECT * FROM public.plans; DELETE FROM acme_corp.v",
+            "CREATE VIEW v AS SELECT * FROM users; CREATE OR REPLACE VIEW v AS SELECT id, name, name AS email FROM plans; DELETE FROM v",
+            "ALTER TABLE users RENAME TO people; CREATE VIEW users AS SELECT * FROM plans; DELETE FROM users",
+            "DROP TABLE posts; DROP TABLE users; INSERT INTO users (name, email) VALUES ('x', 'x')",
+            "DROP TABLE posts; DELETE FROM posts",
+        ] {
+            let answer = wire.simple(text).await;
+            assert!(matches!(&*answer.code(), "42501" | "42P01"), "{text}: {answer:?}");
+            assert!(!answer.tags().contains('D'), "{text}");
+            wire.simple("ROLLBACK; DROP VIEW IF EXISTS v").await;
+            assert_eq!(wire.simple(NAMES).await.column(), ACME, "{text}");
+            assert_eq!(shared(&stage).await, before, "{text}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shared_tables_are_not_written_through_what_a_tenant_makes() {
+    let newest = install().major;
+    for (strategy, protocol) in ways() {
+        let stage = open(Setup::new().strategy(strategy)).await;
+        let before = shared(&stage).await;
+        let beside = Beside::of(&stage, Setup::new().strategy(strategy)).await;
+        let mut writes = vec![
+            "INSERT INTO v VALUES (9, 'x', 0)",
+            "INSERT INTO v SELECT 9, 'x', 0 FROM users",
+            "INSERT INTO v VALUES (1, 'x', 0) ON CONFLICT (id) DO UPDATE SET name = 'x'",
+            "UPDATE v SET name = 'x'",
+            "UPDATE ONLY v SET name = 'x' FROM users",
+            "DELETE FROM v",
+            "DELETE FROM ONLY (v)",
+            "WITH d AS (DELETE FROM v RETURNING *) SELECT count(*) FROM d",
+            "EXPLAIN ANALYZE DELETE FROM v",
+            "SELECT * FROM v FOR UPDATE",
+            "SELECT * FROM v FOR NO KEY UPDATE",
+            "SELECT * FROM v FOR SHARE",
+            "SELECT 1 FROM users, (SELECT * FROM v) w FOR KEY SHARE OF w",
+            "BEGIN; LOCK TABLE v IN EXCLUSIVE MODE",
+            "PREPARE p AS DELETE FROM v; EXECUTE p",
+            "CREATE RULE r AS ON UPDATE TO users DO ALSO UPDATE v SET name = 'x'; UPDATE users SET name = name",
+            "CREATE RULE r AS ON UPDATE TO users DO DELETE FROM v; UPDATE users SET name = name",
+            "CREATE RULE r AS ON UPDATE TO users DO ALSO DELETE FROM plans; UPDATE users SET name = name",
+            "CREATE FUNCTION f() RETURNS void LANGUAGE sql BEGIN ATOMIC DELETE FROM v;END; SELECT f()",
+            "BEGIN; DECLARE c CURSOR FOR SELECT * FROM v FOR UPDATE; FETCH 1 FROM c",
+            "COPY v FROM STDIN",
+            "TRUNCATE v",
+        ];
+        if newest >= 17 {
+            writes.push("MERGE INTO v USING users u ON v.id = u.id WHEN MATCHED THEN DELETE");
+        }
+        for made in [
+            "CREATE VIEW v AS SELECT * FROM plans",
+            "CREATE VIEW w AS SELECT * FROM plans; CREATE VIEW v AS SELECT * FROM w WITH LOCAL CHECK OPTION",
+            "CREATE TEMP VIEW v AS SELECT * FROM public.plans",
+            "CREATE VIEW v AS SELECT id, name, 0 AS price_cents FROM users; CREATE OR REPLACE VIEW v AS SELECT * FROM plans",
+        ] {
+            let (mut wire, mut other) = (stage.wire("acme_corp").await, beside.wire("acme_corp").await);
+            know(&mut other).await;
+            assert_eq!(run(&mut wire, protocol, made).await.code(), "", "{made}");
+            assert_eq!(run(&mut wire, protocol, "SELECT count(*) FROM v").await.value(), "3");
+            for write in &writes {
+                let mut all = vec![&mut wire];
+                if !made.contains("TEMP") {
+                    all.push(&mut other);
+                }
+                for wire in all {
+                    let refused = run(wire, protocol, write).await;
+                    // Where no row of it may be written, PostgreSQL says so itself.
+                    let codes = ["42501", "0A000", "42809", "55000"];
+                    assert!(codes.contains(&&*refused.code()), "{made}: {write}: {refused:?}");
+                    wire.simple("ROLLBACK; DROP RULE IF EXISTS r ON users; DROP FUNCTION IF EXISTS f").await;
+                    wire.simple("DEALLOCATE ALL").await;
+                }
+                assert_eq!(shared(&stage).await, before, "{made}: {write}");
+            }
+            wire.simple("DROP VIEW IF EXISTS v CASCADE; DROP VIEW IF EXISTS w CASCADE").await;
+        }
+    }
+}
+
+/// What was a table when the proxy looked is a view by now, or is gone: the statement waits for the lock of the one
+/// who makes it so, and goes on with what the name means then.
+#[tokio::test(flavor = "multi_thread")]
+async fn name_that_changes_under_a_waiting_statement() {
+    for (strategy, protocol) in ways() {
+        let stage = open(Setup::new().strategy(strategy).servers(4)).await;
+        let beside = Beside::of(&stage, Setup::new().strategy(strategy)).await;
+        let server = stage.superuser().await;
+        server
+            .batch_execute(
+                "CREATE TABLE acme_corp.plans (LIKE public.plans); ALTER TABLE acme_corp.plans OWNER TO app",
+            )
+            .await
+            .unwrap();
+        let before = shared(&stage).await;
+        for change in [
+            "ALTER TABLE plans RENAME TO kept; CREATE VIEW plans AS SELECT * FROM public.plans",
+            "ALTER TABLE plans RENAME TO kept; CREATE VIEW hop AS SELECT * FROM public.plans; ALTER VIEW hop RENAME TO plans",
+            "ALTER TABLE plans RENAME TO kept",
+        ] {
+            for write in [
+                "DELETE FROM plans",
+                "SELECT * FROM plans FOR UPDATE",
+                "UPDATE plans SET name = 'x'",
+                "DROP TABLE plans",
+            ] {
+                for temporary in [false, true] {
+                    for isolation in ["READ COMMITTED", "REPEATABLE READ"] {
+                        let (mut wire, mut other) =
+                            (stage.wire("acme_corp").await, beside.wire("acme_corp").await);
+                        know(&mut wire).await;
+                        if temporary {
+                            wire.simple("CREATE TEMP TABLE scratch (a int)").await;
+                        }
+                        wire.simple(&format!("BEGIN ISOLATION LEVEL {isolation}; SELECT 1")).await;
+                        other.simple("BEGIN").await;
+                        assert_eq!(other.simple(change).await.code(), "", "{change}");
+                        let waiting = tokio::spawn(async move {
+                            let answer = run(&mut wire, protocol, write).await;
+                            (wire, answer)
+                        });
+                        somebody_waits(&stage).await;
+                        assert_eq!(other.simple("COMMIT").await.code(), "");
+                        let (mut wire, answer) = waiting.await.unwrap();
+                        let case = format!("{change}; {write}; {temporary} {isolation}");
+                        assert!(matches!(&*answer.code(), "42501" | "42P01" | "42809"), "{case}: {answer:?}");
+                        wire.simple("COMMIT").await;
+                        assert_eq!(shared(&stage).await, before, "{case}");
+                        drop(wire);
+                        other.simple("DROP VIEW IF EXISTS acme_corp.plans, acme_corp.hop").await;
+                        other.simple("ALTER TABLE kept RENAME TO plans").await;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// By an administrator, past every proxy: nothing is sealed there, and the proxy has not heard of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn views_that_an_administrator_made() {
+    for (strategy, protocol) in ways() {
+        let stage = open(Setup::new().strategy(strategy)).await;
+        let mut wire = stage.wire("acme_corp").await;
+        know(&mut wire).await;
+        let server = stage.superuser().await;
+        let before = shared(&stage).await;
+        server
+            .batch_execute(
+                "CREATE VIEW acme_corp.settings AS SELECT name, setting FROM pg_settings;
+                 CREATE VIEW acme_corp.outward AS SELECT * FROM public.plans;
+                 CREATE VIEW acme_corp.theirs AS SELECT * FROM globex.users;
+                 CREATE VIEW acme_corp.inward AS SELECT * FROM acme_corp.users;
+                 CREATE VIEW acme_corp.ruled AS SELECT 1 AS id;
+                 CREATE RULE r AS ON DELETE TO acme_corp.ruled DO INSTEAD DELETE FROM public.plans;
+                 CREATE TABLE acme_corp.parted (id int, name text) PARTITION BY LIST (id);
+                 CREATE TABLE globex.part PARTITION OF acme_corp.parted DEFAULT;
+                 CREATE TABLE acme_corp.heir (id int); CREATE TABLE globex.child () INHERITS (acme_corp.heir);
+                 GRANT ALL ON ALL TABLES IN SCHEMA acme_corp TO app",
+            )
+            .await
+            .unwrap();
+        // Before the proxy has seen it, and then as well.
+        for known in [false, true] {
+            for text in [
+                "UPDATE settings SET setting = 'globex' WHERE name = 'search_path'",
+                "UPDATE acme_corp.settings SET setting = 'globex' WHERE name = 'search_path'",
+                "DELETE FROM outward",
+                "DELETE FROM theirs",
+                "DELETE FROM ruled",
+                "INSERT INTO parted VALUES (1, 'x')",
+                "DELETE FROM heir",
+                "SELECT * FROM outward FOR UPDATE",
+                "PREPARE p AS DELETE FROM outward",
+                "WITH x AS (DELETE FROM theirs RETURNING *) SELECT * FROM x",
+                "CREATE VIEW over AS SELECT * FROM theirs; DELETE FROM over",
+                "ALTER VIEW outward RENAME TO hidden; DELETE FROM hidden",
+                "ALTER TABLE posts RENAME TO old; ALTER INDEX outward RENAME TO posts; DELETE FROM posts",
+                "ALTER TABLE posts RENAME TO old; ALTER TABLE outward RENAME TO posts; DELETE FROM posts",
+            ] {
+                wire.simple("BEGIN").await;
+                let refused = run(&mut wire, protocol, text).await;
+                assert_eq!(refused.code(), "42501", "{known} {text}: {refused:?}");
+                wire.simple("ROLLBACK").await;
+                assert_eq!(wire.simple(NAMES).await.column(), ACME, "{known} {text}");
+            }
+            assert_eq!(
+                run(&mut wire, protocol, "UPDATE inward SET name = name").await.commands(),
+                ["UPDATE 3"]
+            );
+            assert_eq!(run(&mut wire, protocol, "SELECT count(*) FROM outward").await.value(), "3");
+            // DDL makes the proxy look again.
+            wire.simple("CREATE TABLE passing (a int); DROP TABLE passing").await;
+        }
+        assert_eq!(shared(&stage).await, before);
+        assert_eq!(stage.wire("globex").await.simple(NAMES).await.column(), GLOBEX);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_the_tenants_is_not_changed_under_its_name() {
+    for (strategy, protocol) in ways() {
+        let stage = open(Setup::new().strategy(strategy)).await;
+        let beside = Beside::of(&stage, Setup::new().strategy(strategy)).await;
+        let server = stage.superuser().await;
+        // Of all that is shared the tenant has its own, for now.
+        let own = "CREATE TABLE plans (id int PRIMARY KEY, name text, price_cents int); CREATE SEQUENCE numbers; \
+                   CREATE TYPE temper AS ENUM ('calm'); CREATE INDEX plans_by_name ON plans (name)";
+        let gone = "DROP TABLE plans; DROP SEQUENCE numbers; DROP TYPE temper; DROP FUNCTION fee(int)";
+        let before = shared(&stage).await;
+        for text in [
+            "INSERT INTO plans VALUES (9, 'x', 0)",
+            "TRUNCATE plans",
+            "ALTER TABLE plans ADD COLUMN x int",
+            "ALTER TABLE plans RENAME TO x",
+            "DROP TABLE plans",
+            "COMMENT ON TABLE plans IS 'x'",
+            "COMMENT ON COLUMN plans.name IS 'x'",
+            "GRANT ALL ON plans TO PUBLIC",
+            "CREATE RULE r AS ON INSERT TO plans DO NOTHING",
+            "CREATE INDEX x ON plans (id)",
+            "CREATE TABLE x () INHERITS (plans)",
+            "SELECT setval('numbers', 1000)",
+            "ALTER SEQUENCE numbers RESTART WITH 1000",
+            "DROP FUNCTION fee(int)",
+            "ALTER FUNCTION fee(int) STABLE",
+            "COMMENT ON FUNCTION fee(int) IS 'x'",
+            "ALTER TYPE temper ADD VALUE 'hot'",
+            "DROP TYPE temper",
+            "DROP INDEX plans_by_name",
+            "ALTER INDEX plans_by_name RENAME TO x",
+            "COMMENT ON INDEX plans_by_name IS 'x'",
+            "ANALYZE plans",
+            "VACUUM plans",
+            "REINDEX TABLE plans",
+            "CLUSTER plans USING plans_pkey",
+            "LOCK TABLE plans",
+            "SELECT * FROM plans FOR UPDATE",
+            "SELECT * FROM plans FOR KEY SHARE",
+            "WITH p AS (SELECT * FROM plans FOR SHARE) SELECT count(*) FROM p",
+        ] {
+            let (mut wire, mut other) = (stage.wire("acme_corp").await, beside.wire("acme_corp").await);
+            let made = "CREATE FUNCTION fee(int) RETURNS int LANGUAGE sql RETURN 2";
+            assert_eq!(other.simple(own).await.code(), "");
+            assert_eq!(other.simple(made).await.code(), "");
+            // With DDL of its own the proxy learns of them; then they go by another way.
+            wire.simple("CREATE TABLE passing (a int); DROP TABLE passing").await;
+            know(&mut wire).await;
+            assert_eq!(other.simple(gone).await.code(), "");
+            let answer = run(&mut wire, protocol, text).await;
+            assert_ne!(answer.code(), "", "{text}");
+            assert_eq!(shared(&stage).await, before, "{text}");
+            // In the same transaction as the DDL.
+            assert_eq!(other.simple(own).await.code(), "");
+            assert_eq!(other.simple(made).await.code(), "");
+            wire.simple("BEGIN").await;
+            assert_eq!(wire.simple(gone).await.code(), "");
+            let answer = run(&mut wire, protocol, text).await;
+            assert_ne!(answer.code(), "", "{text}");
+            wire.simple("COMMIT").await;
+            assert_eq!(shared(&stage).await, before, "{text}");
+            other.simple(gone).await;
+        }
+        drop(server);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn temporary_tables_and_paths_of_ones_own() {
+    for (strategy, protocol) in ways() {
+        let stage = open(Setup::new().strategy(strategy)).await;
+        let before = shared(&stage).await;
+        let mut wire = stage.wire("acme_corp").await;
+        // Tenant, public and the session have one of that name.
+        wire.simple("CREATE TEMP TABLE users (id int, name text)").await;
+        for (text, said) in [
+            ("INSERT INTO users VALUES (1, 'mine')", "INSERT 0 1"),
+            ("UPDATE users SET name = upper(users.name)", "UPDATE 1"),
+            ("COPY users TO STDOUT", "COPY 1"),
+        ] {
+            assert_eq!(run(&mut wire, protocol, text).await.commands(), [said], "{text}");
+        }
+        assert_eq!(wire.simple(NAMES).await.column(), ["MINE"]);
+        assert_eq!(run(&mut wire, protocol, "TRUNCATE users").await.commands(), ["TRUNCATE TABLE"]);
+        assert_eq!(run(&mut wire, protocol, "INSERT INTO plans VALUES (9, 'x', 0)").await.code(), "42P01");
+        assert_eq!(run(&mut wire, protocol, "DROP TABLE users").await.code(), "");
+        assert_eq!(run(&mut wire, protocol, "UPDATE users SET name = name").await.commands(), ["UPDATE 3"]);
+        assert_eq!(run(&mut wire, protocol, "UPDATE nothing SET name = name").await.code(), "42P01");
+        // Made in the same text as it is written.
+        let text = "CREATE TEMP TABLE users (id int, name text); INSERT INTO users VALUES (1, 'mine'); UPDATE users SET name = 'MINE'";
+        assert_eq!(run(&mut wire, protocol, text).await.commands().last().unwrap(), "UPDATE 1");
+        assert_eq!(wire.simple(NAMES).await.column(), ["MINE"]);
+        assert_eq!(wire.simple("SELECT name FROM acme_corp.users ORDER BY id").await.column(), ACME);
+        assert_eq!(run(&mut wire, protocol, "DROP TABLE users").await.code(), "");
+        // A path of its own is followed.
+        for (path, code) in [
+            ("acme_corp", ""),
+            ("acme_corp, public", ""),
+            ("public, acme_corp", "42501"),
+            ("public", "42501"),
+            ("''", "42P01"),
+        ] {
+            let mut wire = stage.wire("acme_corp").await;
+            for local in ["", "LOCAL "] {
+                wire.simple(&format!("BEGIN; SET {local}search_path TO {path}")).await;
+                let answer = run(&mut wire, protocol, "UPDATE users SET name = name").await;
+                assert_eq!(answer.code(), code, "{local}{path}: {answer:?}");
+                wire.simple("ROLLBACK").await;
+            }
+            wire.simple(&format!("SET search_path TO {path}")).await;
+            let answer = run(&mut wire, protocol, "DELETE FROM users WHERE false").await;
+            assert_eq!(answer.code(), code, "{path}: {answer:?}");
+            assert_ne!(run(&mut wire, protocol, "DROP INDEX plans_by_name").await.code(), "", "{path}");
+            assert_ne!(run(&mut wire, protocol, "DELETE FROM plans").await.code(), "", "{path}");
+        }
+        assert_eq!(shared(&stage).await, before);
+    }
+}
+
+/// The answers are those of PostgreSQL: nothing of what is asked around a statement is seen.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_seen_of_the_questions() {
+    for strategy in STRATEGIES {
+        let stage = open(Setup::new().strategy(strategy).servers(1)).await;
+        let mut wire = stage.wire("acme_corp").await;
+        let text = "CREATE VIEW v AS SELECT * FROM users -- a comment";
+        let answer = wire.simple(text).await;
+        assert_eq!((answer.tags().as_str(), answer.commands()), ("CZ", vec!["CREATE VIEW".to_owned()]));
+        let text = "BEGIN; CREATE VIEW w AS SELECT * FROM v; UPDATE w SET name = name RETURNING id; SELECT 1; COMMIT";
+        let answer = wire.simple(text).await;
+        assert_eq!(answer.tags(), "CCTDDDCTDCCZ", "{answer:?}");
+        assert_eq!(answer.commands(), ["BEGIN", "CREATE VIEW", "UPDATE 3", "SELECT 1", "COMMIT"]);
+        wire.parse("s", "UPDATE w SET name = name WHERE id = $1").describe("s").sync();
+        assert_eq!(wire.answer().await.tags(), "1tnZ");
+        for _ in 0..2 {
+            wire.bind("s", &["1"]).execute().bind("s", &["2"]).execute().sync();
+            assert_eq!(wire.answer().await.tags(), "2C2CZ");
+        }
+        wire.parse("", "CREATE VIEW x AS SELECT 1").bind("", &[]).execute();
+        wire.parse("", "GRANT ALL ON x TO app").bind("", &[]).execute().sync();
+        assert_eq!(wire.answer().await.tags(), "12C12CZ");
+        // A refusal in the middle of a pipeline fails it, as an error would.
+        know(&mut wire).await;
+        stage
+            .superuser()
+            .await
+            .batch_execute(
+                "CREATE VIEW acme_corp.o AS SELECT * FROM public.plans; GRANT ALL ON acme_corp.o TO app",
+            )
+            .await
+            .unwrap();
+        wire.simple("BEGIN").await;
+        wire.parse("", "SELECT 1").bind("", &[]).execute();
+        wire.parse("", "DELETE FROM o").bind("", &[]).execute();
+        wire.parse("", "SELECT 2").bind("", &[]).execute().sync();
+        let answer = wire.answer().await;
+        assert_eq!((answer.tags().as_str(), answer.code().as_str()), ("12DC1EZ", "42501"));
+        assert!(answer.fault().unwrap().hint.unwrap().contains("shared_writes"));
+        assert_eq!(answer.status(), Some('E'));
+        assert_eq!(wire.simple("ROLLBACK").await.code(), "");
+        // Errors stand where the client wrote them.
+        let fault = wire.simple("SELECT 1; UPDATE w SET nothing = 1").await.fault().unwrap();
+        assert_eq!((fault.code.as_str(), fault.position.as_deref()), ("42703", Some("24")));
+        let fault = wire.simple("CREATE VIEW y AS SELECT nothing; SELECT 1").await.fault().unwrap();
+        assert_eq!((fault.code.as_str(), fault.position.as_deref()), ("42703", Some("25")));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn draws_of_others_are_told_by_no_view() {
+    let insert = "INSERT INTO users (name, email) VALUES ('x', gen_random_uuid()::text)";
+    for (strategy, protocol) in ways() {
+        let stage = open(Setup::new().strategy(strategy).servers(1)).await;
+        let (mut mine, mut theirs) = (stage.wire("acme_corp").await, stage.wire("globex").await);
+        for text in [
+            "CREATE VIEW lv AS SELECT lastval()",
+            "CREATE TEMP VIEW lv AS SELECT lastval()",
+            "CREATE VIEW lv AS SELECT currval('users_id_seq')",
+            "CREATE FUNCTION lf() RETURNS bigint LANGUAGE sql RETURN lastval()",
+            "CREATE POLICY lp ON users USING (lastval() > 0)",
+        ] {
+            assert_eq!(run(&mut mine, protocol, text).await.code(), "42501", "{text}");
+        }
+        // What stands in the database already.
+        stage
+            .superuser()
+            .await
+            .batch_execute(
+                "CREATE VIEW acme_corp.lv AS SELECT lastval();
+                 CREATE VIEW acme_corp.over AS SELECT * FROM acme_corp.lv;
+                 CREATE FUNCTION public.last_id() RETURNS bigint LANGUAGE sql AS 'SELECT lastval()';
+                 CREATE VIEW acme_corp.by_function AS SELECT public.last_id();
+                 CREATE TABLE acme_corp.secured (id int); INSERT INTO acme_corp.secured VALUES (1);
+                 ALTER TABLE acme_corp.secured ENABLE ROW LEVEL SECURITY;
+                 CREATE POLICY p ON acme_corp.secured USING (lastval() > 0);
+                 GRANT ALL ON ALL TABLES IN SCHEMA acme_corp TO app",
+            )
+            .await
+            .unwrap();
+        for known in [false, true] {
+            for view in ["lv", "over", "acme_corp.over", "by_function", "secured"] {
+                theirs.simple(insert).await;
+                let asked = run(&mut mine, protocol, &format!("SELECT * FROM {view}")).await;
+                assert_eq!(asked.code(), "55000", "{known} {view}: {asked:?}");
+            }
+            // A view of the same name as a table, in the transaction that makes it.
+            theirs.simple(insert).await;
+            let swap = "ALTER TABLE posts RENAME TO old; CREATE VIEW posts AS SELECT public.last_id()";
+            mine.simple("BEGIN").await;
+            assert_eq!(mine.simple(swap).await.code(), "");
+            assert_eq!(run(&mut mine, protocol, "SELECT * FROM posts").await.code(), "55000");
+            mine.simple("ROLLBACK").await;
+            mine.simple("CREATE TABLE passing (a int); DROP TABLE passing").await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn client_with_no_tenant_reads_what_is_shared() {
+    for (strategy, protocol) in ways() {
+        let stage = open(Setup::new().strategy(strategy)).await;
+        let before = shared(&stage).await;
+        let mut wire = Wire::login(stage.port(), "app", "app", &[]).await.unwrap();
+        for text in [
+            "INSERT INTO plans VALUES (9, 'x', 0)",
+            "INSERT INTO public.plans VALUES (9, 'x', 0)",
+            "UPDATE users SET name = 'x'",
+            "CREATE TABLE planted (a int)",
+            "CREATE VIEW planted AS SELECT * FROM plans",
+            "CREATE FUNCTION planted() RETURNS int LANGUAGE sql RETURN 1",
+            "DROP INDEX plans_by_name",
+            "DROP FUNCTION fee(int)",
+            "ALTER TYPE temper ADD VALUE 'hot'",
+            "COMMENT ON TABLE plans IS 'x'",
+            "GRANT ALL ON plans TO PUBLIC",
+            "TRUNCATE plans",
+            "COPY plans FROM STDIN",
+            "SELECT 1 AS a INTO planted",
+            "SELECT setval('numbers', 1000)",
+            "SELECT * FROM plans FOR UPDATE",
+            "CREATE TEMP VIEW v AS SELECT * FROM plans; DELETE FROM v",
+            "CREATE TEMP VIEW v AS SELECT * FROM plans; GRANT ALL ON v TO app; DELETE FROM v",
+        ] {
+            let refused = run(&mut wire, protocol, text).await;
+            // Where it may have temporary tables, one of those is looked for.
+            let codes = ["42501", "42P01", "3F000"];
+            assert!(codes.contains(&&*refused.code()), "{text}: {refused:?}");
+            if refused.code() == "42501" && !text.contains("TEMP") {
+                assert!(refused.fault().unwrap().hint.unwrap().contains("shared_writes"), "{text}");
+            }
+            wire.simple("ROLLBACK; DROP VIEW IF EXISTS pg_temp.v").await;
+            assert_eq!(shared(&stage).await, before, "{text}");
+        }
+        assert_eq!(run(&mut wire, protocol, "SELECT count(*) FROM plans").await.value(), "3");
+        assert_eq!(run(&mut wire, protocol, "CREATE TEMP TABLE mine (a int)").await.code(), "");
+        assert_eq!(run(&mut wire, protocol, "INSERT INTO mine VALUES (1)").await.commands(), ["INSERT 0 1"]);
+        // Where the operator says so, it writes.
+        let setup = Setup::new().strategy(strategy).line("tenancy", "shared_writes = true");
+        let beside = Beside::of(&stage, setup).await;
+        let mut wire = Wire::login(beside.port, "app", "app", &[]).await.unwrap();
+        assert_eq!(run(&mut wire, protocol, "UPDATE plans SET name = name").await.commands(), ["UPDATE 3"]);
+        assert_eq!(run(&mut wire, protocol, "CREATE TABLE made (a int); DROP TABLE made").await.code(), "");
+    }
+}
+
+/// With shared tables to be written, the catalog is not, and no tenant's tables through them.
+#[tokio::test(flavor = "multi_thread")]
+async fn catalog_is_not_written_where_shared_tables_are() {
+    for (strategy, protocol) in ways() {
+        let stage = open(Setup::new().strategy(strategy).line("tenancy", "shared_writes = true")).await;
+        stage
+            .superuser()
+            .await
+            .batch_execute(
+                "CREATE VIEW public.settings AS SELECT name, setting FROM pg_settings;
+                 CREATE VIEW public.everybodys AS SELECT * FROM globex.users;
+                 GRANT ALL ON public.settings, public.everybodys TO app",
+            )
+            .await
+            .unwrap();
+        let mut wire = stage.wire("acme_corp").await;
+        let setting = "SET setting = 'globex' WHERE name = 'search_path'";
+        for _known in [false, true] {
+            for text in [
+                format!("UPDATE settings {setting}"),
+                format!("UPDATE public.settings {setting}"),
+                format!("CREATE VIEW v AS SELECT * FROM settings; UPDATE v {setting}"),
+                format!(
+                    "CREATE VIEW public.v AS SELECT name, setting FROM pg_settings; UPDATE public.v {setting}"
+                ),
+                format!("CREATE TEMP VIEW v AS SELECT name, setting FROM pg_settings; UPDATE v {setting}"),
+                "DELETE FROM everybodys".to_owned(),
+                "CREATE VIEW v AS SELECT * FROM everybodys; DELETE FROM v".to_owned(),
+            ] {
+                wire.simple("BEGIN").await;
+                let refused = run(&mut wire, protocol, &text).await;
+                assert_eq!(refused.code(), "42501", "{text}: {refused:?}");
+                wire.simple("ROLLBACK").await;
+                assert_eq!(wire.simple(NAMES).await.column(), ACME, "{text}");
+            }
+            wire.simple("CREATE TABLE passing (a int); DROP TABLE passing").await;
+        }
+        assert_eq!(run(&mut wire, protocol, "UPDATE plans SET name = name").await.commands(), ["UPDATE 3"]);
+        assert_eq!(
+            run(&mut wire, protocol, "CREATE VIEW v AS SELECT * FROM plans; UPDATE v SET name = name")
+                .await
+                .code(),
+            ""
+        );
+        assert_eq!(stage.wire("globex").await.simple(NAMES).await.column(), GLOBEX);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_the_tier_of_roles_it_is_the_same() {
+    for (strategy, protocol) in ways() {
+        let stage = open(Setup::new().strategy(strategy).tier(Tier::Role)).await;
+        let before = shared(&stage).await;
+        let mut wire = stage.wire("acme_corp").await;
+        for text in [
+            "CREATE VIEW v AS SELECT name, setting FROM pg_settings; UPDATE v SET setting = 'globex' WHERE name = 'search_path'",
+            "CREATE VIEW v AS SELECT * FROM plans; DELETE FROM v",
+            "CREATE TEMP VIEW v AS SELECT * FROM plans; DELETE FROM v",
+            "CREATE VIEW v AS SELECT * FROM plans; GRANT ALL ON v TO tenant_acme_corp; DELETE FROM v",
+            "CREATE VIEW v AS SELECT * FROM plans; SELECT * FROM v FOR UPDATE",
+        ] {
+            wire.simple("BEGIN").await;
+            let refused = run(&mut wire, protocol, text).await;
+            assert_eq!(refused.code(), "42501", "{text}: {refused:?}");
+            wire.simple("ROLLBACK").await;
+            assert_eq!(wire.simple(NAMES).await.column(), ACME, "{text}");
+        }
+        assert_eq!(
+            run(&mut wire, protocol, "CREATE VIEW v AS SELECT * FROM users; UPDATE v SET name = name")
+                .await
+                .code(),
+            ""
+        );
+        assert_eq!(shared(&stage).await, before);
+    }
+}
+
+/// What is asked goes with the statement: it is not waited for.
+#[tokio::test(flavor = "multi_thread")]
+async fn questions_take_no_round_trip() {
+    for strategy in STRATEGIES {
+        let stage = Stage::new(Setup::new().strategy(strategy).servers(1).relay()).await;
+        let mut wire = stage.wire("acme_corp").await;
+        wire.simple("CREATE VIEW inward AS SELECT * FROM users").await;
+        know(&mut wire).await;
+        wire.parse("s", "UPDATE inward SET name = name WHERE id = $1").sync().answer().await;
+        for text in ["UPDATE inward SET name = name", "CREATE OR REPLACE VIEW w AS SELECT * FROM users"] {
+            for named in [false, true] {
+                for _ in 0..2 {
+                    wire.simple("SELECT 1").await;
+                    know(&mut wire).await;
+                    stage.relay().settle().await;
+                    let before = stage.relay().round_trips();
+                    let answer = match named {
+                        true if text.starts_with("UPDATE") => {
+                            wire.bind("s", &["1"]).execute().sync().answer().await
+                        }
+                        true => wire.extended(text, &[]).await,
+                        false => wire.simple(text).await,
+                    };
+                    assert_eq!(answer.code(), "", "{text}: {answer:?}");
+                    stage.relay().settle().await;
+                    assert_eq!(stage.relay().round_trips() - before, 1, "{text} {named}");
+                }
+            }
+        }
+    }
+}
+
+/// A right that nobody can revoke from a view: then the view is not made.
+#[tokio::test(flavor = "multi_thread")]
+async fn role_that_may_write_everything_makes_no_view_over_shared_tables() {
+    for (strategy, protocol) in ways() {
+        let stage = open(Setup::new().strategy(strategy)).await;
+        stage.superuser().await.batch_execute("GRANT pg_write_all_data TO app").await.unwrap();
+        let before = shared(&stage).await;
+        let mut wire = stage.wire("acme_corp").await;
+        for text in [
+            "CREATE VIEW v AS SELECT * FROM plans; DELETE FROM v",
+            "CREATE TEMP VIEW v AS SELECT name, setting FROM pg_settings; UPDATE v SET setting = ''",
+        ] {
+            let refused = run(&mut wire, protocol, text).await;
+            assert_eq!(refused.code(), "42501", "{text}: {refused:?}");
+            assert_eq!(shared(&stage).await, before, "{text}");
+        }
+        let own = "CREATE VIEW v AS SELECT * FROM users; UPDATE v SET name = name";
+        assert_eq!(run(&mut wire, protocol, own).await.code(), "");
+    }
+}
+
+/// What a tenant has no name for any more, a shared table has: by another message, by another connection.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_of_shared_tables_are_locked_under_no_name() {
+    let waits = "SELECT query FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+    for tier in [Tier::Names, Tier::Role] {
+        for (strategy, protocol) in ways() {
+            let stage = open(Setup::new().strategy(strategy).tier(tier)).await;
+            let beside = Beside::of(&stage, Setup::new().strategy(strategy).tier(tier)).await;
+            let (mut mine, mut other) = (stage.wire("acme_corp").await, beside.wire("acme_corp").await);
+            know(&mut mine).await;
+            know(&mut other).await;
+            assert_eq!(run(&mut other, protocol, "ALTER TABLE users RENAME TO \"user\"").await.code(), "");
+            for (name, wire) in [("other proxy", &mut mine), ("same connection", &mut other)] {
+                for text in [
+                    "SELECT FROM users FOR UPDATE",
+                    "SELECT FROM users FOR SHARE",
+                    "SELECT FROM public.users FOR KEY SHARE",
+                    "SELECT * FROM plans FOR UPDATE",
+                    "SELECT * FROM public.plans p FOR NO KEY UPDATE OF p NOWAIT",
+                    "SELECT * FROM (SELECT * FROM plans) p FOR SHARE SKIP LOCKED",
+                    "CREATE VIEW v AS SELECT * FROM plans FOR UPDATE",
+                    "EXPLAIN ANALYZE SELECT * FROM plans FOR UPDATE",
+                    "EXPLAIN ANALYZE CREATE TABLE public.made AS SELECT 1 AS a",
+                    "PREPARE p AS SELECT * FROM plans FOR UPDATE",
+                    "DECLARE c CURSOR WITH HOLD FOR SELECT * FROM plans FOR UPDATE",
+                ] {
+                    wire.simple("BEGIN").await;
+                    let refused = run(wire, protocol, text).await;
+                    assert!(["42501", "42P01"].contains(&&*refused.code()), "{name}: {text}: {refused:?}");
+                    // Nobody waits for a row of it.
+                    let server = stage.superuser().await;
+                    let update = "UPDATE public.users SET name = name; UPDATE public.plans SET name = name";
+                    server.batch_execute(update).await.unwrap();
+                    assert!(names(&server, waits).await.is_empty());
+                    wire.simple("ROLLBACK").await;
+                }
+            }
+            assert_eq!(
+                run(&mut other, protocol, "SELECT FROM \"user\" FOR UPDATE").await.commands(),
+                ["SELECT 3"]
+            );
+            // What is not shared is locked as ever.
+            let own = "SELECT p.id FROM posts p JOIN plans ON true WHERE p.id = 0 FOR SHARE OF p";
+            assert_eq!(run(&mut other, protocol, own).await.code(), "");
+        }
+    }
+}
+
+/// Settings are set by nothing that is called where nobody looks.
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_are_set_by_nothing_that_a_tenant_makes() {
+    for tier in [Tier::Names, Tier::Role] {
+        for (strategy, protocol) in ways() {
+            let stage = open(Setup::new().strategy(strategy).tier(tier)).await;
+            let mut wire = stage.wire("acme_corp").await;
+            for text in [
+                "CREATE VIEW v AS SELECT set_config('search_path', 'globex', false)",
+                "CREATE TEMP VIEW v AS SELECT pg_catalog.set_config('search_path', 'globex', false)",
+                "CREATE RULE r AS ON UPDATE TO users DO ALSO SELECT set_config('search_path', 'globex', false)",
+                "CREATE FUNCTION f() RETURNS text LANGUAGE sql RETURN set_config('role', 'tenant_globex', false)",
+                "CREATE TABLE t (a text DEFAULT set_config('search_path', 'globex', false))",
+                "CREATE RULE r AS ON UPDATE TO users DO ALSO UPDATE pg_settings SET setting = 'globex' WHERE name = 'search_path'",
+            ] {
+                let refused = run(&mut wire, protocol, text).await;
+                assert_eq!(refused.code(), "42501", "{text}: {refused:?}");
+                assert_eq!(wire.simple(NAMES).await.column(), ACME, "{text}");
+            }
+        }
+    }
+}
+
+/// Triggers whose arguments name tables, wherever an administrator has put their functions.
+#[tokio::test(flavor = "multi_thread")]
+async fn trigger_arguments_name_no_table_of_others() {
+    for (strategy, protocol) in ways() {
+        for schema in ["public", "acme_corp"] {
+            let stage = open(Setup::new().strategy(strategy)).await;
+            let server = stage.superuser().await;
+            server.batch_execute(&format!("CREATE EXTENSION refint SCHEMA {schema}")).await.unwrap();
+            server.batch_execute(&format!("CREATE EXTENSION autoinc SCHEMA {schema}")).await.unwrap();
+            let mut wire = stage.wire("acme_corp").await;
+            wire.simple("CREATE TABLE t (n text)").await;
+            for qualifier in ["", &format!("{schema}.")] {
+                for call in [
+                    "check_foreign_key(1, 'cascade', 'n', 'globex.users', 'name')",
+                    "check_primary_key('n', 'globex.users', 'name')",
+                    "autoinc('n', 'globex.users_id_seq')",
+                ] {
+                    let on = "BEFORE DELETE OR UPDATE ON t FOR EACH ROW EXECUTE FUNCTION";
+                    let text = format!("CREATE TRIGGER d {on} {qualifier}{call}");
+                    let refused = run(&mut wire, protocol, &text).await;
+                    assert_eq!(refused.code(), "42501", "{text}: {refused:?}");
+                    let hint = refused.fault().unwrap().hint.unwrap();
+                    assert!(hint.contains("trusted_functions"), "{hint}");
+                }
+            }
+            let mut theirs = stage.wire("globex").await;
+            assert_eq!(theirs.simple(NAMES).await.column(), GLOBEX);
+        }
+    }
+}
