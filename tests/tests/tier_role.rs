@@ -125,18 +125,11 @@ async fn no_text_takes_the_role_off() {
     each(Setup::new, async |stage| {
         let mut wire = stage.wire("acme_corp").await;
         for text in [
-            "RESET ROLE",
-            "SET ROLE NONE",
             "SET ROLE app",
             "SET LOCAL ROLE tenant_globex",
             "SET role = 'app'",
-            "SET \"role\" TO DEFAULT",
             "SET SESSION ROLE app",
-            "SET U&\"r\\006fle\" = 'none'",
             "SET SESSION AUTHORIZATION app",
-            "SET SESSION AUTHORIZATION DEFAULT",
-            "SET LOCAL SESSION AUTHORIZATION DEFAULT",
-            "RESET SESSION AUTHORIZATION",
             "SELECT set_config('role', 'none', true)",
             "SELECT set_config('ROLE', 'none', false)",
             "SELECT set_config('ro' || 'le', 'none', true)",
@@ -164,6 +157,28 @@ async fn no_text_takes_the_role_off() {
             }
             assert_eq!(wire.extended(text, &[]).await.code(), "42501", "{text}");
             assert_eq!(wire.extended(USER, &[]).await.value(), "tenant_acme_corp", "behind {text}");
+        }
+        // What a driver resets by stays as it is.
+        for (text, tag) in [
+            ("RESET ROLE", "RESET"),
+            ("SET ROLE NONE", "SET"),
+            ("SET ROLE tenant_acme_corp", "SET"),
+            ("SET \"role\" TO DEFAULT", "SET"),
+            ("SET U&\"r\\006fle\" = 'none'", "SET"),
+            ("SET SESSION AUTHORIZATION DEFAULT", "SET"),
+            ("SET LOCAL SESSION AUTHORIZATION DEFAULT", "SET"),
+            ("RESET SESSION AUTHORIZATION", "RESET"),
+        ] {
+            for before in ["", "BEGIN; "] {
+                let answer = wire.simple(&format!("{before}{text}; {USER}")).await;
+                assert_eq!(answer.value(), "tenant_acme_corp", "{before}{text}");
+                assert_eq!(wire.simple(USER).await.value(), "tenant_acme_corp", "behind {before}{text}");
+                wire.simple("ROLLBACK").await;
+            }
+            assert_eq!(wire.simple(text).await.commands(), [tag], "{text}");
+            assert_eq!(wire.extended(text, &[]).await.commands(), [tag], "{text}");
+            wire.parse("", text).bind("", &[]).execute().parse("", USER).bind("", &[]).execute().sync();
+            assert_eq!(wire.answer().await.value(), "tenant_acme_corp", "in front: {text}");
         }
         assert_eq!(wire.extended("SELECT set_config($1, 'none', true)", &["role"]).await.code(), "42501");
         for options in ["-ctenant=acme_corp -crole=app", "-ctenant=acme_corp --role=none"] {
@@ -302,7 +317,7 @@ async fn administrators_see_tier_and_role() {
         ),
         ("begin", "sent      begin".to_owned()),
         ("select 1", r#"tier      role, as "tenant_acme_corp""#.to_owned()),
-        ("reset role", "may not set role".to_owned()),
+        ("set role app", "may not set role".to_owned()),
     ] {
         let said = root.simple(&format!("EXPLAIN ROUTE {text}")).await.column().join("\n");
         assert!(said.contains(&shown), "{text}: {said}");

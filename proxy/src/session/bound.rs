@@ -2,8 +2,13 @@
 
 use std::sync::Arc;
 
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::Session;
+use super::bounds::MAX_PATH;
 use super::statements::ClientStatement;
-use crate::sql::plan::{Plan, Setting, Statement, StatementKind};
+use crate::pool::settings::SEARCH_PATH;
+use crate::sql::plan::{Plan, Refusal, Setting, Statement, StatementKind};
 use crate::wire::frame;
 
 /// Whether a statement calls `set_config`, for more than the transaction.
@@ -26,6 +31,40 @@ fn is_text(types: &[u8], number: usize) -> bool {
     matches!(oid, Some(0 | 25 | 1043))
 }
 
+/// The value of the only parameter that a statement sets something to, if it is text that can be read.
+fn bound_text<'a>(
+    statement: &ClientStatement,
+    number: usize,
+    values: &'a [u8],
+    utf8: bool,
+) -> Option<&'a str> {
+    let value = frame::bound_value(values, number)?;
+    let legible = is_text(&statement.types, number) && (utf8 || value.is_ascii());
+    std::str::from_utf8(value).ok().filter(|_| legible)
+}
+
+impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
+    /// The refusal of a `Bind` that sets a path which is not the tenant's to set; `values` is behind its names.
+    pub(super) fn refuses_bound_path(&self, name: &[u8], values: &[u8]) -> Option<Refusal> {
+        let statement = self.statements.get(name)?;
+        let [Statement { kind: StatementKind::SetParameter { name, number, .. }, .. }] =
+            &statement.plan.statements[..]
+        else {
+            return None;
+        };
+        if **name != *SEARCH_PATH {
+            return None;
+        }
+        let path = bound_text(statement, *number, values, self.reads_utf8());
+        let allowed = path.is_some_and(|path| path.len() <= MAX_PATH && self.tenancy().allows_path(path));
+        (!allowed).then(|| Refusal {
+            code: "42501",
+            message: "permission denied: search_path can not be set to what is bound here".into(),
+            hint: Some("Bind text that names the tenant's own schema, or one that all tenants share.".into()),
+        })
+    }
+}
+
 /// Puts the value that was bound into a statement that sets something to it; `values` is a `Bind` behind its names.
 pub(super) fn bind_setting(statement: &mut ClientStatement, values: &[u8], utf8: bool) {
     let [Statement { kind: StatementKind::SetParameter { name, number, local }, .. }] =
@@ -33,9 +72,7 @@ pub(super) fn bind_setting(statement: &mut ClientStatement, values: &[u8], utf8:
     else {
         return;
     };
-    let value = frame::bound_value(values, *number);
-    let value = value.filter(|value| is_text(&statement.types, *number) && (utf8 || value.is_ascii()));
-    let Some(value) = value.and_then(|value| std::str::from_utf8(value).ok()) else { return };
+    let Some(value) = bound_text(statement, *number, values, utf8) else { return };
     let given = Some(value.into());
     let set = StatementKind::Set(Box::new(Setting { name: name.clone(), value: 0..0, given, local: *local }));
     let mut plan = Plan::clone(&statement.plan);

@@ -13,12 +13,19 @@ use super::switch;
 use super::{Session, Status};
 use crate::pool::parameters::gives_meaning;
 use crate::pool::settings::{Assignment, DATESTYLE, SEARCH_PATH, newest_name};
+use crate::sql::keys;
 use crate::sql::lexer::{Lexer, TokenKind};
 use crate::sql::name;
 use crate::sql::plan::{Discard, PinReason, Plan, Route, Setting, Statement, StatementKind};
 
 /// What a statement does once it is complete. `text` is the text that it stands in; `utf8`: it is in UTF-8.
 pub(super) fn effect_of(statement: &Statement, text: &[u8], utf8: bool) -> Option<Effect> {
+    if keys::keeps_role(&statement.kind) {
+        let sql = text.get(statement.span.clone())?;
+        let resets =
+            Lexer::new(sql, true).next().is_some_and(|word| word.of(sql).eq_ignore_ascii_case(b"reset"));
+        return Some(Effect::KeepRole(if resets { "RESET" } else { "SET" }));
+    }
     match &statement.kind {
         StatementKind::Set(setting) if !setting.local && !setting.name.starts_with("transaction_") => {
             let name = newest_name(&setting.name);
@@ -317,7 +324,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 self.reached = Status::Block;
                 link.explicit = true;
             }
-            Effect::End { .. } => {}
+            Effect::End { .. } | Effect::KeepRole(_) => {}
         }
     }
 

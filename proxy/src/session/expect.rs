@@ -18,6 +18,8 @@ pub enum Effect {
     Set(Box<str>, Assignment),
     /// The path that holds for the transaction.
     SetLocalPath(Box<str>),
+    /// The role stays as it is. With the command tag.
+    KeepRole(&'static str),
     /// A setting is back at the start-up's value.
     Reset(Box<str>),
     /// The path is, for the transaction.

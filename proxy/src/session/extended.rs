@@ -130,6 +130,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if name::is_reserved(&String::from_utf8_lossy(portal)) {
             return Ok(self.poison(names::reserved(portal)));
         }
+        if let Some(refusal) = self.refuses_bound_path(name, rest) {
+            self.count_refusal(refusal.code);
+            return Ok(self.poison(refusal));
+        }
         if let Some(step) = self.settle_role_of(name) {
             return Ok(step);
         }

@@ -247,6 +247,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             // Something else ran in its place.
             Some(Effect::Listen { .. }) => Relayed::Instead(LISTEN_COMPLETE),
             Some(Effect::Deallocated(_)) => Relayed::Instead(DEALLOCATE_COMPLETE),
+            Some(Effect::KeepRole(tag)) => {
+                let mut complete = BytesMut::new();
+                message::command_complete(&mut complete, tag);
+                Relayed::Instead(complete.freeze())
+            }
             _ => Relayed::AsItIs,
         };
         if let Some(effect) = effect {

@@ -105,11 +105,24 @@ pub const LOCK_COMMA: &str = "))::pg_catalog.text OPERATOR(pg_catalog.||) ','::p
 pub const LOCK_END: &str =
     "))::pg_catalog.text, 'UTF8')), 1, 8), 'hex'))::pg_catalog.bit(64)::pg_catalog.int8";
 
+/// Whether a statement is about the role that statements run as. The guard lets it through where it changes nothing,
+/// and no server gets to see it: with a role of the tenant's, it would take that off.
+pub fn keeps_role(kind: &StatementKind) -> bool {
+    let is_role = |name: &str| matches!(name, "role" | "session_authorization");
+    match kind {
+        StatementKind::Set(setting) => setting.given.is_none() && is_role(&setting.name),
+        StatementKind::Reset { name, .. } => is_role(name),
+        _ => false,
+    }
+}
+
 /// The keys that a statement names.
 pub fn of(t: &Tokens<'_>, statement: &StatementShape, out: &mut Vec<Key>) {
     let Range { start, end } = statement.tokens;
     if matches!(statement.kind, StatementKind::Listen(_)) {
         out.push(Key::Listen { tokens: start..end });
+    } else if keeps_role(&statement.kind) {
+        out.push(Key::Role { tokens: start..end });
     } else if t.kw(start, "notify") && t.name(start + 1).is_some() {
         out.push(Key::Channel(start as u32 + 1));
     }
@@ -255,6 +268,7 @@ pub fn splices(shape: &Shape, t: &Tokens<'_>, scope: &Scope) -> Result<Vec<Splic
                 let insert = Insert::Text(IDLE.into());
                 out.extend(replace(t, tokens.clone(), insert));
             }
+            Key::Role { tokens } => out.extend(replace(t, tokens.clone(), Insert::Text(IDLE.into()))),
             Key::Channel(token) if scope.keys.channels == KeySpace::Tenant => {
                 let name = t.name(*token as usize).unwrap_or_default();
                 let channel = channel_of(scope, &name).ok_or_else(too_long)?;

@@ -44,6 +44,11 @@ pub enum Key {
         /// The statement's tokens.
         tokens: Range<usize>,
     },
+    /// All of a statement that sets the role that is in force, or goes back to it.
+    Role {
+        /// The statement's tokens.
+        tokens: Range<usize>,
+    },
     /// The name of a channel.
     Channel(u32),
     /// An expression for one.
@@ -208,6 +213,13 @@ pub enum Demand {
     },
     /// The string literal at this token names a schema.
     SchemaLiteral(u32),
+    /// `SET ROLE`, `SET SESSION AUTHORIZATION` and their `RESET`.
+    Role {
+        /// Which of them.
+        setting: Box<str>,
+        /// The tokens of the value.
+        value: Option<Range<usize>>,
+    },
     /// A value for `search_path`: these tokens.
     Path(Range<usize>),
     /// Something that was let through under the tenant's own path is run again: what it
@@ -294,6 +306,8 @@ pub enum KeyKind {
 pub enum ConfigPlace {
     /// In a `SELECT` with nothing else in it, which is as good as a `SET`.
     Alone,
+    /// The same for the session, with a parameter for the value.
+    Bound,
     /// Somewhere in a statement.
     Inside,
     /// With a name that comes from `pg_settings` and is pinned to a literal: this token.

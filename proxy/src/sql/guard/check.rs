@@ -211,6 +211,7 @@ impl Gate<'_> {
             Demand::ObjectLiteral { token, write, by_name } => self.object(*token as usize, *write, *by_name),
             Demand::SchemaLiteral(token) => self.schema_literal(*token as usize),
             Demand::Path(range) => self.path(range.clone()),
+            Demand::Role { setting, value } => self.role(setting, value.as_ref()),
             Demand::Replay => self.replay(),
             Demand::Config { token, place } => self.config(*token as usize, *place),
         }
@@ -308,11 +309,13 @@ impl Gate<'_> {
             (_, ConfigPlace::Body) => {
                 Err(self.refusal(&format!("set {name} in a function's or a view's body"), None))
             }
+            // What is bound is looked at when it is: `Session::refuses_bound_path`.
+            ("search_path", ConfigPlace::Bound) => Ok(()),
             ("search_path", ConfigPlace::Alone) => self.path(token + 2..token + 3),
             // What comes behind it is read with these: it must be seen that they are set.
             (
                 "search_path" | "client_encoding" | "standard_conforming_strings",
-                ConfigPlace::Inside | ConfigPlace::Known,
+                ConfigPlace::Inside | ConfigPlace::Known | ConfigPlace::Bound,
             ) => {
                 let hint = "Use SET, or SELECT set_config(...) with plain string literals and nothing else.";
                 Err(self.refusal(&format!("set {name} inside a statement"), Some(hint)))
@@ -396,6 +399,21 @@ impl Gate<'_> {
     }
 
     /// A `search_path`: only schemas that may be named.
+    /// A role that is in force anyway may be set: such a statement is not sent ([`crate::sql::keys`]).
+    fn role(&self, setting: &str, value: Option<&Range<usize>>) -> Checked {
+        let Some(value) = value else { return Ok(()) };
+        let name = match value.len() {
+            1 if self.t.is_string(value.start) => self.literals.string(value.start).map(Cow::into_owned),
+            1 => self.t.name(value.start).map(Cow::into_owned),
+            _ => None,
+        };
+        let none = setting == "role" && name.as_deref() == Some("none");
+        match none || name.as_deref() == Some(&*self.scope.role) {
+            true => Ok(()),
+            false => Err(self.refusal(&format!("set {setting}"), None)),
+        }
+    }
+
     fn path(&self, range: Range<usize>) -> Checked {
         for i in range {
             match self.t.kind(i) {

@@ -47,7 +47,13 @@ impl Command<'_> {
             _ => return,
         };
         match (&**name, kind) {
-            ("role" | "session_authorization", _) => out.push(never(format!("set {name}"), None)),
+            ("role" | "session_authorization", kind) => out.push(Demand::Role {
+                setting: name.clone(),
+                value: match kind {
+                    StatementKind::Set(setting) => Some(setting.value.clone()),
+                    _ => None,
+                },
+            }),
             ("search_path", StatementKind::Set(setting)) => out.push(Demand::Path(setting.value.clone())),
             _ => {}
         }

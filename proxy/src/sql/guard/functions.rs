@@ -301,6 +301,11 @@ fn place(t: &Tokens<'_>, statement: &StatementShape) -> ConfigPlace {
         StatementKind::SetConfig { name, .. } if statement.way == Way::Free && t.is_string(name + 2) => {
             ConfigPlace::Alone
         }
+        StatementKind::SetConfig { name, local: false }
+            if statement.way == Way::Free && t.is(name + 2, TokenKind::Param) =>
+        {
+            ConfigPlace::Bound
+        }
         _ if t.kw(statement.tokens.start, "create") => ConfigPlace::Body,
         _ => ConfigPlace::Inside,
     }
