@@ -150,6 +150,14 @@ pub struct Limits {
     pub max_prepared_bytes_per_server: usize,
     /// What the cached plans may weigh in all, in bytes.
     pub plan_cache_bytes: u64,
+    /// How long a request may take PostgreSQL. 0: for ever; so for all of these.
+    pub query_timeout: Duration,
+    /// How long a transaction may last.
+    pub transaction_timeout: Duration,
+    /// How long a client that has a server may keep it waiting.
+    pub idle_transaction_timeout: Duration,
+    /// How long a client may be idle that has no transaction.
+    pub client_idle_timeout: Duration,
 }
 
 /// `[pool]`

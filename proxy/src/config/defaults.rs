@@ -57,6 +57,10 @@ impl Default for Limits {
             max_prepared_statements_per_server: 500,
             max_prepared_bytes_per_server: 4 << 20,
             plan_cache_bytes: 64 << 20,
+            query_timeout: Duration::ZERO,
+            transaction_timeout: Duration::ZERO,
+            idle_transaction_timeout: Duration::from_secs(600),
+            client_idle_timeout: Duration::ZERO,
         }
     }
 }

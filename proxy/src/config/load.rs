@@ -154,6 +154,10 @@ fn limits(s: &mut Section<'_>) -> Limits {
             .or("max_prepared_statements_per_server", d.max_prepared_statements_per_server),
         max_prepared_bytes_per_server: s.or("max_prepared_bytes_per_server", d.max_prepared_bytes_per_server),
         plan_cache_bytes: s.or("plan_cache_bytes", d.plan_cache_bytes),
+        query_timeout: s.or("query_timeout", d.query_timeout),
+        transaction_timeout: s.or("transaction_timeout", d.transaction_timeout),
+        idle_transaction_timeout: s.or("idle_transaction_timeout", d.idle_transaction_timeout),
+        client_idle_timeout: s.or("client_idle_timeout", d.client_idle_timeout),
     }
 }
 

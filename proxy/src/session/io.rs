@@ -165,6 +165,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             link.request.round_trips += 1;
             let now = self.clock.stop();
             link.request.begun.get_or_insert(now);
+            link.in_use_since.get_or_insert(now);
         }
         let due = server.outbuf.len();
         let written = poll_write_all(&mut server.stream, &mut server.outbuf, cx);

@@ -45,6 +45,8 @@ pub(super) struct Link {
     /// In this transaction a path was in force on which the tenant's schema is not the first. A
     /// rollback to a savepoint may bring it back.
     pub strayed: bool,
+    /// Since when the client has it for a transaction.
+    pub in_use_since: Option<Instant>,
     /// Code ran that we do not know.
     pub opaque: bool,
     /// It ran for the tenant that is in force, and may have prepared statements.
@@ -182,6 +184,7 @@ impl Link {
             local_path: false,
             has_reached: false,
             strayed: false,
+            in_use_since: None,
             opaque: false,
             may_hide: false,
             voids_prepared: false,

@@ -24,7 +24,7 @@
 //! - `judge`: texts that are judged elsewhere, as it takes long.
 //! - [`io`]: bytes in, bytes out, nothing buffered without bound.
 //! - [`attach`]: a server comes, and goes back; [`link`]: what is known of it, and how it becomes clean; [`login`]: it is one of the tenant's own, where it has its own; [`handback`]: it goes back clean.
-//! - [`cancel`]: cancel keys. [`clock`]: whose time a request's time is.
+//! - [`cancel`]: cancel keys. [`clock`]: whose time a request's time is; [`deadline`]: how long it may be.
 
 mod admission;
 mod ahead;
@@ -37,6 +37,7 @@ pub mod cancel;
 mod clock;
 pub mod columns;
 mod compose;
+mod deadline;
 pub(crate) mod effect;
 mod encoding;
 mod expect;
@@ -291,7 +292,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                     Box::pin(self.await_answer(step)).await?;
                 }
                 Step::Wait => {
-                    self.exchange().await?;
+                    self.exchange_in_time().await?;
                     self.relay()?;
                     if self.held_ready.is_some() {
                         Box::pin(self.settle_channels()).await?;

@@ -209,6 +209,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// A request is answered: what holds now is what PostgreSQL says.
     pub(super) fn end_request(&mut self, status: Status) {
         self.count_request(status);
+        self.note_use(status);
         self.status = status;
         (self.forgotten, self.foreseen) = (None, None);
         self.ahead = None;
