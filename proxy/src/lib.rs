@@ -12,8 +12,10 @@
 //! - `judges`: threads for texts that are long.
 //! - [`shared`]: what all sessions of a process share.
 //! - [`serve`](mod@serve): threads, and the way out; `listener`: the way in.
+//! - [`signals`]: what ends it, from outside.
 //! - [`admin`]: `/metrics`, `/healthz`, `/readyz`.
 //! - [`metrics`], [`logging`]: what can be seen from outside.
+//! - [`terminal`]: what commands print.
 //! - [`observe`]: what would become of texts, where nothing is routed yet.
 //! - [`explain`]: which way a text would go, for people.
 //! - [`selftest`]: a deployment attacked with two throw-away tenants.
@@ -23,6 +25,8 @@
 
 // Layouts name all parts of a module, and are read where the code is.
 #![allow(rustdoc::private_intra_doc_links)]
+// Those macros panic where nobody reads: see `terminal`, and `logging` for a running server.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod admin;
 pub mod auth;
@@ -42,8 +46,10 @@ pub mod selftest;
 pub mod serve;
 pub mod session;
 pub mod shared;
+pub mod signals;
 pub mod sql;
 pub mod tenant;
+pub mod terminal;
 pub mod wire;
 
 pub use serve::{ServeError, serve, serve_blocking};

@@ -23,12 +23,16 @@ use crate::auth::accept::{Opening, open};
 use crate::auth::error::OpenError;
 use crate::config::Config;
 use crate::listener;
-use crate::session::start;
+use crate::session::{Session, start};
 use crate::shared::{SetupError, Shared};
 use crate::wire::refusal::Refusal;
+use crate::wire::stream::ClientStream;
 
 /// How often the pools are tended.
 const TEND: Duration = Duration::from_secs(1);
+
+/// How long logins may still take that were proven when the proxy was told to stop.
+const LAST_LOGINS: Duration = Duration::from_secs(1);
 
 /// Clients that may wait for one worker to take them in.
 const HANDOVER: usize = 1024;
@@ -253,19 +257,7 @@ impl Drop for Count {
 /// A client's whole life.
 async fn client(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>, stopping: watch::Receiver<bool>) {
     let limit = shared.config.listen.login_timeout;
-    let until = Instant::now() + limit;
-    let login = async {
-        match open(stream, peer, &shared.accept).await? {
-            Opening::Session(login) => {
-                start::start(*login, Arc::clone(&shared), stopping, until).await.map(|s| Some(Box::new(s)))
-            }
-            Opening::Cancel { pid, key, stream } => {
-                cancel(&shared, pid, &key).await;
-                drop(stream);
-                Ok(None)
-            }
-        }
-    };
+    let login = log_in(stream, peer, Arc::clone(&shared), stopping, Instant::now() + limit);
     // The opening is large and over soon; the session must not carry its room along.
     let session = match Box::pin(timeout(limit, login)).await {
         Ok(Ok(Some(session))) => session,
@@ -279,6 +271,41 @@ async fn client(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>, stoppi
     shared.metrics.client_in();
     session.run().await;
     shared.metrics.client_out();
+}
+
+/// From the first byte to a session; `None` if there is none to be had: a cancel request, or the proxy stops.
+///
+/// A client that has not proven who it is holds up no exit: it may be silent for ever. One that has is let in or
+/// refused within [`LAST_LOGINS`].
+async fn log_in(
+    stream: TcpStream,
+    peer: SocketAddr,
+    shared: Arc<Shared>,
+    stopping: watch::Receiver<bool>,
+    until: Instant,
+) -> Result<Option<Box<Session<ClientStream<TcpStream>>>>, OpenError> {
+    let mut stopped = stopping.clone();
+    let opening = tokio::select! {
+        opening = open(stream, peer, &shared.accept) => opening?,
+        _ = stopped.wait_for(|stop| *stop) => return Ok(None),
+    };
+    match opening {
+        Opening::Session(login) => {
+            let too_late = async {
+                let _ = stopped.wait_for(|stop| *stop).await;
+                tokio::time::sleep(LAST_LOGINS).await;
+            };
+            tokio::select! {
+                session = start::start(*login, shared, stopping, until) => session.map(|s| Some(Box::new(s))),
+                () = too_late => Ok(None),
+            }
+        }
+        Opening::Cancel { pid, key, stream } => {
+            cancel(&shared, pid, &key).await;
+            drop(stream);
+            Ok(None)
+        }
+    }
 }
 
 /// Cancels what the client with that key runs. A wrong key does nothing, and says nothing.

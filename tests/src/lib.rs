@@ -19,6 +19,7 @@
 //! - [`neutral`]: a client that finds a server as a new one is.
 //! - [`tenants`]: `pgstrata tenant` on a cluster of its own.
 //! - [`shop`]: entities, and a database for them, for the tests of the ORM.
+//! - [`process`]: `pgstrata serve`, the real program.
 //! - [`program`]: psql, pgbench and drivers of other languages.
 
 pub mod answer;
@@ -30,6 +31,7 @@ pub mod dump;
 pub mod ground;
 pub mod monitor;
 pub mod neutral;
+pub mod process;
 pub mod program;
 pub mod registry;
 pub mod relay;
@@ -43,6 +45,7 @@ pub mod wire;
 
 pub use answer::Answer;
 pub use ground::Ground;
+pub use process::Process;
 pub use registry::Registry;
 pub use relay::Relay;
 pub use schemas::Schemas;
