@@ -104,6 +104,10 @@ pub struct Http {
     pub enabled: bool,
     /// Address and port for `/metrics`, `/healthz` and `/readyz`.
     pub address: SocketAddr,
+    /// How many connections may be open at once. One more closes the oldest.
+    pub max_connections: usize,
+    /// How long a connection may take, from its first byte to the end of its answer.
+    pub timeout: Duration,
 }
 
 /// `[metrics]`

@@ -1,7 +1,7 @@
 //! The `pgstrata` binary.
 
 // Those macros panic where nobody reads.
-#![deny(clippy::print_stdout, clippy::print_stderr)]
+#![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use pgstrata::config::Config;
 use pgstrata::signals::Signals;
-use pgstrata::{ServeError, terminal};
+use pgstrata::{ServeError, descriptors, terminal};
 
 #[derive(Parser)]
 #[command(name = "pgstrata", version, about = "A tenant-routing PostgreSQL proxy")]
@@ -63,6 +63,7 @@ fn main() -> ExitCode {
 fn serve(path: &std::path::Path) -> Result<(), String> {
     let config = Config::load(path).map_err(|error| error.to_string())?;
     let log = pgstrata::logging::init(&config.log).map_err(|error| format!("pgstrata: {error}"))?;
+    descriptors::raise();
     let served = serve_until_told(config);
     log.flush();
     served.map_err(|error| format!("pgstrata: {error}"))

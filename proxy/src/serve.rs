@@ -19,9 +19,11 @@ use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{interval, timeout};
 
 use crate::admin;
+use crate::admin::listener::HttpThread;
 use crate::auth::accept::{Opening, open};
 use crate::auth::error::OpenError;
 use crate::config::Config;
+use crate::descriptors;
 use crate::listener;
 use crate::session::{Session, start};
 use crate::shared::{SetupError, Shared};
@@ -76,15 +78,16 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result
     };
     let shared = Shared::new(config)?;
     let (stop, stopping) = watch::channel(false);
-    if let Some(http) = http {
-        tokio::spawn(admin::serve(http, Arc::clone(&shared), stopping.clone()));
-    }
+    let router = || admin::router(Arc::clone(&shared), stopping.clone());
+    let http = http.map(|http| HttpThread::start(http, router(), &shared.config.http));
+    let _http = http.transpose().map_err(ServeError::Thread)?;
+    let most = room_for_clients(&shared.config);
     let workers = Workers::start(&shared, &stopping)?;
     let tending = tokio::spawn(tend(Arc::clone(&shared)));
     let _watching = watch(&shared);
     tracing::info!(address = %shared.config.listen.address, threads = workers.queues.len(), "ready");
     tokio::select! {
-        () = accept(clients, &workers, &shared) => {}
+        () = accept(clients, &workers, &shared, most) => {}
         () = shutdown => {}
     }
     tracing::info!(clients = workers.clients.load(Ordering::Relaxed), "shutting down");
@@ -94,8 +97,23 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result
     Ok(())
 }
 
-/// Takes clients in for as long as the listener stands.
-async fn accept(listener: TcpListener, workers: &Workers, shared: &Shared) {
+/// How many clients are let in at once. Says so where it is fewer than are configured.
+fn room_for_clients(config: &Config) -> usize {
+    let (limit, wanted) = (descriptors::limit(), config.listen.max_clients);
+    let most = descriptors::clients(config, limit);
+    if most < wanted {
+        tracing::warn!(
+            open_files = limit,
+            max_clients = wanted,
+            clients = most,
+            "fewer clients fit than listen.max_clients: raise the limit of open files (ulimit -n, LimitNOFILE)"
+        );
+    }
+    most
+}
+
+/// Takes clients in for as long as the listener stands, up to `most` at once.
+async fn accept(listener: TcpListener, workers: &Workers, shared: &Shared, most: usize) {
     let mut next = 0usize;
     loop {
         let (stream, peer) = match listener.accept().await {
@@ -107,9 +125,9 @@ async fn accept(listener: TcpListener, workers: &Workers, shared: &Shared) {
                 continue;
             }
         };
-        if workers.clients.load(Ordering::Relaxed) >= shared.config.listen.max_clients {
+        if workers.clients.load(Ordering::Relaxed) >= most {
             shared.metrics.client_refused();
-            turn_away(stream, peer, shared.config.listen.max_clients).await;
+            turn_away(stream, peer, most).await;
             continue;
         }
         next = next.wrapping_add(1);

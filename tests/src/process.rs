@@ -31,12 +31,12 @@ impl Process {
         Self::start_with(setup, server, stderr, None).await
     }
 
-    /// As [`Process::start`], with so many file descriptors at most.
+    /// As [`Process::start`], with a limit as the shell sets it: `ulimit -n 256`.
     pub async fn start_with(
         setup: &Setup,
         server: u16,
         stderr: impl Into<Stdio>,
-        descriptors: Option<u32>,
+        limit: Option<&str>,
     ) -> Self {
         let (port, http_port) = (free_port(), free_port());
         let folder = tempfile::tempdir().unwrap();
@@ -44,11 +44,11 @@ impl Process {
         std::fs::write(&file, setup.toml(port, http_port, server)).unwrap();
         let program = pgstrata();
         let program = program.as_std().get_program();
-        let mut command = match descriptors {
+        let mut command = match limit {
             None => tokio::process::Command::new(program),
-            Some(most) => {
+            Some(limit) => {
                 let mut shell = tokio::process::Command::new("sh");
-                shell.args(["-c", &format!("ulimit -n {most} && exec \"$0\" \"$@\"")]).arg(program);
+                shell.args(["-c", &format!("{limit} && exec \"$0\" \"$@\"")]).arg(program);
                 shell
             }
         };

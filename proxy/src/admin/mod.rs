@@ -1,4 +1,9 @@
 //! The HTTP side: `/metrics`, `/healthz`, `/readyz`.
+//!
+//! # Layout
+//! - [`listener`]: the port, its thread and its limits.
+
+pub mod listener;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +14,6 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Deserialize;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -24,16 +28,13 @@ struct Context {
     stopping: watch::Receiver<bool>,
 }
 
-/// Answers for as long as the runtime lives: while clients leave, probes go on.
-pub async fn serve(listener: TcpListener, shared: Arc<Shared>, stopping: watch::Receiver<bool>) {
-    let router = Router::new()
+/// What is answered, by path. While clients leave, probes go on.
+pub fn router(shared: Arc<Shared>, stopping: watch::Receiver<bool>) -> Router {
+    Router::new()
         .route("/metrics", get(metrics))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
-        .with_state(Context { shared, stopping });
-    if let Err(error) = axum::serve(listener, router).await {
-        tracing::error!(%error, "the HTTP listener is gone");
-    }
+        .with_state(Context { shared, stopping })
 }
 
 /// What is asked of `/metrics`.

@@ -60,6 +60,7 @@ fn limits(config: &Config, problems: &mut Problems) {
     let (limits, pool) = (&config.limits, &config.pool);
     let sizes = [
         ("listen.max_clients", config.listen.max_clients),
+        ("http.max_connections", config.http.max_connections),
         ("pool.max_servers", pool.max_servers),
         ("pool.max_servers_per_tenant", pool.max_servers_per_tenant),
         ("pool.max_tenant_servers", pool.max_tenant_servers),
@@ -106,6 +107,7 @@ fn times(config: &Config, problems: &mut Problems) {
     let (pool, tenancy) = (&config.pool, &config.tenancy);
     let times = [
         ("listen.login_timeout", config.listen.login_timeout),
+        ("http.timeout", config.http.timeout),
         ("pool.wait_timeout", pool.wait_timeout),
         ("pool.connect_timeout", pool.connect_timeout),
         ("pool.idle_timeout", pool.idle_timeout),

@@ -30,7 +30,12 @@ impl Default for Listen {
 
 impl Default for Http {
     fn default() -> Self {
-        Self { enabled: true, address: SocketAddr::from(([127, 0, 0, 1], 9187)) }
+        Self {
+            enabled: true,
+            address: SocketAddr::from(([127, 0, 0, 1], 9187)),
+            max_connections: 32,
+            timeout: Duration::from_secs(10),
+        }
     }
 }
 

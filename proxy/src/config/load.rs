@@ -129,7 +129,12 @@ fn listen(s: &mut Section<'_>, place: &Place<'_>) -> Listen {
 
 fn http(s: &mut Section<'_>) -> Http {
     let default = Http::default();
-    Http { enabled: s.or("enabled", default.enabled), address: s.or("address", default.address) }
+    Http {
+        enabled: s.or("enabled", default.enabled),
+        address: s.or("address", default.address),
+        max_connections: s.or("max_connections", default.max_connections),
+        timeout: s.or("timeout", default.timeout),
+    }
 }
 
 fn metrics(s: &mut Section<'_>) -> Metrics {
