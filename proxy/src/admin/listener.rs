@@ -23,6 +23,10 @@ use crate::config::Http;
 /// How long to wait where the system has no descriptor.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// How much nicer the thread is than those that serve clients: scrapes come after them where processors are short.
+#[cfg(target_os = "linux")]
+const BEHIND: i32 = 5;
+
 /// The listener's thread. It answers until this is dropped.
 pub struct HttpThread {
     stop: Option<oneshot::Sender<()>>,
@@ -60,6 +64,11 @@ fn run(
     limits: &Http,
     stopped: oneshot::Receiver<()>,
 ) {
+    // On Linux a thread has a priority of its own.
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::nice(BEHIND) {
+        tracing::debug!(%error, "can not lower the priority of the HTTP thread");
+    }
     runtime.block_on(async {
         let listener = match TcpListener::from_std(listener) {
             Ok(listener) => listener,
