@@ -65,6 +65,8 @@ pub struct Config {
     pub users: Vec<User>,
     /// The tables that `tenancy` and `tenants` say are kept elsewhere, as each tenant sees them.
     pub tables: LayeredMetadataStore,
+    /// What is hardly meant, but works: a line for each, with its place in the file.
+    pub warnings: Vec<String>,
 }
 
 /// `[listen]`

@@ -63,6 +63,9 @@ fn main() -> ExitCode {
 fn serve(path: &std::path::Path) -> Result<(), String> {
     let config = Config::load(path).map_err(|error| error.to_string())?;
     let log = pgstrata::logging::init(&config.log).map_err(|error| format!("pgstrata: {error}"))?;
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
     descriptors::raise();
     let served = serve_until_told(config);
     log.flush();
@@ -78,6 +81,9 @@ fn serve_until_told(config: Config) -> Result<(), ServeError> {
 }
 
 fn check(path: &std::path::Path) -> Result<(), String> {
-    Config::load(path).map_err(|error| error.to_string())?;
+    let config = Config::load(path).map_err(|error| error.to_string())?;
+    for warning in &config.warnings {
+        terminal::err(format_args!("{warning}\n"));
+    }
     terminal::out(format_args!("{}: ok\n", path.display())).map_err(|error| error.to_string())
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{Client, Manager, Pool, PoolError, Runtime};
+use pgstrata_control::error::{pool_words, postgres_words};
 use rustls::ClientConfig;
 use tokio::time::timeout;
 use tokio_postgres::config::SslMode;
@@ -29,27 +30,27 @@ const SILENCE: Duration = Duration::from_secs(12);
 const OPTIONS: &str = "-c search_path=pg_catalog -c statement_timeout=10s -c lock_timeout=5s \
                        -c default_transaction_read_only=on -c jit=off -c enable_seqscan=off";
 
-/// Why a question about the database has no answer.
+/// Why a question about the database has no answer: in full, with PostgreSQL's own words.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogError {
     /// TLS is asked for, and nobody said how.
     #[error("database \"{0}\" wants TLS, but no TLS settings were given")]
     NoTls(String),
     /// The pool can't be built.
-    #[error("cannot set up control connections to database \"{0}\"")]
-    Setup(String, #[source] deadpool_postgres::BuildError),
+    #[error("cannot set up control connections to database \"{0}\": {1}")]
+    Setup(String, deadpool_postgres::BuildError),
     /// No connection.
-    #[error("no control connection to database \"{0}\"")]
-    Connect(String, #[source] PoolError),
+    #[error("no control connection to database \"{name}\": {words}", name = .0, words = pool_words(.1))]
+    Connect(String, PoolError),
     /// PostgreSQL refused the question.
-    #[error("asking database \"{0}\" for {1}")]
-    Query(String, &'static str, #[source] tokio_postgres::Error),
+    #[error("asking database \"{name}\" for {what}: {words}", name = .0, what = .1, words = postgres_words(.2))]
+    Query(String, &'static str, tokio_postgres::Error),
     /// It did not answer.
     #[error("asking database \"{0}\" for {1}: it does not answer")]
     Late(String, &'static str),
     /// The registry says of a schema what a newer pgstrata understands.
-    #[error("the registry of database \"{0}\" has a state of schema \"{1}\" that is not known here")]
-    State(String, Box<str>, #[source] pgstrata_control::Error),
+    #[error("the registry of database \"{0}\" has a state of schema \"{1}\" that is not known here: {2}")]
+    State(String, Box<str>, pgstrata_control::Error),
     /// Nobody asks any more.
     #[error("the proxy is shutting down")]
     Ended,

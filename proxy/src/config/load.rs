@@ -1,5 +1,6 @@
 //! From the file to the types: every key, in the order of the types.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use pgstrata_tenancy::LayeredMetadataStore;
@@ -18,6 +19,11 @@ pub trait Surroundings {
     fn env(&self, name: &str) -> Option<String>;
     /// The text of a file.
     fn read(&self, path: &Path) -> std::io::Result<String>;
+    /// The permissions of a file, where there are such things.
+    fn mode(&self, path: &Path) -> Option<u32> {
+        let _ = path;
+        None
+    }
 }
 
 /// The process's own environment and files.
@@ -30,6 +36,10 @@ impl Surroundings for Os {
 
     fn read(&self, path: &Path) -> std::io::Result<String> {
         std::fs::read_to_string(path)
+    }
+
+    fn mode(&self, path: &Path) -> Option<u32> {
+        std::fs::metadata(path).ok().map(|metadata| metadata.permissions().mode())
     }
 }
 
@@ -74,9 +84,13 @@ impl Config {
         if let Some(config) = &config {
             check::check(config, &place, &mut problems);
         }
-        problems.finish(origin)?;
+        if let Some(path) = problems.secret_in_plain() {
+            check::files::private(&path, origin, &place, &mut problems);
+        }
+        let warnings = problems.finish(origin)?;
         let mut config =
             config.ok_or_else(|| ConfigError::whole(origin, "the file can't be read as TOML".into()))?;
+        config.warnings = warnings;
         let layers = tables::layers(&config);
         config.tables = layers.map_err(|error| ConfigError::whole(origin, format!("tables: {error}")))?;
         Ok(config)
@@ -107,6 +121,7 @@ pub(super) fn read(text: &str, place: &Place<'_>, problems: &mut Problems) -> Op
         databases: file.named("databases", |s| database(s, place)),
         users: file.list("users", |s| user(s, place)),
         tables: LayeredMetadataStore::new(),
+        warnings: Vec::new(),
     }))
 }
 

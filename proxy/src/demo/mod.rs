@@ -73,7 +73,7 @@ pub enum DemoError {
     #[error(transparent)]
     Cluster(#[from] ClusterError),
     /// The tables could not be made.
-    #[error("filling the database failed: {0}")]
+    #[error("filling the database failed: {}", pgstrata_control::error::postgres_words(.0))]
     Seed(#[from] tokio_postgres::Error),
     /// The configuration that we wrote ourselves is wrong.
     #[error("the demo's configuration is wrong: {0}")]
