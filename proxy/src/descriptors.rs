@@ -32,12 +32,24 @@ pub fn limit() -> usize {
     usize::try_from(limit).unwrap_or(usize::MAX)
 }
 
-/// How many clients there can be at once: `listen.max_clients`, or what fits beside all else in `limit` descriptors.
+/// How many connections of clients there can be at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Clients that are logged in: `listen.max_clients`, or what fits.
+    pub clients: usize,
+    /// Those that are not that far: `listen.max_unauthenticated`, or what fits.
+    pub unproven: usize,
+}
+
+/// The room for clients that all else leaves of `limit` descriptors.
 ///
-/// A quarter of them is for clients in any case: the rest is hardly ever all in use.
-pub fn clients(config: &Config, limit: usize) -> usize {
+/// A quarter of them is for clients in any case (the rest is hardly ever all in use); a quarter of that is for those
+/// that log in.
+pub fn room(config: &Config, limit: usize) -> Room {
     let left = limit.saturating_sub(others(config)).max(limit / 4);
-    config.listen.max_clients.min(left)
+    let unproven = config.listen.max_unauthenticated.min((left / 4).max(1));
+    let clients = config.listen.max_clients.min(left.saturating_sub(unproven).max(1));
+    Room { clients, unproven }
 }
 
 /// The most descriptors that are no clients'.
@@ -68,14 +80,17 @@ mod tests {
 
     #[test]
     fn clients_get_what_servers_and_http_leave() {
-        let config =
-            config("[listen]\nmax_clients = 1000\n[pool]\nmax_servers = 20\n[http]\nmax_connections = 15");
+        let config = config(
+            "[listen]\nmax_clients = 1000\nmax_unauthenticated = 100\n[pool]\nmax_servers = 20\n[http]\nmax_connections = 15",
+        );
         let others = OWN + 40 + CONTROL + 16;
-        assert_eq!(clients(&config, 10_000), 1000);
-        assert_eq!(clients(&config, 1000 + others), 1000);
-        assert_eq!(clients(&config, 999 + others), 999);
+        assert_eq!(room(&config, 10_000), Room { clients: 1000, unproven: 100 });
+        assert_eq!(room(&config, 1100 + others), Room { clients: 1000, unproven: 100 });
+        assert_eq!(room(&config, 1099 + others), Room { clients: 999, unproven: 100 });
+        assert_eq!(room(&config, 200 + others), Room { clients: 150, unproven: 50 });
         // With next to nothing, somebody gets in all the same.
-        assert_eq!(clients(&config, 100), 25);
+        assert_eq!(room(&config, 100), Room { clients: 19, unproven: 6 });
+        assert_eq!(room(&config, 0), Room { clients: 1, unproven: 1 });
     }
 
     #[test]

@@ -10,7 +10,6 @@ use quick_cache::sync::Cache;
 use tokio::sync::Semaphore;
 
 use crate::auth::accept::{AcceptContext, ContextError};
-use crate::auth::users::ProcessKey;
 use crate::catalog::listen::{Audience, Listener};
 use crate::catalog::{Catalog, CatalogError, Control, Found, Survey, TenantDirectory};
 use crate::channels::{self, Channels};
@@ -129,7 +128,7 @@ impl Shared {
             metrics,
             cancels: Arc::default(),
             databases,
-            accept: AcceptContext::new(&config, Arc::new(ProcessKey::random()))?,
+            accept: AcceptContext::new(&config)?,
             config: Arc::new(config),
         }))
     }

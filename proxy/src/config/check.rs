@@ -51,6 +51,7 @@ fn limits(config: &Config, problems: &mut Problems) {
     let (limits, pool) = (&config.limits, &config.pool);
     let sizes = [
         ("listen.max_clients", config.listen.max_clients),
+        ("listen.max_unauthenticated", config.listen.max_unauthenticated),
         ("http.max_connections", config.http.max_connections),
         ("pool.max_servers", pool.max_servers),
         ("pool.max_servers_per_tenant", pool.max_servers_per_tenant),

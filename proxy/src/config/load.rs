@@ -9,8 +9,8 @@ use toml::de::DeTable;
 use super::problem::Problems;
 use super::read::Section;
 use super::{
-    Config, ConfigError, ControlLogin, Database, Http, KeySpaces, Limits, Listen, Log, Metrics, Pool,
-    Provision, Secret, Tenancy, Tenant, User, check, defaults, tables,
+    AuthMethod, Config, ConfigError, ControlLogin, Database, Http, KeySpaces, Limits, Listen, Log, Metrics,
+    Pool, Provision, Secret, Tenancy, Tenant, User, check, defaults, tables,
 };
 
 /// Where secrets and files come from. Tests bring their own.
@@ -108,20 +108,23 @@ pub(super) fn read(text: &str, place: &Place<'_>, problems: &mut Problems) -> Op
     if !errors.is_empty() {
         return None;
     }
-    Some(Section::whole(problems, table.get_ref(), |file| Config {
-        listen: file.section("listen", |s| listen(s, place)),
-        http: file.section("http", http),
-        metrics: file.section("metrics", metrics),
-        log: file.section("log", log),
-        limits: file.section("limits", limits),
-        pool: file.section("pool", pool),
-        tenancy: file.section("tenancy", |s| tenancy(s, place)),
-        provision: file.section("provision", |s| provision(s, place)),
-        tenants: file.named("tenants", tenant),
-        databases: file.named("databases", |s| database(s, place)),
-        users: file.list("users", |s| user(s, place)),
-        tables: LayeredMetadataStore::new(),
-        warnings: Vec::new(),
+    Some(Section::whole(problems, table.get_ref(), |file| {
+        let listen = file.section("listen", |s| listen(s, place));
+        Config {
+            users: file.list("users", |s| user(s, place, listen.auth)),
+            listen,
+            http: file.section("http", http),
+            metrics: file.section("metrics", metrics),
+            log: file.section("log", log),
+            limits: file.section("limits", limits),
+            pool: file.section("pool", pool),
+            tenancy: file.section("tenancy", |s| tenancy(s, place)),
+            provision: file.section("provision", |s| provision(s, place)),
+            tenants: file.named("tenants", tenant),
+            databases: file.named("databases", |s| database(s, place)),
+            tables: LayeredMetadataStore::new(),
+            warnings: Vec::new(),
+        }
     }))
 }
 
@@ -136,7 +139,10 @@ fn listen(s: &mut Section<'_>, place: &Place<'_>) -> Listen {
         tls: s.or("tls", default.tls),
         tls_certificate: path(s, place, "tls_certificate"),
         tls_key: path(s, place, "tls_key"),
+        auth: s.or("auth", default.auth),
+        salt_key: Secret::read_as(["salt_key", "salt_key_env", "salt_key_file"], s, place),
         max_clients: s.or("max_clients", default.max_clients),
+        max_unauthenticated: s.or("max_unauthenticated", default.max_unauthenticated),
         login_timeout: s.or("login_timeout", default.login_timeout),
         shutdown_timeout: s.or("shutdown_timeout", default.shutdown_timeout),
     }
@@ -272,12 +278,12 @@ fn control(s: &mut Section<'_>, place: &Place<'_>) -> ControlLogin {
     login
 }
 
-fn user(s: &mut Section<'_>, place: &Place<'_>) -> User {
+fn user(s: &mut Section<'_>, place: &Place<'_>, auth: AuthMethod) -> User {
     User {
         name: s.required("name", "app"),
         password: Secret::read(s, place),
         tenants: s.option("tenants").unwrap_or_default(),
-        auth: s.option("auth").unwrap_or_default(),
+        auth: s.or("auth", auth),
         admin: s.or("admin", false),
         dynamic_sql: s.option("dynamic_sql").unwrap_or_default(),
         statements: s.option("statements").unwrap_or_default(),

@@ -122,7 +122,8 @@ impl Problems {
 
     /// The first secret that stands in the file itself.
     pub(super) fn secret_in_plain(&self) -> Option<String> {
-        let plain = |path: &&String| path.ends_with(".password") || path.ends_with(".login_key");
+        let plain =
+            |path: &String| [".password", ".login_key", ".salt_key"].iter().any(|key| path.ends_with(key));
         let secrets = self.lines.iter().filter(|(path, _)| plain(path));
         secrets.min_by_key(|(_, line)| **line).map(|(path, _)| path.clone())
     }
