@@ -77,6 +77,8 @@ pub struct DatabaseHandle {
     listener: Listener,
     /// Finds those that nobody tells of.
     survey: Survey,
+    /// Asks what the proxy itself wants to know.
+    control: Control,
     /// The name in the configuration.
     pub name: String,
     /// What is counted.
@@ -212,7 +214,8 @@ impl DatabaseHandle {
             provisioner,
             channels,
             listener,
-            survey: Survey::new(control, tenancy.tenant_cache),
+            survey: Survey::new(control.clone(), tenancy.tenant_cache),
+            control,
             name: name.to_owned(),
             metrics: Arc::clone(metrics),
             baseline,
@@ -252,6 +255,11 @@ impl DatabaseHandle {
         let tenancy = Arc::new(Tenancy::new(tenant, schema, policy, config, self)?);
         self.tenancies.insert(key, Arc::clone(&tenancy));
         Ok(tenancy)
+    }
+
+    /// Whether PostgreSQL answers at all, on a connection that is no server of the pool.
+    pub async fn answers(&self, limit: Duration) -> Result<(), CatalogError> {
+        self.control.answers(limit).await
     }
 
     /// Counts the clients that are tied to a server.

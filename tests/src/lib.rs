@@ -7,6 +7,7 @@
 //! - [`database`]: clusters that are there in a moment, each test its own.
 //! - [`registry`]: the registry of tenants, changed as an administrator does.
 //! - [`relay`]: between proxy and PostgreSQL: counts round trips, delays, breaks.
+//! - [`signals`]: a PostgreSQL that is stopped and goes on.
 //! - [`wire`]: a client that speaks the protocol message by message.
 //! - [`answer`]: what such a client got back.
 //! - [`compare`]: the same conversation with PostgreSQL and with proxies.
@@ -39,6 +40,7 @@ pub mod roles;
 pub mod schemas;
 pub mod setup;
 pub mod shop;
+pub mod signals;
 pub mod stage;
 pub mod tenants;
 pub mod wire;

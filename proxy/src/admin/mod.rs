@@ -2,11 +2,12 @@
 //!
 //! # Layout
 //! - [`listener`]: the port, its thread and its limits.
+//! - [`readiness`]: what `/readyz` says.
 
 pub mod listener;
+pub mod readiness;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Query, State};
@@ -15,17 +16,15 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Deserialize;
 use tokio::sync::watch;
-use tokio::time::timeout;
 
+use self::readiness::Readiness;
 use crate::shared::Shared;
-
-/// How long a probe waits for a server.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 #[derive(Clone)]
 struct Context {
     shared: Arc<Shared>,
     stopping: watch::Receiver<bool>,
+    readiness: Readiness,
 }
 
 /// What is answered, by path. While clients leave, probes go on.
@@ -34,7 +33,7 @@ pub fn router(shared: Arc<Shared>, stopping: watch::Receiver<bool>) -> Router {
         .route("/metrics", get(metrics))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
-        .with_state(Context { shared, stopping })
+        .with_state(Context { shared, stopping, readiness: Readiness::default() })
 }
 
 /// What is asked of `/metrics`.
@@ -60,23 +59,13 @@ async fn metrics(State(context): State<Context>, Query(wanted): Query<Wanted>) -
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
-/// Whether new clients should be sent here: every database has given us a server, and we stay.
+/// Whether new clients should be sent here: each database serves now, and we stay.
 async fn ready(State(context): State<Context>) -> (StatusCode, String) {
     if *context.stopping.borrow() {
         return (StatusCode::SERVICE_UNAVAILABLE, "shutting down\n".into());
     }
-    for (name, database) in &context.shared.databases {
-        let reached = match timeout(PATIENCE, database.servers.probe()).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(error.to_string()),
-            // All servers are busy: PostgreSQL is there.
-            Err(_) if database.servers.status().size > 0 => Ok(()),
-            Err(_) => Err("no answer".to_owned()),
-        };
-        if let Err(error) = reached {
-            tracing::warn!(database = name, %error, "not ready");
-            return (StatusCode::SERVICE_UNAVAILABLE, format!("database \"{name}\" can not be reached\n"));
-        }
+    match context.readiness.ask(&context.shared).await {
+        Ok(()) => (StatusCode::OK, "ready\n".into()),
+        Err(name) => (StatusCode::SERVICE_UNAVAILABLE, format!("database \"{name}\" can not be reached\n")),
     }
-    (StatusCode::OK, "ready\n".into())
 }

@@ -171,6 +171,20 @@ impl Control {
         }
     }
 
+    /// Whether PostgreSQL answers at all. Waits up to `limit` for a connection, and as long for the answer.
+    pub async fn answers(&self, limit: Duration) -> Result<(), CatalogError> {
+        let what = "an answer";
+        let late = |_| CatalogError::Late(self.name.clone(), what);
+        let client = timeout(limit, self.client()).await.map_err(late)??;
+        match timeout(limit, client.batch_execute("")).await {
+            Ok(answer) => answer.map_err(|error| self.failed(what, error)),
+            Err(late_by) => {
+                drop(Client::take(client));
+                Err(late(late_by))
+            }
+        }
+    }
+
     /// The database, as clients call it.
     pub(super) fn name(&self) -> &str {
         &self.name
