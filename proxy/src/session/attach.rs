@@ -228,6 +228,9 @@ fn no_connection(error: &ConnectError) -> Refusal {
         ConnectError::Refused { code, message } if code == "57P03" => {
             ("57P03", format!("PostgreSQL does not accept connections now: {message}"))
         }
+        ConnectError::Refused { code, .. } => {
+            ("08006", format!("can not connect to PostgreSQL: it refuses the proxy's login ({code})"))
+        }
         // Addresses and logins of ours are no business of the client's; the log has them.
         _ => ("08006", "can not connect to PostgreSQL".into()),
     };
