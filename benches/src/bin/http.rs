@@ -3,9 +3,8 @@
 //! `cargo run --release --bin http -- [--pgstrata PATH] [--scrapers 16] [--seconds 5]`
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
@@ -14,6 +13,7 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use pgstrata::demo::postgres::{Cluster, Options as ClusterOptions};
 use pgstrata::demo::seed::seed;
+use pgstrata_benches::program::Proxy;
 use tokio_postgres::{Client, NoTls};
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
@@ -37,12 +37,11 @@ struct Options {
 
 fn main() -> Outcome<()> {
     let options = Options::parse();
-    let beside = std::env::current_exe()?.with_file_name("pgstrata");
-    let program = options.pgstrata.clone().unwrap_or(beside);
+    let program = Proxy::program(options.pgstrata.clone())?;
     let cluster = Cluster::start(ClusterOptions::default())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(seed(&cluster))?;
-    let proxy = Proxy::start(&program, &cluster)?;
+    let proxy = Proxy::start(&program, &cluster, "max_clients = 50", "ulimit -n 256")?;
     let turn = Duration::from_secs(options.seconds);
     // A connection that stays: each login alone would wait for a server's login, too.
     let _warm = runtime.block_on(log_in(proxy.port))?;
@@ -59,45 +58,6 @@ fn main() -> Outcome<()> {
     }
     println!("  {:3} half requests     {}", options.half, runtime.block_on(logins(proxy.port, turn)));
     Ok(())
-}
-
-/// The program, in a process of its own.
-struct Proxy {
-    child: Child,
-    port: u16,
-    http: u16,
-    _folder: tempfile::TempDir,
-}
-
-impl Proxy {
-    fn start(program: &std::path::Path, cluster: &Cluster) -> Outcome<Self> {
-        let free = || Ok::<_, std::io::Error>(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port());
-        let (port, http) = (free()?, free()?);
-        let folder = tempfile::tempdir()?;
-        let file = folder.path().join("pgstrata.toml");
-        let text = format!(
-            "[listen]\naddress = '127.0.0.1:{port}'\nmax_clients = 50\n[http]\naddress = '127.0.0.1:{http}'\n\
-             [log]\nlevel = 'error'\n[databases.app]\nhost = '127.0.0.1'\nport = {}\nuser = 'app'\n\
-             password = 'app'\ntls = 'disable'\n\
-             [[users]]\nname = 'app'\npassword = 'app'\ntenants = ['*']",
-            cluster.port()
-        );
-        std::fs::write(&file, text)?;
-        let mut shell = Command::new("sh");
-        shell.args(["-c", "ulimit -n 256 && exec \"$0\" serve --config \"$1\""]);
-        let child = shell.arg(program).arg(&file).stderr(Stdio::null()).spawn()?;
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            thread::sleep(Duration::from_millis(10));
-        }
-        Ok(Self { child, port, http, _folder: folder })
-    }
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 async fn log_in(port: u16) -> Result<Client, tokio_postgres::Error> {
