@@ -5,7 +5,7 @@
 
 pub mod queue;
 
-use std::io::{self, IsTerminal as _};
+use std::io::{self, IsTerminal as _, Write};
 use std::panic;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -32,22 +32,28 @@ pub enum LogError {
     Thread(#[from] io::Error),
 }
 
-/// Starts logging for the whole process. Panics are logged, too.
+/// Starts logging for the whole process, to stderr. Panics are logged, too.
 ///
 /// Returns the queue of lines: [`Queue::flush`] it at the end.
 pub fn init(log: &Log) -> Result<Queue, LogError> {
+    let queue = init_to(log, io::stderr(), io::stderr().is_terminal())?;
+    // The default hook writes to stderr, and blocks where its reader has stalled.
+    panic::set_hook(Box::new(|panic| tracing::error!(%panic, "panic")));
+    Ok(queue)
+}
+
+/// As [`init`], to another writer, with colours or not.
+pub fn init_to(log: &Log, to: impl Write + Send + 'static, colours: bool) -> Result<Queue, LogError> {
     let filter = EnvFilter::builder().parse(&log.level)?;
-    let queue = Queue::start(io::stderr(), &DROPPED)?;
+    let queue = Queue::start(to, &DROPPED)?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(queue.clone());
     // The subscriber would say on stderr that stderr can't be written to, and panic.
-    let lines = lines.log_internal_errors(false).with_ansi(io::stderr().is_terminal());
+    let lines = lines.log_internal_errors(false).with_ansi(colours);
     match log.format {
         LogFormat::Text => lines.finish().try_init()?,
         // Fields at the top level: that is where log stores look for them.
         LogFormat::Json => lines.json().flatten_event(true).finish().try_init()?,
     }
-    // The default hook writes to stderr, and blocks where its reader has stalled.
-    panic::set_hook(Box::new(|panic| tracing::error!(%panic, "panic")));
     Ok(queue)
 }
 
