@@ -17,6 +17,7 @@ use crate::config::{Config, Database, Mode, NoRole, Policy};
 use crate::judges::Judges;
 use crate::metrics::Metrics;
 use crate::observe::Observer;
+use crate::pool::birth::Birth;
 use crate::pool::servers::{CheckoutError, Kind, Lease, Servers};
 use crate::pool::settings::Settings;
 use crate::pool::target::Target;
@@ -85,8 +86,8 @@ pub struct DatabaseHandle {
     pub metrics: Arc<Metrics>,
     /// The path that servers are born with, as [`ident::search_path`] writes it.
     pub baseline: Arc<str>,
-    /// What servers report once they have these settings, set under that role.
-    pub validated: Cache<(Arc<Settings>, Option<RoleName>), Arc<Told>>,
+    /// What servers report once they have these settings, set under that role; and how those were born.
+    pub validated: Cache<(Arc<Settings>, Option<RoleName>), (Birth, Arc<Told>)>,
     /// What names mean for each tenant, by what its users may do.
     tenancies: Cache<(Option<TenantId>, Policy), Arc<Tenancy>>,
     /// The clients that are tied to a server.

@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::backoff::Backoff;
+use super::birth::{Birth, Newest};
 use super::connect::{ConnectError, connect};
 use super::fair::{Grant, Loan, Place, Pool, Status, Unlent};
 use super::server::Server;
@@ -60,6 +61,7 @@ pub struct Kind {
 struct Maker {
     kind: Kind,
     reported: ArcSwapOption<Vec<(String, String)>>,
+    newest: Newest,
     backoff: Backoff<ConnectError>,
     /// Those that the pool shares its room with.
     tenants: Option<Weak<TenantServers>>,
@@ -91,7 +93,7 @@ impl Servers {
     pub fn new(kind: Kind, tenants: Option<Weak<TenantServers>>) -> Self {
         let pool = Pool::new(kind.settings.max_servers);
         let (reported, backoff) = (ArcSwapOption::empty(), Backoff::default());
-        Self { pool, maker: Arc::new(Maker { kind, reported, backoff, tenants }) }
+        Self { pool, maker: Arc::new(Maker { kind, reported, newest: Newest::default(), backoff, tenants }) }
     }
 
     /// A server that was in use a moment before `now`, if one is idle: one that need not be looked at.
@@ -220,6 +222,11 @@ impl Servers {
     /// What servers of this database report at their start; `None` before there was one.
     pub fn reported(&self) -> Option<Arc<Vec<(String, String)>>> {
         self.maker.reported.load_full()
+    }
+
+    /// What the newest of these servers were born with.
+    pub fn newest(&self) -> Birth {
+        self.maker.newest.get()
     }
 
     /// Where these servers are.
@@ -354,12 +361,14 @@ impl Maker {
         };
         self.backoff.succeeded();
         metrics.server_connected();
+        self.newest.note(Birth::of(&connected.parameters));
         self.reported.store(Some(Arc::new(connected.parameters.clone())));
         Ok(Box::new(Server::new(connected, *max_prepared, room)))
     }
 
     fn is_old(&self, server: &Server, now: Instant) -> bool {
         now.saturating_duration_since(server.born) > self.kind.settings.max_lifetime
+            || server.birth != self.newest.get()
     }
 
     /// Whether a server that was idle can be used again.

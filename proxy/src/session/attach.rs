@@ -69,6 +69,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// Makes a server the client's.
     fn join(&mut self, lease: Lease, wanted: &Isolation) {
+        if lease.birth != self.told_of {
+            self.tell_birth(&lease);
+        }
         self.cancel.attach(lease.pid, &lease.key);
         let mut link = Box::new(Link::new(lease, wanted.login().cloned()));
         link.hand_over(self.server_user(), &self.settings, wanted.set_role());
