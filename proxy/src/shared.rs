@@ -60,6 +60,9 @@ pub struct Shared {
     pub accept: AcceptContext,
 }
 
+/// What a server reported, and how it was born.
+type Validated = (Birth, Arc<Told>);
+
 /// One database: its servers, and what is known of its tenants.
 pub struct DatabaseHandle {
     /// The pool that tenants share.
@@ -87,7 +90,7 @@ pub struct DatabaseHandle {
     /// The path that servers are born with, as [`ident::search_path`] writes it.
     pub baseline: Arc<str>,
     /// What servers report once they have these settings, set under that role; and how those were born.
-    pub validated: Cache<(Arc<Settings>, Option<RoleName>), (Birth, Arc<Told>)>,
+    pub validated: Cache<(Arc<Settings>, Option<RoleName>), Validated>,
     /// What names mean for each tenant, by what its users may do.
     tenancies: Cache<(Option<TenantId>, Policy), Arc<Tenancy>>,
     /// The clients that are tied to a server.
