@@ -6,6 +6,7 @@
 //! - `src/bin/peers`: the proxy next to its peers; `src/bin/relay.rs`: the least of them. [`plot`]: its pictures.
 //! - `src/bin/tenants.rs`: tenants by the thousand.
 //! - `src/bin/adversarial`: texts that cost as much as they can, and a flood of them.
+//! - `src/bin/http.rs`, `src/bin/limit.rs`: clients beside scrapers, and with fewer connections than servers; [`program`]: the proxy that they watch.
 //! - `tests/allocations.rs`: what a hit allocates, which is nothing.
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use pgstrata::sql::scope::{Builtins, CommonFunctions, Names, Relation, SchemaNam
 use pgstrata_tenancy::Strategy;
 
 pub mod plot;
+pub mod program;
 pub mod ratios;
 
 /// A row by a key, in 100 bytes.

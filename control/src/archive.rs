@@ -81,10 +81,11 @@ impl Control {
         self.install().await?;
         let archived = self.archived_schema(file, programs).await?;
         let archived_name = SchemaName::new(&archived, self.settings())?;
-        for name in [schema, &archived_name] {
-            if self.is_provisioned(name.as_str()).await? {
-                return Err(Error::Exists(name.to_string()));
-            }
+        if self.is_provisioned(schema.as_str()).await? {
+            return Err(Error::Exists(schema.to_string()));
+        }
+        if self.is_provisioned(archived_name.as_str()).await? {
+            return Err(Error::ArchivedNameTaken { archived: archived.clone(), wanted: schema.to_string() });
         }
         // Nobody is served from it before it is as it should be.
         self.register(&archived_name, State::Provisioning, None).await?;

@@ -33,6 +33,18 @@ pub enum Error {
     /// There is such a schema already.
     #[error("schema \"{0}\" is there already")]
     Exists(String),
+    /// An archive is restored under the name that it had, and a schema has that.
+    #[error(
+        "schema \"{archived}\" is there already, and the archive is restored under that name before it becomes \
+         \"{wanted}\". Rename the tenant that has the name for that time (its clients are refused meanwhile): \
+         pgstrata tenant rename, import, and rename it back"
+    )]
+    ArchivedNameTaken {
+        /// The name in the archive.
+        archived: String,
+        /// The name that it is to get.
+        wanted: String,
+    },
     /// The migrations are not as they have to be.
     #[error(transparent)]
     Migrations(#[from] Invalid),

@@ -65,6 +65,8 @@ pub struct Config {
     pub users: Vec<User>,
     /// The tables that `tenancy` and `tenants` say are kept elsewhere, as each tenant sees them.
     pub tables: LayeredMetadataStore,
+    /// What is hardly meant, but works: a line for each, with its place in the file.
+    pub warnings: Vec<String>,
 }
 
 /// `[listen]`
@@ -78,8 +80,14 @@ pub struct Listen {
     pub tls_certificate: Option<PathBuf>,
     /// The certificate's private key in PEM.
     pub tls_key: Option<PathBuf>,
-    /// How many clients may be connected at once.
+    /// How users prove who they are that say nothing of it, and what unknown ones are asked for.
+    pub auth: AuthMethod,
+    /// What salts are derived from: those of users with a password in plain text, and of unknown ones.
+    pub salt_key: Secret,
+    /// How many clients may be logged in at once.
     pub max_clients: usize,
+    /// How many connections may be open at once whose client has not proven who it is.
+    pub max_unauthenticated: usize,
     /// How long a client may take from connecting to the end of its login.
     pub login_timeout: Duration,
     /// How long clients may go on after the first SIGTERM.
@@ -104,6 +112,10 @@ pub struct Http {
     pub enabled: bool,
     /// Address and port for `/metrics`, `/healthz` and `/readyz`.
     pub address: SocketAddr,
+    /// How many connections may be open at once. One more closes the oldest.
+    pub max_connections: usize,
+    /// How long a connection may take, from its first byte to the end of its answer.
+    pub timeout: Duration,
 }
 
 /// `[metrics]`

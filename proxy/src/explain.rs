@@ -18,6 +18,7 @@ use crate::sql::Engine;
 use crate::sql::plan::{Plan, Route};
 use crate::sql::rewrite::{Prefixes, rewrite};
 use crate::sql::scope::{Scope, TextMode};
+use crate::terminal;
 
 /// How long the database may take to say what the tenant's schemas hold.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -67,8 +68,7 @@ pub fn run(args: &Args) -> Result<(), String> {
     let config = Config::load(&args.config).map_err(|error| error.to_string())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let explanation = runtime.map_err(|error| error.to_string())?.block_on(explain(args, config))?;
-    print!("{explanation}");
-    Ok(())
+    terminal::out(format_args!("{explanation}")).map_err(|error| error.to_string())
 }
 
 async fn explain(args: &Args, config: Config) -> Result<Explanation, String> {

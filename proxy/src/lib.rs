@@ -11,9 +11,12 @@
 //! - [`session`]: one client: the state machine that joins wire, sql and pool.
 //! - `judges`: threads for texts that are long.
 //! - [`shared`]: what all sessions of a process share.
+//! - [`descriptors`]: who may have how many of them.
 //! - [`serve`](mod@serve): threads, and the way out; `listener`: the way in.
+//! - [`signals`]: what ends it, from outside.
 //! - [`admin`]: `/metrics`, `/healthz`, `/readyz`.
 //! - [`metrics`], [`logging`]: what can be seen from outside.
+//! - [`terminal`]: what commands print.
 //! - [`observe`]: what would become of texts, where nothing is routed yet.
 //! - [`explain`]: which way a text would go, for people.
 //! - [`selftest`]: a deployment attacked with two throw-away tenants.
@@ -23,6 +26,8 @@
 
 // Layouts name all parts of a module, and are read where the code is.
 #![allow(rustdoc::private_intra_doc_links)]
+// Those macros panic where nobody reads: see `terminal`, and `logging` for a running server.
+#![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
 pub mod admin;
 pub mod auth;
@@ -30,6 +35,7 @@ pub mod catalog;
 pub mod channels;
 pub mod config;
 pub mod demo;
+pub mod descriptors;
 pub mod explain;
 mod judges;
 mod listener;
@@ -42,8 +48,10 @@ pub mod selftest;
 pub mod serve;
 pub mod session;
 pub mod shared;
+pub mod signals;
 pub mod sql;
 pub mod tenant;
+pub mod terminal;
 pub mod wire;
 
 pub use serve::{ServeError, serve, serve_blocking};

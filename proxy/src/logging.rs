@@ -1,11 +1,22 @@
-//! Logs: to stderr, for people or for machines.
+//! Logs: to stderr, for people or for machines. Logging never blocks, and never fails.
+//!
+//! # Layout
+//! - [`queue`]: the lines that wait for stderr, and the thread that writes them.
 
-use std::io::IsTerminal as _;
+pub mod queue;
+
+use std::io::{self, IsTerminal as _, Write};
+use std::panic;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tracing_subscriber::filter::{EnvFilter, ParseError};
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
+use self::queue::Queue;
 use crate::config::{Log, LogFormat};
+
+/// The log lines of this process that were dropped. The log is the process's, and so is this count.
+static DROPPED: AtomicU64 = AtomicU64::new(0);
 
 /// Why logging can't start.
 #[derive(Debug, thiserror::Error)]
@@ -16,17 +27,37 @@ pub enum LogError {
     /// This process logs already.
     #[error("logging was started twice")]
     Twice(#[from] TryInitError),
+    /// There is no thread for it.
+    #[error("can not start a thread: {0}")]
+    Thread(#[from] io::Error),
 }
 
-/// Starts logging for the whole process.
-pub fn init(log: &Log) -> Result<(), LogError> {
+/// Starts logging for the whole process, to stderr. Panics are logged, too.
+///
+/// Returns the queue of lines: [`Queue::flush`] it at the end.
+pub fn init(log: &Log) -> Result<Queue, LogError> {
+    let queue = init_to(log, io::stderr(), io::stderr().is_terminal())?;
+    // The default hook writes to stderr, and blocks where its reader has stalled.
+    panic::set_hook(Box::new(|panic| tracing::error!(%panic, "panic")));
+    Ok(queue)
+}
+
+/// As [`init`], to another writer, with colours or not.
+pub fn init_to(log: &Log, to: impl Write + Send + 'static, colours: bool) -> Result<Queue, LogError> {
     let filter = EnvFilter::builder().parse(&log.level)?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let lines = lines.with_ansi(std::io::stderr().is_terminal());
+    let queue = Queue::start(to, &DROPPED)?;
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(queue.clone());
+    // The subscriber would say on stderr that stderr can't be written to, and panic.
+    let lines = lines.log_internal_errors(false).with_ansi(colours);
     match log.format {
         LogFormat::Text => lines.finish().try_init()?,
         // Fields at the top level: that is where log stores look for them.
         LogFormat::Json => lines.json().flatten_event(true).finish().try_init()?,
     }
-    Ok(())
+    Ok(queue)
+}
+
+/// How many log lines of this process were dropped: stderr failed, or its reader was too slow.
+pub fn dropped_lines() -> u64 {
+    DROPPED.load(Ordering::Relaxed)
 }

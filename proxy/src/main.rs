@@ -1,11 +1,15 @@
 //! The `pgstrata` binary.
 
+// Those macros panic where nobody reads.
+#![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
 use pgstrata::config::Config;
-use tokio::signal::unix::{SignalKind, signal};
+use pgstrata::signals::Signals;
+use pgstrata::{ServeError, descriptors, terminal};
 
 #[derive(Parser)]
 #[command(name = "pgstrata", version, about = "A tenant-routing PostgreSQL proxy")]
@@ -50,7 +54,7 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error}");
+            terminal::err(format_args!("{error}\n"));
             ExitCode::FAILURE
         }
     }
@@ -58,33 +62,28 @@ fn main() -> ExitCode {
 
 fn serve(path: &std::path::Path) -> Result<(), String> {
     let config = Config::load(path).map_err(|error| error.to_string())?;
-    pgstrata::logging::init(&config.log).map_err(|error| format!("pgstrata: {error}"))?;
-    pgstrata::serve_blocking(config, stop_signal()).map_err(|error| format!("pgstrata: {error}"))
+    let log = pgstrata::logging::init(&config.log).map_err(|error| format!("pgstrata: {error}"))?;
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    descriptors::raise();
+    let served = serve_until_told(config);
+    log.flush();
+    served.map_err(|error| format!("pgstrata: {error}"))
+}
+
+fn serve_until_told(config: Config) -> Result<(), ServeError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(ServeError::Thread)?.block_on(async {
+        let signals = Signals::install().map_err(ServeError::Thread)?;
+        pgstrata::serve(config, signals.stop()).await
+    })
 }
 
 fn check(path: &std::path::Path) -> Result<(), String> {
-    Config::load(path).map_err(|error| error.to_string())?;
-    println!("{}: ok", path.display());
-    Ok(())
-}
-
-/// SIGTERM or SIGINT.
-async fn stop_signal() {
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        // With no handler the signal ends the process by itself.
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
+    let config = Config::load(path).map_err(|error| error.to_string())?;
+    for warning in &config.warnings {
+        terminal::err(format_args!("{warning}\n"));
     }
-    // The second time there is no waiting for clients.
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = term.recv() => {}
-            _ = int.recv() => {}
-        }
-        std::process::exit(1);
-    });
+    terminal::out(format_args!("{}: ok\n", path.display())).map_err(|error| error.to_string())
 }

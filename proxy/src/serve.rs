@@ -11,24 +11,29 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
-use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{interval, timeout};
 
 use crate::admin;
+use crate::admin::listener::HttpThread;
 use crate::auth::accept::{Opening, open};
 use crate::auth::error::OpenError;
+use crate::auth::unproven::{Ticket, Unproven};
 use crate::config::Config;
+use crate::descriptors::{self, Room};
 use crate::listener;
-use crate::session::start;
+use crate::session::{Session, start};
 use crate::shared::{SetupError, Shared};
 use crate::wire::refusal::Refusal;
+use crate::wire::stream::ClientStream;
 
 /// How often the pools are tended.
 const TEND: Duration = Duration::from_secs(1);
+
+/// How long logins may still take that were proven when the proxy was told to stop.
+const LAST_LOGINS: Duration = Duration::from_secs(1);
 
 /// Clients that may wait for one worker to take them in.
 const HANDOVER: usize = 1024;
@@ -72,15 +77,15 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result
     };
     let shared = Shared::new(config)?;
     let (stop, stopping) = watch::channel(false);
-    if let Some(http) = http {
-        tokio::spawn(admin::serve(http, Arc::clone(&shared), stopping.clone()));
-    }
-    let workers = Workers::start(&shared, &stopping)?;
+    let router = || admin::router(Arc::clone(&shared), stopping.clone());
+    let http = http.map(|http| HttpThread::start(http, router(), &shared.config.http));
+    let _http = http.transpose().map_err(ServeError::Thread)?;
+    let workers = Workers::start(&shared, &stopping, room_for_clients(&shared.config))?;
     let tending = tokio::spawn(tend(Arc::clone(&shared)));
     let _watching = watch(&shared);
     tracing::info!(address = %shared.config.listen.address, threads = workers.queues.len(), "ready");
     tokio::select! {
-        () = accept(clients, &workers, &shared) => {}
+        () = accept(clients, &workers) => {}
         () = shutdown => {}
     }
     tracing::info!(clients = workers.clients.load(Ordering::Relaxed), "shutting down");
@@ -90,10 +95,29 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result
     Ok(())
 }
 
+/// How many clients are let in at once. Says so where they are fewer than are configured.
+fn room_for_clients(config: &Config) -> Room {
+    let (limit, wanted) = (descriptors::limit(), config.listen.max_clients);
+    let room = descriptors::room(config, limit);
+    if room.clients < wanted {
+        tracing::warn!(
+            open_files = limit,
+            max_clients = wanted,
+            clients = room.clients,
+            "fewer clients fit than listen.max_clients: raise the limit of open files (ulimit -n, LimitNOFILE)"
+        );
+    }
+    room
+}
+
 /// Takes clients in for as long as the listener stands.
-async fn accept(listener: TcpListener, workers: &Workers, shared: &Shared) {
+async fn accept(listener: TcpListener, workers: &Workers) {
     let mut next = 0usize;
     loop {
+        // Those that had to leave hold their descriptors for a moment more.
+        while workers.clients.load(Ordering::Relaxed) >= workers.entrance.connections {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
         let (stream, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
@@ -103,25 +127,9 @@ async fn accept(listener: TcpListener, workers: &Workers, shared: &Shared) {
                 continue;
             }
         };
-        if workers.clients.load(Ordering::Relaxed) >= shared.config.listen.max_clients {
-            shared.metrics.client_refused();
-            turn_away(stream, peer, shared.config.listen.max_clients).await;
-            continue;
-        }
         next = next.wrapping_add(1);
         workers.hand_over(next, stream, peer).await;
     }
-}
-
-/// There are too many clients already.
-async fn turn_away(mut stream: TcpStream, peer: SocketAddr, limit: usize) {
-    tracing::warn!(%peer, limit, "client refused: listen.max_clients is reached");
-    let refusal =
-        Refusal::new("53300", format!("sorry, too many clients already (listen.max_clients is {limit})"));
-    let mut out = BytesMut::new();
-    refusal.encode(&mut out);
-    // The socket's own buffer has room for it; a client that reads nothing holds nobody up.
-    let _ = timeout(Duration::from_millis(100), stream.write_all(&out)).await;
 }
 
 /// Looks after the pools and the gauges.
@@ -149,26 +157,34 @@ fn watch(shared: &Arc<Shared>) -> JoinSet<()> {
 }
 
 /// A client on its way to its worker.
-type Handover = (std::net::TcpStream, SocketAddr);
+type Handover = (std::net::TcpStream, SocketAddr, Ticket);
 
 /// The threads that serve clients.
 struct Workers {
     queues: Vec<mpsc::Sender<Handover>>,
     threads: Vec<thread::JoinHandle<()>>,
     clients: Arc<AtomicUsize>,
+    entrance: Entrance,
 }
 
 impl Workers {
-    fn start(shared: &Arc<Shared>, stopping: &watch::Receiver<bool>) -> Result<Self, ServeError> {
+    fn start(shared: &Arc<Shared>, stopping: &watch::Receiver<bool>, room: Room) -> Result<Self, ServeError> {
         let cores = thread::available_parallelism().map_or(1, |n| n.get());
         let count = if shared.config.limits.threads == 0 { cores } else { shared.config.limits.threads };
-        let mut workers = Self { queues: Vec::new(), threads: Vec::new(), clients: Arc::default() };
+        let entrance = Entrance {
+            unproven: Unproven::new(room.unproven),
+            logged_in: Arc::default(),
+            most: room.clients,
+            connections: room.clients.saturating_add(room.unproven),
+        };
+        let mut workers = Self { queues: Vec::new(), threads: Vec::new(), clients: Arc::default(), entrance };
         for number in 0..count {
             let (queue, arrivals) = mpsc::channel(HANDOVER);
             let worker = Worker {
                 shared: Arc::clone(shared),
                 stopping: stopping.clone(),
                 clients: Arc::clone(&workers.clients),
+                entrance: workers.entrance.clone(),
             };
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -186,14 +202,15 @@ impl Workers {
         let Some(queue) = self.queues.get(number % self.queues.len().max(1)) else { return };
         let Ok(stream) = stream.into_std() else { return };
         self.clients.fetch_add(1, Ordering::Relaxed);
-        if queue.send((stream, peer)).await.is_err() {
+        let ticket = self.entrance.unproven.enter();
+        if queue.send((stream, peer, ticket)).await.is_err() {
             self.clients.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
     /// Waits for the clients to leave, but not for ever.
     async fn finish(self, limit: Duration) {
-        let Self { queues, threads, clients } = self;
+        let Self { queues, threads, clients, .. } = self;
         drop(queues);
         let left = async {
             while clients.load(Ordering::Relaxed) > 0 {
@@ -219,17 +236,38 @@ struct Worker {
     shared: Arc<Shared>,
     stopping: watch::Receiver<bool>,
     clients: Arc<AtomicUsize>,
+    entrance: Entrance,
+}
+
+/// How many may come in. The same for all threads.
+#[derive(Clone)]
+struct Entrance {
+    unproven: Arc<Unproven>,
+    logged_in: Arc<AtomicUsize>,
+    most: usize,
+    /// Those who are logged in, and those who are not that far.
+    connections: usize,
+}
+
+impl Entrance {
+    /// A place for one more that has proven who it is; given back when it is dropped. `None`: all are taken.
+    fn take_place(&self) -> Option<Count> {
+        let taken = self.logged_in.fetch_add(1, Ordering::Relaxed);
+        let place = Count(Arc::clone(&self.logged_in));
+        (taken < self.most).then_some(place)
+    }
 }
 
 impl Worker {
     async fn run(self, mut arrivals: mpsc::Receiver<Handover>) {
-        while let Some((stream, peer)) = arrivals.recv().await {
+        while let Some((stream, peer, ticket)) = arrivals.recv().await {
             let guard = Count(Arc::clone(&self.clients));
             let (shared, stopping) = (Arc::clone(&self.shared), self.stopping.clone());
+            let entrance = self.entrance.clone();
             tokio::task::spawn_local(async move {
                 let _guard = guard;
                 match TcpStream::from_std(stream) {
-                    Ok(stream) => client(stream, peer, shared, stopping).await,
+                    Ok(stream) => client((stream, peer), shared, stopping, (entrance, ticket)).await,
                     Err(error) => tracing::warn!(%peer, %error, "client lost"),
                 }
             });
@@ -241,7 +279,7 @@ impl Worker {
     }
 }
 
-/// One client that is connected.
+/// One client that is counted.
 struct Count(Arc<AtomicUsize>);
 
 impl Drop for Count {
@@ -251,23 +289,17 @@ impl Drop for Count {
 }
 
 /// A client's whole life.
-async fn client(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>, stopping: watch::Receiver<bool>) {
+async fn client(
+    (stream, peer): (TcpStream, SocketAddr),
+    shared: Arc<Shared>,
+    stopping: watch::Receiver<bool>,
+    entrance: (Entrance, Ticket),
+) {
     let limit = shared.config.listen.login_timeout;
     let until = Instant::now() + limit;
-    let login = async {
-        match open(stream, peer, &shared.accept).await? {
-            Opening::Session(login) => {
-                start::start(*login, Arc::clone(&shared), stopping, until).await.map(|s| Some(Box::new(s)))
-            }
-            Opening::Cancel { pid, key, stream } => {
-                cancel(&shared, pid, &key).await;
-                drop(stream);
-                Ok(None)
-            }
-        }
-    };
+    let login = log_in((stream, peer), Arc::clone(&shared), stopping, entrance, until);
     // The opening is large and over soon; the session must not carry its room along.
-    let session = match Box::pin(timeout(limit, login)).await {
+    let (session, _place) = match Box::pin(timeout(limit, login)).await {
         Ok(Ok(Some(session))) => session,
         Ok(Ok(None) | Err(OpenError::Closed)) => return,
         Ok(Err(_)) => return shared.metrics.client_refused(),
@@ -279,6 +311,58 @@ async fn client(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>, stoppi
     shared.metrics.client_in();
     session.run().await;
     shared.metrics.client_out();
+}
+
+/// A session, and the client's place.
+type LoggedIn = (Box<Session<ClientStream<TcpStream>>>, Count);
+
+/// There are too many clients already: said where a client hears it, behind TLS and its proof.
+fn full(most: usize) -> Refusal {
+    let message = format!("sorry, too many clients already ({most} of listen.max_clients)");
+    Refusal::new("53300", message)
+}
+
+/// From the first byte to a session; `None` if there is none to be had: a cancel request, or the proxy stops.
+///
+/// A client that has not proven who it is holds up no exit: it may be silent for ever. One that has is let in or
+/// refused within [`LAST_LOGINS`].
+async fn log_in(
+    (stream, peer): (TcpStream, SocketAddr),
+    shared: Arc<Shared>,
+    stopping: watch::Receiver<bool>,
+    (entrance, ticket): (Entrance, Ticket),
+    until: Instant,
+) -> Result<Option<LoggedIn>, OpenError> {
+    let mut stopped = stopping.clone();
+    let opening = tokio::select! {
+        opening = open(stream, peer, &shared.accept) => opening?,
+        () = ticket.called() => {
+            tracing::warn!(%peer, "client closed: listen.max_unauthenticated is reached");
+            return Ok(None);
+        }
+        _ = stopped.wait_for(|stop| *stop) => return Ok(None),
+    };
+    match opening {
+        Opening::Session(login) => {
+            drop(ticket);
+            let Some(place) = entrance.take_place() else {
+                return Err(login.refuse(full(entrance.most)).await);
+            };
+            let too_late = async {
+                let _ = stopped.wait_for(|stop| *stop).await;
+                tokio::time::sleep(LAST_LOGINS).await;
+            };
+            tokio::select! {
+                session = start::start(*login, shared, stopping, until) => session.map(|session| Some((Box::new(session), place))),
+                () = too_late => Ok(None),
+            }
+        }
+        Opening::Cancel { pid, key, stream } => {
+            cancel(&shared, pid, &key).await;
+            drop(stream);
+            Ok(None)
+        }
+    }
 }
 
 /// Cancels what the client with that key runs. A wrong key does nothing, and says nothing.

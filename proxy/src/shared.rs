@@ -10,7 +10,6 @@ use quick_cache::sync::Cache;
 use tokio::sync::Semaphore;
 
 use crate::auth::accept::{AcceptContext, ContextError};
-use crate::auth::users::ProcessKey;
 use crate::catalog::listen::{Audience, Listener};
 use crate::catalog::{Catalog, CatalogError, Control, Found, Survey, TenantDirectory};
 use crate::channels::{self, Channels};
@@ -18,6 +17,7 @@ use crate::config::{Config, Database, Mode, NoRole, Policy};
 use crate::judges::Judges;
 use crate::metrics::Metrics;
 use crate::observe::Observer;
+use crate::pool::birth::Birth;
 use crate::pool::servers::{CheckoutError, Kind, Lease, Servers};
 use crate::pool::settings::Settings;
 use crate::pool::target::Target;
@@ -60,6 +60,9 @@ pub struct Shared {
     pub accept: AcceptContext,
 }
 
+/// What a server reported, and how it was born.
+type Validated = (Birth, Arc<Told>);
+
 /// One database: its servers, and what is known of its tenants.
 pub struct DatabaseHandle {
     /// The pool that tenants share.
@@ -78,14 +81,16 @@ pub struct DatabaseHandle {
     listener: Listener,
     /// Finds those that nobody tells of.
     survey: Survey,
+    /// Asks what the proxy itself wants to know.
+    control: Control,
     /// The name in the configuration.
     pub name: String,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// The path that servers are born with, as [`ident::search_path`] writes it.
     pub baseline: Arc<str>,
-    /// What servers report once they have these settings, set under that role.
-    pub validated: Cache<(Arc<Settings>, Option<RoleName>), Arc<Told>>,
+    /// What servers report once they have these settings, set under that role; and how those were born.
+    pub validated: Cache<(Arc<Settings>, Option<RoleName>), Validated>,
     /// What names mean for each tenant, by what its users may do.
     tenancies: Cache<(Option<TenantId>, Policy), Arc<Tenancy>>,
     /// The clients that are tied to a server.
@@ -129,7 +134,7 @@ impl Shared {
             metrics,
             cancels: Arc::default(),
             databases,
-            accept: AcceptContext::new(&config, Arc::new(ProcessKey::random()))?,
+            accept: AcceptContext::new(&config)?,
             config: Arc::new(config),
         }))
     }
@@ -213,7 +218,8 @@ impl DatabaseHandle {
             provisioner,
             channels,
             listener,
-            survey: Survey::new(control, tenancy.tenant_cache),
+            survey: Survey::new(control.clone(), tenancy.tenant_cache),
+            control,
             name: name.to_owned(),
             metrics: Arc::clone(metrics),
             baseline,
@@ -253,6 +259,11 @@ impl DatabaseHandle {
         let tenancy = Arc::new(Tenancy::new(tenant, schema, policy, config, self)?);
         self.tenancies.insert(key, Arc::clone(&tenancy));
         Ok(tenancy)
+    }
+
+    /// Whether PostgreSQL answers at all, on a connection that is no server of the pool.
+    pub async fn answers(&self, limit: Duration) -> Result<(), CatalogError> {
+        self.control.answers(limit).await
     }
 
     /// Counts the clients that are tied to a server.

@@ -7,6 +7,7 @@
 //! - [`database`]: clusters that are there in a moment, each test its own.
 //! - [`registry`]: the registry of tenants, changed as an administrator does.
 //! - [`relay`]: between proxy and PostgreSQL: counts round trips, delays, breaks.
+//! - [`signals`]: a PostgreSQL that is stopped and goes on.
 //! - [`wire`]: a client that speaks the protocol message by message.
 //! - [`answer`]: what such a client got back.
 //! - [`compare`]: the same conversation with PostgreSQL and with proxies.
@@ -19,6 +20,7 @@
 //! - [`neutral`]: a client that finds a server as a new one is.
 //! - [`tenants`]: `pgstrata tenant` on a cluster of its own.
 //! - [`shop`]: entities, and a database for them, for the tests of the ORM.
+//! - [`process`]: `pgstrata serve`, the real program.
 //! - [`program`]: psql, pgbench and drivers of other languages.
 
 pub mod answer;
@@ -30,6 +32,7 @@ pub mod dump;
 pub mod ground;
 pub mod monitor;
 pub mod neutral;
+pub mod process;
 pub mod program;
 pub mod registry;
 pub mod relay;
@@ -37,12 +40,14 @@ pub mod roles;
 pub mod schemas;
 pub mod setup;
 pub mod shop;
+pub mod signals;
 pub mod stage;
 pub mod tenants;
 pub mod wire;
 
 pub use answer::Answer;
 pub use ground::Ground;
+pub use process::Process;
 pub use registry::Registry;
 pub use relay::Relay;
 pub use schemas::Schemas;

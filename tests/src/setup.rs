@@ -23,6 +23,7 @@ pub struct Setup {
     pub(crate) max_connections: u32,
     lines: Vec<(&'static str, String)>,
     users: Vec<String>,
+    replaced: Vec<(&'static str, String)>,
 }
 
 impl Default for Setup {
@@ -39,6 +40,7 @@ impl Default for Setup {
             max_connections: 60,
             lines: Vec::new(),
             users: Vec::new(),
+            replaced: Vec::new(),
         }
     }
 }
@@ -110,6 +112,12 @@ impl Setup {
         self
     }
 
+    /// The file with `by` where `what` was.
+    pub fn replace(mut self, what: &'static str, by: impl Into<String>) -> Self {
+        self.replaced.push((what, by.into()));
+        self
+    }
+
     pub(crate) fn has_relay(&self) -> bool {
         self.relay
     }
@@ -143,7 +151,7 @@ impl Setup {
         for user in &self.users {
             write!(text, "[[users]]\n{user}\n").unwrap();
         }
-        text
+        self.replaced.iter().fold(text, |text, (what, by)| text.replacen(what, by, 1))
     }
 }
 

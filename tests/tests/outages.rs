@@ -101,3 +101,99 @@ async fn what_no_time_will_mend_is_told_at_once() {
     let answer = timeout(SOON, wire.simple(NAMES)).await.expect("no waiting");
     assert_eq!(answer.code(), "08006");
 }
+
+/// So many clients, each with so many requests, one after the other; how many there were with that SQLSTATE.
+async fn crowd(stage: &Stage, clients: usize, requests: usize) -> Vec<String> {
+    let mut tasks = tokio::task::JoinSet::new();
+    for number in 0..clients {
+        let mut wire = stage.wire(["acme_corp", "globex"][number % 2]).await;
+        tasks.spawn(async move {
+            let mut codes = Vec::new();
+            for _ in 0..requests {
+                codes.extend(wire.simple(NAMES).await.fault().map(|fault| fault.code));
+            }
+            codes
+        });
+    }
+    tasks.join_all().await.concat()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pool_learns_how_many_connections_it_gets() {
+    let stage = Stage::new(Setup::new().servers(10)).await;
+    let server = stage.superuser().await;
+    let mine = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app'";
+    let taken: i64 = server.query_one(mine, &[]).await.unwrap().get(0);
+    // Room for some servers, beside the connections that are there, and those that look things up.
+    server.batch_execute(&format!("ALTER ROLE app CONNECTION LIMIT {}", taken + 6)).await.unwrap();
+    let (mut rounds, mut open) = (0.0, 0.0);
+    // Of a crowd that logs in at once, PostgreSQL may refuse more than it must.
+    while rounds < 2.0 || open < 3.0 {
+        assert!(crowd(&stage, 40, 50).await.is_empty(), "they wait for the servers that there are");
+        open = stage.metric("pgstrata_servers{database=\"app\",state=\"idle\"}").await;
+        rounds += 1.0;
+    }
+    assert!(open <= 6.0, "{open} servers");
+    let refused = stage.metric("pgstrata_server_connect_errors_total").await;
+    assert!(refused < 60.0 * rounds, "{refused} attempts for {rounds} times 2,000 requests");
+    // It finds out when there is more to be had.
+    server.batch_execute("ALTER ROLE app CONNECTION LIMIT -1").await.unwrap();
+    let mut held = Vec::new();
+    for _ in 0..10 {
+        let mut wire = stage.wire("acme_corp").await;
+        assert_eq!(wire.simple("BEGIN").await.status(), Some('T'));
+        held.push(wire);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_password_is_told_at_once_and_tried_seldom() {
+    let stage = Stage::new(Setup::new().servers(10).line("pool", "wait_timeout = '1h'")).await;
+    let server = stage.superuser().await;
+    let mut clients = Vec::new();
+    for _ in 0..20 {
+        clients.push(stage.wire("acme_corp").await);
+    }
+    server.batch_execute("ALTER ROLE app PASSWORD 'another'").await.unwrap();
+    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'app'";
+    server.execute(end, &[]).await.unwrap();
+    let left = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app'";
+    while server.query_one(left, &[]).await.unwrap().get::<_, i64>(0) > 0 {}
+    let mut tasks = tokio::task::JoinSet::new();
+    for mut wire in clients {
+        tasks.spawn(async move {
+            let mut faults = Vec::new();
+            for _ in 0..20 {
+                faults.extend(wire.simple(NAMES).await.fault());
+            }
+            faults
+        });
+    }
+    let faults = tasks.join_all().await.concat();
+    assert_eq!(faults.len(), 400);
+    for fault in &faults {
+        assert_eq!((fault.code.as_str(), fault.message.contains("(28P01)")), ("08006", true), "{fault:?}");
+    }
+    let attempts = stage.metric("pgstrata_server_connect_errors_total").await;
+    assert!(attempts < 60.0, "{attempts} attempts for 400 requests");
+    // Logins hear it, too, without waiting for what no time will mend.
+    let refused = Wire::login(stage.port(), "app", "app", &[("options", "-ctenant=initech")]).await;
+    assert_eq!(refused.unwrap_err().code, "08006");
+    server.batch_execute("ALTER ROLE app PASSWORD 'app'").await.unwrap();
+    while stage.wire("acme_corp").await.simple(NAMES).await.column() != ACME {
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_password_leaves_clients_to_the_servers_that_there_are() {
+    let stage = Stage::new(Setup::new().servers(10).line("pool", "wait_timeout = '60s'")).await;
+    let mut busy = stage.wire("acme_corp").await;
+    assert_eq!(busy.simple("BEGIN").await.status(), Some('T'));
+    stage.superuser().await.batch_execute("ALTER ROLE app PASSWORD 'another'").await.unwrap();
+    let mut other = stage.wire("acme_corp").await;
+    let waiting = tokio::spawn(async move { other.simple(NAMES).await.column() });
+    sleep(Duration::from_millis(300)).await;
+    assert_eq!(busy.simple("COMMIT").await.commands(), ["COMMIT"]);
+    assert_eq!(timeout(SOON, waiting).await.expect("a server has come back").unwrap(), ACME);
+}

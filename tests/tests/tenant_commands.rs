@@ -1,6 +1,7 @@
 //! `pgstrata tenant`, as people and scripts run it.
 
 use pgstrata_tests::Tenants;
+use pgstrata_tests::program::{client_program_of, run};
 use pgstrata_tests::stage::names;
 
 const OWN: &str = "[provision]\nsource = 'template'\n";
@@ -123,7 +124,14 @@ async fn drift_is_shown_and_mended() {
     let said = tenants.run(&["diff", "a", "b"]).await;
     assert_eq!(said.code, 3, "{said:?}");
     assert!(said.out.contains("-- b: as the source"), "{said:?}");
-    // It is SQL that psql can run as it is, and runs.
+    // It is SQL that psql runs as it is, whoever's path it has, and that changes this tenant alone.
+    let before = tenants.run(&["diff", "b"]).await.ok();
+    psql(&tenants, &said.out).await;
+    assert_eq!(tenants.run(&["diff", "b"]).await.ok(), before);
+    let again = tenants.run(&["diff", "a"]).await;
+    assert!(!again.out.contains("BEGIN"), "what is left takes data away, and is a comment: {again:?}");
+    assert!(again.out.lines().all(|line| line.starts_with("--")), "{again:?}");
+    psql(&tenants, &again.out).await;
     let said = tenants.run(&["sync", "a"]).await;
     assert_eq!(said.code, 3, "{said:?}");
     // What would take data away is left.
@@ -134,8 +142,32 @@ async fn drift_is_shown_and_mended() {
     let keys = [r#""after_it_id_fkey" ON "after_it""#, r#""extra_mine_fkey" ON "extra""#];
     assert_eq!(left, [r#""after_it""#, keys[0], r#""extra""#, keys[1], r#""plans"."note""#]);
     assert_eq!(names(&tenants.superuser().await, "SELECT count(*)::text FROM a.extra").await, ["1"]);
-    tenants.run(&["sync", "a", "--drop-data"]).await.ok();
+    let said = tenants.run(&["diff", "a", "--drop-data"]).await;
+    psql(&tenants, &said.out).await;
     assert!(tenants.run(&["diff"]).await.ok().contains("-- a: as the source"));
+}
+
+/// Runs a text as the role for control, with psql and its own path.
+async fn psql(tenants: &Tenants, text: &str) {
+    let file = tenants.file("diff.sql");
+    std::fs::write(&file, text).unwrap();
+    let mut command = client_program_of(tenants.cluster.install(), "psql");
+    let url = format!("postgresql://keeper:keeper@127.0.0.1:{}/app", tenants.cluster.port());
+    command.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-f"]).arg(&file).arg(url);
+    run(command).await;
+}
+
+#[tokio::test]
+async fn differences_of_several_tenants_go_to_their_own_schemas() {
+    let tenants = tenants("").await;
+    tenants.run(&["create", "a", "b\"; x"]).await.ok();
+    tenants
+        .sql("DROP INDEX a.by_title; DROP TRIGGER shout ON \"b\"\"; x\".users; DROP TRIGGER shout ON a.users")
+        .await;
+    let said = tenants.run(&["diff"]).await;
+    assert_eq!(said.out.matches("BEGIN;").count(), 2, "{said:?}");
+    psql(&tenants, &said.out).await;
+    tenants.run(&["diff"]).await.ok();
 }
 
 #[tokio::test]
@@ -209,10 +241,13 @@ async fn archive_is_brought_back_under_another_name() {
     let file = tenants.file("acme.dump");
     let file = file.to_str().unwrap();
     tenants.run(&["export", "Acme \"1\" & co", "--file", file]).await.ok();
-    // It would have to be there twice.
-    tenants.run(&["import", "b", "--file", file]).await.failed(1, "there already");
-    tenants.run(&["drop", "--yes", "Acme \"1\" & co"]).await.ok();
+    // It would have to be there twice: what is said is the way round it.
+    tenants.run(&["import", "b", "--file", file]).await.failed(1, "rename, import, and rename it back");
+    tenants.run(&["rename", "Acme \"1\" & co", "aside"]).await.ok();
     tenants.run(&["import", "b", "--file", file]).await.ok();
+    tenants.run(&["rename", "aside", "Acme \"1\" & co"]).await.ok();
+    tenants.run(&["import", "b", "--file", file]).await.failed(1, "schema \"b\" is there already");
+    tenants.run(&["drop", "--yes", "Acme \"1\" & co"]).await.ok();
     let client = tenants.superuser().await;
     assert_eq!(names(&client, "SELECT id || name || b.busy() FROM b.users").await, ["1ANN1"]);
     tenants.run(&["diff"]).await.ok();

@@ -53,6 +53,15 @@ pub struct Change {
     pub why_not: Option<String>,
 }
 
+/// What stands around the changes of one tenant, as SQL.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    /// Begins the transaction, with the tenant's path.
+    pub before: String,
+    /// Proves that nothing hangs on the source, and commits.
+    pub after: String,
+}
+
 impl Control {
     /// The source's structure, to compare with. With tables that tenants do not get left out.
     pub async fn structure(&self) -> Result<Blueprint, Error> {
@@ -83,6 +92,19 @@ impl Control {
         Ok(changes)
     }
 
+    /// The transaction that changes of this tenant run in. The SQL of a [`Change`] means nothing outside of it.
+    pub fn frame(&self, schema: &SchemaName, source: &Blueprint) -> Frame {
+        let path = search_path(self.settings().path(schema.as_str(), &source.source));
+        let before = format!(
+            "BEGIN;\nSET LOCAL client_min_messages = warning; SET LOCAL check_function_bodies = off;\n\
+             SET LOCAL lock_timeout = {};\n{};\nSET LOCAL search_path = {path};\n",
+            self.settings().lock_timeout.as_millis(),
+            lock(schema.as_str(), false),
+        );
+        let after = format!("SET LOCAL search_path = pg_catalog;\n{};\nCOMMIT;\n", source.proof());
+        Frame { before, after }
+    }
+
     /// Runs what mends the tenant, all or nothing; what loses data only if `lossy`. Gives what was run.
     pub async fn mend(
         &self,
@@ -98,18 +120,13 @@ impl Control {
         if run.is_empty() {
             return Ok((run, left));
         }
-        let path = search_path(self.settings().path(schema.as_str(), &source.source));
-        let mut sql = format!(
-            "BEGIN; SET LOCAL client_min_messages = warning; SET LOCAL check_function_bodies = off;\n\
-             SET LOCAL lock_timeout = {}; {}; SET LOCAL search_path = {path};\n",
-            self.settings().lock_timeout.as_millis(),
-            lock(schema.as_str(), false),
-        );
+        let Frame { before, after } = self.frame(schema, source);
+        let mut sql = before;
         for change in &run {
             sql += &change.sql;
             sql += ";\n";
         }
-        sql += &format!("SET LOCAL search_path = pg_catalog;\n{};\nCOMMIT", source.proof());
+        sql += &after;
         let client = self.client().await?;
         self.persistently(&client, &sql).await.map_err(Error::postgres(format!("mending \"{schema}\"")))?;
         Ok((run, left))

@@ -1,7 +1,13 @@
 //! The HTTP side: `/metrics`, `/healthz`, `/readyz`.
+//!
+//! # Layout
+//! - [`listener`]: the port, its thread and its limits.
+//! - [`readiness`]: what `/readyz` says.
+
+pub mod listener;
+pub mod readiness;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Query, State};
@@ -9,31 +15,25 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Deserialize;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::time::timeout;
 
+use self::readiness::Readiness;
 use crate::shared::Shared;
-
-/// How long a probe waits for a server.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 #[derive(Clone)]
 struct Context {
     shared: Arc<Shared>,
     stopping: watch::Receiver<bool>,
+    readiness: Readiness,
 }
 
-/// Answers for as long as the runtime lives: while clients leave, probes go on.
-pub async fn serve(listener: TcpListener, shared: Arc<Shared>, stopping: watch::Receiver<bool>) {
-    let router = Router::new()
+/// What is answered, by path. While clients leave, probes go on.
+pub fn router(shared: Arc<Shared>, stopping: watch::Receiver<bool>) -> Router {
+    Router::new()
         .route("/metrics", get(metrics))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
-        .with_state(Context { shared, stopping });
-    if let Err(error) = axum::serve(listener, router).await {
-        tracing::error!(%error, "the HTTP listener is gone");
-    }
+        .with_state(Context { shared, stopping, readiness: Readiness::default() })
 }
 
 /// What is asked of `/metrics`.
@@ -59,23 +59,13 @@ async fn metrics(State(context): State<Context>, Query(wanted): Query<Wanted>) -
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
-/// Whether new clients should be sent here: every database has given us a server, and we stay.
+/// Whether new clients should be sent here: each database serves now, and we stay.
 async fn ready(State(context): State<Context>) -> (StatusCode, String) {
     if *context.stopping.borrow() {
         return (StatusCode::SERVICE_UNAVAILABLE, "shutting down\n".into());
     }
-    for (name, database) in &context.shared.databases {
-        let reached = match timeout(PATIENCE, database.servers.probe()).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(error.to_string()),
-            // All servers are busy: PostgreSQL is there.
-            Err(_) if database.servers.status().size > 0 => Ok(()),
-            Err(_) => Err("no answer".to_owned()),
-        };
-        if let Err(error) = reached {
-            tracing::warn!(database = name, %error, "not ready");
-            return (StatusCode::SERVICE_UNAVAILABLE, format!("database \"{name}\" can not be reached\n"));
-        }
+    match context.readiness.ask(&context.shared).await {
+        Ok(()) => (StatusCode::OK, "ready\n".into()),
+        Err(name) => (StatusCode::SERVICE_UNAVAILABLE, format!("database \"{name}\" can not be reached\n")),
     }
-    (StatusCode::OK, "ready\n".into())
 }

@@ -5,7 +5,6 @@
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -15,7 +14,7 @@ use super::door::{Door, unsupported};
 use super::error::OpenError;
 use super::login::Login;
 use super::tls::{self, Tls};
-use super::users::{ProcessKey, UserError, Users};
+use super::users::{SaltKey, UserError, Users};
 use crate::config::{Config, ListenTls, Tenancy};
 use crate::wire::startup::FirstPacket;
 use crate::wire::stream::ClientStream;
@@ -47,13 +46,14 @@ pub enum ContextError {
 
 impl AcceptContext {
     /// Reads certificates and hashes passwords: slow, and blocking.
-    pub fn new(config: &Config, key: Arc<ProcessKey>) -> Result<Self, ContextError> {
+    pub fn new(config: &Config) -> Result<Self, ContextError> {
+        let key = SaltKey::of(&config.listen);
         Ok(Self {
             tls: tls::acceptor(&config.listen)?,
             tls_required: config.listen.tls == ListenTls::Required,
             tenancy: config.tenancy.clone(),
             databases: config.databases.keys().cloned().collect(),
-            users: Users::new(&config.users, key)?,
+            users: Users::new(&config.users, config.listen.auth, key)?,
         })
     }
 }

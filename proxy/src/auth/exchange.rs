@@ -15,7 +15,7 @@ use subtle::ConstantTimeEq;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::error::{OpenError, violation};
-use super::users::{Account, Proof, Users, has_hash};
+use super::users::{Account, Proof, Users};
 use super::verifier::Verifier;
 use crate::config::User;
 use crate::wire::refusal::{Refusal, sqlstate};
@@ -38,8 +38,8 @@ pub struct Candidate<'a> {
 
 /// Asks for a proof and checks it. `AuthenticationOk` is not sent yet.
 ///
-/// A user that does not exist goes through the same SCRAM exchange as one
-/// that does, and gets the same answer as one with a wrong password.
+/// A user that does not exist goes through the same exchange as one that logs in by the configured default, and gets
+/// the same answer as one with a wrong password.
 pub async fn authenticate<S>(
     stream: &mut S,
     buffer: &mut BytesMut,
@@ -49,15 +49,19 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let account = candidate.users.get(candidate.user);
-    let proven = match account.map(|account| &account.proof) {
-        Some(Proof::Trust) => true,
-        Some(Proof::Scram(verifier)) => scram(stream, buffer, candidate, verifier).await?,
-        Some(Proof::Md5(password)) => md5(stream, buffer, candidate, password).await?,
-        Some(Proof::PasswordHash(hash)) => has_hash(&cleartext(stream, buffer, candidate).await?, hash),
-        Some(Proof::PasswordVerifier(verifier)) => {
-            verifier.fits(&cleartext(stream, buffer, candidate).await?)
+    let mock;
+    let proof = match account {
+        Some(account) => &account.proof,
+        None => {
+            mock = candidate.users.mock(candidate.user);
+            &mock
         }
-        None => scram(stream, buffer, candidate, &candidate.users.mock(candidate.user)).await?,
+    };
+    let proven = match proof {
+        Proof::Trust => true,
+        Proof::Scram(verifier) => scram(stream, buffer, candidate, verifier).await?,
+        Proof::Md5(password) => md5(stream, buffer, candidate, password).await?,
+        Proof::Password(verifier) => verifier.fits(&cleartext(stream, buffer, candidate).await?),
     };
     match account {
         Some(Account { user, .. }) if proven => Ok(Arc::clone(user)),

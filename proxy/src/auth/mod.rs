@@ -7,6 +7,7 @@
 //! - [`users`]: who may log in, with secrets that are ready to be checked against.
 //! - [`exchange`]: the proof itself: SCRAM-SHA-256, MD5, a password over TLS.
 //! - [`login`]: the last step, in which the tenant is admitted or refused.
+//! - [`unproven`]: those who are not that far yet, and how many of them there may be.
 //! - [`tls`]: certificate and key from files.
 
 pub mod accept;
@@ -16,6 +17,7 @@ pub mod exchange;
 pub mod login;
 pub mod tenant;
 pub mod tls;
+pub mod unproven;
 pub mod users;
 mod verifier;
 

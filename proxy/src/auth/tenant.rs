@@ -42,6 +42,7 @@ pub struct Rules<'a> {
 /// refused, and so is a client that names two: neither is ever passed over.
 pub fn claim(startup: &StartupParams, rules: &Rules<'_>) -> Result<Claim, Refusal> {
     refuse_replication(startup)?;
+    refuse_doubled(startup)?;
     let mut settings = Settings::default();
     settings.read(startup)?;
 
@@ -86,7 +87,7 @@ impl Named {
             return missing(tenancy);
         };
         if names.any(|other| other != name) {
-            return Err(unauthorized("the connection names two different tenants"));
+            return Err(two_tenants());
         }
         TenantId::new(name).map(Some).map_err(|error| unauthorized(error.to_string()))
     }
@@ -180,7 +181,7 @@ impl Settings {
     fn read(&mut self, startup: &StartupParams) -> Result<(), Refusal> {
         for (name, value) in options::parse(startup.get("options").unwrap_or_default())? {
             if name.eq_ignore_ascii_case(TENANT) {
-                self.tenant_option = Some(value);
+                name_once(&mut self.tenant_option, &value)?;
             } else {
                 self.set(&name, value)?;
             }
@@ -192,7 +193,7 @@ impl Settings {
                 continue;
             }
             if name.eq_ignore_ascii_case(TENANT) {
-                self.tenant_parameter = Some(value.clone());
+                name_once(&mut self.tenant_parameter, value)?;
             } else {
                 self.set(name, value.clone())?;
             }
@@ -231,6 +232,32 @@ fn is_setting_name(name: &str) -> bool {
         let starts = |c: char| c.is_ascii_alphabetic() || c == '_' || !c.is_ascii();
         chars.next().is_some_and(starts) && chars.all(|c| starts(c) || c.is_ascii_digit() || c == '$')
     })
+}
+
+/// Takes the tenant's name of one place. Whoever names two there is refused: neither is ever passed over.
+fn name_once(place: &mut Option<String>, name: &str) -> Result<(), Refusal> {
+    match place.replace(name.to_owned()) {
+        Some(other) if other != name => Err(two_tenants()),
+        _ => Ok(()),
+    }
+}
+
+fn two_tenants() -> Refusal {
+    unauthorized("the connection names two different tenants")
+}
+
+/// Each of these may hold a tenant's name, and PostgreSQL takes the last of several: nobody sees the others.
+fn refuse_doubled(startup: &StartupParams) -> Result<(), Refusal> {
+    for name in ["user", "database", "options"] {
+        let mut values = startup.params.iter().filter(|(key, _)| key == name).map(|(_, value)| value);
+        if let Some(first) = values.next()
+            && values.any(|other| other != first)
+        {
+            let message = format!("the startup packet gives \"{name}\" twice, with different values");
+            return Err(Refusal::new(sqlstate::PROTOCOL_VIOLATION, message));
+        }
+    }
+    Ok(())
 }
 
 fn refuse_replication(startup: &StartupParams) -> Result<(), Refusal> {

@@ -42,9 +42,33 @@ fn tenant_is_found_in_each_place() {
 }
 
 #[test]
-fn last_one_of_a_place_wins() {
-    let params = [("user", "app"), ("options", "-ctenant=a --tenant=b"), ("tenant", "c"), ("tenant", "b")];
-    assert_eq!(tenant(&params).as_deref(), Some("b"));
+fn two_tenants_in_one_place_are_refused() {
+    for params in [
+        &[("user", "app"), ("options", "-ctenant=a --tenant=b")][..],
+        &[("user", "app"), ("options", "-ctenant=a -c TENANT=b -ctenant=a")],
+        &[("user", "app"), ("tenant", "a"), ("Tenant", "b")],
+    ] {
+        let refusal = read(params).unwrap_err();
+        assert_eq!(
+            (refusal.code, &*refusal.message),
+            ("28000", "the connection names two different tenants")
+        );
+    }
+    for params in [
+        [("user", "app.a"), ("user", "app.b"), ("database", "shop")],
+        [("user", "app"), ("database", "shop.a"), ("database", "shop.b")],
+        [("user", "app"), ("options", "-ctenant=a"), ("options", "-ctenant=b")],
+    ] {
+        let refusal = read(&params).unwrap_err();
+        assert_eq!(refusal.code, "08P01", "{params:?}");
+        assert!(refusal.message.contains("twice"), "{}", refusal.message);
+    }
+}
+
+#[test]
+fn one_tenant_named_twice_is_one() {
+    let params = [("user", "app"), ("options", "-ctenant=a --tenant=a"), ("tenant", "a"), ("tenant", "a")];
+    assert_eq!(tenant(&params).as_deref(), Some("a"));
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! A door to knock at: users, databases, and both sides of the conversation.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -9,8 +8,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::accept::{AcceptContext, Opening, open};
 use super::error::OpenError;
 use super::login::Login;
-use super::users::{ProcessKey, Users};
-use crate::config::{AuthMethod, DynamicSql, Secret, Tenancy, TenantSource, User};
+use super::users::{SaltKey, Users};
+use crate::config::{AuthMethod, DynamicSql, Listen, Secret, Tenancy, TenantSource, User};
 use crate::pool::connect::ConnectError;
 use crate::pool::login::{Credentials, Ready, log_in};
 use crate::wire::refusal::Refusal;
@@ -23,24 +22,33 @@ const VERIFIER: &str = "SCRAM-SHA-256$4096:AJa8gswyvlakoLmDGd8bdQ==\
 
 /// The door of that house, where no TLS is spoken.
 pub(super) fn context() -> AcceptContext {
-    let users = [
+    context_of(&all_users(), &Listen::default())
+}
+
+/// One of each kind.
+fn all_users() -> [User; 5] {
+    [
         user("app", AuthMethod::ScramSha256, "secret"),
         user("hashed", AuthMethod::ScramSha256, VERIFIER),
         user("old", AuthMethod::Md5, "secret"),
         user("plain", AuthMethod::Password, "secret"),
         user("trusty", AuthMethod::Trust, ""),
-    ];
+    ]
+}
+
+/// The door of a house with these users.
+pub(super) fn context_of(users: &[User], listen: &Listen) -> AcceptContext {
     let sources = [TenantSource::Options, TenantSource::Parameter, TenantSource::UserSuffix];
     AcceptContext {
         tls: None,
         tls_required: false,
         tenancy: Tenancy { sources: sources.to_vec(), ..Tenancy::default() },
         databases: ["shop".to_owned()].into(),
-        users: Users::new(&users, Arc::new(ProcessKey::random())).unwrap(),
+        users: Users::new(users, listen.auth, SaltKey::of(listen)).unwrap(),
     }
 }
 
-fn user(name: &str, auth: AuthMethod, password: &str) -> User {
+pub(super) fn user(name: &str, auth: AuthMethod, password: &str) -> User {
     User {
         name: name.to_owned(),
         password: Secret::new(password),

@@ -71,9 +71,13 @@ pub fn from_chain(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'stati
 
 fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let failed = |source| TlsError::Pem { path: path.to_owned(), source };
-    let chain = CertificateDer::pem_file_iter(path).map_err(failed)?;
-    let chain = chain.collect::<Result<Vec<_>, _>>().map_err(failed)?;
-    if chain.is_empty() { Err(failed(pem::Error::NoItemsFound)) } else { Ok(chain) }
+    certificates(&std::fs::read(path).map_err(|error| failed(pem::Error::Io(error)))?).map_err(failed)
+}
+
+/// The certificates of a text in PEM: one at least.
+pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, pem::Error> {
+    let found = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>()?;
+    if found.is_empty() { Err(pem::Error::NoItemsFound) } else { Ok(found) }
 }
 
 fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {

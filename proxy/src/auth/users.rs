@@ -3,22 +3,27 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use pgwire::api::auth::sasl::scram::SCRAM_ITERATIONS;
-use ring::{digest, hmac};
-use subtle::ConstantTimeEq;
+use ring::hmac;
 
 use super::verifier::{self, Verifier};
-use crate::config::{AuthMethod, User};
+use crate::config::{AuthMethod, Listen, User};
 
-/// A random key of this process: salts, and secrets of users that do not exist, come from it.
+/// What salts, and the secrets of users that do not exist, are derived from.
 ///
-/// It is made once and outlives every reload, so that one name always has one salt.
-pub struct ProcessKey(hmac::Key);
+/// With one key, one name has one salt: after a restart, too, and on another proxy.
+pub struct SaltKey(hmac::Key);
 
-impl ProcessKey {
-    /// A new key.
-    pub fn random() -> Self {
-        Self(hmac::Key::new(hmac::HMAC_SHA256, &rand::random::<[u8; 32]>()))
+impl SaltKey {
+    /// The configured key; a random one where there is none, for this process alone.
+    pub fn of(listen: &Listen) -> Self {
+        let key = |bytes: &[u8]| Self(hmac::Key::new(hmac::HMAC_SHA256, bytes));
+        match listen.salt_key.expose() {
+            Some(configured) => key(configured.as_bytes()),
+            None => key(&rand::random::<[u8; 32]>()),
+        }
     }
 
     fn derive(&self, what: &str, name: &str) -> Vec<u8> {
@@ -53,7 +58,11 @@ pub enum UserError {
 
 /// All users.
 pub struct Users {
-    key: Arc<ProcessKey>,
+    key: SaltKey,
+    /// What unknown users are asked for.
+    auth: AuthMethod,
+    /// How often the verifiers of known ones are hashed, once for each: that shows in their challenges.
+    iterations: Vec<usize>,
     accounts: HashMap<String, Account>,
 }
 
@@ -69,22 +78,24 @@ pub struct Account {
 pub(crate) enum Proof {
     Scram(Verifier),
     Md5(Box<str>),
-    /// The SHA-256 of a password that is sent as it is.
-    PasswordHash(Box<[u8]>),
-    /// A verifier that such a password is checked against.
-    PasswordVerifier(Verifier),
+    /// What a password that is sent as it is is checked against.
+    Password(Verifier),
     Trust,
 }
 
 impl Users {
-    /// Salts and hashes every password once, so that logging in costs the same for all.
-    pub fn new(users: &[User], key: Arc<ProcessKey>) -> Result<Self, UserError> {
+    /// Salts and hashes every password once, so that logging in costs the same for all. `auth` is what unknown users
+    /// are asked for.
+    pub fn new(users: &[User], auth: AuthMethod, key: SaltKey) -> Result<Self, UserError> {
         let accounts = users.iter().map(|user| {
             let proof = proof(user, &key)?;
             Ok((user.name.clone(), Account { user: Arc::new(user.clone()), proof }))
         });
-        let accounts = accounts.collect::<Result<_, _>>()?;
-        Ok(Self { key, accounts })
+        let accounts = accounts.collect::<Result<HashMap<_, _>, _>>()?;
+        let mut iterations: Vec<_> =
+            accounts.values().filter_map(|account| account.proof.iterations()).collect();
+        iterations.sort_unstable();
+        Ok(Self { key, auth, iterations, accounts })
     }
 
     /// The user of that name.
@@ -92,18 +103,45 @@ impl Users {
         self.accounts.get(name)
     }
 
-    /// What a user that does not exist is checked against. No password fits it.
-    pub(crate) fn mock(&self, name: &str) -> Verifier {
+    /// What a user that does not exist is checked against, by the configured method. No password fits it.
+    pub(crate) fn mock(&self, name: &str) -> Proof {
+        match self.auth {
+            AuthMethod::Md5 => Proof::Md5(STANDARD.encode(self.key.derive("password", name)).into()),
+            AuthMethod::Password => Proof::Password(self.mock_verifier(name)),
+            // Nobody is let in without a proof who does not exist.
+            AuthMethod::ScramSha256 | AuthMethod::Trust => Proof::Scram(self.mock_verifier(name)),
+        }
+    }
+
+    fn mock_verifier(&self, name: &str) -> Verifier {
         Verifier {
             salt: self.key.salt(name),
-            iterations: SCRAM_ITERATIONS,
+            iterations: self.mock_iterations(name),
             stored_key: self.key.derive("stored key", name),
             server_key: self.key.derive("server key", name),
         }
     }
+
+    /// As often as one of those is hashed who exist: always the same one for a name.
+    fn mock_iterations(&self, name: &str) -> usize {
+        let drawn = self.key.derive("iterations", name);
+        let drawn = drawn.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
+        let place =
+            drawn.checked_rem(self.iterations.len() as u64).and_then(|place| usize::try_from(place).ok());
+        place.and_then(|place| self.iterations.get(place)).copied().unwrap_or(SCRAM_ITERATIONS)
+    }
 }
 
-fn proof(user: &User, key: &ProcessKey) -> Result<Proof, UserError> {
+impl Proof {
+    fn iterations(&self) -> Option<usize> {
+        match self {
+            Self::Scram(verifier) => Some(verifier.iterations),
+            Self::Md5(_) | Self::Password(_) | Self::Trust => None,
+        }
+    }
+}
+
+fn proof(user: &User, key: &SaltKey) -> Result<Proof, UserError> {
     if user.auth == AuthMethod::Trust {
         return Ok(Proof::Trust);
     }
@@ -121,16 +159,7 @@ fn proof(user: &User, key: &ProcessKey) -> Result<Proof, UserError> {
         (AuthMethod::ScramSha256, None) => Proof::Scram(Verifier::new(password, key.salt(&user.name))),
         (AuthMethod::Md5, Some(_)) => return Err(UserError::Md5OverVerifier(name())),
         (AuthMethod::Md5, None) => Proof::Md5(password.into()),
-        (AuthMethod::Password, Some(verifier)) => Proof::PasswordVerifier(verifier),
-        (AuthMethod::Password, None) => Proof::PasswordHash(sha256(password)),
+        (AuthMethod::Password, Some(verifier)) => Proof::Password(verifier),
+        (AuthMethod::Password, None) => Proof::Password(Verifier::new(password, key.salt(&user.name))),
     })
-}
-
-/// Whether `password` has this hash. Hashed first, so that lengths do not tell.
-pub(crate) fn has_hash(password: &str, hash: &[u8]) -> bool {
-    sha256(password).ct_eq(hash).into()
-}
-
-fn sha256(password: &str) -> Box<[u8]> {
-    digest::digest(&digest::SHA256, password.as_bytes()).as_ref().into()
 }

@@ -221,8 +221,7 @@ impl Loader {
             let names = match self.load(&catalog, &schema).await {
                 Ok(names) => Some(Arc::new(names)),
                 Err(error) => {
-                    let cause = std::error::Error::source(&error).map(ToString::to_string);
-                    tracing::warn!(%error, cause, "the catalog can't be loaded: by the path it is");
+                    tracing::warn!(database = self.control.name(), %error, "the catalog can't be loaded: by the path it is");
                     None
                 }
             };

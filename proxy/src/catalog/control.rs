@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_postgres::{Client, Manager, Pool, PoolError, Runtime};
+use deadpool_postgres::{Client, Manager, Pool, PoolError, Runtime, TimeoutType};
+use pgstrata_control::error::{pool_words, postgres_words};
 use rustls::ClientConfig;
 use tokio::time::timeout;
 use tokio_postgres::config::SslMode;
@@ -13,6 +14,7 @@ use tokio_postgres::{NoTls, Row};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::config::{Database, ServerTls};
+use crate::pool::backoff::Backoff;
 
 /// Connections at most: one for tenants, one for what schemas hold.
 const CONNECTIONS: usize = 2;
@@ -29,27 +31,30 @@ const SILENCE: Duration = Duration::from_secs(12);
 const OPTIONS: &str = "-c search_path=pg_catalog -c statement_timeout=10s -c lock_timeout=5s \
                        -c default_transaction_read_only=on -c jit=off -c enable_seqscan=off";
 
-/// Why a question about the database has no answer.
+/// Why a question about the database has no answer: in full, with PostgreSQL's own words.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogError {
     /// TLS is asked for, and nobody said how.
     #[error("database \"{0}\" wants TLS, but no TLS settings were given")]
     NoTls(String),
     /// The pool can't be built.
-    #[error("cannot set up control connections to database \"{0}\"")]
-    Setup(String, #[source] deadpool_postgres::BuildError),
+    #[error("cannot set up control connections to database \"{0}\": {1}")]
+    Setup(String, deadpool_postgres::BuildError),
     /// No connection.
-    #[error("no control connection to database \"{0}\"")]
-    Connect(String, #[source] PoolError),
+    #[error("no control connection to database \"{name}\": {words}", name = .0, words = pool_words(.1))]
+    Connect(String, PoolError),
     /// PostgreSQL refused the question.
-    #[error("asking database \"{0}\" for {1}")]
-    Query(String, &'static str, #[source] tokio_postgres::Error),
+    #[error("asking database \"{name}\" for {what}: {words}", name = .0, what = .1, words = postgres_words(.2))]
+    Query(String, &'static str, tokio_postgres::Error),
     /// It did not answer.
     #[error("asking database \"{0}\" for {1}: it does not answer")]
     Late(String, &'static str),
     /// The registry says of a schema what a newer pgstrata understands.
-    #[error("the registry of database \"{0}\" has a state of schema \"{1}\" that is not known here")]
-    State(String, Box<str>, #[source] pgstrata_control::Error),
+    #[error("the registry of database \"{0}\" has a state of schema \"{1}\" that is not known here: {2}")]
+    State(String, Box<str>, pgstrata_control::Error),
+    /// Somebody else's attempt to connect failed a moment ago.
+    #[error(transparent)]
+    Again(Arc<CatalogError>),
     /// Nobody asks any more.
     #[error("the proxy is shutting down")]
     Ended,
@@ -59,12 +64,28 @@ impl CatalogError {
     /// Whether it may well go better in a moment.
     pub fn is_passing(&self) -> bool {
         match self {
+            // A login that is refused is refused again.
+            Self::Connect(_, PoolError::Backend(error)) => !error
+                .code()
+                .is_some_and(|code| ["28", "3D"].iter().any(|class| code.code().starts_with(class))),
             Self::Connect(..) | Self::Late(..) => true,
+            Self::Again(error) => error.is_passing(),
             Self::Query(_, _, error) => {
                 let ended =
                     [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN, SqlState::CANNOT_CONNECT_NOW];
                 error.is_closed() || error.code().is_some_and(|code| ended.contains(code))
             }
+            _ => false,
+        }
+    }
+
+    /// PostgreSQL has as many connections as it, or the role, may have.
+    fn is_full(&self) -> bool {
+        match self {
+            Self::Connect(_, PoolError::Backend(error)) => {
+                error.code() == Some(&SqlState::TOO_MANY_CONNECTIONS)
+            }
+            Self::Again(error) => error.is_full(),
             _ => false,
         }
     }
@@ -112,6 +133,7 @@ pub(crate) fn settings(
 pub struct Control {
     name: String,
     pool: Pool,
+    backoff: Arc<Backoff<CatalogError>>,
 }
 
 impl Control {
@@ -136,7 +158,7 @@ impl Control {
             .create_timeout(Some(PATIENCE))
             .build()
             .map_err(|error| CatalogError::Setup(name.to_owned(), error))?;
-        Ok(Self { name: name.to_owned(), pool })
+        Ok(Self { name: name.to_owned(), pool, backoff: Arc::default() })
     }
 
     /// The rows that answer `sql` about one schema; `what` is for the error.
@@ -170,6 +192,24 @@ impl Control {
         }
     }
 
+    /// Whether PostgreSQL answers at all: that it takes no more connections is an answer, too. Waits up to `limit` for
+    /// a connection, and as long for the answer.
+    pub async fn answers(&self, limit: Duration) -> Result<(), CatalogError> {
+        let what = "an answer";
+        let late = |_| CatalogError::Late(self.name.clone(), what);
+        let client = match timeout(limit, self.client()).await.map_err(late)? {
+            Err(error) if error.is_full() => return Ok(()),
+            client => client?,
+        };
+        match timeout(limit, client.batch_execute("")).await {
+            Ok(answer) => answer.map_err(|error| self.failed(what, error)),
+            Err(late_by) => {
+                drop(Client::take(client));
+                Err(late(late_by))
+            }
+        }
+    }
+
     /// The database, as clients call it.
     pub(super) fn name(&self) -> &str {
         &self.name
@@ -181,7 +221,27 @@ impl Control {
     }
 
     async fn client(&self) -> Result<Client, CatalogError> {
-        self.pool.get().await.map_err(|error| CatalogError::Connect(self.name.clone(), error))
+        // An idle connection is had all the same.
+        if self.pool.status().available == 0
+            && let Some((error, _)) = self.backoff.holds()
+        {
+            return Err(CatalogError::Again(error));
+        }
+        match self.pool.get().await {
+            Ok(client) => {
+                self.backoff.succeeded();
+                Ok(client)
+            }
+            // Others have what there is: that is no fault of PostgreSQL's.
+            Err(error @ PoolError::Timeout(TimeoutType::Wait)) => {
+                Err(CatalogError::Connect(self.name.clone(), error))
+            }
+            Err(error) => {
+                let error = Arc::new(CatalogError::Connect(self.name.clone(), error));
+                self.backoff.failed(Arc::clone(&error));
+                Err(CatalogError::Again(error))
+            }
+        }
     }
 }
 

@@ -1,13 +1,13 @@
 //! `pgstrata sql`: prints what an administrator may run in a database, and runs nothing itself.
 
 use std::borrow::Cow;
-use std::io::{self, Write};
 use std::path::PathBuf;
 
 use pgstrata_control::harden::Hardening;
 
 use crate::config::Config;
 use crate::tenant::connect;
+use crate::terminal;
 
 /// What is to be printed.
 #[derive(Debug, clap::Subcommand)]
@@ -52,7 +52,7 @@ impl Sql {
 
     /// Prints it. The error is one line for the one who asked.
     pub fn print(&self) -> Result<(), String> {
-        io::stdout().write_all(self.text()?.as_bytes()).map_err(|error| error.to_string())
+        terminal::out(format_args!("{}", self.text()?)).map_err(|error| error.to_string())
     }
 }
 

@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pgstrata_control::error::postgres_words;
 use pgstrata_control::registry;
 use rustls::ClientConfig;
 use tokio::io;
@@ -60,7 +61,7 @@ pub struct Audience<'a> {
 /// Why there is no listening (any more).
 #[derive(Debug, thiserror::Error)]
 enum Lost {
-    #[error("{0}")]
+    #[error("{}", postgres_words(.0))]
     Postgres(#[from] tokio_postgres::Error),
     #[error("no answer within {} s", PATIENCE.as_secs())]
     Late(#[from] tokio::time::error::Elapsed),
@@ -108,13 +109,12 @@ impl Listener {
                 pause = PAUSES.0;
             }
             if let Err(error) = lost {
-                let cause = std::error::Error::source(&error).map(ToString::to_string);
                 let database = &self.name;
                 // A standby takes no LISTEN: once says it all.
                 match failed && !listened {
-                    true => tracing::debug!(database, %error, cause, "still not listening"),
+                    true => tracing::debug!(database, %error, "still not listening"),
                     false => tracing::warn!(
-                        database, %error, cause, "not listening for changes of tenants: they are seen by age"
+                        database, %error, "not listening for changes of tenants: they are seen by age"
                     ),
                 }
                 failed = true;

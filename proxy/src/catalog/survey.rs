@@ -87,8 +87,7 @@ impl Survey {
 
     fn log(&self, done: Result<(), CatalogError>) {
         if let Err(error) = done {
-            let cause = std::error::Error::source(&error).map(ToString::to_string);
-            tracing::debug!(database = self.control.name(), %error, cause, "the survey failed");
+            tracing::debug!(database = self.control.name(), %error, "the survey failed");
         }
     }
 

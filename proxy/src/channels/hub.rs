@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pgstrata_control::error::postgres_words;
 use pgstrata_tenancy::ident;
 use rustls::ClientConfig;
 use tokio::sync::{mpsc, oneshot};
@@ -131,7 +132,7 @@ impl Hub {
         let connected = timeout(PATIENCE, self.settings.config.connect(tls)).await;
         let failed = match connected {
             Ok(Ok((client, connection))) => return self.serve(Arc::new(client), connection, first).await,
-            Ok(Err(error)) => in_full(&error),
+            Ok(Err(error)) => postgres_words(&error),
             Err(_) => "no answer in time".to_owned(),
         };
         if let Command::Listen { reply, .. } = first {
@@ -175,7 +176,7 @@ impl Hub {
                         }
                     }
                     Some(Ok(_)) => {}
-                    Some(Err(error)) => return Err(in_full(&error)),
+                    Some(Err(error)) => return Err(postgres_words(&error)),
                     None => return Err("the connection was closed".into()),
                 },
                 done = working => match done {
@@ -257,7 +258,8 @@ impl Hub {
         match then {
             Some(Then::Listening { id, channel, reply }) => {
                 let count = self.ears.get(&id).map_or(0, |ear| ear.channels.len());
-                let answer = done.map(|()| count).map_err(|error| Deaf::Refused(in_full(&error).into()));
+                let answer =
+                    done.map(|()| count).map_err(|error| Deaf::Refused(postgres_words(&error).into()));
                 if answer.is_err() {
                     self.forget(id, Some(&channel));
                 }
@@ -293,8 +295,4 @@ impl Hub {
 fn unlisten(channels: &[Arc<str>]) -> Option<String> {
     let each = |channel: &Arc<str>| format!("UNLISTEN {};", ident::quoted(channel));
     (!channels.is_empty()).then(|| channels.iter().map(each).collect())
-}
-
-fn in_full(error: &tokio_postgres::Error) -> String {
-    crate::session::start::with_sources(error)
 }

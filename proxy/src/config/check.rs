@@ -1,14 +1,15 @@
 //! Contradictions in a configuration whose single values are fine.
 
-use std::path::Path;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 
 use super::load::Place;
 use super::problem::Problems;
-use super::{Config, Database, Listen, ListenTls, ServerTls};
+use super::{Config, Database, MissingTenant, Mode, ServerTls};
 
+pub(super) mod files;
 mod names;
 mod roles;
 mod users;
@@ -16,9 +17,9 @@ mod users;
 /// Tenants that may have series of their own: with more, Prometheus would suffer.
 const MAX_SERIES: usize = 1000;
 
-/// Reports what can't be meant, or can't work.
+/// Reports what can't be meant, or can't work, and warns of what is hardly meant.
 pub(super) fn check(config: &Config, place: &Place<'_>, problems: &mut Problems) {
-    listen(&config.listen, place, problems);
+    files::listen(&config.listen, place, problems);
     limits(config, problems);
     times(config, problems);
     if config.http.enabled && config.http.address == config.listen.address {
@@ -36,30 +37,22 @@ pub(super) fn check(config: &Config, place: &Place<'_>, problems: &mut Problems)
     for (name, database) in &config.databases {
         self::database(name, database, place, problems);
     }
+    if config.tenancy.missing_tenant == MissingTenant::Public && config.tenancy.mode == Mode::Route {
+        let message = "\"missing_tenant\" in [tenancy] is \"public\": a client that forgets to name its tenant \
+                       works in the schema public; \"reject\" makes that an error";
+        problems.warn(&["tenancy.missing_tenant", "tenancy.mode"], message);
+    }
     names::check(config, problems);
     roles::check(config, problems);
     users::check(config, problems);
-}
-
-fn listen(listen: &Listen, place: &Place<'_>, problems: &mut Problems) {
-    let files = [("tls_certificate", &listen.tls_certificate), ("tls_key", &listen.tls_key)];
-    for (key, file) in files {
-        let path = format!("listen.{key}");
-        match file {
-            Some(file) => readable(&path, file, place, problems),
-            None if listen.tls == ListenTls::Off => {}
-            None => {
-                let message = format!("\"tls\" in [listen] needs \"{key}\": name a PEM file");
-                problems.at(&["listen.tls", &path], message);
-            }
-        }
-    }
 }
 
 fn limits(config: &Config, problems: &mut Problems) {
     let (limits, pool) = (&config.limits, &config.pool);
     let sizes = [
         ("listen.max_clients", config.listen.max_clients),
+        ("listen.max_unauthenticated", config.listen.max_unauthenticated),
+        ("http.max_connections", config.http.max_connections),
         ("pool.max_servers", pool.max_servers),
         ("pool.max_servers_per_tenant", pool.max_servers_per_tenant),
         ("pool.max_tenant_servers", pool.max_tenant_servers),
@@ -106,6 +99,7 @@ fn times(config: &Config, problems: &mut Problems) {
     let (pool, tenancy) = (&config.pool, &config.tenancy);
     let times = [
         ("listen.login_timeout", config.listen.login_timeout),
+        ("http.timeout", config.http.timeout),
         ("pool.wait_timeout", pool.wait_timeout),
         ("pool.connect_timeout", pool.connect_timeout),
         ("pool.idle_timeout", pool.idle_timeout),
@@ -127,6 +121,12 @@ fn zero(path: &str, advice: &str, problems: &mut Problems) {
     }
 }
 
+/// Whether it is one place to connect to. Not a list, as libpq has it, and no URL.
+fn is_host(host: &str) -> bool {
+    let is_name = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_');
+    host.starts_with('/') || host.parse::<IpAddr>().is_ok() || host.chars().all(is_name)
+}
+
 fn database(name: &str, database: &Database, place: &Place<'_>, problems: &mut Problems) {
     let path = |key: &str| format!("databases.{name}.{key}");
     for (key, text) in [
@@ -139,6 +139,12 @@ fn database(name: &str, database: &Database, place: &Place<'_>, problems: &mut P
             problems.at(&[&path(key)], message);
         }
     }
+    if !database.host.is_empty() && !is_host(&database.host) {
+        let message = format!(
+            "\"host\" in [databases.{name}] must be one host name, one address, or the directory of a Unix socket"
+        );
+        problems.at(&[&path("host")], message);
+    }
     let verifies = matches!(database.tls, ServerTls::VerifyCa | ServerTls::VerifyFull);
     let demands = verifies || database.tls == ServerTls::Require;
     if demands && database.host.starts_with('/') {
@@ -149,18 +155,12 @@ fn database(name: &str, database: &Database, place: &Place<'_>, problems: &mut P
         problems.at(&[&path("tls"), &path("host")], message);
     }
     let Some(ca) = &database.tls_ca else { return };
-    readable(&path("tls_ca"), ca, place, problems);
+    files::authorities(&path("tls_ca"), ca, place, problems);
     if !verifies {
         let message = format!(
             "\"tls_ca\" in [databases.{name}] has no effect: no certificate is verified \
              unless tls = \"verify-full\" or \"verify-ca\""
         );
         problems.at(&[&path("tls_ca"), &path("tls")], message);
-    }
-}
-
-fn readable(path: &str, file: &Path, place: &Place<'_>, problems: &mut Problems) {
-    if let Err(error) = place.surroundings.read(file) {
-        problems.at(&[path], format!("cannot read {}: {error}", file.display()));
     }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use pgstrata_tenancy::{Strategy, Tier};
 
 use super::{
-    Http, KeySpaces, Limits, Listen, ListenTls, Log, LogFormat, Metrics, MissingTenant, Mode, Pool, PoolMode,
-    Provision, Secret, Tenancy, TenantSource, WhileMigrating,
+    AuthMethod, Http, KeySpaces, Limits, Listen, ListenTls, Log, LogFormat, Metrics, MissingTenant, Mode,
+    Pool, PoolMode, Provision, Secret, Tenancy, TenantSource, WhileMigrating,
 };
 
 /// PostgreSQL's own port.
@@ -21,7 +21,10 @@ impl Default for Listen {
             tls: ListenTls::Off,
             tls_certificate: None,
             tls_key: None,
+            auth: AuthMethod::ScramSha256,
+            salt_key: Secret::default(),
             max_clients: 10_000,
+            max_unauthenticated: 1_000,
             login_timeout: Duration::from_secs(15),
             shutdown_timeout: Duration::from_secs(30),
         }
@@ -30,7 +33,12 @@ impl Default for Listen {
 
 impl Default for Http {
     fn default() -> Self {
-        Self { enabled: true, address: SocketAddr::from(([127, 0, 0, 1], 9187)) }
+        Self {
+            enabled: true,
+            address: SocketAddr::from(([127, 0, 0, 1], 9187)),
+            max_connections: 32,
+            timeout: Duration::from_secs(10),
+        }
     }
 }
 

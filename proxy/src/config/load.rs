@@ -1,5 +1,6 @@
 //! From the file to the types: every key, in the order of the types.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use pgstrata_tenancy::LayeredMetadataStore;
@@ -8,8 +9,8 @@ use toml::de::DeTable;
 use super::problem::Problems;
 use super::read::Section;
 use super::{
-    Config, ConfigError, ControlLogin, Database, Http, KeySpaces, Limits, Listen, Log, Metrics, Pool,
-    Provision, Secret, Tenancy, Tenant, User, check, defaults, tables,
+    AuthMethod, Config, ConfigError, ControlLogin, Database, Http, KeySpaces, Limits, Listen, Log, Metrics,
+    Pool, Provision, Secret, Tenancy, Tenant, User, check, defaults, tables,
 };
 
 /// Where secrets and files come from. Tests bring their own.
@@ -18,6 +19,11 @@ pub trait Surroundings {
     fn env(&self, name: &str) -> Option<String>;
     /// The text of a file.
     fn read(&self, path: &Path) -> std::io::Result<String>;
+    /// The permissions of a file, where there are such things.
+    fn mode(&self, path: &Path) -> Option<u32> {
+        let _ = path;
+        None
+    }
 }
 
 /// The process's own environment and files.
@@ -30,6 +36,10 @@ impl Surroundings for Os {
 
     fn read(&self, path: &Path) -> std::io::Result<String> {
         std::fs::read_to_string(path)
+    }
+
+    fn mode(&self, path: &Path) -> Option<u32> {
+        std::fs::metadata(path).ok().map(|metadata| metadata.permissions().mode())
     }
 }
 
@@ -74,9 +84,13 @@ impl Config {
         if let Some(config) = &config {
             check::check(config, &place, &mut problems);
         }
-        problems.finish(origin)?;
+        if let Some(path) = problems.secret_in_plain() {
+            check::files::private(&path, origin, &place, &mut problems);
+        }
+        let warnings = problems.finish(origin)?;
         let mut config =
             config.ok_or_else(|| ConfigError::whole(origin, "the file can't be read as TOML".into()))?;
+        config.warnings = warnings;
         let layers = tables::layers(&config);
         config.tables = layers.map_err(|error| ConfigError::whole(origin, format!("tables: {error}")))?;
         Ok(config)
@@ -94,19 +108,23 @@ pub(super) fn read(text: &str, place: &Place<'_>, problems: &mut Problems) -> Op
     if !errors.is_empty() {
         return None;
     }
-    Some(Section::whole(problems, table.get_ref(), |file| Config {
-        listen: file.section("listen", |s| listen(s, place)),
-        http: file.section("http", http),
-        metrics: file.section("metrics", metrics),
-        log: file.section("log", log),
-        limits: file.section("limits", limits),
-        pool: file.section("pool", pool),
-        tenancy: file.section("tenancy", |s| tenancy(s, place)),
-        provision: file.section("provision", |s| provision(s, place)),
-        tenants: file.named("tenants", tenant),
-        databases: file.named("databases", |s| database(s, place)),
-        users: file.list("users", |s| user(s, place)),
-        tables: LayeredMetadataStore::new(),
+    Some(Section::whole(problems, table.get_ref(), |file| {
+        let listen = file.section("listen", |s| listen(s, place));
+        Config {
+            users: file.list("users", |s| user(s, place, listen.auth)),
+            listen,
+            http: file.section("http", http),
+            metrics: file.section("metrics", metrics),
+            log: file.section("log", log),
+            limits: file.section("limits", limits),
+            pool: file.section("pool", pool),
+            tenancy: file.section("tenancy", |s| tenancy(s, place)),
+            provision: file.section("provision", |s| provision(s, place)),
+            tenants: file.named("tenants", tenant),
+            databases: file.named("databases", |s| database(s, place)),
+            tables: LayeredMetadataStore::new(),
+            warnings: Vec::new(),
+        }
     }))
 }
 
@@ -121,7 +139,10 @@ fn listen(s: &mut Section<'_>, place: &Place<'_>) -> Listen {
         tls: s.or("tls", default.tls),
         tls_certificate: path(s, place, "tls_certificate"),
         tls_key: path(s, place, "tls_key"),
+        auth: s.or("auth", default.auth),
+        salt_key: Secret::read_as(["salt_key", "salt_key_env", "salt_key_file"], s, place),
         max_clients: s.or("max_clients", default.max_clients),
+        max_unauthenticated: s.or("max_unauthenticated", default.max_unauthenticated),
         login_timeout: s.or("login_timeout", default.login_timeout),
         shutdown_timeout: s.or("shutdown_timeout", default.shutdown_timeout),
     }
@@ -129,7 +150,12 @@ fn listen(s: &mut Section<'_>, place: &Place<'_>) -> Listen {
 
 fn http(s: &mut Section<'_>) -> Http {
     let default = Http::default();
-    Http { enabled: s.or("enabled", default.enabled), address: s.or("address", default.address) }
+    Http {
+        enabled: s.or("enabled", default.enabled),
+        address: s.or("address", default.address),
+        max_connections: s.or("max_connections", default.max_connections),
+        timeout: s.or("timeout", default.timeout),
+    }
 }
 
 fn metrics(s: &mut Section<'_>) -> Metrics {
@@ -256,12 +282,12 @@ fn control(s: &mut Section<'_>, place: &Place<'_>) -> ControlLogin {
     login
 }
 
-fn user(s: &mut Section<'_>, place: &Place<'_>) -> User {
+fn user(s: &mut Section<'_>, place: &Place<'_>, auth: AuthMethod) -> User {
     User {
         name: s.required("name", "app"),
         password: Secret::read(s, place),
         tenants: s.option("tenants").unwrap_or_default(),
-        auth: s.option("auth").unwrap_or_default(),
+        auth: s.or("auth", auth),
         admin: s.or("admin", false),
         dynamic_sql: s.option("dynamic_sql").unwrap_or_default(),
         statements: s.option("statements").unwrap_or_default(),

@@ -60,6 +60,7 @@ pub(super) struct Problems {
     /// Keys whose value was refused: contradictions with them would be noise.
     broken: BTreeSet<String>,
     list: Vec<Problem>,
+    warnings: Vec<Problem>,
     #[cfg(test)]
     asked: BTreeSet<String>,
 }
@@ -72,6 +73,7 @@ impl Problems {
             lines: BTreeMap::new(),
             broken: BTreeSet::new(),
             list: Vec::new(),
+            warnings: Vec::new(),
             #[cfg(test)]
             asked: BTreeSet::new(),
         }
@@ -99,12 +101,31 @@ impl Problems {
     /// one of them was refused already. A path that isn't in the file stands
     /// where its table does.
     pub(super) fn at(&mut self, paths: &[&str], message: impl Into<String>) {
+        let problem = self.problem(paths, message.into());
+        self.list.extend(problem);
+    }
+
+    /// Warns of something that works, and is hardly meant; placed as in [`Problems::at`].
+    pub(super) fn warn(&mut self, paths: &[&str], message: impl Into<String>) {
+        let problem = self.problem(paths, message.into());
+        self.warnings.extend(problem);
+    }
+
+    fn problem(&self, paths: &[&str], message: String) -> Option<Problem> {
         if paths.iter().any(|path| self.broken.contains(*path)) {
-            return;
+            return None;
         }
         let line = paths.iter().find_map(|path| self.lines.get(*path));
         let line = line.or_else(|| paths.iter().find_map(|path| self.table_line(path)));
-        self.list.push(Problem { line: line.copied(), message: message.into() });
+        Some(Problem { line: line.copied(), message })
+    }
+
+    /// The first secret that stands in the file itself.
+    pub(super) fn secret_in_plain(&self) -> Option<String> {
+        let plain =
+            |path: &String| [".password", ".login_key", ".salt_key"].iter().any(|key| path.ends_with(key));
+        let secrets = self.lines.iter().filter(|(path, _)| plain(path));
+        secrets.min_by_key(|(_, line)| **line).map(|(path, _)| path.clone())
     }
 
     /// Marks the value of `path` as refused: see [`Problems::at`].
@@ -112,15 +133,23 @@ impl Problems {
         self.broken.insert(path);
     }
 
-    /// The error, if there is anything to report.
-    pub(super) fn finish(self, origin: &Path) -> Result<(), ConfigError> {
-        let mut problems = self.list;
-        if problems.is_empty() {
-            return Ok(());
+    /// The warnings, each with its place; or the error, if there is anything to report.
+    pub(super) fn finish(self, origin: &Path) -> Result<Vec<String>, ConfigError> {
+        let sorted = |mut problems: Vec<Problem>| {
+            problems.sort();
+            problems.dedup();
+            problems
+        };
+        if !self.list.is_empty() {
+            return Err(ConfigError { origin: origin.to_owned(), problems: sorted(self.list) });
         }
-        problems.sort();
-        problems.dedup();
-        Err(ConfigError { origin: origin.to_owned(), problems })
+        let place = |line: Option<usize>| line.map_or_else(String::new, |line| format!(":{line}"));
+        let warnings = sorted(self.warnings).into_iter();
+        Ok(warnings
+            .map(|Problem { line, message }| {
+                format!("{}{}: warning: {message}", origin.display(), place(line))
+            })
+            .collect())
     }
 
     /// Remembers that `path` can stand in a file.

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::path::Path;
 
 use toml::de::DeTable;
 
+use super::check::files;
+use super::load::Place;
 use super::problem::Problems;
 use super::value::{Raw, Value, Wrong};
 
@@ -140,6 +143,11 @@ impl<'a> Section<'a> {
         let path = self.join(key);
         self.problems.at(&[&path], message);
         self.problems.distrust(path);
+    }
+
+    /// Warns where others can read the file with a secret that `key` names.
+    pub(super) fn keep_private(&mut self, key: &'static str, file: &Path, place: &Place<'_>) {
+        files::private(&self.join(key), file, place, self.problems);
     }
 
     fn child<R>(

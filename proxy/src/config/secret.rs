@@ -1,7 +1,7 @@
 //! Passwords and keys, which are never printed.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::load::Place;
 use super::read::Section;
@@ -37,7 +37,11 @@ impl Secret {
             (None, None, None) => return Self::default(),
             (Some(plain), None, None) => (in_plain, Ok(plain)),
             (None, Some(name), None) => (in_variable, from_variable(&name, place)),
-            (None, None, Some(path)) => (in_file, from_file(path, place)),
+            (None, None, Some(path)) => {
+                let path = place.resolve(path);
+                section.keep_private(in_file, &path, place);
+                (in_file, from_file(&path, place))
+            }
             (plain, variable, _) => {
                 // The line of the second one: the first was fine until then.
                 let second = match (plain, variable) {
@@ -76,10 +80,9 @@ fn from_variable(name: &str, place: &Place<'_>) -> Result<String, String> {
     })
 }
 
-fn from_file(path: PathBuf, place: &Place<'_>) -> Result<String, String> {
-    let path = place.resolve(path);
+fn from_file(path: &Path, place: &Place<'_>) -> Result<String, String> {
     let mut text =
-        place.surroundings.read(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        place.surroundings.read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
     for end in ['\n', '\r'] {
         if text.ends_with(end) {
             text.pop();

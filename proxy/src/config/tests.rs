@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use super::load::{Place, read};
 use super::problem::Problems;
@@ -24,11 +25,30 @@ impl Surroundings for Fake {
     fn read(&self, path: &Path) -> io::Result<String> {
         match path.to_str() {
             Some("/etc/pw") => Ok("from a file\r\n".into()),
-            Some("etc/pem" | "etc/server.crt" | "etc/server.key") => Ok("PEM".into()),
+            Some("/etc/key/pw") => Ok("a secret that is longer than 32 bytes".into()),
+            Some("etc/pem" | "etc/server.crt") => Ok(pair().0.clone()),
+            Some("etc/server.key") => Ok(pair().1.clone()),
+            Some("etc/other.key") => Ok(certificate().1),
+            Some("etc/garbage") => Ok("-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n".into()),
             Some("etc/empty") => Ok("\n".into()),
             _ => Err(io::Error::new(io::ErrorKind::NotFound, "no such file")),
         }
     }
+
+    fn mode(&self, path: &Path) -> Option<u32> {
+        Some(if path.ends_with("pw") || path.ends_with("open.toml") { 0o100644 } else { 0o100640 })
+    }
+}
+
+/// A certificate that is its own authority, and its key.
+fn certificate() -> (String, String) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    (made.cert.pem(), made.signing_key.serialize_pem())
+}
+
+fn pair() -> &'static (String, String) {
+    static PAIR: LazyLock<(String, String)> = LazyLock::new(certificate);
+    &PAIR
 }
 
 fn parse(text: &str) -> Result<Config, ConfigError> {
@@ -136,6 +156,27 @@ fn every_kind_of_value_is_read() {
     assert_eq!(config.databases["other"].password.expose(), Some("from the environment"));
     assert_eq!(config.users[0].password.expose(), Some("from a file"));
     assert!(config.users[0].may_name("acme_corp") && !config.users[0].may_name("globex"));
+}
+
+#[test]
+fn what_is_hardly_meant_is_warned_of() {
+    let quiet = "[tenancy]\nmissing_tenant = 'reject'";
+    let warnings = |text: &str, file: &str| {
+        Config::parse_with(&with_basics(text), Path::new(file), &Fake).unwrap().warnings
+    };
+    assert!(warnings(quiet, "etc/pgstrata.toml").is_empty());
+    let observed = format!("{quiet}\nmode = 'observe'").replace("reject", "public");
+    assert!(warnings(&observed, "etc/pgstrata.toml").is_empty(), "nothing is routed");
+    let [public] = &warnings("[tenancy]\nmissing_tenant = 'public'", "etc/pgstrata.toml")[..] else {
+        panic!()
+    };
+    assert!(public.starts_with("etc/pgstrata.toml:2: warning: \"missing_tenant\""), "{public}");
+    let [plain] = &warnings(quiet, "etc/open.toml")[..] else { panic!() };
+    assert!(plain.starts_with("etc/open.toml:8: warning: etc/open.toml holds a password"), "{plain}");
+    let file = format!("{quiet}\nlogin_key_file = '/etc/key/pw'");
+    let [key] = &warnings(&file, "etc/pgstrata.toml")[..] else { panic!() };
+    assert!(key.starts_with("etc/pgstrata.toml:3: warning: /etc/key/pw holds a password"), "{key}");
+    assert!(!key.contains("longer"), "{key}");
 }
 
 #[test]

@@ -16,7 +16,7 @@ pub mod postgres;
 pub mod seed;
 
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Write};
+use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -28,6 +28,7 @@ use self::background::Background;
 use self::postgres::{Cluster, ClusterError, Options};
 use crate::ServeError;
 use crate::config::{Config, ConfigError};
+use crate::terminal;
 
 /// `pgstrata demo`
 #[derive(Clone, Debug, clap::Args)]
@@ -72,7 +73,7 @@ pub enum DemoError {
     #[error(transparent)]
     Cluster(#[from] ClusterError),
     /// The tables could not be made.
-    #[error("filling the database failed: {0}")]
+    #[error("filling the database failed: {}", pgstrata_control::error::postgres_words(.0))]
     Seed(#[from] tokio_postgres::Error),
     /// The configuration that we wrote ourselves is wrong.
     #[error("the demo's configuration is wrong: {0}")]
@@ -100,8 +101,7 @@ pub fn run(args: &Args) -> Result<(), DemoError> {
     runtime.block_on(seed::harden(&cluster))?;
     let mut proxy = Background::start(config(args, &cluster)?)?;
     // Nobody may be reading, and that is no reason to stop.
-    let _ = io::stdout().write_all(welcome(args, &cluster).as_bytes());
-    let _ = io::stdout().flush();
+    let _ = terminal::out(format_args!("{}", welcome(args, &cluster)));
     runtime.block_on(async {
         while !proxy.has_ended() && !signals.arrive_within(Duration::from_millis(200)).await {}
     });

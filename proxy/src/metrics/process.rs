@@ -6,6 +6,7 @@ use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage};
 use nix::sys::time::TimeVal;
 
 use super::text::{Page, Type};
+use crate::logging;
 
 /// As far as the system tells: memory and descriptors in use are Linux's only.
 pub(super) fn render(page: &mut Page) {
@@ -19,6 +20,9 @@ pub(super) fn render(page: &mut Page) {
         page.family(name, Type::Gauge, "Memory of the process.");
         page.sample(name, &[], bytes);
     }
+    let name = "pgstrata_log_lines_dropped_total";
+    page.family(name, Type::Counter, "Log lines of the process that stderr did not take, or not in time.");
+    page.sample(name, &[], logging::dropped_lines());
     if let Ok(descriptors) = fs::read_dir("/proc/self/fd") {
         let name = "process_open_fds";
         page.family(name, Type::Gauge, "File descriptors in use.");

@@ -37,6 +37,10 @@ struct State<T: Item> {
     /// Places that are taken.
     taken: usize,
     places: usize,
+    /// So many of them are of use: fewer where no more items could be made.
+    useful: usize,
+    /// Somebody will say when another is worth a try.
+    held: bool,
     turns: Turns<oneshot::Sender<Grant<T>>>,
     closed: bool,
 }
@@ -84,9 +88,14 @@ pub struct Loan<T: Item> {
 /// A place that is taken, and given back when this is dropped.
 pub struct Place<T: Item>(Option<Pool<T>>);
 
-/// The pool is closed: nothing is lent any more.
+/// Why nothing is lent.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Closed;
+pub enum Unlent {
+    /// The pool is closed.
+    Closed,
+    /// All who waited were called off.
+    CalledOff,
+}
 
 /// How a pool fares.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -112,7 +121,8 @@ impl<T: Item> Pool<T> {
     /// Room for so many; nothing is in it.
     pub fn new(places: usize) -> Self {
         let (idle, turns) = (Vec::new(), Turns::default());
-        Self(Arc::new(Mutex::new(State { idle, taken: 0, places, turns, closed: false })))
+        let state = State { idle, taken: 0, places, useful: places, held: false, turns, closed: false };
+        Self(Arc::new(Mutex::new(state)))
     }
 
     fn state(&self) -> MutexGuard<'_, State<T>> {
@@ -135,24 +145,37 @@ impl<T: Item> Pool<T> {
 
     /// An item, or a place to make one, as soon as it is the turn of one who asks for `tenant`. Whoever
     /// stops waiting leaves the queue.
-    pub async fn acquire(&self, tenant: &Tenant) -> Result<Grant<T>, Closed> {
+    pub async fn acquire(&self, tenant: &Tenant) -> Result<Grant<T>, Unlent> {
+        self.acquire_as(tenant, false).await
+    }
+
+    /// As [`Pool::acquire`], for one that had its turn and could make none: it is the next of its tenant.
+    pub async fn acquire_again(&self, tenant: &Tenant) -> Result<Grant<T>, Unlent> {
+        self.acquire_as(tenant, true).await
+    }
+
+    async fn acquire_as(&self, tenant: &Tenant, again: bool) -> Result<Grant<T>, Unlent> {
         let here = here();
-        let (ticket, call) = match self.ask(tenant, here)? {
+        let (ticket, call) = match self.ask(tenant, here, again)? {
             Asked::Granted(grant) => return Ok(grant),
             Asked::Queued(ticket, call) => (ticket, call),
         };
         let _waiting = Waiting { pool: self, tenant, ticket };
-        match call.await.map_err(|_| Closed)? {
+        match call.await.map_err(|_| self.unlent())? {
             Grant::Item(loan) => Ok(loan.brought(here)),
             Grant::Place(place) => Ok(Grant::Place(place)),
         }
     }
 
-    fn ask(&self, tenant: &Tenant, here: usize) -> Result<Asked<T>, Closed> {
+    fn unlent(&self) -> Unlent {
+        if self.state().closed { Unlent::Closed } else { Unlent::CalledOff }
+    }
+
+    fn ask(&self, tenant: &Tenant, here: usize, again: bool) -> Result<Asked<T>, Unlent> {
         loop {
             let mut state = self.state();
             if state.closed {
-                return Err(Closed);
+                return Err(Unlent::Closed);
             }
             if let Some(idle) = state.nearest(here).map(|at| state.idle.remove(at)) {
                 drop(state);
@@ -161,12 +184,16 @@ impl<T: Item> Pool<T> {
                     None => continue,
                 }
             }
-            if state.taken < state.places {
+            if state.taken < state.useful {
                 state.taken += 1;
                 return Ok(Asked::Granted(Grant::Place(Place(Some(self.clone())))));
             }
             let (caller, call) = oneshot::channel();
-            return Ok(Asked::Queued(state.turns.join(tenant, here, caller), call));
+            let ticket = match again {
+                true => state.turns.rejoin(tenant, here, caller),
+                false => state.turns.join(tenant, here, caller),
+            };
+            return Ok(Asked::Queued(ticket, call));
         }
     }
 
@@ -221,20 +248,46 @@ impl<T: Item> Pool<T> {
         drop((idle, turns));
     }
 
+    /// So many places more are of use: those who wait may try.
+    pub fn widen(&self, more: usize) {
+        let mut state = self.state();
+        state.useful = state.useful.saturating_add(more).min(state.places);
+        self.fill_places(state);
+    }
+
+    /// As [`Pool::widen`], by one: the time is over that [`Place::refused`] spoke of.
+    pub fn try_again(&self) {
+        self.state().held = false;
+        self.widen(1);
+    }
+
+    /// Sends all away who wait: they would wait in vain.
+    pub fn call_off(&self) {
+        let waiting = std::mem::take(&mut self.state().turns);
+        drop(waiting);
+    }
+
     /// A place is free: the next one may have it.
     fn free(&self) {
         let mut state = self.state();
         state.taken -= 1;
-        while !state.closed && state.taken < state.places {
+        self.fill_places(state);
+    }
+
+    /// Lets those who wait have the places that are free.
+    fn fill_places<'a>(&'a self, mut state: MutexGuard<'a, State<T>>) {
+        while !state.closed && state.taken < state.useful {
             let Some(next) = state.turns.next(here()) else { return };
             state.taken += 1;
             drop(state);
             let place = Place(Some(self.clone()));
-            let Err(Grant::Place(mut place)) = next.send(Grant::Place(place)) else { return };
-            // Who waited has gone meanwhile; what comes next is done here, not in a drop within a drop.
-            place.0 = None;
+            let sent = next.send(Grant::Place(place));
             state = self.state();
-            state.taken -= 1;
+            if let Err(Grant::Place(mut place)) = sent {
+                // Who waited has gone meanwhile; what comes next is done here, not in a drop within a drop.
+                place.0 = None;
+                state.taken -= 1;
+            }
         }
     }
 
@@ -340,6 +393,18 @@ impl<T: Item> Place<T> {
     pub fn fill(mut self, item: T) -> Option<Loan<T>> {
         let home = Home { thread: here(), away: 0 };
         self.0.take().map(|pool| Loan { item: Some(item), home, since: Instant::now(), taken: true, pool })
+    }
+}
+
+impl<T: Item> Place<T> {
+    /// None could be made: as many places are of use as there are items, until somebody calls
+    /// [`Pool::try_again`]. `true`: nobody is about to, and the caller has to.
+    pub fn refused(mut self) -> bool {
+        let Some(pool) = self.0.take() else { return false };
+        let mut state = pool.state();
+        state.taken -= 1;
+        state.useful = state.taken;
+        !std::mem::replace(&mut state.held, true)
     }
 }
 

@@ -135,8 +135,8 @@ async fn a_closed_pool_lends_nothing() {
     let mut waits = Box::pin(pool.acquire(&None));
     assert!(is_pending(&mut waits));
     pool.close();
-    assert!(matches!(waits.await, Err(Closed)));
-    assert!(matches!(pool.acquire(&None).await, Err(Closed)));
+    assert!(matches!(waits.await, Err(Unlent::Closed)));
+    assert!(matches!(pool.acquire(&None).await, Err(Unlent::Closed)));
     first.give_back();
     drop(second);
     assert_eq!((alive.load(Ordering::SeqCst), pool.status()), (0, Status::default()));
@@ -226,4 +226,62 @@ fn many_threads_share_few_and_lose_none() {
     let status = pool.status();
     assert_eq!((status.waiting, status.size), (0, status.idle));
     assert_eq!(alive.load(Ordering::SeqCst), status.idle);
+}
+
+/// Somebody who has waited so far, and is asked what came of it.
+fn waits(pool: &Pool<Thing>, again: bool) -> Pin<Box<impl Future<Output = Result<Grant<Thing>, Unlent>>>> {
+    let pool = pool.clone();
+    let mut waiting = Box::pin(async move {
+        match again {
+            true => pool.acquire_again(&None).await,
+            false => pool.acquire(&None).await,
+        }
+    });
+    assert!(is_pending(&mut waiting));
+    waiting
+}
+
+#[tokio::test]
+async fn pool_makes_do_with_the_items_that_there_are() {
+    let (pool, alive) = (Pool::new(3), Arc::default());
+    let loan = get(&pool, &None, &alive).await;
+    let [Grant::Place(second), Grant::Place(third)] =
+        [pool.acquire(&None).await.unwrap(), pool.acquire(&None).await.unwrap()]
+    else {
+        panic!("there is room for three")
+    };
+    assert!(second.refused(), "somebody has to say when to try again");
+    assert!(!third.refused(), "once");
+    let behind = waits(&pool, false);
+    let first = waits(&pool, true);
+    loan.give_back();
+    let Grant::Item(loan) = first.await.unwrap() else { panic!("it has come back") };
+    pool.try_again();
+    let Grant::Place(place) = behind.await.unwrap() else { panic!("another attempt is due") };
+    let mut next = waits(&pool, false);
+    drop(place.fill(Thing::new(&alive)).unwrap());
+    let Grant::Place(place) = timeout(Duration::from_secs(9), &mut next).await.unwrap().unwrap() else {
+        panic!()
+    };
+    assert!(place.refused());
+    pool.widen(2);
+    drop(loan);
+    let mut loans = Vec::new();
+    for _ in 0..2 {
+        loans.push(get(&pool, &None, &alive).await);
+    }
+    assert_eq!(pool.status(), Status { size: 2, idle: 0, waiting: 0 });
+}
+
+#[tokio::test]
+async fn those_who_wait_in_vain_are_called_off() {
+    let pool: Pool<Thing> = Pool::new(1);
+    let Grant::Place(place) = pool.acquire(&None).await.unwrap() else { panic!() };
+    let waiting = waits(&pool, false);
+    assert!(place.refused());
+    pool.call_off();
+    assert_eq!(waiting.await.err(), Some(Unlent::CalledOff));
+    assert_eq!(pool.status(), Status::default());
+    pool.close();
+    assert_eq!(pool.acquire(&None).await.err(), Some(Unlent::Closed));
 }

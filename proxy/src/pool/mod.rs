@@ -13,6 +13,7 @@
 //! - [`cancel`]: the query of a server is cancelled.
 
 pub mod backoff;
+pub mod birth;
 pub mod cancel;
 pub mod connect;
 pub mod fair;

@@ -11,6 +11,7 @@ use lru::LruCache;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::birth::Birth;
 use super::connect::Connected;
 use super::fair::Item;
 use super::settings::Settings;
@@ -76,6 +77,8 @@ pub struct Server {
     pub in_doubt: bool,
     /// When it was connected.
     pub born: Instant,
+    /// What it was born with.
+    pub birth: Birth,
     /// Its place among the servers that tenants have of their own.
     _room: Option<OwnedSemaphorePermit>,
 }
@@ -115,6 +118,7 @@ impl Server {
         room: Option<OwnedSemaphorePermit>,
     ) -> Self {
         let Connected { stream, buffer, parameters, pid, key } = connected;
+        let birth = Birth::of(&parameters);
         let boxed = |text: String| text.into_bytes().into_boxed_slice();
         Self {
             stream,
@@ -134,6 +138,7 @@ impl Server {
             used_by: None,
             in_doubt: false,
             born: Instant::now(),
+            birth,
             _room: room,
         }
     }

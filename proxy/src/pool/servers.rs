@@ -12,8 +12,9 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::backoff::Backoff;
+use super::birth::{Birth, Newest};
 use super::connect::{ConnectError, connect};
-use super::fair::{Grant, Loan, Place, Pool, Status};
+use super::fair::{Grant, Loan, Place, Pool, Status, Unlent};
 use super::server::Server;
 use super::target::Target;
 use super::tenants::TenantServers;
@@ -60,7 +61,8 @@ pub struct Kind {
 struct Maker {
     kind: Kind,
     reported: ArcSwapOption<Vec<(String, String)>>,
-    backoff: Backoff,
+    newest: Newest,
+    backoff: Backoff<ConnectError>,
     /// Those that the pool shares its room with.
     tenants: Option<Weak<TenantServers>>,
 }
@@ -91,7 +93,7 @@ impl Servers {
     pub fn new(kind: Kind, tenants: Option<Weak<TenantServers>>) -> Self {
         let pool = Pool::new(kind.settings.max_servers);
         let (reported, backoff) = (ArcSwapOption::empty(), Backoff::default());
-        Self { pool, maker: Arc::new(Maker { kind, reported, backoff, tenants }) }
+        Self { pool, maker: Arc::new(Maker { kind, reported, newest: Newest::default(), backoff, tenants }) }
     }
 
     /// A server that was in use a moment before `now`, if one is idle: one that need not be looked at.
@@ -103,55 +105,102 @@ impl Servers {
 
     /// A server with nothing left on it from anybody else but tracked settings, when it is the turn of `tenant`.
     ///
-    /// Waits for one up to `limit`, also while PostgreSQL can't be reached or takes nobody in.
+    /// Waits for one up to `limit`, also while PostgreSQL can't be reached or takes nobody in. Where that is so for
+    /// good, and there is no server that could come back, the error comes at once.
     pub async fn check_out_within(&self, tenant: &Tenant, limit: Duration) -> Result<Lease, CheckoutError> {
-        let mut wait = limit;
         let begun = Instant::now();
+        let mut again = false;
         loop {
-            let error = match self.try_check_out(tenant, wait).await {
-                Err(CheckoutError::Connect(error)) if error.is_passing() => error,
-                Err(CheckoutError::Timeout(_)) => return Err(CheckoutError::Timeout(limit)),
+            let left = limit.saturating_sub(begun.elapsed());
+            match self.try_check_out(tenant, left, again).await {
+                Err(CheckoutError::Connect(error)) if left.is_zero() => return Err(error.into()),
+                // It stays in the queue, for the servers that there are.
+                Err(CheckoutError::Connect(error)) if self.may_wait(&error) => again = true,
+                Err(CheckoutError::Timeout(_)) => return Err(self.over(limit)),
                 other => return other,
-            };
-            let pause = self.maker.backoff.holds().map_or(Duration::ZERO, |(_, left)| left);
-            let Some(left) = limit.checked_sub(begun.elapsed() + pause).filter(|left| !left.is_zero()) else {
-                return Err(error.into());
-            };
-            tokio::time::sleep(pause).await;
-            wait = left;
+            }
+        }
+    }
+
+    /// Whether something may come of waiting, after that error.
+    fn may_wait(&self, error: &ConnectError) -> bool {
+        error.is_passing() || self.pool.status().size > 0
+    }
+
+    /// The time of somebody is over who has waited.
+    fn over(&self, limit: Duration) -> CheckoutError {
+        match self.maker.backoff.last().filter(|_| self.pool.status().size == 0) {
+            Some(error) => ConnectError::Again(error).into(),
+            None => CheckoutError::Timeout(limit),
         }
     }
 
     /// The same, with one attempt to connect at most.
-    async fn try_check_out(&self, tenant: &Tenant, wait: Duration) -> Result<Lease, CheckoutError> {
-        let granted = timeout(wait, self.pool.acquire(tenant)).await;
-        let mut grant =
-            granted.map_err(|_| CheckoutError::Timeout(wait))?.map_err(|_| CheckoutError::Closed)?;
+    async fn try_check_out(
+        &self,
+        tenant: &Tenant,
+        wait: Duration,
+        again: bool,
+    ) -> Result<Lease, CheckoutError> {
+        let late = |_| CheckoutError::Timeout(wait);
+        let granted = async {
+            match again {
+                true => self.pool.acquire_again(tenant).await,
+                false => self.pool.acquire(tenant).await,
+            }
+        };
+        let mut grant = match timeout(wait, granted).await.map_err(late)? {
+            Ok(grant) => grant,
+            Err(Unlent::Closed) => return Err(CheckoutError::Closed),
+            Err(Unlent::CalledOff) => return Err(self.over(wait)),
+        };
         loop {
             let place = match grant {
                 Grant::Item(mut loan) => match self.maker.is_fit(&mut loan).await {
                     true => return Ok(self.lease(loan)),
                     false => loan.discard(),
                 },
-                Grant::Place(place) => {
-                    let server = self.make(&place, wait).await?;
-                    let loan = place.fill(server).ok_or(CheckoutError::Closed)?;
-                    return Ok(self.lease(loan));
-                }
+                Grant::Place(place) => return self.fill(place, wait).await,
             };
             grant = self.pool.exchange(place);
         }
     }
 
     /// A new server, for a place that was granted.
-    async fn make(&self, _place: &Place<Box<Server>>, wait: Duration) -> Result<Box<Server>, CheckoutError> {
+    async fn fill(&self, place: Place<Box<Server>>, wait: Duration) -> Result<Lease, CheckoutError> {
         let making = self.maker.make();
         // Where it shares its room with others, it may have to wait for that, too.
         let made = match self.maker.tenants.is_some() {
             true => timeout(wait, making).await.map_err(|_| CheckoutError::Timeout(wait))?,
             false => making.await,
         };
-        Ok(made?)
+        match made {
+            Ok(server) => {
+                let loan = place.fill(server).ok_or(CheckoutError::Closed)?;
+                // What was refused before may not be any more. Twice as many attempts as went well.
+                self.pool.widen(2);
+                Ok(self.lease(loan))
+            }
+            Err(error) => {
+                self.refused(place, &error);
+                Err(error.into())
+            }
+        }
+    }
+
+    /// None could be had. Those who wait do so for the servers that there are; one of them tries again in a while.
+    fn refused(&self, place: Place<Box<Server>>, error: &ConnectError) {
+        if place.refused() {
+            let servers = self.clone();
+            tokio::spawn(async move {
+                let pause = servers.maker.backoff.holds().map_or(Duration::ZERO, |(_, left)| left);
+                tokio::time::sleep(pause).await;
+                servers.pool.try_again();
+            });
+        }
+        if !self.may_wait(error) {
+            self.pool.call_off();
+        }
     }
 
     fn lease(&self, loan: Loan<Box<Server>>) -> Lease {
@@ -162,7 +211,7 @@ impl Servers {
     /// no other can be had.
     pub async fn probe(&self) -> Result<(), CheckoutError> {
         loop {
-            let mut lease = self.try_check_out(&None, self.settings().wait_timeout).await?;
+            let mut lease = self.try_check_out(&None, self.settings().wait_timeout, false).await?;
             if answers(&mut lease).await {
                 lease.give_back();
                 return Ok(());
@@ -173,6 +222,11 @@ impl Servers {
     /// What servers of this database report at their start; `None` before there was one.
     pub fn reported(&self) -> Option<Arc<Vec<(String, String)>>> {
         self.maker.reported.load_full()
+    }
+
+    /// What the newest of these servers were born with.
+    pub fn newest(&self) -> Birth {
+        self.maker.newest.get()
     }
 
     /// Where these servers are.
@@ -202,7 +256,7 @@ impl Servers {
         if self.pool.status().size < settings.min_servers {
             let mut held = Vec::new();
             while held.len() < settings.min_servers {
-                match self.try_check_out(&None, Duration::ZERO).await {
+                match self.try_check_out(&None, Duration::ZERO, false).await {
                     Ok(lease) => held.push(lease),
                     Err(error) => {
                         tracing::warn!(database = %self.target(), %error, "can not keep min_servers open");
@@ -299,10 +353,7 @@ impl Maker {
                 metrics.server_connect_failed();
                 let role = &target.config.user;
                 tracing::warn!(database = %target, role, %error, "can not connect to PostgreSQL");
-                // One tenant's role that is not let in must not keep PostgreSQL busy with that.
-                if !error.is_passing() && room.is_none() {
-                    return Err(error);
-                }
+                // A login that is not let in must not keep PostgreSQL busy with that, whatever the reason.
                 let error = Arc::new(error);
                 self.backoff.failed(Arc::clone(&error));
                 return Err(ConnectError::Again(error));
@@ -310,12 +361,14 @@ impl Maker {
         };
         self.backoff.succeeded();
         metrics.server_connected();
+        self.newest.note(Birth::of(&connected.parameters));
         self.reported.store(Some(Arc::new(connected.parameters.clone())));
         Ok(Box::new(Server::new(connected, *max_prepared, room)))
     }
 
     fn is_old(&self, server: &Server, now: Instant) -> bool {
         now.saturating_duration_since(server.born) > self.kind.settings.max_lifetime
+            || server.birth != self.newest.get()
     }
 
     /// Whether a server that was idle can be used again.

@@ -24,6 +24,8 @@ const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(30), Duration:
 /// A database to connect to. Built once for each entry of the configuration.
 #[derive(Clone)]
 pub struct Target {
+    /// What clients call the database, and the log.
+    entry: String,
     /// The database's name on its server.
     pub(crate) name: String,
     /// Its entry in the configuration.
@@ -37,7 +39,7 @@ impl Target {
     pub fn new(entry: &str, config: &Database) -> Result<Self, TlsConfigError> {
         let name = config.database.as_deref().unwrap_or(entry).to_owned();
         let tls = tls::client_tls_config(config)?;
-        Ok(Self { name, tls, config: config.clone(), tcp_user_timeout: None })
+        Ok(Self { entry: entry.to_owned(), name, tls, config: config.clone(), tcp_user_timeout: None })
     }
 
     /// A connection is dead when what was sent was not acknowledged for so long.
@@ -54,9 +56,14 @@ impl Target {
         other
     }
 
+    /// Host and port.
+    fn address(&self) -> String {
+        format!("{}:{}", self.config.host, self.config.port)
+    }
+
     /// Opens a socket, with TLS as far as the configuration wants it and the server has it.
     pub(crate) async fn dial(&self) -> Result<ServerStream, ConnectError> {
-        let failed = |source| ConnectError::Dial { address: self.to_string(), source };
+        let failed = |source| ConnectError::Dial { address: self.address(), source };
         if self.config.host.starts_with('/') {
             let path = format!("{}/.s.PGSQL.{}", self.config.host, self.config.port);
             return Ok(ServerStream::Unix(UnixStream::connect(path).await.map_err(failed)?));
@@ -94,7 +101,7 @@ impl Target {
         let host = ServerName::try_from(self.config.host.clone())
             .map_err(|_| ConnectError::BadHost(self.config.host.clone()))?;
         let connected = TlsConnector::from(tls).connect(host, stream).await;
-        let failed = |source| ConnectError::Tls { address: self.to_string(), source };
+        let failed = |source| ConnectError::Tls { address: self.address(), source };
         Ok(ServerStream::Tls(Box::new(connected.map_err(failed)?)))
     }
 }
@@ -106,9 +113,9 @@ pub(crate) fn keep_alive(socket: &SockRef<'_>) -> std::io::Result<()> {
     socket.set_tcp_keepalive(&keepalive)
 }
 
-/// Host and port.
+/// The name in the configuration.
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.config.host, self.config.port)
+        f.write_str(&self.entry)
     }
 }

@@ -14,6 +14,9 @@ const OVERTAKEN: u8 = 16;
 /// So many of a tenant are looked at for one on the same thread.
 const LOOKED_AT: usize = 32;
 
+/// The ticket of the first who joins.
+const FIRST_TICKET: u64 = 1 << 63;
+
 /// Those who wait.
 pub struct Turns<P> {
     /// Each tenant that has a queue, once: the next one first. Its queue may be empty, where all have left: it
@@ -21,7 +24,9 @@ pub struct Turns<P> {
     ring: VecDeque<Tenant>,
     queues: HashMap<Tenant, VecDeque<Waiter<P>>>,
     waiting: usize,
+    /// Tickets count up, and down for those who go to the front: a queue is in their order.
     next_ticket: u64,
+    front_ticket: u64,
 }
 
 struct Waiter<P> {
@@ -34,7 +39,8 @@ struct Waiter<P> {
 
 impl<P> Default for Turns<P> {
     fn default() -> Self {
-        Self { ring: VecDeque::new(), queues: HashMap::new(), waiting: 0, next_ticket: 0 }
+        let (next_ticket, front_ticket) = (FIRST_TICKET, FIRST_TICKET - 1);
+        Self { ring: VecDeque::new(), queues: HashMap::new(), waiting: 0, next_ticket, front_ticket }
     }
 }
 
@@ -53,6 +59,20 @@ impl<P> Turns<P> {
             VecDeque::new()
         });
         queue.push_back(Waiter { ticket, thread, overtaken: 0, payload });
+        self.waiting += 1;
+        ticket
+    }
+
+    /// Joins it at the front, as its tenant's next: one that had its turn, and got nothing. A tenant with no queue
+    /// has the next turn; another keeps its own.
+    pub fn rejoin(&mut self, tenant: &Tenant, thread: usize, payload: P) -> u64 {
+        let ticket = self.front_ticket;
+        self.front_ticket -= 1;
+        let queue = self.queues.entry(tenant.clone()).or_insert_with(|| {
+            self.ring.push_front(tenant.clone());
+            VecDeque::new()
+        });
+        queue.push_front(Waiter { ticket, thread, overtaken: OVERTAKEN, payload });
         self.waiting += 1;
         ticket
     }
@@ -129,6 +149,23 @@ mod tests {
         assert_eq!(turns.waiting(), 8);
         assert_eq!(all(&mut turns, 0), [0, 10, 20, 1, 11, 2, 3, 4]);
         assert_eq!((turns.waiting(), turns.ring.len(), turns.queues.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn who_got_nothing_is_the_next_again() {
+        let mut turns = Turns::default();
+        for i in 0..3 {
+            turns.join(&tenant("a"), 0, i);
+        }
+        turns.join(&tenant("b"), 0, 10);
+        assert_eq!(turns.next(0), Some(0));
+        let ticket = turns.rejoin(&tenant("a"), 0, 0);
+        assert_eq!(turns.next(0), Some(10), "others' turns stay theirs");
+        turns.rejoin(&tenant("c"), 0, 20);
+        turns.leave(&tenant("a"), ticket);
+        turns.rejoin(&tenant("a"), 1, 5);
+        assert_eq!(all(&mut turns, 0), [20, 5, 1, 2]);
+        assert!(turns.ring.is_empty() && turns.queues.is_empty());
     }
 
     #[test]

@@ -26,6 +26,7 @@ use crate::config::{
     AuthMethod, Config, Database, DynamicSql, Level, ListenTls, Mode, PoolMode, Secret, TenantSource, User,
 };
 use crate::demo::background::Background;
+use crate::terminal;
 
 /// What is to be tested.
 #[derive(Debug, clap::Args)]
@@ -50,10 +51,11 @@ pub fn run(args: &Args) -> Result<(), String> {
     let config = Config::load(&args.config).map_err(|error| error.to_string())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let report = runtime.map_err(|error| error.to_string())?.block_on(test(args, config))?;
-    match args.json {
-        true => println!("{}", report.json()),
-        false => print!("{report}"),
-    }
+    let said = match args.json {
+        true => terminal::out(format_args!("{}\n", report.json())),
+        false => terminal::out(format_args!("{report}")),
+    };
+    said.map_err(|error| error.to_string())?;
     match report.broken() {
         0 => Ok(()),
         broken => Err(format!("{broken} classes of attack are not held")),

@@ -58,7 +58,7 @@ pub async fn connect(name: &str, database: &Database, url: Option<&str>) -> Resu
 
 /// PostgreSQL's own words, which its error's Display leaves out.
 pub fn words(error: &tokio_postgres::Error) -> String {
-    error.as_db_error().map_or_else(|| error.to_string(), |error| error.message().to_owned())
+    pgstrata_control::error::postgres_words(error)
 }
 
 impl Tenants {

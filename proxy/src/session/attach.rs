@@ -69,6 +69,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// Makes a server the client's.
     fn join(&mut self, lease: Lease, wanted: &Isolation) {
+        if lease.birth != self.told_of {
+            self.tell_birth(&lease);
+        }
         self.cancel.attach(lease.pid, &lease.key);
         let mut link = Box::new(Link::new(lease, wanted.login().cloned()));
         link.hand_over(self.server_user(), &self.settings, wanted.set_role());
@@ -227,6 +230,9 @@ fn no_connection(error: &ConnectError) -> Refusal {
         }
         ConnectError::Refused { code, message } if code == "57P03" => {
             ("57P03", format!("PostgreSQL does not accept connections now: {message}"))
+        }
+        ConnectError::Refused { code, .. } => {
+            ("08006", format!("can not connect to PostgreSQL: it refuses the proxy's login ({code})"))
         }
         // Addresses and logins of ours are no business of the client's; the log has them.
         _ => ("08006", "can not connect to PostgreSQL".into()),

@@ -23,6 +23,7 @@
 //! - `bounds`: what a text may make of a session, and of what is sent.
 //! - `judge`: texts that are judged elsewhere, as it takes long.
 //! - [`io`]: bytes in, bytes out, nothing buffered without bound.
+//! - `birth`: a server comes that was born with other parameters than the client was told.
 //! - [`attach`]: a server comes, and goes back; [`link`]: what is known of it, and how it becomes clean; [`login`]: it is one of the tenant's own, where it has its own; [`handback`]: it goes back clean.
 //! - [`cancel`]: cancel keys. [`clock`]: whose time a request's time is; [`deadline`]: how long it may be.
 
@@ -30,6 +31,7 @@ mod admission;
 mod ahead;
 mod arrival;
 mod attach;
+mod birth;
 mod bound;
 mod boundary;
 mod bounds;
@@ -93,6 +95,7 @@ use self::request::Step;
 use self::statements::{ClientStatement, ClientStatements};
 use self::tenant::{Basis, Tenancy, Tenants};
 use crate::config::{Isolation, User};
+use crate::pool::birth::Birth;
 use crate::pool::settings::{Settings, Tracked};
 use crate::shared::{DatabaseHandle, Shared};
 use crate::sql::plan::{Plan, Refusal};
@@ -205,6 +208,8 @@ pub struct Session<C> {
     stale_told: bool,
     /// The settings that its texts are read with.
     reading: Reading,
+    /// How the servers were born whose parameters it was told.
+    told_of: Birth,
     statements: ClientStatements,
     /// Those that a request on its way forgets, unless it fails.
     forgotten: Option<ClientStatements>,

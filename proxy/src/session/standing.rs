@@ -90,7 +90,8 @@ pub(super) fn no_answer(error: &CatalogError, database: &DatabaseHandle) -> Refu
     tracing::warn!(database, error = %with_sources(error), "can not look a tenant up");
     let message = match error {
         CatalogError::State(..) => "can not serve the tenant: its state in the registry is not known here",
-        _ => "can not look the tenant up: PostgreSQL does not answer",
+        error if error.is_passing() => "can not look the tenant up: PostgreSQL does not answer",
+        _ => "can not look the tenant up: PostgreSQL refuses the proxy",
     };
     Refusal { code: "08006", message: message.into(), hint: None }
 }

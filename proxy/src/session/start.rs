@@ -23,6 +23,7 @@ use crate::auth::login::Login;
 use crate::catalog::Found;
 use crate::catalog::cache::Known;
 use crate::config::{Isolation, Level, Mode, PoolMode};
+use crate::pool::birth::Birth;
 use crate::pool::server::Server;
 use crate::pool::servers::CheckoutError;
 use crate::pool::settings::{self, Assignment, CLIENT_ENCODING, SEARCH_PATH, Settings, Tracked, newest_name};
@@ -54,7 +55,7 @@ where
     };
     let (login, found) = arrive(login, &shared, &database, shutdown.clone(), until).await?;
     match prepare(&login, &shared, &database, found).await {
-        Ok((identity, tenancy, told)) => enter(login, shared, identity, tenancy, told, shutdown).await,
+        Ok((identity, tenancy, birth)) => enter(login, shared, identity, tenancy, birth, shutdown).await,
         Err(refusal) => Err(login.refuse(refusal).await),
     }
 }
@@ -65,7 +66,7 @@ async fn prepare<S>(
     shared: &Shared,
     database: &Arc<DatabaseHandle>,
     found: Option<Found>,
-) -> Result<(Identity, Arc<Tenancy>, Arc<Told>), Refusal> {
+) -> Result<(Identity, Arc<Tenancy>, Birth), Refusal> {
     let schema = found.as_ref().map_or("public", |found| &*found.schema);
     let tenancy = database
         .tenancy(login.tenant.as_ref(), schema, login.user.policy(), &shared.config)
@@ -78,16 +79,16 @@ async fn prepare<S>(
         );
     }
     let base = settings::shared(base);
-    let told = validate(database, &tenancy, &base, login_patience(shared)).await?;
+    let (birth, told) = validate(database, &tenancy, &base, login_patience(shared)).await?;
     let identity = Identity {
         database: Arc::clone(database),
         user: Arc::clone(&login.user),
         base,
-        base_told: Arc::clone(&told),
+        base_told: told,
         peer: login.peer,
         tls: login.stream.is_tls(),
     };
-    Ok((identity, tenancy, told))
+    Ok((identity, tenancy, birth))
 }
 
 /// The settings of the start-up packet.
@@ -124,26 +125,28 @@ async fn validate(
     tenancy: &Tenancy,
     base: &Arc<Settings>,
     limit: Duration,
-) -> Result<Arc<Told>, Refusal> {
+) -> Result<(Birth, Arc<Told>), Refusal> {
     let settings = settings::after(&Arc::default(), base, true);
     let login = tenancy.isolation.login();
     // What nobody sets needs nobody's right.
     let role = tenancy.isolation.set_role().filter(|_| settings.count() > 0);
     let key = (Arc::clone(&settings), role.or(login).cloned());
-    if let Some(told) = database.validated.get(&key) {
-        return Ok(told);
+    if let Some(known) = database.validated.get(&key)
+        && (login.is_some() || known.0 == database.servers.newest())
+    {
+        return Ok(known);
     }
     let lease = database.check_out(login, &tenancy.turn, limit).await;
     let mut lease = lease.map_err(|error| no_server(&error))?;
     // A server goes back by itself only where all has gone well.
     try_settings(&mut lease, &settings, role).await?;
-    let mut told: Told = lease.parameters.clone();
+    let (birth, mut told): (_, Told) = (lease.birth, lease.parameters.clone());
     let dirt = lease.dirt(false);
     lease.give_back_clean(dirt, Instant::now());
     told.remove(&b"search_path"[..]);
     let told = Arc::new(told);
-    database.validated.insert(key, Arc::clone(&told));
-    Ok(told)
+    database.validated.insert(key, (birth, Arc::clone(&told)));
+    Ok((birth, told))
 }
 
 /// Runs the settings on a server; PostgreSQL's own words if it takes them not.
@@ -186,12 +189,13 @@ async fn enter<S>(
     shared: Arc<Shared>,
     identity: Identity,
     tenancy: Arc<Tenancy>,
-    told: Arc<Told>,
+    birth: Birth,
     shutdown: watch::Receiver<bool>,
 ) -> Result<Session<ClientStream<S>>, OpenError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    let told = Arc::clone(&identity.base_told);
     let cancel = shared.cancels.register(login.protocol_minor, &login.database);
     let pairs = told.iter().map(|(name, value)| (&**name, &**value));
     login.accept(pairs, cancel.slot().pid, &cancel.slot().key).await?;
@@ -227,6 +231,7 @@ where
         stale_told: false,
         reading: Reading::default(),
         told,
+        told_of: birth,
         statements: ClientStatements::default(),
         forgotten: None,
         portals: Vec::new(),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pgstrata_control::drift::{Change, Difference};
+use pgstrata_control::drift::{Change, Difference, Frame};
 use pgstrata_control::{Control, SchemaName};
 use serde::Serialize;
 
@@ -13,6 +13,9 @@ use super::{Context, Failure};
 pub struct Diff {
     /// The tenants; none named: all.
     tenants: Vec<String>,
+    /// Also as SQL that runs, not as a comment: what drops tables, columns, types and sequences that the source does not have.
+    #[arg(long)]
+    drop_data: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -35,6 +38,9 @@ struct Drift {
     differs: Vec<Change>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+    /// The transaction that the changes run in.
+    #[serde(skip)]
+    frame: Frame,
 }
 
 impl Diff {
@@ -43,16 +49,17 @@ impl Diff {
         let source = Arc::new(context.control.structure().await?);
         let work = |control: Control, schema: SchemaName| {
             let source = Arc::clone(&source);
-            async move { Ok((control.diff(&schema, &source).await?, schema)) }
+            async move { Ok((control.diff(&schema, &source).await?, control.frame(&schema, &source), schema)) }
         };
         let all = context.each(schemas, "comparing", work).await?;
-        let drift = |(differs, schema): (Vec<Change>, SchemaName)| Drift {
+        let drift = |(differs, frame, schema): (Vec<Change>, Frame, SchemaName)| Drift {
             tenant: context.tenant(schema.as_str()),
             mended: None,
             differs,
             error: None,
+            frame,
         };
-        finish(context, &all.into_iter().map(drift).collect::<Vec<_>>())
+        finish(context, &all.into_iter().map(drift).collect::<Vec<_>>(), self.drop_data)
     }
 }
 
@@ -69,30 +76,32 @@ impl Sync {
                         (Vec::new(), control.diff(&schema, &source).await?, Some(error.to_string()))
                     }
                 };
-                Ok((schema, mended, differs, error))
+                Ok((control.frame(&schema, &source), schema, mended, differs, error))
             }
         };
         let all = context.each(schemas, "mending", work).await?;
-        let drift = |(schema, mended, differs, error): (SchemaName, _, _, _)| Drift {
+        let drift = |(frame, schema, mended, differs, error): (_, SchemaName, _, _, _)| Drift {
             tenant: context.tenant(schema.as_str()),
             mended: Some(mended),
             differs,
             error,
+            frame,
         };
-        finish(context, &all.into_iter().map(drift).collect::<Vec<_>>())
+        finish(context, &all.into_iter().map(drift).collect::<Vec<_>>(), self.drop_data)
     }
 }
 
-fn finish(context: &Context, all: &[Drift]) -> Result<(), Failure> {
-    context.output.print(&all, |all| all.iter().map(human).collect())?;
+fn finish(context: &Context, all: &[Drift], drop_data: bool) -> Result<(), Failure> {
+    context.output.print(&all, |all| all.iter().map(|drift| human(drift, drop_data)).collect())?;
     match all.iter().all(|drift| drift.differs.is_empty() && drift.error.is_none()) {
         true => Ok(()),
         false => Err(Failure::found()),
     }
 }
 
-/// As SQL, what can't be run as comments in it.
-fn human(drift: &Drift) -> String {
+/// As SQL for psql: one transaction, on the tenant's path. What can't be run is a comment in it, and so is what takes
+/// data away, unless `drop_data`.
+fn human(drift: &Drift, drop_data: bool) -> String {
     let tenant = printable(&drift.tenant).replace('\n', " ");
     let mut text = match (&drift.mended, drift.differs.as_slice()) {
         (None, []) => format!("-- {tenant}: as the source\n"),
@@ -102,23 +111,32 @@ fn human(drift: &Drift) -> String {
     if let Some(error) = &drift.error {
         text += &comment(&format!("nothing was changed: {error}"));
     }
-    for change in &drift.differs {
-        let what = match change.difference {
-            Difference::Missing => "is missing",
-            Difference::Extra => "is not the source's",
-            Difference::Changed => "is another",
-        };
-        let kind = format!("{:?}", change.kind);
-        if let Some(why) = &change.why_not {
-            text += &comment(&format!("{kind} {} {what}: {why}", change.name));
-        } else if change.loses_data {
-            text += &comment(&format!("{kind} {} {what}. This takes data away:", change.name));
-            text += &format!("{};\n", change.sql);
-        } else {
-            text += &format!("{};\n", change.sql);
-        }
+    let runs = |change: &Change| {
+        change.why_not.is_none() && !change.sql.is_empty() && (drop_data || !change.loses_data)
+    };
+    let changes = drift.differs.iter().map(|change| one(change, runs(change)));
+    match drift.differs.iter().any(runs) {
+        true => text + &drift.frame.before + &changes.collect::<String>() + &drift.frame.after,
+        false => text + &changes.collect::<String>(),
     }
-    text
+}
+
+/// One difference: SQL where it `runs`, a comment where not.
+fn one(change: &Change, runs: bool) -> String {
+    let what = match change.difference {
+        Difference::Missing => "is missing",
+        Difference::Extra => "is not the source's",
+        Difference::Changed => "is another",
+    };
+    let about = format!("{:?} {} {what}", change.kind, change.name);
+    let sql = format!("{};\n", change.sql);
+    match (&change.why_not, runs, change.loses_data) {
+        (Some(why), _, _) => comment(&format!("{about}: {why}")),
+        (None, true, true) => comment(&format!("{about}. This takes data away:")) + &sql,
+        (None, true, false) => sql,
+        (None, false, _) if change.sql.is_empty() => comment(&about),
+        (None, false, _) => comment(&format!("{about}. This would take data away (--drop-data):\n{sql}")),
+    }
 }
 
 /// A comment, whatever lines a name has.

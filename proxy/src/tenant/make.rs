@@ -1,12 +1,13 @@
 //! Commands that make, change and drop tenants.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 
 use pgstrata_control::provision::Synced;
 use pgstrata_control::registry::State;
 
 use super::output::{printable, table};
 use super::{Context, Failure};
+use crate::terminal;
 
 #[derive(Debug, clap::Args)]
 pub struct Create {
@@ -34,7 +35,7 @@ impl Create {
         let synced = synced?;
         context.output.print(&synced, |synced| human(context, synced))?;
         for remark in &synced.remarks {
-            eprintln!("pgstrata: warning: {}", printable(remark));
+            terminal::err(format_args!("pgstrata: warning: {}\n", printable(remark)));
         }
         match synced.failed.as_slice() {
             [] => Ok(()),
@@ -144,10 +145,9 @@ impl Drop {
             return Err(Failure::usage("there is no terminal to ask on: say --yes to drop it"));
         }
         let name = printable(&self.tenant);
-        eprintln!("Tenant \"{name}\" and all of its data will be gone for good.");
+        terminal::err(format_args!("Tenant \"{name}\" and all of its data will be gone for good.\n"));
         for prompt in ["Type its name to drop it: ", "Once more: "] {
-            eprint!("{prompt}");
-            let _ = io::stderr().flush();
+            terminal::err(format_args!("{prompt}"));
             let mut line = String::new();
             io::stdin().read_line(&mut line).map_err(|error| Failure::failed(error.to_string()))?;
             if line.trim_end_matches(['\r', '\n']) != self.tenant {

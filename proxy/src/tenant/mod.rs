@@ -28,6 +28,7 @@ use pgstrata_control::{Control, SchemaName};
 use tokio::task::JoinSet;
 
 use crate::config::Config;
+use crate::terminal;
 use output::Output;
 
 /// Something is not as it should be, or could not be done for all: what was done stays done.
@@ -225,7 +226,7 @@ pub fn run(args: Args) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if !failure.message.is_empty() {
-                eprintln!("pgstrata: {}", failure.message);
+                terminal::err(format_args!("pgstrata: {}\n", failure.message));
             }
             ExitCode::from(failure.code)
         }

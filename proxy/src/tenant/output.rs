@@ -1,12 +1,13 @@
 //! What commands print: tables for people, JSON for programs, a bar while it takes long.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 
 use comfy_table::{ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::Failure;
+use crate::terminal;
 
 /// How a command answers.
 #[derive(Clone, Copy, Debug)]
@@ -27,13 +28,8 @@ impl Output {
         if text.is_empty() {
             return Ok(());
         }
-        match writeln!(io::stdout(), "{}", text.trim_end()) {
-            // Who reads no further has seen enough.
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                Err(Failure::failed(error.to_string()))
-            }
-            _ => Ok(()),
-        }
+        terminal::out(format_args!("{}\n", text.trim_end()))
+            .map_err(|error| Failure::failed(error.to_string()))
     }
 
     /// A bar for `count` steps (0: not known yet): on a terminal, and where nobody asked for JSON.

@@ -23,10 +23,13 @@ mod vanish;
 mod world;
 mod writes;
 
+use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pgstrata::config::Log;
 use pgstrata::demo::postgres::Options;
+use pgstrata::logging;
 use pgstrata_tenancy::Strategy;
 use tokio::task::JoinSet;
 
@@ -63,6 +66,14 @@ impl Plan {
     }
 }
 
+/// All that is logged finds no room. Once for the process.
+fn log_to_a_full_disk() {
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let log = Log { level: "debug".into(), ..Log::default() };
+    // The second run of a process logs as the first one does.
+    let _ = logging::init_to(&log, full, false);
+}
+
 /// Runs it. Panics with the seed if anything that must hold did not.
 pub async fn run(plan: Plan) {
     let Plan { strategy, seed, time } = plan;
@@ -70,6 +81,7 @@ pub async fn run(plan: Plan) {
         "chaos: strategy {strategy}, PGSTRATA_CHAOS_SEED={seed} PGSTRATA_CHAOS_SECONDS={}",
         time.as_secs()
     );
+    log_to_a_full_disk();
     // A crash of PostgreSQL may lose what it has confirmed, unless it waits for the log.
     let settings = vec![("synchronous_commit".to_owned(), "on".to_owned())];
     let cluster = cluster_with(Options { max_connections: 60, settings, ..Options::default() }).await;
@@ -89,6 +101,9 @@ pub async fn run(plan: Plan) {
         }
     }
     inspect::inspect(&stage, &world).await;
+    if logging::dropped_lines() == 0 {
+        world.problem("no line of the log was dropped, and the disk is full".into());
+    }
     eprintln!("chaos: {}; {broken}", world.summary());
     let problems = world.problems();
     let shown = problems.iter().take(20).map(String::as_str).collect::<Vec<_>>().join("\n");

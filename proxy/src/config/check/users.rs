@@ -3,11 +3,15 @@
 use crate::config::problem::Problems;
 use crate::config::{AuthMethod, Config, ListenTls, User};
 
+/// A key that is shorter can be found by trying.
+const KEY_BYTES: usize = 32;
+
 /// What PostgreSQL's verifiers start with.
 const SCRAM: &str = "SCRAM-SHA-256$";
 
 /// Reports users that can't log in, or that could without what they seem to need.
 pub(super) fn check(config: &Config, problems: &mut Problems) {
+    default(config, problems);
     for (i, user) in config.users.iter().enumerate() {
         let paths = UserPaths::new(i);
         name(user, config.users.get(..i).unwrap_or_default(), &paths, problems);
@@ -23,6 +27,14 @@ pub(super) fn check(config: &Config, problems: &mut Problems) {
                 problems.at(&paths.with_secret("name"), message);
             }
         }
+        if user.auth != config.listen.auth {
+            let message = format!(
+                "user \"{}\" logs in by another method than \"auth\" in [listen], which unknown users are asked \
+                 for: whoever connects can tell that it exists",
+                user.name
+            );
+            problems.warn(&[&paths.auth, &paths.name], message);
+        }
         if user.auth == AuthMethod::Password && config.listen.tls == ListenTls::Off {
             let message = format!(
                 "user \"{}\" sends its password as it is, which needs TLS: set tls = \"required\" in \
@@ -31,6 +43,22 @@ pub(super) fn check(config: &Config, problems: &mut Problems) {
             );
             problems.at(&[&paths.auth, "listen.tls"], message);
         }
+    }
+}
+
+/// What unknown users are asked for, and what their salts come from.
+fn default(config: &Config, problems: &mut Problems) {
+    if config.listen.auth == AuthMethod::Trust {
+        let message =
+            "\"auth\" in [listen] must not be \"trust\", which asks for no proof: give that to single users";
+        problems.at(&["listen.auth"], message);
+    }
+    let keys = ["listen.salt_key", "listen.salt_key_env", "listen.salt_key_file"];
+    if config.listen.salt_key.expose().is_some_and(|key| key.len() < KEY_BYTES) {
+        let message = format!(
+            "the salt key in [listen] has less than {KEY_BYTES} bytes: take what `openssl rand -base64 32` prints"
+        );
+        problems.at(&keys, message);
     }
 }
 

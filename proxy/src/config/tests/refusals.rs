@@ -85,8 +85,13 @@ fn broken_toml_is_located_and_not_quoted() {
 
 #[test]
 fn contradictions_of_the_listener() {
-    refused_part("[listen]\ntls = 'required'\ntls_key = 'pem'", 2, "\"tls_certificate\"");
+    refused_part("[listen]\ntls = 'required'\ntls_key = 'server.key'", 2, "\"tls_certificate\"");
     refused_part("[listen]\ntls_key = 'gone'", 2, "cannot read etc/gone: no such file");
+    let tls = "[listen]\ntls = 'required'\ntls_certificate = ";
+    refused_part(&format!("{tls}'pem'\ntls_key = 'other.key'"), 4, "is not the key of \"tls_certificate\"");
+    refused_part(&format!("{tls}'server.key'\ntls_key = 'server.key'"), 3, "holds no certificate in PEM");
+    refused_part(&format!("{tls}'garbage'\ntls_key = 'server.key'"), 3, "holds no certificate in PEM");
+    refused_part(&format!("{tls}'pem'\ntls_key = 'pem'"), 4, "holds no private key in PEM");
     refused_part("[listen]\nmax_clients = 0", 2, "must not be 0");
     refused_part("[listen]\nlogin_timeout = '0s'", 2, "must not be 0");
     refused_part("[http]\naddress = '127.0.0.1:6432'", 2, "another port");
@@ -115,6 +120,10 @@ fn contradictions_of_names() {
 fn contradictions_of_databases() {
     let start = "[databases.a]\nuser = 'u'\nhost = ";
     refused(&format!("{start}''"), 3, "must not be empty");
+    for host in ["a,b", "postgres://a", "a:5432", "[::1]", "a b", "a/b"] {
+        refused(&format!("{start}'{host}'"), 3, "one host name, one address");
+    }
+    refused(&format!("{start}'h'\ntls = 'verify-ca'\ntls_ca = 'garbage'"), 5, "holds no certificate in PEM");
     refused(&format!("{start}'/run'\ntls = 'require'"), 4, "a Unix socket does not have");
     refused(&format!("{start}'h'\ntls_ca = 'pem'"), 4, "no certificate is verified");
     refused(&format!("{start}'h'\npassword_env = 'GONE'"), 4, "is not set");

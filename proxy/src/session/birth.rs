@@ -1,0 +1,34 @@
+//! A server comes that was born with other parameters than the client was told: `ALTER DATABASE .. SET timezone`.
+
+use std::sync::Arc;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::Session;
+use crate::pool::birth::tells;
+use crate::pool::servers::Lease;
+use crate::pool::settings::SEARCH_PATH;
+use crate::wire::message;
+
+impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
+    /// Tells the client what has become of the parameters that it has not set itself: PostgreSQL reports them to a new
+    /// session, and to no client of ours. Those that it has set, it has on this server, too.
+    pub(super) fn tell_birth(&mut self, lease: &Lease) {
+        self.told_of = lease.birth;
+        let own = self.settings.current();
+        // What its last client has left is set back, and PostgreSQL reports that by itself.
+        let stays = |name: &str| {
+            let key = name.to_ascii_lowercase();
+            !own.has(&key) && !lease.settings.has(&key) && key != SEARCH_PATH
+        };
+        let news: Vec<_> = (lease.parameters.iter())
+            .filter(|(name, _)| tells(name) && std::str::from_utf8(name).is_ok_and(stays))
+            .filter(|(name, value)| self.told.get(*name).is_some_and(|told| told != *value))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        for (name, value) in news {
+            message::parameter_status(&mut self.outbuf, &name, &value);
+            Arc::make_mut(&mut self.told).insert(name, value);
+        }
+    }
+}

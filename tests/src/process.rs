@@ -1,0 +1,87 @@
+//! `pgstrata serve`, the real program, in a process of its own.
+
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+use tokio::process::Child;
+
+use crate::program::pgstrata;
+use crate::stage::{free_port, http, tenant_option};
+use crate::{Setup, Wire};
+
+/// It is killed when this is dropped.
+#[derive(Debug)]
+pub struct Process {
+    /// The process itself: its stderr, where that is piped.
+    pub child: Child,
+    /// Where clients connect.
+    pub port: u16,
+    /// Where the metrics are.
+    pub http_port: u16,
+    _folder: TempDir,
+}
+
+impl Process {
+    /// Starts it in front of the PostgreSQL on port `server`, and waits until it takes clients.
+    pub async fn start(setup: &Setup, server: u16, stderr: impl Into<Stdio>) -> Self {
+        Self::start_with(setup, server, stderr, None).await
+    }
+
+    /// As [`Process::start`], with a limit as the shell sets it: `ulimit -n 256`.
+    pub async fn start_with(
+        setup: &Setup,
+        server: u16,
+        stderr: impl Into<Stdio>,
+        limit: Option<&str>,
+    ) -> Self {
+        let (port, http_port) = (free_port(), free_port());
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("pgstrata.toml");
+        std::fs::write(&file, setup.toml(port, http_port, server)).unwrap();
+        let program = pgstrata();
+        let program = program.as_std().get_program();
+        let mut command = match limit {
+            None => tokio::process::Command::new(program),
+            Some(limit) => {
+                let mut shell = tokio::process::Command::new("sh");
+                shell.args(["-c", &format!("{limit} && exec \"$0\" \"$@\"")]).arg(program);
+                shell
+            }
+        };
+        command.arg("serve").arg("--config").arg(&file).stderr(stderr.into()).kill_on_drop(true);
+        let mut child = command.spawn().unwrap();
+        while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+            assert!(child.try_wait().unwrap().is_none(), "it has ended");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Self { child, port, http_port, _folder: folder }
+    }
+
+    /// A client of a tenant, ready for queries.
+    pub async fn wire(&self, tenant: &str) -> Wire {
+        let option = tenant_option(tenant);
+        Wire::login(self.port, "app", "app", &[("options", &option)]).await.expect("the tenant is let in")
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        let pid = self.child.id().expect("it runs");
+        kill(Pid::from_raw(pid.try_into().unwrap()), signal).unwrap();
+    }
+
+    /// Waits until it has ended.
+    pub async fn end(&mut self) -> ExitStatus {
+        self.child.wait().await.unwrap()
+    }
+
+    /// A metric's value now; -1 where there is none of this name.
+    pub async fn metric(&self, name: &str) -> f64 {
+        let page = http(self.http_port, "/metrics").await;
+        let line = page.lines().find(|line| line.starts_with(name));
+        line.map_or(-1.0, |line| line.rsplit(' ').next().unwrap().parse().unwrap())
+    }
+}
