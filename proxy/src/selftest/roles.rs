@@ -93,9 +93,6 @@ async fn grant(
 ) -> Result<RoleName, String> {
     let role = role_of(control, schema)?;
     control.grant_role(schema).await.map_err(|error| error.to_string())?;
-    if tier != Tier::Login {
-        return Ok(role);
-    }
     let name = literal(role.as_str());
     let grant = format!(
         "BEGIN EXECUTE format('GRANT CONNECT, TEMPORARY ON DATABASE %I TO %I', current_database(), {name}); \
@@ -104,7 +101,7 @@ async fn grant(
     admin.batch_execute(&format!("DO {}", literal(&grant))).await.map_err(|error| words(&error))?;
     let may = format!("SELECT has_database_privilege({name}::name, current_database(), 'CONNECT')");
     let row = admin.query_one(&may, &[]).await.map_err(|error| words(&error))?;
-    match row.get(0) {
+    match row.get::<_, bool>(0) || tier != Tier::Login {
         true => Ok(role),
         false => Err(format!("role {} may not CONNECT to the database", role.quoted())),
     }

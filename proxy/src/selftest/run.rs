@@ -129,6 +129,10 @@ impl Run<'_> {
             "DECLARE left_over CURSOR WITH HOLD FOR SELECT 'left'",
         ] {
             let answer = self.attacker().await?.query(left).answer().await;
+            // Some databases have no temporary tables.
+            if answer.holds("C42501") {
+                continue;
+            }
             if answer.errors > 0 {
                 return Err(format!("the first tenant can not run {left}: {}", answer.shown()));
             }
