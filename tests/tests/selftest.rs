@@ -72,8 +72,11 @@ async fn weak_deployment_is_warned_of() {
     let cluster = database::cluster_like(Options::default(), false).await;
     let admin = stage::connect(&cluster.superuser("app")).await.unwrap();
     admin.batch_execute("ALTER ROLE app SUPERUSER; GRANT CREATE ON SCHEMA public TO app").await.unwrap();
-    let user = "name = 'migrations'\npassword = 'x'\ntenants = ['*']\ndynamic_sql = 'allow'\ntenant_switch = true";
-    let (text, _) = said(&cluster, with_control(Setup::new()).user(user), &["--admin-url", &url(&admin, &cluster).await]).await;
+    let user =
+        "name = 'migrations'\npassword = 'x'\ntenants = ['*']\ndynamic_sql = 'allow'\ntenant_switch = true";
+    let (text, _) =
+        said(&cluster, with_control(Setup::new()).user(user), &["--admin-url", &url(&admin, &cluster).await])
+            .await;
     for warning in [
         "is a superuser",
         "user \"migrations\" has dynamic_sql",
@@ -101,12 +104,14 @@ async fn each_tier_of_the_file_is_tested_with_roles_that_go_again() {
     if database::install().major < 16 {
         admin.batch_execute("ALTER ROLE app NOINHERIT").await.unwrap();
     }
-    let setup = with_control(Setup::new().tier(Tier::Role).line("tenancy", "[tenants.other]\ntier = 'login'"));
+    let setup =
+        with_control(Setup::new().tier(Tier::Role).line("tenancy", "[tenants.other]\ntier = 'login'"));
     let output = selftest(&cluster, setup, &["--json"]).await;
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert!(output.status.success() && report["broken"] == 0, "{report:#}");
     let classes = report["classes"].as_array().unwrap();
-    let attempts = |name: &str| classes.iter().find(|class| class["class"] == name).unwrap()["attempts"].clone();
+    let attempts =
+        |name: &str| classes.iter().find(|class| class["class"] == name).unwrap()["attempts"].clone();
     assert_eq!(attempts("another schema by name"), 2 * 112);
     assert!(attempts("what PostgreSQL itself refuses").as_u64().unwrap() > 100, "{report:#}");
     let warnings = report["warnings"].to_string();
