@@ -178,6 +178,32 @@ pub const CLASSES: &[Class] = &[
     },
 ];
 
+/// What no tenant writes to, while `shared_writes` is false.
+pub const SHARED: &str = "writing to shared schemas";
+
+/// `{shared}` is one of the deployment's own tables in a shared schema, `{bare}` its name alone: nothing of this would
+/// change a row of it, if it were let through.
+pub const SHARED_TABLES: Class = Class {
+    name: SHARED,
+    texts: &[
+        "DELETE FROM {shared} WHERE false",
+        "INSERT INTO {shared} SELECT * FROM {shared} WHERE false",
+        "MERGE INTO {bare} USING secrets s ON false WHEN MATCHED THEN DELETE",
+        "WITH x AS (DELETE FROM {bare} WHERE false RETURNING 1) SELECT * FROM x",
+        "EXPLAIN ANALYZE DELETE FROM {bare} WHERE false",
+        "SELECT 1 FROM {shared} WHERE false FOR UPDATE",
+        "SELECT 1 FROM (SELECT 1 FROM {bare} WHERE false FOR SHARE) x",
+        "LOCK TABLE {bare} IN ROW EXCLUSIVE MODE",
+        "BEGIN; ALTER TABLE {shared} RENAME TO pgstrata_selftest; ROLLBACK",
+        "CREATE VIEW {own}.v AS SELECT * FROM {shared}; DELETE FROM v WHERE false",
+        "CREATE TEMP VIEW v AS SELECT * FROM {shared}; DELETE FROM v WHERE false",
+        "CREATE VIEW {own}.v AS SELECT * FROM {shared}; CREATE VIEW {own}.w AS SELECT * FROM v; DELETE FROM w WHERE false",
+        "CREATE TABLE {own}.{bare} (); DROP TABLE {own}.{bare}; DELETE FROM {bare} WHERE false",
+        "CREATE TABLE {own}.{bare} (); ALTER TABLE {bare} RENAME TO v; DELETE FROM {bare} WHERE false",
+        "CREATE RULE r AS ON DELETE TO notes DO INSTEAD DELETE FROM {shared} WHERE false; DELETE FROM notes",
+    ],
+};
+
 /// What a user with `dynamic_sql` may send, and PostgreSQL itself must refuse, in the tiers in which a tenant has a role
 /// of its own. In the tier `role` code can take the role off (`RESET ROLE`), as docs/isolation.md says: that is not tried.
 pub const DYNAMIC: Class = Class {

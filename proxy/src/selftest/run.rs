@@ -28,6 +28,10 @@ impl Run<'_> {
         for class in CLASSES {
             self.class(class, &own, report).await?;
         }
+        let read_only = self.tenants.shared_table.is_some();
+        if read_only {
+            self.class(&attacks::SHARED_TABLES, &own, report).await?;
+        }
         if self.tenants.roles.tier != Tier::Names {
             self.class(&attacks::DYNAMIC, DYNAMIC, report).await?;
         }
@@ -35,7 +39,7 @@ impl Run<'_> {
         self.leftovers(report).await?;
         self.shared_schemas(report).await?;
         let health = self.health().await?;
-        for script in SCRIPTS {
+        for script in SCRIPTS.iter().filter(|script| read_only || script.class != attacks::SHARED) {
             self.script(script, &health, report).await?;
         }
         Ok(())
@@ -244,6 +248,11 @@ impl Run<'_> {
             Step::Behind(texts, text) => {
                 texts.iter().for_each(|text| _ = client.statement(&fill(text)));
                 client.query(&fill(text));
+            }
+            Step::Part(text) => _ = client.part(&fill(text)).sync(),
+            Step::Unfinished(texts) => {
+                texts.iter().for_each(|text| _ = client.statement(&fill(text)));
+                client.bind_missing();
             }
             Step::Long(piece, count, end) => {
                 _ = client.query(&format!("SELECT {}{end}", piece.repeat(*count)))

@@ -1,6 +1,8 @@
 //! Attacks of several steps on one connection of the first tenant's, which then leaves. What holds is that no byte
 //! of the second tenant's came back, that the second tenant is as it was, and that its clients find nothing of this.
 
+use super::attacks::SHARED;
+
 /// One step.
 pub enum Step {
     /// A `Query`, whatever becomes of it.
@@ -13,13 +15,17 @@ pub enum Step {
     Behind(&'static [&'static str], &'static str),
     /// The same with a name for each, under which the statement is prepared.
     Prepared(&'static [&'static str]),
+    /// A statement of the extended protocol of which one row is asked for.
+    Part(&'static str),
+    /// Statements of the extended protocol and a message that fails, with no `Sync`.
+    Unfinished(&'static [&'static str]),
     /// The second tenant's client works, and then the first one's connects anew.
     Anew,
     /// A `Query` of a text so long that no reader may look at it twice: this, so many times, and that.
     Long(&'static str, usize, &'static str),
 }
 
-use Step::{Anew, Behind, Long, Pipeline, Prepared, Query, Refused};
+use Step::{Anew, Behind, Long, Part, Pipeline, Prepared, Query, Refused, Unfinished};
 
 /// Steps that belong together.
 pub struct Script {
@@ -33,6 +39,7 @@ const NAMES: &str = "names of what others made";
 const CATALOG: &str = "what the catalog was, and is no more";
 const STATE: &str = "what a session is believed to hold";
 const COSTS: &str = "what one tenant costs the others";
+const ENCODINGS: &str = "encodings";
 
 /// All of them.
 pub const SCRIPTS: &[Script] = &[
@@ -167,6 +174,65 @@ pub const SCRIPTS: &[Script] = &[
         ],
     },
     Script {
+        class: STATE,
+        steps: &[
+            Part("SELECT set_config('statement_timeout', '1', false)"),
+            Anew,
+            Part("SELECT set_config('app.user_id', 'left', false)"),
+        ],
+    },
+    Script {
+        class: STATE,
+        steps: &[Query("SET max_parallel_workers = 7"), Unfinished(&["RESET ALL"]), Anew, Query("SELECT 1")],
+    },
+    Script {
+        class: SHARED,
+        steps: &[
+            Query("CREATE VIEW {own}.shared_view AS SELECT * FROM {shared}"),
+            Refused("DELETE FROM shared_view WHERE false"),
+            Refused("SELECT 1 FROM shared_view WHERE false FOR UPDATE"),
+            Query("DROP VIEW IF EXISTS {own}.shared_view"),
+            Query("CREATE TEMP VIEW shared_view AS SELECT * FROM {shared}"),
+            Refused("DELETE FROM shared_view WHERE false"),
+        ],
+    },
+    Script {
+        class: SHARED,
+        steps: &[
+            Query("CREATE TABLE {own}.{bare} ()"),
+            Query("SELECT 1 FROM {bare}"),
+            Query("DROP TABLE {own}.{bare}"),
+            Refused("DELETE FROM {bare} WHERE false"),
+            Query("CREATE TABLE {own}.{bare} ()"),
+            Query("BEGIN; ALTER TABLE {bare} RENAME TO shared_moved"),
+            Refused("SELECT 1 FROM {bare} WHERE false FOR UPDATE"),
+            Query("ROLLBACK; DROP TABLE IF EXISTS {own}.{bare}"),
+        ],
+    },
+    Script {
+        class: ENCODINGS,
+        steps: &[
+            Query("SET client_encoding = 'LATIN1'"),
+            Query("SELECT value FROM secrets"),
+            Prepared(&["SELECT value FROM secrets", "SELECT 'ä' AS ä FROM secrets"]),
+            Refused("SELECT value FROM {other}.secrets"),
+            Refused("SELECT 'ä', value FROM U&\"{other}\".secrets"),
+            Refused("SELECT value FROM \"ä{other}\".secrets"),
+        ],
+    },
+    Script {
+        class: ENCODINGS,
+        steps: &[
+            Refused("SET client_encoding = 'SJIS'"),
+            Refused("SET NAMES 'BIG5'"),
+            Refused("SET client_encoding TO GBK"),
+            Refused("SELECT set_config('client_encoding', 'GB18030', false)"),
+            Refused("SET LOCAL client_encoding = 'UHC'"),
+            Refused("SET client_encoding = 'JOHAB'; SELECT value FROM secrets"),
+            Query("SELECT value FROM secrets"),
+        ],
+    },
+    Script {
         class: COSTS,
         steps: &[Query(
             "SET default_transaction_isolation = 'serializable'; SET default_transaction_read_only = on; \
@@ -187,10 +253,6 @@ pub const SCRIPTS: &[Script] = &[
     Script { class: COSTS, steps: &[Query("SET transaction_timeout = '1ms'")] },
     Script {
         class: COSTS,
-        steps: &[Query("SET client_encoding = 'LATIN1'"), Query("SELECT value FROM secrets")],
-    },
-    Script {
-        class: COSTS,
         steps: &[Query("SET work_mem = '64kB'; SET temp_file_limit = 0; SET enable_seqscan = off")],
     },
     Script { class: COSTS, steps: &[Long("+", 4000, "1"), Long("(", 20_000, "1")] },
@@ -201,8 +263,9 @@ pub const SCRIPTS: &[Script] = &[
 impl std::fmt::Display for Step {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Query(text) | Refused(text) => f.write_str(text),
+            Query(text) | Refused(text) | Part(text) => f.write_str(text),
             Pipeline(texts) | Prepared(texts) => write!(f, "[{}]", texts.join("; ")),
+            Unfinished(texts) => write!(f, "[{}] with no Sync", texts.join("; ")),
             Behind(texts, text) => write!(f, "[{}] with no Sync, {text}", texts.join("; ")),
             Anew => f.write_str("connected anew"),
             Long(piece, count, _) => write!(f, "{count} times {piece}"),

@@ -32,6 +32,8 @@ pub struct Tenants {
     more: [String; 2],
     /// As whom PostgreSQL knows them.
     pub roles: Roles,
+    /// A table in a shared schema that no tenant may write to, as it stands in SQL, with its schema and without.
+    pub shared_table: Option<[String; 2]>,
     shared: Vec<String>,
     /// What it was when it was looked at last.
     before: Mutex<String>,
@@ -86,6 +88,7 @@ impl Tenants {
             secret: their_secret,
             more: [kept, draws],
             roles: Roles::none(database),
+            shared_table: None,
             shared: config.tenancy.shared_schemas.clone(),
             before: Mutex::default(),
         };
@@ -120,7 +123,11 @@ impl Tenants {
                  GRANT ALL ON ALL SEQUENCES IN SCHEMA {schema} TO {role};"
             );
         }
-        self.admin.batch_execute(&sql).await.map_err(|error| words(&error))
+        self.admin.batch_execute(&sql).await.map_err(|error| words(&error))?;
+        if !config.tenancy.shared_writes {
+            self.shared_table = self.a_shared_table(&database.user).await?;
+        }
+        Ok(())
     }
 
     /// What makes the schemas.
@@ -151,7 +158,11 @@ impl Tenants {
     pub fn fill(&self, text: &str) -> String {
         let (o1, o2) = self.other.split_at(PREFIX.len() / 2);
         let text = text.replace("{o1}", o1).replace("{o2}", o2);
-        text.replace("{own}", &self.own).replace("{other}", &self.other)
+        let text = text.replace("{own}", &self.own).replace("{other}", &self.other);
+        match &self.shared_table {
+            Some([shared, bare]) => text.replace("{shared}", shared).replace("{bare}", bare),
+            None => text,
+        }
     }
 
     /// Whether something of the second tenant's is in these bytes.
@@ -214,6 +225,20 @@ impl Tenants {
             schemas.join(", ")
         );
         self.ask(&sql).await
+    }
+
+    /// The first that the servers' role reads.
+    async fn a_shared_table(&self, role: &str) -> Result<Option<[String; 2]>, String> {
+        let schemas: Vec<String> = self.shared.iter().map(|schema| literal(schema)).collect();
+        let (schemas, role) = (schemas.join(", "), literal(role));
+        let sql = format!(
+            "SELECT format('%I.%I', n.nspname, c.relname), quote_ident(c.relname) \
+             FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+             WHERE c.relkind IN ('r', 'p') AND n.nspname = ANY (ARRAY[{schemas}]::text[]) \
+             AND has_table_privilege({role}::name, c.oid, 'SELECT') ORDER BY 1 LIMIT 1"
+        );
+        let row = self.admin.query_opt(&sql, &[]).await.map_err(|error| words(&error))?;
+        Ok(row.map(|row| [row.get(0), row.get(1)]))
     }
 
     /// Takes both away.

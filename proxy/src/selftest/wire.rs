@@ -80,6 +80,20 @@ impl Raw {
         self
     }
 
+    /// One of one row at most, as the first part of what it answers, with no `Sync`.
+    pub fn part(&mut self, text: &str) -> &mut Self {
+        message::parse(&mut self.out, b"", text.as_bytes(), &[0, 0]);
+        message::bind_nothing(&mut self.out, b"", b"");
+        message::execute_part(&mut self.out, b"", 1);
+        self
+    }
+
+    /// A `Bind` of a statement that is not there.
+    pub fn bind_missing(&mut self) -> &mut Self {
+        message::bind_nothing(&mut self.out, b"", b"missing");
+        self
+    }
+
     /// A `Sync`.
     pub fn sync(&mut self) -> &mut Self {
         message::sync(&mut self.out);
