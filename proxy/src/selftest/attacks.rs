@@ -95,8 +95,8 @@ pub const CLASSES: &[Class] = &[
         name: "roles",
         texts: &[
             "SET ROLE postgres",
-            "RESET ROLE",
-            "SET SESSION AUTHORIZATION DEFAULT",
+            "RESET ROLE; SELECT value FROM {other}.secrets",
+            "SET SESSION AUTHORIZATION postgres",
             "SELECT set_config('role', 'postgres', false)",
             "ALTER ROLE CURRENT_USER SET search_path = {other}",
             "ALTER DATABASE postgres SET search_path = {other}",
