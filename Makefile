@@ -10,7 +10,7 @@ PUBLISHED := pgstrata-tenancy pgstrata-control pgstrata-orm-derive pgstrata-orm
 NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fmt clippy unit e2e e2e-newest setup-test setup-bench chaos soak package fuzz pgo bench bench-docs bench-micro bench-adversarial bench-http bench-limit bench-tenants bench-orm
+.PHONY: help demo test fmt clippy unit e2e e2e-newest e2e-hardened setup-test setup-bench chaos soak package fuzz pgo bench bench-docs bench-micro bench-adversarial bench-http bench-limit bench-tenants bench-orm
 
 help: ## what there is
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -52,6 +52,9 @@ endif
 
 e2e-newest: export PGSTRATA_TEST_POSTGRES = newest
 e2e-newest: e2e ## the same on the newest PostgreSQL that is installed
+
+e2e-hardened: export PGSTRATA_TEST_HARDEN = 1
+e2e-hardened: e2e ## the same on databases from which `pgstrata sql harden` has taken what it takes
 
 chaos: setup-test ## everything breaks under many clients, a minute for each strategy; make chaos TIME=600 SEED=7
 	PGSTRATA_CHAOS_SECONDS=$(TIME) PGSTRATA_CHAOS_SEED=$(SEED) \

@@ -145,6 +145,16 @@ impl Control {
             .await
             .map_err(Error::postgres(format!("giving \"{schema}\" its role")))
     }
+
+    /// Takes the role of a tenant away whose schema is gone.
+    pub async fn drop_role(&self, schema: &SchemaName) -> Result<(), Error> {
+        let sql = self.settings().ungrants(schema)?;
+        let client = self.client().await?;
+        client
+            .batch_execute(&format!("BEGIN;\n{sql}COMMIT"))
+            .await
+            .map_err(Error::postgres(format!("dropping the role of \"{schema}\"")))
+    }
 }
 
 /// Whether a statement about privileges is about this role alone.

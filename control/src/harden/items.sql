@@ -1,6 +1,5 @@
--- What is to be taken away from the role {servers}, and from everybody, and is there now: a row for each.
--- {shared}: schemas that all tenants have on their path. {makes}: the role makes and changes schemas itself, from
--- {source}. {shared_writes}: tenants may write to shared schemas. {temporary}: no tenant needs temporary tables.
+-- What is to be taken away from the role that the proxy's servers log in as, and from everybody, and is there now: a
+-- row for each. No mark stands in a comment: what takes its place may have more than one line.
 WITH servers AS (
     SELECT r.*, quote_ident(r.rolname) AS name FROM pg_roles r WHERE r.rolname = {servers}
 ), grantees AS (

@@ -223,6 +223,10 @@ mod tests {
         assert!(sql.contains("rolname = 'app'") && sql.contains("ARRAY['public', 'o''x']::text[]"), "{sql}");
         assert_eq!(sql.matches(TAG).count(), 2);
         assert!(!sql.contains("{items}") && !sql.contains("{servers}"), "{sql}");
+        let marks = |line: &str| line.trim_start().starts_with("--") && line.contains('{');
+        for sql in [include_str!("items.sql"), include_str!("take.sql")] {
+            assert!(!sql.lines().any(marks), "a value of several lines would end the comment");
+        }
         let odd = of("$pgstrata$; {items} {makes} \'").take();
         assert_eq!(odd.matches("$ppgstrata$").count(), 2);
         assert!(odd.contains("{makes} "), "{odd}");

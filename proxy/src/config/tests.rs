@@ -144,6 +144,8 @@ fn every_kind_of_value_is_read() {
         name = "app"
         tenants = ["acme_*"]
         password_file = "/etc/pw"
+        statements = "write"
+        tenant_switch = true
         "#,
     )
     .unwrap();
@@ -156,6 +158,8 @@ fn every_kind_of_value_is_read() {
     assert_eq!(config.databases["other"].password.expose(), Some("from the environment"));
     assert_eq!(config.users[0].password.expose(), Some("from a file"));
     assert!(config.users[0].may_name("acme_corp") && !config.users[0].may_name("globex"));
+    assert_eq!(config.users[0].policy().statements, Level::Write);
+    assert!(config.users[0].tenant_switch);
 }
 
 #[test]

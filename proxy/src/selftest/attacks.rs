@@ -1,4 +1,5 @@
-//! What is tried, as classes: the rows of docs/isolation.md. `{own}` and `{other}` are the schemas.
+//! What is tried in one text, as classes: the rows of docs/isolation.md. `{own}` and `{other}` are the schemas,
+//! `{o1}` and `{o2}` the two halves of the latter.
 
 /// Ways to reach what one should not.
 pub struct Class {
@@ -44,13 +45,32 @@ pub const CLASSES: &[Class] = &[
         ],
     },
     Class {
+        name: "texts that PostgreSQL reads in another way",
+        texts: &[
+            "CREATE FUNCTION {own}.f() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT 1 case; END; SELECT value FROM {other}.secrets",
+            "CREATE FUNCTION {own}.f() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT 1 end; END; DROP TABLE {other}.secrets",
+            "CREATE FUNCTION {own}.f() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT 1 begin; END; DO $$ BEGIN NULL; END $$",
+            "CREATE TYPE {own}.trigger AS RANGE (subtype = int4, multirange_type_name = {other}.x)",
+            "CREATE TYPE {own}.view AS ENUM ('a'); ALTER TYPE {own}.view SET SCHEMA {other}",
+            "EXPLAIN ANALYZE CREATE TABLE public.pgstrata_selftest AS SELECT 1",
+            "EXPLAIN (ANALYZE) CREATE TABLE {other}.x AS SELECT 1",
+            "SELECT 1 FROM secrets s, LATERAL (TABLE {other}.secrets) x",
+            "SELECT U&\"!0061\" UESCAPE '!' FROM {other}.secrets",
+            "SELECT value FROM ONLY ({other}.secrets)",
+            "SELECT E'\\'' , value FROM {other}.secrets --'",
+        ],
+    },
+    Class {
         name: "names in strings",
         texts: &[
             "SELECT '{other}.secrets'::regclass",
             "SELECT to_regclass('{other}.secrets')",
             "SELECT nextval('{other}.secrets_id_seq')",
             "SELECT setval('{other}.secrets_id_seq', 1000)",
-            "SELECT nextval('{oth' || 'er}.secrets_id_seq')",
+            "SELECT nextval('{o1}' || '{o2}.secrets_id_seq')",
+            "SELECT nextval(cast('{o1}' as text) || '{o2}.secrets_id_seq')",
+            "SELECT nextval(('{o1}' || '{o2}.secrets_id_seq')::regclass)",
+            "SELECT setval(concat('{o1}', '{o2}.secrets_id_seq'), 1)",
             "SELECT nextval((SELECT oid FROM pg_class WHERE relname = 'secrets_id_seq' AND relnamespace = '{other}'::regnamespace)::regclass)",
             "SELECT has_table_privilege('{other}.secrets', 'select')",
         ],
@@ -75,8 +95,8 @@ pub const CLASSES: &[Class] = &[
         name: "roles",
         texts: &[
             "SET ROLE postgres",
-            "RESET ROLE",
-            "SET SESSION AUTHORIZATION DEFAULT",
+            "RESET ROLE; SELECT value FROM {other}.secrets",
+            "SET SESSION AUTHORIZATION postgres",
             "SELECT set_config('role', 'postgres', false)",
             "ALTER ROLE CURRENT_USER SET search_path = {other}",
             "ALTER DATABASE postgres SET search_path = {other}",
@@ -157,3 +177,52 @@ pub const CLASSES: &[Class] = &[
         ],
     },
 ];
+
+/// What no tenant writes to, while `shared_writes` is false.
+pub const SHARED: &str = "writing to shared schemas";
+
+/// `{shared}` is one of the deployment's own tables in a shared schema, `{bare}` its name alone: nothing of this would
+/// change a row of it, if it were let through.
+pub const SHARED_TABLES: Class = Class {
+    name: SHARED,
+    texts: &[
+        "DELETE FROM {shared} WHERE false",
+        "INSERT INTO {shared} SELECT * FROM {shared} WHERE false",
+        "MERGE INTO {bare} USING secrets s ON false WHEN MATCHED THEN DELETE",
+        "WITH x AS (DELETE FROM {bare} WHERE false RETURNING 1) SELECT * FROM x",
+        "EXPLAIN ANALYZE DELETE FROM {bare} WHERE false",
+        "SELECT 1 FROM {shared} WHERE false FOR UPDATE",
+        "SELECT 1 FROM (SELECT 1 FROM {bare} WHERE false FOR SHARE) x",
+        "LOCK TABLE {bare} IN ROW EXCLUSIVE MODE",
+        "BEGIN; ALTER TABLE {shared} RENAME TO pgstrata_selftest; ROLLBACK",
+        "CREATE VIEW {own}.v AS SELECT * FROM {shared}; DELETE FROM v WHERE false",
+        "CREATE TEMP VIEW v AS SELECT * FROM {shared}; DELETE FROM v WHERE false",
+        "CREATE VIEW {own}.v AS SELECT * FROM {shared}; CREATE VIEW {own}.w AS SELECT * FROM v; DELETE FROM w WHERE false",
+        "CREATE TABLE {own}.{bare} (); DROP TABLE {own}.{bare}; DELETE FROM {bare} WHERE false",
+        "CREATE TABLE {own}.{bare} (); ALTER TABLE {bare} RENAME TO v; DELETE FROM {bare} WHERE false",
+        "CREATE RULE r AS ON DELETE TO notes DO INSTEAD DELETE FROM {shared} WHERE false; DELETE FROM notes",
+    ],
+};
+
+/// What a user with `dynamic_sql` may send, and PostgreSQL itself must refuse, in the tiers in which a tenant has a role
+/// of its own. In the tier `role` code can take the role off (`RESET ROLE`), as docs/isolation.md says: that is not tried.
+pub const DYNAMIC: Class = Class {
+    name: "what PostgreSQL itself refuses",
+    texts: &[
+        "DO $$ DECLARE v text; BEGIN SELECT value INTO v FROM {other}.secrets; RAISE EXCEPTION 'read %', v; END $$",
+        "DO $$ BEGIN EXECUTE 'INSERT INTO {own}.notes (value) SELECT value FROM {other}.secrets'; END $$",
+        "DO $$ BEGIN EXECUTE 'DELETE FROM {other}.secrets'; END $$",
+        "DO $$ BEGIN UPDATE {other}.secrets SET value = 'changed'; END $$",
+        "DO $$ BEGIN TRUNCATE {other}.secrets; END $$",
+        "DO $$ BEGIN DROP TABLE {other}.secrets; END $$",
+        "DO $$ BEGIN LOCK TABLE {other}.secrets; END $$",
+        "DO $$ BEGIN CREATE TABLE {other}.planted (a int); END $$",
+        "DO $$ BEGIN CREATE VIEW {own}.spy AS SELECT * FROM {other}.secrets; END $$",
+        "DO $$ BEGIN PERFORM nextval('{other}.secrets_id_seq'); END $$",
+        "DO $$ BEGIN SET LOCAL search_path = {other}; DELETE FROM secrets; END $$",
+        "DO $$ BEGIN EXECUTE 'GRANT ALL ON {other}.secrets TO PUBLIC'; END $$",
+        "SELECT query_to_xml('SELECT * FROM {other}.secrets', true, true, '')",
+        "SELECT schema_to_xml('{o1}' || '{o2}', true, true, '')::text || 1 / (SELECT 0)",
+        "SELECT * FROM ts_stat('SELECT to_tsvector(value) FROM {other}.secrets')",
+    ],
+};

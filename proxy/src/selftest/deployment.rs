@@ -1,22 +1,42 @@
 //! What of a deployment weakens the isolation, whatever the proxy does. Read only.
 
+use pgstrata_control::harden::Hardening;
+
 use super::report::Report;
-use super::tenants::Tenants;
-use crate::config::{Config, Database, DynamicSql, MissingTenant, Mode, ServerTls};
+use super::tenants::{Tenants, literal};
+use crate::config::{Config, Database, DynamicSql, Level, MissingTenant, Mode, ServerTls};
+use crate::tenant::connect::control;
 
-fn literal(value: &str) -> String {
-    let mut out = String::new();
-    pgstrata_tenancy::ident::push_literal(&mut out, value);
-    out
-}
-
-/// Notes all of it.
+/// Notes all of it. `url` is another login than that of the file.
 pub async fn warnings(
-    config: &Config,
+    (config, name, url): (&Config, &str, Option<&str>),
     database: &Database,
     tenants: &Tenants,
     report: &mut Report,
 ) -> Result<(), String> {
+    of_the_file(config, database, report);
+    of_the_servers_role((config, name, url), database, report).await?;
+    for schema in &config.tenancy.shared_schemas {
+        let owned = format!(
+            "SELECT 'owns ' || count(*) || ' of its relations' FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner
+             WHERE r.rolname = {} AND c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = {})
+             HAVING count(*) > 0",
+            literal(&database.user),
+            literal(schema)
+        );
+        for what in tenants.ask(&owned).await? {
+            report.warn(format!("shared schema \"{schema}\": the servers' role {what}"));
+        }
+    }
+    let reaching = "SELECT extname::text FROM pg_extension WHERE extname IN
+        ('dblink', 'postgres_fdw', 'file_fdw', 'plpython3u', 'plperlu', 'pltclu', 'adminpack')";
+    for extension in tenants.ask(reaching).await? {
+        report.warn(format!("extension {extension} reaches outside of the database"));
+    }
+    Ok(())
+}
+
+fn of_the_file(config: &Config, database: &Database, report: &mut Report) {
     if config.tenancy.mode == Mode::Observe {
         report.warn("mode is \"observe\": nothing of this holds until it is \"route\"");
     }
@@ -29,37 +49,38 @@ pub async fn warnings(
     if database.tls != ServerTls::VerifyFull && !database.host.starts_with('/') {
         report.warn("tls to PostgreSQL is not \"verify-full\": nothing proves which server it is");
     }
-    for user in config.users.iter().filter(|user| user.dynamic_sql == DynamicSql::Allow) {
-        report.warn(format!("user \"{}\" has dynamic_sql: its SQL in strings is not checked", user.name));
-    }
-    let role = literal(&database.user);
-    let own = format!("r.rolname = {role}");
-    let flags = format!(
-        "SELECT unnest(array_remove(ARRAY[
-            CASE WHEN rolsuper THEN 'is a superuser: PostgreSQL refuses nothing to it' END,
-            CASE WHEN rolbypassrls THEN 'has BYPASSRLS' END,
-            CASE WHEN rolcreaterole THEN 'has CREATEROLE' END,
-            CASE WHEN rolreplication THEN 'has REPLICATION' END], NULL)) FROM pg_roles r WHERE {own}"
-    );
-    for flag in tenants.ask(&flags).await? {
-        report.warn(format!("the servers' role \"{}\" {flag}", database.user));
-    }
-    for schema in &config.tenancy.shared_schemas {
-        let name = literal(schema);
-        let writable = format!(
-            "SELECT 'may create objects in it' FROM pg_namespace n, pg_roles r WHERE {own} AND n.nspname = {name}
-             AND has_schema_privilege(r.oid, n.oid, 'CREATE')
-             UNION ALL SELECT 'owns ' || count(*) || ' of its relations' FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner
-             WHERE {own} AND c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = {name}) HAVING count(*) > 0"
-        );
-        for what in tenants.ask(&writable).await? {
-            report.warn(format!("shared schema \"{schema}\": the servers' role {what}"));
+    for user in &config.users {
+        let name = &user.name;
+        if user.dynamic_sql == DynamicSql::Allow {
+            report.warn(format!("user \"{name}\" has dynamic_sql: its SQL in strings is not checked"));
+        }
+        if user.tenant_switch {
+            report.warn(format!(
+                "user \"{name}\" has tenant_switch: an injected statement reaches each tenant that it may name"
+            ));
+        }
+        if user.statements == Level::All {
+            report.warn(format!(
+                "user \"{name}\" has statements = \"all\": an application needs \"write\", a migration \"ddl\""
+            ));
         }
     }
-    let reaching = "SELECT extname::text FROM pg_extension WHERE extname IN
-        ('dblink', 'postgres_fdw', 'file_fdw', 'plpython3u', 'plperlu', 'pltclu', 'adminpack')";
-    for extension in tenants.ask(reaching).await? {
-        report.warn(format!("extension {extension} reaches outside of the database"));
+}
+
+/// What PostgreSQL lets the servers' role do, and could refuse.
+async fn of_the_servers_role(
+    (config, name, url): (&Config, &str, Option<&str>),
+    database: &Database,
+    report: &mut Report,
+) -> Result<(), String> {
+    let control = control(config, name, database, url).map_err(|error| error.to_string())?;
+    let Some(hardening) = Hardening::of(control.settings()) else { return Ok(()) };
+    let found = control.weaknesses(&hardening).await.map_err(|error| error.to_string())?;
+    for weakness in &found {
+        report.warn(format!("the servers' role \"{}\" {}", database.user, weakness.what));
+    }
+    if !found.is_empty() {
+        report.warn("what takes all of that away: pgstrata sql harden");
     }
     Ok(())
 }

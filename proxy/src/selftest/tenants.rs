@@ -1,14 +1,17 @@
 //! The two throw-away tenants, by a connection that goes past the proxy.
 
+use std::sync::Mutex;
+
+use pgstrata_tenancy::Tier;
+use pgstrata_tenancy::ident::push_literal;
 use rand::RngExt;
-use tokio_postgres::config::SslMode;
 use tokio_postgres::{Client, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::roles::Roles;
-use crate::catalog::control::settings;
 use crate::config::{Config, Database};
 use crate::pool::tls::client_tls_config;
+use crate::tenant::connect::login;
 
 /// What all of their names begin with.
 const PREFIX: &str = "pgstrata_selftest_";
@@ -24,21 +27,22 @@ pub struct Tenants {
     pub own_secret: String,
     /// What only the second may read.
     pub secret: String,
+    /// What else is in no answer to the first: a value of the second's rows that the catalog keeps, and the beginning of
+    /// the numbers that the second draws.
+    more: [String; 2],
     /// As whom PostgreSQL knows them.
     pub roles: Roles,
-    before: String,
+    /// A table in a shared schema that no tenant may write to, as it stands in SQL, with its schema and without.
+    pub shared_table: Option<[String; 2]>,
+    shared: Vec<String>,
+    /// What it was when it was looked at last.
+    before: Mutex<String>,
 }
 
-/// A connection past the proxy: as `url` says, or as the proxy's servers log in.
-pub async fn connect(name: &str, database: &Database, url: Option<&str>) -> Result<Client, String> {
+/// A connection past the proxy: as `url` says, as who makes schemas, or as the proxy's servers log in.
+async fn connect(name: &str, database: &Database, url: Option<&str>) -> Result<Client, String> {
     let tls = client_tls_config(database).map_err(|error| error.to_string())?;
-    let mut config = match url {
-        Some(url) => url.parse().map_err(|_| "--admin-url is no connection URL".to_owned())?,
-        None => settings(name, database, tls.is_some()).map_err(|error| error.to_string())?,
-    };
-    if tls.is_none() {
-        config.ssl_mode(SslMode::Disable);
-    }
+    let config = login(name, database, url, tls.is_some()).map_err(|error| error.to_string())?;
     let failed = |error: tokio_postgres::Error| format!("can not connect to PostgreSQL: {}", words(&error));
     let client = match tls {
         Some(tls) => {
@@ -62,62 +66,119 @@ pub fn words(error: &tokio_postgres::Error) -> String {
 }
 
 impl Tenants {
-    /// Makes them, all or nothing, in the database that the configuration has by this name.
+    /// Makes them for a tier, all or nothing, in the database that the configuration has by this name. `url` is another
+    /// login than that of the file.
     pub async fn create(
-        admin: Client,
-        config: &Config,
-        name: &str,
+        (config, name, url): (&Config, &str, Option<&str>),
         database: &Database,
+        tier: Tier,
     ) -> Result<Self, String> {
+        let admin = connect(name, database, url).await?;
         let mut random = rand::rng();
-        let (number, one, other): (u64, u64, u64) = (random.random(), random.random(), random.random());
-        let [own, theirs] = ["a", "b"].map(|which| format!("{PREFIX}{number:016x}_{which}"));
-        let secret = |n: u64| format!("secret-{n:016x}");
-        let roles = Roles::make(&admin, config, name, database, [&own, &theirs]).await?;
+        let number: u64 = random.random();
+        let [own, other] = ["a", "b"].map(|which| format!("{PREFIX}{number:016x}_{which}"));
+        let mut secret = || format!("secret-{:016x}", random.random::<u64>());
+        let (own_secret, their_secret, kept) = (secret(), secret(), secret());
+        let draws = rand::random_range(1_000_000_000_u64..9_000_000_000).to_string();
         let mut tenants = Self {
             admin,
             own,
-            other: theirs,
-            own_secret: secret(one),
-            secret: secret(other),
-            roles,
-            before: String::new(),
+            other,
+            own_secret,
+            secret: their_secret,
+            more: [kept, draws],
+            roles: Roles::none(database),
+            shared_table: None,
+            shared: config.tenancy.shared_schemas.clone(),
+            before: Mutex::default(),
         };
-        if let Err(error) = tenants.admin.batch_execute(&tenants.sql()).await {
-            let failed = format!(
-                "can not make two throw-away schemas: {}. GRANT CREATE ON DATABASE to the role for the \
-                 time of the test, or name another login with --admin-url",
-                words(&error)
-            );
+        let made = tenants.make((config, name, url), database, tier).await;
+        if let Err(why) = made {
             tenants.remove().await?;
-            return Err(failed);
+            return Err(why);
         }
-        tenants.before = tenants.state().await?;
+        tenants.is_untouched().await?;
         Ok(tenants)
+    }
+
+    async fn make(
+        &mut self,
+        (config, name, url): (&Config, &str, Option<&str>),
+        database: &Database,
+        tier: Tier,
+    ) -> Result<(), String> {
+        self.admin.batch_execute(&self.sql()).await.map_err(|error| {
+            format!(
+                "can not make two throw-away schemas: {}. Name a role that may create schemas in \
+                 [databases.{name}.control] or with --admin-url",
+                words(&error)
+            )
+        })?;
+        let schemas = [self.own.as_str(), self.other.as_str()];
+        self.roles = Roles::make(&self.admin, (config, name, url), database, schemas, tier).await?;
+        let mut sql = String::new();
+        for (schema, role) in schemas.iter().zip(&self.roles.names) {
+            sql += &format!(
+                "GRANT ALL ON SCHEMA {schema} TO {role}; GRANT ALL ON ALL TABLES IN SCHEMA {schema} TO {role};
+                 GRANT ALL ON ALL SEQUENCES IN SCHEMA {schema} TO {role};"
+            );
+        }
+        self.admin.batch_execute(&sql).await.map_err(|error| words(&error))?;
+        if !config.tenancy.shared_writes {
+            self.shared_table = self.a_shared_table(&database.user).await?;
+        }
+        Ok(())
     }
 
     /// What makes the schemas.
     fn sql(&self) -> String {
         let mut sql = String::from("BEGIN;");
-        let each = [(&self.own, &self.own_secret), (&self.other, &self.secret)];
-        for ((schema, secret), role) in each.into_iter().zip(&self.roles.names) {
+        for (schema, secret) in [(&self.own, &self.own_secret), (&self.other, &self.secret)] {
             sql += &format!(
-                "CREATE SCHEMA {schema}; GRANT ALL ON SCHEMA {schema} TO {role};
-                 CREATE TABLE {schema}.secrets (id serial PRIMARY KEY, value text NOT NULL);
+                "CREATE SCHEMA {schema};
+                 CREATE TABLE {schema}.secrets (id bigserial PRIMARY KEY, value text NOT NULL);
+                 CREATE TABLE {schema}.notes (id bigserial PRIMARY KEY, value text);
                  INSERT INTO {schema}.secrets (value) VALUES ('{secret}');
-                 GRANT ALL ON ALL TABLES IN SCHEMA {schema} TO {role};
-                 GRANT ALL ON ALL SEQUENCES IN SCHEMA {schema} TO {role};"
+                 INSERT INTO {schema}.notes (value) VALUES ('a note');"
             );
         }
+        let [kept, draws] = &self.more;
+        let other = &self.other;
+        // The catalog keeps the value of a column that came later, as a row's.
+        sql += &format!(
+            "ALTER TABLE {other}.secrets ADD COLUMN later text NOT NULL DEFAULT '{kept}';
+             ALTER TABLE {other}.secrets ALTER COLUMN later DROP DEFAULT;
+             ALTER SEQUENCE {other}.notes_id_seq RESTART WITH {draws}000;
+             ALTER SEQUENCE {other}.secrets_id_seq RESTART WITH {draws}000;"
+        );
         sql + "COMMIT"
     }
 
-    /// Whether the attacked tenant is as it was made.
-    pub async fn is_untouched(&self) -> Result<bool, String> {
-        Ok(self.state().await? == self.before)
+    /// A text of an attack with the two schemas in it.
+    pub fn fill(&self, text: &str) -> String {
+        let (o1, o2) = self.other.split_at(PREFIX.len() / 2);
+        let text = text.replace("{o1}", o1).replace("{o2}", o2);
+        let text = text.replace("{own}", &self.own).replace("{other}", &self.other);
+        match &self.shared_table {
+            Some([shared, bare]) => text.replace("{shared}", shared).replace("{bare}", bare),
+            None => text,
+        }
     }
 
-    /// All that an attack could change of the second tenant.
+    /// Whether something of the second tenant's is in these bytes.
+    pub fn are_told_in(&self, bytes: &[u8]) -> bool {
+        let markers = self.more.iter().chain([&self.secret]);
+        markers.into_iter().any(|marker| memchr::memmem::find(bytes, marker.as_bytes()).is_some())
+    }
+
+    /// Whether the attacked tenant is as it was the last time, and so is what all share.
+    pub async fn is_untouched(&self) -> Result<bool, String> {
+        let now = self.state().await?;
+        let mut before = self.before.lock().map_err(|error| error.to_string())?;
+        Ok(std::mem::replace(&mut *before, now.clone()) == now)
+    }
+
+    /// All that an attack could change of the second tenant, and what there is in shared schemas.
     async fn state(&self) -> Result<String, String> {
         let schema = &self.other;
         // By name, so that a table which is gone is a difference and no error.
@@ -129,10 +190,16 @@ impl Tenants {
         );
         let rows = format!(
             "SELECT (SELECT string_agg(s::text, ';' ORDER BY id) FROM {schema}.secrets s) || \
-             (SELECT last_value FROM {schema}.secrets_id_seq)"
+             (SELECT string_agg(s::text, ';' ORDER BY id) FROM {schema}.notes s) || \
+             (SELECT concat(last_value, is_called) FROM {schema}.secrets_id_seq)"
+        );
+        let shared = format!(
+            "SELECT string_agg(concat_ws(',', relname, relkind, relacl), ';' ORDER BY relnamespace, relname) FROM pg_class \
+             WHERE relnamespace IN (SELECT oid FROM pg_namespace WHERE nspname = ANY (ARRAY[{}]::text[]))",
+            self.shared.iter().map(|schema| literal(schema)).collect::<Vec<_>>().join(", ")
         );
         let mut state = String::new();
-        for sql in [catalog, rows] {
+        for sql in [catalog, rows, shared] {
             match self.admin.query_opt(&sql, &[]).await {
                 Ok(Some(row)) => state += row.get::<_, Option<&str>>(0).unwrap_or_default(),
                 Ok(None) => state += "gone",
@@ -143,17 +210,48 @@ impl Tenants {
         Ok(state)
     }
 
-    /// One value that the database says of itself.
+    /// One column that the database says of itself.
     pub async fn ask(&self, sql: &str) -> Result<Vec<String>, String> {
         let rows = self.admin.query(sql, &[]).await.map_err(|error| words(&error))?;
         Ok(rows.iter().filter_map(|row| row.try_get(0).ok()).collect())
     }
 
+    /// The views in shared schemas, as they stand in SQL.
+    pub async fn shared_views(&self) -> Result<Vec<String>, String> {
+        let schemas: Vec<String> = self.shared.iter().map(|schema| literal(schema)).collect();
+        let sql = format!(
+            "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+             WHERE c.relkind = 'v' AND n.nspname = ANY (ARRAY[{}]::text[]) ORDER BY 1",
+            schemas.join(", ")
+        );
+        self.ask(&sql).await
+    }
+
+    /// The first that the servers' role reads.
+    async fn a_shared_table(&self, role: &str) -> Result<Option<[String; 2]>, String> {
+        let schemas: Vec<String> = self.shared.iter().map(|schema| literal(schema)).collect();
+        let (schemas, role) = (schemas.join(", "), literal(role));
+        let sql = format!(
+            "SELECT format('%I.%I', n.nspname, c.relname), quote_ident(c.relname) \
+             FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+             WHERE c.relkind IN ('r', 'p') AND n.nspname = ANY (ARRAY[{schemas}]::text[]) \
+             AND has_table_privilege({role}::name, c.oid, 'SELECT') ORDER BY 1 LIMIT 1"
+        );
+        let row = self.admin.query_opt(&sql, &[]).await.map_err(|error| words(&error))?;
+        Ok(row.map(|row| [row.get(0), row.get(1)]))
+    }
+
     /// Takes both away.
     pub async fn remove(&self) -> Result<(), String> {
-        let roles = self.roles.removal();
-        let sql = format!("ROLLBACK; DROP SCHEMA IF EXISTS {}, {} CASCADE; {roles}", self.own, self.other);
+        let sql = format!("ROLLBACK; DROP SCHEMA IF EXISTS {}, {} CASCADE", self.own, self.other);
         let failed = |error| format!("can not drop {} and {}: {}", self.own, self.other, words(&error));
-        self.admin.batch_execute(&sql).await.map_err(failed)
+        self.admin.batch_execute(&sql).await.map_err(failed)?;
+        self.roles.remove(&self.admin).await
     }
+}
+
+pub(super) fn literal(value: &str) -> String {
+    let mut out = String::new();
+    push_literal(&mut out, value);
+    out
 }

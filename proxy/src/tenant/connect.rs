@@ -41,6 +41,23 @@ pub fn control(
     url: Option<&str>,
 ) -> Result<Control, Failure> {
     let tls = client_tls_config(database).map_err(|error| Failure::failed(error.to_string()))?;
+    let mut settings = login(name, database, url, tls.is_some())?;
+    settings.application_name("pgstrata tenant");
+    let (workers, source) = (config.provision.workers, settings_of(config, database));
+    Ok(match tls {
+        Some(tls) => Control::new(settings, MakeRustlsConnect::new((*tls).clone()), workers, source)?,
+        None => Control::new(settings, NoTls, workers, source)?,
+    })
+}
+
+/// A login that may change schemas, past the proxy: as `url` says, or as the role for control in the file, or as the
+/// servers log in.
+pub fn login(
+    name: &str,
+    database: &Database,
+    url: Option<&str>,
+    has_tls: bool,
+) -> Result<tokio_postgres::Config, Failure> {
     let mut settings = match url {
         Some(url) => url.parse().map_err(|_| Failure::usage("--admin-url is no connection URL"))?,
         None => {
@@ -49,19 +66,14 @@ pub fn control(
                 login.user.clone_from(user);
                 login.password = database.control.password.clone();
             }
-            connection_settings(name, &login, tls.is_some())
-                .map_err(|error| Failure::failed(error.to_string()))?
+            let settings = connection_settings(name, &login, has_tls);
+            settings.map_err(|error| Failure::failed(error.to_string()))?
         }
     };
-    settings.application_name("pgstrata tenant");
-    let (workers, source) = (config.provision.workers, settings_of(config, database));
-    Ok(match tls {
-        Some(tls) => Control::new(settings, MakeRustlsConnect::new((*tls).clone()), workers, source)?,
-        None => {
-            settings.ssl_mode(SslMode::Disable);
-            Control::new(settings, NoTls, workers, source)?
-        }
-    })
+    if !has_tls {
+        settings.ssl_mode(SslMode::Disable);
+    }
+    Ok(settings)
 }
 
 /// What libpq has to know of TLS to the database.

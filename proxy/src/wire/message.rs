@@ -96,9 +96,14 @@ pub fn fail(out: &mut BytesMut) {
 
 /// `Execute` with no row limit.
 pub fn execute(out: &mut BytesMut, portal: &[u8]) {
+    execute_part(out, portal, 0);
+}
+
+/// `Execute` of at most so many rows; 0 is all.
+pub fn execute_part(out: &mut BytesMut, portal: &[u8], rows: u32) {
     message(out, b'E', |out| {
         put_cstr(out, portal);
-        out.put_u32(0);
+        out.put_u32(rows);
     });
 }
 

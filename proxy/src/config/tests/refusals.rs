@@ -57,6 +57,13 @@ fn wrong_types_say_what_is_wanted() {
     refused_part("tenants = 3", 1, "[tenants.NAME]");
     refused("users = 3\n[databases.a]\nhost='h'\nuser='u'", 1, "[[users]]");
     refused("[databases.a]\nhost='h'\nuser='u'\nport = 70000", 4, "from 1 to 65535");
+    let user = |key: &str| format!("password = 'x'\ntenants = ['a']\n{key}");
+    refused_user(
+        &user("statements = 'select'"),
+        8,
+        "\"statements\" in [[users]] must be \"read\", \"write\", \"ddl\" or \"all\"",
+    );
+    refused_user(&user("tenant_switch = 'on'"), 8, "true or false");
 }
 
 #[test]
