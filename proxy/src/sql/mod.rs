@@ -21,6 +21,7 @@ pub mod analyse;
 mod bounds;
 pub mod builtin;
 pub mod cache;
+mod comments;
 pub mod decide;
 pub mod engine;
 pub mod fresh;

@@ -5,6 +5,7 @@
 //! two, and has the same key.
 
 use super::bounds::{MAX_SIGNS, MAX_TOKENS, TooComplex};
+use super::comments::Comments;
 use super::lexer::{Lexer, Token, TokenKind};
 use super::steps;
 
@@ -13,7 +14,11 @@ pub fn collect(text: &[u8], conforming: bool, out: &mut Vec<Token>) -> Result<()
     let (mut rows, mut depth) = (Rows::default(), 0usize);
     // Where the operators end that stand side by side, and how many they are.
     let (mut behind, mut signs) = (0, 0);
+    let (mut comments, mut read) = (Comments::new(text), 0);
     for token in Lexer::new(text, conforming) {
+        let span = token.span();
+        comments.see(read..span.start)?;
+        read = span.end;
         out.push(token);
         match token.kind {
             TokenKind::Open => depth += 1,
@@ -24,7 +29,9 @@ pub fn collect(text: &[u8], conforming: bool, out: &mut Vec<Token>) -> Result<()
                 if signs > MAX_SIGNS {
                     return Err(TooComplex::Signs);
                 }
+                comments.begin(span.start)?;
             }
+            TokenKind::Error if token.of(text).starts_with(b"/*") => comments.see(span)?,
             _ => {}
         }
         // In brackets they may be what a function is called with, and that is looked at.
@@ -35,7 +42,7 @@ pub fn collect(text: &[u8], conforming: bool, out: &mut Vec<Token>) -> Result<()
             return Err(TooComplex::Tokens);
         }
     }
-    Ok(())
+    comments.see(read..text.len())
 }
 
 fn is_word(token: Token, text: &[u8], word: &[u8]) -> bool {
