@@ -339,3 +339,29 @@ async fn values_of_others_rows_by_functions_that_are_written_as_columns() {
         assert_eq!(client.simple(own).await.column(), ["[\"plugh\"]"]);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn references_lock_no_shared_table() {
+    for stage in stages().await {
+        let server = stage.superuser().await;
+        server.batch_execute("GRANT REFERENCES ON public.plans TO app").await.unwrap();
+        let mut client = stage.wire("acme_corp").await;
+        for text in [
+            "CREATE TABLE r (plan int REFERENCES public.plans)",
+            "CREATE TABLE r (plan int, FOREIGN KEY (plan) REFERENCES plans (id))",
+            "ALTER TABLE users ADD COLUMN plan int REFERENCES plans",
+            "ALTER TABLE users ADD FOREIGN KEY (id) REFERENCES public.plans NOT VALID",
+            "BEGIN; CREATE TABLE r (plan int REFERENCES plans); DROP TABLE r",
+        ] {
+            assert_eq!(client.simple(text).await.code(), "42501", "{text}");
+            client.simple("ROLLBACK").await;
+        }
+        for text in [
+            "CREATE TABLE plans (id int PRIMARY KEY, parent int REFERENCES plans, owner int REFERENCES users)",
+            "CREATE TABLE r (plan int REFERENCES plans, post int REFERENCES acme_corp.posts); DROP TABLE r",
+            "DROP TABLE plans",
+        ] {
+            assert_eq!(client.simple(text).await.code(), "", "{text}");
+        }
+    }
+}
