@@ -301,3 +301,67 @@ async fn no_key_that_a_tenant_computes_is_anothers_lock() {
         assert_eq!(colleague.simple("SELECT pg_try_advisory_lock(1, 2)").await.value(), "t");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn values_of_others_rows_by_functions_that_are_written_as_columns() {
+    for stage in stages().await {
+        let server = stage.superuser().await;
+        for (schema, word) in [("acme_corp", "plugh"), ("globex", "xyzzy")] {
+            let add = format!("ALTER TABLE {schema}.users ADD COLUMN extra text DEFAULT '{word}'");
+            server.batch_execute(&add).await.unwrap();
+        }
+        let mut client = stage.wire("acme_corp").await;
+        let function = "CREATE FUNCTION all_of(a pg_attribute) RETURNS text LANGUAGE sql RETURN a::text";
+        client.simple(function).await;
+        for (column, from) in [
+            ("a.to_jsonb", "pg_attribute a"),
+            ("A.\"row_to_json\"", "pg_catalog.pg_attribute AS a"),
+            ("pg_attribute.record_out", "pg_attribute"),
+            ("pg_catalog.pg_attribute.to_json", "pg_attribute"),
+            ("j.to_jsonb", "(pg_attribute a JOIN pg_am m ON true) AS j"),
+            ("a.all_of", "pg_attribute a"),
+        ] {
+            let query = format!("SELECT {column} FROM {from} WHERE atthasmissing");
+            for text in [
+                query.clone(),
+                format!("BEGIN; DECLARE c CURSOR FOR {query}; FETCH ALL FROM c; ROLLBACK"),
+                format!("PREPARE p AS {query}; EXECUTE p; DEALLOCATE p"),
+                format!("CREATE TEMP VIEW v AS {query}; SELECT * FROM v"),
+            ] {
+                let answer = client.simple(&text).await;
+                assert!(!format!("{answer:?}").contains("xyzzy"), "{text}: {answer:?}");
+                client.simple("ROLLBACK").await;
+            }
+            let answer = client.extended(&query, &[]).await;
+            assert!(!format!("{answer:?}").contains("xyzzy"), "{query}: {answer:?}");
+        }
+        let own = "SELECT a.to_jsonb ->> 'attmissingval' FROM pg_attribute a WHERE a.atthasmissing";
+        assert_eq!(client.simple(own).await.column(), ["[\"plugh\"]"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn references_lock_no_shared_table() {
+    for stage in stages().await {
+        let server = stage.superuser().await;
+        server.batch_execute("GRANT REFERENCES ON public.plans TO app").await.unwrap();
+        let mut client = stage.wire("acme_corp").await;
+        for text in [
+            "CREATE TABLE r (plan int REFERENCES public.plans)",
+            "CREATE TABLE r (plan int, FOREIGN KEY (plan) REFERENCES plans (id))",
+            "ALTER TABLE users ADD COLUMN plan int REFERENCES plans",
+            "ALTER TABLE users ADD FOREIGN KEY (id) REFERENCES public.plans NOT VALID",
+            "BEGIN; CREATE TABLE r (plan int REFERENCES plans); DROP TABLE r",
+        ] {
+            assert_eq!(client.simple(text).await.code(), "42501", "{text}");
+            client.simple("ROLLBACK").await;
+        }
+        for text in [
+            "CREATE TABLE plans (id int PRIMARY KEY, parent int REFERENCES plans, owner int REFERENCES users)",
+            "CREATE TABLE r (plan int REFERENCES plans, post int REFERENCES acme_corp.posts); DROP TABLE r",
+            "DROP TABLE plans",
+        ] {
+            assert_eq!(client.simple(text).await.code(), "", "{text}");
+        }
+    }
+}

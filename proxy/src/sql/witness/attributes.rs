@@ -1,14 +1,22 @@
 //! `pg_attribute` holds a value of rows: what a column that was added later is in rows of before
 //! (`attmissingval`). A statement that may show it is marked, so that it gets those of the tenant's tables only.
 //!
-//! It may if it has that name anywhere, or takes whole rows: by a star, by what a FROM list calls the relation, or by
-//! giving its columns other names.
+//! It may if it has that name anywhere, or takes whole rows: by a star, by what a FROM list calls the relation, by
+//! giving its columns other names, or by a function that is written as a column (`a.to_jsonb` is `to_jsonb(a)`).
 
 use foldhash::HashSet;
 use pgstrata_grammar::{Item, Node, NodeList, Place, Walk, nodes, untyped};
 
 const RELATION: &str = "pg_attribute";
 const VALUE: &str = "attmissingval";
+/// Its other columns, of PostgreSQL 15 to 18. What is none of these behind its name and a dot may be a function, which
+/// takes the whole row.
+const COLUMNS: &[&str] = &[
+    "attacl", "attalign", "attbyval", "attcacheoff", "attcollation", "attcompression", "attfdwoptions",
+    "attgenerated", "atthasdef", "atthasmissing", "attidentity", "attinhcount", "attisdropped", "attislocal",
+    "attlen", "attname", "attndims", "attnotnull", "attnum", "attoptions", "attrelid", "attstattarget",
+    "attstorage", "atttypid", "atttypmod", "cmax", "cmin", "ctid", "tableoid", "xmax", "xmin",
+];
 
 /// Reads one statement.
 #[derive(Default)]
@@ -68,6 +76,9 @@ impl<'t> Reader<'t> {
         let names: Vec<Node<'t>> = fields.iter().collect();
         match &names[..] {
             [row] | [.., row, Node::A_Star(_)] => self.taken.extend(row.as_str()),
+            [.., row, column] if !column.as_str().is_some_and(|name| COLUMNS.contains(&name)) => {
+                self.taken.extend(row.as_str());
+            }
             _ => {}
         }
     }

@@ -31,19 +31,29 @@ pub(super) struct Reader<'a> {
     kept: bool,
     /// The statement is `ALTER INDEX`, whose partitions are indexes as well.
     of_index: bool,
+    /// The table without a schema that the statement makes.
+    made: Option<Box<str>>,
     /// Addresses of relations and queries that a locking clause further out reaches.
     locked: HashSet<usize>,
 }
 
 impl<'a> Reader<'a> {
     pub fn new(places: &'a Places<'a>, ours: &StatementShape, judged: &'a HashSet<u32>) -> Self {
-        Self { places, judged, kept: is_kept(places.t, ours), of_index: false, locked: HashSet::default() }
+        Self {
+            places,
+            judged,
+            kept: is_kept(places.t, ours),
+            of_index: false,
+            made: None,
+            locked: HashSet::default(),
+        }
     }
 
     /// Takes one thing of the statement. Queries come before what is in them.
     pub fn item(&mut self, item: Item<'_>, walk: &Walk<'_>, out: &mut Vec<Demand>) -> Agreed {
         match item {
             Item::Node(Node::SelectStmt(n), _) => self.lock(n),
+            Item::Node(Node::CreateStmt(n), _) => self.made = unqualified(n.relation()),
             Item::Node(Node::AlterTableStmt(n), _) => self.of_index = n.objtype == ObjectType::OBJECT_INDEX,
             Item::Node(Node::RangeVar(n), place) => return self.relation(n, place, walk, out),
             _ => {}
@@ -104,9 +114,12 @@ impl<'a> Reader<'a> {
             | (Node::RangeTableSample(_) | Node::TableLikeClause(_), "relation")
             // What a FROM list calls so.
             | (Node::LockingClause(_), "locked_rels")
-            // What is referred to changes no more than by the references of any other table.
-            | (Node::Constraint(_), "pktable")
-            | (Node::CreateTrigStmt(_), "constrrel") => return None,
+            => return None,
+            // A reference puts triggers on what it refers to, and is dropped under that one's ACCESS EXCLUSIVE lock:
+            // all that read it wait. A table's references to itself are made with it.
+            (Node::Constraint(n), "pktable") if self.made.is_some() && self.made == unqualified(n.pktable()) => {
+                return None;
+            }
             (Node::CopyStmt(n), _) if !n.is_from => return None,
             (Node::LockStmt(n), _) if n.mode == ACCESS_SHARE => return None,
             (
@@ -150,6 +163,11 @@ fn listed(from: &NodeList, reached: impl Fn(Option<&str>) -> bool) -> Vec<usize>
         }
     }
     out
+}
+
+/// The name of a relation without a schema.
+fn unqualified(relation: Option<&nodes::RangeVar>) -> Option<Box<str>> {
+    relation.filter(|n| n.schemaname().is_none()).and_then(nodes::RangeVar::relname).map(Box::from)
 }
 
 fn address<T>(node: &T) -> usize {
