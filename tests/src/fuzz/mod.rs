@@ -16,6 +16,7 @@
 //! - [`minimise`]: the least that still fails.
 //! - [`found`]: sessions that went wrong once.
 //! - [`texts`]: the differential fuzzer.
+//! - [`sessions`]: the session fuzzer.
 
 pub mod compose;
 pub mod detect;
@@ -29,6 +30,7 @@ pub mod mutate;
 pub mod names;
 pub mod random;
 pub mod regress;
+pub mod sessions;
 pub mod snippets;
 pub mod split;
 pub mod texts;
