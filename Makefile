@@ -10,7 +10,7 @@ PUBLISHED := pgstrata-tenancy pgstrata-control pgstrata-orm-derive pgstrata-orm
 NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fmt clippy unit e2e e2e-newest e2e-hardened setup-test setup-bench chaos soak package fuzz pgo bench bench-docs bench-micro bench-adversarial bench-http bench-limit bench-tenants bench-orm
+.PHONY: help demo test fmt clippy unit e2e e2e-newest e2e-hardened setup-test setup-bench chaos soak package fuzz fuzz-units fuzz-texts fuzz-sessions fuzz-run pgo bench bench-docs bench-micro bench-adversarial bench-http bench-limit bench-tenants bench-orm
 
 help: ## what there is
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -70,9 +70,25 @@ soak: setup-test ## a million requests and 10,000 connections: the proxy's memor
 package: ## the crates for crates.io, each built from what is in its package
 	cargo package --locked $(PUBLISHED:%=--package %)
 
-fuzz: ## each fuzz target for a minute; for longer: make fuzz TIME=3600 (seconds)
+fuzz: fuzz-units fuzz-texts fuzz-sessions ## each fuzzer for a minute; make fuzz TIME=3600 SEED=7
+
+fuzz-units: ## lexer, plans, messages and names against PostgreSQL's own parser
 	BOLERO_RANDOM_TEST_TIME_MS=$$(($(TIME) * 1000)) \
 		cargo test --locked --profile fuzz --package pgstrata --package pgstrata-control --lib fuzz:: -- --nocapture
+
+# Both take RUNS=1000000 in place of TIME (for each test), SEED and ONLY (of a failure), KEEP_GOING=1 (collects
+# failures), WITHOUT='a|b' (leaves out what is known) and TEST=names_of_tests.
+fuzz-texts: FUZZ_TEST = fuzz_texts
+fuzz-texts: fuzz-run ## texts that nobody wrote, beside a tenant whose values are marked; RUNS=1000000
+fuzz-sessions: FUZZ_TEST = fuzz_sessions
+fuzz-sessions: fuzz-run ## clients of several tenants, message by message; RUNS=1000000
+
+fuzz-run:
+	@scripts/setup fuzz
+	$(if $(RUNS),PGSTRATA_FUZZ_COUNT=$(RUNS),PGSTRATA_FUZZ_SECONDS=$(TIME)) PGSTRATA_FUZZ_SEED=$(SEED) \
+		PGSTRATA_FUZZ_ONLY=$(ONLY) PGSTRATA_FUZZ_KEEP_GOING=$(KEEP_GOING) PGSTRATA_FUZZ_WITHOUT='$(WITHOUT)' \
+		PGSTRATA_FUZZ_REPLAY=$(REPLAY) \
+		cargo test --locked --profile fuzz --package pgstrata-tests --test $(FUZZ_TEST) -- --nocapture --test-threads 2 $(TEST)
 
 # `make bench QUICK=1`, `CASE=tenants`, `ROUNDS=5`, `TURN=2` (seconds), `SOCKET=1` (Unix socket to PostgreSQL),
 # `PEER="odyssey=odyssey {port} {pg_port}"`, PGSTRATA=target/pgo/pgstrata for another of ours, and

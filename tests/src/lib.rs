@@ -13,6 +13,7 @@
 //! - [`compare`]: the same conversation with PostgreSQL and with proxies.
 //! - [`chaos`]: clients that do everything at once while things break.
 //! - [`corpus`]: statements whose answers are compared.
+//! - [`fuzz`]: texts and sessions that nobody wrote.
 //! - [`ground`]: a database with a schema that tenants are made from, and no proxy.
 //! - [`dump`]: whether a copy of a schema is like it, and how it differs.
 //! - [`schemas`]: a source, tenants, and a folder of migrations.
@@ -29,6 +30,7 @@ pub mod compare;
 pub mod corpus;
 pub mod database;
 pub mod dump;
+pub mod fuzz;
 pub mod ground;
 pub mod monitor;
 pub mod neutral;

@@ -74,6 +74,23 @@ async fn killed_in_copy_in() {
     }
 }
 
+/// PostgreSQL waits for the data, whoever has said goodbye.
+#[tokio::test(flavor = "multi_thread")]
+async fn goodbye_in_copy_in() {
+    for stage in one_server().await {
+        for told_first in [true, false] {
+            let mut leaving = stage.wire("acme_corp").await;
+            leaving.query("COPY users (name, email) FROM STDIN");
+            if told_first {
+                leaving.flush().await;
+                leaving.until(b'G').await;
+            }
+            leaving.copy_data("x\tx@example.com\n").terminate().flush().await;
+            next_client_finds_it_clean(&stage).await;
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_in_the_middle_of_a_copy_message() {
     for stage in one_server().await {

@@ -119,6 +119,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 self.inbuf = buf;
                 Ok(Step::Done)
             }
+            // PostgreSQL waits for the rest of the data, which won't come.
+            b'X' if self.is_copying_in() => Err(End::Terminated),
             b'X' => {
                 self.leaving = true;
                 Ok(Step::Wait)
