@@ -63,8 +63,8 @@ pub use context::{MetadataContext, Tenant};
 pub use entity::Entity;
 pub use error::Error;
 pub use kind::DatabaseKind;
-pub use manager::{EntityManager, IsolationLevel, Session, Transaction, TransactionOptions};
-pub use options::Options;
+pub use manager::{EntityManager, IsolationLevel, Metadata, Session, Transaction, TransactionOptions};
+pub use options::{MissingTenant, Options};
 /// The control library, whose types are in [`RunnerOptions::settings`] and [`PostgresTenantMigrationRunner::control`]: migrations, clones,
 /// archives, drift.
 pub use pgstrata_control as control;

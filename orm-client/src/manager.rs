@@ -3,16 +3,27 @@
 //! # Layout
 //! - [`EntityManager`]: a database, its pool, its metadata.
 //! - [`Session`] (`session`): what can be asked, of the pool or in a transaction.
-//! - [`Transaction`] (`transaction`): statements that count together.
+//! - `run`: how it is sent: what goes around a statement, what is tried again.
+//! - [`Transaction`] (`transaction`): statements that count together; `savepoint`: a part of them.
 //! - [`TransactionOptions`] (`modes`): how they begin.
+//! - [`Metadata`] (`metadata`): one tenant's layer, over the public one.
+//! - `plain`: tables that are read without a path; `operators`: types whose operators need one.
+//! - `stray`: statements of no tenant, in a program that has tenants.
 //! - `raw`: SQL of the application's own.
-//! - `synchronize`: tables that are missing.
+//! - `synchronize`: tables that are missing. `tenants`: the same work for many of them.
 //! - `watch`: whether the query timeout ran out.
 
+mod metadata;
 mod modes;
+mod operators;
+mod plain;
 mod raw;
+mod run;
+mod savepoint;
 mod session;
+mod stray;
 mod synchronize;
+mod tenants;
 mod transaction;
 mod watch;
 
@@ -27,13 +38,15 @@ use pgstrata_tenancy::ident;
 use pgstrata_tenancy::layers::{EntityMetadata, LayeredMetadataStore, Schema};
 use tokio_postgres::Config;
 
+pub use metadata::Metadata;
 pub use modes::{IsolationLevel, TransactionOptions};
-pub(crate) use session::Place;
+pub(crate) use plain::Names;
 pub use session::Session;
+pub(crate) use session::{Call, Place};
 pub use transaction::Transaction;
 
 use crate::connection::Manager;
-use crate::context::MetadataContext;
+use crate::context::Tenant;
 use crate::entity::EntityDefinition;
 use crate::runner::Driver;
 use crate::{Error, Options};
@@ -45,11 +58,14 @@ pub(crate) struct Shared {
     pub(crate) store: LayeredMetadataStore,
     /// A statement whose BEGIN failed fails, too.
     pub(crate) guarded: bool,
+    plain: plain::PlainTables,
+    operators: operators::Operators,
+    stray: stray::Stray,
 }
 
 /// Entities in a database. Cheap to clone; all that a [`Session`] can do, it can.
 ///
-/// Whose rows it reads and writes, the [`MetadataContext`] says that it is used in.
+/// Whose rows it reads and writes, the [`MetadataContext`](crate::MetadataContext) says that it is used in; or [`EntityManager::tenant`].
 ///
 /// ```no_run
 /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
@@ -107,15 +123,52 @@ impl EntityManager {
             .build()
             .map_err(|error| Error::Options(error.to_string()))?;
         let synchronize = options.synchronize;
-        let shared = Arc::new(Shared { options, pool, store, guarded });
-        let manager = Self { session: Session::pooled(shared) };
+        let shared = Arc::new(Shared {
+            options,
+            pool,
+            store,
+            guarded,
+            plain: plain::PlainTables::default(),
+            operators: operators::Operators::default(),
+            stray: stray::Stray::default(),
+        });
+        let manager = Self { session: Session::pooled(shared, None) };
         if synchronize {
             manager.synchronize().await?;
         }
         Ok(manager)
     }
 
-    /// The metadata, as the tenant of the current context sees and changes them.
+    /// A session of this tenant's, whatever the context: it can be kept, cloned, and moved into other tasks. The name is taken as it is:
+    /// one that can be no tenant's is an error at the first call.
+    ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(em: EntityManager) -> Result<(), Error> {
+    /// let acme: Session = em.tenant("acme");
+    /// let users = tokio::spawn(async move { acme.find::<User>().await });
+    /// # drop(users);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn tenant(&self, tenant: impl Into<Tenant>) -> Session {
+        Session::pooled(Arc::clone(self.shared()), Some(tenant.into()))
+    }
+
+    /// A session of the schema `public`, whatever the context, and whatever becomes of statements that name no tenant.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager_with(options().missing_tenant(MissingTenant::Reject));
+    /// let sql = MetadataContext::run_sync("acme", || em.public().find::<User>().sql())?;
+    /// assert!(sql.ends_with(r#"FROM "public"."users""#));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn public(&self) -> Session {
+        self.tenant(Tenant::PUBLIC)
+    }
+
+    /// The metadata, as the tenant of the current context sees and changes them: its own layer over the public one, and no other.
     ///
     /// ```
     /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
@@ -135,9 +188,8 @@ impl EntityManager {
     ///
     /// # Errors
     /// The context's name can be no tenant's.
-    pub fn metadata(&self) -> Result<LayeredMetadataStore, crate::layers::LayerError> {
-        let tenant = MetadataContext::current_tenant();
-        self.shared().store.in_context(tenant.as_str())
+    pub fn metadata(&self) -> Result<Metadata, crate::layers::LayerError> {
+        self.session.metadata()
     }
 
     /// What makes tenants' schemas: see [`PostgresTenantMigrationRunner`](crate::PostgresTenantMigrationRunner).
@@ -152,7 +204,7 @@ impl EntityManager {
     /// # }
     /// ```
     pub fn driver(&self) -> Driver {
-        Driver::new(&self.shared().options)
+        Driver::new(&self.shared().options, self.public())
     }
 
     /// How many connections there are now, and how many of them are idle.

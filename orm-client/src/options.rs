@@ -12,6 +12,28 @@ use crate::strategy::{ProxyStrategy, SearchPathStrategy, TenantQueryStrategy};
 use crate::tls::{Connector, Tls};
 use crate::{DatabaseKind, Error};
 
+/// What becomes of a statement that names no tenant: it runs outside of any [`MetadataContext`](crate::MetadataContext), as in a task that was
+/// spawned without one.
+///
+/// ```
+/// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+/// # let options = options();
+/// let options = options.missing_tenant(MissingTenant::Reject);
+/// # let em = manager_with(options);
+/// assert!(matches!(em.find::<User>().sql(), Err(Error::NoTenant(_))));
+/// assert!(MetadataContext::run_sync("public", || em.find::<User>().sql()).is_ok());
+/// assert!(em.public().find::<User>().sql().is_ok());
+/// # Ok::<(), Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum MissingTenant {
+    /// It reads and writes the schema `public`. A program that has used tenants is warned of it once, by `tracing`.
+    #[default]
+    Public,
+    /// It is an [`Error::NoTenant`], unless it names only tables that are pinned to a schema.
+    Reject,
+}
+
 /// What [`EntityManager::register`](crate::EntityManager::register) is given.
 ///
 /// ```no_run
@@ -42,6 +64,7 @@ pub struct Options {
     pub(crate) wait_timeout: Duration,
     pub(crate) connect_timeout: Duration,
     pub(crate) statements: usize,
+    pub(crate) missing_tenant: MissingTenant,
 }
 
 impl Options {
@@ -88,6 +111,7 @@ impl Options {
             wait_timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(10),
             statements: 256,
+            missing_tenant: MissingTenant::Public,
         }
     }
 
@@ -226,7 +250,7 @@ impl Options {
     /// Whether tables, indexes and foreign keys that are missing are created when the manager is made: no, if nothing is said.
     ///
     /// In the public schema (and those that entities are pinned to), not in tenants': they are made from it. A table that is there stays as
-    /// it is; if it lacks a column, that is [`Error::Outdated`].
+    /// it is; if it lacks a column, that is [`Error::Outdated`], and [`Error::Differs`] where a column has another type or nullability.
     ///
     /// ```no_run
     /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
@@ -315,6 +339,28 @@ impl Options {
         self
     }
 
+    /// What becomes of a statement outside of any context: it is of the schema `public`, if nothing is said. A program with tenants says
+    /// [`MissingTenant::Reject`].
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let options = options();
+    /// let em = EntityManager::register(options.missing_tenant(MissingTenant::Reject)).await?;
+    /// let task = MetadataContext::run("acme", async {
+    ///     // The context does not go into a spawned task: MetadataContext::spawn would carry it.
+    ///     tokio::spawn(async move { em.save(&User::default()).await })
+    /// });
+    /// assert!(matches!(task.await.unwrap(), Err(Error::NoTenant(_))));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn missing_tenant(mut self, missing: MissingTenant) -> Self {
+        self.missing_tenant = missing;
+        self
+    }
+
     /// How many prepared statements each connection keeps: 256, if nothing is said.
     ///
     /// ```
@@ -355,6 +401,7 @@ impl fmt::Debug for Options {
             .field("synchronize", &self.synchronize)
             .field("query_timeout", &self.query_timeout)
             .field("max_connections", &self.max_connections)
+            .field("missing_tenant", &self.missing_tenant)
             .finish_non_exhaustive()
     }
 }

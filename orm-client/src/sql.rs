@@ -12,6 +12,8 @@ pub(crate) struct Sql<'v> {
     pub(crate) values: Vec<Parameter<'v>>,
     /// The values' types; `None` where only PostgreSQL knows them, and is asked when the statement is prepared.
     pub(crate) types: Option<Vec<Type>>,
+    /// Types of columns that it compares, and that are not PostgreSQL's own, as their definitions write them.
+    pub(crate) compared: Vec<&'static str>,
     /// A text that may well not come again is not prepared.
     pub(crate) once: bool,
 }
@@ -24,7 +26,7 @@ impl<'v> Sql<'v> {
 
     /// SQL of somebody's own.
     pub(crate) fn raw(text: &str, values: &[Parameter<'v>]) -> Self {
-        Self { text: text.into(), values: values.into(), types: None, once: false }
+        Self { text: text.into(), values: values.into(), ..Self::default() }
     }
 
     pub(crate) fn push(&mut self, text: &str) -> &mut Self {
@@ -46,6 +48,26 @@ impl<'v> Sql<'v> {
         });
         self.text += &format!("${}", self.values.len());
         self
+    }
+
+    /// A value that is held against a column of this type; with `many`, a list of them.
+    pub(crate) fn bind_compared(
+        &mut self,
+        value: Parameter<'v>,
+        sql_type: &'static str,
+        many: bool,
+    ) -> &mut Self {
+        let kind = self.compares(sql_type);
+        self.bind(value, if many { kind.as_ref().and_then(array_of) } else { kind })
+    }
+
+    /// Takes down that a column of this type is compared, and gives the type if it is one of PostgreSQL's own.
+    pub(crate) fn compares(&mut self, sql_type: &'static str) -> Option<Type> {
+        let kind = type_of(sql_type);
+        if kind.is_none() && !self.compared.contains(&sql_type) {
+            self.compared.push(sql_type);
+        }
+        kind
     }
 
     /// What `write` writes for each of `items`, with `separator` in between.
@@ -91,6 +113,8 @@ pub(crate) fn type_of(sql: &str) -> Option<Type> {
         "inet" => Type::INET,
         "timestamp with time zone" | "timestamptz" => Type::TIMESTAMPTZ,
         "timestamp" | "timestamp without time zone" => Type::TIMESTAMP,
+        "time" | "time without time zone" => Type::TIME,
+        "interval" => Type::INTERVAL,
         _ => return None,
     })
 }
@@ -115,6 +139,8 @@ pub(crate) fn array_of(element: &Type) -> Option<Type> {
         (Type::INET, Type::INET_ARRAY),
         (Type::TIMESTAMPTZ, Type::TIMESTAMPTZ_ARRAY),
         (Type::TIMESTAMP, Type::TIMESTAMP_ARRAY),
+        (Type::TIME, Type::TIME_ARRAY),
+        (Type::INTERVAL, Type::INTERVAL_ARRAY),
     ];
     types.into_iter().find(|(known, _)| known == element).map(|(_, array)| array)
 }

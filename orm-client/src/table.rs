@@ -16,6 +16,8 @@ pub(crate) struct Table {
     name: Arc<str>,
     /// The schema that is written in front of its name.
     schema: Option<Arc<str>>,
+    /// It is the same table for all tenants.
+    pub(crate) pinned: bool,
     /// Its name means the tenant's table only under the tenant's path.
     pub(crate) by_path: bool,
 }
@@ -35,7 +37,8 @@ impl Table {
         };
         let name = metadata.table_name.clone().unwrap_or_else(|| definition.table.into());
         let by_path = schema.is_none();
-        let table = Self { definition, metadata, name, schema, by_path };
+        let pinned = matches!(metadata.schema, Some(Schema::Named(_)));
+        let table = Self { definition, metadata, name, schema, pinned, by_path };
         table.check()?;
         Ok(table)
     }
@@ -67,6 +70,11 @@ impl Table {
 
     pub(crate) fn keys(&self) -> impl Iterator<Item = &'static ColumnDefinition> {
         self.definition.columns.iter().filter(|column| column.primary_key)
+    }
+
+    /// Its schema and its name, where both are written.
+    pub(crate) fn qualified(&self) -> Option<(Arc<str>, Arc<str>)> {
+        Some((Arc::clone(self.schema.as_ref()?), Arc::clone(&self.name)))
     }
 
     /// Writes the table's name.
@@ -102,6 +110,17 @@ pub(crate) fn column(
     index: usize,
 ) -> Result<&'static ColumnDefinition, Error> {
     definition.columns.get(index).ok_or_else(|| missing(definition, "column", index))
+}
+
+/// The column that a relation goes by.
+pub(crate) fn column_named(
+    definition: &'static EntityDefinition,
+    name: &str,
+) -> Result<&'static ColumnDefinition, Error> {
+    let column = definition.columns.iter().find(|column| column.name == name);
+    column.ok_or_else(|| {
+        Error::Options(format!("a relation of {} goes by the column {name}, which it lacks", definition.name))
+    })
 }
 
 /// The relation of a constant that the derive wrote.

@@ -7,7 +7,7 @@ use super::Asked;
 use super::condition::{Condition, Node, OUTER, Value, Writer};
 use crate::Error;
 use crate::entity::{Column, ColumnType, Entity};
-use crate::manager::Session;
+use crate::manager::Call;
 use crate::sql::{Sql, type_of};
 use crate::table;
 
@@ -40,7 +40,7 @@ impl Which {
 #[derive(Debug)]
 #[must_use = "nothing is done until it is awaited"]
 pub struct Update<'s, E> {
-    session: &'s Session,
+    session: Call<'s>,
     /// `None` is NULL.
     set: Vec<(usize, Option<Value>)>,
     which: Which,
@@ -48,7 +48,7 @@ pub struct Update<'s, E> {
 }
 
 impl<'s, E: Entity> Update<'s, E> {
-    pub(crate) fn new(session: &'s Session) -> Self {
+    pub(crate) fn new(session: Call<'s>) -> Self {
         Self { session, set: Vec::new(), which: Which::default(), of: PhantomData }
     }
 
@@ -148,7 +148,7 @@ impl<'s, E: Entity> Update<'s, E> {
     /// As of the change itself.
     pub fn sql(&self) -> Result<String, Error> {
         let place = self.session.place()?;
-        Ok(self.statement(&mut Writer::new(self.session, &place))?.text)
+        Ok(self.statement(&mut Writer::new(&self.session, &place))?.text)
     }
 
     fn statement(&self, writer: &mut Writer<'_>) -> Result<Sql<'_>, Error> {
@@ -182,7 +182,7 @@ impl<'s, E: Entity> IntoFuture for Update<'s, E> {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let place = self.session.place()?;
-            let sql = self.statement(&mut Writer::new(self.session, &place))?;
+            let sql = self.statement(&mut Writer::new(&self.session, &place))?;
             Ok(self.session.write::<E>(&place, &sql).await?.affected)
         })
     }
@@ -200,13 +200,13 @@ impl<'s, E: Entity> IntoFuture for Update<'s, E> {
 #[derive(Debug)]
 #[must_use = "nothing is done until it is awaited"]
 pub struct Delete<'s, E> {
-    session: &'s Session,
+    session: Call<'s>,
     which: Which,
     of: PhantomData<fn() -> E>,
 }
 
 impl<'s, E: Entity> Delete<'s, E> {
-    pub(crate) fn new(session: &'s Session) -> Self {
+    pub(crate) fn new(session: Call<'s>) -> Self {
         Self { session, which: Which::default(), of: PhantomData }
     }
 
@@ -254,7 +254,7 @@ impl<'s, E: Entity> Delete<'s, E> {
     /// As of the deletion itself.
     pub fn sql(&self) -> Result<String, Error> {
         let place = self.session.place()?;
-        Ok(self.statement(&mut Writer::new(self.session, &place))?.text)
+        Ok(self.statement(&mut Writer::new(&self.session, &place))?.text)
     }
 
     fn statement(&self, writer: &mut Writer<'_>) -> Result<Sql<'_>, Error> {
@@ -276,7 +276,7 @@ impl<'s, E: Entity> IntoFuture for Delete<'s, E> {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let place = self.session.place()?;
-            let sql = self.statement(&mut Writer::new(self.session, &place))?;
+            let sql = self.statement(&mut Writer::new(&self.session, &place))?;
             Ok(self.session.write::<E>(&place, &sql).await?.affected)
         })
     }

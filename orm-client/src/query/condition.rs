@@ -5,8 +5,8 @@ use std::marker::PhantomData;
 use tokio_postgres::types::ToSql;
 
 use crate::entity::{Column, ColumnType, Entity, EntityDefinition, Relation};
-use crate::manager::{Place, Session};
-use crate::sql::{Sql, array_of, type_of};
+use crate::manager::{Names, Place, Session};
+use crate::sql::Sql;
 use crate::table::{self, Table};
 use crate::{Error, entity};
 
@@ -381,20 +381,20 @@ pub struct Order<E> {
 pub(crate) struct Writer<'w> {
     pub(crate) session: &'w Session,
     pub(crate) place: &'w Place,
-    /// A table was written whose name means the tenant's only under its path.
-    pub(crate) by_path: bool,
+    /// What the statement's names need to mean what they should.
+    pub(crate) names: Names,
     aliases: usize,
 }
 
 impl<'w> Writer<'w> {
     pub(crate) fn new(session: &'w Session, place: &'w Place) -> Self {
-        Self { session, place, by_path: false, aliases: 0 }
+        Self { session, place, names: Names::default(), aliases: 0 }
     }
 
     /// A table that the statement will name.
     pub(crate) fn table(&mut self, definition: &'static EntityDefinition) -> Result<Table, Error> {
         let table = self.session.table(self.place, definition)?;
-        self.by_path |= table.by_path;
+        self.names.add(&table);
         Ok(table)
     }
 
@@ -441,16 +441,14 @@ impl<'w> Writer<'w> {
             Node::Compare { column, operator, value } => {
                 let column = table::column(table.definition, *column)?;
                 table.write_column(sql, alias, column);
-                sql.push(" ")
-                    .push(operator)
-                    .push(" ")
-                    .bind(&**value as entity::Parameter<'v>, type_of(column.sql_type));
+                sql.push(" ").push(operator).push(" ");
+                sql.bind_compared(&**value as entity::Parameter<'v>, column.sql_type, false);
             }
             Node::Within { column, values } => {
                 let column = table::column(table.definition, *column)?;
                 table.write_column(sql, alias, column);
-                let kind = type_of(column.sql_type).as_ref().and_then(array_of);
-                sql.push(" = ANY (").bind(&**values as entity::Parameter<'v>, kind).push(")");
+                sql.push(" = ANY (");
+                sql.bind_compared(&**values as entity::Parameter<'v>, column.sql_type, true).push(")");
             }
             Node::IsNull { column, not } => {
                 table.write_column(sql, alias, table::column(table.definition, *column)?);
@@ -499,6 +497,7 @@ impl<'w> Writer<'w> {
     ) -> Result<(), Error> {
         let relation = table::relation(table.definition, relation)?;
         let target = self.table((relation.target)())?;
+        sql.compares(table::column_named(table.definition, relation.column)?.sql_type);
         self.aliases += 1;
         let inner = format!("r{}", self.aliases);
         sql.push("EXISTS (SELECT FROM ");

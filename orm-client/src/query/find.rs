@@ -11,7 +11,7 @@ use super::condition::{Condition, Node, OUTER, Order, Writer, needs_alias};
 use super::related::{Joined, Loaded};
 use crate::Error;
 use crate::entity::{Entity, Relation};
-use crate::manager::{Place, Session};
+use crate::manager::Call;
 use crate::sql::Sql;
 use crate::table::{self, Table};
 
@@ -20,7 +20,7 @@ use crate::table::{self, Table};
 /// ```
 /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
 /// # use pgstrata_orm::query::{Find, Many};
-/// fn named<'s>(session: &'s Session, name: &str) -> Find<'s, User, Many> {
+/// fn named<'s>(session: Call<'s>, name: &str) -> Find<'s, User, Many> {
 ///     session.find().where_(User::NAME.eq(name))
 /// }
 /// # assert!(named(&manager(), "Alice").sql().is_ok());
@@ -100,7 +100,7 @@ pub struct ManyAndCount;
 #[derive(Debug)]
 #[must_use = "nothing is asked until it is awaited"]
 pub struct Find<'s, E, A = Many> {
-    pub(super) session: &'s Session,
+    pub(super) session: Call<'s>,
     pub(super) parts: Parts,
     write: Write,
     of: PhantomData<fn() -> (E, A)>,
@@ -119,37 +119,37 @@ pub(super) struct Parts {
 }
 
 impl<'s, E: Entity> Find<'s, E, Many> {
-    pub(crate) fn many(session: &'s Session) -> Self {
+    pub(crate) fn many(session: Call<'s>) -> Self {
         Self::new(session, select::<E>)
     }
 }
 
 impl<'s, E: Entity> Find<'s, E, One> {
-    pub(crate) fn one(session: &'s Session) -> Self {
+    pub(crate) fn one(session: Call<'s>) -> Self {
         Self::new(session, first::<E>)
     }
 }
 
 impl<'s, E: Entity> Find<'s, E, Count> {
-    pub(crate) fn count(session: &'s Session) -> Self {
+    pub(crate) fn count(session: Call<'s>) -> Self {
         Self::new(session, count::<E>)
     }
 }
 
 impl<'s, E: Entity> Find<'s, E, Exists> {
-    pub(crate) fn exists(session: &'s Session) -> Self {
+    pub(crate) fn exists(session: Call<'s>) -> Self {
         Self::new(session, exists::<E>)
     }
 }
 
 impl<'s, E: Entity> Find<'s, E, ManyAndCount> {
-    pub(crate) fn many_and_count(session: &'s Session) -> Self {
+    pub(crate) fn many_and_count(session: Call<'s>) -> Self {
         Self::new(session, page::<E>)
     }
 }
 
 impl<'s, E: Entity, A> Find<'s, E, A> {
-    fn new(session: &'s Session, write: Write) -> Self {
+    fn new(session: Call<'s>, write: Write) -> Self {
         Self { session, parts: Parts::default(), write, of: PhantomData }
     }
 
@@ -237,16 +237,16 @@ impl<'s, E: Entity, A> Find<'s, E, A> {
     /// As of the question itself.
     pub fn sql(&self) -> Result<String, Error> {
         let place = self.session.place()?;
-        Ok((self.write)(&mut Writer::new(self.session, &place), &self.parts)?.text)
+        Ok((self.write)(&mut Writer::new(&self.session, &place), &self.parts)?.text)
     }
 
     /// The rows that it gives, for the tenant of the context.
     async fn rows(&self) -> Result<Vec<Row>, Error> {
         let place = self.session.place()?;
-        let mut writer = Writer::new(self.session, &place);
+        let mut writer = Writer::new(&self.session, &place);
         let sql = (self.write)(&mut writer, &self.parts)?;
-        let by_path = writer.by_path;
-        self.session.read::<E>(&place, by_path, &sql).await
+        let names = writer.names;
+        self.session.read::<E>(&place, &names, &sql).await
     }
 }
 
@@ -472,8 +472,8 @@ pub(crate) fn decoded<E: Entity>(row: &Row, first: usize) -> Result<E, Error> {
 }
 
 /// One row by its primary key.
-pub(crate) async fn by_key<E: Entity>(session: &Session, key: &E::Key) -> Result<Option<E>, Error> {
-    let place: Place = session.place()?;
+pub(crate) async fn by_key<E: Entity>(session: &Call<'_>, key: &E::Key) -> Result<Option<E>, Error> {
+    let place = session.place()?;
     let mut writer = Writer::new(session, &place);
     let mut sql = session.sql(&place);
     let table = writer.table(E::DEFINITION)?;
@@ -482,8 +482,8 @@ pub(crate) async fn by_key<E: Entity>(session: &Session, key: &E::Key) -> Result
     sql.push(" FROM ");
     table.write(&mut sql);
     super::save::by_key::<E>(&mut sql, &table, key)?;
-    let by_path = writer.by_path;
-    let rows = session.read::<E>(&place, by_path, &sql).await?;
+    let names = writer.names;
+    let rows = session.read::<E>(&place, &names, &sql).await?;
     rows.first().map(|row| decoded(row, 0)).transpose()
 }
 

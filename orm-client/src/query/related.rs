@@ -10,7 +10,7 @@ use super::condition::{Condition, Node, OUTER, Order, Writer};
 use super::find::{Parts, decoded, limited, numbered, order};
 use crate::Error;
 use crate::entity::{Entity, Relation, RelationDefinition};
-use crate::manager::Session;
+use crate::manager::Call;
 use crate::sql::Sql;
 use crate::table::{self, Table};
 
@@ -32,7 +32,7 @@ const OTHER: &str = "t1";
 #[derive(Debug)]
 #[must_use = "nothing is asked until it is awaited"]
 pub struct Joined<'s, E, T> {
-    session: &'s Session,
+    session: Call<'s>,
     parts: Parts,
     relation: usize,
     others: Vec<Node>,
@@ -40,7 +40,7 @@ pub struct Joined<'s, E, T> {
 }
 
 impl<'s, E: Entity, T: Entity> Joined<'s, E, T> {
-    pub(super) fn new(session: &'s Session, parts: Parts, relation: Relation<E, T>) -> Self {
+    pub(super) fn new(session: Call<'s>, parts: Parts, relation: Relation<E, T>) -> Self {
         Self { session, parts, relation: relation.index, others: Vec::new(), of: PhantomData }
     }
 
@@ -121,7 +121,7 @@ impl<'s, E: Entity, T: Entity> Joined<'s, E, T> {
     /// As of the question itself.
     pub fn sql(&self) -> Result<String, Error> {
         let place = self.session.place()?;
-        Ok(self.statement(&mut Writer::new(self.session, &place))?.text)
+        Ok(self.statement(&mut Writer::new(&self.session, &place))?.text)
     }
 
     fn statement(&self, writer: &mut Writer<'_>) -> Result<Sql<'_>, Error> {
@@ -135,6 +135,7 @@ impl<'s, E: Entity, T: Entity> Joined<'s, E, T> {
         table.write(&mut sql);
         sql.push(" AS ").push(OUTER).push(" JOIN ");
         let relation = table::relation(E::DEFINITION, self.relation)?;
+        sql.compares(table::column_named(E::DEFINITION, relation.column)?.sql_type);
         on(&mut sql, &other, relation);
         sql.push(OUTER).push(".").name(table.renamed(relation.column));
         writer.filter(&mut sql, &table, Some(OUTER), &self.parts.filter)?;
@@ -155,10 +156,10 @@ impl<'s, E: Entity, T: Entity> IntoFuture for Joined<'s, E, T> {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let place = self.session.place()?;
-            let mut writer = Writer::new(self.session, &place);
+            let mut writer = Writer::new(&self.session, &place);
             let sql = self.statement(&mut writer)?;
-            let by_path = writer.by_path;
-            let rows = self.session.read::<E>(&place, by_path, &sql).await?;
+            let names = writer.names;
+            let rows = self.session.read::<E>(&place, &names, &sql).await?;
             let width = E::DEFINITION.columns.len();
             rows.iter().map(|row| Ok((decoded(row, 0)?, decoded(row, width)?))).collect()
         })
@@ -177,14 +178,14 @@ impl<'s, E: Entity, T: Entity> IntoFuture for Joined<'s, E, T> {
 #[derive(Debug)]
 #[must_use = "nothing is asked until it is awaited"]
 pub struct Loaded<'s, E, T> {
-    session: &'s Session,
+    session: Call<'s>,
     parts: Parts,
     relation: usize,
     of: PhantomData<fn() -> (E, T)>,
 }
 
 impl<'s, E: Entity, T: Entity> Loaded<'s, E, T> {
-    pub(super) fn new(session: &'s Session, parts: Parts, relation: Relation<E, T>) -> Self {
+    pub(super) fn new(session: Call<'s>, parts: Parts, relation: Relation<E, T>) -> Self {
         Self { session, parts, relation: relation.index, of: PhantomData }
     }
 
@@ -203,21 +204,16 @@ impl<'s, E: Entity, T: Entity> Loaded<'s, E, T> {
     /// As of the question itself.
     pub fn sql(&self) -> Result<String, Error> {
         let place = self.session.place()?;
-        Ok(self.statement(&mut Writer::new(self.session, &place))?.text)
+        Ok(self.statement(&mut Writer::new(&self.session, &place))?.text)
     }
 
     fn statement(&self, writer: &mut Writer<'_>) -> Result<Sql<'_>, Error> {
         let mut sql = writer.session.sql(writer.place);
         let (table, other) = (writer.table(E::DEFINITION)?, writer.table(T::DEFINITION)?);
         let relation = table::relation(E::DEFINITION, self.relation)?;
-        let own = E::DEFINITION.columns.iter().position(|column| column.name == relation.column);
-        let own = own.ok_or_else(|| {
-            let (entity, column) = (E::DEFINITION.name, relation.column);
-            Error::Options(format!(
-                "relation {} of {entity} goes by the column {column}, which it lacks",
-                relation.name
-            ))
-        })?;
+        let own = table::column_named(E::DEFINITION, relation.column)?;
+        sql.compares(own.sql_type);
+        let own = E::DEFINITION.columns.iter().take_while(|column| !std::ptr::eq(*column, own)).count();
         sql.push("SELECT o.*, ").push(OTHER).push(".").name(other.renamed(relation.target_column));
         sql.push(" IS NOT NULL, ");
         other.write_columns(&mut sql, Some(OTHER));
@@ -241,10 +237,10 @@ impl<'s, E: Entity, T: Entity> IntoFuture for Loaded<'s, E, T> {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let place = self.session.place()?;
-            let mut writer = Writer::new(self.session, &place);
+            let mut writer = Writer::new(&self.session, &place);
             let sql = self.statement(&mut writer)?;
-            let by_path = writer.by_path;
-            grouped(&self.session.read::<E>(&place, by_path, &sql).await?)
+            let names = writer.names;
+            grouped(&self.session.read::<E>(&place, &names, &sql).await?)
         })
     }
 }

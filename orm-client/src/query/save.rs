@@ -10,7 +10,7 @@ use super::condition::Writer;
 use super::find::decoded;
 use crate::Error;
 use crate::entity::{Column, ColumnDefinition, Entity, Parameter, PrimaryKey};
-use crate::manager::{Place, Session};
+use crate::manager::{Call, Place, Session, TransactionOptions};
 use crate::sql::{Sql, type_of};
 use crate::table::{self, Table};
 
@@ -29,13 +29,13 @@ const MAX_VALUES: usize = 30_000;
 #[derive(Debug)]
 #[must_use = "nothing is done until it is awaited"]
 pub struct Upsert<'s, E> {
-    session: &'s Session,
+    session: Call<'s>,
     entity: &'s E,
     on: Vec<usize>,
 }
 
 impl<'s, E: Entity> Upsert<'s, E> {
-    pub(crate) fn new(session: &'s Session, entity: &'s E) -> Self {
+    pub(crate) fn new(session: Call<'s>, entity: &'s E) -> Self {
         Self { session, entity, on: Vec::new() }
     }
 
@@ -80,7 +80,7 @@ impl<'s, E: Entity> Upsert<'s, E> {
         if on.is_empty() {
             on.extend(E::DEFINITION.columns.iter().filter(|column| column.primary_key));
         }
-        insert(self.session, place, &[self.entity], Some(&on))
+        insert(&self.session, place, &[self.entity], Some(&on))
     }
 }
 
@@ -92,13 +92,13 @@ impl<'s, E: Entity> IntoFuture for Upsert<'s, E> {
         Box::pin(async move {
             let place = self.session.place()?;
             let sql = self.statement(&place)?;
-            one(written(self.session, &place, &sql, 1).await?)
+            one(written(&self.session, &place, &sql, 1).await?)
         })
     }
 }
 
 /// Saves one row: a new one is inserted, one with a key is inserted or changed.
-pub(crate) async fn save<E: Entity>(session: &Session, entity: &E) -> Result<E, Error> {
+pub(crate) async fn save<E: Entity>(session: &Call<'_>, entity: &E) -> Result<E, Error> {
     let place = session.place()?;
     let rows = [entity];
     let sql = saving(session, &place, &rows)?;
@@ -106,7 +106,7 @@ pub(crate) async fn save<E: Entity>(session: &Session, entity: &E) -> Result<E, 
 }
 
 /// Saves all of them or none, in as few statements as can be. They come back in the same order.
-pub(crate) async fn save_many<E: Entity>(session: &Session, entities: &[E]) -> Result<Vec<E>, Error> {
+pub(crate) async fn save_many<E: Entity>(session: &Call<'_>, entities: &[E]) -> Result<Vec<E>, Error> {
     let place = session.place()?;
     let most = (MAX_VALUES / E::DEFINITION.columns.len().max(1)).max(1);
     // Rows that are new never meet one that is there; the others may.
@@ -123,7 +123,7 @@ pub(crate) async fn save_many<E: Entity>(session: &Session, entities: &[E]) -> R
     let alone = batches.len() < 2 || session.is_transaction();
     let transaction = match alone {
         true => None,
-        false => Some(session.begin().await?),
+        false => Some(session.begin_call(TransactionOptions::new()).await?),
     };
     let session: &Session = transaction.as_deref().unwrap_or(session);
     let mut saved = Vec::with_capacity(entities.len());
@@ -230,7 +230,7 @@ fn one<E: Entity>(mut rows: Vec<E>) -> Result<E, Error> {
 }
 
 /// Deletes the row with this key.
-pub(crate) async fn delete<E: Entity>(session: &Session, key: &E::Key) -> Result<bool, Error> {
+pub(crate) async fn delete<E: Entity>(session: &Call<'_>, key: &E::Key) -> Result<bool, Error> {
     let place = session.place()?;
     let mut sql = session.sql(&place);
     let table = Writer::new(session, &place).table(E::DEFINITION)?;
@@ -253,7 +253,7 @@ pub(super) fn by_key<'v, E: Entity>(sql: &mut Sql<'v>, table: &Table, key: &'v E
     sql.push(" WHERE ");
     sql.list(columns.into_iter().zip(values), " AND ", |sql, (column, value)| {
         table.write_column(sql, None, column);
-        sql.push(" = ").bind(value, type_of(column.sql_type));
+        sql.push(" = ").bind_compared(value, column.sql_type, false);
     });
     Ok(())
 }
