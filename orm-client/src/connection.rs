@@ -17,12 +17,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use deadpool::managed::{self, Metrics, Object, Pool, RecycleError, RecycleResult};
 use deadpool_postgres::ClientWrapper;
 use tokio::task::AbortHandle;
+use tokio_postgres::Config;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Config, Row};
 
 pub(crate) use run::Frame;
 use statements::Statements;
 
+use crate::row::Row;
 use crate::tls::Connector;
 
 /// Takes away what SQL of somebody's own may have left in a session of PostgreSQL's.

@@ -17,8 +17,9 @@
 
 use std::marker::PhantomData;
 
-use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
+
+use crate::row::{Row, RowError};
 
 pub use crate::column_type::ColumnType;
 
@@ -94,7 +95,7 @@ pub trait Entity: Sized + Send + Sync + 'static {
     ///
     /// # Errors
     /// A column's type that does not fit the field's.
-    fn from_row(row: &Row, first: usize) -> Result<Self, tokio_postgres::Error>;
+    fn from_row(row: &Row, first: usize) -> Result<Self, RowError>;
 
     /// The fields' values, in the same order.
     ///

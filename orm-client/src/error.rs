@@ -9,7 +9,7 @@ use pgstrata_tenancy::TenantIdError;
 use pgstrata_tenancy::layers::LayerError;
 use tokio_postgres::error::SqlState;
 
-use crate::DatabaseKind;
+use crate::{DatabaseKind, RowError};
 
 /// Why something was not done.
 ///
@@ -75,7 +75,7 @@ pub enum Error {
         timed_out: bool,
     },
     /// There was no answer within the query timeout, not even that PostgreSQL has stopped the statement: the connection is closed.
-    #[error("{doing}: no answer within {} ms, and a second more: the connection is closed", .after.as_millis())]
+    #[error("{doing}: no answer within {} ms: it is stopped, and its connection given up", .after.as_millis())]
     Timeout {
         /// What was being done.
         doing: String,
@@ -104,6 +104,23 @@ pub enum Error {
         "a savepoint of this transaction is open elsewhere: savepoints of one transaction are used one in the other, not side by side"
     )]
     Interleaved,
+    /// SQLite refused it.
+    #[cfg(feature = "sqlite")]
+    #[error("{doing}: {source}")]
+    Sqlite {
+        /// What was being done.
+        doing: String,
+        /// What SQLite says.
+        source: crate::SqliteError,
+    },
+    /// A row has something else than what it is read as.
+    #[error("{doing}: {source}")]
+    Row {
+        /// What was being done.
+        doing: String,
+        /// Which column, and why.
+        source: RowError,
+    },
     /// The entity was not given to `register`.
     #[error("entity {0} is not registered: add it to the options of EntityManager::register")]
     Unregistered(&'static str),
@@ -179,9 +196,9 @@ pub enum Error {
 }
 
 impl Error {
-    pub(crate) fn postgres(doing: impl Into<String>) -> impl FnOnce(tokio_postgres::Error) -> Self {
+    pub(crate) fn row(doing: impl Into<String>) -> impl FnOnce(RowError) -> Self {
         let doing = doing.into();
-        move |source| Self::Postgres { doing, source, timed_out: false }
+        move |source| Self::Row { doing, source }
     }
 
     /// The SQLSTATE, where PostgreSQL gave one.
@@ -268,6 +285,10 @@ impl Error {
     /// # }
     /// ```
     pub fn is_retryable(&self) -> bool {
+        #[cfg(feature = "sqlite")]
+        if let Self::Sqlite { source, .. } = self {
+            return source.is_retryable();
+        }
         self.is_serialization_failure() || self.sqlstate() == Some(&SqlState::T_R_DEADLOCK_DETECTED)
     }
 
@@ -305,6 +326,10 @@ impl Error {
     /// # }
     /// ```
     pub fn is_duplicate(&self) -> bool {
+        #[cfg(feature = "sqlite")]
+        if let Self::Sqlite { source, .. } = self {
+            return source.is_duplicate();
+        }
         self.sqlstate() == Some(&SqlState::UNIQUE_VIOLATION)
     }
 }

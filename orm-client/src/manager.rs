@@ -32,8 +32,6 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use deadpool::Runtime;
-use deadpool::managed::Pool;
 use pgstrata_tenancy::ident;
 use pgstrata_tenancy::layers::{EntityMetadata, LayeredMetadataStore, Schema};
 use tokio_postgres::Config;
@@ -48,13 +46,14 @@ pub use transaction::Transaction;
 use crate::connection::Manager;
 use crate::context::Tenant;
 use crate::entity::EntityDefinition;
+use crate::lease::{self, Pool};
 use crate::runner::Driver;
-use crate::{Error, Options};
+use crate::{DatabaseKind, Error, Options};
 
 /// What all handles of one manager share.
 pub(crate) struct Shared {
     pub(crate) options: Options,
-    pub(crate) pool: Pool<Manager>,
+    pub(crate) pool: Pool,
     pub(crate) store: LayeredMetadataStore,
     /// A statement whose BEGIN failed fails, too.
     pub(crate) guarded: bool,
@@ -103,25 +102,13 @@ impl EntityManager {
     /// # Errors
     /// [`Error::Unsupported`] where the database is no PostgreSQL, [`Error::Options`], and what PostgreSQL says.
     pub async fn register(options: Options) -> Result<Self, Error> {
-        options.kind.require_schemas()?;
         let store = LayeredMetadataStore::new();
         for definition in registered(&options.entities)?.values() {
             store.set(definition.name, metadata(definition))?;
         }
         store.freeze_public();
         let guarded = options.pipelined && options.strategy.guards_sessions();
-        let mut config = options.config.clone();
-        if options.strategy.guards_sessions() {
-            config.options(session_options(&config, &options.shared, guarded));
-        }
-        let manager = Manager::new(config, Arc::clone(&options.connector), options.statements);
-        let pool = Pool::builder(manager)
-            .max_size(options.max_connections)
-            .runtime(Runtime::Tokio1)
-            .wait_timeout(Some(options.wait_timeout))
-            .create_timeout(Some(options.connect_timeout))
-            .build()
-            .map_err(|error| Error::Options(error.to_string()))?;
+        let pool = pool(&options, guarded)?;
         let synchronize = options.synchronize;
         let shared = Arc::new(Shared {
             options,
@@ -216,8 +203,7 @@ impl EntityManager {
     /// assert_eq!(open - idle, 0, "in use");
     /// ```
     pub fn connections(&self) -> (usize, usize) {
-        let status = self.shared().pool.status();
-        (status.size, status.available)
+        self.shared().pool.status()
     }
 
     fn shared(&self) -> &Arc<Shared> {
@@ -236,6 +222,26 @@ impl Deref for EntityManager {
 impl fmt::Debug for EntityManager {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EntityManager").field("options", &self.shared().options).finish_non_exhaustive()
+    }
+}
+
+/// The connections to the database of these options.
+fn pool(options: &Options, guarded: bool) -> Result<Pool, Error> {
+    match options.kind {
+        DatabaseKind::Postgres => {
+            let mut config = options.config.clone();
+            if options.strategy.guards_sessions() {
+                config.options(session_options(&config, &options.shared, guarded));
+            }
+            let connector = Arc::clone(&options.connector);
+            let manager = Manager::new(config, Arc::clone(&connector), options.statements);
+            Ok(Pool::Postgres { pool: lease::pooled(manager, options, options.max_connections)?, connector })
+        }
+        #[cfg(feature = "sqlite")]
+        DatabaseKind::Sqlite => {
+            Ok(Pool::Sqlite(crate::sqlite::Manager::pool(options, options.path.clone())?))
+        }
+        other => Err(Error::Unsupported(other)),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What an entity manager is to be like.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,6 +54,8 @@ pub enum MissingTenant {
 pub struct Options {
     pub(crate) kind: DatabaseKind,
     pub(crate) config: Config,
+    /// SQLite's file; none: a database in memory.
+    pub(crate) path: Option<PathBuf>,
     pub(crate) connector: Arc<dyn Connector>,
     pub(crate) entities: Vec<&'static EntityDefinition>,
     pub(crate) strategy: Arc<dyn TenantQueryStrategy>,
@@ -68,7 +71,8 @@ pub struct Options {
 }
 
 impl Options {
-    /// A database by its URL, as libpq writes it.
+    /// A database by its URL: PostgreSQL's as libpq writes it; with the feature `sqlite` also `sqlite://app.db`, and `sqlite::memory:`, which
+    /// is gone with its manager.
     ///
     /// ```
     /// # use pgstrata_orm::{Error, Options};
@@ -86,7 +90,8 @@ impl Options {
             DatabaseKind::Postgres => url.parse().map_err(|error| wrong_url(&error))?,
             _ => Config::new(),
         };
-        Ok(Self { kind, ..Self::config(config) })
+        let path = (kind == DatabaseKind::Sqlite).then(|| file(url)).flatten();
+        Ok(Self { kind, path, ..Self::config(config) })
     }
 
     /// A PostgreSQL by tokio-postgres's own settings.
@@ -100,6 +105,7 @@ impl Options {
         Self {
             kind: DatabaseKind::Postgres,
             config,
+            path: None,
             connector: Arc::new(Tls(NoTls)),
             entities: Vec::new(),
             strategy: Arc::new(SearchPathStrategy),
@@ -373,6 +379,13 @@ impl Options {
         self.statements = count.max(1);
         self
     }
+}
+
+/// The file of `sqlite://FILE` or `sqlite:FILE`; none of `sqlite::memory:`.
+fn file(url: &str) -> Option<PathBuf> {
+    let path = url.split_once(':')?.1;
+    let path = path.strip_prefix("//").unwrap_or(path);
+    (path != ":memory:" && !path.is_empty()).then(|| path.into())
 }
 
 /// What is wrong with a URL, without what may be a password in it.

@@ -3,12 +3,15 @@
 use pgstrata_tenancy::ident;
 use tokio_postgres::types::Type;
 
+use crate::DatabaseKind;
 use crate::entity::Parameter;
 
 /// A statement: text with `$1`, `$2` ... in it, and what they stand for. No value is ever in the text.
 #[derive(Default)]
 pub(crate) struct Sql<'v> {
     pub(crate) text: String,
+    /// Whose SQL it is.
+    pub(crate) dialect: DatabaseKind,
     pub(crate) values: Vec<Parameter<'v>>,
     /// The values' types; `None` where only PostgreSQL knows them, and is asked when the statement is prepared.
     pub(crate) types: Option<Vec<Type>>,
@@ -20,13 +23,19 @@ pub(crate) struct Sql<'v> {
 
 impl<'v> Sql<'v> {
     /// An empty one, whose types are known as long as those of all values are.
-    pub(crate) fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), types: Some(Vec::new()), ..Self::default() }
+    pub(crate) fn new(text: impl Into<String>, dialect: DatabaseKind) -> Self {
+        Self { text: text.into(), dialect, types: Some(Vec::new()), ..Self::default() }
     }
 
     /// SQL of somebody's own.
     pub(crate) fn raw(text: &str, values: &[Parameter<'v>]) -> Self {
         Self { text: text.into(), values: values.into(), ..Self::default() }
+    }
+
+    /// `SELECT`, of which no column is looked at.
+    pub(crate) fn select_nothing(&mut self) -> &mut Self {
+        // An empty list is PostgreSQL's alone.
+        self.push(if self.dialect == DatabaseKind::Postgres { "SELECT" } else { "SELECT 1" })
     }
 
     pub(crate) fn push(&mut self, text: &str) -> &mut Self {
@@ -162,7 +171,7 @@ mod tests {
 
     #[test]
     fn values_stand_beside_the_text() {
-        let mut sql = Sql::new("SELECT ");
+        let mut sql = Sql::new("SELECT ", DatabaseKind::Postgres);
         sql.name("a\"b").push(" = ").bind(&"x'; DROP", Some(Type::TEXT)).push(" OR ").bind(&1i32, None);
         assert_eq!(sql.text, r#"SELECT "a""b" = $1 OR $2"#);
         assert!(sql.types.is_none() && sql.values.len() == 2);

@@ -1,9 +1,8 @@
 //! What the derived code calls: checks of types that only the compiler can make. No interface of its own.
 
-use tokio_postgres::Row;
-
 use crate::column_type::{ColumnType, IdentityType, UuidType};
 use crate::entity::{Column, ColumnDefinition, Entity, Parameter};
+use crate::row::{Row, RowError};
 
 /// A column with nothing special.
 pub const fn column<T: ColumnType>(field: &'static str, name: &'static str) -> ColumnDefinition {
@@ -23,8 +22,8 @@ pub const fn column<T: ColumnType>(field: &'static str, name: &'static str) -> C
 ///
 /// # Errors
 /// The column has another type.
-pub fn read<T: ColumnType>(row: &Row, index: usize) -> Result<T, tokio_postgres::Error> {
-    row.try_get(index)
+pub fn read<T: ColumnType>(row: &Row, index: usize) -> Result<T, RowError> {
+    row.at(index)
 }
 
 /// A field as a bound parameter.

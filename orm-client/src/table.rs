@@ -5,9 +5,9 @@ use std::sync::Arc;
 use pgstrata_tenancy::layers::{EntityMetadata, PUBLIC, Schema};
 use pgstrata_tenancy::{TenantId, ident};
 
-use crate::Error;
 use crate::entity::{ColumnDefinition, EntityDefinition, RelationDefinition};
 use crate::sql::Sql;
+use crate::{DatabaseKind, Error};
 
 /// A table as the context's tenant sees it.
 pub(crate) struct Table {
@@ -23,20 +23,22 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// The table of `definition` as `metadata` have it for `tenant`, or for nobody in particular.
+    /// The table of `definition` as `metadata` have it for `tenant`, or for nobody in particular. Only PostgreSQL has schemas.
     pub(crate) fn new(
         definition: &'static EntityDefinition,
         metadata: Arc<EntityMetadata>,
         tenant: Option<&TenantId>,
         qualifies: bool,
+        kind: DatabaseKind,
     ) -> Result<Self, Error> {
         let schema: Option<Arc<str>> = match (&metadata.schema, tenant) {
+            _ if kind != DatabaseKind::Postgres => None,
             (Some(Schema::Named(schema)), _) => Some(Arc::clone(schema)),
             (_, None) => Some(PUBLIC.into()),
             (_, Some(tenant)) => qualifies.then(|| tenant.as_str().into()),
         };
         let name = metadata.table_name.clone().unwrap_or_else(|| definition.table.into());
-        let by_path = schema.is_none();
+        let by_path = schema.is_none() && kind == DatabaseKind::Postgres;
         let pinned = matches!(metadata.schema, Some(Schema::Named(_)));
         let table = Self { definition, metadata, name, schema, pinned, by_path };
         table.check()?;

@@ -49,11 +49,9 @@ async fn look(session: &Session, tenant: &str) {
 /// Runs a future to its end, or to its panic.
 async fn caught<F: Future>(future: F) -> Option<F::Output> {
     let mut future = pin!(future);
-    std::future::poll_fn(|cx| {
-        match std::panic::catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-            Ok(polled) => polled.map(Some),
-            Err(_) => std::task::Poll::Ready(None),
-        }
+    std::future::poll_fn(|cx| match std::panic::catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+        Ok(polled) => polled.map(Some),
+        Err(_) => std::task::Poll::Ready(None),
     })
     .await
 }
@@ -136,7 +134,9 @@ async fn step(em: &EntityManager, tenant: &str, name: &str, random: &mut StdRng)
             let other = TENANTS[random.random_range(0..TENANTS.len())];
             let (mine, session) = (em.find::<User>(), em.tenant(other));
             let (one, two) = tokio::join!(
-                MetadataContext::run("public", async { MetadataContext::run(other, em.count::<User>()).await }),
+                MetadataContext::run("public", async {
+                    MetadataContext::run(other, em.count::<User>()).await
+                }),
                 session.find::<User>().into_future()
             );
             drop(one);
@@ -154,7 +154,8 @@ async fn step(em: &EntityManager, tenant: &str, name: &str, random: &mut StdRng)
 
 /// Kills connections until it is told to stop.
 async fn killer(shop: &Shop, stop: &AtomicBool) {
-    let kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'shop' AND random() < 0.2";
+    let kill =
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'shop' AND random() < 0.2";
     while !stop.load(Ordering::Relaxed) {
         sleep(Duration::from_millis(40)).await;
         shop.run(kill).await;

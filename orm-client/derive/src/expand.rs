@@ -55,9 +55,9 @@ fn implementation(table: &Table) -> TokenStream {
             const DEFINITION: &'static #krate::entity::EntityDefinition = &#definition;
 
             fn from_row(
-                row: &#krate::tokio_postgres::Row,
+                row: &#krate::Row,
                 first: usize,
-            ) -> ::core::result::Result<Self, #krate::tokio_postgres::Error> {
+            ) -> ::core::result::Result<Self, #krate::RowError> {
                 #read
             }
 

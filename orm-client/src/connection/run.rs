@@ -10,10 +10,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures_util::StreamExt;
 use futures_util::future::{join, join3, join4};
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Error, Row, RowStream, Statement};
+use tokio_postgres::{Error, RowStream, Statement};
 
 use super::statements::Known;
 use super::{Answer, Connection, DISCARD};
+use crate::row::Row;
 use crate::sql::Sql;
 
 /// What goes around a statement.
@@ -332,7 +333,7 @@ async fn collected(asked: impl Future<Output = Result<RowStream, Error>>) -> Res
     let mut stream = pin!(asked.await?);
     let mut rows = Vec::new();
     while let Some(row) = stream.as_mut().next().await {
-        rows.push(row?);
+        rows.push(Row::from(row?));
     }
     Ok(Answer { affected: stream.rows_affected().unwrap_or_default(), rows })
 }

@@ -11,8 +11,8 @@ use tokio_postgres::types::Type;
 
 use super::session::{Place, Session};
 use super::watch::Stopped;
-use crate::Error;
 use crate::sql::Sql;
+use crate::{DatabaseKind, Error};
 
 /// How long an answer of PostgreSQL's counts.
 const FRESH: Duration = Duration::from_secs(60);
@@ -45,7 +45,8 @@ impl Session {
     /// Whether the operators of all types that a statement compares are those of the types.
     pub(super) async fn check_operators(&self, place: &Place, sql: &Sql<'_>) -> Result<(), Error> {
         // A proxy has rules of its own for what is on the path.
-        if sql.compared.is_empty() || !self.strategy().guards_sessions() {
+        let guards = self.strategy().guards_sessions() && self.kind() == DatabaseKind::Postgres;
+        if sql.compared.is_empty() || !guards {
             return Ok(());
         }
         let path = self.path(place);
@@ -86,11 +87,16 @@ fn base_name(sql_type: &str) -> String {
     if name.ends_with(')') {
         name = name.rsplit_once('(').map_or(name, |(front, _)| front.trim_end());
     }
-    if let Some(inner) = name.strip_suffix('"') {
-        let start = inner.rfind(".\"").map_or_else(|| usize::from(inner.starts_with('"')), |dot| dot + 2);
-        return inner.get(start..).unwrap_or_default().replace("\"\"", "\"");
+    let mut quoted = false;
+    let outside = |c: char| {
+        quoted ^= c == '"';
+        c == '.' && !quoted
+    };
+    let last = name.split(outside).last().unwrap_or_default().trim();
+    match last.strip_prefix('"').and_then(|inner| inner.strip_suffix('"')) {
+        Some(inner) => inner.replace("\"\"", "\""),
+        None => last.to_lowercase(),
     }
-    name.rsplit_once('.').map_or(name, |(_, last)| last).trim().to_lowercase()
 }
 
 #[cfg(test)]

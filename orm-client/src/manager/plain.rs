@@ -9,9 +9,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use lru::LruCache;
-use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
+use crate::row::Row;
 use crate::sql::Sql;
 use crate::table::Table;
 

@@ -1,12 +1,12 @@
 //! SQL of the application's own.
 
 use pgstrata_tenancy::lexer::{Lexer, TokenKind};
-use tokio_postgres::Row;
 
 use super::session::{Call, Session};
 use crate::Error;
 use crate::connection::Answer;
 use crate::entity::Parameter;
+use crate::row::Row;
 use crate::sql::Sql;
 
 /// What begins or ends transactions.

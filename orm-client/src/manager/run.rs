@@ -1,18 +1,19 @@
 //! How something is sent: what goes around a statement, and what is tried again.
 
 use pgstrata_tenancy::TenantId;
-use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 
 use super::modes::TransactionOptions;
 use super::plain::{Known, Names};
 use super::session::{Place, Session};
 use super::watch::{self, Stopped, Watch};
-use crate::Error;
-use crate::connection::{Answer, CLEAN, DISCARD, Frame, Lease, is_disconnected};
+use crate::connection::{Answer, CLEAN, DISCARD, Frame};
 use crate::entity::{Entity, EntityDefinition};
+use crate::lease::{Fault, Lease};
+use crate::row::Row;
 use crate::sql::Sql;
 use crate::strategy::TenantQueryStrategy;
+use crate::{DatabaseKind, Error};
 
 impl Session {
     pub(super) fn strategy(&self) -> &dyn TenantQueryStrategy {
@@ -32,7 +33,10 @@ impl Session {
         let framed = names.by_path && strategy.read_in_transaction();
         let frame = Frame { path, ..self.frame(place, framed, false) };
         // Names that are whole, in a transaction or not: what stands behind them may go by the path still.
-        let unframed = self.open.is_none() && frame.begin.is_empty() && strategy.guards_sessions();
+        let unframed = self.open.is_none()
+            && frame.begin.is_empty()
+            && strategy.guards_sessions()
+            && self.kind() == DatabaseKind::Postgres;
         let answer = match unframed {
             true => self.read_unframed(place, names, sql, frame).await,
             false => self.run(&frame, sql).await,
@@ -125,6 +129,9 @@ impl Session {
 
     /// What begins a transaction, step by step.
     pub(super) fn begin_steps(&self, place: &Place, modes: TransactionOptions) -> Vec<String> {
+        if self.kind() == DatabaseKind::Sqlite {
+            return vec![modes.of_sqlite().into()];
+        }
         let mark = place.tenant().map_or_else(String::new, |tenant| self.strategy().mark(tenant));
         [format!("{mark}BEGIN {modes}")].into_iter().chain(self.settings(place)).collect()
     }
@@ -188,20 +195,20 @@ impl Session {
 
     /// Watches a statement that is about to be sent.
     pub(super) fn watch(&self) -> Watch {
-        Watch::new(self.shared.options.query_timeout)
+        // SQLite stops nothing by itself.
+        Watch::new(self.shared.options.query_timeout, self.kind() == DatabaseKind::Postgres)
     }
 
     pub(super) async fn lease(&self) -> Result<Lease, Error> {
-        let lease = Lease::new(&self.shared.pool, &self.shared.options.connector).await;
-        lease.map_err(Error::Connect)
+        self.shared.pool.lease().await
     }
 }
 
 /// Whether a statement that failed on a connection which had been idle is sent once more on another one. Nothing has changed by then: it only
 /// reads, or the connection had lost what was prepared on it.
-fn is_worth_another(error: &tokio_postgres::Error, write: bool) -> bool {
+fn is_worth_another(error: &Fault, write: bool) -> bool {
     let lost = error.code() == Some(&SqlState::INVALID_SQL_STATEMENT_NAME);
-    lost || (!write && is_disconnected(error))
+    lost || (!write && error.is_disconnected())
 }
 
 fn failed(

@@ -15,7 +15,7 @@ use crate::entity::{Entity, EntityDefinition};
 use crate::query::{Count, Delete, Exists, Find, ManyAndCount, One, Update, Upsert, save};
 use crate::sql::Sql;
 use crate::table::Table;
-use crate::{MissingTenant, layers};
+use crate::{DatabaseKind, MissingTenant, layers};
 
 /// What an [`EntityManager`](super::EntityManager) and a [`Transaction`](super::Transaction) have in common: code that takes a `&Session` works with both.
 ///
@@ -363,6 +363,11 @@ impl Session {
         Ok(checked.cloned())
     }
 
+    /// What the database is.
+    pub(crate) fn kind(&self) -> DatabaseKind {
+        self.shared.options.kind
+    }
+
     /// What is not the same for all may be asked for: somebody has said whose it is, or need not.
     pub(super) fn require_tenant(&self, place: &Place, what: impl FnOnce() -> String) -> Result<(), Error> {
         match (place.said, self.shared.options.missing_tenant) {
@@ -376,14 +381,19 @@ impl Session {
 
     /// A statement with nothing in it but what tells whose it is.
     pub(crate) fn sql<'v>(&self, place: &Place) -> Sql<'v> {
-        Sql::new(place.tenant().map_or_else(String::new, |tenant| self.strategy().mark(tenant)))
+        let mark = match self.kind() {
+            DatabaseKind::Postgres => place.tenant().map(|tenant| self.strategy().mark(tenant)),
+            _ => None,
+        };
+        Sql::new(mark.unwrap_or_default(), self.kind())
     }
 
     /// The table of an entity as the tenant sees it.
     pub(crate) fn table(&self, place: &Place, definition: &'static EntityDefinition) -> Result<Table, Error> {
         let metadata = self.shared.store.get_in(place.name(), definition.name);
         let metadata = metadata.ok_or(Error::Unregistered(definition.name))?;
-        let table = Table::new(definition, metadata, place.tenant(), self.strategy().qualifies())?;
+        let table =
+            Table::new(definition, metadata, place.tenant(), self.strategy().qualifies(), self.kind())?;
         if !table.pinned {
             self.require_tenant(place, || definition.name.to_owned())?;
         }

@@ -21,6 +21,10 @@ impl EntityManager {
     /// Creates what is missing. All or nothing.
     pub(super) async fn synchronize(&self) -> Result<(), Error> {
         let entities = &self.shared().options.entities;
+        #[cfg(feature = "sqlite")]
+        if self.kind() == crate::DatabaseKind::Sqlite {
+            return self.synchronize_sqlite().await;
+        }
         // Tables are named with their schemas; types and defaults are found where extensions are most often.
         let shared = self.shared().options.shared.iter().map(String::as_str);
         let path = ident::search_path(["pg_catalog", PUBLIC].into_iter().chain(shared));
@@ -55,6 +59,44 @@ impl EntityManager {
         super::session::public(tx.commit()).await
     }
 
+    /// The same in SQLite, where a table has columns of the types that SQLite knows.
+    #[cfg(feature = "sqlite")]
+    async fn synchronize_sqlite(&self) -> Result<(), Error> {
+        let tx = self.public().begin().await?;
+        for entity in &self.shared().options.entities {
+            for statement in crate::sqlite::schema::create(entity) {
+                tx.batch(&statement, "creating tables").await?;
+            }
+            let sql = "SELECT name, type, \"notnull\" FROM pragma_table_info($1)";
+            let rows = tx.query(sql, &[&entity.table]).await?;
+            let (mut found, mut differing) = (BTreeSet::new(), Vec::new());
+            for row in rows {
+                let read = || Error::row("reading the columns of a table");
+                let name: String = row.try_get(0).map_err(read())?;
+                let (kind, not_null): (String, bool) =
+                    (row.try_get(1).map_err(read())?, row.try_get(2).map_err(read())?);
+                if let Some(column) = entity.columns.iter().find(|column| column.name == name) {
+                    differing.extend(differs(
+                        column,
+                        crate::sqlite::schema::sql_type(column),
+                        &kind,
+                        not_null,
+                    ));
+                }
+                found.insert(name);
+            }
+            let missing = entity.columns.iter().filter(|column| !found.contains(column.name));
+            let columns: Vec<String> = missing.map(|column| column.name.to_owned()).collect();
+            if !columns.is_empty() {
+                return Err(Error::Outdated { table: quoted(entity.table), columns });
+            }
+            if !differing.is_empty() {
+                return Err(Error::Differs { table: quoted(entity.table), columns: differing });
+            }
+        }
+        tx.commit().await
+    }
+
     /// A table that was there may lack something, or have it in another way. What its entity says, PostgreSQL itself reads: from an empty
     /// table of such columns.
     async fn check(&self, tx: &super::Transaction, entity: &'static EntityDefinition) -> Result<(), Error> {
@@ -77,7 +119,7 @@ impl EntityManager {
         tx.batch(&format!("DROP TABLE {model}"), "reading the types of columns").await?;
         let (mut missing, mut differing) = (Vec::new(), Vec::new());
         for (row, column) in rows.iter().zip(entity.columns) {
-            let read = Error::postgres("reading the columns of a table");
+            let read = Error::row("reading the columns of a table");
             let found = (row.try_get(1), row.try_get(2), row.try_get(3));
             let (expected, found, not_null): (String, Option<String>, Option<bool>) = match found {
                 (Ok(expected), Ok(found), Ok(not_null)) => (expected, found, not_null),

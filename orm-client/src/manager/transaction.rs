@@ -12,7 +12,8 @@ use super::modes::TransactionOptions;
 use super::session::{Call, Place, Session};
 use super::watch::{Stopped, Watch};
 use crate::Error;
-use crate::connection::{Answer, Lease, is_disconnected};
+use crate::connection::{Answer, is_disconnected};
+use crate::lease::{Fault, Lease};
 use crate::sql::Sql;
 
 /// How long the rollback of a transaction that was dropped may take.
@@ -89,11 +90,7 @@ impl Open {
     }
 
     /// Takes down what has failed. Who does not answer is not asked again.
-    fn outcome<T>(
-        &self,
-        watch: &Watch,
-        outcome: Option<Result<T, tokio_postgres::Error>>,
-    ) -> Result<T, Stopped> {
+    fn outcome<T>(&self, watch: &Watch, outcome: Option<Result<T, Fault>>) -> Result<T, Stopped> {
         match outcome {
             Some(Ok(value)) => Ok(value),
             Some(Err(source)) => {
@@ -265,8 +262,8 @@ impl Call<'_> {
             match watch.within(begin(&lease, &steps, pool.shared.options.pipelined)).await {
                 Some(Ok(())) => break lease,
                 // Nothing was done on it yet. A new one is not tried again.
-                Some(Err(error)) if lease.is_kept() && is_disconnected(&error) => {}
-                Some(Err(error)) => return Err(Error::postgres(doing())(error)),
+                Some(Err(error)) if lease.is_kept() && error.is_disconnected() => {}
+                Some(Err(error)) => return Err(watch.stopped(error).while_doing(doing)),
                 None => return Err(watch.timed_out().while_doing(doing)),
             }
         };
@@ -275,7 +272,7 @@ impl Call<'_> {
     }
 }
 
-async fn begin(lease: &Lease, steps: &[String], pipelined: bool) -> Result<(), tokio_postgres::Error> {
+async fn begin(lease: &Lease, steps: &[String], pipelined: bool) -> Result<(), Fault> {
     if pipelined {
         return lease.batch(&steps.join("; ")).await;
     }
@@ -313,7 +310,7 @@ impl Transaction {
             return Err(Error::Aborted);
         }
         self.end("COMMIT").await.map_err(|stopped| match stopped {
-            Stopped::Postgres { source, .. } if is_disconnected(&source) => {
+            Stopped::Driver { source: Fault::Postgres(source), .. } if is_disconnected(&source) => {
                 Error::CommitUnknown { source: Some(source) }
             }
             Stopped::Silent { .. } => Error::CommitUnknown { source: None },
@@ -357,7 +354,7 @@ impl Transaction {
             return Err(watch.timed_out());
         };
         // A COMMIT that PostgreSQL refuses has rolled back.
-        let over = ended.as_ref().map_or_else(|error| error.code().is_some(), |()| true);
+        let over = ended.as_ref().map_or_else(Fault::is_answer, |()| true);
         if over && cleaned && !lease.is_running() {
             lease.done();
         }

@@ -8,7 +8,7 @@ use crate::entity::{Column, ColumnType, Entity, EntityDefinition, Relation};
 use crate::manager::{Names, Place, Session};
 use crate::sql::Sql;
 use crate::table::{self, Table};
-use crate::{Error, entity};
+use crate::{DatabaseKind, Error, entity};
 
 /// A value of a condition's own.
 pub(crate) type Value = Box<dyn ToSql + Send + Sync>;
@@ -324,7 +324,7 @@ impl<E: Entity> Column<E, String> {
     /// # Ok::<(), Error>(())
     /// ```
     pub fn ilike(self, pattern: impl Into<String>) -> Condition<E> {
-        self.compare("ILIKE", pattern)
+        self.compare(ILIKE, pattern)
     }
 }
 
@@ -440,15 +440,27 @@ impl<'w> Writer<'w> {
         match node {
             Node::Compare { column, operator, value } => {
                 let column = table::column(table.definition, *column)?;
+                let value = &**value as entity::Parameter<'v>;
+                if *operator == ILIKE && sql.dialect != DatabaseKind::Postgres {
+                    sql.push("lower(");
+                    table.write_column(sql, alias, column);
+                    sql.push(") LIKE lower(").bind_compared(value, column.sql_type, false).push(")");
+                    return Ok(());
+                }
                 table.write_column(sql, alias, column);
                 sql.push(" ").push(operator).push(" ");
-                sql.bind_compared(&**value as entity::Parameter<'v>, column.sql_type, false);
+                sql.bind_compared(value, column.sql_type, false);
             }
             Node::Within { column, values } => {
                 let column = table::column(table.definition, *column)?;
                 table.write_column(sql, alias, column);
-                sql.push(" = ANY (");
-                sql.bind_compared(&**values as entity::Parameter<'v>, column.sql_type, true).push(")");
+                let (before, behind) = match sql.dialect {
+                    DatabaseKind::Postgres => (" = ANY (", ")"),
+                    // A list is a JSON array there.
+                    _ => (" IN (SELECT value FROM json_each(", "))"),
+                };
+                sql.push(before);
+                sql.bind_compared(&**values as entity::Parameter<'v>, column.sql_type, true).push(behind);
             }
             Node::IsNull { column, not } => {
                 table.write_column(sql, alias, table::column(table.definition, *column)?);
@@ -500,7 +512,7 @@ impl<'w> Writer<'w> {
         sql.compares(table::column_named(table.definition, relation.column)?.sql_type);
         self.aliases += 1;
         let inner = format!("r{}", self.aliases);
-        sql.push("EXISTS (SELECT FROM ");
+        sql.push("EXISTS (").select_nothing().push(" FROM ");
         target.write(sql);
         sql.push(" AS ").push(&inner).push(" WHERE ").push(&inner).push(".");
         sql.name(target.renamed(relation.target_column)).push(" = ");
@@ -511,6 +523,9 @@ impl<'w> Writer<'w> {
         Ok(())
     }
 }
+
+/// `LIKE`, whatever the case.
+const ILIKE: &str = "ILIKE";
 
 /// The alias of the table that a statement is about, where it needs one.
 pub(crate) const OUTER: &str = "t0";

@@ -3,17 +3,17 @@
 use std::future::IntoFuture;
 use std::marker::PhantomData;
 
-use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use super::Asked;
 use super::condition::{Condition, Node, OUTER, Order, Writer, needs_alias};
 use super::related::{Joined, Loaded};
-use crate::Error;
 use crate::entity::{Entity, Relation};
 use crate::manager::Call;
+use crate::row::Row;
 use crate::sql::Sql;
 use crate::table::{self, Table};
+use crate::{DatabaseKind, Error};
 
 /// All rows.
 ///
@@ -318,7 +318,7 @@ impl<'s, E: Entity> IntoFuture for Find<'s, E, Exists> {
         Box::pin(async move {
             let rows = self.rows().await?;
             let exists = rows.first().map(|row| row.try_get(0)).transpose();
-            Ok(exists.map_err(Error::postgres("reading whether rows are there"))?.unwrap_or(false))
+            Ok(exists.map_err(Error::row("reading whether rows are there"))?.unwrap_or(false))
         })
     }
 }
@@ -339,11 +339,11 @@ impl<'s, E: Entity> IntoFuture for Find<'s, E, ManyAndCount> {
 }
 
 fn count<'v, E: Entity>(writer: &mut Writer<'_>, parts: &'v Parts) -> Result<Sql<'v>, Error> {
-    around::<E>(writer, parts, "SELECT count(*) FROM (SELECT", ") AS n")
+    around::<E>(writer, parts, "SELECT count(*) FROM (", ") AS n")
 }
 
 fn exists<'v, E: Entity>(writer: &mut Writer<'_>, parts: &'v Parts) -> Result<Sql<'v>, Error> {
-    around::<E>(writer, parts, "SELECT EXISTS (SELECT", ")")
+    around::<E>(writer, parts, "SELECT EXISTS (", ")")
 }
 
 /// A question about rows of which no column is asked.
@@ -355,7 +355,7 @@ fn around<'v, E: Entity>(
 ) -> Result<Sql<'v>, Error> {
     let mut sql = writer.session.sql(writer.place);
     let table = writer.table(E::DEFINITION)?;
-    sql.push(before);
+    sql.push(before).select_nothing();
     tail(&mut sql, writer, parts, &table, needs_alias(&parts.filter).then_some(OUTER))?;
     limited(&mut sql, parts.limit.as_ref(), parts.offset.as_ref());
     sql.push(behind);
@@ -390,7 +390,7 @@ fn at_most<'v, E: Entity>(
 fn page<'v, E: Entity>(writer: &mut Writer<'_>, parts: &'v Parts) -> Result<Sql<'v>, Error> {
     let mut sql = writer.session.sql(writer.place);
     let table = writer.table(E::DEFINITION)?;
-    sql.push("SELECT n.count, page.* FROM (SELECT count(*) FROM ");
+    sql.push("SELECT n.count, page.* FROM (SELECT count(*) AS count FROM ");
     table.write(&mut sql);
     sql.push(" AS ").push(OUTER);
     writer.filter(&mut sql, &table, Some(OUTER), &parts.filter)?;
@@ -442,6 +442,9 @@ fn tail<'v>(
 pub(super) fn limited<'v>(sql: &mut Sql<'v>, limit: Option<&'v i64>, offset: Option<&'v i64>) {
     if let Some(limit) = limit {
         sql.push(" LIMIT ").bind(limit, Some(Type::INT8));
+    } else if offset.is_some() && sql.dialect != DatabaseKind::Postgres {
+        // All rows: an offset has a limit in front of it there.
+        sql.push(" LIMIT -1");
     }
     if let Some(offset) = offset {
         sql.push(" OFFSET ").bind(offset, Some(Type::INT8));
@@ -462,13 +465,17 @@ pub(super) fn order(
         if *descending {
             sql.push(" DESC");
         }
+        if sql.dialect != DatabaseKind::Postgres {
+            // As PostgreSQL has it: NULL is greater than all.
+            sql.push(if *descending { " NULLS FIRST" } else { " NULLS LAST" });
+        }
     }
     Ok(())
 }
 
 /// An entity from a row's columns, from `first` on.
 pub(crate) fn decoded<E: Entity>(row: &Row, first: usize) -> Result<E, Error> {
-    E::from_row(row, first).map_err(Error::postgres(format!("reading a row of {}", E::DEFINITION.name)))
+    E::from_row(row, first).map_err(Error::row(format!("reading a row of {}", E::DEFINITION.name)))
 }
 
 /// One row by its primary key.
@@ -489,6 +496,6 @@ pub(crate) async fn by_key<E: Entity>(session: &Call<'_>, key: &E::Key) -> Resul
 
 fn number(row: Option<&Row>) -> Result<u64, Error> {
     let count = row.map(|row| row.try_get::<_, i64>(0)).transpose();
-    let count = count.map_err(Error::postgres("reading a count"))?.unwrap_or_default();
+    let count = count.map_err(Error::row("reading a count"))?.unwrap_or_default();
     Ok(u64::try_from(count).unwrap_or_default())
 }

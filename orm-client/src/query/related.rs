@@ -3,14 +3,13 @@
 use std::future::IntoFuture;
 use std::marker::PhantomData;
 
-use tokio_postgres::Row;
-
 use super::Asked;
 use super::condition::{Condition, Node, OUTER, Order, Writer};
 use super::find::{Parts, decoded, limited, numbered, order};
 use crate::Error;
 use crate::entity::{Entity, Relation, RelationDefinition};
 use crate::manager::Call;
+use crate::row::Row;
 use crate::sql::Sql;
 use crate::table::{self, Table};
 
@@ -247,7 +246,7 @@ impl<'s, E: Entity, T: Entity> IntoFuture for Loaded<'s, E, T> {
 
 /// Rows of one number are one row of `E`, with a row of `T` each, or with none.
 fn grouped<E: Entity, T: Entity>(rows: &[Row]) -> Result<Vec<(E, Vec<T>)>, Error> {
-    let doing = || Error::postgres(format!("reading a row of {}", E::DEFINITION.name));
+    let doing = || Error::row(format!("reading a row of {}", E::DEFINITION.name));
     let width = E::DEFINITION.columns.len();
     let mut found: Vec<(E, Vec<T>)> = Vec::new();
     let mut last = None;

@@ -8,11 +8,11 @@ use tokio_postgres::types::IsNull;
 use super::Asked;
 use super::condition::Writer;
 use super::find::decoded;
-use crate::Error;
 use crate::entity::{Column, ColumnDefinition, Entity, Parameter, PrimaryKey};
 use crate::manager::{Call, Place, Session, TransactionOptions};
 use crate::sql::{Sql, type_of};
 use crate::table::{self, Table};
+use crate::{DatabaseKind, Error};
 
 /// Values of one statement at most: the protocol counts them in 16 bits.
 const MAX_VALUES: usize = 30_000;
@@ -108,7 +108,11 @@ pub(crate) async fn save<E: Entity>(session: &Call<'_>, entity: &E) -> Result<E,
 /// Saves all of them or none, in as few statements as can be. They come back in the same order.
 pub(crate) async fn save_many<E: Entity>(session: &Call<'_>, entities: &[E]) -> Result<Vec<E>, Error> {
     let place = session.place()?;
-    let most = (MAX_VALUES / E::DEFINITION.columns.len().max(1)).max(1);
+    let most = match session.kind() {
+        DatabaseKind::Postgres => (MAX_VALUES / E::DEFINITION.columns.len().max(1)).max(1),
+        // Rows of one statement there have the same columns, whatever they leave to the database.
+        _ => 1,
+    };
     // Rows that are new never meet one that is there; the others may.
     let mut batches: Vec<Vec<&E>> = Vec::new();
     let mut last = None;
@@ -155,8 +159,43 @@ fn insert<'v, E: Entity>(
     let table = Writer::new(session, place).table(E::DEFINITION)?;
     sql.push("INSERT INTO ");
     table.write(&mut sql);
-    sql.push(" (");
+    if sql.dialect != DatabaseKind::Postgres {
+        given(&mut sql, &table, rows);
+    } else {
+        every(&mut sql, &table, rows);
+    }
+    if let Some(on) = on {
+        let new = rows.iter().any(|entity| entity.is_new());
+        conflict(&mut sql, &table, on, new);
+    }
+    sql.push(" RETURNING ");
     table.write_columns(&mut sql, None);
+    Ok(sql)
+}
+
+/// The columns that a row gives, where a database has no word for those that it does not.
+fn given<'v, E: Entity>(sql: &mut Sql<'v>, table: &Table, rows: &[&'v E]) {
+    let Some(entity) = rows.first() else { return };
+    let new = entity.is_new();
+    let columns = E::DEFINITION.columns.iter().zip(entity.values());
+    let given: Vec<_> = columns.filter(|(column, value)| !by_default(column, *value, new)).collect();
+    if given.is_empty() {
+        sql.push(" DEFAULT VALUES");
+        return;
+    }
+    sql.push(" (");
+    sql.list(&given, ", ", |sql, (column, _)| table.write_column(sql, None, column));
+    sql.push(") VALUES (");
+    sql.list(given, ", ", |sql, (column, value)| {
+        sql.bind(value, type_of(column.sql_type));
+    });
+    sql.push(")");
+}
+
+/// All columns of all rows, with a word for what the database gives.
+fn every<'v, E: Entity>(sql: &mut Sql<'v>, table: &Table, rows: &[&'v E]) {
+    sql.push(" (");
+    table.write_columns(sql, None);
     sql.push(") VALUES ");
     sql.list(rows, ", ", |sql, entity| {
         let new = entity.is_new();
@@ -169,13 +208,6 @@ fn insert<'v, E: Entity>(
         });
         sql.push(")");
     });
-    if let Some(on) = on {
-        let new = rows.iter().any(|entity| entity.is_new());
-        conflict(&mut sql, &table, on, new);
-    }
-    sql.push(" RETURNING ");
-    table.write_columns(&mut sql, None);
-    Ok(sql)
 }
 
 /// What becomes of the row that is there: all of it is as the new one, but what says that it is the same.
