@@ -5,9 +5,11 @@
 //! - [`Lease`]: a connection for a while. It goes back only if it is said to be as it was.
 //! - `run`: statements, alone or in a transaction of their own, in as few round trips as can be.
 //! - `statements`: what is prepared on one connection.
+//! - `stream`: rows as they come.
 
 mod run;
 mod statements;
+mod stream;
 
 use std::fmt;
 use std::ops::Deref;
@@ -22,6 +24,7 @@ use tokio_postgres::error::SqlState;
 
 pub(crate) use run::Frame;
 use statements::Statements;
+pub(crate) use stream::Streaming;
 
 use crate::row::Row;
 use crate::tls::Connector;

@@ -152,6 +152,9 @@ pub enum Error {
         "every row of {0} would be changed: say which by where_(..), or that all are meant by everywhere()"
     )]
     Unfiltered(&'static str),
+    /// A row is not as it was read: somebody else has changed or deleted it since.
+    #[error("the row of {0} was changed or deleted by somebody else since it was read: read it again")]
+    Stale(&'static str),
     /// A change that sets nothing.
     #[error("nothing is set in {0}: say what by set(..)")]
     NothingSet(&'static str),

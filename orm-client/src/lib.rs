@@ -80,7 +80,7 @@ pub use pgstrata_control as control;
 pub use pgstrata_control::provision::Ensured;
 /// ```
 /// use pgstrata_orm::Entity;
-/// use pgstrata_orm::entity::{Column, Generated, Relation};
+/// use pgstrata_orm::entity::{Column, Generated, Optional, Relation};
 ///
 /// #[derive(Entity)]
 /// #[entity(table = "users", has_many(posts: Post, column = author_id))]
@@ -121,7 +121,7 @@ pub use pgstrata_control::provision::Ensured;
 /// assert_eq!(Post::DEFINITION.indexes[0].columns, ["author_id", "headline"]);
 /// assert_eq!(PlanPrice::DEFINITION.table, "plan_prices");
 /// // What queries are written with:
-/// let nick: Column<User, String> = User::NICK;
+/// let nick: Column<User, String, Optional> = User::NICK;
 /// let posts: Relation<User, Post> = User::POSTS;
 /// let price = PlanPrice { plan: "team".into(), country: "NZ".into(), cents: 4900 };
 /// assert_eq!(price.key(), ("team".to_owned(), "NZ".to_owned()));

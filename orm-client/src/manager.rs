@@ -3,7 +3,7 @@
 //! # Layout
 //! - [`EntityManager`]: a database, its pool, its metadata.
 //! - [`Session`] (`session`): what can be asked, of the pool or in a transaction.
-//! - `run`: how it is sent: what goes around a statement, what is tried again.
+//! - `run`: how it is sent: what goes around a statement, what is tried again; `stream`: rows as they come.
 //! - [`Transaction`] (`transaction`): statements that count together; `savepoint`: a part of them.
 //! - [`TransactionOptions`] (`modes`): how they begin.
 //! - [`Metadata`] (`metadata`): one tenant's layer, over the public one.
@@ -22,6 +22,7 @@ mod run;
 mod savepoint;
 mod session;
 mod stray;
+mod stream;
 mod synchronize;
 mod tenants;
 mod transaction;

@@ -358,7 +358,7 @@ impl Options {
     ///     // The context does not go into a spawned task: MetadataContext::spawn would carry it.
     ///     tokio::spawn(async move { em.save(&User::default()).await })
     /// });
-    /// assert!(matches!(task.await.unwrap(), Err(Error::NoTenant(_))));
+    /// assert!(matches!(task.await.await.unwrap(), Err(Error::NoTenant(_))));
     /// # Ok(())
     /// # }
     /// ```

@@ -136,6 +136,12 @@ impl Session {
         [format!("{mark}BEGIN {modes}")].into_iter().chain(self.settings(place)).collect()
     }
 
+    /// As [`Session::begin_steps`], with no limit in time.
+    pub(super) fn path_steps(&self, place: &Place, modes: TransactionOptions) -> Vec<String> {
+        let mark = place.tenant().map_or_else(String::new, |tenant| self.strategy().mark(tenant));
+        [format!("{mark}BEGIN {modes}")].into_iter().chain(self.strategy().enter(&self.path(place))).collect()
+    }
+
     /// What holds in a transaction of the tenant's until its end.
     fn settings(&self, place: &Place) -> Option<String> {
         let timeout = self.shared.options.query_timeout;

@@ -208,6 +208,54 @@ impl Session {
         async move { save::save(&call, entity).await }
     }
 
+    /// Inserts a row that is not there yet, and gives it back as the database has it then.
+    ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(em: EntityManager, user: User) -> Result<(), Error> {
+    /// let user = em.insert(&user).await?;
+    /// // Unlike `save`, it changes none that is there.
+    /// assert!(em.insert(&user).await.is_err_and(|error| error.is_duplicate()));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// What PostgreSQL says: [`Error::is_duplicate`] where a row with its key, or another unique value, is there.
+    pub fn insert<E: Entity>(&self, entity: &E) -> impl Future<Output = Result<E, Error>> + Send {
+        let call = self.call();
+        async move { save::insert_one(&call, entity).await }
+    }
+
+    /// Changes the columns in which `after` is not as `before`, of the row with the key of `before`, and gives it back as the database has
+    /// it then. What else somebody has changed in it meanwhile stays.
+    ///
+    /// A column that is a `#[column(version)]` is counted up, and the row is changed only if it is as it was read.
+    ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(em: EntityManager, user: User) -> Result<(), Error> {
+    /// let renamed = User { name: "Alicia".into(), ..user.clone() };
+    /// // UPDATE "users" SET "name" = $1 WHERE "id" = $2
+    /// match em.save_changes(&user, &renamed).await {
+    ///     Err(Error::Stale(_)) => println!("somebody else was faster"),
+    ///     other => drop(other?),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Stale`] where the row is gone, or has another version; what PostgreSQL says.
+    pub fn save_changes<E: Entity>(
+        &self,
+        before: &E,
+        after: &E,
+    ) -> impl Future<Output = Result<E, Error>> + Send {
+        let call = self.call();
+        async move { save::save_changes(&call, before, after).await }
+    }
+
     /// Saves all of these rows, or none, and gives them back in the same order.
     ///
     /// ```no_run

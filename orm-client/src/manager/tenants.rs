@@ -106,11 +106,10 @@ impl EntityManager {
     /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
     /// # async fn example(em: EntityManager) -> Result<(), Error> {
     /// let tenants = em.tenants().await?;
-    /// let without_address = |users: query::Find<'_, User>| users.where_(User::EMAIL.is_null()).limit(10);
-    /// for (tenant, user) in em.read_across_tenants(tenants, without_address).await? {
+    /// let nameless = em.read_across_tenants(tenants, |users| users.where_(User::EMAIL.is_null()).limit(10));
+    /// for (tenant, user) in nameless.await? {
     ///     println!("{tenant}: {}", user.name);
     /// }
-    /// # use pgstrata_orm::query;
     /// # Ok(())
     /// # }
     /// ```

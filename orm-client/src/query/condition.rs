@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use tokio_postgres::types::ToSql;
 
-use crate::entity::{Column, ColumnType, Entity, EntityDefinition, Relation};
+use crate::entity::{Column, ColumnType, Entity, EntityDefinition, Relation, Required};
 use crate::manager::{Names, Place, Session};
 use crate::sql::Sql;
 use crate::table::{self, Table};
@@ -37,13 +37,37 @@ pub struct Condition<E> {
 /// A condition without its entity's type.
 #[derive(Debug)]
 pub(crate) enum Node {
-    Compare { column: usize, operator: &'static str, value: Value },
-    Within { column: usize, values: Value },
-    IsNull { column: usize, not: bool },
+    Compare {
+        column: usize,
+        operator: &'static str,
+        value: Value,
+    },
+    Within {
+        column: usize,
+        values: Value,
+    },
+    IsNull {
+        column: usize,
+        not: bool,
+    },
     All(Vec<Node>),
     Any(Vec<Node>),
     Not(Box<Node>),
-    Related { relation: usize, node: Box<Node> },
+    Related {
+        relation: usize,
+        node: Box<Node>,
+    },
+    /// What comes behind these values, each in its order.
+    Behind(Vec<(usize, bool, Value)>),
+}
+
+impl Node {
+    pub(super) fn behind(&mut self) -> Option<&mut Vec<(usize, bool, Value)>> {
+        match self {
+            Self::Behind(keys) => Some(keys),
+            _ => None,
+        }
+    }
 }
 
 impl<E> Condition<E> {
@@ -147,7 +171,7 @@ impl<E> std::ops::Not for Condition<E> {
     }
 }
 
-impl<E: Entity, T: ColumnType + Send + 'static> Column<E, T> {
+impl<E: Entity, T: ColumnType + Send + 'static, N> Column<E, T, N> {
     fn compare(self, operator: &'static str, value: impl Into<T>) -> Condition<E> {
         Condition::new(Node::Compare { column: self.index, operator, value: Box::new(value.into()) })
     }
@@ -300,7 +324,7 @@ impl<E: Entity, T: ColumnType + Send + 'static> Column<E, T> {
     }
 }
 
-impl<E: Entity> Column<E, String> {
+impl<E: Entity, N> Column<E, String, N> {
     /// Like this pattern, in which `%` stands for any text and `_` for any character.
     ///
     /// ```
@@ -354,6 +378,51 @@ impl<E: Entity, T: Entity> Relation<E, T> {
     /// ```
     pub fn has_any(self) -> Condition<E> {
         self.has(Condition::all([]))
+    }
+}
+
+/// Where a page begins: see [`Find::after`](super::Find::after).
+///
+/// ```
+/// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+/// # use pgstrata_orm::query::After;
+/// fn behind(post: &Post) -> After<Post> {
+///     Post::ID.asc_after(post.id)
+/// }
+/// ```
+#[derive(Debug)]
+pub struct After<E> {
+    pub(super) column: usize,
+    pub(super) descending: bool,
+    pub(super) value: Value,
+    of: PhantomData<fn() -> E>,
+}
+
+impl<E: Entity, T: ColumnType + Send + 'static> Column<E, T, Required> {
+    /// The smallest first, and only those that are greater than this.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// let next = em.find::<Post>().after(Post::ID.asc_after(7));
+    /// assert!(next.sql()?.ends_with(r#"WHERE ("id" > $1) ORDER BY "id""#));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn asc_after(self, value: impl Into<T>) -> After<E> {
+        After { column: self.index, descending: false, value: Box::new(value.into()), of: PhantomData }
+    }
+
+    /// The greatest first, and only those that are smaller than this.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// let next = em.find::<Post>().after(Post::ID.desc_after(7));
+    /// assert!(next.sql()?.ends_with(r#"WHERE ("id" < $1) ORDER BY "id" DESC"#));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn desc_after(self, value: impl Into<T>) -> After<E> {
+        After { column: self.index, descending: true, value: Box::new(value.into()), of: PhantomData }
     }
 }
 
@@ -480,6 +549,7 @@ impl<'w> Writer<'w> {
                 sql.push(")");
             }
             Node::Related { relation, node } => self.related(sql, table, alias, *relation, node)?,
+            Node::Behind(keys) => behind(sql, table, alias, keys)?,
         }
         Ok(())
     }
@@ -522,6 +592,29 @@ impl<'w> Writer<'w> {
         sql.push(")");
         Ok(())
     }
+}
+
+/// `("likes" < $1 OR ("likes" = $2 AND "id" > $3))`
+fn behind<'v>(
+    sql: &mut Sql<'v>,
+    table: &Table,
+    alias: Option<&str>,
+    keys: &'v [(usize, bool, Value)],
+) -> Result<(), Error> {
+    sql.push("(");
+    for (n, (column, descending, value)) in keys.iter().enumerate() {
+        let column = table::column(table.definition, *column)?;
+        let value = &**value as entity::Parameter<'v>;
+        table.write_column(sql, alias, column);
+        sql.push(if *descending { " < " } else { " > " }).bind_compared(value, column.sql_type, false);
+        if n + 1 < keys.len() {
+            table.write_column(sql.push(" OR ("), alias, column);
+            sql.push(" = ").bind_compared(value, column.sql_type, false).push(" AND ");
+        }
+    }
+    // Each key but the last has opened one more.
+    sql.push(&")".repeat(keys.len()));
+    Ok(())
 }
 
 /// `LIKE`, whatever the case.

@@ -2,12 +2,15 @@
 
 use std::future::IntoFuture;
 use std::marker::PhantomData;
+use std::pin::Pin;
 
+use futures_util::stream::{self, Stream, TryStreamExt};
 use tokio_postgres::types::Type;
 
 use super::Asked;
-use super::condition::{Condition, Node, OUTER, Order, Writer, needs_alias};
-use super::related::{Joined, Loaded};
+use super::condition::{After, Condition, Node, OUTER, Order, Writer, needs_alias};
+use super::related::{Joined, LeftJoined, Loaded};
+use super::select::{Selected, Selection};
 use crate::entity::{Entity, Relation};
 use crate::manager::Call;
 use crate::row::Row;
@@ -20,7 +23,7 @@ use crate::{DatabaseKind, Error};
 /// ```
 /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
 /// # use pgstrata_orm::query::{Find, Many};
-/// fn named<'s>(session: Call<'s>, name: &str) -> Find<'s, User, Many> {
+/// fn named<'s>(session: &'s Session, name: &str) -> Find<'s, User, Many> {
 ///     session.find().where_(User::NAME.eq(name))
 /// }
 /// # assert!(named(&manager(), "Alice").sql().is_ok());
@@ -106,6 +109,19 @@ pub struct Find<'s, E, A = Many> {
     of: PhantomData<fn() -> (E, A)>,
 }
 
+/// Rows as they come: see [`Find::stream`].
+///
+/// ```no_run
+/// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+/// # use pgstrata_orm::query::Rows;
+/// use futures_util::TryStreamExt;
+///
+/// async fn likes(posts: Rows<'_, Post>) -> Result<i64, Error> {
+///     posts.try_fold(0, |sum, post| async move { Ok(sum + i64::from(post.likes)) }).await
+/// }
+/// ```
+pub type Rows<'s, E> = Pin<Box<dyn Stream<Item = Result<E, Error>> + Send + 's>>;
+
 /// Writes the question.
 type Write = for<'v> fn(&mut Writer<'_>, &'v Parts) -> Result<Sql<'v>, Error>;
 
@@ -116,6 +132,15 @@ pub(super) struct Parts {
     pub(super) order: Vec<(usize, bool)>,
     pub(super) limit: Option<i64>,
     pub(super) offset: Option<i64>,
+    /// How its rows are locked.
+    lock: Option<Lock>,
+}
+
+/// A lock of rows, until the end of the transaction.
+#[derive(Clone, Copy, Debug, Default)]
+struct Lock {
+    share: bool,
+    skip: bool,
 }
 
 impl<'s, E: Entity> Find<'s, E, Many> {
@@ -145,6 +170,63 @@ impl<'s, E: Entity> Find<'s, E, Exists> {
 impl<'s, E: Entity> Find<'s, E, ManyAndCount> {
     pub(crate) fn many_and_count(session: Call<'s>) -> Self {
         Self::new(session, page::<E>)
+    }
+}
+
+/// Answers that are rows themselves, which can be locked.
+#[doc(hidden)]
+pub trait Lockable {}
+
+impl Lockable for Many {}
+impl Lockable for One {}
+
+impl<E: Entity, A: Lockable> Find<'_, E, A> {
+    /// Locks the rows until the end of the transaction: nobody else changes them, or locks them.
+    ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(em: EntityManager) -> Result<(), Error> {
+    /// let tx = em.begin().await?;
+    /// if let Some(mut post) = tx.find_one::<Post>().where_(Post::ID.eq(7)).for_update().await? {
+    ///     post.likes += 1;
+    ///     tx.save(&post).await?;
+    /// }
+    /// tx.commit().await?;
+    /// // Outside of a transaction there is no lock to keep.
+    /// assert!(em.find::<Post>().for_update().await.is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn for_update(mut self) -> Self {
+        self.parts.lock.get_or_insert_default().share = false;
+        self
+    }
+
+    /// Locks the rows until the end of the transaction: nobody else changes them.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// assert!(em.find::<Post>().for_share().sql()?.ends_with("FOR SHARE"));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn for_share(mut self) -> Self {
+        self.parts.lock.get_or_insert_default().share = true;
+        self
+    }
+
+    /// Leaves out rows that somebody else has locked, and locks the others: how workers share a queue.
+    ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(tx: Transaction) -> Result<(), Error> {
+    /// let next = tx.find_one::<Post>().where_(Post::SUMMARY.is_null()).for_update().skip_locked().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn skip_locked(mut self) -> Self {
+        self.parts.lock.get_or_insert_default().skip = true;
+        self
     }
 }
 
@@ -182,6 +264,29 @@ impl<'s, E: Entity, A> Find<'s, E, A> {
     /// ```
     pub fn order_by(mut self, order: Order<E>) -> Self {
         self.parts.order.push((order.column, order.descending));
+        self
+    }
+
+    /// In the order of a column, and only what comes behind a value in it: the next page, which costs as much as the first however far it is.
+    /// Called again for the columns that decide among equals, the last of which is unique.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// # let last = Post { likes: 5, id: 7, ..Post::default() };
+    /// let next = em.find::<Post>().after(Post::LIKES.desc_after(last.likes)).after(Post::ID.asc_after(last.id)).limit(10);
+    /// let (_, sql) = next.sql()?.split_once(" WHERE ").map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+    /// assert!(sql.starts_with(r#"("likes" < $1 OR ("likes" = $2 AND "id" > $3)) ORDER BY "likes" DESC, "id""#));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn after(mut self, after: After<E>) -> Self {
+        let After { column, descending, value, .. } = after;
+        self.parts.order.push((column, descending));
+        let key = (column, descending, value);
+        match self.parts.filter.iter_mut().find_map(Node::behind) {
+            Some(keys) => keys.push(key),
+            None => self.parts.filter.push(Node::Behind(vec![key])),
+        }
         self
     }
 
@@ -242,6 +347,9 @@ impl<'s, E: Entity, A> Find<'s, E, A> {
 
     /// The rows that it gives, for the tenant of the context.
     async fn rows(&self) -> Result<Vec<Row>, Error> {
+        if self.parts.lock.is_some() && !self.session.is_transaction() {
+            return Err(Error::Options("rows are locked until the end of a transaction: begin one".into()));
+        }
         let place = self.session.place()?;
         let mut writer = Writer::new(&self.session, &place);
         let sql = (self.write)(&mut writer, &self.parts)?;
@@ -265,6 +373,62 @@ impl<'s, E: Entity> Find<'s, E> {
     /// ```
     pub fn join<T: Entity>(self, relation: Relation<E, T>) -> Joined<'s, E, T> {
         Joined::new(self.session, self.parts, relation)
+    }
+
+    /// Each row with one that it is related to, or with none: a pair for each such row on the other side, and one for a row that has none.
+    ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(em: EntityManager) -> Result<(), Error> {
+    /// let users: Vec<(User, Option<Post>)> = em.find::<User>().left_join(User::POSTS).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn left_join<T: Entity>(self, relation: Relation<E, T>) -> LeftJoined<'s, E, T> {
+        LeftJoined::new(Joined::new(self.session, self.parts, relation))
+    }
+
+    /// The rows one after the other, as they are read: the database is asked for no more than there is room for, however many there are.
+    ///
+    /// The stream has a connection of its own, to its end or until it is dropped, which stops the database. In a transaction, and on
+    /// SQLite, all rows are read first. The query timeout does not count: how long it takes is for who reads it to say.
+    ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(em: EntityManager) -> Result<(), Error> {
+    /// use futures_util::TryStreamExt;
+    ///
+    /// let acme = em.tenant("acme");
+    /// let mut posts = acme.find::<Post>().order_by(Post::ID.asc()).stream();
+    /// while let Some(post) = posts.try_next().await? {
+    ///     println!("{}", post.title);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn stream(self) -> Rows<'s, E> {
+        let begun = async move {
+            let place = self.session.place()?;
+            let mut writer = Writer::new(&self.session, &place);
+            let sql = (self.write)(&mut writer, &self.parts)?;
+            let names = writer.names;
+            self.session.stream::<E>(&place, &names, &sql).await
+        };
+        Box::pin(stream::once(begun).try_flatten().and_then(async |row| decoded(&row, 0)))
+    }
+
+    /// Some columns of the rows, or what they come to together, in place of the rows: a column, an aggregate, or a tuple of them.
+    ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(em: EntityManager) -> Result<(), Error> {
+    /// let users = em.find::<User>().order_by(User::ID.asc()).select((User::ID, User::EMAIL)).await?;
+    /// let addresses: Vec<(i64, Option<String>)> = users;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn select<S: Selection<E>>(self, selection: S) -> Selected<'s, E, S> {
+        Selected::new(self.session, self.parts, &selection)
     }
 
     /// Each row once, with all that it is related to. [`Find::limit`] and [`Find::offset`] count rows, not what is related to them.
@@ -383,6 +547,11 @@ fn at_most<'v, E: Entity>(
     table.write_columns(&mut sql, alias);
     tail(&mut sql, writer, parts, &table, alias)?;
     limited(&mut sql, limit, parts.offset.as_ref());
+    // SQLite has one lock, and who begins a transaction to write has it.
+    if let Some(lock) = parts.lock.filter(|_| sql.dialect == DatabaseKind::Postgres) {
+        sql.push(if lock.share { " FOR SHARE" } else { " FOR UPDATE" });
+        sql.push(if lock.skip { " SKIP LOCKED" } else { "" });
+    }
     Ok(sql)
 }
 
@@ -462,15 +631,20 @@ pub(super) fn order(
     for (n, (column, descending)) in order.iter().enumerate() {
         sql.push(if n == 0 { before } else { ", " });
         table.write_column(sql, alias, table::column(table.definition, *column)?);
-        if *descending {
-            sql.push(" DESC");
-        }
-        if sql.dialect != DatabaseKind::Postgres {
-            // As PostgreSQL has it: NULL is greater than all.
-            sql.push(if *descending { " NULLS FIRST" } else { " NULLS LAST" });
-        }
+        direction(sql, *descending);
     }
     Ok(())
+}
+
+/// Which of them come first.
+pub(super) fn direction(sql: &mut Sql<'_>, descending: bool) {
+    if descending {
+        sql.push(" DESC");
+    }
+    if sql.dialect != DatabaseKind::Postgres {
+        // As PostgreSQL has it: NULL is greater than all.
+        sql.push(if descending { " NULLS FIRST" } else { " NULLS LAST" });
+    }
 }
 
 /// An entity from a row's columns, from `first` on.

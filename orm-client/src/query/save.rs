@@ -49,7 +49,7 @@ impl<'s, E: Entity> Upsert<'s, E> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn on<T>(mut self, column: Column<E, T>) -> Self {
+    pub fn on<T, N>(mut self, column: Column<E, T, N>) -> Self {
         self.on.push(column.index);
         self
     }
@@ -103,6 +103,75 @@ pub(crate) async fn save<E: Entity>(session: &Call<'_>, entity: &E) -> Result<E,
     let rows = [entity];
     let sql = saving(session, &place, &rows)?;
     one(written(session, &place, &sql, 1).await?)
+}
+
+/// Inserts one row, or fails if it is there.
+pub(crate) async fn insert_one<E: Entity>(session: &Call<'_>, entity: &E) -> Result<E, Error> {
+    let place = session.place()?;
+    let rows = [entity];
+    let sql = insert(session, &place, &rows, None)?;
+    one(written(session, &place, &sql, 1).await?)
+}
+
+/// Changes the columns in which `after` is not as `before`, if the row is there as it was read.
+pub(crate) async fn save_changes<E: Entity>(session: &Call<'_>, before: &E, after: &E) -> Result<E, Error> {
+    let place = session.place()?;
+    let key = before.key();
+    let changed = changes(before, after);
+    let mut sql = session.sql(&place);
+    let table = Writer::new(session, &place).table(E::DEFINITION)?;
+    let version = E::DEFINITION.columns.iter().position(|column| column.version);
+    if changed.is_empty() {
+        sql.push("SELECT ");
+        table.write_columns(&mut sql, None);
+        sql.push(" FROM ");
+        table.write(&mut sql);
+    } else {
+        sql.push("UPDATE ");
+        table.write(&mut sql);
+        sql.push(" SET ");
+        sql.list(changed.iter().copied(), ", ", |sql, (column, value)| {
+            table.write_column(sql, None, column);
+            sql.push(" = ").bind(value, type_of(column.sql_type));
+        });
+        if let Some(column) = version.and_then(|version| E::DEFINITION.columns.get(version)) {
+            table.write_column(sql.push(", "), None, column);
+            table.write_column(sql.push(" = "), None, column);
+            sql.push(" + 1");
+        }
+    }
+    by_key::<E>(&mut sql, &table, &key)?;
+    let values = before.values();
+    let was = version.and_then(|version| E::DEFINITION.columns.get(version).zip(values.get(version)));
+    if let Some((column, value)) = was {
+        table.write_column(sql.push(" AND "), None, column);
+        sql.push(" = ").bind(*value, type_of(column.sql_type));
+    }
+    if !changed.is_empty() {
+        sql.push(" RETURNING ");
+        table.write_columns(&mut sql, None);
+    }
+    let rows = session.write::<E>(&place, &sql).await?.rows;
+    let row = rows.first().ok_or(Error::Stale(E::DEFINITION.name))?;
+    decoded(row, 0)
+}
+
+/// The columns whose values differ, with the new ones. A key is what finds the row, and a version what the database counts.
+fn changes<'v, E: Entity>(before: &E, after: &'v E) -> Vec<(&'static ColumnDefinition, Parameter<'v>)> {
+    let values = before.values().into_iter().zip(after.values());
+    let columns = E::DEFINITION.columns.iter().zip(values);
+    let changed = columns.filter(|(column, (old, new))| {
+        let same = || wire(*old, column).is_some_and(|old| wire(*new, column) == Some(old));
+        !column.primary_key && !column.version && !same()
+    });
+    changed.map(|(column, (_, new))| (column, new)).collect()
+}
+
+/// A value as it goes over the wire, and whether it is NULL; none of a type that only PostgreSQL knows.
+fn wire(value: Parameter<'_>, column: &ColumnDefinition) -> Option<(bool, BytesMut)> {
+    let mut raw = BytesMut::new();
+    let null = value.to_sql_checked(&type_of(column.sql_type)?, &mut raw).ok()?;
+    Some((matches!(null, IsNull::Yes), raw))
 }
 
 /// Saves all of them or none, in as few statements as can be. They come back in the same order.
