@@ -5,8 +5,9 @@
 //! - [`Lease`]: a connection for a while. It goes back only if it is said to be as it was.
 //! - `run`: statements, alone or in a transaction of their own, in as few round trips as can be.
 //! - `statements`: what is prepared on one connection.
-//! - `stream`: rows as they come.
+//! - `stream`: rows as they come; `copy`: rows by `COPY`.
 
+mod copy;
 mod run;
 mod statements;
 mod stream;
@@ -22,6 +23,7 @@ use tokio::task::AbortHandle;
 use tokio_postgres::Config;
 use tokio_postgres::error::SqlState;
 
+pub(crate) use copy::Copy;
 pub(crate) use run::Frame;
 use statements::Statements;
 pub(crate) use stream::Streaming;

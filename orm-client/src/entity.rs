@@ -302,7 +302,8 @@ impl Nullability for Optional {
 pub struct Column<E, T, N = Required> {
     /// Among [`EntityDefinition::columns`].
     pub index: usize,
-    of: PhantomData<fn() -> (E, T, N)>,
+    of: PhantomData<fn() -> E>,
+    value: PhantomData<fn() -> (T, N)>,
 }
 
 impl<E, T, N> Column<E, T, N> {
@@ -315,7 +316,7 @@ impl<E, T, N> Column<E, T, N> {
     /// assert_eq!(NAME.index, User::NAME.index);
     /// ```
     pub const fn new(index: usize) -> Self {
-        Self { index, of: PhantomData }
+        Self { index, of: PhantomData, value: PhantomData }
     }
 }
 

@@ -10,7 +10,8 @@ use std::time::Duration;
 use deadpool::managed;
 use tokio_postgres::error::SqlState;
 
-use crate::connection::{self, Answer, Frame};
+use crate::connection::{self, Answer, Copy, Frame};
+use crate::entity::Entity;
 use crate::row::Row;
 use crate::sql::Sql;
 use crate::tls::Connector;
@@ -88,6 +89,14 @@ impl Pool {
         }
     }
 
+    pub(crate) fn close(&self) {
+        match self {
+            Self::Postgres { pool, .. } => pool.close(),
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(pool) => pool.close(),
+        }
+    }
+
     /// How many connections there are, and how many of them are idle.
     pub(crate) fn status(&self) -> (usize, usize) {
         let status = match self {
@@ -116,6 +125,8 @@ pub(crate) fn pooled<M: managed::Manager>(
 }
 
 /// A connection for a while. See [`connection::Lease`].
+// Nearly all are PostgreSQL's: a box would cost each of them an allocation.
+#[allow(clippy::large_enum_variant)]
 pub(crate) enum Lease {
     Postgres(connection::Lease),
     #[cfg(feature = "sqlite")]
@@ -123,6 +134,15 @@ pub(crate) enum Lease {
 }
 
 impl Lease {
+    /// PostgreSQL's own, for what no other database has.
+    pub(crate) fn postgres(self) -> Result<connection::Lease, Error> {
+        match self {
+            Self::Postgres(lease) => Ok(lease),
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(_) => Err(Error::Unsupported(crate::DatabaseKind::Sqlite)),
+        }
+    }
+
     /// Runs a statement in its frame, and asks something in the same flight; says whether the connection is as it was.
     pub(crate) async fn single_and_ask(
         &self,
@@ -161,6 +181,15 @@ impl Lease {
             Self::Postgres(lease) => Ok(lease.run_foreign(path, sql, behind, spoils).await?),
             #[cfg(feature = "sqlite")]
             Self::Sqlite(lease) => lease.run(sql).await,
+        }
+    }
+
+    /// Sends rows by `COPY`, which other databases do not have.
+    pub(crate) async fn copy_in<E: Entity>(&self, copy: &Copy<'_, E>) -> Result<u64, Fault> {
+        match self {
+            Self::Postgres(lease) => Ok(lease.copy_in(copy).await?),
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(_) => Err(crate::SqliteError::NoCopy.into()),
         }
     }
 

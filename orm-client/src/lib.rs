@@ -72,7 +72,7 @@ pub use context::{MetadataContext, Tenant};
 pub use entity::Entity;
 pub use error::Error;
 pub use kind::DatabaseKind;
-pub use manager::{EntityManager, IsolationLevel, Metadata, Session, Transaction, TransactionOptions};
+pub use manager::{EntityManager, IsolationLevel, Metadata, Retry, Session, Transaction, TransactionOptions};
 pub use options::{MissingTenant, Options};
 /// The control library, whose types are in [`RunnerOptions::settings`] and [`PostgresTenantMigrationRunner::control`]: migrations, clones,
 /// archives, drift.
@@ -130,7 +130,7 @@ pub use pgstrata_orm_derive::Entity;
 pub use pgstrata_tenancy::layers::{self, EntityMetadata, LayeredMetadataStore};
 pub use pgstrata_tenancy::{Pattern, RoleName, RoleNameError, Strategy, TenantId, TenantIdError};
 pub use query::Condition;
-pub use row::{ColumnIndex, Row, RowError};
+pub use row::{ColumnIndex, FromRow, Row, RowError};
 pub use runner::{
     Driver, Failed, PostgresTenantMigrationRunner, RunnerOptions, Running, Synced, TenantMigrationRunner,
 };

@@ -10,14 +10,17 @@
 //! - `plain`: tables that are read without a path; `operators`: types whose operators need one.
 //! - `stray`: statements of no tenant, in a program that has tenants.
 //! - `raw`: SQL of the application's own.
+//! - `retry`: transactions that are tried again. `copy`: many rows at once.
 //! - `synchronize`: tables that are missing. `tenants`: the same work for many of them.
 //! - `watch`: whether the query timeout ran out.
 
+mod copy;
 mod metadata;
 mod modes;
 mod operators;
 mod plain;
 mod raw;
+mod retry;
 mod run;
 mod savepoint;
 mod session;
@@ -40,6 +43,7 @@ use tokio_postgres::Config;
 pub use metadata::Metadata;
 pub use modes::{IsolationLevel, TransactionOptions};
 pub(crate) use plain::Names;
+pub use retry::Retry;
 pub use session::Session;
 pub(crate) use session::{Call, Place};
 pub use transaction::Transaction;
@@ -205,6 +209,21 @@ impl EntityManager {
     /// ```
     pub fn connections(&self) -> (usize, usize) {
         self.shared().pool.status()
+    }
+
+    /// Closes all connections that are idle, and the others as they come back. Whoever asks for one from now on gets an error.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// # let em = manager();
+    /// em.close();
+    /// assert!(matches!(em.find::<User>().await, Err(Error::Connect(_))));
+    /// # }
+    /// ```
+    pub fn close(&self) {
+        self.shared().pool.close();
     }
 
     fn shared(&self) -> &Arc<Shared> {

@@ -1,6 +1,7 @@
 //! What an entity manager is to be like.
 
 use std::fmt;
+#[cfg(feature = "sqlite")]
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,6 +56,7 @@ pub struct Options {
     pub(crate) kind: DatabaseKind,
     pub(crate) config: Config,
     /// SQLite's file; none: a database in memory.
+    #[cfg(feature = "sqlite")]
     pub(crate) path: Option<PathBuf>,
     pub(crate) connector: Arc<dyn Connector>,
     pub(crate) entities: Vec<&'static EntityDefinition>,
@@ -90,8 +92,12 @@ impl Options {
             DatabaseKind::Postgres => url.parse().map_err(|error| wrong_url(&error))?,
             _ => Config::new(),
         };
-        let path = (kind == DatabaseKind::Sqlite).then(|| file(url)).flatten();
-        Ok(Self { kind, path, ..Self::config(config) })
+        Ok(Self {
+            kind,
+            #[cfg(feature = "sqlite")]
+            path: (kind == DatabaseKind::Sqlite).then(|| file(url)).flatten(),
+            ..Self::config(config)
+        })
     }
 
     /// A PostgreSQL by tokio-postgres's own settings.
@@ -105,6 +111,7 @@ impl Options {
         Self {
             kind: DatabaseKind::Postgres,
             config,
+            #[cfg(feature = "sqlite")]
             path: None,
             connector: Arc::new(Tls(NoTls)),
             entities: Vec::new(),
@@ -381,6 +388,7 @@ impl Options {
     }
 }
 
+#[cfg(feature = "sqlite")]
 /// The file of `sqlite://FILE` or `sqlite:FILE`; none of `sqlite::memory:`.
 fn file(url: &str) -> Option<PathBuf> {
     let path = url.split_once(':')?.1;

@@ -224,6 +224,52 @@ fn missing(column: &impl fmt::Display) -> RowError {
     RowError::new(column, "there is no such column")
 }
 
+/// What a row can be read as: an [`Entity`](crate::Entity), or a tuple of values.
+///
+/// ```no_run
+/// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+/// use pgstrata_orm::FromRow;
+///
+/// async fn first<T: FromRow>(session: &Session, sql: &str) -> Result<Option<T>, Error> {
+///     Ok(session.query_as::<T>(sql, &[]).await?.into_iter().next())
+/// }
+/// ```
+pub trait FromRow: Sized + Send {
+    /// From the row's columns, from `first` on.
+    ///
+    /// ```no_run
+    /// # use pgstrata_orm::{FromRow, Row, RowError};
+    /// fn pair(row: &Row) -> Result<(i64, String), RowError> {
+    ///     FromRow::from_row(row, 0)
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// A column has another type.
+    fn from_row(row: &Row, first: usize) -> Result<Self, RowError>;
+}
+
+impl<E: crate::Entity> FromRow for E {
+    fn from_row(row: &Row, first: usize) -> Result<Self, RowError> {
+        <E as crate::Entity>::from_row(row, first)
+    }
+}
+
+macro_rules! tuples {
+    ($(($($name:ident $index:tt),*)),* $(,)?) => {
+        $(impl<$($name: for<'r> FromSql<'r> + Send),*> FromRow for ($($name,)*) {
+            fn from_row(row: &Row, first: usize) -> Result<Self, RowError> {
+                Ok(($(row.at::<$name>(first + $index)?,)*))
+            }
+        })*
+    };
+}
+
+tuples! {
+    (A 0), (A 0, B 1), (A 0, B 1, C 2), (A 0, B 1, C 2, D 3), (A 0, B 1, C 2, D 3, E 4), (A 0, B 1, C 2, D 3, E 4, F 5),
+    (A 0, B 1, C 2, D 3, E 4, F 5, G 6), (A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7),
+}
+
 impl From<tokio_postgres::Row> for Row {
     fn from(row: tokio_postgres::Row) -> Self {
         Self(Kind::Postgres(row))

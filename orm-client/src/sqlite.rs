@@ -61,6 +61,9 @@ pub enum SqliteError {
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// SQLite has no `COPY`.
+    #[error("SQLite has no COPY")]
+    NoCopy,
     /// The connection's thread is gone.
     #[error("the connection is closed")]
     Closed,
@@ -286,7 +289,7 @@ fn execute(connection: &Connection, text: &str, values: &[Value]) -> Result<Answ
         let index = statement.parameter_index(&format!("${}", n + 1))?.unwrap_or(n + 1);
         statement.raw_bind_parameter(index, value)?;
     }
-    let names: Arc<[String]> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let names: Arc<[String]> = statement.column_names().map(str::to_owned).collect();
     let reads = statement.readonly();
     let mut found = Vec::new();
     let mut rows = statement.raw_query();

@@ -1,8 +1,13 @@
 //! The ORM on SQLite: all that can be asked, in transactions and out of them; contexts, layers and overrides hold, and a strategy has no effect.
 
+// A helper of tests fails loudly, as they do.
+#![allow(clippy::unwrap_used)]
+
 use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use futures_util::TryStreamExt;
+use pgstrata_orm::query::count;
 use pgstrata_orm::{
     Condition, DatabaseKind, Entity, EntityManager, EntityMetadata, Error, MetadataContext, MissingTenant,
     Options, PostgresTenantMigrationRunner, Session, Strategy, Transaction, TransactionOptions,
@@ -388,4 +393,47 @@ async fn synchronize_makes_what_is_missing_and_refuses_what_differs() {
     again.execute("ALTER TABLE users ADD COLUMN \"e-mail \"\"address\"\"\" INTEGER", &[]).await.unwrap();
     let differs = EntityManager::register(entities(&url)).await.unwrap_err();
     assert!(matches!(differs, Error::Differs { .. }), "{differs}");
+}
+
+#[tokio::test]
+async fn more_than_rows_is_asked() {
+    let em = memory().await;
+    let users = em.save_many(&["Alice", "Bob", "Carol"].map(User::new)).await.unwrap();
+    for (user, title) in [(0, "a"), (0, "b"), (1, "c")] {
+        em.insert(&Post { id: 0, user_id: users[user].id, title: title.into() }).await.unwrap();
+    }
+    assert!(em.insert(&users[0]).await.unwrap_err().is_duplicate());
+    let renamed = User { name: "Alicia".into(), ..users[0].clone() };
+    assert_eq!(em.save_changes(&users[0], &renamed).await.unwrap(), renamed);
+    let gone = User { id: 99, ..users[0].clone() };
+    assert!(matches!(em.save_changes(&gone, &renamed).await, Err(Error::Stale("User"))));
+    em.update::<User>().change(User::NAME.append("!")).where_(User::ID.eq(users[1].id)).await.unwrap();
+    em.update::<Post>().change(Post::USER_ID.add(1)).where_(Post::TITLE.eq("c")).await.unwrap();
+
+    let posts = em.find::<Post>().select((Post::USER_ID, count(), Post::ID.max())).group_by(Post::USER_ID);
+    let posts = posts.order_by(count().desc()).having(count().gt(0)).await.unwrap();
+    assert_eq!(
+        posts.iter().map(|(user, posts, _)| (*user, *posts)).collect::<Vec<_>>(),
+        [(users[0].id, 2), (users[2].id, 1)]
+    );
+    let ids: i64 = users.iter().map(|user| user.id).sum();
+    let sums =
+        em.find::<User>().select((User::ID.sum(), User::ID.avg(), User::EMAIL.count(), User::ROLE.min()));
+    assert_eq!(sums.await.unwrap(), [(Some(ids), Some(ids as f64 / 3.0), 0, Some("member".into()))]);
+    assert_eq!(em.find::<User>().select(User::ROLE).distinct().await.unwrap(), [Some("member".to_owned())]);
+    let pairs = em.find::<User>().order_by(User::ID.asc()).left_join(User::POSTS).await.unwrap();
+    let pairs: Vec<_> = pairs.iter().map(|(user, post)| (user.name.as_str(), post.is_some())).collect();
+    assert_eq!(pairs, [("Alicia", true), ("Alicia", true), ("Bob!", false), ("Carol", true)]);
+    let next =
+        em.find::<User>().after(User::NAME.asc_after("Alicia")).after(User::ID.asc_after(0)).await.unwrap();
+    assert_eq!(next.iter().map(|user| user.name.as_str()).collect::<Vec<_>>(), ["Alicia", "Bob!", "Carol"]);
+    let all: Vec<User> = em.find::<User>().stream().try_collect().await.unwrap();
+    assert_eq!(all.len(), 3);
+    let named: Vec<(i64, String)> = em.query_as("SELECT id, name FROM users ORDER BY id", &[]).await.unwrap();
+    assert_eq!(named[1].1, "Bob!");
+    assert_eq!(em.copy_in(&["x", "y"].map(User::new)).await.unwrap(), 2);
+    assert!(em.copy_in(&["z", "x"].map(User::new)).await.unwrap_err().is_duplicate());
+    assert_eq!(em.count::<User>().await.unwrap(), 5);
+    let tx = em.begin().await.unwrap();
+    assert_eq!(tx.find::<User>().for_update().skip_locked().await.unwrap().len(), 5);
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt};
 use pgstrata_orm::query::count;
-use pgstrata_orm::{Entity, EntityManager, Error, Session};
+use pgstrata_orm::{Entity, EntityManager, Error, IsolationLevel, Retry, Session, TransactionOptions};
 use pgstrata_tests::Shop;
 use pgstrata_tests::setup::STRATEGIES;
 use pgstrata_tests::shop::{Post, User, names};
@@ -236,8 +236,12 @@ async fn stream_gives_rows_as_they_come() {
         assert_eq!(all.len(), 50);
         let some = session.find::<User>().where_(User::NAME.in_(["u07", "u08"])).limit(1).stream();
         assert_eq!(some.try_collect::<Vec<_>>().await.unwrap().len(), 1);
-        let (open, idle) = em.connections();
-        assert_eq!(open, idle, "its connection is back");
+        // Its connection is back, as that of a transaction which was dropped will be.
+        let all_idle = async || {
+            let (open, idle) = em.connections();
+            open == idle
+        };
+        eventually(true, all_idle).await;
         // Dropped in the middle, it stops.
         let mut dropped = session.find::<User>().stream();
         assert!(dropped.try_next().await.unwrap().is_some());
@@ -318,5 +322,84 @@ async fn work_is_done_for_each_tenant() {
         let broken =
             em.read_across_tenants(found.clone(), |users: pgstrata_orm::query::Find<'_, User>| users).await;
         assert!(broken.is_err());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_are_copied_all_or_none() {
+    each_way(async |em, session| {
+        let users: Vec<User> =
+            (0..2000).map(|n| User { role: Some("copied".into()), ..User::new(&format!("u{n}")) }).collect();
+        assert_eq!(session.copy_in(&users).await.unwrap(), 2000);
+        assert_eq!(session.count::<User>().where_(User::ROLE.eq("copied")).await.unwrap(), 2000);
+        let twins = [User::new("new"), User::new("u7")];
+        assert!(session.copy_in(&twins).await.unwrap_err().is_duplicate());
+        assert_eq!(session.count::<User>().await.unwrap(), 2000);
+        let mixed = [User::new("new"), User { id: 9_000_000, ..User::new("other") }];
+        assert!(matches!(session.copy_in(&mixed).await, Err(Error::Options(_))));
+        assert_eq!(session.copy_in::<User>(&[]).await.unwrap(), 0);
+        let tx = session.begin().await.unwrap();
+        assert_eq!(tx.copy_in(&[User { id: 9_000_001, ..User::new("keyed") }]).await.unwrap(), 1);
+        assert!(tx.find_by_pk::<User>(9_000_001).await.unwrap().is_some());
+        tx.rollback().await.unwrap();
+        assert!(em.tenant("nobody").copy_in(&users).await.is_err());
+        assert_eq!(session.count::<User>().await.unwrap(), 2000);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn raw_rows_are_read_as_entities_and_tuples() {
+    each_way(async |_, session| {
+        blog(session).await;
+        let sql = "SELECT id, name, \"e-mail \"\"address\"\"\", role FROM users WHERE name LIKE $1";
+        let users = session.query_as::<User>(sql, &[&"A%"]).await.unwrap();
+        assert_eq!(users[0].name, "Alice");
+        let counts =
+            "SELECT name, count(*) FROM users JOIN posts ON user_id = users.id GROUP BY name ORDER BY name";
+        let counts: Vec<(String, i64)> = session.query_as(counts, &[]).await.unwrap();
+        assert_eq!(counts, [("Alice".into(), 3), ("Bob".into(), 1)]);
+        let wrong = session.query_as::<(i64,)>("SELECT name FROM users", &[]).await.unwrap_err();
+        assert!(matches!(wrong, Error::Row { .. }), "{wrong}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn transaction_that_was_given_up_is_tried_again() {
+    let shop = Shop::new(&["acme"]).await;
+    for strategy in STRATEGIES {
+        let em = shop.manager(shop.options().tenant_strategy(strategy)).await;
+        let acme = em.tenant("acme");
+        acme.update::<User>().set(User::EMAIL, "0").everywhere().await.unwrap();
+        let tasks: Vec<_> = (0..6)
+            .map(|_| {
+                let acme = acme.clone();
+                tokio::spawn(async move {
+                    let serializable =
+                        TransactionOptions::new().isolation_level(IsolationLevel::Serializable);
+                    let counted = acme.retry_transaction(Retry::new(50), serializable, async |tx| {
+                        let user = tx.find_one::<User>().await?.unwrap();
+                        let count: i32 = user.email.as_deref().unwrap().parse().unwrap();
+                        let next = User { email: Some((count + 1).to_string()), ..user.clone() };
+                        tx.save_changes(&user, &next).await.map(drop)
+                    });
+                    counted.await.unwrap();
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+        let user = acme.find_one::<User>().await.unwrap().unwrap();
+        assert_eq!(user.email.as_deref(), Some("6"), "{strategy}");
+        // What is wrong in itself is not tried again.
+        let tries = std::sync::atomic::AtomicU32::new(0);
+        let wrong = acme.retry_transaction(Retry::new(5), TransactionOptions::new(), async |tx| {
+            tries.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            tx.insert(&User::new("acme")).await.map(drop)
+        });
+        assert!(wrong.await.unwrap_err().is_duplicate());
+        assert_eq!(tries.into_inner(), 1);
     }
 }

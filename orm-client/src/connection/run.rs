@@ -52,15 +52,15 @@ impl Outcome {
 }
 
 /// Counts a statement as running until it is through. One that is dropped before stays counted.
-struct Running<'c>(&'c AtomicUsize);
+pub(super) struct Running<'c>(&'c AtomicUsize);
 
 impl<'c> Running<'c> {
-    fn new(count: &'c AtomicUsize) -> Self {
+    pub(super) fn new(count: &'c AtomicUsize) -> Self {
         count.fetch_add(1, Ordering::AcqRel);
         Self(count)
     }
 
-    fn through(self) {
+    pub(super) fn through(self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }

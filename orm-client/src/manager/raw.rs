@@ -6,7 +6,7 @@ use super::session::{Call, Session};
 use crate::Error;
 use crate::connection::Answer;
 use crate::entity::Parameter;
-use crate::row::Row;
+use crate::row::{FromRow, Row};
 use crate::sql::Sql;
 
 /// What begins or ends transactions.
@@ -40,6 +40,32 @@ impl Session {
     ) -> impl Future<Output = Result<Vec<Row>, Error>> + Send {
         let call = self.call();
         async move { Ok(raw(&call, sql, values).await?.rows) }
+    }
+
+    /// As [`Session::query`], with each row read as an entity, from its first column on, or as a tuple of values.
+    ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(em: EntityManager) -> Result<(), Error> {
+    /// let users = em.query_as::<User>("SELECT id, name, email FROM users ORDER BY lower(name)", &[]).await?;
+    /// let counts: Vec<(String, i64)> =
+    ///     em.query_as("SELECT name, count(*) FROM users JOIN posts ON author_id = users.id GROUP BY name", &[]).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As of [`Session::query`], and [`Error::Row`] where a column is of another type.
+    pub fn query_as<T: FromRow>(
+        &self,
+        sql: &str,
+        values: &[Parameter<'_>],
+    ) -> impl Future<Output = Result<Vec<T>, Error>> + Send {
+        let call = self.call();
+        async move {
+            let rows = raw(&call, sql, values).await?.rows;
+            rows.iter().map(|row| T::from_row(row, 0).map_err(Error::row("reading a row"))).collect()
+        }
     }
 
     /// As [`Session::query`], of a statement that gives no rows: how many it has changed.

@@ -94,6 +94,11 @@ impl Session {
         Self { shared, bound, open: None }
     }
 
+    /// Another one's call, on this session.
+    pub(super) fn call_of(&self, other: &Call<'_>) -> Call<'_> {
+        Call { session: self, caller: other.caller.clone() }
+    }
+
     /// A call of now.
     pub(crate) fn call(&self) -> Call<'_> {
         Call { session: self, caller: Caller::now() }

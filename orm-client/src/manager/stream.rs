@@ -8,7 +8,6 @@ use super::plain::Names;
 use super::session::{Place, Session};
 use crate::connection::Streaming;
 use crate::entity::Entity;
-use crate::lease::Lease;
 use crate::row::Row;
 use crate::sql::Sql;
 use crate::{DatabaseKind, Error};
@@ -32,9 +31,7 @@ impl Session {
             let doing = doing.clone();
             move |source| Error::Postgres { doing: doing.clone(), source, timed_out: false }
         };
-        let Lease::Postgres(lease) = self.lease().await? else {
-            return Err(Error::Options("a stream needs a connection to PostgreSQL".into()));
-        };
+        let lease = self.lease().await?.postgres()?;
         let begun = Streaming::begin(lease, &steps.join("; "), sql).await;
         let rows = begun.map_err(&failed)?.into_stream();
         Ok(Either::Right(rows.map_err(failed)))

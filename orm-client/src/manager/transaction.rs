@@ -12,7 +12,8 @@ use super::modes::TransactionOptions;
 use super::session::{Call, Place, Session};
 use super::watch::{Stopped, Watch};
 use crate::Error;
-use crate::connection::{Answer, is_disconnected};
+use crate::connection::{Answer, Copy, is_disconnected};
+use crate::entity::Entity;
 use crate::lease::{Fault, Lease};
 use crate::sql::Sql;
 
@@ -87,6 +88,12 @@ impl Open {
         let answer = self.lease()?.run_foreign(path, sql, again.as_deref(), spoils);
         let answer = watch.within(answer).await;
         self.outcome(watch, answer)
+    }
+
+    pub(super) async fn copy_in<E: Entity>(&self, watch: &Watch, copy: &Copy<'_, E>) -> Result<u64, Stopped> {
+        self.check_scope().map_err(Stopped::Other)?;
+        let copied = watch.within(self.lease()?.copy_in(copy)).await;
+        self.outcome(watch, copied)
     }
 
     /// Takes down what has failed. Who does not answer is not asked again.
