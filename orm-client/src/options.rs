@@ -70,6 +70,7 @@ pub struct Options {
     pub(crate) connect_timeout: Duration,
     pub(crate) statements: usize,
     pub(crate) missing_tenant: MissingTenant,
+    pub(crate) slow_statement: Option<Duration>,
 }
 
 impl Options {
@@ -125,6 +126,7 @@ impl Options {
             connect_timeout: Duration::from_secs(10),
             statements: 256,
             missing_tenant: MissingTenant::Public,
+            slow_statement: None,
         }
     }
 
@@ -371,6 +373,19 @@ impl Options {
     /// ```
     pub fn missing_tenant(mut self, missing: MissingTenant) -> Self {
         self.missing_tenant = missing;
+        self
+    }
+
+    /// A statement that takes at least so long is told by a warning of `tracing`: its tenant, its form with no values, its rows and the
+    /// milliseconds. All others are told at the level DEBUG.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let options = options();
+    /// let options = options.slow_statement(std::time::Duration::from_millis(200));
+    /// ```
+    pub fn slow_statement(mut self, time: Duration) -> Self {
+        self.slow_statement = Some(time);
         self
     }
 

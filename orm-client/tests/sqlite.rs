@@ -434,6 +434,8 @@ async fn more_than_rows_is_asked() {
     assert_eq!(em.copy_in(&["x", "y"].map(User::new)).await.unwrap(), 2);
     assert!(em.copy_in(&["z", "x"].map(User::new)).await.unwrap_err().is_duplicate());
     assert_eq!(em.count::<User>().await.unwrap(), 5);
+    let plan = em.find::<User>().where_(User::NAME.eq("Alicia")).explain().await.unwrap();
+    assert!(plan[0].contains("users"), "{plan:?}");
     let tx = em.begin().await.unwrap();
     assert_eq!(tx.find::<User>().for_update().skip_locked().await.unwrap().len(), 5);
 }

@@ -403,3 +403,14 @@ async fn transaction_that_was_given_up_is_tried_again() {
         assert_eq!(tries.into_inner(), 1);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plan_is_that_of_the_question() {
+    each_way(async |_, session| {
+        let plan = session.find::<User>().where_(User::NAME.eq("Alice")).limit(1).explain().await.unwrap();
+        assert!(plan[0].starts_with("Limit") && plan.iter().any(|line| line.contains("users")), "{plan:?}");
+        let plan = session.count::<User>().explain().await.unwrap();
+        assert!(plan[0].starts_with("Aggregate"), "{plan:?}");
+    })
+    .await;
+}

@@ -5,7 +5,7 @@
 //! a while. Only what is known to be a table with columns of PostgreSQL's own types is read without a path.
 
 use std::num::NonZeroUsize;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use lru::LruCache;
@@ -40,25 +40,33 @@ const PROBE: &str = "SELECT w.n, c.relkind IN ('r', 'p') AND NOT c.relrowsecurit
 pub(crate) struct Names {
     /// One of them means the tenant's only under its path.
     pub(crate) by_path: bool,
-    schemas: Vec<String>,
-    tables: Vec<String>,
+    tables: Vec<Name>,
 }
+
+/// A schema, and a table in it.
+type Name = (Arc<str>, Arc<str>);
 
 impl Names {
     pub(crate) fn add(&mut self, table: &Table) {
         self.by_path |= table.by_path;
-        if let Some((schema, table)) = table.qualified() {
-            self.schemas.push(schema.to_string());
-            self.tables.push(table.to_string());
-        }
-    }
-
-    fn keys(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.schemas.iter().map(String::as_str).zip(self.tables.iter().map(String::as_str))
+        self.tables.extend(table.qualified());
     }
 
     /// The question about them.
-    pub(super) fn probe(&self) -> Sql<'_> {
+    pub(super) fn probe(&self) -> Probe {
+        let schemas = self.tables.iter().map(|(schema, _)| schema.to_string()).collect();
+        Probe { schemas, tables: self.tables.iter().map(|(_, table)| table.to_string()).collect() }
+    }
+}
+
+/// A question about names.
+pub(super) struct Probe {
+    schemas: Vec<String>,
+    tables: Vec<String>,
+}
+
+impl Probe {
+    pub(super) fn sql(&self) -> Sql<'_> {
         Sql {
             text: PROBE.into(),
             values: vec![&self.schemas, &self.tables],
@@ -78,9 +86,9 @@ pub(super) enum Known {
     ByPath,
 }
 
-/// What is known of tables, by schema and name with a NUL between.
+/// What is known of tables, and since when.
 #[derive(Debug)]
-pub(super) struct PlainTables(Mutex<LruCache<Box<str>, (bool, Instant)>>);
+pub(super) struct PlainTables(Mutex<LruCache<Name, (bool, Instant)>>);
 
 impl Default for PlainTables {
     fn default() -> Self {
@@ -95,8 +103,8 @@ impl PlainTables {
     pub(super) fn look(&self, names: &Names) -> Known {
         let mut cache = self.lock();
         let mut known = Known::Plain;
-        for (schema, table) in names.keys() {
-            match cache.get(&*key(schema, table)) {
+        for name in &names.tables {
+            match cache.get(name) {
                 Some((_, learnt)) if learnt.elapsed() > FRESH => return Known::No,
                 Some((true, _)) => {}
                 Some((false, _)) => known = Known::ByPath,
@@ -110,15 +118,14 @@ impl PlainTables {
     pub(super) fn learn(&self, names: &Names, found: Option<Vec<Row>>) -> Known {
         // What was not answered is not known to be plain.
         let Some(found) = found else { return Known::ByPath };
-        let names: Vec<_> = names.keys().collect();
         let (mut known, now) = (Known::Plain, Instant::now());
         for row in found {
             let (Ok(number), Ok(plain)) = (row.try_get::<_, i64>(0), row.try_get::<_, bool>(1)) else {
                 return Known::ByPath;
             };
-            let name = usize::try_from(number - 1).ok().and_then(|number| names.get(number));
-            let Some((schema, table)) = name else { return Known::ByPath };
-            self.lock().put(key(schema, table), (plain, now));
+            let name = usize::try_from(number - 1).ok().and_then(|number| names.tables.get(number));
+            let Some(name) = name else { return Known::ByPath };
+            self.lock().put(name.clone(), (plain, now));
             if !plain {
                 known = Known::ByPath;
             }
@@ -129,23 +136,14 @@ impl PlainTables {
     /// Something is not as it was.
     pub(super) fn forget(&self, names: &Names) {
         let mut cache = self.lock();
-        for (schema, table) in names.keys() {
-            cache.pop(&*key(schema, table));
+        for name in &names.tables {
+            cache.pop(name);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, LruCache<Box<str>, (bool, Instant)>> {
+    fn lock(&self) -> MutexGuard<'_, LruCache<Name, (bool, Instant)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// No name has a NUL.
-fn key(schema: &str, table: &str) -> Box<str> {
-    let mut key = String::with_capacity(schema.len() + table.len() + 1);
-    key += schema;
-    key.push('\0');
-    key += table;
-    key.into()
 }
 
 #[cfg(test)]
@@ -157,14 +155,13 @@ mod tests {
         let plain = PlainTables::default();
         let names = |tables: &[&str]| Names {
             by_path: false,
-            schemas: tables.iter().map(|_| "acme".into()).collect(),
-            tables: tables.iter().map(|table| (*table).into()).collect(),
+            tables: tables.iter().map(|table| ("acme".into(), (*table).into())).collect(),
         };
         assert_eq!(plain.look(&names(&["users"])), Known::No);
-        plain.lock().put(key("acme", "users"), (true, Instant::now()));
+        plain.lock().put(("acme".into(), "users".into()), (true, Instant::now()));
         assert_eq!(plain.look(&names(&["users"])), Known::Plain);
         assert_eq!(plain.look(&names(&["users", "totals"])), Known::No);
-        plain.lock().put(key("acme", "totals"), (false, Instant::now()));
+        plain.lock().put(("acme".into(), "totals".into()), (false, Instant::now()));
         assert_eq!(plain.look(&names(&["users", "totals"])), Known::ByPath);
         plain.forget(&names(&["totals"]));
         assert_eq!(plain.look(&names(&["totals", "users"])), Known::No);

@@ -1,5 +1,7 @@
 //! How something is sent: what goes around a statement, and what is tried again.
 
+use std::time::Instant;
+
 use pgstrata_tenancy::TenantId;
 use tokio_postgres::error::SqlState;
 
@@ -28,6 +30,7 @@ impl Session {
         sql: &Sql<'_>,
     ) -> Result<Vec<Row>, Error> {
         self.check_operators(place, sql).await?;
+        let begun = Instant::now();
         let strategy = self.strategy();
         let path = self.names_by_path(place).filter(|_| names.by_path);
         let framed = names.by_path && strategy.read_in_transaction();
@@ -41,6 +44,7 @@ impl Session {
             true => self.read_unframed(place, names, sql, frame).await,
             false => self.run(&frame, sql).await,
         };
+        self.tell(place, sql, begun, &answer);
         Ok(answer.map_err(failed("reading", E::DEFINITION, place))?.rows)
     }
 
@@ -68,7 +72,7 @@ impl Session {
             Known::ByPath => self.run(&self.framed(place), sql).await,
             Known::No => {
                 let probe = names.probe();
-                let (answer, found) = self.run_and_ask(&frame, sql, &probe).await;
+                let (answer, found) = self.run_and_ask(&frame, sql, &probe.sql()).await;
                 match self.shared.plain.learn(names, found) {
                     Known::ByPath => self.run(&self.framed(place), sql).await,
                     _ => answer,
@@ -84,19 +88,27 @@ impl Session {
 
     pub(crate) async fn write<E: Entity>(&self, place: &Place, sql: &Sql<'_>) -> Result<Answer, Error> {
         self.check_operators(place, sql).await?;
+        let begun = Instant::now();
         let transaction = self.strategy().write_in_transaction();
         let frame = Frame { path: self.names_by_path(place), ..self.frame(place, transaction, true) };
-        self.run(&frame, sql).await.map_err(failed("writing", E::DEFINITION, place))
+        let answer = self.run(&frame, sql).await;
+        self.tell(place, sql, begun, &answer);
+        answer.map_err(failed("writing", E::DEFINITION, place))
     }
 
     /// SQL of the application's own. `spoils`: the connection is not used for anything else.
     pub(super) async fn anything(&self, place: &Place, sql: &Sql<'_>, spoils: bool) -> Result<Answer, Error> {
-        let doing =
-            |stopped: Stopped| stopped.while_doing(|| format!("running SQL for \"{}\"", place.name()));
+        let begun = Instant::now();
+        let answer = self.foreign(place, sql, spoils).await;
+        self.tell(place, sql, begun, &answer);
+        answer.map_err(|stopped| stopped.while_doing(|| format!("running SQL for \"{}\"", place.name())))
+    }
+
+    async fn foreign(&self, place: &Place, sql: &Sql<'_>, spoils: bool) -> Result<Answer, Stopped> {
         if let Some(open) = &self.open {
             // Whatever path it sets, what comes behind it is the tenant's.
             let again = self.settings(place);
-            return open.anything(&self.watch(), place.name(), sql, again, spoils).await.map_err(doing);
+            return open.anything(&self.watch(), place.name(), sql, again, spoils).await;
         }
         let transaction = self.strategy().write_in_transaction();
         let frame = Frame {
@@ -106,7 +118,22 @@ impl Session {
             spoils,
             ..self.frame(place, transaction, true)
         };
-        self.run(&frame, sql).await.map_err(doing)
+        self.run(&frame, sql).await
+    }
+
+    /// Tells who listens by `tracing` of a statement that is through: its form, with no values, and what it took.
+    fn tell(&self, place: &Place, sql: &Sql<'_>, begun: Instant, answer: &Result<Answer, Stopped>) {
+        let took = begun.elapsed();
+        let slow = self.shared.options.slow_statement.is_some_and(|slow| took >= slow);
+        if !slow && !tracing::enabled!(tracing::Level::DEBUG) {
+            return;
+        }
+        let rows = answer.as_ref().ok().map(|answer| answer.affected.max(answer.rows.len() as u64));
+        let (tenant, sql, ms) = (place.name(), sql.text.as_str(), took.as_secs_f64() * 1000.0);
+        match slow {
+            true => tracing::warn!(tenant, sql, rows, ms, failed = answer.is_err(), "slow statement"),
+            false => tracing::debug!(tenant, sql, rows, ms, failed = answer.is_err(), "statement"),
+        }
     }
 
     pub(super) fn cleaning(&self) -> &'static str {

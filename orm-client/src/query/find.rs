@@ -345,6 +345,35 @@ impl<'s, E: Entity, A> Find<'s, E, A> {
         Ok((self.write)(&mut Writer::new(&self.session, &place), &self.parts)?.text)
     }
 
+    /// How the database would go about it, line by line: its `EXPLAIN`.
+    ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(em: EntityManager) -> Result<(), Error> {
+    /// for line in em.find::<User>().where_(User::EMAIL.eq("alice@example.com")).explain().await? {
+    ///     println!("{line}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As of the question itself.
+    pub async fn explain(self) -> Result<Vec<String>, Error> {
+        let place = self.session.place()?;
+        let mut writer = Writer::new(&self.session, &place);
+        let mut sql = (self.write)(&mut writer, &self.parts)?;
+        let (word, column) = match sql.dialect {
+            DatabaseKind::Postgres => ("EXPLAIN ", 0),
+            _ => ("EXPLAIN QUERY PLAN ", 3),
+        };
+        // Behind what tells whose it is.
+        sql.text.insert_str(self.session.sql(&place).text.len(), word);
+        let names = writer.names;
+        let rows = self.session.read::<E>(&place, &names, &sql).await?;
+        rows.iter().map(|row| row.at(column).map_err(Error::row("reading a plan"))).collect()
+    }
+
     /// The rows that it gives, for the tenant of the context.
     async fn rows(&self) -> Result<Vec<Row>, Error> {
         if self.parts.lock.is_some() && !self.session.is_transaction() {
