@@ -240,17 +240,17 @@ pub trait FromRow: Sized + Send {
     /// ```no_run
     /// # use pgstrata_orm::{FromRow, Row, RowError};
     /// fn pair(row: &Row) -> Result<(i64, String), RowError> {
-    ///     FromRow::from_row(row, 0)
+    ///     FromRow::from_columns(row, 0)
     /// }
     /// ```
     ///
     /// # Errors
     /// A column has another type.
-    fn from_row(row: &Row, first: usize) -> Result<Self, RowError>;
+    fn from_columns(row: &Row, first: usize) -> Result<Self, RowError>;
 }
 
 impl<E: crate::Entity> FromRow for E {
-    fn from_row(row: &Row, first: usize) -> Result<Self, RowError> {
+    fn from_columns(row: &Row, first: usize) -> Result<Self, RowError> {
         <E as crate::Entity>::from_row(row, first)
     }
 }
@@ -258,7 +258,7 @@ impl<E: crate::Entity> FromRow for E {
 macro_rules! tuples {
     ($(($($name:ident $index:tt),*)),* $(,)?) => {
         $(impl<$($name: for<'r> FromSql<'r> + Send),*> FromRow for ($($name,)*) {
-            fn from_row(row: &Row, first: usize) -> Result<Self, RowError> {
+            fn from_columns(row: &Row, first: usize) -> Result<Self, RowError> {
                 Ok(($(row.at::<$name>(first + $index)?,)*))
             }
         })*

@@ -79,7 +79,7 @@ async fn query_is_of_the_tenant_that_it_was_made_for() {
         acme(&|| {});
         let saved = MetadataContext::run_sync("acme", || em.save(&user)).await.unwrap();
         let many = MetadataContext::run_sync("acme", || em.save_many(std::slice::from_ref(&saved)));
-        assert_eq!(many.await.unwrap(), [saved.clone()]);
+        assert_eq!(many.await.unwrap(), std::slice::from_ref(&saved));
         let upserted = MetadataContext::run_sync("acme", || em.upsert(&user).on(User::NAME)).await.unwrap();
         assert_eq!(upserted.id, saved.id);
         let found = MetadataContext::run_sync("acme", || em.find_by_pk::<User>(saved.id)).await.unwrap();

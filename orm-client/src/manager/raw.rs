@@ -64,7 +64,7 @@ impl Session {
         let call = self.call();
         async move {
             let rows = raw(&call, sql, values).await?.rows;
-            rows.iter().map(|row| T::from_row(row, 0).map_err(Error::row("reading a row"))).collect()
+            rows.iter().map(|row| T::from_columns(row, 0).map_err(Error::row("reading a row"))).collect()
         }
     }
 
