@@ -5,9 +5,12 @@
 //! - [`Lease`]: a connection for a while. It goes back only if it is said to be as it was.
 //! - `run`: statements, alone or in a transaction of their own, in as few round trips as can be.
 //! - `statements`: what is prepared on one connection.
+//! - `stream`: rows as they come; `copy`: rows by `COPY`.
 
+mod copy;
 mod run;
 mod statements;
+mod stream;
 
 use std::fmt;
 use std::ops::Deref;
@@ -17,11 +20,15 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use deadpool::managed::{self, Metrics, Object, Pool, RecycleError, RecycleResult};
 use deadpool_postgres::ClientWrapper;
 use tokio::task::AbortHandle;
-use tokio_postgres::{Config, Row};
+use tokio_postgres::Config;
+use tokio_postgres::error::SqlState;
 
+pub(crate) use copy::Copy;
 pub(crate) use run::Frame;
 use statements::Statements;
+pub(crate) use stream::Streaming;
 
+use crate::row::Row;
 use crate::tls::Connector;
 
 /// Takes away what SQL of somebody's own may have left in a session of PostgreSQL's.
@@ -62,6 +69,7 @@ impl managed::Manager for Manager {
             statements: Statements::new(self.statements),
             running: AtomicUsize::new(0),
             given_up: AtomicBool::new(false),
+            aborted: AtomicBool::new(false),
         })
     }
 
@@ -91,7 +99,20 @@ pub(crate) struct Connection {
     statements: Statements,
     /// Statements that are not through, or were dropped before they were.
     running: AtomicUsize,
+    /// Whoever has it may go on, and nobody gets it behind them.
     given_up: AtomicBool,
+    aborted: AtomicBool,
+}
+
+impl Connection {
+    /// Nobody gets it behind who has it now.
+    fn spoil(&self) {
+        self.given_up.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.client.is_closed()
+    }
 }
 
 /// A connection for a while. Whoever drops it without [`Lease::done`], because its future was dropped or panicked, closes it:
@@ -120,6 +141,23 @@ impl Lease {
     pub(crate) fn is_running(&self) -> bool {
         self.connection.running.load(Ordering::Acquire) > 0
     }
+
+    /// Whether it was used before: it may have been lost since.
+    pub(crate) fn is_kept(&self) -> bool {
+        Object::metrics(&self.connection).recycle_count > 0
+    }
+
+    /// Closes the connection now. What runs on it is cancelled.
+    pub(crate) fn give_up(&self) {
+        self.connection.spoil();
+        if self.connection.aborted.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        if self.is_running() {
+            self.connector.cancel(self.connection.client.cancel_token());
+        }
+        self.connection.abort.abort();
+    }
 }
 
 impl Deref for Lease {
@@ -132,14 +170,23 @@ impl Deref for Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if self.done {
-            return;
-        }
         // It goes back to the pool, which will not give it to anybody, and its socket is closed now.
-        self.connection.given_up.store(true, Ordering::Release);
-        if self.is_running() {
-            self.connector.cancel(self.connection.client.cancel_token());
+        if !self.done {
+            self.give_up();
         }
-        self.connection.abort.abort();
+    }
+}
+
+/// Whether an error is the loss of a connection: PostgreSQL has ended it, or nobody knows why it ended.
+pub(crate) fn is_disconnected(error: &tokio_postgres::Error) -> bool {
+    match error.code() {
+        Some(code) => {
+            let ended = [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN, SqlState::IDLE_SESSION_TIMEOUT];
+            ended.contains(code) || code.code().starts_with("08")
+        }
+        None => {
+            let cause = std::error::Error::source(error);
+            error.is_closed() || cause.is_some_and(|cause| cause.is::<std::io::Error>())
+        }
     }
 }

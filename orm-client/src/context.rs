@@ -170,6 +170,31 @@ impl fmt::Debug for Tenant {
     }
 }
 
+/// The context of a call, taken when the call is made: a query that is awaited elsewhere is still that tenant's.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller(Option<Tenant>);
+
+impl Caller {
+    /// The context of now.
+    pub(crate) fn now() -> Self {
+        Self(CURRENT.try_with(Tenant::clone).ok())
+    }
+
+    /// Whose the call is; `None` where there was no context when it was made, and there is none now.
+    ///
+    /// A call that was made outside of any context is of the context that it is awaited in, as in `MetadataContext::run("acme", em.find())`.
+    pub(crate) fn tenant(&self) -> Result<Option<Tenant>, Error> {
+        let now = Self::now().0;
+        match (&self.0, now) {
+            (None, now) => Ok(now),
+            (Some(made), Some(now)) if *made != now => {
+                Err(Error::ContextChanged { made: made.to_string(), awaited: now.to_string() })
+            }
+            (Some(made), _) => Ok(Some(made.clone())),
+        }
+    }
+}
+
 /// The context that code runs in. There is no global one: each task has its own, or none.
 ///
 /// ```
@@ -193,7 +218,9 @@ impl MetadataContext {
     /// Runs `future` as this tenant's; contexts nest. Only this future is: what it spawns is nobody's, unless it goes by
     /// [`MetadataContext::spawn`].
     ///
-    /// A query that was not asked yet is as good as a future: `MetadataContext::run("acme_corp", em.find::<User>())`.
+    /// A query that was not asked yet is as good as a future: `MetadataContext::run("acme_corp", em.find::<User>())`. A query that was made
+    /// inside of a context is that tenant's, wherever it is awaited; in the context of another tenant it is an
+    /// [`Error::ContextChanged`].
     ///
     /// ```
     /// # use pgstrata_orm::MetadataContext;

@@ -17,8 +17,9 @@
 
 use std::marker::PhantomData;
 
-use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
+
+use crate::row::{Row, RowError};
 
 pub use crate::column_type::ColumnType;
 
@@ -94,7 +95,7 @@ pub trait Entity: Sized + Send + Sync + 'static {
     ///
     /// # Errors
     /// A column's type that does not fit the field's.
-    fn from_row(row: &Row, first: usize) -> Result<Self, tokio_postgres::Error>;
+    fn from_row(row: &Row, first: usize) -> Result<Self, RowError>;
 
     /// The fields' values, in the same order.
     ///
@@ -172,6 +173,8 @@ pub struct ColumnDefinition {
     pub default: Option<&'static str>,
     /// Whether no two rows may have the same.
     pub unique: bool,
+    /// Whether it counts the changes of its row, so that nobody changes one that is not as it was read.
+    pub version: bool,
 }
 
 /// How the database gives a value.
@@ -246,23 +249,64 @@ pub enum RelationKind {
     HasMany,
 }
 
-/// A column as a constant of its type: `User::EMAIL`. `T` is the type that it is compared with:
-/// the field's, without its `Option`.
+/// A column that is never NULL.
 ///
 /// ```
 /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
-/// # use pgstrata_orm::entity::Column;
-/// let email: Column<User, String> = User::EMAIL;
+/// # use pgstrata_orm::entity::{Column, Required};
+/// let name: Column<User, String, Required> = User::NAME;
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Required;
+
+/// A column that may be NULL: its field is an `Option`.
+///
+/// ```
+/// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+/// # use pgstrata_orm::entity::{Column, Optional};
+/// let email: Column<User, String, Optional> = User::EMAIL;
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Optional;
+
+/// Whether a column may be NULL: [`Required`] or [`Optional`].
+///
+/// ```
+/// use pgstrata_orm::entity::{Nullability, Optional, Required};
+///
+/// let (id, email): (<Required as Nullability>::Of<i64>, <Optional as Nullability>::Of<String>) = (7, None);
+/// ```
+pub trait Nullability: Send + Sync + 'static {
+    /// What is read where a `T` may be.
+    type Of<T: ColumnType>: ColumnType;
+}
+
+impl Nullability for Required {
+    type Of<T: ColumnType> = T;
+}
+
+impl Nullability for Optional {
+    type Of<T: ColumnType> = Option<T>;
+}
+
+/// A column as a constant of its type: `User::EMAIL`. `T` is the type that it is compared with:
+/// the field's, without its `Option`, which `N` tells of.
+///
+/// ```
+/// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+/// # use pgstrata_orm::entity::{Column, Optional};
+/// let email: Column<User, String, Optional> = User::EMAIL;
 /// assert_eq!(User::COLUMNS[email.index].sql_type, "text");
 /// ```
 #[derive(Debug)]
-pub struct Column<E, T> {
+pub struct Column<E, T, N = Required> {
     /// Among [`EntityDefinition::columns`].
     pub index: usize,
-    of: PhantomData<fn() -> (E, T)>,
+    of: PhantomData<fn() -> E>,
+    value: PhantomData<fn() -> (T, N)>,
 }
 
-impl<E, T> Column<E, T> {
+impl<E, T, N> Column<E, T, N> {
     /// For the derive: the column with this index.
     ///
     /// ```
@@ -272,17 +316,17 @@ impl<E, T> Column<E, T> {
     /// assert_eq!(NAME.index, User::NAME.index);
     /// ```
     pub const fn new(index: usize) -> Self {
-        Self { index, of: PhantomData }
+        Self { index, of: PhantomData, value: PhantomData }
     }
 }
 
-impl<E, T> Clone for Column<E, T> {
+impl<E, T, N> Clone for Column<E, T, N> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<E, T> Copy for Column<E, T> {}
+impl<E, T, N> Copy for Column<E, T, N> {}
 
 /// A relation as a constant of its type: `User::POSTS`.
 ///

@@ -1,6 +1,7 @@
 //! What can go wrong, in words for the one who asked.
 
 use std::io;
+use std::time::Duration;
 
 use deadpool::managed::PoolError;
 use pgstrata_control::error::{pool_words, postgres_words};
@@ -8,7 +9,7 @@ use pgstrata_tenancy::TenantIdError;
 use pgstrata_tenancy::layers::LayerError;
 use tokio_postgres::error::SqlState;
 
-use crate::DatabaseKind;
+use crate::{DatabaseKind, RowError};
 
 /// Why something was not done.
 ///
@@ -39,6 +40,20 @@ pub enum Error {
         "\"{0}\" can be no tenant: it is a schema of PostgreSQL's, of pgstrata's, or one that all tenants share"
     )]
     Reserved(String),
+    /// Rows of a tenant's own were asked for outside of any context, and [`MissingTenant::Reject`](crate::MissingTenant::Reject) is set.
+    #[error(
+        "no tenant is named for {0}: run it in MetadataContext::run(..) or on EntityManager::tenant(..); \
+         for the schema public say so by EntityManager::public()"
+    )]
+    NoTenant(String),
+    /// A query was made in the context of one tenant, and is awaited in that of another.
+    #[error("a query that was made in the context of \"{made}\" is awaited in the context of \"{awaited}\"")]
+    ContextChanged {
+        /// Whose context it was made in.
+        made: String,
+        /// Whose context it is awaited in.
+        awaited: String,
+    },
     /// Tenants can have no schemas there.
     #[error("tenants in schemas need PostgreSQL: {0} has none")]
     Unsupported(DatabaseKind),
@@ -58,6 +73,53 @@ pub enum Error {
         source: tokio_postgres::Error,
         /// Whether the query timeout had run out by then: see [`Error::is_timeout`].
         timed_out: bool,
+    },
+    /// There was no answer within the query timeout, not even that PostgreSQL has stopped the statement: the connection is closed.
+    #[error("{doing}: no answer within {} ms: it is stopped, and its connection given up", .after.as_millis())]
+    Timeout {
+        /// What was being done.
+        doing: String,
+        /// The query timeout.
+        after: Duration,
+    },
+    /// The connection was lost while a transaction was being committed: it may be committed or not.
+    #[error("the connection was lost while committing: whether the transaction was committed is not known")]
+    CommitUnknown {
+        /// What the driver says; nothing where the query timeout ran out.
+        source: Option<tokio_postgres::Error>,
+    },
+    /// A column's type has operators of its own, which are not on the tenant's path: others would be taken in their place.
+    #[error(
+        "the operators of type {sql_type} are in schema \"{schema}\", which is not on the tenant's path: put its extension into a \
+         schema of its own (ALTER EXTENSION .. SET SCHEMA extensions), and name that in Options::shared_schemas"
+    )]
+    Operators {
+        /// The type, as the entity writes it.
+        sql_type: String,
+        /// Where its operators are.
+        schema: String,
+    },
+    /// Two savepoints of one transaction are used side by side: undoing one would undo a part of the other.
+    #[error(
+        "a savepoint of this transaction is open elsewhere: savepoints of one transaction are used one in the other, not side by side"
+    )]
+    Interleaved,
+    /// SQLite refused it.
+    #[cfg(feature = "sqlite")]
+    #[error("{doing}: {source}")]
+    Sqlite {
+        /// What was being done.
+        doing: String,
+        /// What SQLite says.
+        source: crate::SqliteError,
+    },
+    /// A row has something else than what it is read as.
+    #[error("{doing}: {source}")]
+    Row {
+        /// What was being done.
+        doing: String,
+        /// Which column, and why.
+        source: RowError,
     },
     /// The entity was not given to `register`.
     #[error("entity {0} is not registered: add it to the options of EntityManager::register")]
@@ -90,6 +152,9 @@ pub enum Error {
         "every row of {0} would be changed: say which by where_(..), or that all are meant by everywhere()"
     )]
     Unfiltered(&'static str),
+    /// A row is not as it was read: somebody else has changed or deleted it since.
+    #[error("the row of {0} was changed or deleted by somebody else since it was read: read it again")]
+    Stale(&'static str),
     /// A change that sets nothing.
     #[error("nothing is set in {0}: say what by set(..)")]
     NothingSet(&'static str),
@@ -108,7 +173,8 @@ pub enum Error {
     },
     /// The transaction could not be committed, and was rolled back.
     #[error(
-        "the transaction was rolled back: a statement in it failed, or was abandoned before it was through"
+        "the transaction was rolled back: a statement or a savepoint in it failed, or was abandoned before it was through, or the \
+         connection was lost"
     )]
     Aborted,
     /// A table lacks what its entity has.
@@ -119,15 +185,23 @@ pub enum Error {
         /// What it lacks.
         columns: Vec<String>,
     },
+    /// A table has columns of another type than its entity, or such as may be NULL where its may not, or the other way round.
+    #[error("table {table} is not as its entity says: {}; synchronize changes no table, so migrate it, or say it in #[column(type = \"..\")]", .columns.join("; "))]
+    Differs {
+        /// The table.
+        table: String,
+        /// How each of its columns differs.
+        columns: Vec<String>,
+    },
     /// Something with tenants' schemas.
     #[error(transparent)]
     Control(#[from] pgstrata_control::Error),
 }
 
 impl Error {
-    pub(crate) fn postgres(doing: impl Into<String>) -> impl FnOnce(tokio_postgres::Error) -> Self {
+    pub(crate) fn row(doing: impl Into<String>) -> impl FnOnce(RowError) -> Self {
         let doing = doing.into();
-        move |source| Self::Postgres { doing, source, timed_out: false }
+        move |source| Self::Row { doing, source }
     }
 
     /// The SQLSTATE, where PostgreSQL gave one.
@@ -176,6 +250,7 @@ impl Error {
                 }
                 _ => false,
             },
+            Self::Timeout { .. } | Self::CommitUnknown { source: None } => true,
             Self::Connect(error) | Self::Control(pgstrata_control::Error::Connect(error)) => {
                 has_waited_too_long(error)
             }
@@ -213,7 +288,33 @@ impl Error {
     /// # }
     /// ```
     pub fn is_retryable(&self) -> bool {
+        #[cfg(feature = "sqlite")]
+        if let Self::Sqlite { source, .. } = self {
+            return source.is_retryable();
+        }
         self.is_serialization_failure() || self.sqlstate() == Some(&SqlState::T_R_DEADLOCK_DETECTED)
+    }
+
+    /// Whether the connection was lost, or could not be made. A statement that changes something may have done so all the same; one that
+    /// reads was tried on another connection already, unless it was part of a transaction.
+    ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(tx: Transaction) -> Result<(), Error> {
+    /// match tx.commit().await {
+    ///     Err(error @ Error::CommitUnknown { .. }) => println!("look whether it is there: {error}"),
+    ///     Err(error) if error.is_disconnected() => println!("PostgreSQL is gone"),
+    ///     other => other?,
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn is_disconnected(&self) -> bool {
+        match self {
+            Self::Postgres { source, .. } => crate::connection::is_disconnected(source),
+            Self::CommitUnknown { .. } | Self::Connect(PoolError::Backend(_)) => true,
+            _ => false,
+        }
     }
 
     /// Whether a row with the same unique value is there already.
@@ -228,6 +329,10 @@ impl Error {
     /// # }
     /// ```
     pub fn is_duplicate(&self) -> bool {
+        #[cfg(feature = "sqlite")]
+        if let Self::Sqlite { source, .. } = self {
+            return source.is_duplicate();
+        }
         self.sqlstate() == Some(&SqlState::UNIQUE_VIOLATION)
     }
 }

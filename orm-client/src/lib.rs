@@ -14,7 +14,10 @@
 //! - [`TenantMigrationRunner`] (`runner`): tenants' schemas, by `pgstrata-control`.
 //! - `web`, with the feature `tower`: whose web request it is.
 //! - [`Options`], [`DatabaseKind`], [`Error`].
-//! - `connection`: the pool, and statements in as few round trips as can be; `sql`, `table`: how statements are written; `tls`.
+//! - [`Row`]: what a database gives.
+//! - `connection`: PostgreSQL's connections, and statements in as few round trips as can be; `tls`.
+//! - `sqlite`: SQLite's, with the feature of that name; `plain`: values of databases without PostgreSQL's types. `lease`: either of them.
+//! - `sql`, `table`: how statements are written.
 //!
 //! ```no_run
 //! use pgstrata_orm::{Entity, EntityManager, MetadataContext, Options};
@@ -45,11 +48,17 @@ mod context;
 pub mod entity;
 mod error;
 mod kind;
+mod lease;
 mod manager;
 mod options;
+#[cfg(feature = "sqlite")]
+mod plain;
 pub mod query;
+mod row;
 mod runner;
 mod sql;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 mod strategy;
 #[doc(hidden)]
 pub mod support;
@@ -63,15 +72,15 @@ pub use context::{MetadataContext, Tenant};
 pub use entity::Entity;
 pub use error::Error;
 pub use kind::DatabaseKind;
-pub use manager::{EntityManager, IsolationLevel, Session, Transaction, TransactionOptions};
-pub use options::Options;
+pub use manager::{EntityManager, IsolationLevel, Metadata, Retry, Session, Transaction, TransactionOptions};
+pub use options::{MissingTenant, Options};
 /// The control library, whose types are in [`RunnerOptions::settings`] and [`PostgresTenantMigrationRunner::control`]: migrations, clones,
 /// archives, drift.
 pub use pgstrata_control as control;
 pub use pgstrata_control::provision::Ensured;
 /// ```
 /// use pgstrata_orm::Entity;
-/// use pgstrata_orm::entity::{Column, Generated, Relation};
+/// use pgstrata_orm::entity::{Column, Generated, Optional, Relation};
 ///
 /// #[derive(Entity)]
 /// #[entity(table = "users", has_many(posts: Post, column = author_id))]
@@ -112,7 +121,7 @@ pub use pgstrata_control::provision::Ensured;
 /// assert_eq!(Post::DEFINITION.indexes[0].columns, ["author_id", "headline"]);
 /// assert_eq!(PlanPrice::DEFINITION.table, "plan_prices");
 /// // What queries are written with:
-/// let nick: Column<User, String> = User::NICK;
+/// let nick: Column<User, String, Optional> = User::NICK;
 /// let posts: Relation<User, Post> = User::POSTS;
 /// let price = PlanPrice { plan: "team".into(), country: "NZ".into(), cents: 4900 };
 /// assert_eq!(price.key(), ("team".to_owned(), "NZ".to_owned()));
@@ -121,9 +130,12 @@ pub use pgstrata_orm_derive::Entity;
 pub use pgstrata_tenancy::layers::{self, EntityMetadata, LayeredMetadataStore};
 pub use pgstrata_tenancy::{Pattern, RoleName, RoleNameError, Strategy, TenantId, TenantIdError};
 pub use query::Condition;
+pub use row::{ColumnIndex, FromRow, Row, RowError};
 pub use runner::{
     Driver, Failed, PostgresTenantMigrationRunner, RunnerOptions, Running, Synced, TenantMigrationRunner,
 };
+#[cfg(feature = "sqlite")]
+pub use sqlite::SqliteError;
 pub use strategy::{ProxyStrategy, SchemaQualifiedStrategy, SearchPathStrategy, TenantQueryStrategy};
 /// The driver, in the version whose types are in this crate's interface.
 pub use tokio_postgres;

@@ -3,16 +3,31 @@
 //! # Layout
 //! - [`EntityManager`]: a database, its pool, its metadata.
 //! - [`Session`] (`session`): what can be asked, of the pool or in a transaction.
-//! - [`Transaction`] (`transaction`): statements that count together.
+//! - `run`: how it is sent: what goes around a statement, what is tried again; `stream`: rows as they come.
+//! - [`Transaction`] (`transaction`): statements that count together; `savepoint`: a part of them.
 //! - [`TransactionOptions`] (`modes`): how they begin.
+//! - [`Metadata`] (`metadata`): one tenant's layer, over the public one.
+//! - `plain`: tables that are read without a path; `operators`: types whose operators need one.
+//! - `stray`: statements of no tenant, in a program that has tenants.
 //! - `raw`: SQL of the application's own.
-//! - `synchronize`: tables that are missing.
+//! - `retry`: transactions that are tried again. `copy`: many rows at once.
+//! - `synchronize`: tables that are missing. `tenants`: the same work for many of them.
 //! - `watch`: whether the query timeout ran out.
 
+mod copy;
+mod metadata;
 mod modes;
+mod operators;
+mod plain;
 mod raw;
+mod retry;
+mod run;
+mod savepoint;
 mod session;
+mod stray;
+mod stream;
 mod synchronize;
+mod tenants;
 mod transaction;
 mod watch;
 
@@ -21,35 +36,40 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use deadpool::Runtime;
-use deadpool::managed::Pool;
 use pgstrata_tenancy::ident;
 use pgstrata_tenancy::layers::{EntityMetadata, LayeredMetadataStore, Schema};
 use tokio_postgres::Config;
 
+pub use metadata::Metadata;
 pub use modes::{IsolationLevel, TransactionOptions};
-pub(crate) use session::Place;
+pub(crate) use plain::Names;
+pub use retry::Retry;
 pub use session::Session;
+pub(crate) use session::{Call, Place};
 pub use transaction::Transaction;
 
 use crate::connection::Manager;
-use crate::context::MetadataContext;
+use crate::context::Tenant;
 use crate::entity::EntityDefinition;
+use crate::lease::{self, Pool};
 use crate::runner::Driver;
-use crate::{Error, Options};
+use crate::{DatabaseKind, Error, Options};
 
 /// What all handles of one manager share.
 pub(crate) struct Shared {
     pub(crate) options: Options,
-    pub(crate) pool: Pool<Manager>,
+    pub(crate) pool: Pool,
     pub(crate) store: LayeredMetadataStore,
     /// A statement whose BEGIN failed fails, too.
     pub(crate) guarded: bool,
+    plain: plain::PlainTables,
+    operators: operators::Operators,
+    stray: stray::Stray,
 }
 
 /// Entities in a database. Cheap to clone; all that a [`Session`] can do, it can.
 ///
-/// Whose rows it reads and writes, the [`MetadataContext`] says that it is used in.
+/// Whose rows it reads and writes, the [`MetadataContext`](crate::MetadataContext) says that it is used in; or [`EntityManager::tenant`].
 ///
 /// ```no_run
 /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
@@ -87,35 +107,60 @@ impl EntityManager {
     /// # Errors
     /// [`Error::Unsupported`] where the database is no PostgreSQL, [`Error::Options`], and what PostgreSQL says.
     pub async fn register(options: Options) -> Result<Self, Error> {
-        options.kind.require_schemas()?;
         let store = LayeredMetadataStore::new();
         for definition in registered(&options.entities)?.values() {
             store.set(definition.name, metadata(definition))?;
         }
         store.freeze_public();
         let guarded = options.pipelined && options.strategy.guards_sessions();
-        let mut config = options.config.clone();
-        if options.strategy.guards_sessions() {
-            config.options(session_options(&config, &options.shared, guarded));
-        }
-        let manager = Manager::new(config, Arc::clone(&options.connector), options.statements);
-        let pool = Pool::builder(manager)
-            .max_size(options.max_connections)
-            .runtime(Runtime::Tokio1)
-            .wait_timeout(Some(options.wait_timeout))
-            .create_timeout(Some(options.connect_timeout))
-            .build()
-            .map_err(|error| Error::Options(error.to_string()))?;
+        let pool = pool(&options, guarded)?;
         let synchronize = options.synchronize;
-        let shared = Arc::new(Shared { options, pool, store, guarded });
-        let manager = Self { session: Session::pooled(shared) };
+        let shared = Arc::new(Shared {
+            options,
+            pool,
+            store,
+            guarded,
+            plain: plain::PlainTables::default(),
+            operators: operators::Operators::default(),
+            stray: stray::Stray::default(),
+        });
+        let manager = Self { session: Session::pooled(shared, None) };
         if synchronize {
             manager.synchronize().await?;
         }
         Ok(manager)
     }
 
-    /// The metadata, as the tenant of the current context sees and changes them.
+    /// A session of this tenant's, whatever the context: it can be kept, cloned, and moved into other tasks. The name is taken as it is:
+    /// one that can be no tenant's is an error at the first call.
+    ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(em: EntityManager) -> Result<(), Error> {
+    /// let acme: Session = em.tenant("acme");
+    /// let users = tokio::spawn(async move { acme.find::<User>().await });
+    /// # drop(users);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn tenant(&self, tenant: impl Into<Tenant>) -> Session {
+        Session::pooled(Arc::clone(self.shared()), Some(tenant.into()))
+    }
+
+    /// A session of the schema `public`, whatever the context, and whatever becomes of statements that name no tenant.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager_with(options().missing_tenant(MissingTenant::Reject));
+    /// let sql = MetadataContext::run_sync("acme", || em.public().find::<User>().sql())?;
+    /// assert!(sql.ends_with(r#"FROM "public"."users""#));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn public(&self) -> Session {
+        self.tenant(Tenant::PUBLIC)
+    }
+
+    /// The metadata, as the tenant of the current context sees and changes them: its own layer over the public one, and no other.
     ///
     /// ```
     /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
@@ -135,9 +180,8 @@ impl EntityManager {
     ///
     /// # Errors
     /// The context's name can be no tenant's.
-    pub fn metadata(&self) -> Result<LayeredMetadataStore, crate::layers::LayerError> {
-        let tenant = MetadataContext::current_tenant();
-        self.shared().store.in_context(tenant.as_str())
+    pub fn metadata(&self) -> Result<Metadata, crate::layers::LayerError> {
+        self.session.metadata()
     }
 
     /// What makes tenants' schemas: see [`PostgresTenantMigrationRunner`](crate::PostgresTenantMigrationRunner).
@@ -152,7 +196,7 @@ impl EntityManager {
     /// # }
     /// ```
     pub fn driver(&self) -> Driver {
-        Driver::new(&self.shared().options)
+        Driver::new(&self.shared().options, self.public())
     }
 
     /// How many connections there are now, and how many of them are idle.
@@ -164,8 +208,22 @@ impl EntityManager {
     /// assert_eq!(open - idle, 0, "in use");
     /// ```
     pub fn connections(&self) -> (usize, usize) {
-        let status = self.shared().pool.status();
-        (status.size, status.available)
+        self.shared().pool.status()
+    }
+
+    /// Closes all connections that are idle, and the others as they come back. Whoever asks for one from now on gets an error.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// # let em = manager();
+    /// em.close();
+    /// assert!(matches!(em.find::<User>().await, Err(Error::Connect(_))));
+    /// # }
+    /// ```
+    pub fn close(&self) {
+        self.shared().pool.close();
     }
 
     fn shared(&self) -> &Arc<Shared> {
@@ -184,6 +242,26 @@ impl Deref for EntityManager {
 impl fmt::Debug for EntityManager {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EntityManager").field("options", &self.shared().options).finish_non_exhaustive()
+    }
+}
+
+/// The connections to the database of these options.
+fn pool(options: &Options, guarded: bool) -> Result<Pool, Error> {
+    match options.kind {
+        DatabaseKind::Postgres => {
+            let mut config = options.config.clone();
+            if options.strategy.guards_sessions() {
+                config.options(session_options(&config, &options.shared, guarded));
+            }
+            let connector = Arc::clone(&options.connector);
+            let manager = Manager::new(config, Arc::clone(&connector), options.statements);
+            Ok(Pool::Postgres { pool: lease::pooled(manager, options, options.max_connections)?, connector })
+        }
+        #[cfg(feature = "sqlite")]
+        DatabaseKind::Sqlite => {
+            Ok(Pool::Sqlite(crate::sqlite::Manager::pool(options, options.path.clone())?))
+        }
+        other => Err(Error::Unsupported(other)),
     }
 }
 

@@ -1,6 +1,8 @@
 //! What an entity manager is to be like.
 
 use std::fmt;
+#[cfg(feature = "sqlite")]
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +13,28 @@ use crate::entity::{Entity, EntityDefinition};
 use crate::strategy::{ProxyStrategy, SearchPathStrategy, TenantQueryStrategy};
 use crate::tls::{Connector, Tls};
 use crate::{DatabaseKind, Error};
+
+/// What becomes of a statement that names no tenant: it runs outside of any [`MetadataContext`](crate::MetadataContext), as in a task that was
+/// spawned without one.
+///
+/// ```
+/// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+/// # let options = options();
+/// let options = options.missing_tenant(MissingTenant::Reject);
+/// # let em = manager_with(options);
+/// assert!(matches!(em.find::<User>().sql(), Err(Error::NoTenant(_))));
+/// assert!(MetadataContext::run_sync("public", || em.find::<User>().sql()).is_ok());
+/// assert!(em.public().find::<User>().sql().is_ok());
+/// # Ok::<(), Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum MissingTenant {
+    /// It reads and writes the schema `public`. A program that has used tenants is warned of it once, by `tracing`.
+    #[default]
+    Public,
+    /// It is an [`Error::NoTenant`], unless it names only tables that are pinned to a schema.
+    Reject,
+}
 
 /// What [`EntityManager::register`](crate::EntityManager::register) is given.
 ///
@@ -31,6 +55,9 @@ use crate::{DatabaseKind, Error};
 pub struct Options {
     pub(crate) kind: DatabaseKind,
     pub(crate) config: Config,
+    /// SQLite's file; none: a database in memory.
+    #[cfg(feature = "sqlite")]
+    pub(crate) path: Option<PathBuf>,
     pub(crate) connector: Arc<dyn Connector>,
     pub(crate) entities: Vec<&'static EntityDefinition>,
     pub(crate) strategy: Arc<dyn TenantQueryStrategy>,
@@ -42,10 +69,13 @@ pub struct Options {
     pub(crate) wait_timeout: Duration,
     pub(crate) connect_timeout: Duration,
     pub(crate) statements: usize,
+    pub(crate) missing_tenant: MissingTenant,
+    pub(crate) slow_statement: Option<Duration>,
 }
 
 impl Options {
-    /// A database by its URL, as libpq writes it.
+    /// A database by its URL: PostgreSQL's as libpq writes it; with the feature `sqlite` also `sqlite://app.db`, and `sqlite::memory:`, which
+    /// is gone with its manager.
     ///
     /// ```
     /// # use pgstrata_orm::{Error, Options};
@@ -63,7 +93,12 @@ impl Options {
             DatabaseKind::Postgres => url.parse().map_err(|error| wrong_url(&error))?,
             _ => Config::new(),
         };
-        Ok(Self { kind, ..Self::config(config) })
+        Ok(Self {
+            kind,
+            #[cfg(feature = "sqlite")]
+            path: (kind == DatabaseKind::Sqlite).then(|| file(url)).flatten(),
+            ..Self::config(config)
+        })
     }
 
     /// A PostgreSQL by tokio-postgres's own settings.
@@ -77,6 +112,8 @@ impl Options {
         Self {
             kind: DatabaseKind::Postgres,
             config,
+            #[cfg(feature = "sqlite")]
+            path: None,
             connector: Arc::new(Tls(NoTls)),
             entities: Vec::new(),
             strategy: Arc::new(SearchPathStrategy),
@@ -88,6 +125,8 @@ impl Options {
             wait_timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(10),
             statements: 256,
+            missing_tenant: MissingTenant::Public,
+            slow_statement: None,
         }
     }
 
@@ -226,7 +265,7 @@ impl Options {
     /// Whether tables, indexes and foreign keys that are missing are created when the manager is made: no, if nothing is said.
     ///
     /// In the public schema (and those that entities are pinned to), not in tenants': they are made from it. A table that is there stays as
-    /// it is; if it lacks a column, that is [`Error::Outdated`].
+    /// it is; if it lacks a column, that is [`Error::Outdated`], and [`Error::Differs`] where a column has another type or nullability.
     ///
     /// ```no_run
     /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
@@ -315,6 +354,41 @@ impl Options {
         self
     }
 
+    /// What becomes of a statement outside of any context: it is of the schema `public`, if nothing is said. A program with tenants says
+    /// [`MissingTenant::Reject`].
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let options = options();
+    /// let em = EntityManager::register(options.missing_tenant(MissingTenant::Reject)).await?;
+    /// let task = MetadataContext::run("acme", async {
+    ///     // The context does not go into a spawned task: MetadataContext::spawn would carry it.
+    ///     tokio::spawn(async move { em.save(&User::default()).await })
+    /// });
+    /// assert!(matches!(task.await.await.unwrap(), Err(Error::NoTenant(_))));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn missing_tenant(mut self, missing: MissingTenant) -> Self {
+        self.missing_tenant = missing;
+        self
+    }
+
+    /// A statement that takes at least so long is told by a warning of `tracing`: its tenant, its form with no values, its rows and the
+    /// milliseconds. All others are told at the level DEBUG.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let options = options();
+    /// let options = options.slow_statement(std::time::Duration::from_millis(200));
+    /// ```
+    pub fn slow_statement(mut self, time: Duration) -> Self {
+        self.slow_statement = Some(time);
+        self
+    }
+
     /// How many prepared statements each connection keeps: 256, if nothing is said.
     ///
     /// ```
@@ -327,6 +401,14 @@ impl Options {
         self.statements = count.max(1);
         self
     }
+}
+
+#[cfg(feature = "sqlite")]
+/// The file of `sqlite://FILE` or `sqlite:FILE`; none of `sqlite::memory:`.
+fn file(url: &str) -> Option<PathBuf> {
+    let path = url.split_once(':')?.1;
+    let path = path.strip_prefix("//").unwrap_or(path);
+    (path != ":memory:" && !path.is_empty()).then(|| path.into())
 }
 
 /// What is wrong with a URL, without what may be a password in it.
@@ -355,6 +437,7 @@ impl fmt::Debug for Options {
             .field("synchronize", &self.synchronize)
             .field("query_timeout", &self.query_timeout)
             .field("max_connections", &self.max_connections)
+            .field("missing_tenant", &self.missing_tenant)
             .finish_non_exhaustive()
     }
 }

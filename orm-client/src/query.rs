@@ -3,7 +3,8 @@
 //! # Layout
 //! - [`Condition`] (`condition`): which rows.
 //! - [`Find`] (`find`): rows of one table.
-//! - [`Joined`], [`Loaded`] (`related`): rows with those that they belong to, or that belong to them.
+//! - [`Selected`] (`select`): some of their columns, and what they come to together.
+//! - [`Joined`], [`LeftJoined`], [`Loaded`] (`related`): rows with those that they belong to, or that belong to them.
 //! - [`Update`], [`Delete`] (`change`): many rows at once.
 //! - [`Upsert`] (`save`): one row, there or not.
 //!
@@ -20,16 +21,18 @@ mod condition;
 mod find;
 mod related;
 pub(crate) mod save;
+mod select;
 
 use std::future::Future;
 use std::pin::Pin;
 
-pub use change::{Delete, Update};
-pub use condition::{Condition, Order};
+pub use change::{Change, Delete, Number, Update};
+pub use condition::{After, Condition, Order};
 pub(crate) use find::by_key;
-pub use find::{Count, Exists, Find, Many, ManyAndCount, One};
-pub use related::{Joined, Loaded};
+pub use find::{Count, Exists, Find, Many, ManyAndCount, One, Rows};
+pub use related::{Joined, LeftJoined, Loaded};
 pub use save::Upsert;
+pub use select::{Aggregate, Comparable, Having, Items, Selected, SelectedOrder, Selection, count};
 
 /// What a query is when it is awaited.
 ///

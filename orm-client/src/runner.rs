@@ -1,4 +1,10 @@
 //! Tenants' schemas: made from a source, found, counted. The work is done by the control library, as for the proxy's command line.
+//!
+//! # Layout
+//! - [`TenantMigrationRunner`], [`PostgresTenantMigrationRunner`]: what can be asked.
+//! - `existing`: schemas that are there already.
+
+mod existing;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -13,7 +19,7 @@ use pgstrata_tenancy::layers::PUBLIC;
 use tokio_postgres::Config;
 
 use crate::tls::Connector;
-use crate::{DatabaseKind, Error, Options};
+use crate::{DatabaseKind, Error, Options, Session};
 
 /// What became of many schemas: see [`TenantMigrationRunner::sync_tenant_schemas`].
 pub use pgstrata_control::provision::{Failed, Synced};
@@ -37,10 +43,12 @@ pub struct Driver {
     /// Tables that are in one schema for all: by schema and name.
     pinned: BTreeSet<(&'static str, &'static str)>,
     shared: Vec<String>,
+    /// Of the schema public.
+    session: Session,
 }
 
 impl Driver {
-    pub(crate) fn new(options: &Options) -> Self {
+    pub(crate) fn new(options: &Options, session: Session) -> Self {
         let pinned = options.entities.iter().filter_map(|entity| Some((entity.schema?, entity.table)));
         Self {
             kind: options.kind,
@@ -48,6 +56,7 @@ impl Driver {
             connector: Arc::clone(&options.connector),
             pinned: pinned.collect(),
             shared: options.shared.clone(),
+            session,
         }
     }
 
@@ -95,7 +104,8 @@ pub type Running<'r, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send +
 /// # }
 /// ```
 pub trait TenantMigrationRunner: fmt::Debug + Send + Sync {
-    /// Makes a tenant's schema, unless it is there. All or nothing; any number of processes may ask for it at once.
+    /// Makes a tenant's schema, unless it is there. All or nothing; any number of processes may ask for it at once. A schema that is there
+    /// and lacks something of the source's gets it; what it has in another way stays as it is. The source is never changed.
     ///
     /// ```no_run
     /// # use pgstrata_orm::{Ensured, Error, TenantMigrationRunner};
@@ -107,7 +117,7 @@ pub trait TenantMigrationRunner: fmt::Debug + Send + Sync {
     /// ```
     fn ensure_schema<'r>(&'r self, tenant: &'r str) -> Running<'r, Ensured>;
 
-    /// Makes all of these that are not there.
+    /// Makes all of these that are not there, and the tables of those that are there and empty.
     ///
     /// ```no_run
     /// # use pgstrata_orm::{Error, TenantMigrationRunner};
@@ -133,7 +143,7 @@ pub trait TenantMigrationRunner: fmt::Debug + Send + Sync {
     /// ```
     fn discover_schemas(&self) -> Running<'_, Vec<String>>;
 
-    /// Whether a tenant has its schema.
+    /// Whether a tenant has its schema, with a table of the source's in it at least. The source is no tenant's.
     ///
     /// ```no_run
     /// # use pgstrata_orm::{Error, TenantMigrationRunner};
@@ -146,7 +156,7 @@ pub trait TenantMigrationRunner: fmt::Debug + Send + Sync {
     /// ```
     fn is_provisioned<'r>(&'r self, tenant: &'r str) -> Running<'r, bool>;
 
-    /// The tenants that have their schemas.
+    /// The tenants that have their schemas, as [`TenantMigrationRunner::is_provisioned`] tells.
     ///
     /// ```no_run
     /// # use pgstrata_orm::{EntityManager, Error, MetadataContext, TenantMigrationRunner};
@@ -248,6 +258,7 @@ impl RunnerOptions {
 #[derive(Clone, Debug)]
 pub struct PostgresTenantMigrationRunner {
     control: Control,
+    session: Session,
 }
 
 impl PostgresTenantMigrationRunner {
@@ -296,7 +307,7 @@ impl PostgresTenantMigrationRunner {
         let pinned = driver.pinned.iter().filter(|(schema, _)| *schema == settings.source);
         settings.exclude.extend(pinned.map(|(_, table)| Pattern::new(table)));
         let control = driver.connector.control(driver.config, WORKERS, settings)?;
-        Ok(Self { control })
+        Ok(Self { control, session: driver.session })
     }
 
     /// The control library, for all else that can be done with tenants: migrations, clones, archives, drift.
@@ -319,16 +330,20 @@ impl PostgresTenantMigrationRunner {
 
 impl TenantMigrationRunner for PostgresTenantMigrationRunner {
     fn ensure_schema<'r>(&'r self, tenant: &'r str) -> Running<'r, Ensured> {
-        Box::pin(async move {
-            let schema = SchemaName::new(tenant, self.control.settings())?;
-            Ok(self.control.ensure_schema(&schema).await?)
-        })
+        Box::pin(existing::ensure(&self.control, &self.session, tenant))
     }
 
     fn sync_tenant_schemas<'r>(&'r self, tenants: &'r [&'r str]) -> Running<'r, Synced> {
         Box::pin(async move {
-            let names: Vec<String> = tenants.iter().map(|name| (*name).to_owned()).collect();
-            Ok(self.control.sync_tenant_schemas(&names, |_, _| {}).await?)
+            let source = |name: &&str| **name == self.control.settings().source;
+            let (sources, others): (Vec<&str>, Vec<&str>) = tenants.iter().partition(|name| source(name));
+            let names: Vec<String> = others.into_iter().map(str::to_owned).collect();
+            let mut synced = self.control.sync_tenant_schemas(&names, |_, _| {}).await?;
+            existing::complete_all(&self.control, &self.session, &mut synced.skipped, &mut synced.failed)
+                .await?;
+            // What they are made from is there.
+            synced.skipped.extend(sources.first().map(|source| (*source).to_owned()));
+            Ok(synced)
         })
     }
 
@@ -337,10 +352,20 @@ impl TenantMigrationRunner for PostgresTenantMigrationRunner {
     }
 
     fn is_provisioned<'r>(&'r self, tenant: &'r str) -> Running<'r, bool> {
-        Box::pin(async move { Ok(self.control.is_provisioned(tenant).await?) })
+        Box::pin(async move {
+            let is_name = SchemaName::new(tenant, self.control.settings()).is_ok();
+            if !is_name || !self.control.is_provisioned(tenant).await? {
+                return Ok(false);
+            }
+            let found = existing::with_tables(&self.control, &self.session, vec![tenant.to_owned()]).await?;
+            Ok(!found.is_empty())
+        })
     }
 
     fn get_provisioned_schemas(&self) -> Running<'_, Vec<String>> {
-        Box::pin(async move { Ok(self.control.get_provisioned_schemas().await?) })
+        Box::pin(async move {
+            let schemas = self.control.get_provisioned_schemas().await?;
+            existing::with_tables(&self.control, &self.session, schemas).await
+        })
     }
 }

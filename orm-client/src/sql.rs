@@ -3,28 +3,39 @@
 use pgstrata_tenancy::ident;
 use tokio_postgres::types::Type;
 
+use crate::DatabaseKind;
 use crate::entity::Parameter;
 
 /// A statement: text with `$1`, `$2` ... in it, and what they stand for. No value is ever in the text.
 #[derive(Default)]
 pub(crate) struct Sql<'v> {
     pub(crate) text: String,
+    /// Whose SQL it is.
+    pub(crate) dialect: DatabaseKind,
     pub(crate) values: Vec<Parameter<'v>>,
     /// The values' types; `None` where only PostgreSQL knows them, and is asked when the statement is prepared.
     pub(crate) types: Option<Vec<Type>>,
+    /// Types of columns that it compares, and that are not PostgreSQL's own, as their definitions write them.
+    pub(crate) compared: Vec<&'static str>,
     /// A text that may well not come again is not prepared.
     pub(crate) once: bool,
 }
 
 impl<'v> Sql<'v> {
     /// An empty one, whose types are known as long as those of all values are.
-    pub(crate) fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), types: Some(Vec::new()), ..Self::default() }
+    pub(crate) fn new(text: impl Into<String>, dialect: DatabaseKind) -> Self {
+        Self { text: text.into(), dialect, types: Some(Vec::new()), ..Self::default() }
     }
 
     /// SQL of somebody's own.
     pub(crate) fn raw(text: &str, values: &[Parameter<'v>]) -> Self {
-        Self { text: text.into(), values: values.into(), types: None, once: false }
+        Self { text: text.into(), values: values.into(), ..Self::default() }
+    }
+
+    /// `SELECT`, of which no column is looked at.
+    pub(crate) fn select_nothing(&mut self) -> &mut Self {
+        // An empty list is PostgreSQL's alone.
+        self.push(if self.dialect == DatabaseKind::Postgres { "SELECT" } else { "SELECT 1" })
     }
 
     pub(crate) fn push(&mut self, text: &str) -> &mut Self {
@@ -46,6 +57,26 @@ impl<'v> Sql<'v> {
         });
         self.text += &format!("${}", self.values.len());
         self
+    }
+
+    /// A value that is held against a column of this type; with `many`, a list of them.
+    pub(crate) fn bind_compared(
+        &mut self,
+        value: Parameter<'v>,
+        sql_type: &'static str,
+        many: bool,
+    ) -> &mut Self {
+        let kind = self.compares(sql_type);
+        self.bind(value, if many { kind.as_ref().and_then(array_of) } else { kind })
+    }
+
+    /// Takes down that a column of this type is compared, and gives the type if it is one of PostgreSQL's own.
+    pub(crate) fn compares(&mut self, sql_type: &'static str) -> Option<Type> {
+        let kind = type_of(sql_type);
+        if kind.is_none() && !self.compared.contains(&sql_type) {
+            self.compared.push(sql_type);
+        }
+        kind
     }
 
     /// What `write` writes for each of `items`, with `separator` in between.
@@ -91,6 +122,8 @@ pub(crate) fn type_of(sql: &str) -> Option<Type> {
         "inet" => Type::INET,
         "timestamp with time zone" | "timestamptz" => Type::TIMESTAMPTZ,
         "timestamp" | "timestamp without time zone" => Type::TIMESTAMP,
+        "time" | "time without time zone" => Type::TIME,
+        "interval" => Type::INTERVAL,
         _ => return None,
     })
 }
@@ -115,6 +148,8 @@ pub(crate) fn array_of(element: &Type) -> Option<Type> {
         (Type::INET, Type::INET_ARRAY),
         (Type::TIMESTAMPTZ, Type::TIMESTAMPTZ_ARRAY),
         (Type::TIMESTAMP, Type::TIMESTAMP_ARRAY),
+        (Type::TIME, Type::TIME_ARRAY),
+        (Type::INTERVAL, Type::INTERVAL_ARRAY),
     ];
     types.into_iter().find(|(known, _)| known == element).map(|(_, array)| array)
 }
@@ -136,7 +171,7 @@ mod tests {
 
     #[test]
     fn values_stand_beside_the_text() {
-        let mut sql = Sql::new("SELECT ");
+        let mut sql = Sql::new("SELECT ", DatabaseKind::Postgres);
         sql.name("a\"b").push(" = ").bind(&"x'; DROP", Some(Type::TEXT)).push(" OR ").bind(&1i32, None);
         assert_eq!(sql.text, r#"SELECT "a""b" = $1 OR $2"#);
         assert!(sql.types.is_none() && sql.values.len() == 2);

@@ -1,9 +1,8 @@
 //! What the derived code calls: checks of types that only the compiler can make. No interface of its own.
 
-use tokio_postgres::Row;
-
 use crate::column_type::{ColumnType, IdentityType, UuidType};
 use crate::entity::{Column, ColumnDefinition, Entity, Parameter};
+use crate::row::{Row, RowError};
 
 /// A column with nothing special.
 pub const fn column<T: ColumnType>(field: &'static str, name: &'static str) -> ColumnDefinition {
@@ -16,6 +15,7 @@ pub const fn column<T: ColumnType>(field: &'static str, name: &'static str) -> C
         generated: None,
         default: None,
         unique: false,
+        version: false,
     }
 }
 
@@ -23,8 +23,8 @@ pub const fn column<T: ColumnType>(field: &'static str, name: &'static str) -> C
 ///
 /// # Errors
 /// The column has another type.
-pub fn read<T: ColumnType>(row: &Row, index: usize) -> Result<T, tokio_postgres::Error> {
-    row.try_get(index)
+pub fn read<T: ColumnType>(row: &Row, index: usize) -> Result<T, RowError> {
+    row.at(index)
 }
 
 /// A field as a bound parameter.
@@ -35,14 +35,17 @@ pub fn parameter<T: ColumnType>(value: &T) -> Parameter<'_> {
 /// The values can be counted.
 pub const fn identity<T: IdentityType>() {}
 
+/// The values count changes.
+pub const fn version<T: IdentityType>() {}
+
 /// The values are UUIDs.
 pub const fn uuid<T: UuidType>() {}
 
 /// The column can hold the other's key.
-pub const fn belongs_to<E, Target: Entity<Key = K>, K>(_: Column<E, K>) {}
+pub const fn belongs_to<E, Target: Entity<Key = K>, K, N>(_: Column<E, K, N>) {}
 
 /// The other's column can hold the key.
-pub const fn has_many<E: Entity<Key = K>, Target, K>(_: Column<Target, K>) {}
+pub const fn has_many<E: Entity<Key = K>, Target, K, N>(_: Column<Target, K, N>) {}
 
 /// The name of a key's column; of the first, if there are several.
 pub const fn key_column<E: Entity>() -> &'static str {
@@ -58,7 +61,7 @@ pub const fn key_column<E: Entity>() -> &'static str {
 }
 
 /// A column's name.
-pub const fn column_name<E: Entity, T>(column: Column<E, T>) -> &'static str {
+pub const fn column_name<E: Entity, T, N>(column: Column<E, T, N>) -> &'static str {
     let mut rest = E::COLUMNS;
     let mut index = column.index;
     while let [first, others @ ..] = rest {

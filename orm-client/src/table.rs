@@ -5,9 +5,9 @@ use std::sync::Arc;
 use pgstrata_tenancy::layers::{EntityMetadata, PUBLIC, Schema};
 use pgstrata_tenancy::{TenantId, ident};
 
-use crate::Error;
 use crate::entity::{ColumnDefinition, EntityDefinition, RelationDefinition};
 use crate::sql::Sql;
+use crate::{DatabaseKind, Error};
 
 /// A table as the context's tenant sees it.
 pub(crate) struct Table {
@@ -16,26 +16,31 @@ pub(crate) struct Table {
     name: Arc<str>,
     /// The schema that is written in front of its name.
     schema: Option<Arc<str>>,
+    /// It is the same table for all tenants.
+    pub(crate) pinned: bool,
     /// Its name means the tenant's table only under the tenant's path.
     pub(crate) by_path: bool,
 }
 
 impl Table {
-    /// The table of `definition` as `metadata` have it for `tenant`, or for nobody in particular.
+    /// The table of `definition` as `metadata` have it for `tenant`, or for nobody in particular. Only PostgreSQL has schemas.
     pub(crate) fn new(
         definition: &'static EntityDefinition,
         metadata: Arc<EntityMetadata>,
         tenant: Option<&TenantId>,
         qualifies: bool,
+        kind: DatabaseKind,
     ) -> Result<Self, Error> {
         let schema: Option<Arc<str>> = match (&metadata.schema, tenant) {
+            _ if kind != DatabaseKind::Postgres => None,
             (Some(Schema::Named(schema)), _) => Some(Arc::clone(schema)),
             (_, None) => Some(PUBLIC.into()),
             (_, Some(tenant)) => qualifies.then(|| tenant.as_str().into()),
         };
         let name = metadata.table_name.clone().unwrap_or_else(|| definition.table.into());
-        let by_path = schema.is_none();
-        let table = Self { definition, metadata, name, schema, by_path };
+        let by_path = schema.is_none() && kind == DatabaseKind::Postgres;
+        let pinned = matches!(metadata.schema, Some(Schema::Named(_)));
+        let table = Self { definition, metadata, name, schema, pinned, by_path };
         table.check()?;
         Ok(table)
     }
@@ -67,6 +72,11 @@ impl Table {
 
     pub(crate) fn keys(&self) -> impl Iterator<Item = &'static ColumnDefinition> {
         self.definition.columns.iter().filter(|column| column.primary_key)
+    }
+
+    /// Its schema and its name, where both are written.
+    pub(crate) fn qualified(&self) -> Option<(Arc<str>, Arc<str>)> {
+        Some((Arc::clone(self.schema.as_ref()?), Arc::clone(&self.name)))
     }
 
     /// Writes the table's name.
@@ -102,6 +112,17 @@ pub(crate) fn column(
     index: usize,
 ) -> Result<&'static ColumnDefinition, Error> {
     definition.columns.get(index).ok_or_else(|| missing(definition, "column", index))
+}
+
+/// The column that a relation goes by.
+pub(crate) fn column_named(
+    definition: &'static EntityDefinition,
+    name: &str,
+) -> Result<&'static ColumnDefinition, Error> {
+    let column = definition.columns.iter().find(|column| column.name == name);
+    column.ok_or_else(|| {
+        Error::Options(format!("a relation of {} goes by the column {name}, which it lacks", definition.name))
+    })
 }
 
 /// The relation of a constant that the derive wrote.

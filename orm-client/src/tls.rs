@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::time::Duration;
 
 use deadpool::managed::PoolError;
 use deadpool_postgres::{ConfigConnectImpl, Connect};
@@ -9,6 +10,9 @@ use pgstrata_control::{Control, Settings};
 use tokio::task::JoinHandle;
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::{CancelToken, Client, Config, Socket};
+
+/// How long a request to cancel may take.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) type Connecting<'a> =
     Pin<Box<dyn Future<Output = Result<(Client, JoinHandle<()>), tokio_postgres::Error>> + Send + 'a>>;
@@ -56,7 +60,8 @@ where
     fn cancel(&self, token: CancelToken) {
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             let tls = self.0.clone();
-            runtime.spawn(async move { token.cancel_query(tls).await });
+            // Who does not answer at all does not answer this, either.
+            runtime.spawn(async move { tokio::time::timeout(PATIENCE, token.cancel_query(tls)).await });
         }
     }
 }

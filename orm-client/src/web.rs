@@ -211,6 +211,9 @@ impl TenantLayer {
 
     /// A request that names no tenant, or names "public", is answered with 400.
     ///
+    /// It covers what runs in the request's context. A task that a handler spawns by itself has none: with
+    /// [`MissingTenant::Reject`](crate::MissingTenant::Reject) in the manager's options it gets an error, and without it the schema public.
+    ///
     /// ```
     /// # mod requests { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/requests.rs")); } use requests::*;
     /// # #[tokio::main(flavor = "current_thread")]

@@ -5,7 +5,9 @@
 
 use std::time::SystemTime;
 
-use pgstrata_orm::entity::{Column, ColumnDefinition, EntityDefinition, Generated, Relation, RelationKind};
+use pgstrata_orm::entity::{
+    Column, ColumnDefinition, EntityDefinition, Generated, Optional, Relation, RelationKind,
+};
 use pgstrata_orm::{Entity, entity::PrimaryKey};
 
 /// One of each; its constants are as public as it is.
@@ -150,9 +152,9 @@ fn relations_know_both_sides() {
 
 #[test]
 fn constants_have_the_types_that_are_compared() {
-    let nick: Column<User, String> = User::NICK;
-    let scores: Column<User, Vec<Option<i32>>> = User::SCORES;
-    let kind: Column<Post, i16> = Post::TYPE;
+    let nick: Column<User, String, Optional> = User::NICK;
+    let scores: Column<User, Vec<Option<i32>>, Optional> = User::SCORES;
+    let kind: Column<Post, i16, Optional> = Post::TYPE;
     assert_eq!((nick.index, scores.index, kind.index), (2, 5, 3));
     let posts: Relation<User, Post> = User::POSTS;
     let author: Relation<Post, User> = Post::AUTHOR;
@@ -234,7 +236,7 @@ entity_with!(FromMacro, uuid::Uuid, Option<bool>);
 #[test]
 fn types_that_come_out_of_a_macro_are_read_as_others_are() {
     assert_eq!(column::<FromMacro>("id").generated, Some(Generated::Uuid));
-    let other: Column<FromMacro, bool> = FromMacro::OTHER;
+    let other: Column<FromMacro, bool, Optional> = FromMacro::OTHER;
     assert!(FromMacro::DEFINITION.columns[other.index].nullable);
 }
 

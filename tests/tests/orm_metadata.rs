@@ -176,3 +176,28 @@ async fn synchronize_creates_what_is_missing_and_changes_nothing() {
         ["0"]
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn synchronize_refuses_columns_that_are_not_as_the_entity_says() {
+    let shop = Shop::new(&[]).await;
+    for (change, undo, words) in [
+        (
+            "ALTER COLUMN role TYPE varchar(20)",
+            "ALTER COLUMN role TYPE text",
+            "role is character varying(20), where the entity says text",
+        ),
+        (
+            "ALTER COLUMN id TYPE int",
+            "ALTER COLUMN id TYPE bigint",
+            "id is integer, where the entity says bigint",
+        ),
+        ("ALTER COLUMN name DROP NOT NULL", "ALTER COLUMN name SET NOT NULL", "name may be NULL"),
+        ("ALTER COLUMN role SET NOT NULL", "ALTER COLUMN role DROP NOT NULL", "role is NOT NULL"),
+    ] {
+        shop.run(&format!("ALTER TABLE public.users {change}")).await;
+        let refused = EntityManager::register(shop.options().synchronize(true)).await.unwrap_err();
+        assert!(matches!(refused, Error::Differs { .. }) && refused.to_string().contains(words), "{refused}");
+        shop.run(&format!("ALTER TABLE public.users {undo}")).await;
+        EntityManager::register(shop.options().synchronize(true)).await.unwrap();
+    }
+}

@@ -18,7 +18,7 @@ use std::process::ExitCode;
 use axum::Router;
 use axum::routing::get;
 use pgstrata_orm::web::TenantLayer;
-use pgstrata_orm::{EntityManager, Options};
+use pgstrata_orm::{EntityManager, MissingTenant, Options};
 use tokio::net::TcpListener;
 
 use entities::{Post, User};
@@ -62,7 +62,9 @@ async fn connect() -> Result<(EntityManager, Tenants), Box<dyn Error>> {
 }
 
 fn options(url: &str) -> Result<Options, pgstrata_orm::Error> {
-    Ok(Options::url(url)?.entity::<User>().entity::<Post>())
+    // A task that is spawned without its tenant's context gets an error, and not the rows of public.
+    let options = Options::url(url)?.missing_tenant(MissingTenant::Reject);
+    Ok(options.entity::<User>().entity::<Post>())
 }
 
 /// The layer is around what belongs to a tenant. Who asks is not checked here: `TenantLayer::allow` is where that would be.

@@ -45,6 +45,7 @@ pub struct ColumnAttributes {
     pub unique: Option<Path>,
     pub index: Option<Path>,
     pub skip: Option<Path>,
+    pub version: Option<Path>,
 }
 
 /// `generated`, or `generated = "uuid"`.
@@ -145,6 +146,7 @@ impl ColumnAttributes {
                 "unique" => once(&mut read.unique, path.clone(), path, problems),
                 "index" => once(&mut read.index, path.clone(), path, problems),
                 "skip" => once(&mut read.skip, path.clone(), path, problems),
+                "version" => once(&mut read.version, path.clone(), path, problems),
                 "generated" => {
                     let how = match meta.input.peek(Token![=]) {
                         true => Some(meta.value()?.parse()?),
@@ -153,8 +155,7 @@ impl ColumnAttributes {
                     once(&mut read.generated, GeneratedAttribute { path: path.clone(), how }, path, problems);
                 }
                 _ => {
-                    let known =
-                        "`name`, `type`, `primary_key`, `generated`, `default`, `unique`, `index` or `skip`";
+                    let known = "`name`, `type`, `primary_key`, `generated`, `default`, `unique`, `index`, `version` or `skip`";
                     unknown(meta, known, problems)?;
                 }
             }
@@ -166,10 +167,16 @@ impl ColumnAttributes {
     /// A word that says something of a column, if there is one.
     pub fn of_a_column(&self) -> Option<&Path> {
         let generated = self.generated.as_ref().map(|generated| &generated.path);
-        [self.primary_key.as_ref(), generated, self.unique.as_ref(), self.index.as_ref()]
-            .into_iter()
-            .flatten()
-            .next()
+        [
+            self.primary_key.as_ref(),
+            generated,
+            self.unique.as_ref(),
+            self.index.as_ref(),
+            self.version.as_ref(),
+        ]
+        .into_iter()
+        .flatten()
+        .next()
     }
 }
 

@@ -55,9 +55,9 @@ fn implementation(table: &Table) -> TokenStream {
             const DEFINITION: &'static #krate::entity::EntityDefinition = &#definition;
 
             fn from_row(
-                row: &#krate::tokio_postgres::Row,
+                row: &#krate::Row,
                 first: usize,
-            ) -> ::core::result::Result<Self, #krate::tokio_postgres::Error> {
+            ) -> ::core::result::Result<Self, #krate::RowError> {
                 #read
             }
 
@@ -114,6 +114,7 @@ fn definition(table: &Table) -> TokenStream {
 fn column_definition(column: &Column, table: &Table) -> TokenStream {
     let krate = &table.krate;
     let Column { name, ty, primary_key, unique, .. } = column;
+    let version = column.version.is_some();
     let field = column.field.unraw().to_string();
     let base = quote_spanned!(ty.span()=> #krate::support::column::<#ty>(#field, #name));
     let sql_type = column.sql_type.as_ref().map(|text| quote!(sql_type: #text,));
@@ -129,6 +130,7 @@ fn column_definition(column: &Column, table: &Table) -> TokenStream {
             generated: #generated,
             default: #default,
             unique: #unique,
+            version: #version,
             ..#base
         }
     }
@@ -165,11 +167,17 @@ fn relation_definition(relation: &Relation, table: &Table) -> TokenStream {
 
 fn constants(table: &Table) -> TokenStream {
     let Table { ident, visibility, krate, .. } = table;
-    let columns = table.columns.iter().enumerate().map(|(index, Column { constant, plain, name, .. })| {
+    let columns = table.columns.iter().enumerate().map(|(index, column)| {
+        let Column { constant, plain, name, optional, .. } = column;
         let doc = format!("The column `{name}`.");
+        let null = match optional {
+            true => quote!(Optional),
+            false => quote!(Required),
+        };
         quote! {
             #[doc = #doc]
-            #visibility const #constant: #krate::entity::Column<Self, #plain> = #krate::entity::Column::new(#index);
+            #visibility const #constant: #krate::entity::Column<Self, #plain, #krate::entity::#null> =
+                #krate::entity::Column::new(#index);
         }
     });
     let relations = table.relations.iter().enumerate().map(|(index, relation)| {
@@ -200,16 +208,19 @@ fn checks(table: &Table) -> TokenStream {
         };
         Some(quote_spanned!(ty.span()=> #krate::support::#kind::<#ty>();))
     });
+    let versions = table.columns.iter().filter(|column| column.version.is_some());
+    let versions =
+        versions.map(|Column { ty, .. }| quote_spanned!(ty.span()=> #krate::support::version::<#ty>();));
     let relations = table.relations.iter().map(|relation| {
         let Relation { belongs_to, target, column, .. } = relation;
         match belongs_to {
             true => {
                 // All of the argument is where the field is named: that is what does not fit.
                 let argument = quote_spanned!(column.span()=> __Own::#column);
-                quote_spanned!(target.span()=> #krate::support::belongs_to::<#ident, #target, _>(#argument);)
+                quote_spanned!(target.span()=> #krate::support::belongs_to::<#ident, #target, _, _>(#argument);)
             }
             false => quote_spanned! {target.span()=>
-                #krate::support::has_many::<#ident, #target, _>(<#target>::#column);
+                #krate::support::has_many::<#ident, #target, _, _>(<#target>::#column);
             },
         }
     });
@@ -219,6 +230,7 @@ fn checks(table: &Table) -> TokenStream {
             #[allow(dead_code)]
             type __Own = #ident;
             #(#generated)*
+            #(#versions)*
             #(#relations)*
         };
     }

@@ -14,6 +14,7 @@ use tokio_postgres::{Error, RowStream, Statement};
 
 use super::statements::Known;
 use super::{Answer, Connection, DISCARD};
+use crate::row::Row;
 use crate::sql::Sql;
 
 /// What goes around a statement.
@@ -31,6 +32,8 @@ pub(crate) struct Frame {
     pub(crate) clean: Option<&'static str>,
     /// Under which path names are read, where not by the text alone.
     pub(crate) path: Option<String>,
+    /// Its statement may take away what is prepared on the connection, which nobody gets behind it.
+    pub(crate) spoils: bool,
 }
 
 /// What became of a statement and its transaction.
@@ -49,15 +52,15 @@ impl Outcome {
 }
 
 /// Counts a statement as running until it is through. One that is dropped before stays counted.
-struct Running<'c>(&'c AtomicUsize);
+pub(super) struct Running<'c>(&'c AtomicUsize);
 
 impl<'c> Running<'c> {
-    fn new(count: &'c AtomicUsize) -> Self {
+    pub(super) fn new(count: &'c AtomicUsize) -> Self {
         count.fetch_add(1, Ordering::AcqRel);
         Self(count)
     }
 
-    fn through(self) {
+    pub(super) fn through(self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
@@ -73,27 +76,96 @@ impl Connection {
         if stale && clean {
             (answer, clean, _) = self.attempt(frame, sql, &key).await;
         }
+        self.note(&answer, frame.spoils);
         running.through();
         (answer, clean)
+    }
+
+    /// As [`Connection::single`], and asks something of the catalogs in the same flight. Nothing is asked by an empty text; what fails is
+    /// not known.
+    pub(crate) async fn single_and_ask(
+        &self,
+        frame: &Frame,
+        sql: &Sql<'_>,
+        asked: &Sql<'_>,
+    ) -> ((Result<Answer, Error>, bool), Option<Vec<Row>>) {
+        if asked.text.is_empty() {
+            return (self.single(frame, sql).await, None);
+        }
+        let running = Running::new(&self.running);
+        let (outcome, found) = join(self.single(frame, sql), self.typed(asked)).await;
+        running.through();
+        (outcome, found.ok().map(|answer| answer.rows))
     }
 
     /// Runs a statement in the transaction that is open, or in none.
     pub(crate) async fn run(&self, path: Option<&str>, sql: &Sql<'_>) -> Result<Answer, Error> {
         let running = Running::new(&self.running);
         let key = key(path, sql);
-        let answer = match self.look(&key, sql) {
-            Known::Prepared(statement) => self.prepared(&statement, sql).await,
-            Known::No | Known::Again if sql.types.is_some() => self.typed(sql).await,
-            Known::No | Known::Again => match self.prepare(&key, sql).await {
-                Ok(statement) => self.prepared(&statement, sql).await,
-                Err(error) => Err(error),
-            },
+        let answer = match self.ready(&key, sql).await {
+            Ok(statement) => self.send(statement.as_ref(), sql).await,
+            Err(error) => Err(error),
         };
         if answer.as_ref().is_err_and(is_stale) {
             self.statements.forget(&key);
         }
+        self.note(&answer, false);
         running.through();
         answer
+    }
+
+    /// Runs SQL of somebody's own in the transaction that is open, and `behind` in the same flight, whatever the SQL has set.
+    pub(crate) async fn run_foreign(
+        &self,
+        path: &str,
+        sql: &Sql<'_>,
+        behind: Option<&str>,
+        spoils: bool,
+    ) -> Result<Answer, Error> {
+        let running = Running::new(&self.running);
+        let key = key(Some(path), sql);
+        let answer = match self.ready(&key, sql).await {
+            Ok(statement) => match behind {
+                Some(behind) => {
+                    let again = self.client.batch_execute(behind);
+                    let (answer, again) = join(self.send(statement.as_ref(), sql), again).await;
+                    answer.and_then(|answer| again.map(|()| answer))
+                }
+                None => self.send(statement.as_ref(), sql).await,
+            },
+            Err(error) => Err(error),
+        };
+        if answer.as_ref().is_err_and(is_stale) {
+            self.statements.forget(&key);
+        }
+        self.note(&answer, spoils);
+        running.through();
+        answer
+    }
+
+    /// The statement as it is prepared, if it is or has to be.
+    async fn ready(&self, key: &str, sql: &Sql<'_>) -> Result<Option<Statement>, Error> {
+        match self.look(key, sql) {
+            Known::Prepared(statement) => Ok(Some(statement)),
+            Known::No | Known::Again if sql.types.is_some() => Ok(None),
+            Known::No | Known::Again => self.prepare(key, sql).await.map(Some),
+        }
+    }
+
+    async fn send(&self, statement: Option<&Statement>, sql: &Sql<'_>) -> Result<Answer, Error> {
+        match statement {
+            Some(statement) => self.prepared(statement, sql).await,
+            None => self.typed(sql).await,
+        }
+    }
+
+    /// Something that was prepared is gone, or may be: what else is gone, the driver's own questions among it, nobody knows.
+    fn note(&self, answer: &Result<Answer, Error>, spoils: bool) {
+        let lost = |error: &Error| error.code() == Some(&SqlState::INVALID_SQL_STATEMENT_NAME);
+        if spoils || answer.as_ref().is_err_and(lost) {
+            self.spoil();
+            self.statements.forget_all();
+        }
     }
 
     /// Runs statements that have no values.
@@ -176,12 +248,7 @@ impl Connection {
             Ok(statement) => statement,
             Err(error) => return Outcome::new(Err(error), self.rolled_back(frame).await),
         };
-        let run = async {
-            match &statement {
-                Some(statement) => self.prepared(statement, sql).await,
-                None => self.typed(sql).await,
-            }
-        };
+        let run = self.send(statement.as_ref(), sql);
         if frame.pipelined {
             let end = join(self.client.batch_execute("COMMIT"), self.clean(frame.clean));
             let (answer, ended) = join(run, end).await;
@@ -266,7 +333,7 @@ async fn collected(asked: impl Future<Output = Result<RowStream, Error>>) -> Res
     let mut stream = pin!(asked.await?);
     let mut rows = Vec::new();
     while let Some(row) = stream.as_mut().next().await {
-        rows.push(row?);
+        rows.push(Row::from(row?));
     }
     Ok(Answer { affected: stream.rows_affected().unwrap_or_default(), rows })
 }

@@ -96,6 +96,17 @@ impl TransactionOptions {
     }
 }
 
+impl TransactionOptions {
+    /// How SQLite begins one. Its transactions are serializable, each one.
+    pub(super) fn of_sqlite(self) -> &'static str {
+        match self.read_only {
+            true => "PRAGMA query_only = ON; BEGIN",
+            // The lock first: to ask for it later may fail.
+            false => "BEGIN IMMEDIATE",
+        }
+    }
+}
+
 /// As they stand behind `BEGIN`. Whether it may write is always said: a connection's own default is that it may not.
 impl fmt::Display for TransactionOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

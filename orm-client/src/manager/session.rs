@@ -1,24 +1,21 @@
 //! What can be asked, of the pool or in a transaction.
 
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use pgstrata_tenancy::TenantId;
 use pgstrata_tenancy::layers::PUBLIC;
-use tokio_postgres::Row;
 
 use super::Shared;
-use super::modes::TransactionOptions;
 use super::transaction::Open;
-use super::watch::{self, Stopped, Watch};
 use crate::Error;
-use crate::connection::{Answer, CLEAN, DISCARD, Frame, Lease};
-use crate::context::{MetadataContext, Tenant};
+use crate::context::{Caller, MetadataContext, Tenant};
 use crate::entity::{Entity, EntityDefinition};
 use crate::query::{Count, Delete, Exists, Find, ManyAndCount, One, Update, Upsert, save};
 use crate::sql::Sql;
-use crate::strategy::TenantQueryStrategy;
 use crate::table::Table;
+use crate::{DatabaseKind, MissingTenant, layers};
 
 /// What an [`EntityManager`](super::EntityManager) and a [`Transaction`](super::Transaction) have in common: code that takes a `&Session` works with both.
 ///
@@ -39,30 +36,72 @@ use crate::table::Table;
 /// ```
 pub struct Session {
     pub(super) shared: Arc<Shared>,
+    /// The tenant that it is of, whatever the context.
+    pub(super) bound: Option<Tenant>,
     /// The transaction that all of it runs in.
     pub(super) open: Option<Open>,
 }
 
 impl Clone for Session {
-    // A manager's: there is no way to clone a transaction.
+    // A manager's, or a tenant's: there is no way to clone a transaction.
     fn clone(&self) -> Self {
-        Self::pooled(Arc::clone(&self.shared))
+        Self { shared: Arc::clone(&self.shared), bound: self.bound.clone(), open: None }
     }
 }
 
 /// Whose rows are meant: a tenant's, or nobody's.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Place(pub(super) Option<TenantId>);
+#[derive(Clone)]
+pub(crate) struct Place {
+    tenant: Option<TenantId>,
+    /// Somebody has said so: by a context, or by the session.
+    said: bool,
+}
 
 impl Place {
     pub(super) fn name(&self) -> &str {
-        self.0.as_ref().map_or(PUBLIC, TenantId::as_str)
+        self.tenant.as_ref().map_or(PUBLIC, TenantId::as_str)
+    }
+
+    pub(super) fn tenant(&self) -> Option<&TenantId> {
+        self.tenant.as_ref()
+    }
+}
+
+/// A session, and the context in which something was asked of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Call<'s> {
+    session: &'s Session,
+    caller: Caller,
+}
+
+impl Call<'_> {
+    /// Whose rows are meant.
+    pub(crate) fn place(&self) -> Result<Place, Error> {
+        self.session.place(&self.caller)
+    }
+}
+
+impl Deref for Call<'_> {
+    type Target = Session;
+
+    fn deref(&self) -> &Session {
+        self.session
     }
 }
 
 impl Session {
-    pub(super) fn pooled(shared: Arc<Shared>) -> Self {
-        Self { shared, open: None }
+    pub(super) fn pooled(shared: Arc<Shared>, bound: Option<Tenant>) -> Self {
+        Self { shared, bound, open: None }
+    }
+
+    /// Another one's call, on this session.
+    pub(super) fn call_of(&self, other: &Call<'_>) -> Call<'_> {
+        Call { session: self, caller: other.caller.clone() }
+    }
+
+    /// A call of now.
+    pub(crate) fn call(&self) -> Call<'_> {
+        Call { session: self, caller: Caller::now() }
     }
 
     /// Rows of `E`: all, unless more is said. See [`Find`].
@@ -75,7 +114,7 @@ impl Session {
     /// # Ok::<(), Error>(())
     /// ```
     pub fn find<E: Entity>(&self) -> Find<'_, E> {
-        Find::many(self)
+        Find::many(self.call())
     }
 
     /// The first row of `E`, or none.
@@ -88,7 +127,7 @@ impl Session {
     /// # }
     /// ```
     pub fn find_one<E: Entity>(&self) -> Find<'_, E, One> {
-        Find::one(self)
+        Find::one(self.call())
     }
 
     /// The row of `E` with this primary key: a value, or a tuple of them.
@@ -103,8 +142,12 @@ impl Session {
     ///
     /// # Errors
     /// What PostgreSQL says, and [`Error::Tenant`] where the context's name can be no tenant's, as with all of these.
-    pub async fn find_by_pk<E: Entity>(&self, key: E::Key) -> Result<Option<E>, Error> {
-        crate::query::by_key(self, &key).await
+    pub fn find_by_pk<E: Entity>(
+        &self,
+        key: E::Key,
+    ) -> impl Future<Output = Result<Option<E>, Error>> + Send {
+        let call = self.call();
+        async move { crate::query::by_key(&call, &key).await }
     }
 
     /// Rows of `E`, and how many there are without [`Find::limit`] and [`Find::offset`]: those of a page, and of all pages.
@@ -118,7 +161,7 @@ impl Session {
     /// # }
     /// ```
     pub fn find_and_count<E: Entity>(&self) -> Find<'_, E, ManyAndCount> {
-        Find::many_and_count(self)
+        Find::many_and_count(self.call())
     }
 
     /// How many rows of `E` there are: with [`Find::limit`] at most so many, and without those that [`Find::offset`] leaves out.
@@ -131,7 +174,7 @@ impl Session {
     /// # }
     /// ```
     pub fn count<E: Entity>(&self) -> Find<'_, E, Count> {
-        Find::count(self)
+        Find::count(self.call())
     }
 
     /// Whether there is any row of `E`.
@@ -144,7 +187,7 @@ impl Session {
     /// # }
     /// ```
     pub fn exists<E: Entity>(&self) -> Find<'_, E, Exists> {
-        Find::exists(self)
+        Find::exists(self.call())
     }
 
     /// Saves a row, and gives it back as the database has it then.
@@ -165,8 +208,57 @@ impl Session {
     ///
     /// # Errors
     /// What PostgreSQL says: [`Error::is_duplicate`] where another row has a value that must be unique.
-    pub async fn save<E: Entity>(&self, entity: &E) -> Result<E, Error> {
-        save::save(self, entity).await
+    pub fn save<E: Entity>(&self, entity: &E) -> impl Future<Output = Result<E, Error>> + Send {
+        let call = self.call();
+        async move { save::save(&call, entity).await }
+    }
+
+    /// Inserts a row that is not there yet, and gives it back as the database has it then.
+    ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(em: EntityManager, user: User) -> Result<(), Error> {
+    /// let user = em.insert(&user).await?;
+    /// // Unlike `save`, it changes none that is there.
+    /// assert!(em.insert(&user).await.is_err_and(|error| error.is_duplicate()));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// What PostgreSQL says: [`Error::is_duplicate`] where a row with its key, or another unique value, is there.
+    pub fn insert<E: Entity>(&self, entity: &E) -> impl Future<Output = Result<E, Error>> + Send {
+        let call = self.call();
+        async move { save::insert_one(&call, entity).await }
+    }
+
+    /// Changes the columns in which `after` is not as `before`, of the row with the key of `before`, and gives it back as the database has
+    /// it then. What else somebody has changed in it meanwhile stays.
+    ///
+    /// A column that is a `#[column(version)]` is counted up, and the row is changed only if it is as it was read.
+    ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(em: EntityManager, user: User) -> Result<(), Error> {
+    /// let renamed = User { name: "Alicia".into(), ..user.clone() };
+    /// // UPDATE "users" SET "name" = $1 WHERE "id" = $2
+    /// match em.save_changes(&user, &renamed).await {
+    ///     Err(Error::Stale(_)) => println!("somebody else was faster"),
+    ///     other => drop(other?),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Stale`] where the row is gone, or has another version; what PostgreSQL says.
+    pub fn save_changes<E: Entity>(
+        &self,
+        before: &E,
+        after: &E,
+    ) -> impl Future<Output = Result<E, Error>> + Send {
+        let call = self.call();
+        async move { save::save_changes(&call, before, after).await }
     }
 
     /// Saves all of these rows, or none, and gives them back in the same order.
@@ -183,8 +275,9 @@ impl Session {
     ///
     /// # Errors
     /// As of [`Session::save`].
-    pub async fn save_many<E: Entity>(&self, entities: &[E]) -> Result<Vec<E>, Error> {
-        save::save_many(self, entities).await
+    pub fn save_many<E: Entity>(&self, entities: &[E]) -> impl Future<Output = Result<Vec<E>, Error>> + Send {
+        let call = self.call();
+        async move { save::save_many(&call, entities).await }
     }
 
     /// Inserts a row, or changes the one that has the same unique values. See [`Upsert`].
@@ -200,7 +293,7 @@ impl Session {
     /// # }
     /// ```
     pub fn upsert<'s, E: Entity>(&'s self, entity: &'s E) -> Upsert<'s, E> {
-        Upsert::new(self, entity)
+        Upsert::new(self.call(), entity)
     }
 
     /// Sets columns of many rows. See [`Update`].
@@ -213,7 +306,7 @@ impl Session {
     /// # }
     /// ```
     pub fn update<E: Entity>(&self) -> Update<'_, E> {
-        Update::new(self)
+        Update::new(self.call())
     }
 
     /// Deletes many rows. See [`Delete`].
@@ -226,7 +319,7 @@ impl Session {
     /// # }
     /// ```
     pub fn delete<E: Entity>(&self) -> Delete<'_, E> {
-        Delete::new(self)
+        Delete::new(self.call())
     }
 
     /// Deletes the row with this primary key. `false`: there was none.
@@ -243,8 +336,9 @@ impl Session {
     ///
     /// # Errors
     /// What PostgreSQL says.
-    pub async fn delete_by_pk<E: Entity>(&self, key: E::Key) -> Result<bool, Error> {
-        save::delete::<E>(self, &key).await
+    pub fn delete_by_pk<E: Entity>(&self, key: E::Key) -> impl Future<Output = Result<bool, Error>> + Send {
+        let call = self.call();
+        async move { save::delete::<E>(&call, &key).await }
     }
 
     /// Deletes this row. `false`: it was gone.
@@ -260,8 +354,9 @@ impl Session {
     ///
     /// # Errors
     /// What PostgreSQL says.
-    pub async fn remove<E: Entity>(&self, entity: &E) -> Result<bool, Error> {
-        save::delete::<E>(self, &entity.key()).await
+    pub fn remove<E: Entity>(&self, entity: &E) -> impl Future<Output = Result<bool, Error>> + Send {
+        let (call, key) = (self.call(), entity.key());
+        async move { save::delete::<E>(&call, &key).await }
     }
 
     /// Whether this is a transaction's.
@@ -278,21 +373,33 @@ impl Session {
         self.open.is_some()
     }
 
-    pub(super) fn strategy(&self) -> &dyn TenantQueryStrategy {
-        &*self.shared.options.strategy
+    /// The metadata of the session's tenant, or of the context's: see [`EntityManager::metadata`](super::EntityManager::metadata).
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// let acme = em.tenant("acme");
+    /// acme.metadata()?.set("User", EntityMetadata::table("customers"))?;
+    /// assert!(acme.find::<User>().sql()?.ends_with(r#"FROM "customers""#));
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The name can be no tenant's.
+    pub fn metadata(&self) -> Result<super::Metadata, layers::LayerError> {
+        let tenant = self.bound.clone().unwrap_or_else(MetadataContext::current_tenant);
+        super::Metadata::new(&self.shared.store, tenant.as_str())
     }
 
-    /// Whose rows the context means.
-    pub(crate) fn place(&self) -> Result<Place, Error> {
-        let tenant = MetadataContext::current_tenant();
-        let checked = tenant.check()?;
-        // Nobody's own schema may well be one that all share.
-        if checked.is_some() && self.shared.options.shared.iter().any(|shared| tenant == shared.as_str()) {
-            return Err(Error::Reserved(tenant.to_string()));
-        }
-        let place = Place(checked.cloned());
+    /// Whose rows a call means.
+    fn place(&self, caller: &Caller) -> Result<Place, Error> {
+        let said = match &self.bound {
+            Some(bound) => Some(bound.clone()),
+            None => caller.tenant()?,
+        };
+        let place = Place { said: said.is_some(), tenant: self.checked(said.unwrap_or(Tenant::PUBLIC))? };
         match &self.open {
-            Some(open) if open.place != place => Err(Error::TenantChanged {
+            Some(open) if open.place.tenant != place.tenant => Err(Error::TenantChanged {
                 transaction: open.place.name().into(),
                 context: place.name().into(),
             }),
@@ -300,116 +407,51 @@ impl Session {
         }
     }
 
+    fn checked(&self, tenant: Tenant) -> Result<Option<TenantId>, Error> {
+        let checked = tenant.check()?;
+        // Nobody's own schema may well be one that all share.
+        if checked.is_some() && self.shared.options.shared.iter().any(|shared| tenant == shared.as_str()) {
+            return Err(Error::Reserved(tenant.to_string()));
+        }
+        Ok(checked.cloned())
+    }
+
+    /// What the database is.
+    pub(crate) fn kind(&self) -> DatabaseKind {
+        self.shared.options.kind
+    }
+
+    /// What is not the same for all may be asked for: somebody has said whose it is, or need not.
+    pub(super) fn require_tenant(&self, place: &Place, what: impl FnOnce() -> String) -> Result<(), Error> {
+        match (place.said, self.shared.options.missing_tenant) {
+            (false, MissingTenant::Reject) => return Err(Error::NoTenant(what())),
+            (false, MissingTenant::Public) => self.shared.stray.fallen(what),
+            (true, _) if place.tenant.is_some() => self.shared.stray.used(),
+            (true, _) => {}
+        }
+        Ok(())
+    }
+
     /// A statement with nothing in it but what tells whose it is.
     pub(crate) fn sql<'v>(&self, place: &Place) -> Sql<'v> {
-        Sql::new(place.0.as_ref().map_or_else(String::new, |tenant| self.strategy().mark(tenant)))
+        let mark = match self.kind() {
+            DatabaseKind::Postgres => place.tenant().map(|tenant| self.strategy().mark(tenant)),
+            _ => None,
+        };
+        Sql::new(mark.unwrap_or_default(), self.kind())
     }
 
     /// The table of an entity as the tenant sees it.
     pub(crate) fn table(&self, place: &Place, definition: &'static EntityDefinition) -> Result<Table, Error> {
         let metadata = self.shared.store.get_in(place.name(), definition.name);
         let metadata = metadata.ok_or(Error::Unregistered(definition.name))?;
-        Table::new(definition, metadata, place.0.as_ref(), self.strategy().qualifies())
-    }
-
-    pub(crate) async fn read<E: Entity>(
-        &self,
-        place: &Place,
-        by_path: bool,
-        sql: &Sql<'_>,
-    ) -> Result<Vec<Row>, Error> {
-        let transaction = by_path && self.strategy().read_in_transaction();
-        let path = self.names_by_path(place).filter(|_| by_path);
-        let frame = Frame { path, ..self.frame(place, transaction, false) };
-        let answer = self.run(&frame, sql).await;
-        Ok(answer.map_err(failed("reading", E::DEFINITION, place))?.rows)
-    }
-
-    pub(crate) async fn write<E: Entity>(&self, place: &Place, sql: &Sql<'_>) -> Result<Answer, Error> {
-        let transaction = self.strategy().write_in_transaction();
-        let frame = Frame { path: self.names_by_path(place), ..self.frame(place, transaction, true) };
-        self.run(&frame, sql).await.map_err(failed("writing", E::DEFINITION, place))
-    }
-
-    /// SQL of the application's own.
-    pub(super) async fn anything(&self, place: &Place, sql: &Sql<'_>) -> Result<Answer, Error> {
-        let transaction = self.strategy().write_in_transaction();
-        let frame = Frame {
-            // Its names are all read by the path, whatever the strategy.
-            path: Some(place.name().to_owned()),
-            clean: Some(self.cleaning()),
-            ..self.frame(place, transaction, true)
-        };
-        if let Some(open) = &self.open {
-            open.has_run_anything();
+        let table =
+            Table::new(definition, metadata, place.tenant(), self.strategy().qualifies(), self.kind())?;
+        if !table.pinned {
+            self.require_tenant(place, || definition.name.to_owned())?;
         }
-        let doing =
-            |stopped: Stopped| stopped.while_doing(|| format!("running SQL for \"{}\"", place.name()));
-        self.run(&frame, sql).await.map_err(doing)
+        Ok(table)
     }
-
-    pub(super) fn cleaning(&self) -> &'static str {
-        if self.strategy().guards_sessions() { CLEAN } else { DISCARD }
-    }
-
-    /// The path under which a statement is kept, if its text alone does not say whose it is.
-    fn names_by_path(&self, place: &Place) -> Option<String> {
-        (!self.strategy().qualifies()).then(|| place.0.as_ref().map(TenantId::to_string)).flatten()
-    }
-
-    fn frame(&self, place: &Place, transaction: bool, write: bool) -> Frame {
-        let options = &self.shared.options;
-        let begin = match transaction || options.query_timeout.is_some() {
-            true => self.begin_steps(place, TransactionOptions::new().read_only(!write)),
-            false => Vec::new(),
-        };
-        Frame { begin, pipelined: options.pipelined, write, guarded: self.shared.guarded, ..Frame::default() }
-    }
-
-    /// What begins a transaction, step by step.
-    pub(super) fn begin_steps(&self, place: &Place, modes: TransactionOptions) -> Vec<String> {
-        let options = &self.shared.options;
-        let shared = options.shared.iter().map(String::as_str).filter(|shared| *shared != place.name());
-        let path: Vec<&str> = std::iter::once(place.name()).chain(shared).collect();
-        let mark = place.0.as_ref().map_or_else(String::new, |tenant| self.strategy().mark(tenant));
-        let timeout = options
-            .query_timeout
-            .map(|timeout| format!("SET LOCAL statement_timeout = {}", watch::milliseconds(timeout)));
-        let settings: Vec<String> = self.strategy().enter(&path).into_iter().chain(timeout).collect();
-        let settings = Some(settings.join("; ")).filter(|settings| !settings.is_empty());
-        [format!("{mark}BEGIN {modes}")].into_iter().chain(settings).collect()
-    }
-
-    async fn run(&self, frame: &Frame, sql: &Sql<'_>) -> Result<Answer, Stopped> {
-        if let Some(open) = &self.open {
-            return open.run(&self.watch(), frame.path.as_deref(), sql).await;
-        }
-        let lease = self.lease().await.map_err(Stopped::Other)?;
-        let watch = self.watch();
-        let (answer, clean) = lease.single(frame, sql).await;
-        if clean {
-            lease.done();
-        }
-        answer.map_err(|source| watch.stopped(source))
-    }
-
-    /// Watches a statement that is about to be sent.
-    pub(super) fn watch(&self) -> Watch {
-        Watch::new(self.shared.options.query_timeout)
-    }
-
-    pub(super) async fn lease(&self) -> Result<Lease, Error> {
-        let lease = Lease::new(&self.shared.pool, &self.shared.options.connector).await;
-        lease.map_err(Error::Connect)
-    }
-}
-
-fn failed(
-    what: &'static str,
-    definition: &'static EntityDefinition,
-    place: &Place,
-) -> impl FnOnce(Stopped) -> Error {
-    move |stopped| stopped.while_doing(|| format!("{what} {} of \"{}\"", definition.name, place.name()))
 }
 
 impl fmt::Debug for Session {

@@ -11,6 +11,9 @@ use crate::entity::{
     ColumnDefinition, EntityDefinition, Generated, IndexDefinition, RelationDefinition, RelationKind,
 };
 
+/// A table that is made, looked at, and dropped again in one transaction.
+const MODEL: &str = "pgstrata_model_of_columns";
+
 /// The key of the lock that keeps processes apart which start at once.
 const LOCK: i64 = 0x7067_7374_6f72_6d73;
 
@@ -18,8 +21,15 @@ impl EntityManager {
     /// Creates what is missing. All or nothing.
     pub(super) async fn synchronize(&self) -> Result<(), Error> {
         let entities = &self.shared().options.entities;
+        #[cfg(feature = "sqlite")]
+        if self.kind() == crate::DatabaseKind::Sqlite {
+            return self.synchronize_sqlite().await;
+        }
+        // Tables are named with their schemas; types and defaults are found where extensions are most often.
+        let shared = self.shared().options.shared.iter().map(String::as_str);
+        let path = ident::search_path(["pg_catalog", PUBLIC].into_iter().chain(shared));
         let mut sql = format!(
-            "SET LOCAL search_path TO pg_catalog; SET LOCAL client_min_messages = warning; SELECT pg_catalog.pg_advisory_xact_lock({LOCK});\n"
+            "SET LOCAL search_path TO {path}; SET LOCAL client_min_messages = warning; SELECT pg_catalog.pg_advisory_xact_lock({LOCK});\n"
         );
         let schemas: BTreeSet<_> = entities.iter().map(|entity| schema(entity)).collect();
         for schema in schemas.into_iter().filter(|schema| *schema != PUBLIC) {
@@ -49,22 +59,95 @@ impl EntityManager {
         super::session::public(tx.commit()).await
     }
 
-    /// A table that was there may lack something.
-    async fn check(&self, tx: &super::Transaction, entity: &'static EntityDefinition) -> Result<(), Error> {
-        let sql = "SELECT a.attname::pg_catalog.text FROM pg_catalog.pg_attribute AS a \
-                   JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) a.attrelid \
-                   JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace \
-                   WHERE n.nspname OPERATOR(pg_catalog.=) $1::pg_catalog.text::pg_catalog.name \
-                     AND c.relname OPERATOR(pg_catalog.=) $2::pg_catalog.text::pg_catalog.name \
-                     AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped";
-        let rows = super::session::public(tx.query(sql, &[&schema(entity), &entity.table])).await?;
-        let there: BTreeSet<String> = rows.iter().filter_map(|row| row.try_get(0).ok()).collect();
-        let columns = entity.columns.iter().filter(|column| !there.contains(column.name));
-        let columns: Vec<String> = columns.map(|column| column.name.to_owned()).collect();
-        match columns.is_empty() {
-            true => Ok(()),
-            false => Err(Error::Outdated { table: name(entity), columns }),
+    /// The same in SQLite, where a table has columns of the types that SQLite knows.
+    #[cfg(feature = "sqlite")]
+    async fn synchronize_sqlite(&self) -> Result<(), Error> {
+        let tx = self.public().begin().await?;
+        for entity in &self.shared().options.entities {
+            for statement in crate::sqlite::schema::create(entity) {
+                tx.batch(&statement, "creating tables").await?;
+            }
+            let sql = "SELECT name, type, \"notnull\" FROM pragma_table_info($1)";
+            let rows = tx.query(sql, &[&entity.table]).await?;
+            let (mut found, mut differing) = (BTreeSet::new(), Vec::new());
+            for row in rows {
+                let read = || Error::row("reading the columns of a table");
+                let name: String = row.try_get(0).map_err(read())?;
+                let (kind, not_null): (String, bool) =
+                    (row.try_get(1).map_err(read())?, row.try_get(2).map_err(read())?);
+                if let Some(column) = entity.columns.iter().find(|column| column.name == name) {
+                    differing.extend(differs(
+                        column,
+                        crate::sqlite::schema::sql_type(column),
+                        &kind,
+                        not_null,
+                    ));
+                }
+                found.insert(name);
+            }
+            let missing = entity.columns.iter().filter(|column| !found.contains(column.name));
+            let columns: Vec<String> = missing.map(|column| column.name.to_owned()).collect();
+            if !columns.is_empty() {
+                return Err(Error::Outdated { table: quoted(entity.table), columns });
+            }
+            if !differing.is_empty() {
+                return Err(Error::Differs { table: quoted(entity.table), columns: differing });
+            }
         }
+        tx.commit().await
+    }
+
+    /// A table that was there may lack something, or have it in another way. What its entity says, PostgreSQL itself reads: from an empty
+    /// table of such columns.
+    async fn check(&self, tx: &super::Transaction, entity: &'static EntityDefinition) -> Result<(), Error> {
+        let columns: Vec<String> = entity
+            .columns
+            .iter()
+            .map(|column| format!("{} {}", quoted(column.name), column.sql_type))
+            .collect();
+        let model = format!("{}.{}", quoted(schema(entity)), quoted(MODEL));
+        let create = format!("CREATE TABLE {model} ({})", columns.join(", "));
+        tx.batch(&create, "reading the types of columns").await?;
+        let sql = "SELECT e.attname::pg_catalog.text, pg_catalog.format_type(e.atttypid, e.atttypmod), \
+                     pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull \
+                   FROM pg_catalog.pg_attribute AS e LEFT JOIN pg_catalog.pg_attribute AS a \
+                     ON a.attrelid OPERATOR(pg_catalog.=) $1::pg_catalog.text::pg_catalog.regclass \
+                     AND a.attname OPERATOR(pg_catalog.=) e.attname AND NOT a.attisdropped \
+                   WHERE e.attrelid OPERATOR(pg_catalog.=) $2::pg_catalog.text::pg_catalog.regclass \
+                     AND e.attnum OPERATOR(pg_catalog.>) 0 ORDER BY e.attnum";
+        let rows = super::session::public(tx.query(sql, &[&name(entity), &model])).await?;
+        tx.batch(&format!("DROP TABLE {model}"), "reading the types of columns").await?;
+        let (mut missing, mut differing) = (Vec::new(), Vec::new());
+        for (row, column) in rows.iter().zip(entity.columns) {
+            let read = Error::row("reading the columns of a table");
+            let found = (row.try_get(1), row.try_get(2), row.try_get(3));
+            let (expected, found, not_null): (String, Option<String>, Option<bool>) = match found {
+                (Ok(expected), Ok(found), Ok(not_null)) => (expected, found, not_null),
+                (Err(error), ..) | (_, Err(error), _) | (.., Err(error)) => return Err(read(error)),
+            };
+            match found {
+                None => missing.push(column.name.to_owned()),
+                Some(found) => differing.extend(differs(column, &expected, &found, not_null == Some(true))),
+            }
+        }
+        match (missing.is_empty(), differing.is_empty()) {
+            (false, _) => Err(Error::Outdated { table: name(entity), columns: missing }),
+            (_, false) => Err(Error::Differs { table: name(entity), columns: differing }),
+            (true, true) => Ok(()),
+        }
+    }
+}
+
+/// What a column has that its entity does not say.
+fn differs(column: &ColumnDefinition, expected: &str, found: &str, not_null: bool) -> Option<String> {
+    let name = column.name;
+    if expected != found {
+        return Some(format!("{name} is {found}, where the entity says {expected}"));
+    }
+    match (column.nullable, not_null) {
+        (true, true) => Some(format!("{name} is NOT NULL, where the entity's field is an Option")),
+        (false, false) => Some(format!("{name} may be NULL, where the entity's field is no Option")),
+        _ => None,
     }
 }
 

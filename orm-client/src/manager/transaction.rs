@@ -2,46 +2,114 @@
 
 use std::fmt;
 use std::ops::Deref;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 
 use super::modes::TransactionOptions;
-use super::session::{Place, Session};
+use super::session::{Call, Place, Session};
 use super::watch::{Stopped, Watch};
 use crate::Error;
-use crate::connection::{Answer, Lease};
+use crate::connection::{Answer, Copy, is_disconnected};
+use crate::entity::Entity;
+use crate::lease::{Fault, Lease};
 use crate::sql::Sql;
+
+/// How long the rollback of a transaction that was dropped may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A transaction in which nothing has failed.
+pub(super) const SOUND: usize = usize::MAX;
 
 /// The connection of a transaction, and how it stands.
 pub(super) struct Open {
     /// None once it is over.
     lease: Option<Lease>,
     pub(super) place: Place,
-    /// PostgreSQL takes no more statements, or nobody knows how it stands.
-    failed: AtomicBool,
+    id: usize,
+    /// How many savepoints had been set when a statement failed, or nobody knew any more how things stand; [`SOUND`] if that never was.
+    pub(super) failed: AtomicUsize,
     /// SQL of the application's own has run.
     anything: AtomicBool,
-    savepoints: AtomicUsize,
+    /// How many were set.
+    pub(super) savepoints: AtomicUsize,
+    /// Those that are open.
+    pub(super) stack: Mutex<Vec<usize>>,
 }
 
+/// Numbers transactions.
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+
 impl Open {
+    fn new(lease: Lease, place: Place) -> Self {
+        Self {
+            lease: Some(lease),
+            place,
+            id: COUNT.fetch_add(1, Ordering::Relaxed),
+            failed: AtomicUsize::new(SOUND),
+            anything: AtomicBool::new(false),
+            savepoints: AtomicUsize::new(0),
+            stack: Mutex::new(Vec::new()),
+        }
+    }
+
+    pub(super) fn id(&self) -> usize {
+        self.id
+    }
+
+    fn lease(&self) -> Result<&Lease, Stopped> {
+        self.lease.as_ref().ok_or(Stopped::Other(Error::Aborted))
+    }
+
     pub(super) async fn run(
         &self,
         watch: &Watch,
         path: Option<&str>,
         sql: &Sql<'_>,
     ) -> Result<Answer, Stopped> {
-        let Some(lease) = &self.lease else { return Err(Stopped::Other(Error::Aborted)) };
-        let answer = lease.run(path, sql).await;
-        if answer.is_err() {
-            self.failed.store(true, Ordering::Release);
-        }
-        answer.map_err(|source| watch.stopped(source))
+        self.check_scope().map_err(Stopped::Other)?;
+        let answer = watch.within(self.lease()?.run(path, sql)).await;
+        self.outcome(watch, answer)
     }
 
-    pub(super) fn has_run_anything(&self) {
+    /// SQL of the application's own, and what makes the transaction the tenant's again behind it.
+    pub(super) async fn anything(
+        &self,
+        watch: &Watch,
+        path: &str,
+        sql: &Sql<'_>,
+        again: Option<String>,
+        spoils: bool,
+    ) -> Result<Answer, Stopped> {
+        self.check_scope().map_err(Stopped::Other)?;
         self.anything.store(true, Ordering::Release);
+        let answer = self.lease()?.run_foreign(path, sql, again.as_deref(), spoils);
+        let answer = watch.within(answer).await;
+        self.outcome(watch, answer)
+    }
+
+    pub(super) async fn copy_in<E: Entity>(&self, watch: &Watch, copy: &Copy<'_, E>) -> Result<u64, Stopped> {
+        self.check_scope().map_err(Stopped::Other)?;
+        let copied = watch.within(self.lease()?.copy_in(copy)).await;
+        self.outcome(watch, copied)
+    }
+
+    /// Takes down what has failed. Who does not answer is not asked again.
+    fn outcome<T>(&self, watch: &Watch, outcome: Option<Result<T, Fault>>) -> Result<T, Stopped> {
+        match outcome {
+            Some(Ok(value)) => Ok(value),
+            Some(Err(source)) => {
+                self.fail();
+                Err(watch.stopped(source))
+            }
+            None => {
+                self.fail();
+                self.lease()?.give_up();
+                Err(watch.timed_out())
+            }
+        }
     }
 }
 
@@ -81,8 +149,8 @@ impl Session {
     ///
     /// # Errors
     /// No connection, or what PostgreSQL says.
-    pub async fn begin(&self) -> Result<Transaction, Error> {
-        self.begin_with(TransactionOptions::new()).await
+    pub fn begin(&self) -> impl Future<Output = Result<Transaction, Error>> + Send {
+        self.begin_with(TransactionOptions::new())
     }
 
     /// As [`Session::begin`], with an isolation level and what else PostgreSQL can be told at its beginning.
@@ -103,30 +171,12 @@ impl Session {
     ///
     /// # Errors
     /// As of [`Session::begin`].
-    pub async fn begin_with(&self, options: TransactionOptions) -> Result<Transaction, Error> {
-        let pool = Self::pooled(self.shared.clone());
-        let place = pool.place()?;
-        let steps = pool.begin_steps(&place, options);
-        let lease = pool.lease().await?;
-        let doing = format!("beginning a transaction of \"{}\"", place.name());
-        let begun = async {
-            if self.shared.options.pipelined {
-                return lease.batch(&steps.join("; ")).await;
-            }
-            for step in &steps {
-                lease.batch(step).await?;
-            }
-            Ok(())
-        };
-        begun.await.map_err(Error::postgres(doing))?;
-        let open = Open {
-            lease: Some(lease),
-            place,
-            failed: AtomicBool::new(false),
-            anything: AtomicBool::new(false),
-            savepoints: AtomicUsize::new(0),
-        };
-        Ok(Transaction { session: Session { open: Some(open), ..pool } })
+    pub fn begin_with(
+        &self,
+        options: TransactionOptions,
+    ) -> impl Future<Output = Result<Transaction, Error>> + Send {
+        let call = self.call();
+        async move { call.begin_call(options).await }
     }
 
     /// Runs code in a transaction: it is committed if the code gives `Ok`, and rolled back if it gives an error, panics, or is dropped.
@@ -146,12 +196,12 @@ impl Session {
     ///
     /// # Errors
     /// The code's own, and those of beginning and committing.
-    pub async fn transaction<T, F, X>(&self, code: F) -> Result<T, X>
+    pub fn transaction<T, F, X>(&self, code: F) -> impl Future<Output = Result<T, X>>
     where
         F: AsyncFnOnce(&Transaction) -> Result<T, X>,
         X: From<Error>,
     {
-        self.transaction_with(TransactionOptions::new(), code).await
+        self.transaction_with(TransactionOptions::new(), code)
     }
 
     /// As [`Session::transaction`], with an isolation level and what else PostgreSQL can be told at its beginning.
@@ -179,24 +229,64 @@ impl Session {
     ///
     /// # Errors
     /// As of [`Session::transaction`]: [`Error::is_retryable`] where it is worth another try.
-    pub async fn transaction_with<T, F, X>(&self, options: TransactionOptions, code: F) -> Result<T, X>
+    pub fn transaction_with<T, F, X>(
+        &self,
+        options: TransactionOptions,
+        code: F,
+    ) -> impl Future<Output = Result<T, X>>
     where
         F: AsyncFnOnce(&Transaction) -> Result<T, X>,
         X: From<Error>,
     {
-        let transaction = self.begin_with(options).await?;
-        match code(&transaction).await {
-            Ok(value) => {
-                transaction.commit().await?;
-                Ok(value)
-            }
-            Err(error) => {
-                // The code's own error says more than one of rolling back.
-                let _ = transaction.rollback().await;
-                Err(error)
+        let call = self.call();
+        async move {
+            let transaction = call.begin_call(options).await?;
+            match code(&transaction).await {
+                Ok(value) => {
+                    transaction.commit().await?;
+                    Ok(value)
+                }
+                Err(error) => {
+                    // The code's own error says more than one of rolling back.
+                    let _ = transaction.rollback().await;
+                    Err(error)
+                }
             }
         }
     }
+}
+
+impl Call<'_> {
+    /// Begins a transaction of the tenant's whose call it is.
+    pub(crate) async fn begin_call(&self, options: TransactionOptions) -> Result<Transaction, Error> {
+        let pool = Session::clone(self);
+        let place = self.place()?;
+        let steps = pool.begin_steps(&place, options);
+        let doing = || format!("beginning a transaction of \"{}\"", place.name());
+        let lease = loop {
+            let lease = pool.lease().await?;
+            let watch = pool.watch();
+            match watch.within(begin(&lease, &steps, pool.shared.options.pipelined)).await {
+                Some(Ok(())) => break lease,
+                // Nothing was done on it yet. A new one is not tried again.
+                Some(Err(error)) if lease.is_kept() && error.is_disconnected() => {}
+                Some(Err(error)) => return Err(watch.stopped(error).while_doing(doing)),
+                None => return Err(watch.timed_out().while_doing(doing)),
+            }
+        };
+        let open = Open::new(lease, place);
+        Ok(Transaction { session: Session { open: Some(open), ..pool } })
+    }
+}
+
+async fn begin(lease: &Lease, steps: &[String], pipelined: bool) -> Result<(), Fault> {
+    if pipelined {
+        return lease.batch(&steps.join("; ")).await;
+    }
+    for step in steps {
+        lease.batch(step).await?;
+    }
+    Ok(())
 }
 
 impl Transaction {
@@ -213,16 +303,26 @@ impl Transaction {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Aborted`] if a statement in it failed or was dropped in the middle: then it is rolled back.
+    /// [`Error::Aborted`] if a statement in it failed or was dropped in the middle, or a savepoint was: then it is rolled back.
+    /// [`Error::CommitUnknown`] if the connection was lost in the middle of the commit itself.
     pub async fn commit(mut self) -> Result<(), Error> {
-        let failed = self.open().is_some_and(|open| open.failed.load(Ordering::Acquire));
-        let running = self.lease().is_some_and(Lease::is_running);
-        if running {
-            // What was abandoned may run still: the connection is closed, and with it the transaction.
+        let failed = self.open().is_some_and(|open| open.failed.load(Ordering::Acquire) != SOUND);
+        // What was abandoned may run still: the connection is closed, and with it the transaction. One that was lost took it along.
+        if self.lease().is_none_or(|lease| lease.is_running() || lease.is_closed()) {
             return Err(Error::Aborted);
         }
-        self.end(if failed { "ROLLBACK" } else { "COMMIT" }).await?;
-        if failed { Err(Error::Aborted) } else { Ok(()) }
+        if failed {
+            // It is rolled back, or its connection is closed, which comes to the same.
+            let _ = self.end("ROLLBACK").await;
+            return Err(Error::Aborted);
+        }
+        self.end("COMMIT").await.map_err(|stopped| match stopped {
+            Stopped::Driver { source: Fault::Postgres(source), .. } if is_disconnected(&source) => {
+                Error::CommitUnknown { source: Some(source) }
+            }
+            Stopped::Silent { .. } => Error::CommitUnknown { source: None },
+            other => other.while_doing(|| "committing".into()),
+        })
     }
 
     /// Undoes all of it.
@@ -240,79 +340,35 @@ impl Transaction {
     /// # Errors
     /// What PostgreSQL says: the connection is closed then, which comes to the same.
     pub async fn rollback(mut self) -> Result<(), Error> {
-        self.end("ROLLBACK").await
-    }
-
-    /// Runs code whose error undoes what the code did, and no more.
-    ///
-    /// ```no_run
-    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
-    /// # async fn example(em: EntityManager, user: User) -> Result<(), Error> {
-    /// let tx = em.begin().await?;
-    /// match tx.savepoint(async |tx| tx.save(&user).await).await {
-    ///     Err(error) if error.is_duplicate() => println!("there is one already"),
-    ///     other => drop(other?),
-    /// }
-    /// tx.commit().await?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    /// The code's own, and what PostgreSQL says.
-    pub async fn savepoint<T, F, X>(&self, code: F) -> Result<T, X>
-    where
-        F: AsyncFnOnce(&Self) -> Result<T, X>,
-        X: From<Error>,
-    {
-        let number = self.open().map_or(0, |open| open.savepoints.fetch_add(1, Ordering::AcqRel));
-        let name = format!("pgstrata_{number}");
-        self.step(&format!("SAVEPOINT {name}")).await?;
-        match code(self).await {
-            Ok(value) => {
-                self.step(&format!("RELEASE SAVEPOINT {name}")).await?;
-                Ok(value)
-            }
-            Err(error) => {
-                self.step(&format!("ROLLBACK TO SAVEPOINT {name}; RELEASE SAVEPOINT {name}")).await?;
-                if let Some(open) = self.open() {
-                    open.failed.store(false, Ordering::Release);
-                }
-                Err(error)
-            }
-        }
-    }
-
-    async fn step(&self, text: &str) -> Result<(), Error> {
-        self.batch(text, "setting a savepoint").await
+        self.end("ROLLBACK").await.map_err(|stopped| stopped.while_doing(|| "rolling back".into()))
     }
 
     /// Statements of our own, with no values.
-    pub(super) async fn batch(&self, text: &str, doing: &str) -> Result<(), Error> {
+    pub(crate) async fn batch(&self, text: &str, doing: &str) -> Result<(), Error> {
         let Some((open, lease)) = self.open().zip(self.lease()) else { return Err(Error::Aborted) };
         let watch = self.session.watch();
-        let done = lease.batch(text).await;
-        if done.is_err() {
-            open.failed.store(true, Ordering::Release);
-        }
-        done.map_err(|source| watch.stopped(source).while_doing(|| doing.to_owned()))
+        let done = watch.within(lease.batch(text)).await;
+        open.outcome(&watch, done).map_err(|stopped| stopped.while_doing(|| doing.to_owned()))
     }
 
-    async fn end(&mut self, text: &'static str) -> Result<(), Error> {
-        let cleaning = self.session.cleaning();
-        let Some(open) = &mut self.session.open else { return Err(Error::Aborted) };
+    async fn end(&mut self, text: &'static str) -> Result<(), Stopped> {
+        let (cleaning, watch) = (self.session.cleaning(), self.session.watch());
+        let ended = || Stopped::Other(Error::Aborted);
+        let open = self.session.open.as_mut().ok_or_else(ended)?;
         let clean = open.anything.load(Ordering::Acquire).then_some(cleaning);
-        let Some(lease) = open.lease.take() else { return Err(Error::Aborted) };
-        let (ended, cleaned) = lease.end(text, clean).await;
+        let lease = open.lease.take().ok_or_else(ended)?;
+        let Some((ended, cleaned)) = watch.within(lease.end(text, clean)).await else {
+            return Err(watch.timed_out());
+        };
         // A COMMIT that PostgreSQL refuses has rolled back.
-        let over = ended.as_ref().map_or_else(|error| error.code().is_some(), |()| true);
+        let over = ended.as_ref().map_or_else(Fault::is_answer, |()| true);
         if over && cleaned && !lease.is_running() {
             lease.done();
         }
-        ended.map_err(Error::postgres(if text == "COMMIT" { "committing" } else { "rolling back" }))
+        ended.map_err(|source| watch.stopped(source))
     }
 
-    fn open(&self) -> Option<&Open> {
+    pub(super) fn open(&self) -> Option<&Open> {
         self.session.open.as_ref()
     }
 
@@ -330,7 +386,8 @@ impl Drop for Transaction {
         // Dropped with a statement on its way, the connection is closed. Else a rollback is cheaper than another connection.
         if let (false, Ok(runtime)) = (lease.is_running(), Handle::try_current()) {
             runtime.spawn(async move {
-                if let (Ok(()), true) = lease.end("ROLLBACK", clean).await {
+                if let Ok((Ok(()), true)) = tokio::time::timeout(PATIENCE, lease.end("ROLLBACK", clean)).await
+                {
                     lease.done();
                 }
             });

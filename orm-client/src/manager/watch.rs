@@ -2,37 +2,79 @@
 
 use std::time::{Duration, Instant};
 
+use tokio_postgres::error::SqlState;
+
 use crate::Error;
+use crate::lease::Fault;
+
+/// How much longer than the query timeout an answer is waited for: PostgreSQL is to stop a statement by itself, and to say so.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Watches a statement that is sent now.
 pub(super) struct Watch {
     sent: Instant,
     timeout: Option<Duration>,
+    grace: Duration,
 }
 
 /// Why a statement was not run, or not to its end.
 pub(super) enum Stopped {
-    Postgres { source: tokio_postgres::Error, timed_out: bool },
+    Driver {
+        source: Fault,
+        timed_out: bool,
+    },
+    /// Nobody answers.
+    Silent {
+        after: Duration,
+    },
     Other(Error),
 }
 
 impl Watch {
-    pub(super) fn new(timeout: Option<Duration>) -> Self {
-        Self { sent: Instant::now(), timeout }
+    /// `graceful`: the database stops a statement by itself, and says so.
+    pub(super) fn new(timeout: Option<Duration>, graceful: bool) -> Self {
+        let grace = if graceful { GRACE } else { Duration::ZERO };
+        Self { sent: Instant::now(), timeout, grace }
     }
 
-    pub(super) fn stopped(&self, source: tokio_postgres::Error) -> Stopped {
+    /// The work's outcome; none if there is no answer in time, not even from a PostgreSQL that has stopped it.
+    pub(super) async fn within<F: Future>(&self, work: F) -> Option<F::Output> {
+        match self.timeout.and_then(|timeout| timeout.checked_add(self.grace)) {
+            Some(deadline) => tokio::time::timeout(deadline, work).await.ok(),
+            None => Some(work.await),
+        }
+    }
+
+    pub(super) fn timed_out(&self) -> Stopped {
+        Stopped::Silent { after: self.timeout.unwrap_or_default() }
+    }
+
+    pub(super) fn stopped(&self, source: Fault) -> Stopped {
         let timed_out = self.timeout.is_some_and(|timeout| has_run_out(timeout, self.sent.elapsed()));
-        Stopped::Postgres { source, timed_out }
+        Stopped::Driver { source, timed_out }
     }
 }
 
 impl Stopped {
     pub(super) fn while_doing(self, doing: impl FnOnce() -> String) -> Error {
         match self {
-            Self::Postgres { source, timed_out } => Error::Postgres { doing: doing(), source, timed_out },
+            Self::Driver { source, timed_out } => source.while_doing(doing(), timed_out),
+            Self::Silent { after } => Error::Timeout { doing: doing(), after },
             Self::Other(error) => error,
         }
+    }
+
+    /// A name means nothing: what it meant before may be something else by now.
+    pub(super) fn is_about_names(&self) -> bool {
+        let Self::Driver { source, .. } = self else { return false };
+        let names = [
+            SqlState::UNDEFINED_TABLE,
+            SqlState::UNDEFINED_FUNCTION,
+            SqlState::UNDEFINED_OBJECT,
+            SqlState::UNDEFINED_COLUMN,
+            SqlState::INVALID_SCHEMA_NAME,
+        ];
+        source.code().is_some_and(|code| names.contains(code))
     }
 }
 

@@ -6,10 +6,141 @@ use std::marker::PhantomData;
 use super::Asked;
 use super::condition::{Condition, Node, OUTER, Value, Writer};
 use crate::Error;
-use crate::entity::{Column, ColumnType, Entity};
-use crate::manager::Session;
+use crate::entity::{Column, ColumnType, Entity, Optional};
+use crate::manager::Call;
 use crate::sql::{Sql, type_of};
 use crate::table;
+
+/// What a column is set to.
+#[derive(Debug)]
+enum Set {
+    Value(Value),
+    Null,
+    /// The column between these, and the value behind them.
+    Change {
+        before: &'static str,
+        value: Value,
+        behind: &'static str,
+    },
+}
+
+/// How a column changes by what it has: made by [`Column::add`] and its like, for [`Update::change`]. The database does it, so that two at once
+/// both count.
+///
+/// ```
+/// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+/// use pgstrata_orm::query::Change;
+///
+/// fn like(times: i32) -> Change<Post> {
+///     Post::LIKES.add(times)
+/// }
+/// # assert!(manager().update::<Post>().change(like(2)).everywhere().sql().is_ok());
+/// ```
+#[derive(Debug)]
+#[must_use = "nothing is changed by itself"]
+pub struct Change<E> {
+    column: usize,
+    before: &'static str,
+    value: Value,
+    behind: &'static str,
+    of: PhantomData<fn() -> E>,
+}
+
+/// A type with sums.
+///
+/// ```
+/// fn doubled<T: pgstrata_orm::query::Number + std::ops::Add<Output = T> + Copy>(number: T) -> T {
+///     number + number
+/// }
+/// assert_eq!(doubled(2i64), 4);
+/// ```
+pub trait Number: ColumnType + Send + 'static {
+    /// What the database gives as a sum of them.
+    type Sum: ColumnType + Send + 'static;
+}
+
+impl Number for i16 {
+    type Sum = i64;
+}
+impl Number for i32 {
+    type Sum = i64;
+}
+impl Number for i64 {
+    type Sum = i64;
+}
+impl Number for f32 {
+    type Sum = f64;
+}
+impl Number for f64 {
+    type Sum = f64;
+}
+
+impl<E: Entity, T: Number, N> Column<E, T, N> {
+    fn changed(self, behind: &'static str, value: impl Into<T>) -> Change<E> {
+        Change { column: self.index, before: "", value: Box::new(value.into()), behind, of: PhantomData }
+    }
+
+    /// So much more.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// let liked = em.update::<Post>().change(Post::LIKES.add(1)).everywhere();
+    /// assert!(liked.sql()?.ends_with(r#"SET "likes" = "likes" + $1"#));
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[allow(clippy::should_implement_trait)]
+    pub fn add(self, value: impl Into<T>) -> Change<E> {
+        self.changed(" + ", value)
+    }
+
+    /// So much less.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// let unliked = em.update::<Post>().change(Post::LIKES.subtract(1)).where_(Post::LIKES.gt(0));
+    /// # assert!(unliked.sql()?.contains(r#"SET "likes" = "likes" - $1 WHERE"#));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn subtract(self, value: impl Into<T>) -> Change<E> {
+        self.changed(" - ", value)
+    }
+
+    /// So many times as much.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// let doubled = em.update::<Post>().change(Post::LIKES.multiply(2)).everywhere();
+    /// # assert!(doubled.sql()?.ends_with(r#"SET "likes" = "likes" * $1"#));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn multiply(self, value: impl Into<T>) -> Change<E> {
+        self.changed(" * ", value)
+    }
+}
+
+impl<E: Entity, N> Column<E, String, N> {
+    /// With this behind it. What is NULL stays NULL.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// let marked = em.update::<Post>().change(Post::TITLE.append(" (draft)")).where_(Post::SUMMARY.is_null());
+    /// # assert!(marked.sql()?.contains(r#"SET "title" = "title" || $1 WHERE"#));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn append(self, value: impl Into<String>) -> Change<E> {
+        Change {
+            column: self.index,
+            before: "",
+            value: Box::new(value.into()),
+            behind: " || ",
+            of: PhantomData,
+        }
+    }
+}
 
 /// Which rows are meant.
 #[derive(Debug, Default)]
@@ -40,15 +171,14 @@ impl Which {
 #[derive(Debug)]
 #[must_use = "nothing is done until it is awaited"]
 pub struct Update<'s, E> {
-    session: &'s Session,
-    /// `None` is NULL.
-    set: Vec<(usize, Option<Value>)>,
+    session: Call<'s>,
+    set: Vec<(usize, Set)>,
     which: Which,
     of: PhantomData<fn() -> E>,
 }
 
 impl<'s, E: Entity> Update<'s, E> {
-    pub(crate) fn new(session: &'s Session) -> Self {
+    pub(crate) fn new(session: Call<'s>) -> Self {
         Self { session, set: Vec::new(), which: Which::default(), of: PhantomData }
     }
 
@@ -64,8 +194,12 @@ impl<'s, E: Entity> Update<'s, E> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn set<T: ColumnType + Send + 'static>(mut self, column: Column<E, T>, value: impl Into<T>) -> Self {
-        self.set.push((column.index, Some(Box::new(value.into()))));
+    pub fn set<T: ColumnType + Send + 'static, N>(
+        mut self,
+        column: Column<E, T, N>,
+        value: impl Into<T>,
+    ) -> Self {
+        self.set.push((column.index, Set::Value(Box::new(value.into()))));
         self
     }
 
@@ -81,7 +215,7 @@ impl<'s, E: Entity> Update<'s, E> {
     /// ```
     pub fn set_option<T: ColumnType + Send + 'static>(
         self,
-        column: Column<E, T>,
+        column: Column<E, T, Optional>,
         value: Option<impl Into<T>>,
     ) -> Self {
         match value {
@@ -99,8 +233,23 @@ impl<'s, E: Entity> Update<'s, E> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn set_null<T>(mut self, column: Column<E, T>) -> Self {
-        self.set.push((column.index, None));
+    pub fn set_null<T>(mut self, column: Column<E, T, Optional>) -> Self {
+        self.set.push((column.index, Set::Null));
+        self
+    }
+
+    /// Changes a column by what it has: see [`Change`].
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// let liked = em.update::<Post>().change(Post::LIKES.add(1)).where_(Post::ID.eq(7));
+    /// assert!(liked.sql()?.contains(r#"SET "likes" = "likes" + $1 WHERE"#));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn change(mut self, change: Change<E>) -> Self {
+        let Change { column, before, value, behind, .. } = change;
+        self.set.push((column, Set::Change { before, value, behind }));
         self
     }
 
@@ -148,7 +297,7 @@ impl<'s, E: Entity> Update<'s, E> {
     /// As of the change itself.
     pub fn sql(&self) -> Result<String, Error> {
         let place = self.session.place()?;
-        Ok(self.statement(&mut Writer::new(self.session, &place))?.text)
+        Ok(self.statement(&mut Writer::new(&self.session, &place))?.text)
     }
 
     fn statement(&self, writer: &mut Writer<'_>) -> Result<Sql<'_>, Error> {
@@ -165,9 +314,14 @@ impl<'s, E: Entity> Update<'s, E> {
             let column = table::column(E::DEFINITION, *column)?;
             sql.push(if n == 0 { " SET " } else { ", " });
             table.write_column(&mut sql, None, column);
+            sql.push(" = ");
             match value {
-                Some(value) => sql.push(" = ").bind(&**value, type_of(column.sql_type)),
-                None => sql.push(" = NULL"),
+                Set::Value(value) => sql.bind(&**value, type_of(column.sql_type)),
+                Set::Null => sql.push("NULL"),
+                Set::Change { before, value, behind } => {
+                    table.write_column(sql.push(before), None, column);
+                    sql.push(behind).bind(&**value, type_of(column.sql_type))
+                }
             };
         }
         writer.filter(&mut sql, &table, Some(OUTER), &self.which.filter)?;
@@ -182,7 +336,7 @@ impl<'s, E: Entity> IntoFuture for Update<'s, E> {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let place = self.session.place()?;
-            let sql = self.statement(&mut Writer::new(self.session, &place))?;
+            let sql = self.statement(&mut Writer::new(&self.session, &place))?;
             Ok(self.session.write::<E>(&place, &sql).await?.affected)
         })
     }
@@ -200,13 +354,13 @@ impl<'s, E: Entity> IntoFuture for Update<'s, E> {
 #[derive(Debug)]
 #[must_use = "nothing is done until it is awaited"]
 pub struct Delete<'s, E> {
-    session: &'s Session,
+    session: Call<'s>,
     which: Which,
     of: PhantomData<fn() -> E>,
 }
 
 impl<'s, E: Entity> Delete<'s, E> {
-    pub(crate) fn new(session: &'s Session) -> Self {
+    pub(crate) fn new(session: Call<'s>) -> Self {
         Self { session, which: Which::default(), of: PhantomData }
     }
 
@@ -254,7 +408,7 @@ impl<'s, E: Entity> Delete<'s, E> {
     /// As of the deletion itself.
     pub fn sql(&self) -> Result<String, Error> {
         let place = self.session.place()?;
-        Ok(self.statement(&mut Writer::new(self.session, &place))?.text)
+        Ok(self.statement(&mut Writer::new(&self.session, &place))?.text)
     }
 
     fn statement(&self, writer: &mut Writer<'_>) -> Result<Sql<'_>, Error> {
@@ -276,7 +430,7 @@ impl<'s, E: Entity> IntoFuture for Delete<'s, E> {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let place = self.session.place()?;
-            let sql = self.statement(&mut Writer::new(self.session, &place))?;
+            let sql = self.statement(&mut Writer::new(&self.session, &place))?;
             Ok(self.session.write::<E>(&place, &sql).await?.affected)
         })
     }

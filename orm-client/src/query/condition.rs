@@ -4,11 +4,11 @@ use std::marker::PhantomData;
 
 use tokio_postgres::types::ToSql;
 
-use crate::entity::{Column, ColumnType, Entity, EntityDefinition, Relation};
-use crate::manager::{Place, Session};
-use crate::sql::{Sql, array_of, type_of};
+use crate::entity::{Column, ColumnType, Entity, EntityDefinition, Relation, Required};
+use crate::manager::{Names, Place, Session};
+use crate::sql::Sql;
 use crate::table::{self, Table};
-use crate::{Error, entity};
+use crate::{DatabaseKind, Error, entity};
 
 /// A value of a condition's own.
 pub(crate) type Value = Box<dyn ToSql + Send + Sync>;
@@ -37,13 +37,37 @@ pub struct Condition<E> {
 /// A condition without its entity's type.
 #[derive(Debug)]
 pub(crate) enum Node {
-    Compare { column: usize, operator: &'static str, value: Value },
-    Within { column: usize, values: Value },
-    IsNull { column: usize, not: bool },
+    Compare {
+        column: usize,
+        operator: &'static str,
+        value: Value,
+    },
+    Within {
+        column: usize,
+        values: Value,
+    },
+    IsNull {
+        column: usize,
+        not: bool,
+    },
     All(Vec<Node>),
     Any(Vec<Node>),
     Not(Box<Node>),
-    Related { relation: usize, node: Box<Node> },
+    Related {
+        relation: usize,
+        node: Box<Node>,
+    },
+    /// What comes behind these values, each in its order.
+    Behind(Vec<(usize, bool, Value)>),
+}
+
+impl Node {
+    pub(super) fn behind(&mut self) -> Option<&mut Vec<(usize, bool, Value)>> {
+        match self {
+            Self::Behind(keys) => Some(keys),
+            _ => None,
+        }
+    }
 }
 
 impl<E> Condition<E> {
@@ -147,7 +171,7 @@ impl<E> std::ops::Not for Condition<E> {
     }
 }
 
-impl<E: Entity, T: ColumnType + Send + 'static> Column<E, T> {
+impl<E: Entity, T: ColumnType + Send + 'static, N> Column<E, T, N> {
     fn compare(self, operator: &'static str, value: impl Into<T>) -> Condition<E> {
         Condition::new(Node::Compare { column: self.index, operator, value: Box::new(value.into()) })
     }
@@ -300,7 +324,7 @@ impl<E: Entity, T: ColumnType + Send + 'static> Column<E, T> {
     }
 }
 
-impl<E: Entity> Column<E, String> {
+impl<E: Entity, N> Column<E, String, N> {
     /// Like this pattern, in which `%` stands for any text and `_` for any character.
     ///
     /// ```
@@ -324,7 +348,7 @@ impl<E: Entity> Column<E, String> {
     /// # Ok::<(), Error>(())
     /// ```
     pub fn ilike(self, pattern: impl Into<String>) -> Condition<E> {
-        self.compare("ILIKE", pattern)
+        self.compare(ILIKE, pattern)
     }
 }
 
@@ -357,6 +381,51 @@ impl<E: Entity, T: Entity> Relation<E, T> {
     }
 }
 
+/// Where a page begins: see [`Find::after`](super::Find::after).
+///
+/// ```
+/// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+/// # use pgstrata_orm::query::After;
+/// fn behind(post: &Post) -> After<Post> {
+///     Post::ID.asc_after(post.id)
+/// }
+/// ```
+#[derive(Debug)]
+pub struct After<E> {
+    pub(super) column: usize,
+    pub(super) descending: bool,
+    pub(super) value: Value,
+    of: PhantomData<fn() -> E>,
+}
+
+impl<E: Entity, T: ColumnType + Send + 'static> Column<E, T, Required> {
+    /// The smallest first, and only those that are greater than this.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// let next = em.find::<Post>().after(Post::ID.asc_after(7));
+    /// assert!(next.sql()?.ends_with(r#"WHERE ("id" > $1) ORDER BY "id""#));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn asc_after(self, value: impl Into<T>) -> After<E> {
+        After { column: self.index, descending: false, value: Box::new(value.into()), of: PhantomData }
+    }
+
+    /// The greatest first, and only those that are smaller than this.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// let next = em.find::<Post>().after(Post::ID.desc_after(7));
+    /// assert!(next.sql()?.ends_with(r#"WHERE ("id" < $1) ORDER BY "id" DESC"#));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn desc_after(self, value: impl Into<T>) -> After<E> {
+        After { column: self.index, descending: true, value: Box::new(value.into()), of: PhantomData }
+    }
+}
+
 /// An order of rows, made from a column.
 ///
 /// ```
@@ -381,20 +450,20 @@ pub struct Order<E> {
 pub(crate) struct Writer<'w> {
     pub(crate) session: &'w Session,
     pub(crate) place: &'w Place,
-    /// A table was written whose name means the tenant's only under its path.
-    pub(crate) by_path: bool,
+    /// What the statement's names need to mean what they should.
+    pub(crate) names: Names,
     aliases: usize,
 }
 
 impl<'w> Writer<'w> {
     pub(crate) fn new(session: &'w Session, place: &'w Place) -> Self {
-        Self { session, place, by_path: false, aliases: 0 }
+        Self { session, place, names: Names::default(), aliases: 0 }
     }
 
     /// A table that the statement will name.
     pub(crate) fn table(&mut self, definition: &'static EntityDefinition) -> Result<Table, Error> {
         let table = self.session.table(self.place, definition)?;
-        self.by_path |= table.by_path;
+        self.names.add(&table);
         Ok(table)
     }
 
@@ -440,17 +509,27 @@ impl<'w> Writer<'w> {
         match node {
             Node::Compare { column, operator, value } => {
                 let column = table::column(table.definition, *column)?;
+                let value = &**value as entity::Parameter<'v>;
+                if *operator == ILIKE && sql.dialect != DatabaseKind::Postgres {
+                    sql.push("lower(");
+                    table.write_column(sql, alias, column);
+                    sql.push(") LIKE lower(").bind_compared(value, column.sql_type, false).push(")");
+                    return Ok(());
+                }
                 table.write_column(sql, alias, column);
-                sql.push(" ")
-                    .push(operator)
-                    .push(" ")
-                    .bind(&**value as entity::Parameter<'v>, type_of(column.sql_type));
+                sql.push(" ").push(operator).push(" ");
+                sql.bind_compared(value, column.sql_type, false);
             }
             Node::Within { column, values } => {
                 let column = table::column(table.definition, *column)?;
                 table.write_column(sql, alias, column);
-                let kind = type_of(column.sql_type).as_ref().and_then(array_of);
-                sql.push(" = ANY (").bind(&**values as entity::Parameter<'v>, kind).push(")");
+                let (before, behind) = match sql.dialect {
+                    DatabaseKind::Postgres => (" = ANY (", ")"),
+                    // A list is a JSON array there.
+                    _ => (" IN (SELECT value FROM json_each(", "))"),
+                };
+                sql.push(before);
+                sql.bind_compared(&**values as entity::Parameter<'v>, column.sql_type, true).push(behind);
             }
             Node::IsNull { column, not } => {
                 table.write_column(sql, alias, table::column(table.definition, *column)?);
@@ -470,6 +549,7 @@ impl<'w> Writer<'w> {
                 sql.push(")");
             }
             Node::Related { relation, node } => self.related(sql, table, alias, *relation, node)?,
+            Node::Behind(keys) => behind(sql, table, alias, keys)?,
         }
         Ok(())
     }
@@ -499,9 +579,10 @@ impl<'w> Writer<'w> {
     ) -> Result<(), Error> {
         let relation = table::relation(table.definition, relation)?;
         let target = self.table((relation.target)())?;
+        sql.compares(table::column_named(table.definition, relation.column)?.sql_type);
         self.aliases += 1;
         let inner = format!("r{}", self.aliases);
-        sql.push("EXISTS (SELECT FROM ");
+        sql.push("EXISTS (").select_nothing().push(" FROM ");
         target.write(sql);
         sql.push(" AS ").push(&inner).push(" WHERE ").push(&inner).push(".");
         sql.name(target.renamed(relation.target_column)).push(" = ");
@@ -512,6 +593,32 @@ impl<'w> Writer<'w> {
         Ok(())
     }
 }
+
+/// `("likes" < $1 OR ("likes" = $2 AND "id" > $3))`
+fn behind<'v>(
+    sql: &mut Sql<'v>,
+    table: &Table,
+    alias: Option<&str>,
+    keys: &'v [(usize, bool, Value)],
+) -> Result<(), Error> {
+    sql.push("(");
+    for (n, (column, descending, value)) in keys.iter().enumerate() {
+        let column = table::column(table.definition, *column)?;
+        let value = &**value as entity::Parameter<'v>;
+        table.write_column(sql, alias, column);
+        sql.push(if *descending { " < " } else { " > " }).bind_compared(value, column.sql_type, false);
+        if n + 1 < keys.len() {
+            table.write_column(sql.push(" OR ("), alias, column);
+            sql.push(" = ").bind_compared(value, column.sql_type, false).push(" AND ");
+        }
+    }
+    // Each key but the last has opened one more.
+    sql.push(&")".repeat(keys.len()));
+    Ok(())
+}
+
+/// `LIKE`, whatever the case.
+const ILIKE: &str = "ILIKE";
 
 /// The alias of the table that a statement is about, where it needs one.
 pub(crate) const OUTER: &str = "t0";

@@ -2,18 +2,21 @@
 
 use std::future::IntoFuture;
 use std::marker::PhantomData;
+use std::pin::Pin;
 
-use tokio_postgres::Row;
+use futures_util::stream::{self, Stream, TryStreamExt};
 use tokio_postgres::types::Type;
 
 use super::Asked;
-use super::condition::{Condition, Node, OUTER, Order, Writer, needs_alias};
-use super::related::{Joined, Loaded};
-use crate::Error;
+use super::condition::{After, Condition, Node, OUTER, Order, Writer, needs_alias};
+use super::related::{Joined, LeftJoined, Loaded};
+use super::select::{Selected, Selection};
 use crate::entity::{Entity, Relation};
-use crate::manager::{Place, Session};
+use crate::manager::Call;
+use crate::row::Row;
 use crate::sql::Sql;
 use crate::table::{self, Table};
+use crate::{DatabaseKind, Error};
 
 /// All rows.
 ///
@@ -100,11 +103,24 @@ pub struct ManyAndCount;
 #[derive(Debug)]
 #[must_use = "nothing is asked until it is awaited"]
 pub struct Find<'s, E, A = Many> {
-    pub(super) session: &'s Session,
+    pub(super) session: Call<'s>,
     pub(super) parts: Parts,
     write: Write,
     of: PhantomData<fn() -> (E, A)>,
 }
+
+/// Rows as they come: see [`Find::stream`].
+///
+/// ```no_run
+/// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+/// # use pgstrata_orm::query::Rows;
+/// use futures_util::TryStreamExt;
+///
+/// async fn likes(posts: Rows<'_, Post>) -> Result<i64, Error> {
+///     posts.try_fold(0, |sum, post| async move { Ok(sum + i64::from(post.likes)) }).await
+/// }
+/// ```
+pub type Rows<'s, E> = Pin<Box<dyn Stream<Item = Result<E, Error>> + Send + 's>>;
 
 /// Writes the question.
 type Write = for<'v> fn(&mut Writer<'_>, &'v Parts) -> Result<Sql<'v>, Error>;
@@ -116,40 +132,106 @@ pub(super) struct Parts {
     pub(super) order: Vec<(usize, bool)>,
     pub(super) limit: Option<i64>,
     pub(super) offset: Option<i64>,
+    /// How its rows are locked.
+    lock: Option<Lock>,
+}
+
+/// A lock of rows, until the end of the transaction.
+#[derive(Clone, Copy, Debug, Default)]
+struct Lock {
+    share: bool,
+    skip: bool,
 }
 
 impl<'s, E: Entity> Find<'s, E, Many> {
-    pub(crate) fn many(session: &'s Session) -> Self {
+    pub(crate) fn many(session: Call<'s>) -> Self {
         Self::new(session, select::<E>)
     }
 }
 
 impl<'s, E: Entity> Find<'s, E, One> {
-    pub(crate) fn one(session: &'s Session) -> Self {
+    pub(crate) fn one(session: Call<'s>) -> Self {
         Self::new(session, first::<E>)
     }
 }
 
 impl<'s, E: Entity> Find<'s, E, Count> {
-    pub(crate) fn count(session: &'s Session) -> Self {
+    pub(crate) fn count(session: Call<'s>) -> Self {
         Self::new(session, count::<E>)
     }
 }
 
 impl<'s, E: Entity> Find<'s, E, Exists> {
-    pub(crate) fn exists(session: &'s Session) -> Self {
+    pub(crate) fn exists(session: Call<'s>) -> Self {
         Self::new(session, exists::<E>)
     }
 }
 
 impl<'s, E: Entity> Find<'s, E, ManyAndCount> {
-    pub(crate) fn many_and_count(session: &'s Session) -> Self {
+    pub(crate) fn many_and_count(session: Call<'s>) -> Self {
         Self::new(session, page::<E>)
     }
 }
 
+/// Answers that are rows themselves, which can be locked.
+#[doc(hidden)]
+pub trait Lockable {}
+
+impl Lockable for Many {}
+impl Lockable for One {}
+
+impl<E: Entity, A: Lockable> Find<'_, E, A> {
+    /// Locks the rows until the end of the transaction: nobody else changes them, or locks them.
+    ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(em: EntityManager) -> Result<(), Error> {
+    /// let tx = em.begin().await?;
+    /// if let Some(mut post) = tx.find_one::<Post>().where_(Post::ID.eq(7)).for_update().await? {
+    ///     post.likes += 1;
+    ///     tx.save(&post).await?;
+    /// }
+    /// tx.commit().await?;
+    /// // Outside of a transaction there is no lock to keep.
+    /// assert!(em.find::<Post>().for_update().await.is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn for_update(mut self) -> Self {
+        self.parts.lock.get_or_insert_default().share = false;
+        self
+    }
+
+    /// Locks the rows until the end of the transaction: nobody else changes them.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// assert!(em.find::<Post>().for_share().sql()?.ends_with("FOR SHARE"));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn for_share(mut self) -> Self {
+        self.parts.lock.get_or_insert_default().share = true;
+        self
+    }
+
+    /// Leaves out rows that somebody else has locked, and locks the others: how workers share a queue.
+    ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(tx: Transaction) -> Result<(), Error> {
+    /// let next = tx.find_one::<Post>().where_(Post::SUMMARY.is_null()).for_update().skip_locked().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn skip_locked(mut self) -> Self {
+        self.parts.lock.get_or_insert_default().skip = true;
+        self
+    }
+}
+
 impl<'s, E: Entity, A> Find<'s, E, A> {
-    fn new(session: &'s Session, write: Write) -> Self {
+    fn new(session: Call<'s>, write: Write) -> Self {
         Self { session, parts: Parts::default(), write, of: PhantomData }
     }
 
@@ -182,6 +264,29 @@ impl<'s, E: Entity, A> Find<'s, E, A> {
     /// ```
     pub fn order_by(mut self, order: Order<E>) -> Self {
         self.parts.order.push((order.column, order.descending));
+        self
+    }
+
+    /// In the order of a column, and only what comes behind a value in it: the next page, which costs as much as the first however far it is.
+    /// Called again for the columns that decide among equals, the last of which is unique.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// # let last = Post { likes: 5, id: 7, ..Post::default() };
+    /// let next = em.find::<Post>().after(Post::LIKES.desc_after(last.likes)).after(Post::ID.asc_after(last.id)).limit(10);
+    /// let (_, sql) = next.sql()?.split_once(" WHERE ").map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+    /// assert!(sql.starts_with(r#"("likes" < $1 OR ("likes" = $2 AND "id" > $3)) ORDER BY "likes" DESC, "id""#));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn after(mut self, after: After<E>) -> Self {
+        let After { column, descending, value, .. } = after;
+        self.parts.order.push((column, descending));
+        let key = (column, descending, value);
+        match self.parts.filter.iter_mut().find_map(Node::behind) {
+            Some(keys) => keys.push(key),
+            None => self.parts.filter.push(Node::Behind(vec![key])),
+        }
         self
     }
 
@@ -237,16 +342,48 @@ impl<'s, E: Entity, A> Find<'s, E, A> {
     /// As of the question itself.
     pub fn sql(&self) -> Result<String, Error> {
         let place = self.session.place()?;
-        Ok((self.write)(&mut Writer::new(self.session, &place), &self.parts)?.text)
+        Ok((self.write)(&mut Writer::new(&self.session, &place), &self.parts)?.text)
+    }
+
+    /// How the database would go about it, line by line: its `EXPLAIN`.
+    ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(em: EntityManager) -> Result<(), Error> {
+    /// for line in em.find::<User>().where_(User::EMAIL.eq("alice@example.com")).explain().await? {
+    ///     println!("{line}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As of the question itself.
+    pub async fn explain(self) -> Result<Vec<String>, Error> {
+        let place = self.session.place()?;
+        let mut writer = Writer::new(&self.session, &place);
+        let mut sql = (self.write)(&mut writer, &self.parts)?;
+        let (word, column) = match sql.dialect {
+            DatabaseKind::Postgres => ("EXPLAIN ", 0),
+            _ => ("EXPLAIN QUERY PLAN ", 3),
+        };
+        // Behind what tells whose it is.
+        sql.text.insert_str(self.session.sql(&place).text.len(), word);
+        let names = writer.names;
+        let rows = self.session.read::<E>(&place, &names, &sql).await?;
+        rows.iter().map(|row| row.at(column).map_err(Error::row("reading a plan"))).collect()
     }
 
     /// The rows that it gives, for the tenant of the context.
     async fn rows(&self) -> Result<Vec<Row>, Error> {
+        if self.parts.lock.is_some() && !self.session.is_transaction() {
+            return Err(Error::Options("rows are locked until the end of a transaction: begin one".into()));
+        }
         let place = self.session.place()?;
-        let mut writer = Writer::new(self.session, &place);
+        let mut writer = Writer::new(&self.session, &place);
         let sql = (self.write)(&mut writer, &self.parts)?;
-        let by_path = writer.by_path;
-        self.session.read::<E>(&place, by_path, &sql).await
+        let names = writer.names;
+        self.session.read::<E>(&place, &names, &sql).await
     }
 }
 
@@ -265,6 +402,62 @@ impl<'s, E: Entity> Find<'s, E> {
     /// ```
     pub fn join<T: Entity>(self, relation: Relation<E, T>) -> Joined<'s, E, T> {
         Joined::new(self.session, self.parts, relation)
+    }
+
+    /// Each row with one that it is related to, or with none: a pair for each such row on the other side, and one for a row that has none.
+    ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(em: EntityManager) -> Result<(), Error> {
+    /// let users: Vec<(User, Option<Post>)> = em.find::<User>().left_join(User::POSTS).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn left_join<T: Entity>(self, relation: Relation<E, T>) -> LeftJoined<'s, E, T> {
+        LeftJoined::new(Joined::new(self.session, self.parts, relation))
+    }
+
+    /// The rows one after the other, as they are read: the database is asked for no more than there is room for, however many there are.
+    ///
+    /// The stream has a connection of its own, to its end or until it is dropped, which stops the database. In a transaction, and on
+    /// SQLite, all rows are read first. The query timeout does not count: how long it takes is for who reads it to say.
+    ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(em: EntityManager) -> Result<(), Error> {
+    /// use futures_util::TryStreamExt;
+    ///
+    /// let acme = em.tenant("acme");
+    /// let mut posts = acme.find::<Post>().order_by(Post::ID.asc()).stream();
+    /// while let Some(post) = posts.try_next().await? {
+    ///     println!("{}", post.title);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn stream(self) -> Rows<'s, E> {
+        let begun = async move {
+            let place = self.session.place()?;
+            let mut writer = Writer::new(&self.session, &place);
+            let sql = (self.write)(&mut writer, &self.parts)?;
+            let names = writer.names;
+            self.session.stream::<E>(&place, &names, &sql).await
+        };
+        Box::pin(stream::once(begun).try_flatten().and_then(async |row| decoded(&row, 0)))
+    }
+
+    /// Some columns of the rows, or what they come to together, in place of the rows: a column, an aggregate, or a tuple of them.
+    ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(em: EntityManager) -> Result<(), Error> {
+    /// let users = em.find::<User>().order_by(User::ID.asc()).select((User::ID, User::EMAIL)).await?;
+    /// let addresses: Vec<(i64, Option<String>)> = users;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn select<S: Selection<E>>(self, selection: S) -> Selected<'s, E, S> {
+        Selected::new(self.session, self.parts, &selection)
     }
 
     /// Each row once, with all that it is related to. [`Find::limit`] and [`Find::offset`] count rows, not what is related to them.
@@ -318,7 +511,7 @@ impl<'s, E: Entity> IntoFuture for Find<'s, E, Exists> {
         Box::pin(async move {
             let rows = self.rows().await?;
             let exists = rows.first().map(|row| row.try_get(0)).transpose();
-            Ok(exists.map_err(Error::postgres("reading whether rows are there"))?.unwrap_or(false))
+            Ok(exists.map_err(Error::row("reading whether rows are there"))?.unwrap_or(false))
         })
     }
 }
@@ -339,11 +532,11 @@ impl<'s, E: Entity> IntoFuture for Find<'s, E, ManyAndCount> {
 }
 
 fn count<'v, E: Entity>(writer: &mut Writer<'_>, parts: &'v Parts) -> Result<Sql<'v>, Error> {
-    around::<E>(writer, parts, "SELECT count(*) FROM (SELECT", ") AS n")
+    around::<E>(writer, parts, "SELECT count(*) FROM (", ") AS n")
 }
 
 fn exists<'v, E: Entity>(writer: &mut Writer<'_>, parts: &'v Parts) -> Result<Sql<'v>, Error> {
-    around::<E>(writer, parts, "SELECT EXISTS (SELECT", ")")
+    around::<E>(writer, parts, "SELECT EXISTS (", ")")
 }
 
 /// A question about rows of which no column is asked.
@@ -355,7 +548,7 @@ fn around<'v, E: Entity>(
 ) -> Result<Sql<'v>, Error> {
     let mut sql = writer.session.sql(writer.place);
     let table = writer.table(E::DEFINITION)?;
-    sql.push(before);
+    sql.push(before).select_nothing();
     tail(&mut sql, writer, parts, &table, needs_alias(&parts.filter).then_some(OUTER))?;
     limited(&mut sql, parts.limit.as_ref(), parts.offset.as_ref());
     sql.push(behind);
@@ -383,6 +576,11 @@ fn at_most<'v, E: Entity>(
     table.write_columns(&mut sql, alias);
     tail(&mut sql, writer, parts, &table, alias)?;
     limited(&mut sql, limit, parts.offset.as_ref());
+    // SQLite has one lock, and who begins a transaction to write has it.
+    if let Some(lock) = parts.lock.filter(|_| sql.dialect == DatabaseKind::Postgres) {
+        sql.push(if lock.share { " FOR SHARE" } else { " FOR UPDATE" });
+        sql.push(if lock.skip { " SKIP LOCKED" } else { "" });
+    }
     Ok(sql)
 }
 
@@ -390,7 +588,7 @@ fn at_most<'v, E: Entity>(
 fn page<'v, E: Entity>(writer: &mut Writer<'_>, parts: &'v Parts) -> Result<Sql<'v>, Error> {
     let mut sql = writer.session.sql(writer.place);
     let table = writer.table(E::DEFINITION)?;
-    sql.push("SELECT n.count, page.* FROM (SELECT count(*) FROM ");
+    sql.push("SELECT n.count, page.* FROM (SELECT count(*) AS count FROM ");
     table.write(&mut sql);
     sql.push(" AS ").push(OUTER);
     writer.filter(&mut sql, &table, Some(OUTER), &parts.filter)?;
@@ -442,6 +640,9 @@ fn tail<'v>(
 pub(super) fn limited<'v>(sql: &mut Sql<'v>, limit: Option<&'v i64>, offset: Option<&'v i64>) {
     if let Some(limit) = limit {
         sql.push(" LIMIT ").bind(limit, Some(Type::INT8));
+    } else if offset.is_some() && sql.dialect != DatabaseKind::Postgres {
+        // All rows: an offset has a limit in front of it there.
+        sql.push(" LIMIT -1");
     }
     if let Some(offset) = offset {
         sql.push(" OFFSET ").bind(offset, Some(Type::INT8));
@@ -459,21 +660,30 @@ pub(super) fn order(
     for (n, (column, descending)) in order.iter().enumerate() {
         sql.push(if n == 0 { before } else { ", " });
         table.write_column(sql, alias, table::column(table.definition, *column)?);
-        if *descending {
-            sql.push(" DESC");
-        }
+        direction(sql, *descending);
     }
     Ok(())
 }
 
+/// Which of them come first.
+pub(super) fn direction(sql: &mut Sql<'_>, descending: bool) {
+    if descending {
+        sql.push(" DESC");
+    }
+    if sql.dialect != DatabaseKind::Postgres {
+        // As PostgreSQL has it: NULL is greater than all.
+        sql.push(if descending { " NULLS FIRST" } else { " NULLS LAST" });
+    }
+}
+
 /// An entity from a row's columns, from `first` on.
 pub(crate) fn decoded<E: Entity>(row: &Row, first: usize) -> Result<E, Error> {
-    E::from_row(row, first).map_err(Error::postgres(format!("reading a row of {}", E::DEFINITION.name)))
+    E::from_row(row, first).map_err(Error::row(format!("reading a row of {}", E::DEFINITION.name)))
 }
 
 /// One row by its primary key.
-pub(crate) async fn by_key<E: Entity>(session: &Session, key: &E::Key) -> Result<Option<E>, Error> {
-    let place: Place = session.place()?;
+pub(crate) async fn by_key<E: Entity>(session: &Call<'_>, key: &E::Key) -> Result<Option<E>, Error> {
+    let place = session.place()?;
     let mut writer = Writer::new(session, &place);
     let mut sql = session.sql(&place);
     let table = writer.table(E::DEFINITION)?;
@@ -482,13 +692,13 @@ pub(crate) async fn by_key<E: Entity>(session: &Session, key: &E::Key) -> Result
     sql.push(" FROM ");
     table.write(&mut sql);
     super::save::by_key::<E>(&mut sql, &table, key)?;
-    let by_path = writer.by_path;
-    let rows = session.read::<E>(&place, by_path, &sql).await?;
+    let names = writer.names;
+    let rows = session.read::<E>(&place, &names, &sql).await?;
     rows.first().map(|row| decoded(row, 0)).transpose()
 }
 
 fn number(row: Option<&Row>) -> Result<u64, Error> {
     let count = row.map(|row| row.try_get::<_, i64>(0)).transpose();
-    let count = count.map_err(Error::postgres("reading a count"))?.unwrap_or_default();
+    let count = count.map_err(Error::row("reading a count"))?.unwrap_or_default();
     Ok(u64::try_from(count).unwrap_or_default())
 }

@@ -3,14 +3,13 @@
 use std::future::IntoFuture;
 use std::marker::PhantomData;
 
-use tokio_postgres::Row;
-
 use super::Asked;
 use super::condition::{Condition, Node, OUTER, Order, Writer};
 use super::find::{Parts, decoded, limited, numbered, order};
 use crate::Error;
 use crate::entity::{Entity, Relation, RelationDefinition};
-use crate::manager::Session;
+use crate::manager::Call;
+use crate::row::Row;
 use crate::sql::Sql;
 use crate::table::{self, Table};
 
@@ -32,16 +31,18 @@ const OTHER: &str = "t1";
 #[derive(Debug)]
 #[must_use = "nothing is asked until it is awaited"]
 pub struct Joined<'s, E, T> {
-    session: &'s Session,
+    session: Call<'s>,
     parts: Parts,
     relation: usize,
     others: Vec<Node>,
+    /// Also those that have none on the other side.
+    left: bool,
     of: PhantomData<fn() -> (E, T)>,
 }
 
 impl<'s, E: Entity, T: Entity> Joined<'s, E, T> {
-    pub(super) fn new(session: &'s Session, parts: Parts, relation: Relation<E, T>) -> Self {
-        Self { session, parts, relation: relation.index, others: Vec::new(), of: PhantomData }
+    pub(super) fn new(session: Call<'s>, parts: Parts, relation: Relation<E, T>) -> Self {
+        Self { session, parts, relation: relation.index, others: Vec::new(), left: false, of: PhantomData }
     }
 
     /// Pairs whose own side meets this.
@@ -121,7 +122,7 @@ impl<'s, E: Entity, T: Entity> Joined<'s, E, T> {
     /// As of the question itself.
     pub fn sql(&self) -> Result<String, Error> {
         let place = self.session.place()?;
-        Ok(self.statement(&mut Writer::new(self.session, &place))?.text)
+        Ok(self.statement(&mut Writer::new(&self.session, &place))?.text)
     }
 
     fn statement(&self, writer: &mut Writer<'_>) -> Result<Sql<'_>, Error> {
@@ -130,15 +131,24 @@ impl<'s, E: Entity, T: Entity> Joined<'s, E, T> {
         sql.push("SELECT ");
         table.write_columns(&mut sql, Some(OUTER));
         sql.push(", ");
+        let relation = table::relation(E::DEFINITION, self.relation)?;
+        if self.left {
+            sql.push(OTHER).push(".").name(other.renamed(relation.target_column)).push(" IS NOT NULL, ");
+        }
         other.write_columns(&mut sql, Some(OTHER));
         sql.push(" FROM ");
         table.write(&mut sql);
-        sql.push(" AS ").push(OUTER).push(" JOIN ");
-        let relation = table::relation(E::DEFINITION, self.relation)?;
+        sql.push(" AS ").push(OUTER).push(if self.left { " LEFT JOIN " } else { " JOIN " });
+        sql.compares(table::column_named(E::DEFINITION, relation.column)?.sql_type);
         on(&mut sql, &other, relation);
         sql.push(OUTER).push(".").name(table.renamed(relation.column));
+        if self.left && !self.others.is_empty() {
+            // What the other side is to be: whoever has none of these has none.
+            sql.push(" AND ");
+            writer.all(&mut sql, &other, Some(OTHER), &self.others, " AND ")?;
+        }
         writer.filter(&mut sql, &table, Some(OUTER), &self.parts.filter)?;
-        if !self.others.is_empty() {
+        if !self.left && !self.others.is_empty() {
             sql.push(if self.parts.filter.is_empty() { " WHERE " } else { " AND " });
             writer.all(&mut sql, &other, Some(OTHER), &self.others, " AND ")?;
         }
@@ -148,19 +158,130 @@ impl<'s, E: Entity, T: Entity> Joined<'s, E, T> {
     }
 }
 
+impl<E: Entity, T: Entity> Joined<'_, E, T> {
+    async fn rows(&self) -> Result<Vec<Row>, Error> {
+        let place = self.session.place()?;
+        let mut writer = Writer::new(&self.session, &place);
+        let sql = self.statement(&mut writer)?;
+        let names = writer.names;
+        self.session.read::<E>(&place, &names, &sql).await
+    }
+}
+
 impl<'s, E: Entity, T: Entity> IntoFuture for Joined<'s, E, T> {
     type Output = Result<Vec<(E, T)>, Error>;
     type IntoFuture = Asked<'s, Vec<(E, T)>>;
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let place = self.session.place()?;
-            let mut writer = Writer::new(self.session, &place);
-            let sql = self.statement(&mut writer)?;
-            let by_path = writer.by_path;
-            let rows = self.session.read::<E>(&place, by_path, &sql).await?;
+            let rows = self.rows().await?;
             let width = E::DEFINITION.columns.len();
             rows.iter().map(|row| Ok((decoded(row, 0)?, decoded(row, width)?))).collect()
+        })
+    }
+}
+
+/// Rows with one that they are related to, or with none: see [`Find::left_join`](super::Find::left_join).
+///
+/// ```no_run
+/// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+/// # async fn example(em: EntityManager) -> Result<(), Error> {
+/// let liked = em.find::<User>().left_join(User::POSTS).where_other(Post::LIKES.gt(100));
+/// for (user, post) in liked.await? {
+///     println!("{}: {:?}", user.name, post.map(|post| post.title));
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use = "nothing is asked until it is awaited"]
+pub struct LeftJoined<'s, E, T>(Joined<'s, E, T>);
+
+impl<'s, E: Entity, T: Entity> LeftJoined<'s, E, T> {
+    pub(super) fn new(joined: Joined<'s, E, T>) -> Self {
+        Self(Joined { left: true, ..joined })
+    }
+
+    /// Rows that meet this, besides what was said before.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// let users = em.find::<User>().left_join(User::POSTS).where_(User::EMAIL.is_null());
+    /// assert!(users.sql()?.ends_with(r#"WHERE t0."email" IS NULL"#));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn where_(self, condition: Condition<E>) -> Self {
+        Self(self.0.where_(condition))
+    }
+
+    /// With rows of the other side that meet this: whoever has none such comes with none.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// let users = em.find::<User>().left_join(User::POSTS).where_other(Post::LIKES.gt(100));
+    /// assert!(users.sql()?.ends_with(r#"ON t1."author_id" = t0."id" AND t1."likes" > $1"#));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn where_other(self, condition: Condition<T>) -> Self {
+        Self(self.0.where_other(condition))
+    }
+
+    /// In this order of their own side.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// let users = em.find::<User>().left_join(User::POSTS).order_by(User::NAME.asc());
+    /// assert!(users.sql()?.ends_with(r#"ORDER BY t0."name""#));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn order_by(self, order: Order<E>) -> Self {
+        Self(self.0.order_by(order))
+    }
+
+    /// So many pairs at most.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// assert!(em.find::<User>().left_join(User::POSTS).limit(10).sql()?.ends_with("LIMIT $1"));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn limit(self, pairs: u32) -> Self {
+        Self(self.0.limit(pairs))
+    }
+
+    /// The SQL that would be sent in the context of now, with `$1`, `$2` ... for values.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// assert!(em.find::<Post>().left_join(Post::AUTHOR).sql()?.contains(" LEFT JOIN "));
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As of the question itself.
+    pub fn sql(&self) -> Result<String, Error> {
+        self.0.sql()
+    }
+}
+
+impl<'s, E: Entity, T: Entity> IntoFuture for LeftJoined<'s, E, T> {
+    type Output = Result<Vec<(E, Option<T>)>, Error>;
+    type IntoFuture = Asked<'s, Vec<(E, Option<T>)>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let width = E::DEFINITION.columns.len();
+            let pair = |row: &Row| {
+                let there: bool = row.at(width).map_err(Error::row("reading whether a row is there"))?;
+                let other = there.then(|| decoded(row, width + 1)).transpose()?;
+                Ok((decoded(row, 0)?, other))
+            };
+            self.0.rows().await?.iter().map(pair).collect()
         })
     }
 }
@@ -177,14 +298,14 @@ impl<'s, E: Entity, T: Entity> IntoFuture for Joined<'s, E, T> {
 #[derive(Debug)]
 #[must_use = "nothing is asked until it is awaited"]
 pub struct Loaded<'s, E, T> {
-    session: &'s Session,
+    session: Call<'s>,
     parts: Parts,
     relation: usize,
     of: PhantomData<fn() -> (E, T)>,
 }
 
 impl<'s, E: Entity, T: Entity> Loaded<'s, E, T> {
-    pub(super) fn new(session: &'s Session, parts: Parts, relation: Relation<E, T>) -> Self {
+    pub(super) fn new(session: Call<'s>, parts: Parts, relation: Relation<E, T>) -> Self {
         Self { session, parts, relation: relation.index, of: PhantomData }
     }
 
@@ -203,21 +324,16 @@ impl<'s, E: Entity, T: Entity> Loaded<'s, E, T> {
     /// As of the question itself.
     pub fn sql(&self) -> Result<String, Error> {
         let place = self.session.place()?;
-        Ok(self.statement(&mut Writer::new(self.session, &place))?.text)
+        Ok(self.statement(&mut Writer::new(&self.session, &place))?.text)
     }
 
     fn statement(&self, writer: &mut Writer<'_>) -> Result<Sql<'_>, Error> {
         let mut sql = writer.session.sql(writer.place);
         let (table, other) = (writer.table(E::DEFINITION)?, writer.table(T::DEFINITION)?);
         let relation = table::relation(E::DEFINITION, self.relation)?;
-        let own = E::DEFINITION.columns.iter().position(|column| column.name == relation.column);
-        let own = own.ok_or_else(|| {
-            let (entity, column) = (E::DEFINITION.name, relation.column);
-            Error::Options(format!(
-                "relation {} of {entity} goes by the column {column}, which it lacks",
-                relation.name
-            ))
-        })?;
+        let own = table::column_named(E::DEFINITION, relation.column)?;
+        sql.compares(own.sql_type);
+        let own = E::DEFINITION.columns.iter().take_while(|column| !std::ptr::eq(*column, own)).count();
         sql.push("SELECT o.*, ").push(OTHER).push(".").name(other.renamed(relation.target_column));
         sql.push(" IS NOT NULL, ");
         other.write_columns(&mut sql, Some(OTHER));
@@ -241,17 +357,17 @@ impl<'s, E: Entity, T: Entity> IntoFuture for Loaded<'s, E, T> {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let place = self.session.place()?;
-            let mut writer = Writer::new(self.session, &place);
+            let mut writer = Writer::new(&self.session, &place);
             let sql = self.statement(&mut writer)?;
-            let by_path = writer.by_path;
-            grouped(&self.session.read::<E>(&place, by_path, &sql).await?)
+            let names = writer.names;
+            grouped(&self.session.read::<E>(&place, &names, &sql).await?)
         })
     }
 }
 
 /// Rows of one number are one row of `E`, with a row of `T` each, or with none.
 fn grouped<E: Entity, T: Entity>(rows: &[Row]) -> Result<Vec<(E, Vec<T>)>, Error> {
-    let doing = || Error::postgres(format!("reading a row of {}", E::DEFINITION.name));
+    let doing = || Error::row(format!("reading a row of {}", E::DEFINITION.name));
     let width = E::DEFINITION.columns.len();
     let mut found: Vec<(E, Vec<T>)> = Vec::new();
     let mut last = None;

@@ -8,11 +8,11 @@ use tokio_postgres::types::IsNull;
 use super::Asked;
 use super::condition::Writer;
 use super::find::decoded;
-use crate::Error;
 use crate::entity::{Column, ColumnDefinition, Entity, Parameter, PrimaryKey};
-use crate::manager::{Place, Session};
+use crate::manager::{Call, Place, Session, TransactionOptions};
 use crate::sql::{Sql, type_of};
 use crate::table::{self, Table};
+use crate::{DatabaseKind, Error};
 
 /// Values of one statement at most: the protocol counts them in 16 bits.
 const MAX_VALUES: usize = 30_000;
@@ -29,13 +29,13 @@ const MAX_VALUES: usize = 30_000;
 #[derive(Debug)]
 #[must_use = "nothing is done until it is awaited"]
 pub struct Upsert<'s, E> {
-    session: &'s Session,
+    session: Call<'s>,
     entity: &'s E,
     on: Vec<usize>,
 }
 
 impl<'s, E: Entity> Upsert<'s, E> {
-    pub(crate) fn new(session: &'s Session, entity: &'s E) -> Self {
+    pub(crate) fn new(session: Call<'s>, entity: &'s E) -> Self {
         Self { session, entity, on: Vec::new() }
     }
 
@@ -49,7 +49,7 @@ impl<'s, E: Entity> Upsert<'s, E> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn on<T>(mut self, column: Column<E, T>) -> Self {
+    pub fn on<T, N>(mut self, column: Column<E, T, N>) -> Self {
         self.on.push(column.index);
         self
     }
@@ -80,7 +80,7 @@ impl<'s, E: Entity> Upsert<'s, E> {
         if on.is_empty() {
             on.extend(E::DEFINITION.columns.iter().filter(|column| column.primary_key));
         }
-        insert(self.session, place, &[self.entity], Some(&on))
+        insert(&self.session, place, &[self.entity], Some(&on))
     }
 }
 
@@ -92,23 +92,96 @@ impl<'s, E: Entity> IntoFuture for Upsert<'s, E> {
         Box::pin(async move {
             let place = self.session.place()?;
             let sql = self.statement(&place)?;
-            one(written(self.session, &place, &sql, 1).await?)
+            one(written(&self.session, &place, &sql, 1).await?)
         })
     }
 }
 
 /// Saves one row: a new one is inserted, one with a key is inserted or changed.
-pub(crate) async fn save<E: Entity>(session: &Session, entity: &E) -> Result<E, Error> {
+pub(crate) async fn save<E: Entity>(session: &Call<'_>, entity: &E) -> Result<E, Error> {
     let place = session.place()?;
     let rows = [entity];
     let sql = saving(session, &place, &rows)?;
     one(written(session, &place, &sql, 1).await?)
 }
 
-/// Saves all of them or none, in as few statements as can be. They come back in the same order.
-pub(crate) async fn save_many<E: Entity>(session: &Session, entities: &[E]) -> Result<Vec<E>, Error> {
+/// Inserts one row, or fails if it is there.
+pub(crate) async fn insert_one<E: Entity>(session: &Call<'_>, entity: &E) -> Result<E, Error> {
     let place = session.place()?;
-    let most = (MAX_VALUES / E::DEFINITION.columns.len().max(1)).max(1);
+    let rows = [entity];
+    let sql = insert(session, &place, &rows, None)?;
+    one(written(session, &place, &sql, 1).await?)
+}
+
+/// Changes the columns in which `after` is not as `before`, if the row is there as it was read.
+pub(crate) async fn save_changes<E: Entity>(session: &Call<'_>, before: &E, after: &E) -> Result<E, Error> {
+    let place = session.place()?;
+    let key = before.key();
+    let changed = changes(before, after);
+    let mut sql = session.sql(&place);
+    let table = Writer::new(session, &place).table(E::DEFINITION)?;
+    let version = E::DEFINITION.columns.iter().position(|column| column.version);
+    if changed.is_empty() {
+        sql.push("SELECT ");
+        table.write_columns(&mut sql, None);
+        sql.push(" FROM ");
+        table.write(&mut sql);
+    } else {
+        sql.push("UPDATE ");
+        table.write(&mut sql);
+        sql.push(" SET ");
+        sql.list(changed.iter().copied(), ", ", |sql, (column, value)| {
+            table.write_column(sql, None, column);
+            sql.push(" = ").bind(value, type_of(column.sql_type));
+        });
+        if let Some(column) = version.and_then(|version| E::DEFINITION.columns.get(version)) {
+            table.write_column(sql.push(", "), None, column);
+            table.write_column(sql.push(" = "), None, column);
+            sql.push(" + 1");
+        }
+    }
+    by_key::<E>(&mut sql, &table, &key)?;
+    let values = before.values();
+    let was = version.and_then(|version| E::DEFINITION.columns.get(version).zip(values.get(version)));
+    if let Some((column, value)) = was {
+        table.write_column(sql.push(" AND "), None, column);
+        sql.push(" = ").bind(*value, type_of(column.sql_type));
+    }
+    if !changed.is_empty() {
+        sql.push(" RETURNING ");
+        table.write_columns(&mut sql, None);
+    }
+    let rows = session.write::<E>(&place, &sql).await?.rows;
+    let row = rows.first().ok_or(Error::Stale(E::DEFINITION.name))?;
+    decoded(row, 0)
+}
+
+/// The columns whose values differ, with the new ones. A key is what finds the row, and a version what the database counts.
+fn changes<'v, E: Entity>(before: &E, after: &'v E) -> Vec<(&'static ColumnDefinition, Parameter<'v>)> {
+    let values = before.values().into_iter().zip(after.values());
+    let columns = E::DEFINITION.columns.iter().zip(values);
+    let changed = columns.filter(|(column, (old, new))| {
+        let same = || wire(*old, column).is_some_and(|old| wire(*new, column) == Some(old));
+        !column.primary_key && !column.version && !same()
+    });
+    changed.map(|(column, (_, new))| (column, new)).collect()
+}
+
+/// A value as it goes over the wire, and whether it is NULL; none of a type that only PostgreSQL knows.
+fn wire(value: Parameter<'_>, column: &ColumnDefinition) -> Option<(bool, BytesMut)> {
+    let mut raw = BytesMut::new();
+    let null = value.to_sql_checked(&type_of(column.sql_type)?, &mut raw).ok()?;
+    Some((matches!(null, IsNull::Yes), raw))
+}
+
+/// Saves all of them or none, in as few statements as can be. They come back in the same order.
+pub(crate) async fn save_many<E: Entity>(session: &Call<'_>, entities: &[E]) -> Result<Vec<E>, Error> {
+    let place = session.place()?;
+    let most = match session.kind() {
+        DatabaseKind::Postgres => (MAX_VALUES / E::DEFINITION.columns.len().max(1)).max(1),
+        // Rows of one statement there have the same columns, whatever they leave to the database.
+        _ => 1,
+    };
     // Rows that are new never meet one that is there; the others may.
     let mut batches: Vec<Vec<&E>> = Vec::new();
     let mut last = None;
@@ -123,7 +196,7 @@ pub(crate) async fn save_many<E: Entity>(session: &Session, entities: &[E]) -> R
     let alone = batches.len() < 2 || session.is_transaction();
     let transaction = match alone {
         true => None,
-        false => Some(session.begin().await?),
+        false => Some(session.begin_call(TransactionOptions::new()).await?),
     };
     let session: &Session = transaction.as_deref().unwrap_or(session);
     let mut saved = Vec::with_capacity(entities.len());
@@ -155,8 +228,43 @@ fn insert<'v, E: Entity>(
     let table = Writer::new(session, place).table(E::DEFINITION)?;
     sql.push("INSERT INTO ");
     table.write(&mut sql);
-    sql.push(" (");
+    if sql.dialect != DatabaseKind::Postgres {
+        given(&mut sql, &table, rows);
+    } else {
+        every(&mut sql, &table, rows);
+    }
+    if let Some(on) = on {
+        let new = rows.iter().any(|entity| entity.is_new());
+        conflict(&mut sql, &table, on, new);
+    }
+    sql.push(" RETURNING ");
     table.write_columns(&mut sql, None);
+    Ok(sql)
+}
+
+/// The columns that a row gives, where a database has no word for those that it does not.
+fn given<'v, E: Entity>(sql: &mut Sql<'v>, table: &Table, rows: &[&'v E]) {
+    let Some(entity) = rows.first() else { return };
+    let new = entity.is_new();
+    let columns = E::DEFINITION.columns.iter().zip(entity.values());
+    let given: Vec<_> = columns.filter(|(column, value)| !by_default(column, *value, new)).collect();
+    if given.is_empty() {
+        sql.push(" DEFAULT VALUES");
+        return;
+    }
+    sql.push(" (");
+    sql.list(&given, ", ", |sql, (column, _)| table.write_column(sql, None, column));
+    sql.push(") VALUES (");
+    sql.list(given, ", ", |sql, (column, value)| {
+        sql.bind(value, type_of(column.sql_type));
+    });
+    sql.push(")");
+}
+
+/// All columns of all rows, with a word for what the database gives.
+fn every<'v, E: Entity>(sql: &mut Sql<'v>, table: &Table, rows: &[&'v E]) {
+    sql.push(" (");
+    table.write_columns(sql, None);
     sql.push(") VALUES ");
     sql.list(rows, ", ", |sql, entity| {
         let new = entity.is_new();
@@ -169,13 +277,6 @@ fn insert<'v, E: Entity>(
         });
         sql.push(")");
     });
-    if let Some(on) = on {
-        let new = rows.iter().any(|entity| entity.is_new());
-        conflict(&mut sql, &table, on, new);
-    }
-    sql.push(" RETURNING ");
-    table.write_columns(&mut sql, None);
-    Ok(sql)
 }
 
 /// What becomes of the row that is there: all of it is as the new one, but what says that it is the same.
@@ -230,7 +331,7 @@ fn one<E: Entity>(mut rows: Vec<E>) -> Result<E, Error> {
 }
 
 /// Deletes the row with this key.
-pub(crate) async fn delete<E: Entity>(session: &Session, key: &E::Key) -> Result<bool, Error> {
+pub(crate) async fn delete<E: Entity>(session: &Call<'_>, key: &E::Key) -> Result<bool, Error> {
     let place = session.place()?;
     let mut sql = session.sql(&place);
     let table = Writer::new(session, &place).table(E::DEFINITION)?;
@@ -253,7 +354,7 @@ pub(super) fn by_key<'v, E: Entity>(sql: &mut Sql<'v>, table: &Table, key: &'v E
     sql.push(" WHERE ");
     sql.list(columns.into_iter().zip(values), " AND ", |sql, (column, value)| {
         table.write_column(sql, None, column);
-        sql.push(" = ").bind(value, type_of(column.sql_type));
+        sql.push(" = ").bind_compared(value, column.sql_type, false);
     });
     Ok(())
 }

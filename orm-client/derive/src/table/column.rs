@@ -26,12 +26,16 @@ pub struct Column {
     pub ty: Type,
     /// The same without its `Option`.
     pub plain: Type,
+    /// Whether there is an `Option`.
+    pub optional: bool,
     pub sql_type: Option<String>,
     pub primary_key: bool,
     pub generated: Option<Generated>,
     pub default: Option<String>,
     pub unique: bool,
     pub index: bool,
+    /// The word that says so.
+    pub version: Option<Path>,
 }
 
 /// A value that the database gives.
@@ -79,18 +83,23 @@ fn column(field: Ident, ty: &Type, attributes: ColumnAttributes, problems: &mut 
             problems.at(place, "a column has a `default` or is `generated`, not both");
         }
     }
+    if let Some(word) = attributes.version.as_ref().filter(|_| primary_key || optional.is_some()) {
+        problems.at(word, "a version is a number of its own: no part of the key, and no `Option`");
+    }
     Column {
         constant: names::constant(&field),
         name,
         name_place: attributes.name,
         ty: ty.clone(),
         plain: plain.clone(),
+        optional: optional.is_some(),
         sql_type: attributes.sql_type.map(|text| names::sql(&text, "the type", problems)),
         primary_key,
         generated,
         default: attributes.default.map(|text| names::sql(&text, "the default", problems)),
         unique: attributes.unique.is_some(),
         index: attributes.index.is_some(),
+        version: attributes.version,
         field,
     }
 }
