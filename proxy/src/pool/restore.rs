@@ -68,7 +68,9 @@ impl Server {
             Dirt::None => 0,
             Dirt::Settings => {
                 self.query(&[SETTINGS.as_bytes()]);
-                1
+                // A time-out that struck while this ended is told with what comes next, not to the next client.
+                self.query(&[]);
+                2
             }
             Dirt::Unknown => {
                 self.query(&[SETTINGS.as_bytes()]);
