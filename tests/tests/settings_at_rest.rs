@@ -40,6 +40,9 @@ const ACTING: &[(&str, &str)] = &[
     ("plan_cache_mode", "force_generic_plan"),
 ];
 
+/// Messages that run a portal.
+type Run = fn(&mut Wire);
+
 /// One server, so that the next client gets it.
 async fn stages() -> Vec<Stage> {
     let mut stages = Vec::new();
@@ -263,7 +266,7 @@ async fn settings_behind_the_back() {
 async fn settings_of_portals() {
     let call = "SELECT set_config('statement_timeout', '1ms', false)";
     for stage in stages().await {
-        let run: [(&str, fn(&mut Wire)); 3] = [
+        let run: [(&str, Run); 3] = [
             ("in part", |wire| _ = wire.execute_some(1)),
             ("by FETCH", |wire| {
                 wire.message(b'B', b"mine\0s\0\0\0\0\0\0\0")
