@@ -3,6 +3,7 @@
 use std::process::{Output, Stdio};
 
 use bytes::Buf;
+use pgstrata::demo::find::Install;
 use pgstrata_tests::program::client_program_of;
 use pgstrata_tests::wire::{CANCEL_REQUEST, V3_0};
 use pgstrata_tests::{ACME, Process, Setup, Stage, Wire, database};
@@ -11,10 +12,10 @@ use tempfile::TempDir;
 const NAMES: &str = "SELECT name FROM users ORDER BY id";
 const ACME_OPTION: [(&str, &str); 1] = [("options", "-ctenant=acme_corp")];
 
-/// What psql says with these parameters in its connection string.
+/// What psql says with these parameters in its connection string: the system's, which can do TLS.
 async fn psql(stage: &Stage, parameters: &str) -> Output {
     let url = format!("postgresql://app:app@127.0.0.1:{}/app?{parameters}", stage.port());
-    let mut command = client_program_of(stage.cluster.install(), "psql");
+    let mut command = client_program_of(&Install::find().unwrap(), "psql");
     command.args(["-X", "-A", "-t", "-c", NAMES, &url]).output().await.unwrap()
 }
 
