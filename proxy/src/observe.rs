@@ -84,9 +84,7 @@ fn leave_alone(mut plan: Plan) -> Plan {
     plan.splices.clear();
     plan.checks.clear();
     // Under a path that the client has set itself, if there is one.
-    if plan.route != Route::OwnTransaction {
-        plan.route = Route::SearchPath;
-    }
+    plan.route = if plan.runs_alone { Route::OwnTransaction } else { Route::SearchPath };
     plan
 }
 

@@ -259,10 +259,10 @@ async fn role_that_is_not_let_in() {
         )
         .await;
         let fault = told.unwrap_err();
-        assert_eq!(
-            (fault.code.as_str(), fault.message.as_str()),
-            ("08006", "can not connect to PostgreSQL"),
-            "{broken}"
+        assert_eq!(fault.code, "08006", "{broken}");
+        assert!(
+            fault.message.starts_with("can not connect to PostgreSQL: it refuses the proxy's login (28"),
+            "{fault:?}"
         );
         let fault = acme.simple(WHO).await.fault().unwrap();
         assert_eq!(fault.code, "08006", "{broken}");

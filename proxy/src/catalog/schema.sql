@@ -188,7 +188,17 @@ UNION ALL
 -- 'c': code of which nobody here knows what it does with names in its arguments. The extensions that are
 -- listed take none; more are the administrator's to list (tenancy.trusted_functions).
 SELECT 'function', p.proname::text,
-  CASE WHEN pg_catalog.bool_or(l.lanname IN ('c', 'internal') AND coalesce(x.extname NOT IN (
+  CASE WHEN pg_catalog.bool_or(CASE
+      -- An aggregate is what its functions are.
+      WHEN p.prokind = 'a' THEN EXISTS (
+        SELECT FROM pg_catalog.pg_aggregate a JOIN pg_catalog.pg_proc f ON f.oid = ANY (ARRAY[
+          a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggserialfn, a.aggdeserialfn, a.aggmtransfn,
+          a.aggminvtransfn, a.aggmfinalfn]::oid[])
+        JOIN pg_catalog.pg_language fl ON fl.oid = f.prolang
+        WHERE a.aggfnoid = p.oid AND f.oid >= 16384 AND fl.lanname IN ('c', 'internal'))
+      -- Those of ranges come with their types.
+      ELSE l.lanname IN ('c', 'internal') AND p.prosrc !~ '^(multi)?range_constructor[0-3]$'
+    END AND coalesce(x.extname NOT IN (
     'bloom', 'btree_gin', 'btree_gist', 'citext', 'cube', 'dict_int', 'dict_xsyn', 'earthdistance',
     'fuzzystrmatch', 'hstore', 'insert_username', 'intarray', 'isn', 'ltree', 'moddatetime', 'pg_trgm',
     'pgcrypto', 'plpgsql', 'postgis', 'seg', 'sslinfo', 'unaccent', 'uuid-ossp', 'vector', 'xml2'), true)

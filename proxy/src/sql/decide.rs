@@ -31,6 +31,7 @@ pub fn decide(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode, plan
     let tenant_first =
         mode.tenant_first && shape.statements.iter().all(|s| keeps_tenant_first(&s.kind, t, scope));
     plan.notifies = keys::notify(&shape.keys);
+    plan.runs_alone = matches!(shape.way, Way::Own);
     statements(shape, t, &mut plan.statements);
     if let Some(refusal) = level::refusal(shape, t, scope, mode) {
         return plan.refuse(refusal);

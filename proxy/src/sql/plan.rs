@@ -20,6 +20,8 @@ pub struct Plan {
     /// It may run code that is not in it: a user's function, a trigger, a `DO` block. What
     /// that leaves in its server's session can't be seen, so the session is wiped for the next client.
     pub opaque: bool,
+    /// It can not run in a transaction block, whatever its route is.
+    pub runs_alone: bool,
     /// It sends notifications.
     pub notifies: bool,
     /// What PostgreSQL is asked around its statements, in that order.

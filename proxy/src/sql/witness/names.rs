@@ -80,6 +80,16 @@ impl<'a> Reader<'a> {
             Node::AlterObjectDependsStmt(n) => return self.object(n.object_type, parts, out),
             Node::AlterObjectSchemaStmt(n) => return self.object(n.object_type, parts, out),
             Node::FuncCall(n) => self.place(n.location, parts)?,
+            // Of table.column%TYPE, the table has no schema.
+            Node::TypeName(n) if n.pct_type => {
+                self.place(n.location, parts)?;
+                if let [table @ .., _] = parts
+                    && table.len() > 1
+                {
+                    out.push(schema(table));
+                }
+                return Ok(());
+            }
             // One of the grammar's own has the schema from the grammar.
             Node::TypeName(n) => self.place(n.location, parts)?,
             Node::DefElem(n) if n.defname() == Some("owned_by") => {
