@@ -38,18 +38,26 @@ pub fn demands(t: &Tokens<'_>, statement: &StatementShape, names: Option<&Names>
     let commented = t.kws(range.start, &["comment", "on", "column"]).then_some(range.start + 3);
     let stored = t.any_kw(range.start, &["alter", "create"]);
     let mut demanded = HashSet::new();
+    // In `UPDATE t SET a.b = 1, c.d.e = 2`: up to what comes behind the list.
+    let mut assigns = t.kw(range.start, "update");
+    let mut depth = 0usize;
     // The last bracket in front of the token.
     let mut bracket = range.start;
     for i in range.clone() {
         if matches!(t.kind(i.wrapping_sub(1)), Some(TokenKind::Open | TokenKind::Close)) {
             bracket = i - 1;
         }
+        match t.kind(i) {
+            Some(TokenKind::Open) => depth += 1,
+            Some(TokenKind::Close) => depth = depth.saturating_sub(1),
+            _ => assigns &= depth > 0 || !t.any_kw(i, &["from", "where", "returning"]),
+        }
         let Some(length) = chain_at(t, i) else {
             continue;
         };
         let column = names.is_some_and(|names| names.column_chains.contains(&i))
             || clauses.operands.contains(i)
-            || is_assignment(t, i, length);
+            || is_assignment(t, i, length, assigns && depth == 0);
         // `COMMENT ON COLUMN table.column`, a sequence's `OWNED BY table.column`, and `toast.name`
         // among a table's storage parameters.
         let owner = i >= 2 && t.kws(i - 2, &["owned", "by"]);
@@ -64,7 +72,7 @@ pub fn demands(t: &Tokens<'_>, statement: &StatementShape, names: Option<&Names>
             continue;
         }
         // PostgreSQL looks for `a.b` among the relations of the statement, and nowhere else.
-        let free = length == 2 || is_assignment(t, i, length);
+        let free = length == 2 || is_assignment(t, i, length, assigns && depth == 0);
         if !(column && free) || takes_schema(t, i, length, &clauses) {
             let part = |n: usize| t.name(i + 2 * n).unwrap_or_default();
             let names = (part(0), (length > 2).then(|| part(1)));
@@ -150,6 +158,7 @@ fn is_storage_parameter(t: &Tokens<'_>, bracket: usize, i: usize) -> bool {
 }
 
 /// `SET a.b = ..`, and of a list that a parser has read `(a.b, ..)`: something is assigned.
-fn is_assignment(t: &Tokens<'_>, i: usize, length: usize) -> bool {
-    t.kw(i.wrapping_sub(1), "set") && t.op(i + 2 * length - 1, "=")
+fn is_assignment(t: &Tokens<'_>, i: usize, length: usize, listed: bool) -> bool {
+    let begins = t.kw(i.wrapping_sub(1), "set") || listed && t.is(i.wrapping_sub(1), TokenKind::Comma);
+    begins && t.op(i + 2 * length - 1, "=")
 }
