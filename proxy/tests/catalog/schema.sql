@@ -76,7 +76,7 @@ CREATE VIEW viewing_foreign AS SELECT table_name FROM information_schema.tables;
 CREATE VIEW viewing_draws AS SELECT lastval();
 CREATE VIEW viewing_draw AS SELECT name FROM plain_users WHERE id > currval('seq');
 CREATE VIEW viewing_lock AS SELECT pg_try_advisory_lock(1);
-CREATE VIEW viewing_seed AS SELECT setseed(0.5);
+CREATE VIEW viewing_seed AS SELECT setseed(0.5)::text;
 CREATE TABLE secured_by_draws (a int);
 ALTER TABLE secured_by_draws ENABLE ROW LEVEL SECURITY;
 CREATE POLICY p ON secured_by_draws USING (a > lastval());
