@@ -278,6 +278,11 @@ pub struct Optional;
 /// ```
 pub trait Nullability: Send + Sync + 'static {
     /// What is read where a `T` may be.
+    ///
+    /// ```
+    /// let maybe: <pgstrata_orm::entity::Optional as pgstrata_orm::entity::Nullability>::Of<i64> = None;
+    /// assert_eq!(maybe, None);
+    /// ```
     type Of<T: ColumnType>: ColumnType;
 }
 

@@ -56,6 +56,11 @@ pub struct Change<E> {
 /// ```
 pub trait Number: ColumnType + Send + 'static {
     /// What the database gives as a sum of them.
+    ///
+    /// ```
+    /// let sum: <i16 as pgstrata_orm::query::Number>::Sum = 7i64;
+    /// assert_eq!(sum, 7);
+    /// ```
     type Sum: ColumnType + Send + 'static;
 }
 

@@ -42,6 +42,12 @@ pub(super) enum Item {
 /// ```
 pub trait Selection<E>: Sized {
     /// What it is read as.
+    ///
+    /// ```
+    /// fn first<E, S: pgstrata_orm::query::Selection<E>>(mut all: Vec<S::Output>) -> Option<S::Output> {
+    ///     all.pop()
+    /// }
+    /// ```
     type Output: Send;
 
     /// How many columns it takes, each added to `items`.
@@ -256,8 +262,18 @@ pub struct Having<E> {
 }
 
 /// What an aggregate is held against: what is in its `Option`.
+///
+/// ```
+/// let bound: <i64 as pgstrata_orm::query::Comparable>::Plain = 5;
+/// assert_eq!(bound, 5);
+/// ```
 pub trait Comparable {
     /// That.
+    ///
+    /// ```
+    /// let bound: <Option<i64> as pgstrata_orm::query::Comparable>::Plain = 5;
+    /// assert_eq!(bound, 5);
+    /// ```
     type Plain: ColumnType + Send + 'static;
 }
 
