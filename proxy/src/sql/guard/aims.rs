@@ -227,7 +227,7 @@ impl Gate<'_> {
         }
         let itself = self.stands_for_itself(&names.tenant, &write.name)?;
         let schema = pin.map(|_| &*self.scope.schema);
-        Ok(Aim { pin, look: self.look(write, schema).filter(|_| !itself) })
+        Ok(Aim { pin, look: if itself { None } else { self.look(write, schema) } })
     }
 
     /// No shared schema has it, so the path finds the tenant's, or a temporary one.
@@ -238,7 +238,7 @@ impl Gate<'_> {
             false => false,
         };
         let asks = write.sure && !itself && !now.alone;
-        Ok(Aim { pin: None, look: self.look(write, None).filter(|_| asks) })
+        Ok(Aim { pin: None, look: if asks { self.look(write, None) } else { None } })
     }
 
     /// Shared schemas may be written: what matters is what stands behind a view.
@@ -263,7 +263,7 @@ impl Gate<'_> {
         let settled = now.home && !now.stale && !now.may_be_temporary(write);
         let schema = found.filter(|_| settled).map(|(_, schema)| schema);
         let asks = write.sure && !itself && !now.alone;
-        Ok(Aim { pin: None, look: self.look(write, schema).filter(|_| asks) })
+        Ok(Aim { pin: None, look: if asks { self.look(write, schema) } else { None } })
     }
 }
 
