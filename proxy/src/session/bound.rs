@@ -52,7 +52,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         else {
             return None;
         };
-        if **name != *SEARCH_PATH {
+        if **name != *SEARCH_PATH || !self.tenancy().is_confined() {
             return None;
         }
         let path = bound_text(statement, *number, values, self.reads_utf8());
