@@ -48,6 +48,11 @@ async fn client_that_keeps_its_server_waiting_is_closed() {
     half.resize(512 << 10, b'x');
     wire.raw(&half).await;
     is_closed(&stage, wire, "25P03", "half a message").await;
+    // PostgreSQL is at work, and the client waits for it.
+    let mut wire = stage.wire("acme_corp").await;
+    wire.parse("", "SELECT pg_sleep(1)").bind("", &[]).execute().message(b'H', b"").flush().await;
+    assert_eq!(wire.until(b'C').await.fault(), None);
+    assert_eq!(wire.sync().answer().await.code(), "");
     // Who does not hold a server may be idle.
     let mut idle = stage.wire("globex").await;
     tokio::time::sleep(std::time::Duration::from_millis(700)).await;

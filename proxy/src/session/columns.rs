@@ -106,7 +106,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     pub(super) fn check_columns(&mut self, name: &[u8], on_server: &str) -> Step {
         let Some(link) = &mut self.link else { return Step::NeedServer };
         message::describe_statement(&mut link.lease.outbuf, on_server.as_bytes());
-        message::flush(&mut link.lease.outbuf);
+        link.flush();
         link.owe(Expect::Describe {
             statement: Some(Bytes::copy_from_slice(name)),
             client: false,

@@ -58,8 +58,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         };
         let transaction =
             left(limits.transaction_timeout, link.in_use_since).map(|left| (left, Over::Transaction));
-        // PostgreSQL has something to do, and is not waiting for more itself.
-        let works = link.request.awaiting && !link.copy_in;
+        // PostgreSQL has something to do, and is not waiting for more itself: answers are due, and were asked for.
+        let request = &link.request;
+        let asked = request.awaiting || request.flushed && !link.expects.is_empty() && self.stream_left == 0;
+        let works = asked && !link.copy_in;
         let other = match works {
             true => left(limits.query_timeout, link.request.begun).map(|left| (left, Over::Query)),
             false => set(limits.idle_transaction_timeout).map(|limit| (limit, Over::IdleTransaction)),

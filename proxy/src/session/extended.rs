@@ -335,7 +335,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             link.request.limited |= frame::u32(rows).is_none_or(|(rows, _)| rows != 0);
             if statement.as_ref().is_some_and(copies) {
                 link.awaits_copy = true;
-                message::flush(&mut link.lease.outbuf);
+                link.flush();
             }
         }
         if let Some(statement) = &statement {
@@ -408,7 +408,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// `Flush`.
     pub(super) fn flush(&mut self) -> Step {
         if let Some(link) = &mut self.link {
-            message::flush(&mut link.lease.outbuf);
+            link.flush();
         }
         Step::Done
     }

@@ -100,6 +100,8 @@ pub(super) struct Request {
     pub reencodes: bool,
     /// One may have changed other settings that give the next its meaning.
     pub rereads: bool,
+    /// The answers to all that was sent were asked for.
+    pub flushed: bool,
     /// Its last message was sent: `ReadyForQuery` will come.
     pub awaiting: bool,
     /// An error came: everything up to `Sync` is void.
@@ -149,6 +151,7 @@ impl Request {
             bound_by_name: false,
             reencodes: false,
             rereads: false,
+            flushed: false,
             awaiting: false,
             failed: false,
             delivered: false,
@@ -205,11 +208,17 @@ impl Link {
 
     /// A message was put in the write buffer, and this is what it is answered with.
     pub fn owe(&mut self, expect: Expect) {
-        (self.request.sent, self.request.ended) = (true, false);
+        (self.request.sent, self.request.ended, self.request.flushed) = (true, false, false);
         self.expects.push_back(expect);
         if self.expects.len().is_multiple_of(MAX_OWED / 2) {
-            message::flush(&mut self.lease.outbuf);
+            self.flush();
         }
+    }
+
+    /// Asks for all answers that are due.
+    pub fn flush(&mut self) {
+        message::flush(&mut self.lease.outbuf);
+        self.request.flushed = true;
     }
 
     /// The message in front of the queue is answered.
