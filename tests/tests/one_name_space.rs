@@ -9,16 +9,28 @@ const BY_ID: &str = "SELECT name FROM users WHERE id = $1";
 
 /// A proxy with each strategy, each in front of a PostgreSQL of its own.
 async fn stages() -> Vec<Stage> {
-    stages_of(2).await
-}
-
-/// With so many servers.
-async fn stages_of(servers: usize) -> Vec<Stage> {
     let mut stages = Vec::new();
     for strategy in STRATEGIES {
-        stages.push(Stage::new(Setup::new().strategy(strategy).servers(servers)).await);
+        stages.push(Stage::new(Setup::new().strategy(strategy).servers(2)).await);
     }
     stages
+}
+
+/// Behind the end of a transaction that has failed, in one text: what its server has not, can't be prepared there.
+#[tokio::test(flavor = "multi_thread")]
+async fn statement_is_run_behind_the_end_of_a_failed_transaction() {
+    let mut stages = Vec::new();
+    for strategy in STRATEGIES {
+        stages.push(Stage::new(Setup::new().strategy(strategy).servers(1)).await);
+    }
+    compare(&stages, "EXECUTE behind ROLLBACK", async |wire| {
+        let mut out = vec![wire.parse("a", NAMES).sync().answer().await];
+        out.extend(
+            texts(wire, &["EXECUTE a", "BEGIN; SELECT 1 / 0", "EXECUTE a", "ROLLBACK; EXECUTE a"]).await,
+        );
+        out
+    })
+    .await;
 }
 
 /// What each text of a list is answered with, in the simple protocol.
@@ -32,7 +44,7 @@ async fn texts(wire: &mut Wire, texts: &[&str]) -> Vec<pgstrata_tests::Answer> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn statements_of_the_protocol_are_run_by_execute() {
-    let stages = stages_of(1).await;
+    let stages = stages().await;
     compare(&stages, "EXECUTE of statements of the protocol", async |wire| {
         let mut out = vec![wire.parse("a", NAMES).parse("by Id", BY_ID).sync().answer().await];
         let all = [
@@ -52,7 +64,8 @@ async fn statements_of_the_protocol_are_run_by_execute() {
             "BEGIN; SELECT 1; EXECUTE missing",
             "EXECUTE missing",
             "EXECUTE a",
-            "ROLLBACK; EXECUTE a",
+            "ROLLBACK",
+            "EXECUTE a",
         ];
         out.extend(texts(wire, &all).await);
         out

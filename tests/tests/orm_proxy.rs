@@ -181,7 +181,7 @@ async fn read_is_one_round_trip_to_the_proxy_and_one_behind_it() {
             em.find::<User>().await.unwrap();
         }
         stage.relay().settle().await;
-        // The first behind a pause may look whether the server has changed.
+        // A statement that was planned before the schemas' names were known is prepared anew, and its columns compared.
         em.find::<User>().await.unwrap();
         let before = (front.round_trips(), stage.relay().round_trips());
         for _ in 0..10 {

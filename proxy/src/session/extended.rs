@@ -74,6 +74,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if !self.may_begin(tenancy) {
             return Ok(Step::NeedState(Arc::clone(tenancy)));
         }
+        if let Err(step) = self.renew_run(&plan) {
+            self.plan = Some(plan);
+            return Ok(step);
+        }
         if let Err(step) = self.on_behalf_of(tied.clone(), |session| session.begin_extended(b'P', body)) {
             self.plan = Some(plan);
             return Ok(step);
@@ -276,10 +280,6 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return step;
         }
         let Some(on_server) = self.ensure_statement(name) else { return Step::Done };
-        // Of an EXECUTE PostgreSQL tells what the statement gives that it runs, if it has that.
-        if let Some(Runs::Own(_, run)) = self.statements.get(name).map(|statement| statement.runs.clone()) {
-            self.prepare_again(&run);
-        }
         if let Some(link) = &mut self.link {
             message::describe_statement(&mut link.lease.outbuf, on_server.name.as_bytes());
             let statement = Some(Bytes::copy_from_slice(name));

@@ -86,6 +86,13 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// `Parse` of the client's, as far as the server at hand needs one.
     pub(super) fn send_parse(&mut self, name: Bytes, mut statement: ClientStatement) {
+        // What an EXECUTE gives is what the statement gives that it runs, as it is when the EXECUTE is parsed.
+        if let Runs::Own(run, _) = &statement.runs {
+            let run = run.clone();
+            if self.ensure_statement(&run).is_none() {
+                return;
+            }
+        }
         self.set_up_for(&statement.plan);
         if !name.is_empty() {
             statement.prepared = self.apart(statement.prepared);
@@ -255,9 +262,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let refused = matches!(statement.plan.route, Route::Refuse(_));
         // PostgreSQL looks its names up anew where the path is another.
         let strayed = self.has_strayed() && statement.plan.statements.iter().any(|s| s.writes);
+        // In a transaction that has failed only what is there already can run, behind its end.
+        let can_prepare = self.status_then() != Status::Failed;
         let reread = !Arc::ptr_eq(&identity.reading, reading) && identity.reading != *reading;
         moved
-            || statement.blind && self.scope.names.is_some()
+            || statement.blind && self.scope.names.is_some() && can_prepare
             || reread
             || spliced && (own || self.pins.may_have_temp())
             || refused
