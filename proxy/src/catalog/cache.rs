@@ -56,6 +56,8 @@ pub struct Known {
 #[derive(Clone)]
 struct Entry {
     names: Option<Arc<Names>>,
+    /// A failed load may go better at the next attempt.
+    is_passing: bool,
     epoch: u64,
     /// From here on a new load is worth it, while this one is still good.
     refresh: Instant,
@@ -131,18 +133,23 @@ impl Catalog {
         self.arrivals.load(Ordering::Acquire) + self.epochs.changes()
     }
 
-    /// Waits until [`Catalog::get`] has an answer. `false`: the load has failed.
+    /// Waits until [`Catalog::get`] has an answer, over failures that pass. `false`: the load has failed in a way that
+    /// the next attempt would, too.
     pub async fn loaded(&self, schema: &str) -> bool {
         loop {
             let arrival = self.arrival.notified();
             if self.get(schema).is_some() {
                 return true;
             }
-            let entry = self.loaded.get(schema);
-            if entry.is_some_and(|entry| entry.epoch == self.epoch(schema) && entry.until > Instant::now()) {
-                return false;
+            let failure = self.loaded.get(schema);
+            match failure.filter(|entry| entry.epoch == self.epoch(schema) && entry.until > Instant::now()) {
+                Some(failure) if !failure.is_passing => return false,
+                // Behind the pause the schema is asked for again.
+                Some(failure) => {
+                    let _ = tokio::time::timeout_at(failure.until.into(), arrival).await;
+                }
+                None => arrival.await,
             }
-            arrival.await;
         }
     }
 
@@ -177,15 +184,17 @@ impl Catalog {
 
     /// Puts in what a load gave that was begun at `epoch`. [`Catalog::get`]
     /// leaves it alone if the schema was invalidated since.
-    fn put(&self, schema: Arc<str>, epoch: u64, names: Option<Arc<Names>>) {
+    fn put(&self, schema: Arc<str>, epoch: u64, loaded: Result<Arc<Names>, CatalogError>) {
         let now = Instant::now();
+        let is_passing = loaded.as_ref().is_err_and(CatalogError::is_passing);
+        let names = loaded.ok();
         // What all paths share may be a quarter of the age old already.
         let (refresh, until) = match names {
             Some(_) => (now + self.age / 2, now + self.age / 4 * 3),
             // A failure isn't refreshed early: that would be no pause.
             None => (now + self.age.min(PAUSE), now + self.age.min(PAUSE)),
         };
-        self.loaded.insert(Arc::clone(&schema), Entry { names, epoch, refresh, until });
+        self.loaded.insert(Arc::clone(&schema), Entry { names, is_passing, epoch, refresh, until });
         self.arrivals.fetch_add(1, Ordering::AcqRel);
         self.loading.lock().unwrap_or_else(PoisonError::into_inner).remove(&schema);
         self.arrival.notify_waiters();
@@ -218,14 +227,11 @@ impl Loader {
             };
             // Before the load: an invalidation that comes during it must count.
             let epoch = catalog.epoch(&schema);
-            let names = match self.load(&catalog, &schema).await {
-                Ok(names) => Some(Arc::new(names)),
-                Err(error) => {
-                    tracing::warn!(database = self.control.name(), %error, "the catalog can't be loaded: by the path it is");
-                    None
-                }
-            };
-            catalog.put(schema, epoch, names);
+            let loaded = self.load(&catalog, &schema).await.map(Arc::new);
+            if let Err(error) = &loaded {
+                tracing::warn!(database = self.control.name(), %error, "catalog load failed; routing by search_path");
+            }
+            catalog.put(schema, epoch, loaded);
         }
     }
 
@@ -280,8 +286,8 @@ mod tests {
         catalog
     }
 
-    fn names() -> Option<Arc<Names>> {
-        Some(Arc::new(Names { tenant: Arc::default(), shared: Vec::new(), builtin: Arc::default() }))
+    fn names() -> Result<Arc<Names>, CatalogError> {
+        Ok(Arc::new(Names { tenant: Arc::default(), shared: Vec::new(), builtin: Arc::default() }))
     }
 
     #[test]
@@ -306,7 +312,25 @@ mod tests {
         assert!(catalog.get("a").is_none() && catalog.get("a").is_none());
         assert!(queue.try_recv().is_ok() && queue.try_recv().is_err());
         // A failed load is not tried again at once.
-        catalog.put("a".into(), catalog.epoch("a"), None);
+        catalog.put("a".into(), catalog.epoch("a"), Err(CatalogError::Ended));
         assert!(catalog.get("a").is_none() && queue.try_recv().is_err());
+    }
+
+    #[tokio::test]
+    async fn failure_that_passes_is_waited_over() {
+        let mut loader = None;
+        let catalog = catalog(&mut loader);
+        let queue = &mut loader.as_mut().unwrap().queue;
+        catalog.put("a".into(), catalog.epoch("a"), Err(CatalogError::Ended));
+        assert!(!catalog.loaded("a").await);
+        catalog.put("a".into(), catalog.epoch("a"), Err(CatalogError::Late("app".into(), "names")));
+        let waiting = tokio::spawn({
+            let catalog = Arc::clone(&catalog);
+            async move { catalog.loaded("a").await }
+        });
+        // It asks once more, and has what comes then.
+        assert_eq!(queue.recv().await.as_deref(), Some("a"));
+        catalog.put("a".into(), catalog.epoch("a"), names());
+        assert!(waiting.await.unwrap());
     }
 }
