@@ -458,6 +458,87 @@ async fn what_is_not_the_tenants_is_not_changed_under_its_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_shared_since_a_moment_is_not_changed() {
+    for (strategy, protocol) in ways() {
+        let stage = open(Setup::new().strategy(strategy)).await;
+        let server = stage.superuser().await;
+        let mut wire = stage.wire("acme_corp").await;
+        let mut temporary = stage.wire("acme_corp").await;
+        assert_eq!(temporary.simple("CREATE TEMP TABLE passing (a int)").await.code(), "");
+        know(&mut wire).await;
+        // Nobody had it when the proxy looked.
+        server
+            .batch_execute(
+                "CREATE TABLE public.notices (id int PRIMARY KEY, name text); CREATE SEQUENCE public.tickets;
+                 CREATE VIEW public.shown AS SELECT 1 AS a; CREATE INDEX notices_by_name ON public.notices (name);
+                 CREATE TYPE public.mood AS ENUM ('calm'); CREATE DOMAIN public.size AS int;
+                 CREATE FUNCTION public.toll(int) RETURNS int LANGUAGE sql AS 'SELECT 1';
+                 GRANT ALL ON public.notices, public.shown TO app; GRANT ALL ON SEQUENCE public.tickets TO app;
+                 ALTER TABLE public.notices OWNER TO app; ALTER VIEW public.shown OWNER TO app;
+                 ALTER SEQUENCE public.tickets OWNER TO app; ALTER TYPE public.mood OWNER TO app;
+                 ALTER DOMAIN public.size OWNER TO app; ALTER FUNCTION public.toll(int) OWNER TO app",
+            )
+            .await
+            .unwrap();
+        let before = shared(&stage).await;
+        for text in [
+            "GRANT SELECT ON notices TO PUBLIC",
+            "REVOKE ALL ON notices FROM PUBLIC",
+            "COMMENT ON TABLE notices IS 'x'",
+            "COMMENT ON COLUMN notices.name IS 'x'",
+            "ALTER TABLE notices ADD COLUMN x int",
+            "ALTER TABLE notices RENAME TO x",
+            "DROP TABLE notices",
+            "DROP TABLE IF EXISTS notices",
+            "CREATE INDEX x ON notices (id)",
+            "CREATE INDEX CONCURRENTLY x ON notices (id)",
+            "CREATE TRIGGER x BEFORE INSERT ON notices EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+            "CREATE TABLE x () INHERITS (notices)",
+            "ANALYZE notices",
+            "VACUUM notices",
+            "REINDEX TABLE notices",
+            "CLUSTER notices USING notices_pkey",
+            "LOCK TABLE notices",
+            "TRUNCATE notices",
+            "INSERT INTO notices VALUES (1, 'x')",
+            "SELECT * FROM notices FOR UPDATE",
+            "DROP INDEX notices_by_name",
+            "DROP INDEX CONCURRENTLY notices_by_name",
+            "ALTER INDEX notices_by_name RENAME TO x",
+            "DROP VIEW shown",
+            "ALTER VIEW shown RENAME TO x",
+            "GRANT ALL ON shown TO PUBLIC",
+            "ALTER SEQUENCE tickets RESTART WITH 1000",
+            "GRANT ALL ON SEQUENCE tickets TO PUBLIC",
+            "DROP SEQUENCE tickets",
+            "ALTER TYPE mood ADD VALUE 'hot'",
+            "COMMENT ON TYPE mood IS 'x'",
+            "DROP TYPE mood",
+            "ALTER DOMAIN size SET NOT NULL",
+            "DROP DOMAIN size",
+            "ALTER FUNCTION toll(int) STABLE",
+            "GRANT EXECUTE ON FUNCTION toll(int) TO app",
+            "DROP FUNCTION toll(int)",
+            "DROP FUNCTION toll",
+        ] {
+            for wire in [&mut wire, &mut temporary] {
+                let answer = run(wire, protocol, text).await;
+                assert_ne!(answer.code(), "", "{text}");
+                assert_eq!(shared(&stage).await, before, "{text}");
+            }
+        }
+        // What is the tenant's since a moment is.
+        let own = "BEGIN; CREATE TABLE notices (id int); ALTER TABLE notices ADD COLUMN name text; \
+                   COMMENT ON TABLE notices IS 'own'; GRANT SELECT ON notices TO PUBLIC; CREATE TYPE mood AS ENUM ('calm'); \
+                   ALTER TYPE mood RENAME VALUE 'calm' TO 'hot'; DROP TYPE mood; DROP TABLE notices; COMMIT";
+        for wire in [&mut wire, &mut temporary] {
+            assert_eq!(run(wire, protocol, own).await.code(), "");
+        }
+        assert_eq!(shared(&stage).await, before);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn temporary_tables_and_paths_of_ones_own() {
     for (strategy, protocol) in ways() {
         let stage = open(Setup::new().strategy(strategy)).await;

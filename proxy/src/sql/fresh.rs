@@ -18,7 +18,7 @@ use super::guard::aims::Look;
 use super::guard::check::{Grant, SHARED, Seal, denied};
 use super::plan::{Check, Refusal, StatementKind};
 use super::scope::Scope;
-use super::shape::{Site, StatementShape};
+use super::shape::{Object, Site, StatementShape};
 
 /// What the message of a check's error has in it. The client gets the refusal in its place.
 const MARK: &str = "pgstrata: ";
@@ -67,26 +67,94 @@ fn once_each<'a>(looks: &'a [(usize, Look)], statements: &[StatementShape]) -> V
 
 /// The question that is asked in front of a statement. It has no answer: what is found is no identifier, and an error.
 fn front(looks: &[(usize, &Look)], scope: &Scope) -> Check {
-    let mut held = String::new();
-    let mut named = Vec::new();
+    let mut with = String::new();
+    let (mut found, mut places) = (Vec::new(), Found::default());
     for (number, (_, look)) in looks.iter().enumerate() {
         if look.hold {
-            _ = write!(held, "\"{MARK}{number}\" AS (SELECT 1 FROM {}), ", identifier(look));
+            _ = write!(with, "\"{MARK}{number}\" AS (SELECT 1 FROM {}), ", identifier(look));
         }
-        named.push(format!("(pg_catalog.to_regclass({})::pg_catalog.oid)", literal(&quoted(look))));
+        places.add(look);
+    }
+    let Found { followed, relations, types, routines } = places;
+    if !followed.is_empty() {
+        let oids: Vec<String> = followed.iter().map(|oid| format!("({oid})")).collect();
+        _ = write!(
+            with,
+            "\"{MARK}\" (oid) AS (SELECT v.oid FROM (VALUES {}) v (oid) \
+             UNION SELECT e.oid FROM \"{MARK}\" p CROSS JOIN LATERAL ({LEADS}) e (oid)), ",
+            oids.join(", ")
+        );
+        found.push(format!(
+            "SELECT p.oid::pg_catalog.regclass::pg_catalog.text FROM \"{MARK}\" p \
+             LEFT JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) p.oid WHERE p.oid IS NOT NULL AND {}",
+            elsewhere("c.relnamespace", scope)
+        ));
+    }
+    if !relations.is_empty() {
+        found.push(format!(
+            "SELECT c.relname::pg_catalog.text FROM pg_catalog.pg_class c \
+             WHERE c.oid OPERATOR(pg_catalog.=) ANY (ARRAY[{}]) AND {}",
+            relations.join(", "),
+            elsewhere("c.relnamespace", scope)
+        ));
+    }
+    if !types.is_empty() {
+        found.push(format!(
+            "SELECT t.typname::pg_catalog.text FROM pg_catalog.pg_type t \
+             WHERE t.oid OPERATOR(pg_catalog.=) ANY (ARRAY[{}]) AND {}",
+            types.join(", "),
+            elsewhere("t.typnamespace", scope)
+        ));
+    }
+    if !routines.is_empty() {
+        // One in pg_catalog is its owner's alone, and a tenant's may have its name.
+        found.push(format!(
+            "SELECT f.proname::pg_catalog.text FROM pg_catalog.pg_proc f \
+             WHERE f.proname OPERATOR(pg_catalog.=) ANY (ARRAY[{}]) AND pg_catalog.pg_function_is_visible(f.oid) \
+             AND f.pronamespace OPERATOR(pg_catalog.<>) 'pg_catalog'::pg_catalog.regnamespace AND {}",
+            routines.join(", "),
+            elsewhere("f.pronamespace", scope)
+        ));
     }
     let sql = format!(
-        "WITH RECURSIVE {held}\"{MARK}\" (oid) AS (\
-         SELECT v.oid FROM (VALUES {}) v (oid) UNION SELECT e.oid FROM \"{MARK}\" p CROSS JOIN LATERAL ({LEADS}) e (oid)) \
-         SELECT pg_catalog.parse_ident(pg_catalog.concat('{MARK}', p.oid::pg_catalog.regclass)) \
-         FROM \"{MARK}\" p LEFT JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) p.oid \
-         WHERE p.oid IS NOT NULL AND {}",
-        named.join(", "),
-        elsewhere("c", scope),
+        "WITH RECURSIVE {with}\"{MARK}found\" (name) AS ({}) \
+         SELECT pg_catalog.parse_ident(pg_catalog.concat('{MARK}', f.name)) FROM \"{MARK}found\" f",
+        found.join(" UNION ALL "),
     );
-    let (statement, name) = looks.first().map_or((0, ""), |(at, look)| (*at, &look.name));
-    let what = format!("write to \"{name}\", which is not the tenant's own, or shows what is not");
+    let (statement, what) = looks.first().map_or((0, String::new()), |(at, look)| (*at, refused(look)));
     Check { statement, behind: false, sql: sql.into(), refusal: denied(scope, &what, Some(SHARED)) }
+}
+
+/// What is refused where something is found.
+fn refused(look: &Look) -> String {
+    match look.follow {
+        true => format!("write to \"{}\", which is not the tenant's own, or shows what is not", look.name),
+        false => format!("change \"{}\", which is not the tenant's own", look.name),
+    }
+}
+
+/// Expressions for what is looked at: oids, but of routines their names.
+#[derive(Default)]
+struct Found {
+    followed: Vec<String>,
+    relations: Vec<String>,
+    types: Vec<String>,
+    routines: Vec<String>,
+}
+
+impl Found {
+    fn add(&mut self, look: &Look) {
+        let by =
+            |function: &str| format!("pg_catalog.{function}({})::pg_catalog.oid", literal(&quoted(look)));
+        match look.object {
+            Object::Relation if look.follow => self.followed.push(by("to_regclass")),
+            Object::Relation => self.relations.push(by("to_regclass")),
+            Object::Type => self.types.push(by("to_regtype")),
+            Object::Routine => self.routines.push(format!("{}::pg_catalog.name", literal(&look.name))),
+            // Their names are put behind the tenant's schema.
+            Object::Other => {}
+        }
+    }
 }
 
 /// What is done behind a statement.
@@ -148,7 +216,7 @@ fn open_views(seals: &[(usize, Seal)], scope: &Scope) -> String {
          AND ({} OR {WRITES_ALL} OR EXISTS (SELECT FROM pg_catalog.pg_attribute b \
          WHERE b.attrelid OPERATOR(pg_catalog.=) c.oid AND {}))",
         among.join(" OR "),
-        elsewhere("k", scope),
+        elsewhere("k.relnamespace", scope),
         writes("COALESCE(c.relacl, pg_catalog.acldefault('r', c.relowner))"),
         writes("b.attacl"),
     )
@@ -173,14 +241,14 @@ AND d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regcla
 WHERE r.ev_class OPERATOR(pg_catalog.=) p.oid \
 UNION ALL SELECT i.inhrelid FROM pg_catalog.pg_inherits i WHERE i.inhparent OPERATOR(pg_catalog.=) p.oid";
 
-/// Whether the relation, a row of `pg_class`, is in no schema that may be written.
-fn elsewhere(relation: &str, scope: &Scope) -> String {
+/// Whether this schema's oid, a column, is of none that may be written.
+fn elsewhere(namespace_of: &str, scope: &Scope) -> String {
     let schemas = std::iter::once(&scope.schema).chain(scope.shared.iter());
     let mut writable: Vec<String> =
         schemas.filter(|schema| scope.may_write(schema)).map(|schema| namespace(schema)).collect();
     writable.push("pg_catalog.pg_my_temp_schema()".to_owned());
     let writable = writable.join(", ");
-    format!("({relation}.relnamespace OPERATOR(pg_catalog.=) ANY (ARRAY[{writable}])) IS NOT TRUE")
+    format!("({namespace_of} OPERATOR(pg_catalog.=) ANY (ARRAY[{writable}])) IS NOT TRUE")
 }
 
 fn namespace(schema: &str) -> String {
@@ -231,7 +299,8 @@ mod tests {
     use crate::sql::tests::fixture::scope;
 
     fn look(schema: Option<&str>, name: &str, hold: bool) -> Look {
-        Look { schema: schema.map(Into::into), name: name.into(), hold }
+        let object = Object::Relation;
+        Look { schema: schema.map(Into::into), name: name.into(), object, follow: true, hold }
     }
 
     #[test]

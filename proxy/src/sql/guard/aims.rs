@@ -59,12 +59,25 @@ pub struct Look {
     pub schema: Option<Box<str>>,
     /// The name.
     pub name: Box<str>,
+    /// What it is a name of: a relation, a type or a routine.
+    pub object: Object,
+    /// Rows are written: what a view, a rule or a partition leads to is looked at, too.
+    pub follow: bool,
     /// It is held in place until the end of the transaction, so that it still means that when it is written.
     pub hold: bool,
 }
 
 /// Of a target that may be judged only when it is known what the schemas hold.
 pub(super) struct NeedNames;
+
+impl Look {
+    /// A look at the target of `write`, in `schema` or wherever the path finds it.
+    fn at(write: &Write, schema: Option<&str>) -> Self {
+        let Write { name, object, act, .. } = write;
+        let follow = *act == Act::Rows;
+        Self { schema: schema.map(Box::from), name: name.clone(), object: *object, follow, hold: false }
+    }
+}
 
 /// A judgement, once the names are known.
 pub(super) type Judged = Result<Checked<Aim>, NeedNames>;
@@ -124,7 +137,10 @@ impl Gate<'_> {
             return Ok(Aim::default());
         }
         let known = self.scope.names.as_deref().and_then(|names| self.held(names, schema));
-        let look = || Some(Look { schema: Some(schema.into()), name: name.into(), hold: false });
+        let look = || {
+            let object = Object::Relation;
+            Some(Look { schema: Some(schema.into()), name: name.into(), object, follow: true, hold: false })
+        };
         match known.map(|held| self.stands_for_itself(held, name)) {
             Some(itself) => itself.map(|itself| Aim { pin: None, look: if itself { None } else { look() } }),
             None => Ok(Aim { pin: None, look: look() }),
@@ -154,8 +170,7 @@ impl Gate<'_> {
     }
 
     fn look(&self, write: &Write, schema: Option<&str>) -> Option<Look> {
-        let look = || Look { schema: schema.map(Box::from), name: write.name.clone(), hold: false };
-        (write.act == Act::Rows).then(look)
+        (write.act == Act::Rows).then(|| Look::at(write, schema))
     }
 
     fn unqualified(&self, write: &Write, names: &Names, now: Moment) -> Checked<Aim> {
@@ -205,8 +220,7 @@ impl Gate<'_> {
             return Err(self.refusal(&what, Some("Write the schema in front of the name.")));
         }
         self.own(write, names, None)?;
-        let look = Look { schema: None, name: write.name.clone(), hold: true };
-        Ok(Aim { pin: None, look: Some(look) })
+        Ok(Aim { pin: None, look: Some(Look { hold: true, ..Look::at(write, None) }) })
     }
 
     /// An object of a kind whose names are not known here: it is the tenant's, or is not found.
@@ -230,15 +244,27 @@ impl Gate<'_> {
         Ok(Aim { pin, look: if itself { None } else { self.look(write, schema) } })
     }
 
-    /// No shared schema has it, so the path finds the tenant's, or a temporary one.
+    /// No shared schema had it, so the path finds the tenant's, or a temporary one. A shared schema may have it by now:
+    /// PostgreSQL is asked.
     fn found_by_path(&self, write: &Write, names: &Names, now: Moment) -> Checked<Aim> {
         let own = holds(&names.tenant, write.object, &write.name);
         let itself = match own && write.act == Act::Rows {
             true => self.stands_for_itself(&names.tenant, &write.name)?,
             false => false,
         };
+        if now.alone && !own && write.act == Act::Change && write.sure {
+            return self.named_in_front(write, now);
+        }
         let asks = write.sure && !itself && !now.alone;
-        Ok(Aim { pin: None, look: if asks { self.look(write, None) } else { None } })
+        Ok(Aim { pin: None, look: asks.then(|| Look::at(write, None)) })
+    }
+
+    /// Of a statement that nothing can be asked in front of: a temporary object or the tenant's own, or it is not found.
+    fn named_in_front(&self, write: &Write, now: Moment) -> Checked<Aim> {
+        match now.may_be_temporary(write) {
+            true => Ok(Aim { pin: Some(Pin::Temp), look: None }),
+            false => self.own_alone(now),
+        }
     }
 
     /// Shared schemas may be written: what matters is what stands behind a view.
