@@ -68,8 +68,11 @@ fn end(bytes: &[u8], start: usize) -> Option<usize> {
 fn parts_strings(bytes: &[u8], start: usize, end: usize) -> bool {
     let is_other = |byte: &&u8| !matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b'\x0b' | b'\x0c');
     let front = bytes.get(..start).unwrap_or_default().iter().rfind(is_other);
-    let behind = bytes.get(end..).unwrap_or_default().iter().find(is_other);
-    bytes.get(start) == Some(&b'/') && (front, behind) == (Some(&b'\''), Some(&b'\''))
+    let behind = bytes.get(end..).unwrap_or_default();
+    let behind = behind.get(behind.iter().position(|byte| is_other(&byte)).unwrap_or(behind.len())..);
+    // Behind another comment a string may follow.
+    let may_be_string = ["'", "--", "/*"].iter().any(|start| behind.unwrap_or_default().starts_with(start.as_bytes()));
+    bytes.get(start) == Some(&b'/') && front == Some(&b'\'') && may_be_string
 }
 
 #[cfg(test)]
@@ -88,7 +91,8 @@ mod tests {
             ("'a' -- b'\n'c -- d'", "'a'      \n'c -- d'"),
             ("E'a' -- b\n'\\' -- c' -- d", "E'a'     \n'\\' -- c'     "),
             ("'a' /* b */ \n 'c' /* */ d", "'a' /* b */ \n 'c'       d"),
-            ("'a' /* b */ /* c */ 'd'", "'a'         /* c */ 'd'"),
+            ("'a'/* b */--\n'c'", "'a'/* b */  \n'c'"),
+            ("'a' /* b */ /* c */ 'd'", "'a' /* b */         'd'"),
             ("'a -- b", "'a -- b"),
             ("/* a /* b */", "/* a /* b */"),
         ] {
