@@ -52,8 +52,10 @@ fn said(answer: &Answer) -> String {
 fn fields(message: &Message) -> Vec<String> {
     let fields = message.body.split(|byte| *byte == 0).filter(|field| !field.is_empty());
     let mut fields: Vec<_> = fields.map(|field| String::from_utf8_lossy(field).into_owned()).collect();
-    // PostgreSQL says that from another line of its own source: something stands behind what the client sent.
-    if fields.iter().any(|field| field == "Msyntax error at end of input") {
+    // PostgreSQL says these from another line of its own source: something stands behind what the client sent, or a
+    // schema in front of the name.
+    let moved = ["Msyntax error at end of input", "RRangeVarGetRelidExtended"];
+    if fields.iter().any(|field| moved.contains(&field.as_str())) {
         fields.retain(|field| !field.starts_with('L'));
     }
     fields

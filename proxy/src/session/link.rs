@@ -102,6 +102,8 @@ pub(super) struct Request {
     pub rereads: bool,
     /// The answers to all that was sent were asked for.
     pub flushed: bool,
+    /// Something of ours stands in one of its texts, such as the tenant's schema in front of a name.
+    pub spliced: bool,
     /// Its last message was sent: `ReadyForQuery` will come.
     pub awaiting: bool,
     /// An error came: everything up to `Sync` is void.
@@ -152,6 +154,7 @@ impl Request {
             reencodes: false,
             rereads: false,
             flushed: false,
+            spliced: false,
             awaiting: false,
             failed: false,
             delivered: false,
@@ -233,6 +236,7 @@ impl Link {
         self.opaque |= plan.opaque;
         self.may_hide |= plan.opaque;
         self.request.opaque |= plan.opaque;
+        self.request.spliced |= !plan.splices.is_empty();
     }
 
     /// Code ran that may have set another path and another role.

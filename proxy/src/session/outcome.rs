@@ -58,6 +58,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             None => self.count_error(code),
         }
         let told = self.shared.store.in_clients_words(body, &self.statements);
+        let told = match &self.link {
+            Some(link) if link.request.spliced => without_schema(told, &self.tenants.now().scope.schema),
+            _ => told,
+        };
         let (body, whole) = match &told {
             Cow::Borrowed(_) => (body, Some(whole)),
             Cow::Owned(told) => (&told[..], None),
@@ -366,6 +370,30 @@ fn put_refusal(out: &mut BytesMut, refusal: &Refusal) {
         return columns::put_changed(out);
     }
     message::error(out, Severity::Error, refusal.code, &refusal.message, refusal.hint.as_deref());
+}
+
+/// The error of a text with the tenant's schema in front of a name: PostgreSQL says the name with the schema, and the
+/// client has written it without.
+fn without_schema<'a>(body: Cow<'a, [u8]>, schema: &str) -> Cow<'a, [u8]> {
+    let prefix = format!("\"{schema}.");
+    let message = frame::field(&body, MESSAGE).unwrap_or_default();
+    if memchr::memmem::find(message, prefix.as_bytes()).is_none() {
+        return body;
+    }
+    let (mut plain, mut done) = (Vec::with_capacity(message.len()), 0);
+    for at in memchr::memmem::find_iter(message, prefix.as_bytes()) {
+        plain.extend_from_slice(message.get(done..=at).unwrap_or_default());
+        done = at + prefix.len();
+    }
+    plain.extend_from_slice(message.get(done..).unwrap_or_default());
+    let mut out = Vec::with_capacity(body.len());
+    for (code, value) in frame::fields(&body) {
+        out.push(code);
+        out.extend_from_slice(if code == MESSAGE { &plain } else { value });
+        out.push(0);
+    }
+    out.push(0);
+    Cow::Owned(out)
 }
 
 /// An error with no position.

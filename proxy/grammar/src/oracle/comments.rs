@@ -71,7 +71,8 @@ fn parts_strings(bytes: &[u8], start: usize, end: usize) -> bool {
     let behind = bytes.get(end..).unwrap_or_default();
     let behind = behind.get(behind.iter().position(|byte| is_other(&byte)).unwrap_or(behind.len())..);
     // Behind another comment a string may follow.
-    let may_be_string = ["'", "--", "/*"].iter().any(|start| behind.unwrap_or_default().starts_with(start.as_bytes()));
+    let may_be_string =
+        ["'", "--", "/*"].iter().any(|start| behind.unwrap_or_default().starts_with(start.as_bytes()));
     bytes.get(start) == Some(&b'/') && front == Some(&b'\'') && may_be_string
 }
 
