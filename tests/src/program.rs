@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use pgstrata::demo::find::Install;
 use tokio::process::Command;
 
-use crate::database::install;
+use crate::database::{install, target_dir};
 
 /// Runs a program to its end. Fails with what it said if it fails.
 pub async fn run(mut command: Command) -> String {
@@ -53,6 +53,34 @@ pub fn java(source: &str) -> Command {
     command
 }
 
+/// A program of `tests/drivers` that an interpreter runs: `php`, `perl` or `ruby`.
+pub fn script(interpreter: &str, script: &str) -> Command {
+    let mut command = Command::new(interpreter);
+    command.arg(project().join("tests/drivers").join(script));
+    command
+}
+
+/// Compiles a C program of `tests/drivers` with libpq, into a folder, and says how it is run.
+pub async fn with_libpq(source: &str, folder: &Path) -> Command {
+    let program = folder.join("program");
+    let mut compiler = Command::new("cc");
+    compiler.args(["-Wall", "-Werror", "-I/usr/include/postgresql", "-o"]).arg(&program);
+    compiler.arg(project().join("tests/drivers").join(source)).arg("-lpq");
+    run(compiler).await;
+    Command::new(program)
+}
+
+/// Compiles a Go program of `tests/drivers` with Debian's packages, into a folder, and says how it is run.
+pub async fn go(source: &str, folder: &Path) -> Command {
+    let program = folder.join("program");
+    let mut compiler = Command::new("go");
+    compiler.args(["build", "-o"]).arg(&program).arg(project().join("tests/drivers").join(source));
+    compiler.envs([("GO111MODULE", "off"), ("GOPATH", "/usr/share/gocode")]);
+    compiler.env("GOCACHE", target_dir().join("go"));
+    run(compiler).await;
+    Command::new(program)
+}
+
 /// The `pgstrata` that was built with these tests, or the one that `PGSTRATA_TEST_PROGRAM` names.
 pub fn pgstrata() -> Command {
     if let Some(named) = std::env::var_os("PGSTRATA_TEST_PROGRAM") {
@@ -64,6 +92,7 @@ pub fn pgstrata() -> Command {
     Command::new(built)
 }
 
-fn project() -> PathBuf {
+/// The repository's folder.
+pub fn project() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
