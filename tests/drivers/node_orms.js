@@ -13,7 +13,7 @@ const code = (expected) => (error) => {
 };
 
 async function kysely() {
-  const { Kysely, PostgresDialect, Migrator, sql } = require('kysely');
+  const { Kysely, PostgresDialect, sql } = require('kysely');
   const { Pool } = require('pg');
   const db = new Kysely({ dialect: new PostgresDialect({ pool: new Pool({ connectionString: url, max: 2 }) }) });
   await db.schema.createTable('js_notes').addColumn('id', 'serial', (column) => column.primaryKey())
@@ -34,12 +34,6 @@ async function kysely() {
   const counted = await sql`SELECT count(*)::int AS count FROM js_notes WHERE owner = ${tenant}`.execute(db);
   assert.strictEqual(counted.rows[0].count, 20);
   await db.schema.dropTable('js_notes').execute();
-  if (process.env.KYSELY_INTROSPECTION) {
-    const migrator = new Migrator({ db, provider: { getMigrations: async () => ({ one: { up: (on) => on.schema.createTable('js_more').addColumn('id', 'integer').execute() } }) } });
-    const { error } = await migrator.migrateToLatest();
-    if (error) throw error;
-    await db.introspection.getTables();
-  }
   await db.destroy();
 }
 
@@ -104,8 +98,6 @@ async function sequelize() {
   const [rows] = await db.query('SELECT owner FROM js_notes WHERE n = $n', { bind: { n: 4 } });
   assert.deepStrictEqual(rows, [{ owner: tenant }]);
   await Note.upsert({ owner: tenant, n: 1, kind: 'short' }, { conflictFields: ['n'] });
-  assert.deepStrictEqual(Object.keys(await db.getQueryInterface().describeTable('js_lines')).sort(), ['createdAt', 'id', 'jsNoteId', 'text', 'updatedAt']);
-  await db.sync({ alter: true });
   await db.drop();
   await db.close();
 }

@@ -155,7 +155,8 @@ fn the_document_lists_each_program() {
         }
         // What Debian or the Rust build brings has no pin of these.
         if let Some(pin) = version.strip_prefix("pinned ")
-            && !pinned.contains(&format!("=={pin}")) && !pinned.contains(&format!("\"{pin}\""))
+            && !pinned.contains(&format!("=={pin}"))
+            && !pinned.contains(&format!("\"{pin}\""))
         {
             wrong.push(row.to_owned());
         }
@@ -166,7 +167,9 @@ fn the_document_lists_each_program() {
         for file in std::fs::read_dir(project().join(folder)).unwrap() {
             let path = file.unwrap().path();
             let path = path.strip_prefix(project().join("tests")).unwrap().to_str().unwrap().to_owned();
-            let is_program = [".py", ".js", ".php", ".pl", ".rb", ".c", ".go", ".java"].iter().any(|end| path.ends_with(end));
+            let is_program = [".py", ".js", ".php", ".pl", ".rb", ".c", ".go", ".java"]
+                .iter()
+                .any(|end| path.ends_with(end));
             assert!(!is_program || listed.contains(&path), "{path} has no row in docs/drivers.md");
         }
     }
