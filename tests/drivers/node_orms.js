@@ -98,7 +98,8 @@ async function sequelize() {
   const [rows] = await db.query('SELECT owner FROM js_notes WHERE n = $n', { bind: { n: 4 } });
   assert.deepStrictEqual(rows, [{ owner: tenant }]);
   await Note.upsert({ owner: tenant, n: 1, kind: 'short' }, { conflictFields: ['n'] });
-  await db.drop();
+  await Line.drop();
+  await Note.drop();
   await db.close();
 }
 
