@@ -49,8 +49,11 @@ pub fn decide(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode, plan
             }
             if scope.hide_others {
                 plan.add(|| hidden::filters(shape, t, scope));
-            } else if shape.missing_values {
-                plan.add(|| hidden::missing_values(shape, t, scope));
+            } else {
+                plan.add(|| hidden::definitions(shape, t, scope));
+                if shape.missing_values {
+                    plan.add(|| hidden::missing_values(shape, t, scope));
+                }
             }
             if !shape.keys.is_empty() {
                 plan.add(|| keys::splices(shape, t, scope));

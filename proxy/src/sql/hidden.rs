@@ -192,6 +192,20 @@ const INFORMATION_OPEN: &[&str] = &[
     "sql_sizing",
 ];
 
+/// Relations that compute definitions: PostgreSQL locks what stands in one until the transaction ends.
+const DEFINITIONS: &[(&str, &str)] = &[
+    (CATALOG, "pg_matviews"),
+    (CATALOG, "pg_policies"),
+    (CATALOG, "pg_rules"),
+    (CATALOG, "pg_views"),
+    (INFORMATION, "views"),
+];
+
+/// Whether a relation, whose schema is written or not, computes definitions.
+fn defines(schema: Option<&str>, name: &str) -> bool {
+    DEFINITIONS.iter().any(|(of, known)| *known == name && (schema.map_or(*of == CATALOG, |s| s == *of)))
+}
+
 /// What is to be done about a relation.
 enum Cover {
     /// Nothing.
@@ -256,6 +270,47 @@ pub fn filters(shape: &Shape, t: &Tokens<'_>, scope: &Scope) -> Result<SmallVec<
         }
     }
     Ok(out)
+}
+
+/// The splices that put a filter in front of each relation that computes definitions, whether others are hidden or not.
+///
+/// # Errors
+/// Where no filter can stand.
+pub fn definitions(shape: &Shape, t: &Tokens<'_>, scope: &Scope) -> Result<SmallVec<[Splice; 4]>, Refusal> {
+    let mut out: SmallVec<[Splice; 4]> = SmallVec::new();
+    let refused = |name: &str| {
+        let hint = "Read it in a plain SELECT: a definition locks the tables that stand in it.";
+        denied(scope, &format!("read \"{name}\" in this form"), Some(hint))
+    };
+    if matches!(shape.way, Way::Path | Way::Own) {
+        let found = (0..t.all.len()).find_map(|i| defines_at(i, t));
+        return found.map_or(Ok(out), |name| Err(refused(name)));
+    }
+    let bare = shape.relations.iter().map(|named| (None, named));
+    let qualified = shape.qualified.iter().map(|q| (Some(&*q.schema), &q.named));
+    for (schema, named) in bare.chain(qualified).filter(|(schema, named)| defines(*schema, &named.name)) {
+        let rows = match cover_of(Some(schema.unwrap_or(CATALOG)), &named.name, scope) {
+            Cover::Filtered(index) => Insert::Text(subquery(usize::from(index), &visible(scope)).into()),
+            _ => return Err(refused(&named.name)),
+        };
+        out.extend(filter(named, schema.is_some(), rows, t).ok_or_else(|| refused(&named.name))?);
+    }
+    if !out.is_empty() {
+        let is_definition = |i: usize| {
+            t.name(i).zip(t.name(i + 2)).is_some_and(|(schema, name)| defines(Some(&*schema), &name))
+        };
+        out.extend((0..t.all.len()).filter_map(|i| bare_column(i, t, scope).filter(|_| is_definition(i))));
+        out.sort_by_key(|splice| splice.at);
+    }
+    Ok(out)
+}
+
+/// The relation at token `i` that computes definitions, if nobody knows where in the text it stands.
+fn defines_at(i: usize, t: &Tokens<'_>) -> Option<&'static str> {
+    let name = t.name(i)?;
+    let within = |schema: &str| i >= 2 && t.is(i - 1, TokenKind::Dot) && t.kw(i - 2, schema);
+    let found = DEFINITIONS.iter().find(|(_, known)| *known == name)?;
+    (found.0 == CATALOG || within(found.0)).then_some(found.1)
 }
 
 /// The splices that take out of `pg_attribute` what it holds of other tenants' rows, in a text that may show it.
@@ -394,6 +449,11 @@ fn schemas(visible: &str) -> String {
     format!("ANY (ARRAY(SELECT oid FROM pg_catalog.pg_namespace WHERE {}))", own(visible))
 }
 
+/// The oids of the schemas whose objects a tenant may see, to compare with.
+pub fn own_schemas(scope: &Scope) -> String {
+    schemas(&visible(scope))
+}
+
 /// Whether the column is the oid of an object in these schemas, which `table` lists.
 fn among(column: &str, table: &str, prefix: &str, schemas: &str) -> String {
     format!(
@@ -445,7 +505,9 @@ pub fn subquery(index: usize, visible: &str) -> String {
             )
         }
     };
-    format!("(SELECT * FROM {schema}.{relation} WHERE {condition}) ")
+    // Nothing of the client's query is evaluated before the filter.
+    let barrier = if defines(Some(schema), relation) { " OFFSET 0" } else { "" };
+    format!("(SELECT * FROM {schema}.{relation} WHERE {condition}{barrier}) ")
 }
 
 #[cfg(test)]

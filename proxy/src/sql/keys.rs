@@ -13,6 +13,7 @@ use pgstrata_tenancy::ident;
 
 use super::guard::check::denied;
 use super::lexer::TokenKind;
+use super::opens;
 use super::plan::{Insert, Refusal, Splice, StatementKind};
 use super::scope::Scope;
 use super::shape::{Key, Shape, StatementShape};
@@ -223,13 +224,17 @@ fn call(t: &Tokens<'_>, i: usize, end: usize, out: &mut Vec<Key>) {
     let Some(name) = t.name(i) else { return };
     out.extend(sequence_data(t, i).map(Key::Sequences));
     let notifies = name == "pg_notify";
-    if !notifies && !is_lock(&name) {
+    let opens = opens::of(t, i, &name);
+    if !notifies && opens.is_none() && !is_lock(&name) {
         return;
     }
     let close = t.behind_close(i + 1, end).saturating_sub(1);
     let commas = commas(t, i + 2..close);
     let first = i + 2..commas.first().copied().unwrap_or(close);
     let first = first.start as u32..first.end as u32;
+    if let Some(opens) = opens.filter(|_| !first.is_empty()) {
+        return out.push(Key::Opened { argument: first, opens });
+    }
     match commas.len() {
         _ if first.is_empty() => {}
         1 if notifies => out.push(Key::ChannelArgument(first)),
@@ -285,6 +290,10 @@ pub fn splices(shape: &Shape, t: &Tokens<'_>, scope: &Scope) -> Result<Vec<Splic
                 around(t, keys, (begin, Insert::LockEnd), &mut out);
                 let comma = comma.map(|comma| comma as usize);
                 out.extend(comma.and_then(|comma| replace(t, comma..comma + 1, Insert::LockComma)));
+            }
+            Key::Opened { argument, opens } => {
+                let (begin, end) = opens.around(scope);
+                around(t, argument, (Insert::Text(begin.into()), Insert::Text(end.into())), &mut out);
             }
             Key::Setting(relation, equals) => {
                 let (relation, equals) = (*relation as usize, *equals as usize);

@@ -33,6 +33,7 @@ mod marks;
 pub mod masked;
 mod moved;
 pub mod name;
+mod opens;
 pub mod plan;
 mod recent;
 pub mod rewrite;

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::level::StatementClass;
+use super::opens::Opens;
 use super::plan::{PinReason, StatementKind};
 
 /// What is known of all texts of one shape. Positions are token numbers, so
@@ -71,6 +72,13 @@ pub enum Key {
     },
     /// `pg_settings WHERE name = '..'`, which must be PostgreSQL's own: the relation and the operator.
     Setting(u32, u32),
+    /// The argument of a function that opens what it names, which must be the tenant's or shared.
+    Opened {
+        /// Its tokens.
+        argument: Range<u32>,
+        /// What the function opens.
+        opens: Opens,
+    },
     /// `pg_sequence`, of which only the tenant's rows may be read: these tokens.
     Sequences(Range<u32>),
 }

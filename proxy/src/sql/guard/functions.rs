@@ -9,6 +9,7 @@ use super::never;
 use crate::sql::builtin;
 use crate::sql::keys;
 use crate::sql::lexer::TokenKind;
+use crate::sql::opens;
 use crate::sql::plan::StatementKind;
 use crate::sql::shape::{ConfigPlace, Demand, KeyKind, StatementShape, Way};
 use crate::sql::tokens::Tokens;
@@ -34,6 +35,8 @@ pub(in crate::sql) enum Class {
     Type,
     /// Its argument is a key that all of the database shares.
     Key(KeyKind),
+    /// It opens what its argument names, which [`opens`] holds to what is the tenant's or shared.
+    Opens,
 }
 
 const SERVER: &[&str] = &[
@@ -127,6 +130,7 @@ pub(in crate::sql) fn class(name: &str) -> Option<Class> {
             _ if begins(DYNAMIC_PREFIXES) => Class::Dynamic,
             Some(class) => class,
             None if begins(SERVER_PREFIXES) => Class::Server,
+            None if opens::by(name).is_some() => Class::Opens,
             None => return None,
         },
     })
@@ -242,7 +246,7 @@ fn judge(t: &Tokens<'_>, class: Class, name: &str, call: bool, args: Range<usize
         Class::Dynamic => out.push(Demand::Dynamic(format!("call {name}, which runs text as SQL").into())),
         _ if !call => out.push(never(format!("call {name} in this form"), None)),
         Class::Key(kind) => out.push(Demand::Keys(kind)),
-        Class::SetConfig => {}
+        Class::SetConfig | Class::Opens => {}
         Class::Sequence => sequence(t, name, args, false, out),
         Class::SetSequence => sequence(t, name, args, true, out),
         Class::Names => strings(t, args).for_each(|i| out.push(object(i, false))),
