@@ -249,6 +249,8 @@ pub struct Tenancy {
     pub catalog_cache: Duration,
     /// Whether PostgreSQL tells of DDL that went past this proxy.
     pub catalog_notify: bool,
+    /// Servers at most that one tenant may have at once; `None`: three quarters of the pool while others are about.
+    pub max_servers_per_tenant: Option<usize>,
     /// What becomes of clients whose tenant is being made or migrated.
     pub while_migrating: WhileMigrating,
 }

@@ -111,6 +111,7 @@ impl Default for Tenancy {
             tenant_cache: Duration::from_secs(10),
             catalog_cache: Duration::from_secs(60),
             catalog_notify: false,
+            max_servers_per_tenant: None,
             while_migrating: WhileMigrating::Wait,
             hide_other_tenants: false,
             keys: KeySpaces::default(),

@@ -230,6 +230,7 @@ fn tenancy(s: &mut Section<'_>, place: &Place<'_>) -> Tenancy {
         tenant_cache: s.or("tenant_cache", default.tenant_cache),
         catalog_cache: s.or("catalog_cache", default.catalog_cache),
         catalog_notify: s.or("catalog_notify", default.catalog_notify),
+        max_servers_per_tenant: s.option("max_servers_per_tenant"),
         while_migrating: s.or("while_migrating", default.while_migrating),
     }
 }
