@@ -27,7 +27,7 @@ async fn flood_of_one_tenant_delays_another_by_one_turn() {
     }
     let mut quiet = stage.wire("globex").await;
     while served.load(Ordering::SeqCst) < 2 * FLOOD {
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
     for _ in 0..10 {
         let before = served.load(Ordering::SeqCst);
