@@ -107,6 +107,7 @@ impl Default for Tenancy {
             shared_schemas: vec!["public".into()],
             shared_writes: false,
             trusted_functions: Vec::new(),
+            locked_settings: Vec::new(),
             tables: BTreeMap::new(),
             tenant_cache: Duration::from_secs(10),
             catalog_cache: Duration::from_secs(60),
