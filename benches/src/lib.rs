@@ -6,7 +6,8 @@
 //! - `src/bin/peers`: the proxy next to its peers; `src/bin/relay.rs`: the least of them. [`plot`]: its pictures.
 //! - `src/bin/tenants.rs`: tenants by the thousand.
 //! - `src/bin/adversarial`: texts that cost as much as they can, and a flood of them.
-//! - `src/bin/http.rs`, `src/bin/limit.rs`: clients beside scrapers, and with fewer connections than servers; [`program`]: the proxy that they watch.
+//! - `src/bin/http.rs`, `src/bin/limit.rs`, `src/bin/share.rs`: clients beside scrapers, with fewer connections than servers, beside a tenant that holds on to
+//!   servers; [`program`]: the proxy that they watch.
 //! - `tests/allocations.rs`: what a hit allocates, which is nothing.
 
 use std::sync::Arc;
@@ -71,6 +72,7 @@ pub fn scope(strategy: Strategy) -> Scope {
         })),
         names: Some(Arc::new(names)),
         trusted_functions: Arc::default(),
+        locked_settings: Arc::default(),
     }
 }
 

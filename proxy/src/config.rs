@@ -237,6 +237,8 @@ pub struct Tenancy {
     pub shared_writes: bool,
     /// Functions that tenants may call although what they do with their arguments is not known.
     pub trusted_functions: Vec<String>,
+    /// Parameters that clients may not set.
+    pub locked_settings: Vec<String>,
     /// Tables that are kept elsewhere for all tenants, by the names that statements use.
     pub tables: BTreeMap<String, TablePlace>,
     /// Whether the catalog shows the objects of the tenant's own and the shared schemas only.
@@ -249,6 +251,8 @@ pub struct Tenancy {
     pub catalog_cache: Duration,
     /// Whether PostgreSQL tells of DDL that went past this proxy.
     pub catalog_notify: bool,
+    /// Servers at most that one tenant may have at once; `None`: three quarters of the pool while others are about.
+    pub max_servers_per_tenant: Option<usize>,
     /// What becomes of clients whose tenant is being made or migrated.
     pub while_migrating: WhileMigrating,
 }

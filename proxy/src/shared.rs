@@ -198,6 +198,7 @@ impl DatabaseHandle {
             target,
             parameters,
             settings: config.pool.clone(),
+            share: config.tenancy.max_servers_per_tenant,
             max_prepared,
             metrics: Arc::clone(metrics),
             logins: Arc::new(Semaphore::new(config.pool.max_logins)),

@@ -287,6 +287,7 @@ fn scope() -> Scope {
     Scope {
         functions: None,
         trusted_functions: [].into(),
+        locked_settings: [].into(),
         tenant: Some("acme_corp".into()),
         schema: "acme_corp".into(),
         shared: ["public".into()].into(),

@@ -120,7 +120,8 @@ async fn crowd(stage: &Stage, clients: usize, requests: usize) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pool_learns_how_many_connections_it_gets() {
-    let stage = Stage::new(Setup::new().servers(10)).await;
+    let all_of_them = "max_servers_per_tenant = 10";
+    let stage = Stage::new(Setup::new().servers(10).line("tenancy", all_of_them)).await;
     let server = stage.superuser().await;
     let mine = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app'";
     let taken: i64 = server.query_one(mine, &[]).await.unwrap().get(0);

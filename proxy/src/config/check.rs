@@ -56,6 +56,7 @@ fn limits(config: &Config, problems: &mut Problems) {
         ("pool.max_servers", pool.max_servers),
         ("pool.max_servers_per_tenant", pool.max_servers_per_tenant),
         ("pool.max_tenant_servers", pool.max_tenant_servers),
+        ("tenancy.max_servers_per_tenant", config.tenancy.max_servers_per_tenant.unwrap_or(1)),
         ("pool.max_logins", pool.max_logins),
         ("provision.workers", config.provision.workers),
         ("limits.max_query_bytes", limits.max_query_bytes),

@@ -220,6 +220,7 @@ fn tenancy(s: &mut Section<'_>, place: &Place<'_>) -> Tenancy {
         shared_schemas: s.or("shared_schemas", default.shared_schemas),
         shared_writes: s.or("shared_writes", default.shared_writes),
         trusted_functions: s.or("trusted_functions", default.trusted_functions),
+        locked_settings: s.or("locked_settings", default.locked_settings),
         tables: s.entries("tables"),
         hide_other_tenants: s.or("hide_other_tenants", default.hide_other_tenants),
         keys: KeySpaces {
@@ -230,6 +231,7 @@ fn tenancy(s: &mut Section<'_>, place: &Place<'_>) -> Tenancy {
         tenant_cache: s.or("tenant_cache", default.tenant_cache),
         catalog_cache: s.or("catalog_cache", default.catalog_cache),
         catalog_notify: s.or("catalog_notify", default.catalog_notify),
+        max_servers_per_tenant: s.option("max_servers_per_tenant"),
         while_migrating: s.or("while_migrating", default.while_migrating),
     }
 }

@@ -4,16 +4,22 @@
 //! thread). So whoever asks gets one of its own thread if there is one, and a thing that comes back goes to one who waits there, as long as
 //! [`Turns`] finds that fair.
 //!
+//! A tenant may have its [`Share`] of the places, so that one which holds on to what it has leaves something to others.
+//!
+//! [`loan`]: what becomes of what is lent.
+//!
 //! Sized by places: a thing has one, and so has one that is being made. What is not given back with a word is
 //! dropped, so that a user who breaks off leaves nothing behind.
 
-use std::ops::{Deref, DerefMut};
+mod loan;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
+use super::share::{Holders, Share};
 use super::turns::{Tenant, Turns};
 
 /// What a pool holds.
@@ -42,6 +48,7 @@ struct State<T: Item> {
     /// Somebody will say when another is worth a try.
     held: bool,
     turns: Turns<oneshot::Sender<Grant<T>>>,
+    holders: Holders,
     closed: bool,
 }
 
@@ -82,11 +89,16 @@ pub struct Loan<T: Item> {
     since: Instant,
     /// Whoever waited for it has it: until then it is as good as idle.
     taken: bool,
+    tenant: Tenant,
     pool: Pool<T>,
 }
 
 /// A place that is taken, and given back when this is dropped.
-pub struct Place<T: Item>(Option<Pool<T>>);
+pub struct Place<T: Item> {
+    tenant: Tenant,
+    // There until it is used.
+    pool: Option<Pool<T>>,
+}
 
 /// Why nothing is lent.
 #[derive(Debug, PartialEq, Eq)]
@@ -118,10 +130,16 @@ fn here() -> usize {
 }
 
 impl<T: Item> Pool<T> {
-    /// Room for so many; nothing is in it.
+    /// Room for so many, of which each tenant may have all; nothing is in it.
     pub fn new(places: usize) -> Self {
-        let (idle, turns) = (Vec::new(), Turns::default());
-        let state = State { idle, taken: 0, places, useful: places, held: false, turns, closed: false };
+        Self::shared(places, Share::All)
+    }
+
+    /// Room for so many, of which each tenant may have its share.
+    pub fn shared(places: usize, share: Share) -> Self {
+        let (idle, turns, holders) = (Vec::new(), Turns::default(), Holders::new(share));
+        let state =
+            State { idle, taken: 0, places, useful: places, held: false, turns, holders, closed: false };
         Self(Arc::new(Mutex::new(state)))
     }
 
@@ -129,18 +147,25 @@ impl<T: Item> Pool<T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An idle item that `fits` at once, given how long it is idle `now`; nothing is waited for.
-    pub fn take(&self, now: Instant, fits: impl Fn(&T, Duration) -> bool) -> Option<Loan<T>> {
+    /// An idle item for `tenant` that `fits` at once, given how long it is idle `now`; nothing is waited for.
+    pub fn take(
+        &self,
+        tenant: &Tenant,
+        now: Instant,
+        fits: impl Fn(&T, Duration) -> bool,
+    ) -> Option<Loan<T>> {
         let here = here();
         let mut state = self.state();
         let at = state.nearest(here)?;
-        if !state.idle.get(at).is_some_and(|idle| fits(&idle.item, now.saturating_duration_since(idle.since)))
+        let idle = state.idle.get(at)?;
+        if !state.holders.may_have_one(tenant) || !fits(&idle.item, now.saturating_duration_since(idle.since))
         {
             return None;
         }
         let idle = state.idle.remove(at);
+        state.holders.add(tenant, now);
         drop(state);
-        self.lend(idle, here)
+        self.lend(idle, tenant, here)
     }
 
     /// An item, or a place to make one, as soon as it is the turn of one who asks for `tenant`. Whoever
@@ -172,48 +197,67 @@ impl<T: Item> Pool<T> {
     }
 
     fn ask(&self, tenant: &Tenant, here: usize, again: bool) -> Result<Asked<T>, Unlent> {
+        let now = Instant::now();
         loop {
             let mut state = self.state();
             if state.closed {
                 return Err(Unlent::Closed);
             }
-            if let Some(idle) = state.nearest(here).map(|at| state.idle.remove(at)) {
-                drop(state);
-                match self.lend(idle, here) {
-                    Some(loan) => return Ok(Asked::Granted(Grant::Item(loan))),
-                    None => continue,
-                }
+            state.holders.note(tenant, now);
+            let may = state.has_room() && state.holders.may_have_one(tenant);
+            if !may {
+                let (caller, call) = oneshot::channel();
+                let ticket = match again {
+                    true => state.turns.rejoin(tenant, here, caller),
+                    false => state.turns.join(tenant, here, caller),
+                };
+                return Ok(Asked::Queued(ticket, call));
             }
-            if state.taken < state.useful {
+            state.holders.add(tenant, now);
+            let Some(idle) = state.nearest(here).map(|at| state.idle.remove(at)) else {
                 state.taken += 1;
-                return Ok(Asked::Granted(Grant::Place(Place(Some(self.clone())))));
-            }
-            let (caller, call) = oneshot::channel();
-            let ticket = match again {
-                true => state.turns.rejoin(tenant, here, caller),
-                false => state.turns.join(tenant, here, caller),
+                return Ok(Asked::Granted(Grant::Place(self.place(tenant.clone()))));
             };
-            return Ok(Asked::Queued(ticket, call));
+            drop(state);
+            if let Some(loan) = self.lend(idle, tenant, here) {
+                return Ok(Asked::Granted(Grant::Item(loan)));
+            }
         }
     }
 
     /// An idle item in exchange for a place, if there is one.
-    pub fn exchange(&self, place: Place<T>) -> Grant<T> {
-        match self.take(Instant::now(), |_, _| true) {
-            Some(loan) => Grant::Item(loan),
-            None => Grant::Place(place),
-        }
+    pub fn exchange(&self, mut place: Place<T>) -> Grant<T> {
+        let here = here();
+        let mut state = self.state();
+        let Some(idle) = state.nearest(here).map(|at| state.idle.remove(at)) else {
+            return Grant::Place(place);
+        };
+        // Whose it is stays as it was.
+        place.pool = None;
+        state.taken -= 1;
+        self.settle(state);
+        self.loan(idle, std::mem::take(&mut place.tenant)).brought(here)
     }
 
-    fn lend(&self, idle: Idle<T>, here: usize) -> Option<Loan<T>> {
-        match self.loan(idle).brought(here) {
+    fn lend(&self, idle: Idle<T>, tenant: &Tenant, here: usize) -> Option<Loan<T>> {
+        match self.loan(idle, tenant.clone()).brought(here) {
             Grant::Item(loan) => Some(loan),
             Grant::Place(_) => None,
         }
     }
 
-    fn loan(&self, Idle { item, home, since }: Idle<T>) -> Loan<T> {
-        Loan { item: Some(item), home, since, taken: false, pool: self.clone() }
+    fn loan(&self, Idle { item, home, since }: Idle<T>, tenant: Tenant) -> Loan<T> {
+        Loan { item: Some(item), home, since, taken: false, tenant, pool: self.clone() }
+    }
+
+    fn place(&self, tenant: Tenant) -> Place<T> {
+        Place { tenant, pool: Some(self.clone()) }
+    }
+
+    /// How many `tenant` may have, where that is what keeps it from one more.
+    pub fn share_used_up(&self, tenant: &Tenant) -> Option<usize> {
+        let state = self.state();
+        (!state.holders.may_have_one(tenant)).then(|| state.holders.share()).flatten()
     }
 
     /// How it fares.
@@ -234,7 +278,9 @@ impl<T: Item> Pool<T> {
         drop(state);
         for idle in gone {
             drop(idle.item);
-            self.free();
+            let mut state = self.state();
+            state.taken -= 1;
+            self.settle(state);
         }
     }
 
@@ -252,7 +298,12 @@ impl<T: Item> Pool<T> {
     pub fn widen(&self, more: usize) {
         let mut state = self.state();
         state.useful = state.useful.saturating_add(more).min(state.places);
-        self.fill_places(state);
+        self.settle(state);
+    }
+
+    /// Looks again who may have what there is: a tenant has a larger share once no other is about.
+    pub fn look_again(&self) {
+        self.settle(self.state());
     }
 
     /// As [`Pool::widen`], by one: the time is over that [`Place::refused`] spoke of.
@@ -267,55 +318,80 @@ impl<T: Item> Pool<T> {
         drop(waiting);
     }
 
-    /// A place is free: the next one may have it.
-    fn free(&self) {
+    /// A place of `tenant`'s is free: the next one may have it.
+    fn free(&self, tenant: &Tenant) {
         let mut state = self.state();
         state.taken -= 1;
-        self.fill_places(state);
+        state.holders.take_off(tenant, Instant::now());
+        self.settle(state);
     }
 
-    /// Lets those who wait have the places that are free.
-    fn fill_places<'a>(&'a self, mut state: MutexGuard<'a, State<T>>) {
-        while !state.closed && state.taken < state.useful {
-            let Some(next) = state.turns.next(here()) else { return };
-            state.taken += 1;
+    /// Lets those who wait have what there is, as far as their tenants may have more. Behind it nothing is left that
+    /// one of them may have: whatever makes room, or makes a tenant have less, ends here.
+    fn settle<'a>(&'a self, mut state: MutexGuard<'a, State<T>>) {
+        while !state.closed && state.turns.waiting() > 0 && state.has_room() {
+            let State { turns, holders, idle, .. } = &mut *state;
+            let thread = idle.last().map_or_else(here, |idle| idle.home.thread);
+            let Some((tenant, next)) = turns.next(thread, |tenant| holders.may_have_one(tenant)) else {
+                return;
+            };
+            holders.add(&tenant, Instant::now());
+            let grant = match idle.pop() {
+                Some(idle) => Grant::Item(self.loan(idle, tenant)),
+                None => {
+                    state.taken += 1;
+                    Grant::Place(self.place(tenant))
+                }
+            };
             drop(state);
-            let place = Place(Some(self.clone()));
-            let sent = next.send(Grant::Place(place));
+            let sent = next.send(grant);
             state = self.state();
-            if let Err(Grant::Place(mut place)) = sent {
-                // Who waited has gone meanwhile; what comes next is done here, not in a drop within a drop.
-                place.0 = None;
-                state.taken -= 1;
+            // Who waited has gone meanwhile; what comes next is done here, not in a drop within a drop.
+            match sent {
+                Ok(()) => {}
+                Err(Grant::Place(mut place)) => {
+                    place.pool = None;
+                    state.taken -= 1;
+                    state.holders.take_off(&place.tenant, Instant::now());
+                }
+                Err(Grant::Item(mut loan)) => {
+                    state.holders.take_off(&loan.tenant, Instant::now());
+                    let (home, since) = (loan.home, loan.since);
+                    if let Some(item) = loan.item.take() {
+                        match state.closed {
+                            true => state.taken -= 1,
+                            false => state.idle.push(Idle { item, home, since }),
+                        }
+                    }
+                }
             }
         }
     }
 
-    /// An item has come back: the next one may have it, or it is idle.
-    fn put_back(&self, item: T, home: Home, since: Instant) {
+    /// An item of `tenant`'s has come back: the next one may have it, or it is idle.
+    fn put_back(&self, item: T, home: Home, since: Instant, tenant: &Tenant) {
         if !item.is_sound() {
             drop(item);
-            return self.free();
+            return self.free(tenant);
         }
-        let mut idle = Idle { item, home, since };
-        loop {
-            let mut state = self.state();
-            if state.closed {
-                state.taken -= 1;
-                drop(state);
-                return drop(idle.item);
-            }
-            let Some(next) = state.turns.next(home.thread) else { return state.idle.push(idle) };
+        let mut state = self.state();
+        state.holders.take_off(tenant, since);
+        if state.closed {
+            state.taken -= 1;
             drop(state);
-            let Err(Grant::Item(mut loan)) = next.send(Grant::Item(self.loan(idle))) else { return };
-            // Who waited has gone meanwhile.
-            let Some(item) = loan.item.take() else { return };
-            idle = Idle { item, home, since: loan.since };
+            return drop(item);
         }
+        state.idle.push(Idle { item, home, since });
+        self.settle(state);
     }
 }
 
 impl<T: Item> State<T> {
+    /// Whether there is an item, or a place for one.
+    fn has_room(&self) -> bool {
+        !self.idle.is_empty() || self.taken < self.useful
+    }
+
     /// Which idle item is the best on that thread.
     fn nearest(&self, here: usize) -> Option<usize> {
         let own = self.idle.iter().rposition(|idle| idle.home.thread == here);
@@ -339,109 +415,6 @@ struct Waiting<'a, T: Item> {
 impl<T: Item> Drop for Waiting<'_, T> {
     fn drop(&mut self) {
         self.pool.state().turns.leave(self.tenant, self.ticket);
-    }
-}
-
-impl<T: Item> Loan<T> {
-    /// For how long it was idle before it was lent.
-    pub fn was_idle(&self) -> Duration {
-        self.since.elapsed()
-    }
-
-    /// Back to its pool, for the next one, if it is sound.
-    pub fn give_back(self) {
-        self.give_back_at(Instant::now());
-    }
-
-    /// The same, where it is known what time it is.
-    pub fn give_back_at(mut self, now: Instant) {
-        if let Some(item) = self.item.take() {
-            self.pool.put_back(item, self.home, now);
-        }
-    }
-
-    /// Drops it, and keeps its place.
-    pub fn discard(mut self) -> Place<T> {
-        self.item = None;
-        Place(Some(self.pool.clone()))
-    }
-
-    /// Moved here, if it was away from its thread for long.
-    fn brought(mut self, here: usize) -> Grant<T> {
-        self.taken = true;
-        if self.home.thread == here {
-            self.home.away = 0;
-            return Grant::Item(self);
-        }
-        self.home.away += 1;
-        if self.home.away < AWAY {
-            return Grant::Item(self);
-        }
-        self.home = Home { thread: here, away: 0 };
-        match self.item.take().and_then(T::moved) {
-            Some(item) => {
-                self.item = Some(item);
-                Grant::Item(self)
-            }
-            None => Grant::Place(self.discard()),
-        }
-    }
-}
-
-impl<T: Item> Place<T> {
-    /// Makes it an item's, which belongs to this thread.
-    pub fn fill(mut self, item: T) -> Option<Loan<T>> {
-        let home = Home { thread: here(), away: 0 };
-        self.0.take().map(|pool| Loan { item: Some(item), home, since: Instant::now(), taken: true, pool })
-    }
-}
-
-impl<T: Item> Place<T> {
-    /// None could be made: as many places are of use as there are items, until somebody calls
-    /// [`Pool::try_again`]. `true`: nobody is about to, and the caller has to.
-    pub fn refused(mut self) -> bool {
-        let Some(pool) = self.0.take() else { return false };
-        let mut state = pool.state();
-        state.taken -= 1;
-        state.useful = state.taken;
-        !std::mem::replace(&mut state.held, true)
-    }
-}
-
-impl<T: Item> Drop for Place<T> {
-    fn drop(&mut self) {
-        if let Some(pool) = self.0.take() {
-            pool.free();
-        }
-    }
-}
-
-impl<T: Item> Drop for Loan<T> {
-    fn drop(&mut self) {
-        match self.item.take() {
-            Some(item) if self.taken => {
-                drop(item);
-                self.pool.free();
-            }
-            Some(item) => self.pool.put_back(item, self.home, self.since),
-            None => {}
-        }
-    }
-}
-
-impl<T: Item> Deref for Loan<T> {
-    type Target = T;
-
-    #[expect(clippy::expect_used, reason = "what takes it out takes the loan")]
-    fn deref(&self) -> &T {
-        self.item.as_ref().expect("a loan holds its item")
-    }
-}
-
-impl<T: Item> DerefMut for Loan<T> {
-    #[expect(clippy::expect_used, reason = "what takes it out takes the loan")]
-    fn deref_mut(&mut self) -> &mut T {
-        self.item.as_mut().expect("a loan holds its item")
     }
 }
 

@@ -6,7 +6,7 @@
 //! - [`connect`]: a socket becomes a server that is ready for queries.
 //! - [`login`]: the proof of who we are.
 //! - [`server`]: such a connection, and what is known of its session.
-//! - [`servers`]: the pool of them; [`fair`]: how it lends, [`turns`]: in which order; [`backoff`]: what it does when none can be had.
+//! - [`servers`]: the pool of them; [`fair`]: how it lends, [`turns`]: in which order; [`share`]: how many to one tenant; [`backoff`]: what it does when none can be had.
 //! - [`tenants`]: pools of tenants that log in by themselves.
 //! - [`settings`]: session settings, tracked and replayed; [`parameters`]: what is known of them.
 //! - [`restore`]: a server becomes clean before it is idle.
@@ -23,6 +23,7 @@ pub mod restore;
 pub mod server;
 pub mod servers;
 pub mod settings;
+pub mod share;
 pub mod target;
 pub mod tenants;
 pub mod tls;

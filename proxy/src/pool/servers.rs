@@ -16,6 +16,7 @@ use super::birth::{Birth, Newest};
 use super::connect::{ConnectError, connect};
 use super::fair::{Grant, Loan, Place, Pool, Status, Unlent};
 use super::server::Server;
+use super::share::{self, Share};
 use super::target::Target;
 use super::tenants::TenantServers;
 use super::turns::Tenant;
@@ -49,6 +50,8 @@ pub struct Kind {
     pub parameters: Vec<(String, String)>,
     /// How many there are, and for how long.
     pub settings: config::Pool,
+    /// How many of them one tenant may have at once; `None`: as [`Share::usual`] has it.
+    pub share: Option<usize>,
     /// How many prepared statements each keeps, and with how many bytes of text.
     pub max_prepared: (usize, usize),
     /// What is counted.
@@ -73,6 +76,16 @@ pub enum CheckoutError {
     /// All were busy for too long.
     #[error("no server became free within {0:?}")]
     Timeout(Duration),
+    /// Its tenant had as many as it may have.
+    #[error("no server became free within {limit:?}: {} all {share} servers that one tenant may use at once", whose(.tenant))]
+    Share {
+        /// So long somebody waited.
+        limit: Duration,
+        /// Who has them.
+        tenant: Tenant,
+        /// So many.
+        share: usize,
+    },
     /// A new one could not be had.
     #[error(transparent)]
     Connect(#[from] ConnectError),
@@ -91,15 +104,23 @@ pub struct Servers {
 impl Servers {
     /// A pool of servers of that kind; `tenants`: it is one of many, which share their room. Connects to nobody yet.
     pub fn new(kind: Kind, tenants: Option<Weak<TenantServers>>) -> Self {
-        let pool = Pool::new(kind.settings.max_servers);
+        let places = kind.settings.max_servers;
+        let share = match kind.share {
+            // All of its servers are one tenant's.
+            _ if tenants.is_some() => Share::All,
+            Some(share) => Share::Fixed(share),
+            None => Share::usual(places, kind.settings.idle_timeout),
+        };
+        let pool = Pool::shared(places, share);
         let (reported, backoff) = (ArcSwapOption::empty(), Backoff::default());
         Self { pool, maker: Arc::new(Maker { kind, reported, newest: Newest::default(), backoff, tenants }) }
     }
 
-    /// A server that was in use a moment before `now`, if one is idle: one that need not be looked at.
-    pub fn take(&self, now: Instant) -> Option<Lease> {
+    /// A server for `tenant` that was in use a moment before `now`, if one is idle: one that need not be looked at.
+    pub fn take(&self, tenant: &Tenant, now: Instant) -> Option<Lease> {
         let maker = &self.maker;
-        let loan = self.pool.take(now, |server, idle| idle <= TRUSTED_FOR && !maker.is_old(server, now))?;
+        let fits = |server: &Box<Server>, idle| idle <= TRUSTED_FOR && !maker.is_old(server, now);
+        let loan = self.pool.take(tenant, now, fits)?;
         Some(self.lease(loan))
     }
 
@@ -116,7 +137,7 @@ impl Servers {
                 Err(CheckoutError::Connect(error)) if left.is_zero() => return Err(error.into()),
                 // It stays in the queue, for the servers that there are.
                 Err(CheckoutError::Connect(error)) if self.may_wait(&error) => again = true,
-                Err(CheckoutError::Timeout(_)) => return Err(self.over(limit)),
+                Err(CheckoutError::Timeout(_)) => return Err(self.over(tenant, limit)),
                 other => return other,
             }
         }
@@ -127,10 +148,13 @@ impl Servers {
         error.is_passing() || self.pool.status().size > 0
     }
 
-    /// The time of somebody is over who has waited.
-    fn over(&self, limit: Duration) -> CheckoutError {
-        match self.maker.backoff.last().filter(|_| self.pool.status().size == 0) {
-            Some(error) => ConnectError::Again(error).into(),
+    /// The time of somebody is over who has waited for `tenant`.
+    fn over(&self, tenant: &Tenant, limit: Duration) -> CheckoutError {
+        if let Some(error) = self.maker.backoff.last().filter(|_| self.pool.status().size == 0) {
+            return ConnectError::Again(error).into();
+        }
+        match self.pool.share_used_up(tenant) {
+            Some(share) => CheckoutError::Share { limit, tenant: tenant.clone(), share },
             None => CheckoutError::Timeout(limit),
         }
     }
@@ -152,7 +176,7 @@ impl Servers {
         let mut grant = match timeout(wait, granted).await.map_err(late)? {
             Ok(grant) => grant,
             Err(Unlent::Closed) => return Err(CheckoutError::Closed),
-            Err(Unlent::CalledOff) => return Err(self.over(wait)),
+            Err(Unlent::CalledOff) => return Err(self.over(tenant, wait)),
         };
         loop {
             let place = match grant {
@@ -211,7 +235,7 @@ impl Servers {
     /// no other can be had.
     pub async fn probe(&self) -> Result<(), CheckoutError> {
         loop {
-            let mut lease = self.try_check_out(&None, self.settings().wait_timeout, false).await?;
+            let mut lease = self.try_check_out(&share::proxy(), self.settings().wait_timeout, false).await?;
             if answers(&mut lease).await {
                 lease.give_back();
                 return Ok(());
@@ -247,6 +271,8 @@ impl Servers {
     /// Closes servers that nobody needs, and opens those that shall always be there.
     pub async fn tend(&self) {
         let settings = self.settings();
+        // A tenant may have become the only one, just because time has passed.
+        self.pool.look_again();
         let mut spare = self.pool.status().size.saturating_sub(settings.min_servers);
         self.pool.retain(|idle| {
             let old = idle > settings.idle_timeout && spare > 0;
@@ -256,7 +282,7 @@ impl Servers {
         if self.pool.status().size < settings.min_servers {
             let mut held = Vec::new();
             while held.len() < settings.min_servers {
-                match self.try_check_out(&None, Duration::ZERO, false).await {
+                match self.try_check_out(&share::proxy(), Duration::ZERO, false).await {
                     Ok(lease) => held.push(lease),
                     Err(error) => {
                         tracing::warn!(database = %self.target(), %error, "can not keep min_servers open");
@@ -337,7 +363,7 @@ impl Maker {
             Some(None) => return Err(ConnectError::Closed),
             None => None,
         };
-        let Kind { target, parameters, settings, max_prepared, metrics, logins } = &self.kind;
+        let Kind { target, parameters, settings, max_prepared, metrics, logins, .. } = &self.kind;
         // PostgreSQL forks a process for each: a crowd of them at once is what it can bear least.
         let _permit = logins.acquire().await.map_err(|_| ConnectError::Closed)?;
         if let Some((error, _)) = self.backoff.holds() {
@@ -377,6 +403,13 @@ impl Maker {
         !self.is_old(loan, now)
             && (idle <= TRUSTED_FOR || is_quiet(&loan.stream))
             && (idle <= self.kind.settings.check_after || answers(loan).await)
+    }
+}
+
+fn whose(tenant: &Tenant) -> String {
+    match tenant {
+        Some(tenant) => format!("tenant \"{tenant}\" has"),
+        None => "clients with no tenant have".into(),
     }
 }
 

@@ -47,7 +47,9 @@ impl TenantServers {
     /// None so far. Of `kind`, but for who logs in and how many there are.
     pub fn new(kind: &Kind, pool: &config::Pool, key: &Secret) -> Arc<Self> {
         let mut kind = kind.clone();
-        (kind.settings.min_servers, kind.settings.max_servers) = (0, pool.max_servers_per_tenant);
+        let most =
+            kind.share.map_or(pool.max_servers_per_tenant, |share| share.min(pool.max_servers_per_tenant));
+        (kind.settings.min_servers, kind.settings.max_servers) = (0, most);
         Arc::new_cyclic(|this| Self {
             kind,
             key: key.clone(),

@@ -89,9 +89,10 @@ impl<P> Turns<P> {
         }
     }
 
-    /// The next one, for something that is on `thread`.
-    pub fn next(&mut self, thread: usize) -> Option<P> {
-        let tenant = self.next_tenant()?;
+    /// The next one whose tenant `may` have something, for something that is on `thread`, and its tenant. Tenants that
+    /// may not keep their turns.
+    pub fn next(&mut self, thread: usize, may: impl Fn(&Tenant) -> bool) -> Option<(Tenant, P)> {
+        let tenant = self.next_tenant(may)?;
         let queue = self.queues.get_mut(&tenant)?;
         let near = match queue.front_mut() {
             Some(first) if first.thread != thread && first.overtaken < OVERTAKEN => {
@@ -108,20 +109,29 @@ impl<P> Turns<P> {
         if queue.is_empty() {
             self.queues.remove(&tenant);
         } else {
-            self.ring.push_back(tenant);
+            self.ring.push_back(tenant.clone());
         }
-        Some(waiter.payload)
+        Some((tenant, waiter.payload))
     }
 
-    /// The first in the ring that has somebody waiting, taken out of it.
-    fn next_tenant(&mut self) -> Option<Tenant> {
-        loop {
-            let tenant = self.ring.pop_front()?;
-            if self.queues.get(&tenant).is_some_and(|queue| !queue.is_empty()) {
+    /// The first in the ring that has somebody waiting and may have something, taken out of it.
+    ///
+    /// Those that may not have their share, so there are no more of them than things that are lent.
+    fn next_tenant(&mut self, may: impl Fn(&Tenant) -> bool) -> Option<Tenant> {
+        let mut at = 0;
+        while let Some(tenant) = self.ring.get(at) {
+            let waits = self.queues.get(tenant).is_some_and(|queue| !queue.is_empty());
+            if waits && !may(tenant) {
+                at += 1;
+                continue;
+            }
+            let tenant = self.ring.remove(at)?;
+            if waits {
                 return Some(tenant);
             }
             self.queues.remove(&tenant);
         }
+        None
     }
 }
 
@@ -134,7 +144,7 @@ mod tests {
     }
 
     fn all(turns: &mut Turns<u32>, thread: usize) -> Vec<u32> {
-        std::iter::from_fn(|| turns.next(thread)).collect()
+        std::iter::from_fn(|| turns.next(thread, |_| true)).map(|(_, waiter)| waiter).collect()
     }
 
     #[test]
@@ -152,15 +162,33 @@ mod tests {
     }
 
     #[test]
+    fn tenant_that_may_have_no_more_keeps_its_turn() {
+        let mut turns = Turns::default();
+        for (name, waiter) in [("full", 0), ("gone", 5), ("a", 10), ("b", 20), ("full", 1)] {
+            let ticket = turns.join(&tenant(name), 0, waiter);
+            if name == "gone" {
+                turns.leave(&tenant(name), ticket);
+            }
+        }
+        let full = |of: &Tenant| *of != tenant("full");
+        assert_eq!(turns.next(0, full), Some((tenant("a"), 10)));
+        assert_eq!(turns.next(0, full), Some((tenant("b"), 20)));
+        assert_eq!((turns.next(0, full), turns.waiting()), (None, 2));
+        turns.join(&tenant("c"), 0, 30);
+        assert_eq!(all(&mut turns, 0), [0, 30, 1]);
+        assert!(turns.ring.is_empty() && turns.queues.is_empty());
+    }
+
+    #[test]
     fn who_got_nothing_is_the_next_again() {
         let mut turns = Turns::default();
         for i in 0..3 {
             turns.join(&tenant("a"), 0, i);
         }
         turns.join(&tenant("b"), 0, 10);
-        assert_eq!(turns.next(0), Some(0));
+        assert_eq!(turns.next(0, |_| true).unwrap().1, 0);
         let ticket = turns.rejoin(&tenant("a"), 0, 0);
-        assert_eq!(turns.next(0), Some(10), "others' turns stay theirs");
+        assert_eq!(turns.next(0, |_| true).unwrap().1, 10, "others' turns stay theirs");
         turns.rejoin(&tenant("c"), 0, 20);
         turns.leave(&tenant("a"), ticket);
         turns.rejoin(&tenant("a"), 1, 5);
@@ -194,7 +222,7 @@ mod tests {
         for (of, ticket) in crowd.iter().zip(tickets) {
             turns.leave(of, ticket);
         }
-        assert_eq!((turns.waiting(), turns.next(0)), (1, Some(1)));
+        assert_eq!((turns.waiting(), all(&mut turns, 0)), (1, vec![1]));
         turns.leave(&tenant("999"), last);
         assert!(turns.ring.is_empty() && turns.queues.is_empty());
         let ticket = turns.join(&None, 0, 2);

@@ -60,7 +60,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if self.link.is_some() || self.tenants.now().isolation.login().is_some() {
             return false;
         }
-        let Some(lease) = self.identity.database.servers.take(self.clock.latest()) else { return false };
+        let turn = &self.tenants.now().turn;
+        let Some(lease) = self.identity.database.servers.take(turn, self.clock.latest()) else {
+            return false;
+        };
         self.count_wait(None);
         let wanted = self.tenants.now().isolation.clone();
         self.join(lease, &wanted);
@@ -214,6 +217,15 @@ pub(super) fn no_server(error: &CheckoutError) -> Refusal {
             Some(
                 "All servers are busy. Raise pool.max_servers (in the tier login: pool.max_servers_per_tenant, \
                  pool.max_tenant_servers), or look for long transactions."
+                    .into(),
+            ),
+        ),
+        CheckoutError::Share { .. } => (
+            "53300",
+            error.to_string(),
+            Some(
+                "End its long statements and transactions, or sessions that keep their server; or raise \
+                 tenancy.max_servers_per_tenant."
                     .into(),
             ),
         ),

@@ -99,6 +99,11 @@ fn base_settings(settings: &[(String, String)], tenancy: &Tenancy) -> Result<Set
             return Err(Refusal::new(sqlstate::FEATURE_NOT_SUPPORTED, message));
         }
         let name = newest_name(name);
+        if tenancy.is_confined() && tenancy.scope.locks(&name.to_ascii_lowercase()) {
+            let locked = check::locked(name);
+            let refusal = Refusal::new(locked.code, locked.message);
+            return Err(refusal.hint(locked.hint.unwrap_or_default()));
+        }
         let to = match name {
             SEARCH_PATH => Assignment::of_ours(&confined_path(value, tenancy)?),
             name => Assignment::of_value(name, value),

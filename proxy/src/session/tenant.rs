@@ -194,8 +194,20 @@ pub fn scope_of(
         names: None,
         trusted_functions: config.tenancy.trusted_functions.iter().map(|name| name.as_str().into()).collect(),
         functions: None,
+        locked_settings: locked(&config.tenancy.locked_settings),
     };
     Ok((scope, isolation))
+}
+
+/// Parameters that clients may not set, by each name that PostgreSQL takes for them.
+fn locked(names: &[String]) -> Arc<[Box<str>]> {
+    let former = |name: &str| match name {
+        "work_mem" => Some("sort_mem"),
+        "maintenance_work_mem" => Some("vacuum_mem"),
+        _ => None,
+    };
+    let names = names.iter().map(|name| name.to_ascii_lowercase());
+    names.flat_map(|name| former(&name).map(Into::into).into_iter().chain([name.into()])).collect()
 }
 
 /// The tables that are kept elsewhere for one tenant.

@@ -42,6 +42,8 @@ pub struct Scope {
     pub names: Option<Arc<Names>>,
     /// Functions that the administrator has listed: `name` or `schema.name`.
     pub trusted_functions: Arc<[Box<str>]>,
+    /// Parameters that clients may not set, in lower case.
+    pub locked_settings: Arc<[Box<str>]>,
     /// Functions that all tenants can call. `None` until they are loaded.
     pub functions: Option<Arc<CommonFunctions>>,
 }
@@ -51,6 +53,11 @@ impl Scope {
     pub fn path(&self) -> impl Iterator<Item = &str> {
         let shared = self.shared.iter().map(|schema| &**schema).filter(|schema| **schema != *self.schema);
         std::iter::once(&*self.schema).chain(shared)
+    }
+
+    /// Whether clients may not set the parameter of this name, in lower case.
+    pub fn locks(&self, name: &str) -> bool {
+        self.locked_settings.iter().any(|locked| **locked == *name)
     }
 
     /// Whether a client's own search path may name this schema.

@@ -228,6 +228,8 @@ pub enum Demand {
         /// The tokens of the value.
         value: Option<Range<usize>>,
     },
+    /// A parameter of this name, in lower case, is set.
+    Setting(Box<str>),
     /// A value for `search_path`: these tokens.
     Path(Range<usize>),
     /// Something that was let through under the tenant's own path is run again: what it

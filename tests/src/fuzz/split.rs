@@ -37,6 +37,7 @@ impl Splitter {
             keys: KeySpaces::default(),
             names: None,
             trusted_functions: Arc::default(),
+            locked_settings: Arc::default(),
             functions: None,
         };
         Self { engine: Engine::new(1 << 20), scope }

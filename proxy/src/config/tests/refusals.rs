@@ -214,4 +214,5 @@ fn tier_that_logs_in_needs_a_key() {
     refused_part("[tenancy]\nlogin_key_file = 'empty'", 2, "the login key is empty");
     refused_part("[pool]\nmax_servers_per_tenant = 50", 2, "above \"max_tenant_servers\", 40");
     refused_part("[pool]\nmax_servers_per_tenant = 0", 2, "must not be 0");
+    refused_part("[tenancy]\nmax_servers_per_tenant = 0", 2, "must not be 0");
 }

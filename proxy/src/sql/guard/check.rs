@@ -210,6 +210,7 @@ impl Gate<'_> {
             Demand::Keys(kind) => self.keys(*kind),
             Demand::ObjectLiteral { token, write, by_name } => self.object(*token as usize, *write, *by_name),
             Demand::SchemaLiteral(token) => self.schema_literal(*token as usize),
+            Demand::Setting(name) => self.setting(name),
             Demand::Path(range) => self.path(range.clone()),
             Demand::Role { setting, value } => self.role(setting, value.as_ref()),
             Demand::Replay => self.replay(),
@@ -297,6 +298,13 @@ impl Gate<'_> {
         }
     }
 
+    fn setting(&self, name: &str) -> Checked {
+        if self.scope.locked_settings.is_empty() || !self.scope.locks(name) {
+            return Ok(());
+        }
+        Err(locked(name))
+    }
+
     /// `set_config('name', value, local)`: which setting it is must be plain to see.
     fn config(&self, token: usize, place: ConfigPlace) -> Checked {
         let alone = place == ConfigPlace::Known || self.t.is(token + 1, TokenKind::Comma);
@@ -304,6 +312,7 @@ impl Gate<'_> {
         let Some(name) = plain.map(|name| name.to_ascii_lowercase()) else {
             return Err(self.refusal("call set_config with a name that is no plain literal", Some(PLAIN)));
         };
+        self.setting(&name)?;
         match (name.as_str(), place) {
             ("role" | "session_authorization", _) => Err(self.refusal(&format!("set {name}"), None)),
             (_, ConfigPlace::Body) => {
@@ -461,6 +470,13 @@ pub fn denied(scope: &Scope, what: &str, hint: Option<&str>) -> Refusal {
         None => format!("permission denied: a client with no tenant may not {what}"),
     };
     Refusal { code: "42501", message, hint: hint.map(str::to_owned) }
+}
+
+/// The refusal of a parameter that clients may not set, in PostgreSQL's words.
+pub fn locked(name: &str) -> Refusal {
+    let hint = "The proxy's configuration keeps clients from setting it (tenancy.locked_settings).";
+    let message = format!("permission denied to set parameter \"{name}\"");
+    Refusal { code: "42501", message, hint: Some(hint.into()) }
 }
 
 /// `EXECUTE` under a path on which the names of what it runs may mean what they did not when it was let through.

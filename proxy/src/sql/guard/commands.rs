@@ -7,6 +7,8 @@ use crate::sql::plan::StatementKind;
 use crate::sql::shape::{Demand, KeyKind, StatementShape};
 use crate::sql::tokens::{Tokens, is_routine};
 
+const CLIENT_ENCODING: &str = "client_encoding";
+
 pub(super) const SHARED: &str = "It is shared by all tenants; run it as an administrator, past the proxy.";
 
 /// What the statement's verb asks.
@@ -41,7 +43,14 @@ impl Command<'_> {
     /// `SET` and `RESET`: which role it is and which schemas come first is the proxy's to say.
     fn setting(&self, kind: &StatementKind, out: &mut Vec<Demand>) {
         let name = match kind {
-            StatementKind::Set(setting) => &setting.name,
+            StatementKind::Set(setting) => {
+                out.push(Demand::Setting(setting.name.clone()));
+                &setting.name
+            }
+            StatementKind::Characteristics(settings) => {
+                out.extend(settings.iter().map(|(name, _)| Demand::Setting((*name).into())));
+                return;
+            }
             StatementKind::Reset { name, .. } => name,
             StatementKind::Plain if self.at(0, &["set"]) => return self.odd_set(out),
             _ => return,
@@ -61,6 +70,8 @@ impl Command<'_> {
 
     /// A `SET` that was not understood must not be one of the settings that matter.
     fn odd_set(&self, out: &mut Vec<Demand>) {
+        let at = self.lo + 1 + usize::from(self.t.any_kw(self.lo + 1, &["local", "session"]));
+        out.push(Demand::Setting(self.parameter(at)));
         let matters = (self.lo + 1..self.hi).any(|i| {
             self.t.name(i).is_some_and(|n| {
                 matches!(
@@ -248,6 +259,7 @@ impl Command<'_> {
             let Some(name) = self.t.name(at).map(|n| n.to_ascii_lowercase()) else {
                 continue;
             };
+            out.extend(self.t.kw(i, "set").then(|| Demand::Setting(self.parameter(at))));
             let value = at + 1;
             let sets = self.t.kw(value, "to") || self.t.op(value, "=");
             match name.as_str() {
@@ -259,6 +271,28 @@ impl Command<'_> {
                 _ => {}
             }
         }
+    }
+
+    /// The name of a parameter that begins at this token, with its dots.
+    fn parameter(&self, mut at: usize) -> Box<str> {
+        let spelt = [
+            (&["time", "zone"][..], "timezone"),
+            (&["xml", "option"], "xmloption"),
+            (&["names"], CLIENT_ENCODING),
+        ];
+        if let Some((_, name)) = spelt.iter().find(|(words, _)| self.t.kws(at, words)) {
+            return (*name).into();
+        }
+        let mut name = String::new();
+        while let Some(part) = self.t.name(at).filter(|_| at < self.hi) {
+            name.push_str(&part.to_ascii_lowercase());
+            if !self.t.is(at + 1, TokenKind::Dot) {
+                break;
+            }
+            name.push('.');
+            at += 2;
+        }
+        name.into()
     }
 
     /// Behind a list of values: names and strings with commas between them.

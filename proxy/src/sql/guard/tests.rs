@@ -35,6 +35,52 @@ fn allowed(texts: &[&str]) {
 }
 
 #[test]
+fn parameter_that_is_locked_is_not_set_in_any_form() {
+    let names =
+        ["statement_timeout", "app.plan", "timezone", "default_transaction_read_only", "seed", "sort_mem"];
+    let locked = Scope { locked_settings: names.map(Into::into).into(), ..scope() };
+    for text in [
+        "set statement_timeout = 0",
+        "SET LOCAL \"Statement_Timeout\" TO '1h'",
+        "set session statement_timeout to 5",
+        "begin; set local statement_timeout = 0; select 1",
+        "set app.plan = 'gold'",
+        "set time zone 'Asia/Tokyo'",
+        "set session characteristics as transaction read write",
+        "set seed to 0.5",
+        "set sort_mem = '1GB'",
+        "select set_config('Statement_Timeout', '0', false)",
+        "select pg_catalog.set_config('statement_timeout', $1, true)",
+        "select set_config('app.plan', name, true) from users",
+        "select set_config(name, '0', false) from pg_settings where name = 'statement_timeout'",
+        "update pg_settings set setting = '0' where name = 'statement_timeout'",
+        "create function f() returns int language sql set statement_timeout = 0 return 1",
+        "create function f() returns int language sql set app.plan to gold return 1",
+        "create function f() returns int language sql set time zone 'UTC' return 1",
+        "alter function f() set statement_timeout from current",
+        "alter role app_role set statement_timeout = 0",
+        "alter database app set statement_timeout = 0",
+    ] {
+        let Route::Refuse(refusal) = plan_as(text, &locked).route else { panic!("let through: {text}") };
+        assert_eq!(refusal.code, "42501", "{text}");
+    }
+    let Route::Refuse(refusal) = plan_as("set statement_timeout = 0", &locked).route else { panic!() };
+    assert_eq!(refusal.message, "permission denied to set parameter \"statement_timeout\"");
+    for text in [
+        "reset statement_timeout",
+        "set statement_timeout to default",
+        "show statement_timeout",
+        "set lock_timeout = 0",
+        "set work_mem = '1MB'",
+        "select set_config('lock_timeout', '1', false)",
+        "create function f() returns int language sql set lock_timeout = 0 return 1",
+    ] {
+        let route = plan_as(text, &locked).route;
+        assert!(!matches!(route, Route::Refuse(_)), "{text}: {route:?}");
+    }
+}
+
+#[test]
 fn names_of_the_proxy_are_neither_made_nor_found() {
     let code = |text: &str| match plan(text).route {
         Route::Refuse(refusal) => refusal.code,

@@ -74,6 +74,7 @@ pub(crate) fn scope() -> Scope {
         keys: KeySpaces::default(),
         names: Some(Arc::new(names())),
         trusted_functions: Arc::default(),
+        locked_settings: Arc::default(),
         functions: Some(Arc::new(common_functions())),
     }
 }
