@@ -119,8 +119,8 @@ impl Servers {
     /// A server for `tenant` that was in use a moment before `now`, if one is idle: one that need not be looked at.
     pub fn take(&self, tenant: &Tenant, now: Instant) -> Option<Lease> {
         let maker = &self.maker;
-        let fits = |server: &Box<Server>, idle| idle <= TRUSTED_FOR && !maker.is_old(server, now);
-        let loan = self.pool.take(tenant, now, fits)?;
+        let loan =
+            self.pool.take(tenant, now, |server, idle| idle <= TRUSTED_FOR && !maker.is_old(server, now))?;
         Some(self.lease(loan))
     }
 
