@@ -110,3 +110,121 @@ async fn partial_settings_hold_on_each_server() {
         }
     }
 }
+
+/// As Rails does: a migration adds a column, and fills it by a statement that other clients have prepared too.
+#[tokio::test(flavor = "multi_thread")]
+async fn statement_of_others_is_not_taken_behind_ddl_of_the_same_transaction() {
+    const ALL: &str = "SELECT * FROM users ORDER BY id LIMIT 1";
+    const ONE: &str = "SELECT 1 FROM users WHERE id = $1";
+    let ddl = "ALTER TABLE users ADD COLUMN b text DEFAULT 'b', ALTER COLUMN id TYPE bigint";
+    let hidden = format!("DO $$ BEGIN {ddl}; END $$");
+    for (dynamic, pipelined) in [(false, false), (false, true), (true, false), (true, true)] {
+        let tags = if pipelined { "12C1tT2DCZ" } else { "1tT2DCZ" };
+        for strategy in STRATEGIES {
+            let setup = Setup::new().strategy(strategy).servers(1);
+            let allowed = "dynamic_sql = \"allow\"";
+            let user = format!("name = \"trusted\"\npassword = \"trusted\"\ntenants = [\"*\"]\n{allowed}");
+            let stage = Stage::new(setup.user(user)).await;
+            let option = pgstrata_tests::stage::tenant_option("acme_corp");
+            let name = if dynamic { "trusted" } else { "app" };
+            let login = async || {
+                let options = [("options", option.as_str())];
+                Wire::login(stage.port(), name, name, &options).await.expect("the tenant is let in")
+            };
+            let (mut other, mut migration) = (login().await, login().await);
+            for end in ["ROLLBACK", "ROLLBACK", "COMMIT"] {
+                // By then it is known what the table is, and no code of it.
+                for _ in 0..100 {
+                    all_go(&mut other, &[NAMES]).await;
+                }
+                // What code of the other client may have left is taken off the server in front of this one's request.
+                all_go(&mut migration, &[NAMES]).await;
+                for (name, text) in [("all", ALL), ("one", ONE)] {
+                    let answer = other.close(name).parse(name, text).describe(name).sync().answer().await;
+                    assert_eq!(answer.tags(), "31tTZ");
+                }
+                let ddl = if dynamic { &hidden } else { ddl };
+                all_go(&mut migration, &["BEGIN"]).await;
+                if pipelined {
+                    migration.parse("", ddl).bind("", &[]).execute();
+                } else {
+                    all_go(&mut migration, &[ddl]).await;
+                }
+                migration.parse("all", ALL).describe("all").bind("all", &[]).execute().sync();
+                let answer = migration.answer().await;
+                assert_eq!((answer.tags().as_str(), answer.fault()), (tags, None), "{strategy:?} {ddl}");
+                assert_eq!(answer.rows()[0].last().map(String::as_str), Some("b"));
+                let answer = migration.parse("one", ONE).describe("one").sync().answer().await;
+                let types = answer.messages.iter().find(|message| message.tag == b't');
+                assert_eq!(types.expect("types").body[..], [0, 1, 0, 0, 0, 20], "bigint");
+                all_go(&mut migration, &[end, "DISCARD ALL"]).await;
+                migration.close("all").close("one").sync().answer().await;
+            }
+        }
+    }
+}
+
+/// As pgx does: it names a format for each column, and prepares anew behind this error only.
+#[tokio::test(flavor = "multi_thread")]
+async fn formats_for_columns_of_before_are_an_overtaken_plan() {
+    const ALL: &str = "SELECT * FROM widened";
+    let formats = |count: u8| {
+        let mut body = b"\0s\0\0\0\0\0\0".to_vec();
+        body.push(count);
+        body.extend(vec![0; usize::from(count) * 2]);
+        body
+    };
+    for stage in stages(2).await {
+        let (mut reader, mut holder) = (stage.wire("acme_corp").await, stage.wire("globex").await);
+        let owner = stage.superuser().await;
+        all_go(&mut reader, &["CREATE TABLE widened (a text, b text)"]).await;
+        reader.parse("s", ALL).describe("s").sync().answer().await;
+        reader.message(b'B', &formats(2)).execute().sync();
+        assert_eq!(reader.answer().await.tags(), "2CZ");
+        // What is wrong from the start stays what it is.
+        reader.message(b'B', &formats(3)).execute().sync();
+        assert_eq!(reader.answer().await.code(), "08P01");
+        owner.batch_execute("ALTER TABLE acme_corp.widened ADD COLUMN c text").await.unwrap();
+        // On the server that has the statement, and on one that has not.
+        for text in ["BEGIN", "COMMIT", "BEGIN"] {
+            holder.simple(text).await;
+            reader.message(b'B', &formats(2)).execute().sync();
+            let fault = reader.answer().await.fault().expect("an error");
+            assert_eq!(
+                (fault.code.as_str(), fault.message.as_str()),
+                ("0A000", "cached plan must not change result type")
+            );
+        }
+        reader.close("s").parse("s", ALL).describe("s").sync();
+        assert_eq!(reader.answer().await.tags(), "31tTZ");
+        for text in ["COMMIT", "BEGIN"] {
+            holder.simple(text).await;
+            reader.message(b'B', &formats(3)).execute().sync();
+            assert_eq!(reader.answer().await.tags(), "2CZ");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_at_login_are_refused_as_postgresql_does() {
+    for stage in stages(1).await {
+        for (name, value) in [
+            ("no_such_setting", "1"),
+            ("DateStyle", "nonsense"),
+            ("default_transaction_isolation", "nonsense"),
+            ("work_mem", "many"),
+            ("wal_buffers", "1MB"),
+            ("IntervalStyle", "sql_standard"),
+        ] {
+            let tenant = pgstrata_tests::stage::tenant_option("acme_corp");
+            let told = async |port, options: &str| {
+                let parameters = [(name, value), ("options", options)];
+                Wire::login(port, "app", "app", &parameters)
+                    .await
+                    .err()
+                    .map(|fault| (fault.code, fault.message))
+            };
+            assert_eq!(told(stage.port(), &tenant).await, told(stage.cluster.port(), "").await, "{name}");
+        }
+    }
+}

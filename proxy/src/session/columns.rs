@@ -37,12 +37,14 @@ pub struct Shape {
     /// 0 where it is not known: of a portal, PostgreSQL tells the columns alone.
     parameters: u64,
     columns: u64,
+    count: u16,
 }
 
 impl Shape {
     /// What a `RowDescription` or `NoData` with this body says, behind those parameters.
     pub fn of(parameters: u64, body: &[u8]) -> Self {
-        Self { parameters, columns: columns(body) }
+        let count = body.first_chunk().copied().map_or(0, u16::from_be_bytes);
+        Self { parameters, columns: columns(body), count }
     }
 
     /// Whether a client that was told the one can read by the other.
@@ -53,6 +55,14 @@ impl Shape {
 }
 
 impl Columns {
+    /// How many columns the client was told of.
+    pub fn count(self) -> Option<u16> {
+        match self {
+            Self::Untold => None,
+            Self::Told(shape) | Self::Doubtful(shape) | Self::Changed(shape) => Some(shape.count),
+        }
+    }
+
     /// The same for the statement that is prepared anew.
     pub fn in_doubt(self) -> Self {
         match self {
@@ -124,6 +134,27 @@ pub(super) fn changed() -> Refusal {
     Refusal { code: "0A000", message: CHANGED.into(), hint: None }
 }
 
+/// Whether PostgreSQL refuses a statement because its columns are no longer those that it was planned for.
+pub(super) fn is_overtaken(body: &[u8], code: &[u8]) -> bool {
+    code == b"0A000" && frame::field(body, b'R') == Some(b"RevalidateCachedQuery")
+}
+
+/// Whether PostgreSQL refuses a `Bind` that names a result format for each of the `told` columns, of a statement that
+/// has another number of columns by now: its server has prepared it since.
+///
+/// The routine and the first number are the same in each language of the message.
+pub(super) fn is_outnumbered(body: &[u8], code: &[u8], told: Option<u16>) -> bool {
+    let message = || frame::field(body, b'M').unwrap_or_default();
+    let first = |message: &[u8]| -> Option<u16> {
+        let digits = message.iter().skip_while(|byte| !byte.is_ascii_digit());
+        let digits: Vec<u8> = digits.take_while(|byte| byte.is_ascii_digit()).copied().collect();
+        std::str::from_utf8(&digits).ok()?.parse().ok()
+    };
+    code == b"08P01"
+        && frame::field(body, b'R') == Some(b"PortalSetResultFormat")
+        && told.is_some_and(|told| first(message()) == Some(told))
+}
+
 /// Whether it is this one.
 pub(super) fn is_changed(refusal: &Refusal) -> bool {
     refusal.message == CHANGED
@@ -178,7 +209,7 @@ mod tests {
 
     #[test]
     fn only_what_was_told_can_change() {
-        let [one, two] = [1, 2].map(|columns| Shape { parameters: 1, columns });
+        let [one, two] = [1, 2].map(|columns| Shape { parameters: 1, columns, count: 1 });
         assert_eq!(Columns::Untold.in_doubt(), Columns::Untold);
         let doubtful = Columns::Told(one).in_doubt();
         assert_eq!(doubtful.described(one, false), Columns::Told(one));

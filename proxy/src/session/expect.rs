@@ -112,6 +112,8 @@ pub enum Expect {
     Bind {
         /// The client sent it.
         client: bool,
+        /// How many columns the client was told that its statement has.
+        told: Option<u16>,
     },
     /// `ParameterDescription`, then `RowDescription` or `NoData`.
     Describe {
@@ -192,7 +194,7 @@ impl Expect {
             | Expect::Probe(_)
             | Expect::Check(_) => false,
             Expect::Parse { client, .. } => client.is_some(),
-            Expect::Bind { client }
+            Expect::Bind { client, .. }
             | Expect::Execute { client, .. }
             | Expect::Describe { client, .. }
             | Expect::Close { client } => *client,

@@ -161,7 +161,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         link.give_up_portal(portal);
         message::bind_head(&mut link.lease.outbuf, portal, on_server.name.as_bytes(), behind);
         link.lease.outbuf.extend_from_slice(rest);
-        link.owe(Expect::Bind { client: true });
+        link.owe(Expect::Bind { client: true, told: columns.count() });
         link.request.bound = true;
         link.request.bound_by_name |= !portal.is_empty();
         link.request.described |= columns != Columns::Untold && next != Some(b'D');

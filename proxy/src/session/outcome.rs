@@ -50,6 +50,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if self.can_run_again(body, code) {
             return self.run_again();
         }
+        let outnumbered = self.is_outnumbered(body, code);
+        if outnumbered || columns::is_overtaken(body, code) {
+            // The catalog changed behind our back: what is prepared from now on shares nothing of before.
+            self.identity.database.catalog.invalidate(&self.tenants.now().scope.schema);
+        }
         let message = frame::field(body, b'M').unwrap_or_default();
         let front = self.link.as_ref().and_then(|link| link.expects.front());
         let found = front.and_then(|front| front.found(code, message)).cloned();
@@ -109,6 +114,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 return Ok(());
             }
             Some(Expect::Poison(refusal)) => put_refusal(&mut self.outbuf, refusal),
+            Some(Expect::Bind { .. }) if outnumbered => columns::put_changed(&mut self.outbuf),
             Some(Expect::Check(refusal)) if found.is_some() => put_refusal(&mut self.outbuf, refusal),
             // It stands in no text of the client's.
             Some(front) if !front.is_clients() => put_unplaced(&mut self.outbuf, body),
@@ -249,11 +255,17 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         self.refresh_effective();
     }
 
+    /// Whether the `Bind` at hand names formats for the columns that its client was told of, which are others now.
+    fn is_outnumbered(&self, body: &[u8], code: &[u8]) -> bool {
+        let front = self.link.as_ref().and_then(|link| link.expects.front());
+        matches!(front, Some(Expect::Bind { told, .. }) if columns::is_outnumbered(body, code, *told))
+    }
+
     /// Whether this is PostgreSQL refusing a plan that DDL has overtaken, or one that code has dropped, with nothing
     /// lost by trying again.
     fn can_run_again(&self, body: &[u8], code: &[u8]) -> bool {
         let Some(link) = &self.link else { return false };
-        let overtaken = code == b"0A000" && frame::field(body, b'R') == Some(b"RevalidateCachedQuery");
+        let overtaken = columns::is_overtaken(body, code);
         let dropped = code == NO_STATEMENT && self.shared.store.names_in(body);
         (overtaken || dropped)
             && self.status == Status::Idle

@@ -14,6 +14,7 @@ use super::encoding::other_encoding;
 use super::expect::{Effect, Expect, PATH_BEHIND, PATH_FIRST, ROLE_FIRST};
 use super::extended::{PARSE_COMPLETE, refusal};
 use super::judge::Source;
+use super::link::Link;
 use super::names::unknown;
 use super::query::{format_set_local, kind_of};
 use super::request::Step;
@@ -95,7 +96,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         self.set_up_for(&statement.plan);
         if !name.is_empty() {
-            statement.prepared = self.apart(statement.prepared);
+            statement.prepared = self.behind_ddl(self.apart(statement.prepared));
         }
         let Some(link) = &mut self.link else { return };
         let prepared = Arc::clone(&statement.prepared);
@@ -123,6 +124,17 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let link = self.link.as_deref();
         let reads_otherwise = link.is_some_and(|link| link.reads_otherwise || link.request.rereads);
         match reads_otherwise && prepared.is_shared() {
+            true => self.shared.store.alone(prepared.identity.clone()),
+            false => prepared,
+        }
+    }
+
+    /// The same where its transaction has run DDL, or code that may have: what others prepared on the server before
+    /// has the columns and the parameter types of before.
+    fn behind_ddl(&self, prepared: Arc<Prepared>) -> Arc<Prepared> {
+        let in_block = self.status_then() == Status::Block;
+        let is_behind = |link: &Link| link.ddl.is_some() || link.opaque && in_block;
+        match prepared.is_shared() && self.link.as_deref().is_some_and(is_behind) {
             true => self.shared.store.alone(prepared.identity.clone()),
             false => prepared,
         }
@@ -369,7 +381,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     }
 }
 
-impl super::link::Link {
+impl Link {
     /// Sets the path for the transaction that begins with this request.
     fn set_path_first(&mut self, path: &str, name: &[u8]) {
         let stands = std::mem::replace(&mut self.lease.path_statement, Standing::There);
@@ -402,7 +414,7 @@ impl super::link::Link {
         }
         message::bind_texts(&mut self.lease.outbuf, b"", name, values);
         message::execute(&mut self.lease.outbuf, b"");
-        self.owe(Expect::Bind { client: false });
+        self.owe(Expect::Bind { client: false, told: None });
         self.owe(Expect::Execute { client: false, effect: None });
         self.own_portal = true;
         self.request.ran_ours = true;
@@ -472,7 +484,7 @@ impl super::link::Link {
         message::close(out, b'P', name);
         self.owe(Expect::Close { client: false });
         self.owe(Expect::Parse { id: PATH_BEHIND, named: true, client: None, map: Default::default() });
-        self.owe(Expect::Bind { client: false });
+        self.owe(Expect::Bind { client: false, told: None });
         self.owe(completes);
         self.owe(Expect::Close { client: false });
         self.request.ran_ours = true;

@@ -172,17 +172,28 @@ async fn try_settings(
         let answer = server.receive().await.map_err(lost)?;
         match answer.tag() {
             b'E' => {
-                let message = frame::field(answer.body(), b'M').unwrap_or_default();
-                refused = Some(String::from_utf8_lossy(message).into_owned());
+                refused = Some(in_its_words(answer.body()));
             }
             b'Z' => break,
             _ => {}
         }
     }
-    let refusal = |message| Refusal::new(sqlstate::INVALID_PARAMETER_VALUE, message);
-    refused.map_or(Ok(()), |message| Err(refusal(message)))?;
+    refused.map_or(Ok(()), Err)?;
     server.settings = Arc::clone(wanted);
     Ok(())
+}
+
+/// PostgreSQL's refusal of a setting.
+fn in_its_words(body: &[u8]) -> Refusal {
+    let field = |code| frame::field(body, code).map(String::from_utf8_lossy);
+    let code = field(b'C').unwrap_or_default();
+    let known = sqlstate::OF_SETTINGS.into_iter().find(|known| *known == code);
+    let refusal =
+        Refusal::new(known.unwrap_or(sqlstate::INVALID_PARAMETER_VALUE), field(b'M').unwrap_or_default());
+    match field(b'H') {
+        Some(hint) => refusal.hint(hint),
+        None => refusal,
+    }
 }
 
 fn no_server(error: &CheckoutError) -> Refusal {

@@ -26,6 +26,15 @@ pub mod sqlstate {
     pub const INSUFFICIENT_PRIVILEGE: &str = "42501";
     /// `undefined_object`
     pub const UNDEFINED_OBJECT: &str = "42704";
+    /// `invalid_name`
+    pub const INVALID_NAME: &str = "42602";
+    /// `cant_change_runtime_param`
+    pub const CANT_CHANGE_RUNTIME_PARAM: &str = "55P02";
+    /// What PostgreSQL refuses a setting with.
+    pub const OF_SETTINGS: [&str; 7] = [
+        FEATURE_NOT_SUPPORTED, INVALID_PARAMETER_VALUE, SYNTAX_ERROR, INSUFFICIENT_PRIVILEGE, INVALID_NAME,
+        UNDEFINED_OBJECT, CANT_CHANGE_RUNTIME_PARAM,
+    ];
     /// `internal_error`
     pub const INTERNAL_ERROR: &str = "XX000";
 }
