@@ -21,12 +21,15 @@ pub enum Share {
 }
 
 impl Share {
-    /// That of a pool of so many places where nobody says: three quarters of it while others are about, and
-    /// at least one place is theirs. A tenant is about for `window` after it last had a server.
+    /// That of a pool of so many places where nobody says: three quarters of it while others are about. A tenant is
+    /// about for `window` after it last had a server.
+    ///
+    /// A pool of less than four is nobody's in part: an application that works on two connections at once, one in a
+    /// transaction, would wait for itself.
     pub fn usual(places: usize, window: Duration) -> Self {
         match places {
-            0 | 1 => Share::All,
-            more => Share::WithOthers((more * 3).div_ceil(4).min(more - 1), window),
+            0..4 => Share::All,
+            more => Share::WithOthers((more * 3).div_ceil(4), window),
         }
     }
 

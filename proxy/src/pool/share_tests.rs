@@ -11,11 +11,13 @@ fn tenant(name: &str) -> Tenant {
 }
 
 #[test]
-fn usual_share_is_three_quarters_and_leaves_one() {
-    for (places, share) in [(2, 1), (3, 2), (4, 3), (5, 4), (8, 6), (10, 8), (20, 15), (21, 16)] {
+fn usual_share_is_three_quarters_of_what_can_be_parted() {
+    for (places, share) in [(4, 3), (5, 4), (8, 6), (10, 8), (20, 15), (21, 16)] {
         assert_eq!(Share::usual(places, LONG).places(), Some(share), "{places}");
     }
-    assert_eq!(Share::usual(1, LONG), Share::All);
+    for places in 0..4 {
+        assert_eq!(Share::usual(places, LONG), Share::All, "{places}");
+    }
 }
 
 #[test]

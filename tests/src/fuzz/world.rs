@@ -52,9 +52,7 @@ impl World {
             .tier(conditions.tier)
             .servers(2)
             .user("name = 'tool'\npassword = 'tool'\ntenants = ['*']\ndynamic_sql = 'allow'\ntenant_switch = true")
-            .line("tenancy", format!("hide_other_tenants = {}", conditions.hide))
-            // A script has clients of one tenant on both servers.
-            .line("tenancy", "max_servers_per_tenant = 2");
+            .line("tenancy", format!("hide_other_tenants = {}", conditions.hide));
         let stage = Stage::on(cluster, setup).await;
         let server = stage.superuser().await;
         let mut world = Self { conditions, stage, server, pristine: Fingerprint::new() };
