@@ -20,8 +20,9 @@ WITH RECURSIVE goes_with AS (
     UNION ALL
     SELECT 'column', class.id || ' ' || row_number() OVER (PARTITION BY class.oid ORDER BY a.attnum) || ' ' || CASE
         WHEN class.relkind IN ('i', 'I') THEN '' ELSE quote_ident(a.attname) END,
-        format_type(a.atttypid, a.atttypmod) || ' ' || a.attcollation::regcollation || ' ' || jsonb_strip_nulls(to_jsonb(a)
-            - '{attrelid,attname,attnum,atttypid,attcollation,attacl,attcacheoff,atthasmissing,attmissingval,attndims,attlen,attalign,attbyval,atttypmod,attisdropped}'::text[])::text
+        format_type(a.atttypid, a.atttypmod) || ' ' || a.attcollation::regcollation || ' ' || jsonb_strip_nulls(jsonb_build_object('attoptions',
+            (SELECT array_agg(option ORDER BY n) FROM unnest(a.attoptions) WITH ORDINALITY o (option, n) WHERE option NOT LIKE 'pg\_attver=%'))
+            || to_jsonb(a) - '{attoptions,attrelid,attname,attnum,atttypid,attcollation,attacl,attcacheoff,atthasmissing,attmissingval,attndims,attlen,attalign,attbyval,atttypmod,attisdropped}'::text[])::text
         FROM class JOIN pg_attribute a ON a.attrelid = class.oid WHERE a.attnum > 0 AND NOT a.attisdropped
     UNION ALL
     SELECT 'constraint', c.conrelid::regclass || ' ' || c.contypid::regtype || ' ' || quote_ident(c.conname),

@@ -117,12 +117,17 @@ async fn what_is_tried_again_counts_once() {
     let shop = Shop::new(&["acme"]).await;
     for em in managers(&shop, 5).await {
         let tries = AtomicU32::new(0);
+        // At first all have counted before one saves.
+        let counted = tokio::sync::Barrier::new(5);
         let book = async |name: String| {
             loop {
-                tries.fetch_add(1, Ordering::Relaxed);
-                let booked = em.transaction_with(SERIALIZABLE, async |tx| match tx.count::<User>().await? {
-                    0..4 => tx.save(&User::new(&name)).await.map(drop),
-                    _ => Ok(()),
+                let is_first = tries.fetch_add(1, Ordering::Relaxed) < 5;
+                let booked = em.transaction_with(SERIALIZABLE, async |tx| {
+                    let guests = tx.count::<User>().await?;
+                    if is_first {
+                        counted.wait().await;
+                    }
+                    if guests < 4 { tx.save(&User::new(&name)).await.map(drop) } else { Ok(()) }
                 });
                 match booked.await {
                     Err(error) if error.is_retryable() => {}

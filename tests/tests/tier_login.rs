@@ -283,7 +283,7 @@ async fn settings_are_judged_by_the_tenants_own_login() {
     let stage = Stage::new(Setup::new().tier(Tier::Login)).await;
     let grant = "GRANT SET ON PARAMETER log_min_messages TO tenant_acme_corp";
     stage.superuser().await.batch_execute(grant).await.unwrap();
-    for (tenant, code) in [("acme_corp", ""), ("globex", "22023")] {
+    for (tenant, code) in [("acme_corp", ""), ("globex", "42501")] {
         let option = format!("-ctenant={tenant} -clog_min_messages=fatal");
         let told = Wire::login(stage.port(), "app", "app", &[("options", &option)]).await;
         assert_eq!(

@@ -1,7 +1,10 @@
 -- Columns of relations $1, dropped ones left out.
 SELECT a.attrelid AS relation, a.attnum AS number, a.attname::text AS name, a.attnotnull AS not_null,
     a.attidentity::text AS identity, a.attgenerated::text AS generated, a.attislocal AS local,
-    d.oid AS default_oid, a.attoptions AS options, a.attfdwoptions AS server_options,
+    d.oid AS default_oid, a.attfdwoptions AS server_options,
+    -- Newer minor versions count the changes of a column there, for themselves: pg_dump leaves that out, too.
+    (SELECT array_agg(option ORDER BY number) FROM unnest(a.attoptions) WITH ORDINALITY o (option, number)
+        WHERE option NOT LIKE 'pg\_attver=%') AS options,
     a.attcompression::text AS compression, a.attcollation <> t.typcollation AS collated,
     CASE WHEN a.attstorage <> t.typstorage THEN a.attstorage::text END AS storage,
     -- Its values have to be cast on their way to another schema's type of the name.
