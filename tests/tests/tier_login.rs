@@ -144,6 +144,20 @@ async fn count(server: &Client) -> i64 {
     server.query_one(servers, &[]).await.unwrap().get(0)
 }
 
+/// The same, but where it is more than `bound`, the least within a moment: PostgreSQL counts a process that has been
+/// told to end until it has.
+async fn steady_count(server: &Client, bound: i64) -> i64 {
+    let mut least = count(server).await;
+    for _ in 0..50 {
+        if least <= bound {
+            break;
+        }
+        sleep(Duration::from_millis(20)).await;
+        least = least.min(count(server).await);
+    }
+    least
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn pools_are_bounded_each_and_together() {
     const TENANTS: usize = 8;
@@ -172,7 +186,7 @@ async fn pools_are_bounded_each_and_together() {
     }
     let mut most = 0;
     while let Some(joined) = {
-        most = most.max(count(&server).await);
+        most = most.max(steady_count(&server, 3).await);
         clients.join_next().await
     } {
         joined.unwrap();
@@ -189,7 +203,7 @@ async fn pools_are_bounded_each_and_together() {
     for tenant in ["t1", "t2", "t3"] {
         assert_eq!(stage.wire(tenant).await.simple("SELECT 1").await.value(), "1", "{tenant}");
     }
-    assert!(count(&server).await <= 3);
+    assert!(steady_count(&server, 3).await <= 3);
     for mut wire in held {
         assert_eq!(wire.simple("COMMIT").await.status(), Some('I'));
     }
