@@ -446,3 +446,32 @@ async fn crowd_of_clients_that_set_what_they_like() {
         is_clean(&stage, "at the end").await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn time_limit_of_transactions_stays_with_its_client() {
+    for strategy in pgstrata_tests::setup::STRATEGIES {
+        let stage = Stage::new(Setup::new().strategy(strategy).servers(1)).await;
+        let known = stage.wire("globex").await.simple("SHOW transaction_timeout").await.code() == "";
+        let wanted = if known { "0" } else { "" };
+        for text in [
+            "set session transaction_timeout = 743",
+            "set transaction_timeout = 20",
+            "set transaction_timeout = 1",
+        ] {
+            for extended in [false, true] {
+                let mut wire = stage.wire("globex").await;
+                match extended {
+                    true => wire.extended(text, &[]).await,
+                    false => wire.simple(text).await,
+                };
+                for _ in 0..3 {
+                    let mut other = stage.wire("acme_corp").await;
+                    let told = other
+                        .simple("SELECT coalesce(current_setting('transaction_timeout', true), '')")
+                        .await;
+                    assert_eq!(told.value(), wanted, "{text}, {extended}");
+                }
+            }
+        }
+    }
+}

@@ -32,6 +32,11 @@ const MEANINGLESS: &[&str] = &[
     "work_mem",
 ];
 
+/// Whether the parameter is a characteristic of the transaction at hand, and over with it. `transaction_timeout` is none.
+pub fn is_of_transaction(name: &str) -> bool {
+    matches!(name, "transaction_isolation" | "transaction_read_only" | "transaction_deferrable")
+}
+
 /// Whether PostgreSQL may read a text in another way where the parameter (its name in lower case) has another value:
 /// `'01/02/2020'::date` becomes a date when it is prepared. Names with a dot are not PostgreSQL's own.
 pub fn gives_meaning(name: &str) -> bool {

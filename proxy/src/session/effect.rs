@@ -11,7 +11,7 @@ use super::expect::{Effect, Expect};
 use super::path::{self, Effective};
 use super::switch;
 use super::{Session, Status};
-use crate::pool::parameters::gives_meaning;
+use crate::pool::parameters::{gives_meaning, is_of_transaction};
 use crate::pool::settings::{Assignment, DATESTYLE, SEARCH_PATH, newest_name};
 use crate::sql::keys;
 use crate::sql::lexer::{Lexer, TokenKind};
@@ -27,7 +27,7 @@ pub(super) fn effect_of(statement: &Statement, text: &[u8], utf8: bool) -> Optio
         return Some(Effect::KeepRole(if resets { "RESET" } else { "SET" }));
     }
     match &statement.kind {
-        StatementKind::Set(setting) if !setting.local && !setting.name.starts_with("transaction_") => {
+        StatementKind::Set(setting) if !setting.local && !is_of_transaction(&setting.name) => {
             let name = newest_name(&setting.name);
             let to = match name {
                 SEARCH_PATH => Assignment::of_ours(&path::of_setting(setting, text)?),
@@ -188,7 +188,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             self.pin(reason);
         }
         let untracked = match &statement.kind {
-            StatementKind::Set(setting) if setting.name.starts_with("transaction_") => false,
+            StatementKind::Set(setting) if is_of_transaction(&setting.name) => false,
             StatementKind::Set(setting) => {
                 !setting.local && effect_of(statement, text, self.reads_utf8()).is_none()
             }
