@@ -449,7 +449,7 @@ async fn crowd_of_clients_that_set_what_they_like() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn time_limit_of_transactions_stays_with_its_client() {
-    for strategy in pgstrata_tests::setup::STRATEGIES {
+    for strategy in STRATEGIES {
         let stage = Stage::new(Setup::new().strategy(strategy).servers(1)).await;
         let known = stage.wire("globex").await.simple("SHOW transaction_timeout").await.code() == "";
         let wanted = if known { "0" } else { "" };
