@@ -68,54 +68,22 @@ fn once_each<'a>(looks: &'a [(usize, Look)], statements: &[StatementShape]) -> V
 /// The question that is asked in front of a statement. It has no answer: what is found is no identifier, and an error.
 fn front(looks: &[(usize, &Look)], scope: &Scope) -> Check {
     let mut with = String::new();
-    let (mut found, mut places) = (Vec::new(), Found::default());
+    let mut places = Places::default();
     for (number, (_, look)) in looks.iter().enumerate() {
         if look.hold {
             _ = write!(with, "\"{MARK}{number}\" AS (SELECT 1 FROM {}), ", identifier(look));
         }
         places.add(look);
     }
-    let Found { followed, relations, types, routines } = places;
-    if !followed.is_empty() {
-        let oids: Vec<String> = followed.iter().map(|oid| format!("({oid})")).collect();
+    if !places.followed.is_empty() {
         _ = write!(
             with,
-            "\"{MARK}\" (oid) AS (SELECT v.oid FROM (VALUES {}) v (oid) \
+            "\"{MARK}\" (oid) AS (SELECT v.oid FROM pg_catalog.unnest(ARRAY[{}]) v (oid) \
              UNION SELECT e.oid FROM \"{MARK}\" p CROSS JOIN LATERAL ({LEADS}) e (oid)), ",
-            oids.join(", ")
+            places.followed.join(", ")
         );
-        found.push(format!(
-            "SELECT p.oid::pg_catalog.regclass::pg_catalog.text FROM \"{MARK}\" p \
-             LEFT JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) p.oid WHERE p.oid IS NOT NULL AND {}",
-            elsewhere("c.relnamespace", scope)
-        ));
     }
-    if !relations.is_empty() {
-        found.push(format!(
-            "SELECT c.relname::pg_catalog.text FROM pg_catalog.pg_class c \
-             WHERE c.oid OPERATOR(pg_catalog.=) ANY (ARRAY[{}]) AND {}",
-            relations.join(", "),
-            elsewhere("c.relnamespace", scope)
-        ));
-    }
-    if !types.is_empty() {
-        found.push(format!(
-            "SELECT t.typname::pg_catalog.text FROM pg_catalog.pg_type t \
-             WHERE t.oid OPERATOR(pg_catalog.=) ANY (ARRAY[{}]) AND {}",
-            types.join(", "),
-            elsewhere("t.typnamespace", scope)
-        ));
-    }
-    if !routines.is_empty() {
-        // One in pg_catalog is its owner's alone, and a tenant's may have its name.
-        found.push(format!(
-            "SELECT f.proname::pg_catalog.text FROM pg_catalog.pg_proc f \
-             WHERE f.proname OPERATOR(pg_catalog.=) ANY (ARRAY[{}]) AND pg_catalog.pg_function_is_visible(f.oid) \
-             AND f.pronamespace OPERATOR(pg_catalog.<>) 'pg_catalog'::pg_catalog.regnamespace AND {}",
-            routines.join(", "),
-            elsewhere("f.pronamespace", scope)
-        ));
-    }
+    let found = places.queries(scope);
     let sql = format!(
         "WITH RECURSIVE {with}\"{MARK}found\" (name) AS ({}) \
          SELECT pg_catalog.parse_ident(pg_catalog.concat('{MARK}', f.name)) FROM \"{MARK}found\" f",
@@ -135,14 +103,14 @@ fn refused(look: &Look) -> String {
 
 /// Expressions for what is looked at: oids, but of routines their names.
 #[derive(Default)]
-struct Found {
+struct Places {
     followed: Vec<String>,
     relations: Vec<String>,
     types: Vec<String>,
     routines: Vec<String>,
 }
 
-impl Found {
+impl Places {
     fn add(&mut self, look: &Look) {
         let by =
             |function: &str| format!("pg_catalog.{function}({})::pg_catalog.oid", literal(&quoted(look)));
@@ -154,6 +122,37 @@ impl Found {
             // Their names are put behind the tenant's schema.
             Object::Other => {}
         }
+    }
+
+    /// A query of each kind, for the names of what stands elsewhere.
+    fn queries(&self, scope: &Scope) -> Vec<String> {
+        let mut queries = Vec::new();
+        if !self.followed.is_empty() {
+            queries.push(format!(
+                "SELECT p.oid::pg_catalog.regclass::pg_catalog.text FROM \"{MARK}\" p \
+                 LEFT JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) p.oid \
+                 WHERE p.oid IS NOT NULL AND {}",
+                elsewhere("c.relnamespace", scope)
+            ));
+        }
+        // A routine in pg_catalog is its owner's alone, and a tenant's may have its name.
+        let visible = "pg_catalog.pg_function_is_visible(o.oid) \
+             AND o.pronamespace OPERATOR(pg_catalog.<>) 'pg_catalog'::pg_catalog.regnamespace";
+        for (places, table, name, key, schema, more) in [
+            (&self.relations, "pg_class", "relname", "oid", "o.relnamespace", "true"),
+            (&self.types, "pg_type", "typname", "oid", "o.typnamespace", "true"),
+            (&self.routines, "pg_proc", "proname", "proname", "o.pronamespace", visible),
+        ] {
+            if !places.is_empty() {
+                queries.push(format!(
+                    "SELECT o.{name}::pg_catalog.text FROM pg_catalog.{table} o \
+                     WHERE o.{key} OPERATOR(pg_catalog.=) ANY (ARRAY[{}]) AND {more} AND {}",
+                    places.join(", "),
+                    elsewhere(schema, scope)
+                ));
+            }
+        }
+        queries
     }
 }
 
