@@ -74,7 +74,7 @@ fuzz: fuzz-units fuzz-texts fuzz-sessions ## each fuzzer for a minute; make fuzz
 
 fuzz-units: ## lexer, plans, messages and names against PostgreSQL's own parser
 	BOLERO_RANDOM_TEST_TIME_MS=$$(($(TIME) * 1000)) \
-		cargo test --locked --profile fuzz --package pgstrata --package pgstrata-control --lib fuzz:: -- --nocapture
+		cargo test --locked --profile fuzz --package pgstrata --package pgstrata-control --package pgstrata-sql --package pgstrata-wire --lib fuzz:: -- --nocapture
 
 # Both take RUNS=1000000 in place of TIME (for each test), SEED and ONLY (of a failure), KEEP_GOING=1 (collects
 # failures), WITHOUT='a|b' (leaves out what is known) and TEST=names_of_tests.

@@ -5,15 +5,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use criterion::{BatchSize, Bencher, Criterion, Throughput};
-use pgstrata::sql::lexer::{Lexer, Token};
-use pgstrata::sql::rewrite::{Prefixes, rewrite};
-use pgstrata::sql::tokens::Tokens;
-use pgstrata::sql::{Engine, TextMode, cache};
-use pgstrata::wire::frame;
 use pgstrata_benches::ratios::{self, LEXER, PARSER, SCANNER};
 use pgstrata_benches::{scope, texts};
 use pgstrata_grammar::{Tree, oracle};
+use pgstrata_sql::lexer::{Lexer, Token};
+use pgstrata_sql::rewrite::{Prefixes, rewrite};
+use pgstrata_sql::tokens::Tokens;
+use pgstrata_sql::{Engine, TextMode, cache};
 use pgstrata_tenancy::Strategy;
+use pgstrata_wire::frame;
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
 

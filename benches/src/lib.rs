@@ -12,8 +12,8 @@
 
 use std::sync::Arc;
 
-use pgstrata::sql::Scope;
-use pgstrata::sql::scope::{Builtins, CommonFunctions, Names, Relation, SchemaNames};
+use pgstrata_sql::Scope;
+use pgstrata_sql::scope::{Builtins, CommonFunctions, Names, Relation, SchemaNames};
 use pgstrata_tenancy::Strategy;
 
 pub mod plot;
@@ -61,7 +61,7 @@ pub fn scope(strategy: Strategy) -> Scope {
         role: "app_role".into(),
         strategy,
         dynamic_sql: false,
-        statements: pgstrata::sql::level::Level::All,
+        statements: pgstrata_sql::level::Level::All,
         shared_writes: false,
         moved: Arc::default(),
         hide_others: false,

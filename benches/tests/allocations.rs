@@ -3,8 +3,8 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use pgstrata::sql::{Engine, TextMode};
 use pgstrata_benches::{scope, texts};
+use pgstrata_sql::{Engine, TextMode};
 use pgstrata_tenancy::Strategy;
 
 /// The system's allocator, counted by thread.

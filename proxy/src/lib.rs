@@ -2,10 +2,11 @@
 //!
 //! # Layout
 //! - [`config`]: the configuration file as types.
-//! - [`wire`]: bytes and what they mean: start-up packets, frames, messages.
+//! - `wire` (a crate): bytes and what they mean: start-up packets, frames, messages.
+//! - [`stream`]: the sockets at both ends.
 //! - [`auth`]: who a client is, and which tenant it may work for.
 //! - [`pool`]: connections to PostgreSQL.
-//! - [`sql`]: text -> plan. What a statement needs to reach its tenant. No I/O.
+//! - `sql` (a crate): text -> plan. What a statement needs to reach its tenant. No I/O.
 //! - [`catalog`]: what the database holds: relations and functions of a schema.
 //! - [`channels`]: `LISTEN` for all clients on one connection.
 //! - [`session`]: one client: the state machine that joins wire, sql and pool.
@@ -49,9 +50,11 @@ pub mod serve;
 pub mod session;
 pub mod shared;
 pub mod signals;
-pub mod sql;
+pub mod stream;
 pub mod tenant;
 pub mod terminal;
-pub mod wire;
+
+use pgstrata_sql as sql;
+use pgstrata_wire as wire;
 
 pub use serve::{ServeError, serve, serve_blocking};

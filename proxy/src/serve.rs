@@ -26,8 +26,8 @@ use crate::descriptors::{self, Room};
 use crate::listener;
 use crate::session::{Session, start};
 use crate::shared::{SetupError, Shared};
+use crate::stream::ClientStream;
 use crate::wire::refusal::Refusal;
-use crate::wire::stream::ClientStream;
 
 /// How often the pools are tended.
 const TEND: Duration = Duration::from_secs(1);

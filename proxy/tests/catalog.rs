@@ -13,7 +13,7 @@ use std::time::Duration;
 use catalog::server::Server;
 use pgstrata::catalog::{Catalog, Control, TenantDirectory, load};
 use pgstrata::config::Config;
-use pgstrata::sql::scope::Names;
+use pgstrata_sql::scope::Names;
 use pgstrata_tenancy::TenantId;
 
 const SCHEMA: &str = include_str!("catalog/schema.sql");

@@ -11,7 +11,7 @@ use pgstrata::config::{Database, Secret, ServerTls};
 use pgstrata::pool::cancel::send_cancel;
 use pgstrata::pool::connect::{ConnectError, Connected, connect};
 use pgstrata::pool::target::Target;
-use pgstrata::wire::stream::ServerStream;
+use pgstrata::stream::ServerStream;
 use postgres::Postgres;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 

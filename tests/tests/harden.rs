@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use pgstrata::sql::level::Level;
-use pgstrata::sql::{Engine, Route, Scope, TextMode};
+use pgstrata_sql::level::Level;
+use pgstrata_sql::{Engine, Route, Scope, TextMode};
 use pgstrata_tests::program::pgstrata;
 use pgstrata_tests::stage::{connect, names};
 use pgstrata_tests::{Tenants, database};

@@ -16,8 +16,8 @@ use super::login::Login;
 use super::tls::{self, Tls};
 use super::users::{SaltKey, UserError, Users};
 use crate::config::{Config, ListenTls, Tenancy};
+use crate::stream::ClientStream;
 use crate::wire::startup::FirstPacket;
-use crate::wire::stream::ClientStream;
 
 /// What openings are judged by. Built once for each configuration.
 pub struct AcceptContext {

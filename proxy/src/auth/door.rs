@@ -15,9 +15,9 @@ use super::login::{Login, log_refusal, say_goodbye};
 use super::tenant::{Claim, Rules, claim};
 use super::tls::{ALPN, Tls};
 use crate::config::User;
+use crate::stream::ClientStream;
 use crate::wire::refusal::{Refusal, sqlstate};
 use crate::wire::startup::{self, FirstPacket, StartupParams, put};
-use crate::wire::stream::ClientStream;
 
 /// The first byte of a TLS handshake; no start-up packet begins with it.
 const TLS_HANDSHAKE: u8 = 0x16;

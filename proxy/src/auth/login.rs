@@ -12,10 +12,10 @@ use tokio::net::TcpStream;
 
 use super::error::OpenError;
 use crate::config::User;
+use crate::stream::ClientStream;
 use crate::wire::message;
 use crate::wire::refusal::{Refusal, sqlstate};
 use crate::wire::startup::put;
-use crate::wire::stream::ClientStream;
 
 /// A client that has proven who it is. It still waits for `AuthenticationOk`.
 ///

@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use super::login::{Credentials, Ready, log_in};
 use super::target::Target;
 use super::tls::end_point;
-use crate::wire::stream::ServerStream;
+use crate::stream::ServerStream;
 
 /// A server that has just said `ReadyForQuery`.
 #[derive(Debug)]

@@ -16,7 +16,7 @@ use super::connect::Connected;
 use super::fair::Item;
 use super::settings::Settings;
 use super::turns::Tenant;
-use crate::wire::stream::ServerStream;
+use crate::stream::ServerStream;
 use crate::wire::{frame, message};
 
 /// No answer to a question of our own is longer.

@@ -22,7 +22,7 @@ use super::tenants::TenantServers;
 use super::turns::Tenant;
 use crate::config;
 use crate::metrics::Metrics;
-use crate::wire::stream::ServerStream;
+use crate::stream::ServerStream;
 
 /// A server on loan. It goes back by [`Lease::give_back`]; dropped, it is closed, so that whatever ends
 /// a session in the middle leaves nothing of it to the next one.

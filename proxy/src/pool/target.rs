@@ -16,7 +16,7 @@ use tokio_rustls::TlsConnector;
 use super::connect::ConnectError;
 use super::tls::{self, TlsConfigError};
 use crate::config::{Database, Secret, ServerTls};
-use crate::wire::stream::ServerStream;
+use crate::stream::ServerStream;
 
 /// A silent peer is asked for life after so long, then so often, so many times.
 const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(30), Duration::from_secs(10), 3);

@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// One connection.
 pub struct Raw {
-    stream: crate::wire::stream::ServerStream,
+    stream: crate::stream::ServerStream,
     buffer: BytesMut,
     out: BytesMut,
     /// How many times it has to be `ReadyForQuery` until all that was sent is answered.

@@ -83,8 +83,8 @@ mod tests {
     use super::*;
     use crate::session::effect::effect_of;
     use crate::sql::Engine;
+    use crate::sql::fixture::scope;
     use crate::sql::scope::TextMode;
-    use crate::sql::tests::fixture::scope;
 
     /// The path behind a text in a transaction.
     fn behind(text: &str) -> String {

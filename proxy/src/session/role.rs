@@ -258,7 +258,7 @@ mod tests {
     fn only_what_touches_nothing_goes_without() {
         use crate::sql::Engine;
         use crate::sql::scope::TextMode;
-        let (engine, scope) = (Engine::new(1 << 20), crate::sql::tests::fixture::scope());
+        let (engine, scope) = (Engine::new(1 << 20), crate::sql::fixture::scope());
         let needs = |text: &str| {
             let plan = engine.plan(text.as_bytes(), &scope, TextMode::default());
             plan.statements.iter().any(needs_role)

@@ -32,9 +32,9 @@ use crate::sql::guard::check;
 use crate::sql::level::read_only;
 use crate::sql::plan::PinReason;
 use crate::sql::scope::Scope;
+use crate::stream::ClientStream;
 use crate::wire::frame;
 use crate::wire::refusal::{Refusal, sqlstate};
-use crate::wire::stream::ClientStream;
 
 /// How long a statement waits for what its tenant's schemas hold.
 const NAMES_LIMIT: Duration = Duration::from_secs(10);
@@ -326,7 +326,7 @@ pub fn with_sources(error: &dyn std::error::Error) -> String {
 mod tests {
     use super::confined_path;
     use crate::session::tenant::Tenancy;
-    use crate::sql::tests::fixture::scope;
+    use crate::sql::fixture::scope;
 
     #[test]
     fn path_of_the_packet_is_read_as_postgresql_reads_it() {

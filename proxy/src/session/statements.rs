@@ -384,7 +384,7 @@ mod tests {
         let mut statements = ClientStatements::default();
         let prepared = store.intern(identity("select 1", "acme"));
         let other = store.intern(identity("select 2", "globex"));
-        let tenancy = Arc::new(Tenancy::of(crate::sql::tests::fixture::scope(), "", true));
+        let tenancy = Arc::new(Tenancy::of(crate::sql::fixture::scope(), "", true));
         let statement = ClientStatement {
             encoding: None,
             blind: false,

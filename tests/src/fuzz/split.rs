@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use pgstrata::sql::keys::KeySpaces;
-use pgstrata::sql::level::Level;
-use pgstrata::sql::{Engine, Route, Scope, TextMode};
 use pgstrata_grammar::Tree;
+use pgstrata_sql::keys::KeySpaces;
+use pgstrata_sql::level::Level;
+use pgstrata_sql::{Engine, Route, Scope, TextMode};
 use pgstrata_tenancy::Strategy;
 
 use super::drive::Wrong;

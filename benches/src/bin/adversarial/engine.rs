@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
-use pgstrata::sql::rewrite::{Prefixes, rewrite};
-use pgstrata::sql::{Engine, Scope, TextMode};
 use pgstrata_benches::scope;
+use pgstrata_sql::rewrite::{Prefixes, rewrite};
+use pgstrata_sql::{Engine, Scope, TextMode};
 use pgstrata_tenancy::Strategy;
 use pgstrata_testkit::{FAMILIES, Mixtures};
 

@@ -1,0 +1,532 @@
+//! Demands, held against the scope of one tenant.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use smallvec::SmallVec;
+
+use super::aims::{Look, Moment, NeedNames, Pin};
+use super::relations;
+use crate::keys::KeySpace;
+use crate::lexer::TokenKind;
+use crate::name;
+use crate::plan::{PinReason, Refusal, StatementKind};
+use crate::scope::{Scope, TextMode};
+use crate::shape::{Act, ConfigPlace, Demand, KeyKind, Object, Shape, Site, StatementShape, Way, Write};
+use crate::tokens::{Literals, Tokens};
+
+/// Schemas that any tenant may name; none of them is ever written.
+const SYSTEM: [&str; 3] = ["pg_catalog", "information_schema", "pg_toast"];
+
+/// What became of the demands of a text.
+pub enum Verdict {
+    /// All are met, if this is done.
+    Granted(Grant),
+    /// The first that is not, and why.
+    Refused(Refusal),
+    /// What the schemas hold decides, and is not known now.
+    NeedNames,
+}
+
+/// What makes sure that a text writes what it may, and nothing else.
+#[derive(Default)]
+pub struct Grant {
+    /// What goes in front of the names at these tokens, in strings too.
+    pub pins: SmallVec<[(u32, Pin); 2]>,
+    /// What PostgreSQL is asked in front of statements, by their numbers.
+    pub looks: Vec<(usize, Look)>,
+    /// The views that are looked at behind statements: their schemas and names.
+    pub seals: Vec<(usize, Seal)>,
+}
+
+/// A view, or all of a schema's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seal {
+    /// The schema as it is written.
+    pub schema: Option<Box<str>>,
+    /// The view; none: all of them.
+    pub name: Option<Box<str>>,
+    /// Where it stands, if no schema is written.
+    pub site: Site,
+}
+
+/// Holds the demands of a shape against the scope. `tenant_first`: unqualified names mean the tenant's first.
+pub fn check(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode, tenant_first: bool) -> Verdict {
+    let gate = Gate { t, literals: Literals(t), scope, tenant_first, replays_write: mode.replays_write };
+    let home = !mode.own_path && !shape.statements.iter().any(|statement| sets_path(&statement.kind));
+    let before = Before::of(shape, scope);
+    let (stale, temporary) = (mode.stale_names, mode.temp_tables);
+    let start = Moment { temporary, after_code: false, home, tenant_first, stale, alone: false };
+    let (mut grant, mut needs_names) = (Grant::default(), false);
+    for demand in &shape.demands {
+        if let Demand::Seal { schema, name, token, site } = demand {
+            // At home what is made comes to stand in the tenant's schema.
+            let site = if *site == Site::Made && !home { Site::Found } else { *site };
+            let seal = Seal { schema: schema.clone(), name: name.clone(), site };
+            grant.seals.push((before.there(shape, *token, start).0, seal));
+            continue;
+        }
+        let Some(write) = gate.write_of(demand) else {
+            match gate.check(demand) {
+                Ok(()) => continue,
+                Err(refusal) => return Verdict::Refused(refusal),
+            }
+        };
+        let (at, now) = before.there(shape, write.token, start);
+        match gate.aim(&write, now) {
+            Err(NeedNames) => needs_names = true,
+            Ok(Err(refusal)) => return Verdict::Refused(refusal),
+            Ok(Ok(aim)) => {
+                grant.pins.extend(aim.pin.map(|pin| (write.token, pin)));
+                grant.looks.extend(aim.look.map(|look| (at, look)));
+            }
+        }
+    }
+    // The second witness adds its demands behind those of all statements.
+    grant.looks.sort_by_key(|(at, _)| *at);
+    grant.seals.sort_by_key(|(at, _)| *at);
+    let calls = |demand: &Demand| matches!(demand, Demand::Function { .. });
+    let unknown = scope.functions.is_none() || scope.names.is_none();
+    let needs_functions = unknown && shape.demands.iter().any(calls);
+    match needs_names || needs_functions {
+        true => Verdict::NeedNames,
+        false => Verdict::Granted(grant),
+    }
+}
+
+/// The first statements of a text behind which something is not as it was in front of it.
+struct Before {
+    /// It changes what the schemas hold.
+    ddl: usize,
+    /// It makes something temporary.
+    temporary: usize,
+    /// It may run code that is in no text.
+    code: usize,
+}
+
+impl Before {
+    fn of(shape: &Shape, scope: &Scope) -> Self {
+        if shape.statements.len() < 2 {
+            return Self { ddl: usize::MAX, temporary: usize::MAX, code: usize::MAX };
+        }
+        let first =
+            |is: &dyn Fn(&StatementShape) -> bool| shape.statements.iter().position(is).unwrap_or(usize::MAX);
+        let builtin = scope.names.as_deref().map(|names| &names.builtin.functions);
+        let is_builtin = |name: &str| builtin.is_some_and(|functions| functions.contains(name));
+        // Which of the statements calls it is not known.
+        let calls = !shape.functions.iter().all(|name| is_builtin(name));
+        Self {
+            ddl: first(&|statement| statement.ddl),
+            temporary: first(&|statement| statement.pin == Some(PinReason::TempTable)),
+            code: first(&|statement| calls || statement.way >= Way::Path && !statement.ddl),
+        }
+    }
+
+    /// The number of the statement that `token` stands in, and what is known there.
+    fn there(&self, shape: &Shape, token: u32, start: Moment) -> (usize, Moment) {
+        let at = shape.statements.partition_point(|statement| statement.tokens.end <= token as usize);
+        let alone = shape.statements.get(at).is_some_and(|statement| statement.way == Way::Own);
+        let stale = start.stale || self.ddl < at;
+        let temporary = start.temporary || self.temporary < at;
+        (at, Moment { alone, stale, temporary, after_code: self.code < at, ..start })
+    }
+}
+
+/// Whether another path may be in force behind the statement.
+fn sets_path(kind: &StatementKind) -> bool {
+    match kind {
+        StatementKind::Set(setting) => &*setting.name == "search_path",
+        StatementKind::SetConfig { .. } | StatementKind::SetParameter { .. } => true,
+        _ => false,
+    }
+}
+
+/// Holds demands against a scope.
+pub(super) struct Gate<'a> {
+    t: &'a Tokens<'a>,
+    literals: Literals<'a>,
+    pub(super) scope: &'a Scope,
+    tenant_first: bool,
+    replays_write: bool,
+}
+
+pub(super) type Checked<T = ()> = Result<T, Refusal>;
+
+impl Gate<'_> {
+    /// What a demand writes by a name that can be looked up.
+    fn write_of<'d>(&self, demand: &'d Demand) -> Option<Cow<'d, Write>> {
+        match demand {
+            Demand::Write(write) => Some(Cow::Borrowed(write)),
+            Demand::ObjectLiteral { token, write: true, .. } => {
+                let text = self.literals.string(*token as usize)?;
+                let mut parts = name::parts(&text).filter(|_| !text.contains('('))?;
+                let name = parts.pop().filter(|name| parts.is_empty() && !is_number(name))?;
+                let (act, sure) = (Act::Change, true);
+                let (name, object, schema) = (name.into(), Object::Relation, None);
+                Some(Cow::Owned(Write { schema, name, token: *token, object, act, sure, kept: false }))
+            }
+            _ => None,
+        }
+    }
+
+    fn check(&self, demand: &Demand) -> Checked {
+        match demand {
+            Demand::Schema { first, second } => match second {
+                Some(schema) if **first == *self.scope.database => self.schema(schema),
+                _ => self.schema(first),
+            },
+            // These are aimed.
+            Demand::Write(_) | Demand::Seal { .. } => Ok(()),
+            Demand::WriteSchema(schema) => self.write_schema(schema),
+            Demand::Never { what, hint } => Err(self.refusal(what, *hint)),
+            Demand::Reserved(name) => Err(Refusal {
+                code: "42939",
+                message: format!("the name \"{name}\" is reserved"),
+                hint: Some(format!("Names that begin with \"{}\" are the proxy's own.", name::RESERVED)),
+            }),
+            Demand::NoCursor(cursor) => {
+                let message = format!("cursor \"{cursor}\" does not exist");
+                Err(Refusal { code: "34000", message, hint: None })
+            }
+            Demand::TooComplex => Err(Refusal {
+                code: "54001",
+                message: "statement too complex: too many words and signs, rows of constants left out".into(),
+                hint: Some("Send it in several messages.".into()),
+            }),
+            Demand::Dynamic(what) => match self.scope.dynamic_sql {
+                true => Ok(()),
+                false => Err(self.refusal(what, Some(DYNAMIC))),
+            },
+            Demand::OwnPrepared => {
+                match self.scope.keys.two_phase == KeySpace::Tenant && !self.scope.hide_others {
+                    true => Ok(()),
+                    false => Err(self.refusal("read pg_prepared_xacts", None)),
+                }
+            }
+            Demand::Function { schema, name, trigger_arguments } => {
+                self.function(schema.as_deref(), name, *trigger_arguments)
+            }
+            Demand::Owner(role) => self.owner(role),
+            Demand::Keys(kind) => self.keys(*kind),
+            Demand::ObjectLiteral { token, write, by_name } => self.object(*token as usize, *write, *by_name),
+            Demand::SchemaLiteral(token) => self.schema_literal(*token as usize),
+            Demand::Setting(name) => self.setting(name),
+            Demand::Path(range) => self.path(range.clone()),
+            Demand::Role { setting, value } => self.role(setting, value.as_ref()),
+            Demand::Replay => self.replay(),
+            Demand::Config { token, place } => self.config(*token as usize, *place),
+        }
+    }
+
+    pub(super) fn refusal(&self, what: &str, hint: Option<&str>) -> Refusal {
+        denied(self.scope, what, hint)
+    }
+
+    /// The role that statements run as owns what they make: that changes nothing.
+    fn owner(&self, role: &str) -> Checked {
+        match role == &*self.scope.role {
+            true => Ok(()),
+            false => Err(self.refusal("change owners", Some(super::commands::SHARED))),
+        }
+    }
+
+    fn keys(&self, kind: KeyKind) -> Checked {
+        let (space, what) = match kind {
+            KeyKind::Channel => (self.scope.keys.channels, "use LISTEN or NOTIFY"),
+            KeyKind::Lock => (self.scope.keys.advisory_locks, "use advisory locks"),
+            KeyKind::Transaction => (self.scope.keys.two_phase, "use two-phase commit"),
+        };
+        match space {
+            KeySpace::Refuse => Err(self.refusal(what, Some("The proxy's configuration refuses it."))),
+            KeySpace::Tenant | KeySpace::Shared => Ok(()),
+        }
+    }
+
+    fn is_own(&self, schema: &str) -> bool {
+        schema == &*self.scope.schema
+    }
+
+    fn is_shared(&self, schema: &str) -> bool {
+        self.scope.shared.iter().any(|s| **s == *schema)
+    }
+
+    fn may_name(&self, schema: &str) -> bool {
+        // `pg_temp_3` is another session's: not to be named by number.
+        self.is_own(schema) || self.is_shared(schema) || SYSTEM.contains(&schema) || schema == "pg_temp"
+    }
+
+    fn schema(&self, schema: &str) -> Checked {
+        match self.may_name(schema) {
+            true => Ok(()),
+            false => Err(self.refusal(&format!("name schema \"{schema}\""), Some(&self.nameable()))),
+        }
+    }
+
+    fn nameable(&self) -> String {
+        let mut schemas = vec![&*self.scope.schema];
+        schemas.extend(self.scope.shared.iter().map(|s| &**s).filter(|s| !self.is_own(s)));
+        format!("The schemas that may be named are: {}.", schemas.join(", "))
+    }
+
+    pub(super) fn write_schema(&self, schema: &str) -> Checked {
+        if self.scope.may_write(schema) || schema == "pg_temp" {
+            return Ok(());
+        }
+        self.schema(schema)?;
+        Err(self.refusal(&format!("write to schema \"{schema}\""), Some(SHARED)))
+    }
+
+    /// What is made without a schema comes to stand in the first of the path.
+    pub(super) fn create(&self, name: &str, tenant_first: bool) -> Checked {
+        if self.scope.is_read_only() {
+            let what = format!("create \"{name}\" in schema \"{}\"", self.scope.schema);
+            return Err(self.refusal(&what, Some(SHARED)));
+        }
+        match tenant_first || !self.scope.guards_shared() {
+            true => Ok(()),
+            false => {
+                let hint = "Write the tenant's schema in front of the name, or RESET search_path.";
+                Err(self.refusal(&format!("create \"{name}\" under this search_path"), Some(hint)))
+            }
+        }
+    }
+
+    fn replay(&self) -> Checked {
+        match self.tenant_first || !self.scope.guards_shared() || !self.replays_write {
+            true => Ok(()),
+            false => Err(replay_refusal(self.scope)),
+        }
+    }
+
+    fn setting(&self, name: &str) -> Checked {
+        if self.scope.locked_settings.is_empty() || !self.scope.locks(name) {
+            return Ok(());
+        }
+        Err(locked(name))
+    }
+
+    /// `set_config('name', value, local)`: which setting it is must be plain to see.
+    fn config(&self, token: usize, place: ConfigPlace) -> Checked {
+        let alone = place == ConfigPlace::Known || self.t.is(token + 1, TokenKind::Comma);
+        let plain = self.literals.string(token).filter(|_| alone);
+        let Some(name) = plain.map(|name| name.to_ascii_lowercase()) else {
+            return Err(self.refusal("call set_config with a name that is no plain literal", Some(PLAIN)));
+        };
+        self.setting(&name)?;
+        match (name.as_str(), place) {
+            ("role" | "session_authorization", _) => Err(self.refusal(&format!("set {name}"), None)),
+            (_, ConfigPlace::Body) => {
+                Err(self.refusal(&format!("set {name} in a function's or a view's body"), None))
+            }
+            // What is bound is looked at when it is: `Session::refuses_bound_path`.
+            ("search_path", ConfigPlace::Bound) => Ok(()),
+            ("search_path", ConfigPlace::Alone) => self.path(token + 2..token + 3),
+            // What comes behind it is read with these: it must be seen that they are set.
+            (
+                "search_path" | "client_encoding" | "standard_conforming_strings",
+                ConfigPlace::Inside | ConfigPlace::Known | ConfigPlace::Bound,
+            ) => {
+                let hint = "Use SET, or SELECT set_config(...) with plain string literals and nothing else.";
+                Err(self.refusal(&format!("set {name} inside a statement"), Some(hint)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A string that names an object: its schema must be one that may be named.
+    fn object(&self, token: usize, write: bool, by_name: bool) -> Checked {
+        let Some(text) = self.literals.string(token) else {
+            return Err(self.refusal("name an object in a string with escapes", Some(PLAIN)));
+        };
+        // Behind a bracket are a function's argument types, in front of it its name.
+        let (head, types) = text.split_once('(').map_or((&*text, None), |(head, rest)| (head, Some(rest)));
+        // An object's number: nobody can tell from it whose it is.
+        if by_name && is_number(head.trim()) {
+            return Err(self.refusal("name an object by its number in a string", Some(PLAIN)));
+        }
+        match name::parts(head).as_deref() {
+            // A name that could be looked up would have been aimed.
+            Some([_]) if write => {
+                return Err(self.refusal("name an object in a string of this form", Some(PLAIN)));
+            }
+            Some([object]) => self.readable(object)?,
+            Some([.., schema, object]) => {
+                if write {
+                    self.write_schema(schema)?;
+                } else {
+                    self.schema(schema)?;
+                }
+                self.readable(object)?;
+            }
+            // No list of names: a number, a list of privileges, an operator, a type with words.
+            _ => self.loose(head)?,
+        }
+        types.map_or(Ok(()), |types| self.loose(types))
+    }
+
+    /// Any word with a dot behind it, in a text of no known form.
+    fn loose(&self, text: &str) -> Checked {
+        let mut rest = text;
+        while let Some(dot) = rest.find('.') {
+            let before = rest.get(..dot).unwrap_or_default().trim_end();
+            let start = match before.strip_suffix('"') {
+                Some(quoted) => quoted.rfind('"').unwrap_or(0),
+                None => before
+                    .rfind(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$'))
+                    .map_or(0, |i| i + 1),
+            };
+            let word = before.get(start..).unwrap_or_default();
+            match name::parts(word).as_deref() {
+                Some([schema]) if !schema.bytes().all(|c| c.is_ascii_digit()) => self.schema(schema)?,
+                Some(_) => {}
+                None => {
+                    return Err(self.refusal("name an object in a string of this form", Some(PLAIN)));
+                }
+            }
+            rest = rest.get(dot + 1..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    fn readable(&self, object: &str) -> Checked {
+        match relations::is_private(object) {
+            true => Err(self.refusal(&format!("read {object}"), None)),
+            false => Ok(()),
+        }
+    }
+
+    fn schema_literal(&self, token: usize) -> Checked {
+        let Some(text) = self.literals.string(token) else {
+            return Err(self.refusal("name a schema in a string with escapes", Some(PLAIN)));
+        };
+        match name::parts(&text).as_deref() {
+            Some([schema]) if is_privilege(schema) => Ok(()),
+            Some([schema]) => self.schema(schema),
+            // `USAGE, CREATE`, a number: no schema's name.
+            _ => Ok(()),
+        }
+    }
+
+    /// A `search_path`: only schemas that may be named.
+    /// A role that is in force anyway may be set: such a statement is not sent ([`crate::keys`]).
+    fn role(&self, setting: &str, value: Option<&Range<usize>>) -> Checked {
+        let Some(value) = value else { return Ok(()) };
+        let name = match value.len() {
+            1 if self.t.is_string(value.start) => self.literals.string(value.start).map(Cow::into_owned),
+            1 => self.t.name(value.start).map(Cow::into_owned),
+            _ => None,
+        };
+        let none = setting == "role" && name.as_deref() == Some("none");
+        match none || name.as_deref() == Some(&*self.scope.role) {
+            true => Ok(()),
+            false => Err(self.refusal(&format!("set {setting}"), None)),
+        }
+    }
+
+    fn path(&self, range: Range<usize>) -> Checked {
+        for i in range {
+            match self.t.kind(i) {
+                Some(TokenKind::Comma) => {}
+                Some(kind) if kind.is_word() => self.path_entry(&self.t.name(i).unwrap_or_default())?,
+                Some(kind) if kind.is_string() => self.path_string(i)?,
+                _ => return Err(self.refusal("set search_path to this", Some(&self.nameable()))),
+            }
+        }
+        Ok(())
+    }
+
+    /// One string may hold a list (`set_config`, startup) or one name (`SET`): both readings must hold.
+    fn path_string(&self, token: usize) -> Checked {
+        let Some(text) = self.literals.string(token) else {
+            return Err(self.refusal("set search_path to a string with escapes", Some(PLAIN)));
+        };
+        search_path(&text).map_or_else(
+            || Err(self.refusal("set search_path to this", Some(&self.nameable()))),
+            |schemas| schemas.iter().try_for_each(|schema| self.path_entry(schema)),
+        )
+    }
+
+    fn path_entry(&self, schema: &str) -> Checked {
+        match schema {
+            "" => Ok(()),
+            // Under its short names nothing of it could be told from the tenant's own.
+            "information_schema" if self.scope.hide_others => Err(self.refusal(
+                "have information_schema in its search_path",
+                Some("Name it in front of its views."),
+            )),
+            "$user" => match self.is_own(&self.scope.role) || self.is_shared(&self.scope.role) {
+                true => Ok(()),
+                false => Err(self.refusal("have \"$user\" in its search_path", Some(&self.nameable()))),
+            },
+            _ => self.schema(schema),
+        }
+    }
+}
+
+/// The refusal of something that a client of this scope may not do.
+pub fn denied(scope: &Scope, what: &str, hint: Option<&str>) -> Refusal {
+    let message = match &scope.tenant {
+        Some(tenant) => format!("permission denied: tenant \"{tenant}\" may not {what}"),
+        None => format!("permission denied: a client with no tenant may not {what}"),
+    };
+    Refusal { code: "42501", message, hint: hint.map(str::to_owned) }
+}
+
+/// The refusal of a parameter that clients may not set, in PostgreSQL's words.
+pub fn locked(name: &str) -> Refusal {
+    let hint = "The proxy's configuration keeps clients from setting it (tenancy.locked_settings).";
+    let message = format!("permission denied to set parameter \"{name}\"");
+    Refusal { code: "42501", message, hint: Some(hint.into()) }
+}
+
+/// `EXECUTE` under a path on which the names of what it runs may mean what they did not when it was let through.
+pub fn replay_refusal(scope: &Scope) -> Refusal {
+    let hint = "RESET search_path, or begin it with the tenant's schema.";
+    denied(scope, "run EXECUTE under this search_path", Some(hint))
+}
+
+/// What to do where a shared schema is not to be written.
+pub const SHARED: &str =
+    "Shared schemas are read-only, unless the proxy's configuration says otherwise (tenancy.shared_writes).";
+const DYNAMIC: &str =
+    "SQL in strings can't be checked. An administrator may allow it for this user (dynamic_sql = \"allow\").";
+const PLAIN: &str = "Write it as a plain string literal.";
+
+fn is_number(text: &str) -> bool {
+    text.bytes().all(|c| c.is_ascii_digit())
+}
+
+fn is_privilege(word: &str) -> bool {
+    matches!(word, "usage" | "create")
+}
+
+/// The schemas of a `search_path` value: names with commas between them.
+pub fn search_path(text: &str) -> Option<Vec<String>> {
+    if text.trim_matches(name::blank).is_empty() {
+        return Some(Vec::new());
+    }
+    let mut out = Vec::new();
+    let mut rest = text;
+    loop {
+        let end = unquoted_comma(rest);
+        let entry = rest.get(..end).unwrap_or_default();
+        match name::parts(entry).as_deref() {
+            Some([schema]) => out.push(schema.clone()),
+            // `SET search_path = 'a b'` is one odd name; nothing that may be named needs it.
+            _ => return None,
+        }
+        match rest.get(end + 1..) {
+            Some(next) => rest = next,
+            None => return Some(out),
+        }
+    }
+}
+
+fn unquoted_comma(text: &str) -> usize {
+    let mut quoted = false;
+    let found = text.bytes().position(|c| {
+        quoted ^= c == b'"';
+        c == b',' && !quoted
+    });
+    found.unwrap_or(text.len())
+}

@@ -1,0 +1,398 @@
+//! Functions that reach over tenants, and those whose arguments are names.
+
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use foldhash::{HashMap, HashSet};
+
+use super::never;
+use crate::builtin;
+use crate::keys;
+use crate::lexer::TokenKind;
+use crate::opens;
+use crate::plan::StatementKind;
+use crate::shape::{ConfigPlace, Demand, KeyKind, StatementShape, Way};
+use crate::tokens::Tokens;
+
+/// Why a function is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// Reaches files, backends, large objects, or the server itself.
+    Server,
+    /// Runs text as SQL.
+    Dynamic,
+    /// `set_config`.
+    SetConfig,
+    /// `nextval`, `currval`.
+    Sequence,
+    /// `setval`.
+    SetSequence,
+    /// Its string arguments name objects.
+    Names,
+    /// Its string arguments name schemas.
+    Schemas,
+    /// Its last string argument names a type; in front of it is a value.
+    Type,
+    /// Its argument is a key that all of the database shares.
+    Key(KeyKind),
+    /// It opens what its argument names, which [`opens`] holds to what is the tenant's or shared.
+    Opens,
+}
+
+const SERVER: &[&str] = &[
+    "pg_read_file",
+    "pg_read_binary_file",
+    "pg_stat_file",
+    "loread",
+    "lowrite",
+    "pg_terminate_backend",
+    "pg_cancel_backend",
+    "pg_reload_conf",
+    "pg_rotate_logfile",
+    "pg_promote",
+    "pg_switch_wal",
+    "pg_switch_xlog",
+    "pg_create_restore_point",
+    "pg_start_backup",
+    "pg_stop_backup",
+    "pg_export_snapshot",
+    "pg_current_logfile",
+    "pg_log_backend_memory_contexts",
+    "pg_hba_file_rules",
+    "pg_ident_file_mappings",
+    "pg_show_all_file_settings",
+    "pg_lock_status",
+    "pg_prepared_xact",
+    "pg_prepared_statement",
+    "pg_create_logical_replication_slot",
+    "pg_create_physical_replication_slot",
+    "pg_drop_replication_slot",
+    "pg_copy_physical_replication_slot",
+    "pg_copy_logical_replication_slot",
+    "pg_sync_replication_slots",
+    "pg_signal_backend",
+    "pg_import_system_collations",
+    "pg_nextoid",
+    "pg_stop_making_pinned_objects",
+    "pg_extension_config_dump",
+    "pg_sequence_last_value",
+    "pg_get_sequence_data",
+    "currtid2",
+    "pg_restore_relation_stats",
+    "pg_clear_relation_stats",
+    "pg_restore_attribute_stats",
+    "pg_clear_attribute_stats",
+    "pg_tablespace_databases",
+    "pg_blocking_pids",
+    "pg_isolation_test_session_is_blocked",
+    "pg_wal_replay_pause",
+    "pg_wal_replay_resume",
+    "pg_mcv_list_items",
+];
+const SERVER_PREFIXES: &[&str] = &[
+    "pg_ls_", "lo_", "pg_stat_", "pg_logical_", "pg_replication_", "pg_backup_", "pg_walfile_", "pg_file_",
+    "pg_get_shmem", "pg_get_backend", "pg_get_replication", "pg_get_wal_", "pg_stat_statements",
+    "binary_upgrade_", "brin_summarize", "brin_desummarize", "gin_clean_", "be_lo", "pg_wal_",
+    "pg_buffercache", "pg_prewarm", "pgstat",
+];
+const DYNAMIC: &[&str] = &["ts_stat", "connectby", "xpath_table"];
+const DYNAMIC_PREFIXES: &[&str] = &[
+    "query_to_xml", "table_to_xml", "schema_to_xml", "database_to_xml", "cursor_to_xml", "dblink", "crosstab",
+];
+const NAMES: &[&str] = &[
+    "to_regclass", "to_regproc", "to_regprocedure", "to_regtype", "to_regtypemod", "to_regoper",
+    "to_regoperator", "to_regcollation", "regclass", "regproc", "regprocedure", "regtype", "regoper",
+    "regoperator", "regconfig", "regdictionary", "regcollation", "pg_get_serial_sequence",
+    "pg_relation_size", "pg_total_relation_size", "pg_table_size", "pg_indexes_size", "pg_relation_filenode",
+    "pg_relation_filepath", "pg_get_viewdef", "pg_partition_tree", "pg_partition_root",
+    "pg_partition_ancestors", "has_table_privilege", "has_any_column_privilege", "has_column_privilege",
+    "has_sequence_privilege", "has_function_privilege", "has_type_privilege", "row_security_active",
+    "pg_get_object_address", "pgstattuple", "pgstatindex",
+];
+const SCHEMAS: &[&str] = &["has_schema_privilege", "to_regnamespace", "regnamespace"];
+/// Types whose values are read as names.
+pub(crate) const NAME_TYPES: &[&str] = &[
+    "regclass", "regproc", "regprocedure", "regtype", "regoper", "regoperator", "regconfig", "regdictionary",
+    "regcollation",
+];
+
+pub(crate) fn class(name: &str) -> Option<Class> {
+    let begins = |list: &[&str]| list.iter().any(|p| name.starts_with(p));
+    Some(match name {
+        "set_config" => Class::SetConfig,
+        "pg_notify" => Class::Key(KeyKind::Channel),
+        _ if keys::is_lock(name) => Class::Key(KeyKind::Lock),
+        "nextval" | "currval" => Class::Sequence,
+        "setval" => Class::SetSequence,
+        "pg_input_is_valid" | "pg_input_error_info" => Class::Type,
+        _ => match listed(name) {
+            Some(class) if class != Class::Server => class,
+            _ if begins(DYNAMIC_PREFIXES) => Class::Dynamic,
+            Some(class) => class,
+            None if begins(SERVER_PREFIXES) => Class::Server,
+            None if opens::by(name).is_some() => Class::Opens,
+            None => return None,
+        },
+    })
+}
+
+/// Functions of `pg_catalog` that need no judgement but that of [`class`].
+static KNOWN: LazyLock<HashSet<&str>> = LazyLock::new(|| {
+    let lines = include_str!("known_functions.txt").lines();
+    lines.filter(|line| !line.starts_with('#')).collect()
+});
+
+/// Whether a function of `pg_catalog` is one that was looked at, or that the grammar calls.
+pub(crate) fn is_known(name: &str) -> bool {
+    KNOWN.contains(name) || builtin::is_grammar(name)
+}
+
+/// The class of a function that is listed by its name. Asked for each call of a text, so it is looked up.
+fn listed(name: &str) -> Option<Class> {
+    static LISTED: LazyLock<HashMap<&str, Class>> = LazyLock::new(|| {
+        let lists = [
+            (SERVER, Class::Server),
+            (DYNAMIC, Class::Dynamic),
+            (SCHEMAS, Class::Schemas),
+            (NAMES, Class::Names),
+        ];
+        // The last one counts for a name that is in two of them.
+        lists.into_iter().flat_map(|(names, class)| names.iter().map(move |name| (*name, class))).collect()
+    });
+    LISTED.get(name).copied()
+}
+
+/// What the functions and the casts to name types in `range` ask.
+pub fn demands(t: &Tokens<'_>, statement: &StatementShape, out: &mut Vec<Demand>) {
+    let range = &statement.tokens;
+    supports(t, range, out);
+    for i in range.clone() {
+        casts(t, i, out);
+        let Some(name) = t.name(i) else { continue };
+        let call = t.is(i + 1, TokenKind::Open);
+        // `(x).f` calls `f` as well.
+        let field = i > range.start && t.is(i - 1, TokenKind::Dot) && !is_type(t, i);
+        if !call && !field {
+            continue;
+        }
+        let Some(class) = class(&name) else {
+            if call && name == "ts_rewrite" {
+                rewrite(t, i, range.end, out);
+            }
+            continue;
+        };
+        let arguments = i + 2..if call { t.behind_close(i + 1, range.end).saturating_sub(1) } else { i + 2 };
+        if call && keys::sequence_data(t, i).is_some() {
+            continue;
+        }
+        if let Some((_, _, literal)) = keys::pinned_setting(t, range).filter(|_| class == Class::SetConfig) {
+            out.push(Demand::Config { token: literal, place: ConfigPlace::Known });
+        } else if class == Class::SetConfig && call {
+            out.push(Demand::Config { token: arguments.start as u32, place: place(t, statement) });
+        }
+        judge(t, class, &name, call, arguments, out);
+    }
+}
+
+/// `CREATE AGGREGATE`, `OPERATOR` and the like name functions that run whenever they are used: with
+/// no brackets behind the name, or even in a string.
+fn supports(t: &Tokens<'_>, range: &Range<usize>, out: &mut Vec<Demand>) {
+    let kind = range.start + 1 + if t.kws(range.start + 1, &["or", "replace"]) { 2 } else { 0 };
+    if !t.any_kw(range.start, &["create", "alter"])
+        || !t.any_kw(kind, &["aggregate", "operator", "type", "conversion"])
+    {
+        return;
+    }
+    for i in range.clone().filter(|&i| t.op(i, "=") || t.kw(i, "from")) {
+        if t.op(i, "=") && t.name(i - 1).is_some_and(|option| !takes_function(&option)) {
+            continue;
+        }
+        let mut last = i + 1;
+        while t.is(last + 1, TokenKind::Dot) {
+            last += 2;
+        }
+        if let Some(name) = t.name(last).filter(|name| class(name).is_some() || name == "ts_rewrite") {
+            out.push(never(format!("define what runs {name}"), None));
+        }
+        // `SFUNC = 'name'` is as good as `SFUNC = name`.
+        if t.op(i, "=") && t.is_string(i + 1) {
+            out.push(never("write a function's name as a string", Some("Write it without quotes.")));
+        }
+    }
+}
+
+/// Whether an option of `CREATE AGGREGATE`, `OPERATOR` or `TYPE` may hold a function's name.
+pub(crate) fn takes_function(option: &str) -> bool {
+    const OTHERS: &[&str] = &[
+        "alignment", "basetype", "category", "collatable", "collation", "commutator", "default", "delimiter",
+        "element", "finalfunc_modify", "initcond", "initcond1", "internallength", "leftarg", "like",
+        "mfinalfunc_modify", "minitcond", "msspace", "mstype", "multirange_type_name", "negator", "parallel",
+        "preferred", "rightarg", "sortop", "sspace", "storage", "stype", "stype1", "subtype",
+        "subtype_opclass",
+    ];
+    !OTHERS.contains(&option)
+}
+
+/// `::pg_catalog.regtype`: a type, and no call.
+fn is_type(t: &Tokens<'_>, i: usize) -> bool {
+    i >= 3
+        && (t.is(i - 3, TokenKind::Cast) || t.kw(i - 3, "as"))
+        && t.kind(i - 2).is_some_and(TokenKind::is_word)
+}
+
+fn judge(t: &Tokens<'_>, class: Class, name: &str, call: bool, args: Range<usize>, out: &mut Vec<Demand>) {
+    match class {
+        Class::Server => out.push(never(format!("call {name}"), None)),
+        Class::Dynamic => out.push(Demand::Dynamic(format!("call {name}, which runs text as SQL").into())),
+        _ if !call => out.push(never(format!("call {name} in this form"), None)),
+        Class::Key(kind) => out.push(Demand::Keys(kind)),
+        Class::SetConfig | Class::Opens => {}
+        Class::Sequence => sequence(t, name, args, false, out),
+        Class::SetSequence => sequence(t, name, args, true, out),
+        Class::Names => strings(t, args).for_each(|i| out.push(object(i, false))),
+        Class::Type => out.extend(strings(t, args).last().map(|i| object(i, false))),
+        Class::Schemas => strings(t, args).for_each(|i| out.push(Demand::SchemaLiteral(i as u32))),
+    }
+}
+
+fn object(token: usize, write: bool) -> Demand {
+    Demand::ObjectLiteral { token: token as u32, write, by_name: false }
+}
+
+/// A sequence that is drawn from or set: by its name, as from a number nobody can tell whose it is.
+fn drawn(token: usize, write: bool) -> Demand {
+    Demand::ObjectLiteral { token: token as u32, write, by_name: true }
+}
+
+/// The strings among the arguments; those inside of nested brackets are another call's.
+fn strings<'a>(t: &'a Tokens<'a>, range: Range<usize>) -> impl Iterator<Item = usize> + 'a {
+    let mut at = range.start;
+    std::iter::from_fn(move || {
+        while at < range.end {
+            let i = at;
+            // A bracket with nothing in front of it groups: it hides no argument.
+            let nested =
+                t.is(i, TokenKind::Open) && t.kind(i.wrapping_sub(1)).is_some_and(TokenKind::is_word);
+            at = if nested { t.behind_close(i, range.end) } else { i + 1 };
+            if t.is_string(i) {
+                return Some(i);
+            }
+        }
+        None
+    })
+}
+
+/// `ts_rewrite(query, 'select ..')` runs its text; with three arguments it runs none.
+fn rewrite(t: &Tokens<'_>, i: usize, end: usize, out: &mut Vec<Demand>) {
+    let close = t.behind_close(i + 1, end);
+    let (mut at, mut commas, mut brackets) = (i + 2, 0, 0usize);
+    while at < close {
+        match t.kind(at) {
+            Some(TokenKind::OpenBracket) => brackets += 1,
+            Some(TokenKind::CloseBracket) => brackets = brackets.saturating_sub(1),
+            Some(TokenKind::Comma) if brackets == 0 => commas += 1,
+            _ => {}
+        }
+        at = if t.is(at, TokenKind::Open) { t.behind_close(at, close) } else { at + 1 };
+    }
+    if commas != 2 {
+        out.push(Demand::Dynamic("call ts_rewrite, which runs text as SQL".into()));
+    }
+}
+
+fn place(t: &Tokens<'_>, statement: &StatementShape) -> ConfigPlace {
+    match statement.kind {
+        StatementKind::SetConfig { name, .. } if statement.way == Way::Free && t.is_string(name + 2) => {
+            ConfigPlace::Alone
+        }
+        StatementKind::SetConfig { name, local: false }
+            if statement.way == Way::Free && t.is(name + 2, TokenKind::Param) =>
+        {
+            ConfigPlace::Bound
+        }
+        _ if t.kw(statement.tokens.start, "create") => ConfigPlace::Body,
+        _ => ConfigPlace::Inside,
+    }
+}
+
+/// `nextval('s')`: the sequence must be plain to see.
+fn sequence(t: &Tokens<'_>, name: &str, args: Range<usize>, write: bool, out: &mut Vec<Demand>) {
+    let at = args.start;
+    if t.is_string(at) && ends_argument(t, behind_casts(t, at + 1), &args) {
+        return out.push(drawn(at, write));
+    }
+    if t.kw(at, "regclass") && t.is_string(at + 1) && ends_argument(t, at + 2, &args) {
+        return out.push(drawn(at + 1, write));
+    }
+    if t.kw(at, "cast") && t.is_string(at + 2) && t.kw(at + 3, "as") && t.is(at + 5, TokenKind::Close) {
+        return out.push(drawn(at + 2, write));
+    }
+    let serial = usize::from(t.kw(at, "pg_catalog") && t.is(at + 1, TokenKind::Dot)) * 2;
+    if t.kw(at + serial, "pg_get_serial_sequence") && t.is(at + serial + 1, TokenKind::Open) {
+        let close = t.behind_close(at + serial + 1, args.end + 1);
+        let literals = t.is_string(at + serial + 2)
+            && t.is(at + serial + 3, TokenKind::Comma)
+            && close <= at + serial + 6;
+        if literals && ends_argument(t, behind_casts(t, close), &args) {
+            // As what is read, its literals are judged where it is called.
+            if write {
+                out.push(drawn(at + serial + 2, true));
+            }
+            return;
+        }
+    }
+    out.push(Demand::Dynamic(format!("call {name} with a sequence that is no plain literal").into()));
+}
+
+fn ends_argument(t: &Tokens<'_>, at: usize, args: &Range<usize>) -> bool {
+    at >= args.end || t.is(at, TokenKind::Comma)
+}
+
+/// Behind `::text::regclass`, where only such casts stand.
+fn behind_casts(t: &Tokens<'_>, mut at: usize) -> usize {
+    while t.is(at, TokenKind::Cast) && t.any_kw(at + 1, &["regclass", "text", "varchar"]) {
+        at += 2;
+    }
+    at
+}
+
+/// `'x'::regclass`, `regclass 'x'`, `CAST('x' AS regclass)`.
+fn casts(t: &Tokens<'_>, i: usize, out: &mut Vec<Demand>) {
+    let Some(name) = t.name(i) else { return };
+    let schema = name == "regnamespace";
+    if !schema && !NAME_TYPES.contains(&name.as_ref()) {
+        return;
+    }
+    // The type may be written as `pg_catalog.regclass`.
+    let qualified = i >= 2 && t.is(i - 1, TokenKind::Dot);
+    let first = if qualified { i - 2 } else { i };
+    let literal = if t.is_string(i + 1) {
+        Some(i + 1)
+    } else if first >= 1 && (t.is(first - 1, TokenKind::Cast) || t.kw(first - 1, "as")) {
+        behind_cast_chain(t, first - 1)
+    } else {
+        None
+    };
+    if let Some(at) = literal {
+        out.push(if schema { Demand::SchemaLiteral(at as u32) } else { object(at, false) });
+    }
+}
+
+/// The literal that the casts in front of `at` start from.
+fn behind_cast_chain(t: &Tokens<'_>, mut at: usize) -> Option<usize> {
+    // What stands further back is an expression to us: it reaches no rows.
+    for _ in 0..32 {
+        at = at.checked_sub(1)?;
+        if t.is_string(at) {
+            return Some(at);
+        }
+        // Over `)`, and over `::type`.
+        if !t.is(at, TokenKind::Close) {
+            if !t.kind(at).is_some_and(TokenKind::is_word) || !t.is(at.checked_sub(1)?, TokenKind::Cast) {
+                return None;
+            }
+            at -= 1;
+        }
+    }
+    None
+}

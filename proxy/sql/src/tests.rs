@@ -1,0 +1,13 @@
+//! The engine as its callers see it.
+
+mod bounds;
+mod fuzz;
+mod hidden;
+mod keys;
+mod linear;
+mod moved;
+pub(crate) mod oracle;
+mod pins;
+pub(crate) mod plans;
+mod robust;
+mod routes;

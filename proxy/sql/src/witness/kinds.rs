@@ -1,0 +1,289 @@
+//! Statements: those that are known, and whether we take each for what it is.
+
+use pgstrata_grammar::nodes::{DiscardMode, ObjectType, TransactionStmtKind, VariableSetKind};
+use pgstrata_grammar::{Item, Node, nodes};
+
+use super::{Agreed, Flags, differ};
+use crate::guard::never;
+use crate::plan::{Discard, PinReason, StatementKind};
+use crate::shape::{Demand, StatementShape};
+
+/// `CURSOR_OPT_HOLD` in PostgreSQL's `parsenodes.h`.
+const CURSOR_HOLD: i32 = 0x0020;
+
+/// Whether the statement `root` is one that tenants may send: `false` where it asks to be refused.
+pub(super) fn admits(root: Node<'_>, out: &mut Vec<Demand>) -> bool {
+    let known = is_known(root);
+    if !known {
+        out.push(never("run a statement of this kind", None));
+    }
+    known
+}
+
+/// Whether the statement `root` is the one that `ours` says.
+pub(super) fn agree(root: Node<'_>, ours: &StatementShape) -> Agreed {
+    match is_same(root, &ours.kind) {
+        true => Ok(()),
+        false => differ("kind"),
+    }
+}
+
+fn is_same(root: Node<'_>, kind: &StatementKind) -> bool {
+    use StatementKind as Kind;
+    if let Some(n) = executed(root) {
+        return matches!(kind, Kind::Execute(run) if Some(&*run.name) == n.name());
+    }
+    match root {
+        Node::TransactionStmt(n) => same_transaction(n, kind),
+        Node::VariableSetStmt(n) => same_setting(n, kind),
+        Node::VariableShowStmt(n) => matches!(kind, Kind::Show(name) if n.name() == Some(&**name)),
+        Node::DiscardStmt(n) => match kind {
+            Kind::Discard(Discard::All) => n.target == DiscardMode::DISCARD_ALL,
+            Kind::Discard(Discard::Plans) => n.target == DiscardMode::DISCARD_PLANS,
+            Kind::Discard(Discard::Sequences) => n.target == DiscardMode::DISCARD_SEQUENCES,
+            Kind::Discard(Discard::Temp) => n.target == DiscardMode::DISCARD_TEMP,
+            _ => false,
+        },
+        Node::PrepareStmt(n) => matches!(kind, Kind::Prepare { name, .. } if Some(&**name) == n.name()),
+        Node::FetchStmt(_) => *kind == Kind::Fetch,
+        Node::DeallocateStmt(n) => matches!(kind, Kind::Deallocate(name) if name.as_deref() == n.name()),
+        Node::ListenStmt(n) => matches!(kind, Kind::Listen(name) if Some(&**name) == n.conditionname()),
+        Node::UnlistenStmt(n) => matches!(kind, Kind::Unlisten(name) if name.as_deref() == n.conditionname()),
+        Node::CopyStmt(n) => (*kind == Kind::CopyIn) == (n.is_from && n.filename().is_none()),
+        Node::LockStmt(_) | Node::ConstraintsSetStmt(_) => *kind == Kind::BlockOnly,
+        Node::DeclareCursorStmt(n) => (*kind == Kind::BlockOnly) == (n.options & CURSOR_HOLD == 0),
+        Node::SelectStmt(_) => matches!(kind, Kind::Plain | Kind::SetConfig { .. }),
+        _ => *kind == Kind::Plain,
+    }
+}
+
+/// The `EXECUTE` that a statement is, by itself, in `EXPLAIN`, or in `CREATE TABLE AS`.
+fn executed(root: Node<'_>) -> Option<&nodes::ExecuteStmt> {
+    let explained = match root {
+        Node::ExplainStmt(n) => n.query(),
+        root => root,
+    };
+    let filled = match explained {
+        Node::CreateTableAsStmt(n) => n.query(),
+        other => other,
+    };
+    match filled {
+        Node::ExecuteStmt(n) => Some(n),
+        _ => None,
+    }
+}
+
+fn same_transaction(n: &nodes::TransactionStmt, kind: &StatementKind) -> bool {
+    use StatementKind as Kind;
+    use TransactionStmtKind as Is;
+    let named = |name: &str| n.savepoint_name() == Some(name);
+    match kind {
+        Kind::Begin => matches!(n.kind, Is::TRANS_STMT_BEGIN | Is::TRANS_STMT_START),
+        Kind::Commit { chain } => {
+            let commits = n.kind == Is::TRANS_STMT_COMMIT && n.chain == *chain;
+            commits || (n.kind == Is::TRANS_STMT_PREPARE && !chain)
+        }
+        Kind::Rollback { chain } => n.kind == Is::TRANS_STMT_ROLLBACK && n.chain == *chain,
+        Kind::Savepoint(name) => n.kind == Is::TRANS_STMT_SAVEPOINT && named(name),
+        Kind::Release(name) => n.kind == Is::TRANS_STMT_RELEASE && named(name),
+        Kind::RollbackTo(name) => n.kind == Is::TRANS_STMT_ROLLBACK_TO && named(name),
+        Kind::EndPrepared => {
+            matches!(n.kind, Is::TRANS_STMT_COMMIT_PREPARED | Is::TRANS_STMT_ROLLBACK_PREPARED)
+        }
+        _ => false,
+    }
+}
+
+/// A parameter's name as we write it.
+fn same_name(n: &nodes::VariableSetStmt, ours: &str) -> bool {
+    n.name().is_some_and(|name| name.eq_ignore_ascii_case(ours))
+}
+
+fn same_setting(n: &nodes::VariableSetStmt, kind: &StatementKind) -> bool {
+    use StatementKind as Kind;
+    use VariableSetKind as Is;
+    let for_transaction = n.name().is_some_and(|name| name.to_ascii_lowercase().starts_with("transaction"));
+    match n.kind {
+        Is::VAR_SET_VALUE => match kind {
+            Kind::Set(setting) => same_name(n, &setting.name) && setting.local == n.is_local,
+            Kind::SetTransaction => for_transaction,
+            // Not followed, so that its server is kept or closed.
+            Kind::Plain => same_name(n, "seed"),
+            _ => false,
+        },
+        Is::VAR_SET_DEFAULT => {
+            matches!(kind, Kind::Reset { name, local } if same_name(n, name) && *local == n.is_local)
+        }
+        Is::VAR_RESET => matches!(kind, Kind::Reset { name, local: false } if same_name(n, name)),
+        Is::VAR_RESET_ALL => *kind == Kind::ResetAll,
+        Is::VAR_SET_MULTI => match kind {
+            Kind::SetTransaction => for_transaction,
+            Kind::Characteristics(_) | Kind::Plain => same_name(n, "SESSION CHARACTERISTICS"),
+            _ => false,
+        },
+        Is::VAR_SET_CURRENT => *kind == Kind::Plain,
+        _ => false,
+    }
+}
+
+/// Whether tenants may send a statement of this kind. Each is listed; what PostgreSQL adds is not known.
+fn is_known(root: Node<'_>) -> bool {
+    match root {
+        // Rows.
+        Node::SelectStmt(_)
+        | Node::InsertStmt(_)
+        | Node::UpdateStmt(_)
+        | Node::DeleteStmt(_)
+        | Node::MergeStmt(_)
+        | Node::CopyStmt(_)
+        | Node::TruncateStmt(_)
+        | Node::LockStmt(_)
+        | Node::ExplainStmt(_)
+        | Node::CallStmt(_)
+        | Node::DoStmt(_) => true,
+        // Prepared statements and cursors.
+        Node::PrepareStmt(_)
+        | Node::ExecuteStmt(_)
+        | Node::DeallocateStmt(_)
+        | Node::DeclareCursorStmt(_)
+        | Node::FetchStmt(_)
+        | Node::ClosePortalStmt(_) => true,
+        // The session.
+        Node::TransactionStmt(_)
+        | Node::VariableSetStmt(_)
+        | Node::VariableShowStmt(_)
+        | Node::ConstraintsSetStmt(_)
+        | Node::DiscardStmt(_)
+        | Node::NotifyStmt(_)
+        | Node::ListenStmt(_)
+        | Node::UnlistenStmt(_) => true,
+        // Maintenance of tables that it names.
+        Node::VacuumStmt(n) => !n.rels().is_empty(),
+        Node::ClusterStmt(n) => n.relation().is_some(),
+        Node::ReindexStmt(n) => {
+            n.relation().is_some() || n.kind == nodes::ReindexObjectType::REINDEX_OBJECT_SCHEMA
+        }
+        Node::RefreshMatViewStmt(_) => true,
+        node => is_known_definition(node),
+    }
+}
+
+fn is_known_definition(root: Node<'_>) -> bool {
+    match root {
+        Node::CreateStmt(_)
+        | Node::CreateTableAsStmt(_)
+        | Node::ViewStmt(_)
+        | Node::IndexStmt(_)
+        | Node::CreateSeqStmt(_)
+        | Node::AlterSeqStmt(_)
+        | Node::CreateFunctionStmt(_)
+        | Node::AlterFunctionStmt(_)
+        | Node::CreateTrigStmt(_)
+        | Node::RuleStmt(_)
+        | Node::CreatePolicyStmt(_)
+        | Node::AlterPolicyStmt(_)
+        | Node::CreateDomainStmt(_)
+        | Node::AlterDomainStmt(_)
+        | Node::CreateEnumStmt(_)
+        | Node::AlterEnumStmt(_)
+        | Node::CompositeTypeStmt(_)
+        | Node::CreateRangeStmt(_)
+        | Node::AlterTypeStmt(_)
+        | Node::DefineStmt(_)
+        | Node::CreateStatsStmt(_)
+        | Node::AlterStatsStmt(_)
+        | Node::CreateOpClassStmt(_)
+        | Node::CreateOpFamilyStmt(_)
+        | Node::AlterOpFamilyStmt(_)
+        | Node::AlterOperatorStmt(_)
+        | Node::CreateConversionStmt(_)
+        | Node::AlterCollationStmt(_)
+        | Node::AlterTSDictionaryStmt(_)
+        | Node::AlterTSConfigurationStmt(_) => true,
+        Node::AlterTableStmt(n) => is_in_a_schema(n.objtype),
+        Node::DropStmt(n) => is_in_a_schema(n.remove_type),
+        Node::RenameStmt(n) => is_in_a_schema(n.rename_type),
+        Node::AlterObjectDependsStmt(n) => is_in_a_schema(n.object_type),
+        Node::AlterOwnerStmt(n) => is_in_a_schema(n.object_type),
+        Node::CommentStmt(n) => is_in_a_schema(n.objtype),
+        // `GRANT .. ON ALL TABLES IN SCHEMA` is one on tables.
+        Node::GrantStmt(n) => is_in_a_schema(n.objtype),
+        _ => false,
+    }
+}
+
+/// Whether objects of this type are in a schema, themselves or with their table.
+fn is_in_a_schema(kind: ObjectType::Type) -> bool {
+    use ObjectType as Is;
+    matches!(
+        kind,
+        Is::OBJECT_AGGREGATE
+            | Is::OBJECT_AMOP
+            | Is::OBJECT_AMPROC
+            | Is::OBJECT_ATTRIBUTE
+            | Is::OBJECT_COLLATION
+            | Is::OBJECT_COLUMN
+            | Is::OBJECT_CONVERSION
+            | Is::OBJECT_DEFAULT
+            | Is::OBJECT_DOMAIN
+            | Is::OBJECT_DOMCONSTRAINT
+            | Is::OBJECT_FOREIGN_TABLE
+            | Is::OBJECT_FUNCTION
+            | Is::OBJECT_INDEX
+            | Is::OBJECT_MATVIEW
+            | Is::OBJECT_OPCLASS
+            | Is::OBJECT_OPERATOR
+            | Is::OBJECT_OPFAMILY
+            | Is::OBJECT_POLICY
+            | Is::OBJECT_PROCEDURE
+            | Is::OBJECT_ROUTINE
+            | Is::OBJECT_RULE
+            | Is::OBJECT_SEQUENCE
+            | Is::OBJECT_STATISTIC_EXT
+            | Is::OBJECT_TABCONSTRAINT
+            | Is::OBJECT_TABLE
+            | Is::OBJECT_TRIGGER
+            | Is::OBJECT_TSCONFIGURATION
+            | Is::OBJECT_TSDICTIONARY
+            | Is::OBJECT_TSPARSER
+            | Is::OBJECT_TSTEMPLATE
+            | Is::OBJECT_TYPE
+            | Is::OBJECT_VIEW
+    )
+}
+
+/// What a part of a statement asks, whatever it stands in: `EXPLAIN`, a rule, a function's body.
+pub(super) fn inner(item: Item<'_>, flags: &mut Flags, out: &mut Vec<Demand>) {
+    let Item::Node(node, _) = item else { return };
+    match node {
+        Node::InsertStmt(_) | Node::UpdateStmt(_) | Node::DeleteStmt(_) | Node::MergeStmt(_) => {
+            flags.writes = true;
+        }
+        Node::LockingClause(_) => flags.writes = true,
+        Node::IntoClause(_) => (flags.writes, flags.ddl) = (true, true),
+        Node::RangeVar(n) if n.relpersistence as u8 == b't' => flags.pin = Some(PinReason::TempTable),
+        Node::RangeVar(n) if n.schemaname() == Some("pg_temp") => flags.pin = Some(PinReason::TempTable),
+        Node::PrepareStmt(_) => flags.pin = flags.pin.or(Some(PinReason::SqlPrepare)),
+        Node::DeclareCursorStmt(n) if n.options & CURSOR_HOLD != 0 => {
+            flags.pin = flags.pin.or(Some(PinReason::HoldCursor));
+        }
+        Node::DoStmt(_) => {
+            out.push(Demand::Dynamic("run DO, whose text no one can check".into()));
+            flags.pin = flags.pin.or(Some(PinReason::SessionState));
+        }
+        Node::CreateFunctionStmt(n) if matches!(n.sql_body(), Node::None) => {
+            out.push(Demand::Dynamic("create functions whose body is a string".into()));
+        }
+        Node::CopyStmt(n) if n.is_program || n.filename().is_some() => {
+            out.push(never("copy to or from the server's files and programs", Some("Use STDIN or STDOUT.")));
+        }
+        Node::AlterObjectSchemaStmt(_) => out.push(never("move objects to another schema", None)),
+        node if is_definition(node) => flags.ddl = true,
+        _ => {}
+    }
+}
+
+/// Whether a statement changes the catalog.
+fn is_definition(node: Node<'_>) -> bool {
+    is_known_definition(node) && !matches!(node, Node::CommentStmt(_) | Node::GrantStmt(_))
+}
