@@ -101,7 +101,7 @@ bench: setup-bench ## pgstrata next to its peers, nine minutes; three with QUICK
 	cargo build --release --locked --quiet --package pgstrata --package pgstrata-benches --bin pgstrata --bin relay --bin peers
 	$(CARGO_TARGET_DIR)/release/peers $(BENCH_FLAGS)
 
-pgo: setup-bench ## a proxy built with what was seen of its work, target/pgo/pgstrata: ten minutes
+pgo: setup-bench ## a build with profile-guided optimization, target/pgo/pgstrata: ten minutes
 	scripts/pgo
 
 bench-docs: BENCH_FLAGS += --write

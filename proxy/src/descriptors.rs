@@ -22,7 +22,7 @@ pub fn raise() {
         && soft < hard
         && let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
     {
-        tracing::warn!(%error, soft, hard, "can not raise the limit of open files");
+        tracing::warn!(%error, soft, hard, "failed to raise the limit of open files");
     }
 }
 

@@ -36,10 +36,10 @@ pub struct Judges {
 #[derive(Debug, thiserror::Error)]
 pub enum NotJudged {
     /// It was not its turn for so long.
-    #[error("the text was not judged within {0:?} (pool.wait_timeout): too many others are as long")]
+    #[error("the query was not analysed within {0:?} (pool.wait_timeout): too many long queries are waiting")]
     Late(Duration),
     /// There is no thread for it.
-    #[error("the text could not be judged")]
+    #[error("the query could not be analysed")]
     Lost,
 }
 
@@ -138,7 +138,7 @@ fn start(threads: usize) -> Sender<Job> {
         let receiver = Arc::clone(&receiver);
         let started = thread::Builder::new().name("pgstrata-judge".into()).spawn(move || work_off(&receiver));
         if let Err(error) = started {
-            tracing::error!(%error, "can not start a thread for long texts");
+            tracing::error!(%error, "failed to start an analysis thread");
         }
     }
     sender
@@ -149,7 +149,7 @@ fn give_way() {
     // On Linux a thread has a priority of its own.
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::nice(BEHIND) {
-        tracing::debug!(%error, "can not lower the priority of a thread for long texts");
+        tracing::debug!(%error, "failed to lower the priority of an analysis thread");
     }
 }
 

@@ -69,7 +69,7 @@ impl Births {
                 Ok(true) => tracing::info!(
                     database = self.database,
                     schema = &*schema,
-                    "tenant made at its first login"
+                    "tenant created at first login"
                 ),
                 Ok(false) => {}
                 Err(error) => {
@@ -77,7 +77,7 @@ impl Births {
                         database = self.database,
                         schema = &*schema,
                         error,
-                        "can not make a tenant"
+                        "tenant creation failed"
                     );
                 }
             }

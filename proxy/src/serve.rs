@@ -104,7 +104,7 @@ fn room_for_clients(config: &Config) -> Room {
             open_files = limit,
             max_clients = wanted,
             clients = room.clients,
-            "fewer clients fit than listen.max_clients: raise the limit of open files (ulimit -n, LimitNOFILE)"
+            "limit of open files allows fewer clients than listen.max_clients: raise it (ulimit -n, LimitNOFILE)"
         );
     }
     room
@@ -122,7 +122,7 @@ async fn accept(listener: TcpListener, workers: &Workers) {
             Ok(accepted) => accepted,
             Err(error) => {
                 // Out of descriptors, most often: others must leave first.
-                tracing::error!(%error, "can not accept a client");
+                tracing::error!(%error, "failed to accept a client");
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             }
@@ -220,7 +220,7 @@ impl Workers {
         if timeout(limit, left).await.is_err() {
             tracing::warn!(
                 clients = clients.load(Ordering::Relaxed),
-                "shutdown_timeout is over: closing the rest"
+                "shutdown_timeout expired: closing remaining clients"
             );
             return;
         }
@@ -304,7 +304,7 @@ async fn client(
         Ok(Ok(None) | Err(OpenError::Closed)) => return,
         Ok(Err(_)) => return shared.metrics.client_refused(),
         Err(_) => {
-            tracing::info!(%peer, "client closed: login_timeout is over");
+            tracing::info!(%peer, "client closed: login_timeout expired");
             return shared.metrics.client_refused();
         }
     };
@@ -337,7 +337,7 @@ async fn log_in(
     let opening = tokio::select! {
         opening = open(stream, peer, &shared.accept) => opening?,
         () = ticket.called() => {
-            tracing::warn!(%peer, "client closed: listen.max_unauthenticated is reached");
+            tracing::warn!(%peer, "client closed: listen.max_unauthenticated reached");
             return Ok(None);
         }
         _ = stopped.wait_for(|stop| *stop) => return Ok(None),

@@ -44,7 +44,7 @@ impl Signals {
                 _ = self.user_1.recv() => "SIGUSR1",
                 _ = self.user_2.recv() => "SIGUSR2",
             };
-            tracing::warn!(signal = name, "signal ignored: it has no meaning here");
+            tracing::warn!(signal = name, "signal ignored");
         }
     }
 }

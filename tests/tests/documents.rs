@@ -94,3 +94,22 @@ fn crates_stand_on_those_below_them() {
     documented.sort();
     assert_eq!(documented, manifests, "docs/architecture.md, section Crates, and the manifests differ");
 }
+
+#[test]
+fn each_line_of_the_log_is_one_that_is_written() {
+    let page = fs::read_to_string(project().join("docs/operations.md")).unwrap();
+    let (_, table) = page
+        .split_once("| level | line | fields | meaning |\n| --- | --- | --- | --- |\n")
+        .expect("the table");
+    // A long line of the log stands on two lines of the code.
+    let code = sources(&project().join("proxy/src")).split("\\\n").map(str::trim_start).collect::<String>();
+    let rows: Vec<&str> = table.lines().take_while(|line| line.starts_with('|')).collect();
+    assert!(rows.len() > 20);
+    for row in rows {
+        let lines = names(row.split('|').nth(2).unwrap());
+        assert!(!lines.is_empty(), "{row}");
+        for line in lines.iter().filter(|line| !line.starts_with("FILE:LINE")) {
+            assert!(code.contains(&format!("\"{line}")), "no code writes \"{line}\" to the log");
+        }
+    }
+}

@@ -275,7 +275,7 @@ async fn role_that_is_not_let_in() {
         let fault = told.unwrap_err();
         assert_eq!(fault.code, "08006", "{broken}");
         assert!(
-            fault.message.starts_with("can not connect to PostgreSQL: it refuses the proxy's login (28"),
+            fault.message.starts_with("cannot connect to PostgreSQL: it refuses the proxy's login (28"),
             "{fault:?}"
         );
         let fault = acme.simple(WHO).await.fault().unwrap();

@@ -279,7 +279,7 @@ pub fn why(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode) -> Stri
 /// What keeps a text from being spliced.
 #[derive(Debug, thiserror::Error)]
 enum Unproven<'a> {
-    #[error("what the schemas hold is not loaded")]
+    #[error("the catalog of the schemas is not loaded")]
     NoNames,
     #[error("function \"{0}\" is not one of pg_catalog alone, or depends on the path")]
     Function(&'a str),

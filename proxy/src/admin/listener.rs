@@ -67,12 +67,12 @@ fn run(
     // On Linux a thread has a priority of its own.
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::nice(BEHIND) {
-        tracing::debug!(%error, "can not lower the priority of the HTTP thread");
+        tracing::debug!(%error, "failed to lower the priority of the HTTP thread");
     }
     runtime.block_on(async {
         let listener = match TcpListener::from_std(listener) {
             Ok(listener) => listener,
-            Err(error) => return tracing::error!(%error, "the HTTP listener is gone"),
+            Err(error) => return tracing::error!(%error, "HTTP listener stopped"),
         };
         tokio::select! {
             () = accept(&listener, &router, limits) => {}
@@ -88,7 +88,7 @@ async fn accept(listener: &TcpListener, router: &Router, limits: &Http) {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
-                tracing::warn!(%error, "can not accept an HTTP connection");
+                tracing::warn!(%error, "failed to accept an HTTP connection");
                 tokio::time::sleep(PAUSE).await;
                 continue;
             }
@@ -96,7 +96,7 @@ async fn accept(listener: &TcpListener, router: &Router, limits: &Http) {
         open.retain(|connection| !connection.is_finished());
         while open.len() >= limits.max_connections {
             let Some(oldest) = open.pop_front() else { break };
-            tracing::debug!("HTTP connection closed: http.max_connections is reached");
+            tracing::debug!("HTTP connection closed: http.max_connections reached");
             oldest.abort();
         }
         let answering = tokio::spawn(answer(stream, router.clone(), limits.timeout));

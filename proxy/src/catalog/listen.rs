@@ -112,9 +112,9 @@ impl Listener {
                 let database = &self.name;
                 // A standby takes no LISTEN: once says it all.
                 match failed && !listened {
-                    true => tracing::debug!(database, %error, "still not listening"),
+                    true => tracing::debug!(database, %error, "listener still disconnected"),
                     false => tracing::warn!(
-                        database, %error, "not listening for changes of tenants: they are seen by age"
+                        database, %error, "tenant-change listener disconnected; polling every tenant_cache"
                     ),
                 }
                 failed = true;
@@ -144,7 +144,7 @@ impl Listener {
                         audience.catalog.invalidate_all();
                     }
                     self.tell(audience, true);
-                    tracing::info!(database = self.name, ddl = self.ddl, "listening for changes of tenants");
+                    tracing::info!(database = self.name, ddl = self.ddl, "tenant-change listener connected");
                     continue;
                 }
                 message = poll_fn(|context| connection.poll_message(context)) => message,

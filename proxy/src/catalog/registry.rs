@@ -52,11 +52,11 @@ impl Registry {
         }
         let database = &self.database;
         match now {
-            MISSING => tracing::info!(database, "no registry of tenants: each schema is served"),
+            MISSING => tracing::info!(database, "no tenant registry: serving every schema"),
             UNREADABLE => {
-                tracing::warn!(database, "the registry of tenants can't be read: each schema is served");
+                tracing::warn!(database, "tenant registry unreadable: serving every schema");
             }
-            _ => tracing::info!(database, "tenants are served as the registry says"),
+            _ => tracing::info!(database, "tenant registry found: serving tenants by their state in it"),
         }
     }
 

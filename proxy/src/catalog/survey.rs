@@ -87,7 +87,7 @@ impl Survey {
 
     fn log(&self, done: Result<(), CatalogError>) {
         if let Err(error) = done {
-            tracing::debug!(database = self.control.name(), %error, "the survey failed");
+            tracing::debug!(database = self.control.name(), %error, "tenant survey failed");
         }
     }
 
@@ -107,7 +107,7 @@ impl Survey {
             }
         };
         if gone || changed {
-            tracing::debug!(database = self.control.name(), gone, changed, "all tenants are looked at again");
+            tracing::debug!(database = self.control.name(), gone, changed, "re-reading all tenants");
             directory.invalidate_all();
         }
         Ok(())

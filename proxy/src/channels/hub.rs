@@ -114,7 +114,11 @@ impl Hub {
                         None => self.connected(NoTls, first).await,
                     };
                     if let Err(error) = ended {
-                        tracing::warn!(database = self.settings.name, error, "notifications are not heard");
+                        tracing::warn!(
+                            database = self.settings.name,
+                            error,
+                            "notification listener disconnected"
+                        );
                     }
                     // Whoever still listened finds its sender gone.
                     self.ears.clear();

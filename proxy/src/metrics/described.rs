@@ -4,63 +4,60 @@ use metrics::{describe_counter, describe_gauge};
 
 /// Describes them to the recorder that is in force.
 pub(super) fn describe() {
-    describe_counter!("pgstrata_round_trips_total", "Waits on PostgreSQL for clients' requests.");
+    describe_counter!("pgstrata_round_trips_total", "Network round trips to PostgreSQL for client requests.");
     describe_counter!(
         "pgstrata_requests_total",
-        "Requests of clients: a Query message, or a pipeline up to its Sync."
+        "Client requests: a Query message, or a pipeline up to its Sync."
     );
     describe_counter!(
         "pgstrata_overhead_round_trips_total",
-        "Waits on PostgreSQL that no client asked for: checks, rollbacks, clean-ups."
+        "Network round trips to PostgreSQL of the proxy's own: checks, rollbacks, resets."
     );
-    describe_gauge!("pgstrata_clients", "Clients that are logged in.");
-    describe_counter!("pgstrata_clients_accepted_total", "Clients that logged in.");
-    describe_counter!("pgstrata_clients_refused_total", "Clients that were turned away.");
-    describe_counter!("pgstrata_server_connects_total", "Servers that logged in to PostgreSQL.");
-    describe_counter!("pgstrata_server_connect_errors_total", "Servers that could not be had.");
-    describe_counter!("pgstrata_servers_lost_total", "Servers that broke while a client had them.");
-    describe_counter!("pgstrata_plan_cache_hits_total", "Texts whose shape was known.");
-    describe_counter!("pgstrata_plan_cache_misses_total", "Texts that had to be analysed.");
-    describe_gauge!("pgstrata_plan_cache_bytes", "What the cached plans weigh.");
-    describe_counter!("pgstrata_cancel_requests_total", "Cancel requests with a valid key.");
+    describe_gauge!("pgstrata_clients", "Authenticated client connections.");
+    describe_counter!("pgstrata_clients_accepted_total", "Client logins accepted.");
+    describe_counter!("pgstrata_clients_refused_total", "Client logins refused.");
+    describe_counter!("pgstrata_server_connects_total", "Server connections established.");
+    describe_counter!("pgstrata_server_connect_errors_total", "Failed server connection attempts.");
+    describe_counter!("pgstrata_servers_lost_total", "Server connections lost while in use.");
+    describe_counter!("pgstrata_plan_cache_hits_total", "Queries planned from the plan cache.");
     describe_counter!(
-        "pgstrata_server_prepares_total",
-        "Statements that were prepared again on another server."
+        "pgstrata_plan_cache_misses_total",
+        "Queries analysed because the plan cache had no entry."
     );
+    describe_gauge!("pgstrata_plan_cache_bytes", "Memory used by cached plans, in bytes.");
+    describe_counter!("pgstrata_cancel_requests_total", "Cancel requests with a valid key.");
+    describe_counter!("pgstrata_server_prepares_total", "Client statements prepared on a further server.");
     describe_counter!("pgstrata_errors_total", "Errors sent to clients, by SQLSTATE class.");
-    describe_counter!("pgstrata_pins_total", "Times that a client was tied to its server, by reason.");
-    describe_gauge!("pgstrata_clients_pinned", "Clients that are tied to their server now, by reason.");
+    describe_counter!("pgstrata_pins_total", "Pins of a client to its server, by reason.");
+    describe_gauge!("pgstrata_clients_pinned", "Clients pinned to their server, by reason.");
     describe_counter!("pgstrata_statements_refused_total", "Statements that the guard refused, by SQLSTATE.");
     describe_counter!(
         "pgstrata_observed_total",
-        "In observe mode: texts, by what would have become of them."
+        "Observe mode: queries, by the route they would have taken."
     );
-    describe_counter!("pgstrata_catalog_notifications_total", "Notifications of DDL from PostgreSQL.");
-    describe_gauge!("pgstrata_catalog_listening", "Whether PostgreSQL would tell of DDL: 1 or 0.");
-    describe_counter!(
-        "pgstrata_tenants_notifications_total",
-        "Notifications of changes in the registry from PostgreSQL."
+    describe_counter!("pgstrata_catalog_notifications_total", "DDL notifications received.");
+    describe_gauge!(
+        "pgstrata_catalog_listening",
+        "DDL-notification listener state: 1 connected, 0 disconnected."
     );
+    describe_counter!("pgstrata_tenants_notifications_total", "Registry-change notifications received.");
     describe_gauge!(
         "pgstrata_tenants_listening",
-        "Whether PostgreSQL would tell of changes in the registry: 1 or 0."
+        "Registry-change listener state: 1 connected, 0 disconnected."
     );
-    describe_gauge!("pgstrata_clients_held", "Clients that wait until their tenant is served.");
-    describe_gauge!("pgstrata_servers", "Servers by state.");
+    describe_gauge!("pgstrata_clients_held", "Clients waiting for their suspended or migrating tenant.");
+    describe_gauge!("pgstrata_servers", "Server connections, by state.");
     describe_gauge!(
         "pgstrata_tenant_servers",
-        "The servers among them that are logged in as a tenant's role, by state."
+        "Server connections that logged in as a tenant's role, by state."
     );
-    describe_gauge!("pgstrata_tenant_pools", "Tenants that have servers of their own now.");
-    describe_gauge!("pgstrata_clients_waiting", "Clients that wait for a server.");
+    describe_gauge!("pgstrata_tenant_pools", "Tenants with a server pool of their own.");
+    describe_gauge!("pgstrata_clients_waiting", "Clients waiting for a server.");
     describe_counter!(
         "pgstrata_saved_round_trips_total",
-        "Waits on PostgreSQL that were spared, against BEGIN; SET LOCAL search_path; ..; COMMIT."
+        "Network round trips saved, compared with BEGIN; SET LOCAL search_path; ...; COMMIT."
     );
-    describe_gauge!(
-        "pgstrata_prepared_statements",
-        "Statements that clients have prepared, those that are the same taken as one."
-    );
-    describe_gauge!("pgstrata_servers_limit", "Servers that the shared pool may have.");
+    describe_gauge!("pgstrata_prepared_statements", "Distinct prepared statements of clients.");
+    describe_gauge!("pgstrata_servers_limit", "Maximum number of servers in the shared pool.");
     describe_gauge!("pgstrata_build_info", "Always 1; the version is a label.");
 }

@@ -129,7 +129,7 @@ impl Lease {
         tokio::spawn(async move {
             let restored = timeout(CLEAN_LIMIT, self.await_restored(due)).await;
             if !matches!(restored, Ok(Ok(()))) {
-                tracing::debug!(pid = self.pid, "closing a server that could not be cleaned");
+                tracing::debug!(pid = self.pid, "closing a server that failed to reset");
                 self.in_doubt = true;
             }
             self.give_back();

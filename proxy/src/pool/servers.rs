@@ -74,10 +74,10 @@ struct Maker {
 #[derive(Debug, thiserror::Error)]
 pub enum CheckoutError {
     /// All were busy for too long.
-    #[error("no server became free within {0:?}")]
+    #[error("timed out after {0:?} waiting for a server")]
     Timeout(Duration),
     /// Its tenant had as many as it may have.
-    #[error("no server became free within {limit:?}: {} all {share} servers that one tenant may use at once", whose(.tenant))]
+    #[error("timed out after {limit:?} waiting for a server: {} all {share} servers that one tenant may use at once", whose(.tenant))]
     Share {
         /// So long somebody waited.
         limit: Duration,
@@ -285,7 +285,7 @@ impl Servers {
                 match self.try_check_out(&share::proxy(), Duration::ZERO, false).await {
                     Ok(lease) => held.push(lease),
                     Err(error) => {
-                        tracing::warn!(database = %self.target(), %error, "can not keep min_servers open");
+                        tracing::warn!(database = %self.target(), %error, "failed to keep min_servers open");
                         break;
                     }
                 }
@@ -378,7 +378,7 @@ impl Maker {
             Err(error) => {
                 metrics.server_connect_failed();
                 let role = &target.config.user;
-                tracing::warn!(database = %target, role, %error, "can not connect to PostgreSQL");
+                tracing::warn!(database = %target, role, %error, "server connection failed");
                 // A login that is not let in must not keep PostgreSQL busy with that, whatever the reason.
                 let error = Arc::new(error);
                 self.backoff.failed(Arc::clone(&error));

@@ -244,10 +244,10 @@ fn no_connection(error: &ConnectError) -> Refusal {
             ("57P03", format!("PostgreSQL does not accept connections now: {message}"))
         }
         ConnectError::Refused { code, .. } => {
-            ("08006", format!("can not connect to PostgreSQL: it refuses the proxy's login ({code})"))
+            ("08006", format!("cannot connect to PostgreSQL: it refuses the proxy's login ({code})"))
         }
         // Addresses and logins of ours are no business of the client's; the log has them.
-        _ => ("08006", "can not connect to PostgreSQL".into()),
+        _ => ("08006", "cannot connect to PostgreSQL".into()),
     };
     Refusal { code, message, hint: None }
 }

@@ -125,7 +125,7 @@ impl CancelSlot {
                 Next::Wait => over.await,
                 Next::Send(_in_flight, (pid, key)) => {
                     if let Err(error) = send_cancel(target, pid, &key).await {
-                        tracing::warn!(database = %target, %error, "can not pass a cancel request on");
+                        tracing::warn!(database = %target, %error, "failed to forward a cancel request");
                     }
                 }
             }

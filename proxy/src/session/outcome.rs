@@ -279,7 +279,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     fn run_again(&mut self) -> Result<(), End> {
         let Some(link) = &mut self.link else { return Ok(()) };
         let Some(replay) = link.request.replay.take() else { return Ok(()) };
-        tracing::debug!("running a request again: its plan was overtaken by DDL, or dropped");
+        tracing::debug!("retrying a request: DDL invalidated its plan");
         // The catalog changed behind our back: no statement of before is bound again.
         self.identity.database.catalog.invalidate(&self.tenants.now().scope.schema);
         link.lease.lose_prepared();

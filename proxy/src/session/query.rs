@@ -379,7 +379,7 @@ pub(super) fn kind_of(tenant: &Option<Box<str>>, plan: &Plan) -> Kind {
 fn names_late() -> Refusal {
     Refusal {
         code: "57P03",
-        message: "what the tenant's schemas hold could not be loaded in time".into(),
+        message: "timed out loading the tenant's catalog".into(),
         hint: Some("Write the schema in front of the name, or try again.".into()),
     }
 }

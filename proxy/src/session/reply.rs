@@ -378,7 +378,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if let Some(link) = &mut self.link {
             link.lease.in_doubt = true;
         }
-        tracing::warn!(what, "PostgreSQL sent what it should not");
+        tracing::warn!(what, "unexpected message from PostgreSQL");
         Err(End::fatal("08P01", format!("PostgreSQL sent {what}")))
     }
 }

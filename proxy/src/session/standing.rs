@@ -87,11 +87,11 @@ pub(super) fn cancelled() -> Refusal {
 /// The tenant can't be looked up. The log has why.
 pub(super) fn no_answer(error: &CatalogError, database: &DatabaseHandle) -> Refusal {
     let database = &database.name;
-    tracing::warn!(database, error = %with_sources(error), "can not look a tenant up");
+    tracing::warn!(database, error = %with_sources(error), "tenant lookup failed");
     let message = match error {
-        CatalogError::State(..) => "can not serve the tenant: its state in the registry is not known here",
-        error if error.is_passing() => "can not look the tenant up: PostgreSQL does not answer",
-        _ => "can not look the tenant up: PostgreSQL refuses the proxy",
+        CatalogError::State(..) => "tenant not served: its state in the registry is unknown to this version",
+        error if error.is_passing() => "tenant lookup timed out: PostgreSQL does not answer",
+        _ => "tenant lookup failed: PostgreSQL refuses the proxy",
     };
     Refusal { code: "08006", message: message.into(), hint: None }
 }

@@ -327,7 +327,7 @@ impl Client {
 /// Whether an autocommitted statement may have been committed although it was answered with this.
 fn may_have_run(fault: &Fault) -> bool {
     match fault.code.as_str() {
-        "08006" => !fault.message.starts_with("can not connect to PostgreSQL"),
+        "08006" => !fault.message.starts_with("cannot connect to PostgreSQL"),
         code => code.starts_with("57P") && code != "57P03",
     }
 }
