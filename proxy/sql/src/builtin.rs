@@ -53,6 +53,112 @@ const FREE: &[&str] = &[
     "pg_try_advisory_xact_lock_shared",
 ];
 
+/// Functions that are not immutable, and look no names up: their values hang on the time, the session, its other
+/// settings, or chance. The values of composite types that they read or show are of types that were judged themselves.
+const STEADY: &[&str] = &[
+    "age",
+    "array_sample",
+    "array_shuffle",
+    "array_to_json",
+    "array_to_string",
+    "bernoulli",
+    "clock_timestamp",
+    "concat",
+    "concat_ws",
+    "convert",
+    "convert_from",
+    "convert_to",
+    "current_database",
+    "current_query",
+    "date",
+    "date_add",
+    "date_part",
+    "date_subtract",
+    "date_trunc",
+    "enum_first",
+    "enum_last",
+    "enum_range",
+    "extract",
+    "format",
+    "gen_random_uuid",
+    "generate_series",
+    "getdatabaseencoding",
+    "getpgusername",
+    "inet_client_addr",
+    "inet_client_port",
+    "inet_server_addr",
+    "inet_server_port",
+    "json_agg",
+    "json_agg_strict",
+    "json_build_array",
+    "json_build_object",
+    "json_object_agg",
+    "json_object_agg_strict",
+    "json_object_agg_unique",
+    "json_object_agg_unique_strict",
+    "json_populate_record",
+    "json_populate_recordset",
+    "json_to_record",
+    "json_to_recordset",
+    "jsonb_agg",
+    "jsonb_agg_strict",
+    "jsonb_build_array",
+    "jsonb_build_object",
+    "jsonb_object_agg",
+    "jsonb_object_agg_strict",
+    "jsonb_object_agg_unique",
+    "jsonb_object_agg_unique_strict",
+    "jsonb_path_exists_tz",
+    "jsonb_path_match_tz",
+    "jsonb_path_query_array_tz",
+    "jsonb_path_query_first_tz",
+    "jsonb_path_query_tz",
+    "jsonb_populate_record",
+    "jsonb_populate_record_valid",
+    "jsonb_populate_recordset",
+    "jsonb_to_record",
+    "jsonb_to_recordset",
+    "length",
+    "make_timestamptz",
+    "merge_action",
+    "money",
+    "mxid_age",
+    "now",
+    "numeric",
+    "overlaps",
+    "quote_literal",
+    "quote_nullable",
+    "random",
+    "random_normal",
+    "row_to_json",
+    "setseed",
+    "statement_timestamp",
+    "system",
+    "system_user",
+    "time",
+    "timeofday",
+    "timestamp",
+    "timestamptz",
+    "timetz",
+    "timezone",
+    "to_char",
+    "to_date",
+    "to_json",
+    "to_jsonb",
+    "to_number",
+    "to_timestamp",
+    "transaction_timestamp",
+    "txid_current",
+    "txid_current_if_assigned",
+    "txid_current_snapshot",
+    "txid_status",
+    "uuidv4",
+    "uuidv7",
+    "version",
+    "xml",
+    "xml_is_well_formed",
+];
+
 /// Functions whose result depends on the path, or whose arguments are names that
 /// it gives a meaning to.
 const BOUND: &[&str] = &[
@@ -98,14 +204,17 @@ const BOUND: &[&str] = &[
 const BOUND_PREFIXES: &[&str] =
     &["pg_", "has_", "to_reg", "ts_", "binary_upgrade_", "index_", "amvalidate", "lo_"];
 
-/// Whether a function of `pg_catalog` answers differently under another path.
-pub fn depends_on_path(name: &str) -> bool {
+/// Whether a function of `pg_catalog` may answer differently under another path; `immutable`: each form of it is that.
+///
+/// What is not immutable looks names up, for all that anybody knows, unless it is listed here as one that does not.
+pub fn depends_on_path(name: &str, immutable: bool) -> bool {
     if FREE.contains(&name) {
         return false;
     }
     BOUND.contains(&name)
         || name.ends_with("_to_xml")
         || BOUND_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        || !immutable && !STEADY.contains(&name)
 }
 
 /// Whether values of this type are read or shown as names.

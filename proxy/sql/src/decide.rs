@@ -87,6 +87,7 @@ impl Plan {
         }
         // What is spliced has the tenant's schema in front of its name already.
         let spliced: SmallVec<[usize; 4]> = self.splices.iter().map(|splice| splice.at).collect();
+        self.pins_temporary |= pins.iter().any(|(_, pin)| *pin == Pin::Temp);
         let pins = pins.iter().filter_map(|(token, pin)| pinned(*token as usize, *pin, t, scope));
         self.splices.extend(pins.filter(|splice| spliced.binary_search(&splice.at).is_err()));
         self.splices.sort_by_key(|splice| splice.at);
@@ -339,8 +340,7 @@ impl<'a> Known<'a> {
     fn functions(&self) -> Proof<'a> {
         let mut names = self.shape.functions.iter().filter(|name| !builtin::is_grammar(name));
         let unknown = names.find(|name| {
-            !self.names.builtin.functions.contains(*name)
-                || builtin::depends_on_path(name)
+            !self.names.builtin.steady.contains(*name)
                 || self
                     .schemas_hold(|schema| schema.functions.contains(*name) || schema.types.contains(*name))
         });

@@ -18,20 +18,24 @@ pub fn schema(relations: &[&str]) -> SchemaNames {
 /// Some of what `pg_catalog` holds.
 pub fn builtins() -> Builtins {
     let names = |list: &str| list.split_whitespace().map(Into::into).collect();
-    Builtins {
-        relations: names("pg_class pg_settings pg_type pg_namespace pg_attribute"),
-        functions: names(
-            "now count sum max min avg lower upper length abs round row_number rank lag lead generate_series unnest \
+    let functions = "\
+             now count sum max min avg lower upper length abs round row_number rank lag lead generate_series unnest \
              extract substring position btrim overlay ceil floor string_agg array_agg jsonb_build_object to_char \
              date_trunc concat md5 random set_config current_setting nextval pg_sleep pg_typeof to_tsvector json_agg \
              jsonb_agg substr replace bool_or json_each jsonb_to_recordset percentile_cont make_interval like_escape \
-             timezone xmlelement system bernoulli json_object",
-        ),
+             timezone xmlelement system bernoulli json_object query_to_xml query_to_xml_and_xmlschema";
+    let mut builtins = Builtins {
+        relations: names("pg_class pg_settings pg_type pg_namespace pg_attribute"),
         types: names(
             "int4 int8 text uuid jsonb json date timestamptz numeric bool inet regclass bytea oid money \
              name xml",
         ),
-    }
+        ..Builtins::default()
+    };
+    functions
+        .split_whitespace()
+        .for_each(|name| builtins.add_function(name.into(), !name.contains("_to_xml")));
+    builtins
 }
 
 /// What the tenant's schema and the shared one hold.

@@ -24,6 +24,8 @@ pub struct Plan {
     pub runs_alone: bool,
     /// It sends notifications.
     pub notifies: bool,
+    /// `pg_temp` goes in front of a name in it.
+    pub pins_temporary: bool,
     /// What PostgreSQL is asked around its statements, in that order.
     pub checks: Vec<Check>,
 }

@@ -6,6 +6,7 @@ use foldhash::{HashMap, HashSet};
 
 use pgstrata_tenancy::Strategy;
 
+use super::builtin;
 use super::keys::KeySpaces;
 use super::level::Level;
 use super::plan::SchemaRef;
@@ -168,8 +169,20 @@ pub struct Builtins {
     pub relations: HashSet<Box<str>>,
     /// Functions and aggregates, by name.
     pub functions: HashSet<Box<str>>,
+    /// Those that answer in the same way under each path.
+    pub steady: HashSet<Box<str>>,
     /// Types, by name.
     pub types: HashSet<Box<str>>,
+}
+
+impl Builtins {
+    /// A function, or all of one name; `immutable`: so PostgreSQL has each of them.
+    pub fn add_function(&mut self, name: Box<str>, immutable: bool) {
+        if !builtin::depends_on_path(&name, immutable) {
+            self.steady.insert(name.clone());
+        }
+        self.functions.insert(name);
+    }
 }
 
 /// How the bytes of the text are to be read, and what the session has done before it.

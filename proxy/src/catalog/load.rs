@@ -18,9 +18,10 @@ SELECT 'relation', c.relname::text, c.relkind::text, true
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = $1::pg_catalog.text::pg_catalog.name AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
 UNION ALL
-SELECT DISTINCT 'function', p.proname::text, '', true
+SELECT 'function', p.proname::text, '', pg_catalog.bool_and(p.provolatile = 'i')
 FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
 WHERE n.nspname = $1::pg_catalog.text::pg_catalog.name
+GROUP BY p.proname
 UNION ALL
 SELECT 'type', t.typname::text, '', true
 FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
@@ -74,10 +75,10 @@ pub async fn schema(control: &Control, schema: &str) -> Result<SchemaNames, Cata
 pub async fn builtins(control: &Control) -> Result<Builtins, CatalogError> {
     let mut names = Builtins::default();
     for thing in control.things(BUILTINS, "pg_catalog", "what pg_catalog holds").await? {
-        let Thing { what, name, .. } = thing;
+        let Thing { what, name, plain, .. } = thing;
         match what.as_str() {
             "relation" => drop(names.relations.insert(name)),
-            "function" => drop(names.functions.insert(name)),
+            "function" => names.add_function(name, plain),
             _ => drop(names.types.insert(name)),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::mem;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Instant;
@@ -98,6 +99,22 @@ pub enum Standing {
     Doubtful,
 }
 
+impl Standing {
+    /// What it is once code has run that may have changed it.
+    fn doubted(self) -> Self {
+        if self == Self::There { Self::Doubtful } else { self }
+    }
+}
+
+/// What was prepared on a server at some time.
+#[derive(Debug)]
+pub struct PreparedState {
+    names: PreparedNames,
+    path: Standing,
+    role: Standing,
+    unsure: bool,
+}
+
 impl Item for Box<Server> {
     fn is_sound(&self) -> bool {
         !self.in_doubt
@@ -188,11 +205,22 @@ impl Server {
         self.parameters.get(&b"in_hot_standby"[..]).is_some_and(|value| **value == *b"on")
     }
 
-    /// The session was wiped (`DISCARD ALL`, `DEALLOCATE ALL`): nothing is prepared on it.
-    pub fn forget_prepared(&mut self) {
-        self.prepared.clear();
-        (self.path_statement, self.role_statement) = Default::default();
-        (self.unsure, self.unnamed) = (false, None);
+    /// The session was wiped (`DISCARD ALL`, `DEALLOCATE ALL`): nothing is prepared on it. Gives what was, for
+    /// [`Server::take_back`].
+    pub fn forget_prepared(&mut self) -> PreparedState {
+        let names = self.prepared.take();
+        let (path, role) = (mem::take(&mut self.path_statement), mem::take(&mut self.role_statement));
+        let unsure = mem::take(&mut self.unsure);
+        self.unnamed = None;
+        PreparedState { names, path, role, unsure }
+    }
+
+    /// It was not wiped, or not all of it: what was prepared is there. Where it is gone, PostgreSQL says so.
+    pub fn take_back(&mut self, before: PreparedState) {
+        let PreparedState { names, path, role, unsure } = before;
+        self.prepared = names;
+        (self.path_statement, self.role_statement) = (path.doubted(), role.doubted());
+        (self.unsure, self.unnamed) = (unsure, None);
     }
 
     /// Code ran that is not in any text, and that may have prepared or dropped statements. What its client has
@@ -200,9 +228,7 @@ impl Server {
     pub fn doubt_prepared(&mut self) {
         self.unsure = true;
         for statement in [&mut self.path_statement, &mut self.role_statement] {
-            if *statement == Standing::There {
-                *statement = Standing::Doubtful;
-            }
+            *statement = statement.doubted();
         }
     }
 
@@ -264,6 +290,12 @@ impl PreparedNames {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.known.is_empty()
+    }
+
+    /// All of them; none is left.
+    fn take(&mut self) -> Self {
+        let known = LruCache::new(self.known.cap());
+        Self { known: mem::replace(&mut self.known, known), bytes: mem::take(&mut self.bytes), ..*self }
     }
 
     fn clear(&mut self) {

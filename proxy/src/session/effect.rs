@@ -434,16 +434,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             }
             Some(Effect::Prepared(name)) => self.foresee_prepared(&name),
             Some(Effect::Deallocated(name)) => self.foresee_deallocated(&name),
-            Some(Effect::DeallocateAll) => {
-                link.lease.forget_prepared();
-                self.forgotten = Some(std::mem::take(&mut self.statements));
-            }
+            Some(Effect::DeallocateAll) => self.foresee_dropped(),
             Some(
                 effect @ (Effect::Reset(_) | Effect::ResetLocalPath | Effect::ResetAll | Effect::DiscardAll),
             ) => {
                 if effect == Effect::DiscardAll {
-                    link.lease.forget_prepared();
-                    self.forgotten = Some(std::mem::take(&mut self.statements));
+                    self.foresee_dropped();
                 }
                 // Until PostgreSQL has confirmed it, nothing is taken for granted.
                 self.effective = Effective::home(self.tenants.now(), true);

@@ -5,7 +5,8 @@ use pgstrata_tenancy::RoleName;
 use smallvec::SmallVec;
 
 use super::pins::Probe;
-use super::statements::ClientStatement;
+use super::statements::{ClientStatement, ClientStatements};
+use crate::pool::server::PreparedState;
 use crate::pool::settings::Assignment;
 use crate::sql::fresh;
 use crate::sql::plan::Refusal;
@@ -147,12 +148,25 @@ pub enum Expect {
         /// A statement that the client closed; it lives on if the pipeline failed before.
         closed: Option<(Bytes, ClientStatement)>,
     },
+    /// Nothing: what the statement in front of it drops, which comes back if that fails.
+    Dropped(Box<Dropped>),
+    /// `ParseComplete` of a statement that is not kept: the client gets its error, and nothing else.
+    Trial(PositionMap),
     /// An error, made to happen: the client gets this one instead.
     Poison(Box<Refusal>),
     /// `ReadyForQuery`.
     Sync,
     /// The same, behind messages of our own: nothing of it reaches the client.
     OwnSync,
+}
+
+/// The prepared statements of before a statement that drops all of them.
+#[derive(Debug)]
+pub struct Dropped {
+    /// As their client knows them.
+    pub of_client: ClientStatements,
+    /// As the server does.
+    pub on_server: PreparedState,
 }
 
 /// What is known of a `Query` on its way.

@@ -85,14 +85,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if let Some(refusal) = self.refuses_encoding(text) {
             return Ok(self.poison(refusal));
         }
-        if taken {
-            return Ok(self.poison(names::taken(name)));
-        }
         if let Route::Refuse(refusal) = plan.route {
             self.count_refusal(refusal.code);
             return Ok(self.poison(*refusal));
         }
-        if full {
+        if full && !taken {
             return Ok(self.poison(too_many_statements(count, bytes)));
         }
         if let Some(step) = self.on_behalf_of(tied.clone(), |session| session.settle_role(&plan, false)) {
@@ -100,10 +97,13 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return Ok(step);
         }
         self.on_behalf_of(tied.clone(), |session| {
-            let statement = session.statement(text, types, plan, tied, !name.is_empty());
-            session.send_parse(Bytes::copy_from_slice(name), statement);
+            let statement = session.statement(text, types, plan, tied, !name.is_empty() && !taken);
+            match taken {
+                true => session.try_parse(&statement),
+                false => session.send_parse(Bytes::copy_from_slice(name), statement),
+            }
         });
-        Ok(Step::Done)
+        Ok(if taken { self.poison(names::taken(name)) } else { Step::Done })
     }
 
     /// `Bind`: portal, statement, and the rest as it comes.

@@ -104,6 +104,8 @@ pub(super) struct Request {
     pub flushed: bool,
     /// Something of ours stands in one of its texts, such as the tenant's schema in front of a name.
     pub spliced: bool,
+    /// `pg_temp` stands in front of a name of one of its texts, put there by us.
+    pub pins_temporary: bool,
     /// Its last message was sent: `ReadyForQuery` will come.
     pub awaiting: bool,
     /// An error came: everything up to `Sync` is void.
@@ -155,6 +157,7 @@ impl Request {
             rereads: false,
             flushed: false,
             spliced: false,
+            pins_temporary: false,
             awaiting: false,
             failed: false,
             delivered: false,
@@ -237,6 +240,7 @@ impl Link {
         self.may_hide |= plan.opaque;
         self.request.opaque |= plan.opaque;
         self.request.spliced |= !plan.splices.is_empty();
+        self.request.pins_temporary |= plan.pins_temporary;
     }
 
     /// Code ran that may have set another path and another role.

@@ -8,7 +8,7 @@
 //! - [`start`]: from a proven identity to a session that runs.
 //! - [`request`]: the client's messages, one step for each.
 //! - [`query`], [`extended`]: what goes to the server for them; [`compose`]: what goes in between the statements of a text; [`bound`]: what is bound of a setting.
-//! - [`expect`], [`reply`], [`outcome`]: what the server owes, what becomes of its answers, and how a request ends.
+//! - [`expect`], [`reply`], [`outcome`]: what the server owes, what becomes of its answers, and how a request ends; `wording`: errors as the client may read them.
 //! - [`statements`]: prepared statements by identity; [`prepared`]: on the server at hand; [`columns`]: what clients were told of theirs.
 //! - [`path`]: the search path, and when it must be set; [`role`]: the tenant's role, likewise.
 //! - [`names`]: the prepared statements that texts name, and the portals: a session finds its own, and no others.
@@ -69,6 +69,7 @@ pub mod start;
 pub mod statements;
 mod switch;
 pub mod tenant;
+mod wording;
 
 use std::collections::HashMap;
 use std::future::poll_fn;
@@ -211,8 +212,6 @@ pub struct Session<C> {
     /// How the servers were born whose parameters it was told.
     told_of: Birth,
     statements: ClientStatements,
-    /// Those that a request on its way forgets, unless it fails.
-    forgotten: Option<ClientStatements>,
     /// Portals whose statement does something to the session.
     portals: Vec<(Bytes, ClientStatement)>,
     status: Status,

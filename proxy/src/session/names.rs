@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::columns::Columns;
 use super::effect::{may_move, strays};
-use super::expect::{Effect, Expect};
+use super::expect::{Dropped, Effect, Expect};
 use super::extended::{refusal, too_many_statements};
 use super::request::Step;
 use super::statements::{ClientStatement, Identity, Origin, Prepared, Runs};
@@ -213,6 +213,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         if self.statements.get(name.as_bytes()).is_some_and(can_be_run) {
             self.renew(name.as_bytes())?;
+            self.settle_number(name.as_bytes());
         }
         let prepared = match self.runnable(name, ahead.strays) {
             Ok(prepared) => prepared,
@@ -314,10 +315,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return Ok(());
         };
         let name = execution.name.as_bytes();
-        match self.statements.get(name).is_some_and(can_be_run) {
-            true => self.renew(name),
-            false => Ok(()),
+        if self.statements.get(name).is_some_and(can_be_run) {
+            self.renew(name)?;
+            self.settle_number(name);
         }
+        Ok(())
     }
 
     /// Whether a portal's statement may be executed, as far as the names in it tell. `Some`: it has been dealt with.
@@ -453,6 +455,14 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if let Some(link) = &mut self.link {
             link.owe(Expect::Local { message: Bytes::new(), opened: None, closed });
         }
+    }
+
+    /// The same of all statements.
+    pub(super) fn foresee_dropped(&mut self) {
+        let Some(link) = &mut self.link else { return };
+        let of_client = std::mem::take(&mut self.statements);
+        let on_server = link.lease.forget_prepared();
+        link.owe(Expect::Dropped(Box::new(Dropped { of_client, on_server })));
     }
 
     /// Why a portal of this name can't be looked at, executed or closed: it is none of the client's.

@@ -6,11 +6,12 @@ use std::mem;
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::expect::{Effect, Expect, PATH_BEHIND, PATH_FIRST, QueryReply, ROLE_FIRST};
+use super::expect::{Expect, PATH_BEHIND, PATH_FIRST, QueryReply, ROLE_FIRST};
 use super::link::{Link, Request};
 use super::names::FAILED;
 use super::reply::Relayed;
 use super::role::Settled;
+use super::wording::{TEMPORARY, without_schema};
 use super::{End, Session, Status, columns};
 use crate::pool::server::Standing;
 use crate::sql::plan::Refusal;
@@ -58,13 +59,17 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let message = frame::field(body, b'M').unwrap_or_default();
         let front = self.link.as_ref().and_then(|link| link.expects.front());
         let found = front.and_then(|front| front.found(code, message)).cloned();
+        let found = found.or_else(|| self.refuses_missing(code, message));
         match &found {
             Some(refusal) => self.count_refusal(refusal.code),
             None => self.count_error(code),
         }
         let told = self.shared.store.in_clients_words(body, &self.statements);
         let told = match &self.link {
-            Some(link) if link.request.spliced => without_schema(told, &self.tenants.now().scope.schema),
+            Some(link) if link.request.spliced => {
+                let told = without_schema(told, &self.tenants.now().scope.schema);
+                if link.request.pins_temporary { without_schema(told, TEMPORARY) } else { told }
+            }
             _ => told,
         };
         let (body, whole) = match &told {
@@ -115,10 +120,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             }
             Some(Expect::Poison(refusal)) => put_refusal(&mut self.outbuf, refusal),
             Some(Expect::Bind { .. }) if outnumbered => columns::put_changed(&mut self.outbuf),
-            Some(Expect::Check(refusal)) if found.is_some() => put_refusal(&mut self.outbuf, refusal),
+            _ if found.is_some() => found.iter().for_each(|refusal| put_refusal(&mut self.outbuf, refusal)),
             // It stands in no text of the client's.
             Some(front) if !front.is_clients() => put_unplaced(&mut self.outbuf, body),
-            Some(Expect::Parse { map, .. }) => put_error(&mut self.outbuf, body, whole, map),
+            Some(Expect::Parse { map, .. } | Expect::Trial(map)) => {
+                put_error(&mut self.outbuf, body, whole, map)
+            }
             _ => put_error(&mut self.outbuf, body, whole, &PositionMap::default()),
         }
         self.void_pipeline(added);
@@ -160,12 +167,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                     }
                 }
                 Expect::SessionRole(_) => link.request.role = Settled::No,
-                // Statements were forgotten that the server still has.
-                Expect::Execute { effect: Some(Effect::DeallocateAll | Effect::DiscardAll), .. } => {
-                    link.lease.in_doubt = true;
-                    if let Some(statements) = self.forgotten.take() {
-                        self.statements = statements;
-                    }
+                Expect::Dropped(dropped) => {
+                    self.statements = dropped.of_client;
+                    link.lease.take_back(dropped.on_server);
                 }
                 _ => {}
             }
@@ -221,8 +225,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         self.count_request(status);
         self.note_use(status);
         self.status = status;
-        (self.forgotten, self.foreseen) = (None, None);
-        self.ahead = None;
+        (self.foreseen, self.ahead) = (None, None);
         let Some(link) = &mut self.link else { return };
         let erred = link.request.erred;
         link.copy_in = false;
@@ -382,30 +385,6 @@ fn put_refusal(out: &mut BytesMut, refusal: &Refusal) {
         return columns::put_changed(out);
     }
     message::error(out, Severity::Error, refusal.code, &refusal.message, refusal.hint.as_deref());
-}
-
-/// The error of a text with the tenant's schema in front of a name: PostgreSQL says the name with the schema, and the
-/// client has written it without.
-fn without_schema<'a>(body: Cow<'a, [u8]>, schema: &str) -> Cow<'a, [u8]> {
-    let prefix = format!("\"{schema}.");
-    let message = frame::field(&body, MESSAGE).unwrap_or_default();
-    if memchr::memmem::find(message, prefix.as_bytes()).is_none() {
-        return body;
-    }
-    let (mut plain, mut done) = (Vec::with_capacity(message.len()), 0);
-    for at in memchr::memmem::find_iter(message, prefix.as_bytes()) {
-        plain.extend_from_slice(message.get(done..=at).unwrap_or_default());
-        done = at + prefix.len();
-    }
-    plain.extend_from_slice(message.get(done..).unwrap_or_default());
-    let mut out = Vec::with_capacity(body.len());
-    for (code, value) in frame::fields(&body) {
-        out.push(code);
-        out.extend_from_slice(if code == MESSAGE { &plain } else { value });
-        out.push(0);
-    }
-    out.push(0);
-    Cow::Owned(out)
 }
 
 /// An error with no position.

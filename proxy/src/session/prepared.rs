@@ -118,6 +118,18 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         self.emit_locals();
     }
 
+    /// `Parse` under a name that is taken: PostgreSQL looks at the text before it looks at the name.
+    pub(super) fn try_parse(&mut self, statement: &ClientStatement) {
+        self.set_up_for(&statement.plan);
+        let Some(link) = &mut self.link else { return };
+        let name = [self.shared.store.path_name(), b"_behind"].concat();
+        link.close_own(&name);
+        let Identity { text, types, .. } = &statement.prepared.identity;
+        message::parse(&mut link.lease.outbuf, &name, text, types);
+        link.owe(Expect::Trial(statement.map.clone()));
+        link.close_own(&name);
+    }
+
     /// A statement that is about to be prepared: its client's alone, where what the client has set in the open
     /// transaction may give it another meaning than others know it by.
     fn apart(&self, prepared: Arc<Prepared>) -> Arc<Prepared> {
@@ -203,12 +215,26 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             link.owe(Expect::Parse { id: prepared.id, named: false, client: None, map });
             return Some(prepared);
         }
-        prepared = self.apart(prepared);
-        if let Some(statement) = self.statements.get_mut(name) {
-            statement.prepared = Arc::clone(&prepared);
+        self.settle_number(name);
+        if let Some(statement) = self.statements.get(name) {
+            prepared = Arc::clone(&statement.prepared);
         }
         self.prepare(&prepared, None, map);
         Some(prepared)
+    }
+
+    /// Settles under which number the server at hand has a client's statement, or will have it once it is prepared
+    /// there: texts that run it by its name are written with that.
+    pub(super) fn settle_number(&mut self, name: &[u8]) {
+        let Some(statement) = self.statements.get(name) else { return };
+        let known = Arc::clone(&statement.prepared);
+        if self.link.as_mut().is_some_and(|link| link.lease.prepared.touch(known.id)) {
+            return;
+        }
+        let prepared = self.apart(known);
+        if let Some(statement) = self.statements.get_mut(name) {
+            statement.prepared = prepared;
+        }
     }
 
     /// Prepares a statement on the server at hand, if others have taken its place there.

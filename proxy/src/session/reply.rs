@@ -143,6 +143,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// The answers that end what they answer.
     fn settle(&mut self, tag: u8) -> Relayed {
+        if let Some(link) = self.link.as_mut().filter(|link| tag == b'1' && link.is_trials_turn()) {
+            link.answered();
+            return Relayed::Not;
+        }
         let relayed = self.deliver();
         let Some(link) = &mut self.link else { return relayed };
         // The portal has not come to its end, but what it sets may be set.
@@ -192,14 +196,20 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     }
 
     fn has_local_answer(&self) -> bool {
-        self.link.as_ref().is_some_and(|link| matches!(link.expects.front(), Some(Expect::Local { .. })))
+        self.link.as_ref().is_some_and(|link| {
+            matches!(link.expects.front(), Some(Expect::Local { .. } | Expect::Dropped(_)))
+        })
     }
 
     /// What is ours to answer and has its turn now.
     pub(super) fn emit_locals(&mut self) {
         let Some(link) = &mut self.link else { return };
-        while let Some(Expect::Local { message, .. }) = link.expects.front() {
-            self.outbuf.extend_from_slice(message);
+        loop {
+            match link.expects.front() {
+                Some(Expect::Local { message, .. }) => self.outbuf.extend_from_slice(message),
+                Some(Expect::Dropped(_)) => {}
+                _ => return,
+            }
             link.expects.pop_front();
         }
     }
@@ -363,7 +373,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let map = match link.expects.front() {
             Some(front) if !front.is_clients() => return,
             Some(Expect::Query(reply)) => Some(&reply.map),
-            Some(Expect::Parse { map, .. }) => Some(map),
+            Some(Expect::Parse { map, .. } | Expect::Trial(map)) => Some(map),
             _ => None,
         };
         let told = self.shared.store.in_clients_words(body, &self.statements);
@@ -387,6 +397,11 @@ impl Link {
     /// Whether what arrives now is for the client.
     fn is_clients_turn(&self) -> bool {
         self.expects.front().is_some_and(Expect::is_clients)
+    }
+
+    /// Whether it answers a statement that is not kept.
+    fn is_trials_turn(&self) -> bool {
+        matches!(self.expects.front(), Some(Expect::Trial(_)))
     }
 
     /// A row or a piece of COPY data begins: it goes on as it comes, however long it is.

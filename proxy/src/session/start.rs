@@ -249,7 +249,6 @@ where
         told,
         told_of: birth,
         statements: ClientStatements::default(),
-        forgotten: None,
         portals: Vec::new(),
         status: Status::Idle,
         foreseen: None,

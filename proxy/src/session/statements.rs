@@ -289,7 +289,7 @@ fn cut(name: &[u8]) -> &[u8] {
 }
 
 /// The statements of one client, within its limits.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct ClientStatements {
     named: foldhash::HashMap<Bytes, ClientStatement>,
     unnamed: Option<ClientStatement>,

@@ -92,11 +92,13 @@ impl Gate<'_> {
         if *act == Act::Create {
             return Ok(self.create(name, now.tenant_first).map(|()| Aim::default()));
         }
-        if self.scope.is_read_only() {
-            return Ok(self.no_schema_of_its_own(write, now));
-        }
         if *object == Object::Relation && (self.is_builtin(name) || **name == *"pg_settings") {
             return Ok(self.write_schema("pg_catalog").map(|()| Aim::default()));
+        }
+        if self.scope.is_read_only() {
+            // A name of the catalog's is no temporary table's.
+            let unknown = self.scope.names.is_none() && now.may_be_temporary(write);
+            return if unknown { Err(NeedNames) } else { Ok(self.no_schema_of_its_own(write, now)) };
         }
         if let Some((_, moved)) = self.scope.moved(name).filter(|_| *object == Object::Relation) {
             return Ok(self.moved(moved, *act));
