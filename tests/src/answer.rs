@@ -52,6 +52,8 @@ pub struct Fault {
     pub code: String,
     /// The message.
     pub message: String,
+    /// What is known of the cause.
+    pub detail: Option<String>,
     /// Where in the text, in characters from 1.
     pub position: Option<String>,
     /// What to do about it.
@@ -68,6 +70,7 @@ impl Fault {
             severity: field(b'S').unwrap_or_default(),
             code: field(b'C').unwrap_or_default(),
             message: field(b'M').unwrap_or_default(),
+            detail: field(b'D'),
             position: field(b'P'),
             hint: field(b'H'),
         }

@@ -97,5 +97,5 @@ where
 
 /// The same, as the last words to a client that is turned away.
 pub(super) fn for_login(refusal: crate::sql::plan::Refusal) -> Refusal {
-    Refusal { code: refusal.code, message: refusal.message, hint: refusal.hint }
+    Refusal { code: refusal.code, message: refusal.message, detail: None, hint: refusal.hint }
 }

@@ -76,7 +76,7 @@ fn assignment(name: &str, setting: &Setting, sql: &[u8], text: &[u8], utf8: bool
 }
 
 /// The value of a `SET`, if it is one word, string or number.
-fn plain_value(raw: &[u8]) -> Option<Cow<'_, str>> {
+pub(super) fn plain_value(raw: &[u8]) -> Option<Cow<'_, str>> {
     let mut tokens = Lexer::new(raw, true);
     let token = tokens.next().filter(|_| tokens.next().is_none())?;
     let raw = token.of(raw);

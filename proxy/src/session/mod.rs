@@ -9,6 +9,7 @@
 //! - [`request`]: the client's messages, one step for each.
 //! - [`query`], [`extended`]: what goes to the server for them; [`compose`]: what goes in between the statements of a text; [`bound`]: what is bound of a setting.
 //! - [`expect`], [`reply`], [`outcome`]: what the server owes, what becomes of its answers, and how a request ends; `wording`: errors as the client may read them.
+//! - `values`: settings that decide how texts are read.
 //! - [`statements`]: prepared statements by identity; [`prepared`]: on the server at hand; [`columns`]: what clients were told of theirs.
 //! - [`path`]: the search path, and when it must be set; [`role`]: the tenant's role, likewise.
 //! - [`names`]: the prepared statements that texts name, and the portals: a session finds its own, and no others.
@@ -69,6 +70,7 @@ pub mod start;
 pub mod statements;
 mod switch;
 pub mod tenant;
+mod values;
 mod wording;
 
 use std::collections::HashMap;

@@ -8,7 +8,6 @@ use pgstrata_tenancy::RoleName;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::admission::is_nobodys;
-use super::bounds::MAX_PATH;
 use super::clock::begins_block;
 use super::compose::{Composer, Under};
 use super::effect::needs_path;
@@ -19,6 +18,7 @@ use super::names::{Found, Names};
 use super::path;
 use super::request::Step;
 use super::role::Settled;
+use super::values::unreadable_setting;
 use super::{End, Session, Status};
 use crate::metrics::Kind;
 use crate::pool::settings::{SEARCH_PATH, Tracked};
@@ -382,47 +382,4 @@ fn names_late() -> Refusal {
         message: "timed out loading the tenant's catalog".into(),
         hint: Some("Write the schema in front of the name, or try again.".into()),
     }
-}
-
-/// A setting that we must understand and can't.
-fn unreadable_setting(statement: &Statement, text: &[u8]) -> Option<Refusal> {
-    let StatementKind::Set(setting) = &statement.kind else { return None };
-    let value = match &setting.given {
-        Some(value) => Cow::Borrowed(&**value),
-        None => String::from_utf8_lossy(text.get(setting.value.clone())?),
-    };
-    let refusal =
-        |code, message: String, hint: &str| Some(Refusal { code, message, hint: Some(hint.into()) });
-    match &*setting.name {
-        SEARCH_PATH if path::of_setting(setting, text).is_none() => refusal(
-            "0A000",
-            "search_path can only be set to a list of schema names".into(),
-            "Write it as: SET search_path TO name, \"Name\"",
-        ),
-        SEARCH_PATH if value.len() > MAX_PATH => refusal(
-            "54000",
-            format!("search_path can only be set to a list of up to {MAX_PATH} bytes"),
-            "Name each schema once.",
-        ),
-        // The guard reads texts as the standard has it, and no server may read them in another way.
-        "standard_conforming_strings" if !is_on(&value) => refusal(
-            "0A000",
-            "standard_conforming_strings can only be on".into(),
-            "Write backslash escapes as E'...'.",
-        ),
-        "client_encoding" if !crate::wire::encoding::is_ascii_safe(value.trim_matches(['\'', '"'])) => {
-            refusal(
-                "22023",
-                "this client_encoding is not supported".into(),
-                "Use UTF8, or another encoding whose characters hold no ASCII bytes.",
-            )
-        }
-        _ => None,
-    }
-}
-
-/// Whether PostgreSQL reads the value as true, in one of its usual spellings.
-pub(super) fn is_on(value: &str) -> bool {
-    let value = value.trim().trim_matches('\'');
-    ["on", "true", "yes", "1", "default"].iter().any(|on| value.eq_ignore_ascii_case(on))
 }

@@ -1,5 +1,6 @@
 //! From a proven identity to a session that runs.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,7 @@ use super::path::Effective;
 use super::pins::Pins;
 use super::statements::ClientStatements;
 use super::tenant::{Basis, Tenancy, Tenants};
+use super::values::{CONFORMING, NOT_CONFORMING, is_off};
 use super::{Identity, Session, Status, Told};
 use crate::auth::error::OpenError;
 use crate::auth::login::Login;
@@ -94,9 +96,8 @@ async fn prepare<S>(
 /// The settings of the start-up packet.
 fn base_settings(settings: &[(String, String)], tenancy: &Tenancy) -> Result<Settings, Refusal> {
     let assignment = |(name, value): &(String, String)| {
-        if name == "standard_conforming_strings" && !super::query::is_on(value) {
-            let message = "standard_conforming_strings can only be on";
-            return Err(Refusal::new(sqlstate::FEATURE_NOT_SUPPORTED, message));
+        if name == CONFORMING && is_off(value) {
+            return Err(Refusal::new(sqlstate::FEATURE_NOT_SUPPORTED, NOT_CONFORMING));
         }
         let name = newest_name(name);
         if tenancy.is_confined() && tenancy.scope.locks(&name.to_ascii_lowercase()) {
@@ -188,12 +189,10 @@ fn in_its_words(body: &[u8]) -> Refusal {
     let field = |code| frame::field(body, code).map(String::from_utf8_lossy);
     let code = field(b'C').unwrap_or_default();
     let known = sqlstate::OF_SETTINGS.into_iter().find(|known| *known == code);
-    let refusal =
-        Refusal::new(known.unwrap_or(sqlstate::INVALID_PARAMETER_VALUE), field(b'M').unwrap_or_default());
-    match field(b'H') {
-        Some(hint) => refusal.hint(hint),
-        None => refusal,
-    }
+    let code = known.unwrap_or(sqlstate::INVALID_PARAMETER_VALUE);
+    let mut refusal = Refusal::new(code, field(b'M').unwrap_or_default());
+    (refusal.detail, refusal.hint) = (field(b'D').map(Cow::into_owned), field(b'H').map(Cow::into_owned));
+    refusal
 }
 
 fn no_server(error: &CheckoutError) -> Refusal {

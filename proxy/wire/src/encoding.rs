@@ -17,13 +17,28 @@ pub fn is_ascii_safe(name: &str) -> bool {
     }
 }
 
-/// Refuses a `client_encoding` that the proxy can not scan.
+/// Refuses a `client_encoding` that the proxy can not scan, and one that it does not know in PostgreSQL's words: an
+/// encoding that some version of PostgreSQL adds is not scanned on trust.
 pub fn check_client_encoding(value: &str) -> Result<(), Refusal> {
     if is_ascii_safe(value) {
         return Ok(());
     }
-    let message = format!("client encoding \"{value}\" is not supported");
-    Err(Refusal::new(sqlstate::INVALID_PARAMETER_VALUE, message).hint("Use client_encoding=UTF8."))
+    let refusal = |message: String| Refusal::new(sqlstate::INVALID_PARAMETER_VALUE, message);
+    Err(match is_unsafe(value) {
+        true => refusal(format!("client encoding \"{value}\" is not supported"))
+            .hint("Use UTF8, or another encoding whose characters hold no ASCII bytes."),
+        false => refusal(format!("invalid value for parameter \"client_encoding\": \"{value}\"")),
+    })
+}
+
+/// Whether it is one of PostgreSQL's in which a character's second byte may be an ASCII byte.
+fn is_unsafe(name: &str) -> bool {
+    matches!(
+        folded(name).as_str(),
+        "big5" | "gb18030" | "gbk" | "johab" | "mskanji" | "shiftjis" | "shiftjis2004" | "sjis" | "uhc"
+            | "win932" | "win936" | "win949" | "win950" | "windows932" | "windows936" | "windows949"
+            | "windows950"
+    )
 }
 
 /// The families of single-byte encodings, by number.
@@ -65,6 +80,10 @@ mod tests {
             assert!(is_ascii_safe(name), "{name}");
         }
         let refusal = check_client_encoding("SJIS").unwrap_err();
-        assert_eq!(refusal.code, "22023");
+        assert_eq!((refusal.code, refusal.message.contains("not supported")), ("22023", true));
+        for name in ["", "nonsense", "SJIS2", "\u{fc}"] {
+            let refusal = check_client_encoding(name).unwrap_err();
+            assert_eq!(refusal.message, format!("invalid value for parameter \"client_encoding\": \"{name}\""));
+        }
     }
 }

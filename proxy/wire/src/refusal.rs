@@ -47,6 +47,8 @@ pub struct Refusal {
     pub code: &'static str,
     /// What is wrong, in one line.
     pub message: String,
+    /// What is known of the cause.
+    pub detail: Option<String>,
     /// What to do about it.
     pub hint: Option<String>,
 }
@@ -54,7 +56,7 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal without a hint.
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), hint: None }
+        Self { code, message: message.into(), detail: None, hint: None }
     }
 
     /// Adds what to do about it.
@@ -74,6 +76,7 @@ impl Refusal {
             (b'C', self.code.to_owned()),
             (b'M', without_nul(&self.message)),
         ];
+        fields.extend(self.detail.as_deref().map(|detail| (b'D', without_nul(detail))));
         fields.extend(self.hint.as_deref().map(|hint| (b'H', without_nul(hint))));
         // It can only be too long, and what it quotes is bounded by the start-up packet.
         let _ = ErrorResponse::new(fields).encode(out);

@@ -173,6 +173,7 @@ fn hung() -> Fault {
         severity: "HUNG".into(),
         code: "hung".into(),
         message: "no answer to the login".into(),
+        detail: None,
         position: None,
         hint: None,
     }
