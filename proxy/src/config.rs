@@ -239,6 +239,8 @@ pub struct Tenancy {
     pub trusted_functions: Vec<String>,
     /// Parameters that clients may not set.
     pub locked_settings: Vec<String>,
+    /// Whether clients may set time-outs higher than role, database and configuration do.
+    pub time_limits: TimeLimits,
     /// Tables that are kept elsewhere for all tenants, by the names that statements use.
     pub tables: BTreeMap<String, TablePlace>,
     /// Whether the catalog shows the objects of the tenant's own and the shared schemas only.
@@ -300,6 +302,16 @@ pub enum WhileMigrating {
     Wait,
     /// They are refused.
     Refuse,
+}
+
+/// `tenancy.time_limits`, `users.time_limits`
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum TimeLimits {
+    /// Clients may set time-outs lower than role, database and configuration do, and not higher.
+    #[default]
+    Bounded,
+    /// They may set any.
+    Free,
 }
 
 /// `tenancy.missing_tenant`
@@ -424,6 +436,8 @@ pub struct User {
     pub dynamic_sql: DynamicSql,
     /// What kinds of statements it may run at all.
     pub statements: Level,
+    /// Whether it may set time-outs higher; where left out, as `tenancy.time_limits` says.
+    pub time_limits: Option<TimeLimits>,
     /// It may go over to another tenant on an open connection (`SET tenant`).
     pub tenant_switch: bool,
     /// When its servers go back, where that differs from the pool's.
@@ -437,12 +451,18 @@ pub struct Policy {
     pub dynamic_sql: DynamicSql,
     /// What kinds of statements are let through.
     pub statements: Level,
+    /// Whether time-outs may be set higher; `None`: as `tenancy.time_limits` says.
+    pub time_limits: Option<TimeLimits>,
 }
 
 impl User {
     /// What this user's SQL may do.
     pub fn policy(&self) -> Policy {
-        Policy { dynamic_sql: self.dynamic_sql, statements: self.statements }
+        Policy {
+            dynamic_sql: self.dynamic_sql,
+            statements: self.statements,
+            time_limits: self.time_limits,
+        }
     }
 }
 

@@ -75,6 +75,7 @@ pub fn scope() -> Scope {
         names: Some(Arc::new(names())),
         trusted_functions: Arc::default(),
         locked_settings: Arc::default(),
+        limits_time: false,
         functions: Some(Arc::new(common_functions())),
     }
 }

@@ -31,6 +31,7 @@ pub mod guard;
 mod hidden;
 pub mod keys;
 pub mod level;
+pub mod limits;
 mod marks;
 pub mod masked;
 mod moved;

@@ -45,6 +45,8 @@ pub struct Scope {
     pub trusted_functions: Arc<[Box<str>]>,
     /// Parameters that clients may not set, in lower case.
     pub locked_settings: Arc<[Box<str>]>,
+    /// Time-outs may be set lower only: see [`super::limits`].
+    pub limits_time: bool,
     /// Functions that all tenants can call. `None` until they are loaded.
     pub functions: Option<Arc<CommonFunctions>>,
 }

@@ -230,6 +230,8 @@ pub enum Demand {
     },
     /// A parameter of this name, in lower case, is set.
     Setting(Box<str>),
+    /// The same of a function's clause.
+    Clause(Box<str>),
     /// A value for `search_path`: these tokens.
     Path(Range<usize>),
     /// Something that was let through under the tenant's own path is run again: what it
@@ -318,6 +320,8 @@ pub enum ConfigPlace {
     Alone,
     /// The same for the session, with a parameter for the value.
     Bound,
+    /// The same for the transaction.
+    BoundLocally,
     /// Somewhere in a statement.
     Inside,
     /// With a name that comes from `pg_settings` and is pinned to a literal: this token.

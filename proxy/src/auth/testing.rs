@@ -57,6 +57,7 @@ pub(super) fn user(name: &str, auth: AuthMethod, password: &str) -> User {
         admin: false,
         dynamic_sql: DynamicSql::Refuse,
         statements: crate::config::Level::All,
+        time_limits: None,
         tenant_switch: false,
         pool_mode: None,
     }

@@ -8,7 +8,7 @@ use pgstrata_tenancy::{Strategy, Tier};
 
 use super::{
     AuthMethod, Http, KeySpaces, Limits, Listen, ListenTls, Log, LogFormat, Metrics, MissingTenant, Mode,
-    Pool, PoolMode, Provision, Secret, Tenancy, TenantSource, WhileMigrating,
+    Pool, PoolMode, Provision, Secret, Tenancy, TenantSource, TimeLimits, WhileMigrating,
 };
 
 /// PostgreSQL's own port.
@@ -108,6 +108,7 @@ impl Default for Tenancy {
             shared_writes: false,
             trusted_functions: Vec::new(),
             locked_settings: Vec::new(),
+            time_limits: TimeLimits::default(),
             tables: BTreeMap::new(),
             tenant_cache: Duration::from_secs(10),
             catalog_cache: Duration::from_secs(60),

@@ -221,6 +221,7 @@ fn tenancy(s: &mut Section<'_>, place: &Place<'_>) -> Tenancy {
         shared_writes: s.or("shared_writes", default.shared_writes),
         trusted_functions: s.or("trusted_functions", default.trusted_functions),
         locked_settings: s.or("locked_settings", default.locked_settings),
+        time_limits: s.or("time_limits", default.time_limits),
         tables: s.entries("tables"),
         hide_other_tenants: s.or("hide_other_tenants", default.hide_other_tenants),
         keys: KeySpaces {
@@ -293,6 +294,7 @@ fn user(s: &mut Section<'_>, place: &Place<'_>, auth: AuthMethod) -> User {
         admin: s.or("admin", false),
         dynamic_sql: s.option("dynamic_sql").unwrap_or_default(),
         statements: s.option("statements").unwrap_or_default(),
+        time_limits: s.option("time_limits"),
         tenant_switch: s.or("tenant_switch", false),
         pool_mode: s.option("pool_mode"),
     }

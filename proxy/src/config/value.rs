@@ -12,7 +12,7 @@ use toml::de::DeValue;
 
 use super::{
     AuthMethod, DynamicSql, KeySpace, Level, ListenTls, LogFormat, MissingTenant, Mode, PoolMode, ServerTls,
-    TablePlace, TenantSource, WhileMigrating,
+    TablePlace, TenantSource, TimeLimits, WhileMigrating,
 };
 
 /// A value as it stands in the file.
@@ -174,6 +174,7 @@ choice!(ListenTls: "off" => Off, "optional" => Optional, "required" => Required)
 choice!(LogFormat: "text" => Text, "json" => Json);
 choice!(KeySpace: "tenant" => Tenant, "shared" => Shared, "refuse" => Refuse);
 choice!(DynamicSql: "refuse" => Refuse, "allow" => Allow);
+choice!(TimeLimits: "bounded" => Bounded, "free" => Free);
 choice!(Level: "read" => Read, "write" => Write, "ddl" => Ddl, "all" => All);
 choice!(PoolMode: "transaction" => Transaction, "session" => Session);
 choice!(Mode: "route" => Route, "observe" => Observe);

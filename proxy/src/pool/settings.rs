@@ -182,7 +182,18 @@ pub struct Tracked {
     committed: Arc<Settings>,
     current: Arc<Settings>,
     /// What each savepoint of the open transaction would bring back.
-    savepoints: Vec<(Box<str>, Arc<Settings>)>,
+    savepoints: Vec<(Box<str>, Arc<Settings>, Distrust)>,
+    /// Whether a path was refused: for what is committed, and now.
+    distrusted: bool,
+    distrust: Distrust,
+}
+
+/// Whether a path was refused, and none that is right has been set since.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Distrust {
+    refused: bool,
+    /// One that is right was set for the transaction.
+    righted: bool,
 }
 
 /// With more savepoints than this open at once, no more are remembered.
@@ -191,7 +202,7 @@ const MAX_SAVEPOINTS: usize = 4096;
 impl Tracked {
     /// Begins with these.
     pub fn new(settings: Arc<Settings>) -> Self {
-        Self { committed: Arc::clone(&settings), current: settings, savepoints: Vec::new() }
+        Self { committed: Arc::clone(&settings), current: settings, ..Self::default() }
     }
 
     /// What holds now.
@@ -209,10 +220,35 @@ impl Tracked {
         !Arc::ptr_eq(&self.committed, &self.current) && self.committed != self.current
     }
 
+    /// A path was refused. No rollback makes that forgotten: whoever asked for it may believe that it holds.
+    pub fn distrust_path(&mut self) {
+        let refused = Distrust { refused: true, righted: false };
+        self.savepoints.iter_mut().for_each(|(_, _, distrust)| *distrust = refused);
+        (self.distrusted, self.distrust) = (true, refused);
+    }
+
+    /// It is right again, or for the transaction, if `local`.
+    pub fn trust_path(&mut self, local: bool) {
+        let Distrust { refused, righted } = self.distrust;
+        self.distrust = Distrust { refused: refused && local, righted: righted || local };
+    }
+
+    /// Whether a path was refused, and none that is right has been set since.
+    pub fn distrusts_path(&self) -> bool {
+        self.distrust.refused && !self.distrust.righted
+    }
+
     /// A setting was set.
     pub fn set(&mut self, name: &str, to: Assignment) {
+        self.trust_what_is_set(name);
         self.end_local_path(name == SEARCH_PATH);
         Arc::make_mut(&mut self.current).set(name, to);
+    }
+
+    fn trust_what_is_set(&mut self, name: &str) {
+        if matches!(name, SEARCH_PATH | LOCAL_PATH) {
+            self.trust_path(name == LOCAL_PATH);
+        }
     }
 
     /// The path of `SET LOCAL` no longer counts, if it is `over`.
@@ -230,6 +266,7 @@ impl Tracked {
 
     /// A setting went back to what `base` has for it.
     pub fn reset(&mut self, name: &str, base: &Settings) {
+        self.trust_what_is_set(name);
         self.end_local_path(name == SEARCH_PATH);
         match base.assignment(name) {
             Some(to) => self.set(name, to.clone()),
@@ -245,13 +282,14 @@ impl Tracked {
 
     /// All settings went back to `base`.
     pub fn reset_all(&mut self, base: &Arc<Settings>) {
+        self.trust_path(false);
         self.current = Arc::clone(base);
     }
 
     /// `SAVEPOINT`.
     pub fn savepoint(&mut self, name: &str) {
         if self.savepoints.len() < MAX_SAVEPOINTS {
-            self.savepoints.push((name.into(), Arc::clone(&self.current)));
+            self.savepoints.push((name.into(), Arc::clone(&self.current), self.distrust));
         }
     }
 
@@ -261,7 +299,7 @@ impl Tracked {
     }
 
     fn find_savepoint(&self, name: &str) -> Option<usize> {
-        self.savepoints.iter().rposition(|(known, _)| **known == *name)
+        self.savepoints.iter().rposition(|(known, ..)| **known == *name)
     }
 
     /// Whether it is known what a rollback to this savepoint would bring back.
@@ -273,8 +311,8 @@ impl Tracked {
     pub fn roll_back_to(&mut self, name: &str) {
         let Some(at) = self.find_savepoint(name) else { return };
         self.savepoints.truncate(at + 1);
-        if let Some((_, settings)) = self.savepoints.last() {
-            self.current = Arc::clone(settings);
+        if let Some((_, settings, distrust)) = self.savepoints.last() {
+            (self.current, self.distrust) = (Arc::clone(settings), *distrust);
         }
     }
 
@@ -288,6 +326,8 @@ impl Tracked {
     /// The transaction was committed.
     pub fn commit(&mut self) {
         self.savepoints.clear();
+        self.distrusted = self.distrust.refused;
+        self.distrust.righted = false;
         self.end_local_path(true);
         if !Arc::ptr_eq(&self.committed, &self.current) {
             self.committed = Arc::clone(&self.current);
@@ -297,6 +337,7 @@ impl Tracked {
     /// The transaction was rolled back.
     pub fn roll_back(&mut self) {
         self.savepoints.clear();
+        self.distrust = Distrust { refused: self.distrusted, righted: false };
         if !Arc::ptr_eq(&self.committed, &self.current) {
             self.current = Arc::clone(&self.committed);
         }

@@ -72,6 +72,7 @@ pub fn configured(
         dynamic_sql,
         // What is refused here is refused by the guard, and not for its kind.
         statements: Level::All,
+        time_limits: None,
         tenant_switch: false,
         pool_mode: None,
     };

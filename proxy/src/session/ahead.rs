@@ -39,6 +39,16 @@ impl Ahead {
         }
     }
 
+    /// A path was refused.
+    pub fn distrust_path(&mut self) {
+        self.settings.distrust_path();
+    }
+
+    /// Whether it was, and none that is right has been set since.
+    pub fn distrusts_path(&self) -> bool {
+        self.settings.distrusts_path()
+    }
+
     /// What texts that come then are read with.
     pub fn effective(&self, tenancy: &Arc<Tenancy>) -> Effective {
         Effective::of(self.settings.current(), tenancy)

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use pgstrata_tenancy::ident;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Session;
 use super::bounds::MAX_PATH;
 use super::statements::ClientStatement;
 use crate::pool::settings::SEARCH_PATH;
+use crate::sql::guard::check;
+use crate::sql::limits;
 use crate::sql::plan::{Plan, Refusal, Setting, Statement, StatementKind};
 use crate::wire::frame;
 
@@ -18,6 +21,19 @@ pub(super) fn is_function_that_sets(statement: &Statement) -> bool {
         StatementKind::SetParameter { local, .. } => !local,
         _ => false,
     }
+}
+
+/// The refusal of a portal with a name for a statement that sets something and is looked at behind that: a `FETCH` would
+/// run it, and nobody would look.
+pub(super) fn refuses_portal(statement: &ClientStatement, portal: &[u8]) -> Option<Refusal> {
+    let [only] = &statement.plan.statements[..] else { return None };
+    let name = match &only.kind {
+        StatementKind::Set(setting) if setting.given.is_some() => &setting.name,
+        StatementKind::SetParameter { name, .. } => name,
+        _ => return None,
+    };
+    let looked_at = statement.plan.checks.iter().any(|check| check.behind);
+    (looked_at && !portal.is_empty()).then(|| limits::unseen(name))
 }
 
 /// Whether a parameter of a `Parse` with these types is text, as it is bound: others are made text by PostgreSQL.
@@ -63,6 +79,16 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             hint: Some("Bind text that names the tenant's own schema, or one that all tenants share.".into()),
         })
     }
+}
+
+/// The path that a `Bind` with these values sets, as [`ident::search_path`] writes it, if it can be read.
+pub(super) fn bound_path(statement: &ClientStatement, values: &[u8], utf8: bool) -> Option<String> {
+    let [Statement { kind: StatementKind::SetParameter { number, .. }, .. }] = &statement.plan.statements[..]
+    else {
+        return None;
+    };
+    let names = check::search_path(bound_text(statement, *number, values, utf8)?)?;
+    Some(ident::search_path(names.iter().map(String::as_str)))
 }
 
 /// Puts the value that was bound into a statement that sets something to it; `values` is a `Bind` behind its names.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::bound::{bind_setting, is_function_that_sets};
+use super::bound::{bind_setting, is_function_that_sets, refuses_portal};
 use super::columns::{self, Columns};
 use super::effect::{effect_of, may_move};
 use super::expect::Expect;
@@ -14,7 +14,7 @@ use super::link::Link;
 use super::listen::name_channel;
 use super::request::Step;
 use super::statements::{ClientStatement, Origin, Runs};
-use super::{End, Session, Status, names, switch};
+use super::{End, Session, Status, names, path_switch, switch};
 use crate::sql::name;
 use crate::sql::plan::{Refusal, Route, Statement, StatementKind};
 use crate::wire::frame::{self, Header};
@@ -37,7 +37,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     pub(super) fn parse(&mut self, body: &[u8]) -> Result<Step, End> {
         let parts = frame::cstr(body).and_then(|(name, rest)| Some((name, frame::cstr(rest)?)));
         let Some((name, (text, types))) = parts else { return Ok(self.refuse_in_pipeline(malformed())) };
-        let tied = match self.tied_to(text) {
+        let mut tied = match self.tied_to(text) {
             Ok(tied) => tied,
             Err(hindered) => return Ok(self.hindered(hindered)),
         };
@@ -53,6 +53,18 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                     Err(question) => return Ok(Step::NeedJudgement(question)),
                 }
             }
+        };
+        let plan = match self.tied_by_path(&plan, text) {
+            Ok(None) => plan,
+            Ok(tenancy) => {
+                tied = tenancy;
+                let source = Source::Head(frame::HEADER + name.len() + 1);
+                match self.on_behalf_of(tied.clone(), |session| session.plan_pipelined(text, source)) {
+                    Ok(plan) => plan,
+                    Err(question) => return Ok(Step::NeedJudgement(question)),
+                }
+            }
+            Err(hindered) => return Ok(self.hindered(hindered)),
         };
         if plan.route == Route::NeedNames {
             return Ok(Step::NeedNames);
@@ -85,9 +97,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if let Some(refusal) = self.refuses_encoding(text) {
             return Ok(self.poison(refusal));
         }
-        if let Route::Refuse(refusal) = plan.route {
+        if let Route::Refuse(ref refusal) = plan.route {
             self.count_refusal(refusal.code);
-            return Ok(self.poison(*refusal));
+            self.note_refused_path(&plan, text);
+            return Ok(self.poison(*refusal.clone()));
         }
         if full && !taken {
             return Ok(self.poison(too_many_statements(count, bytes)));
@@ -116,6 +129,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             let partial = body.len() + frame::HEADER < header.total.min(MAX_REPLAY);
             return if partial { self.no_message() } else { Ok(self.refuse_in_pipeline(malformed())) };
         };
+        if let Some(step) = self.settle_path(name, rest) {
+            return Ok(step);
+        }
         if let Some(step) = self.bind_here(portal, name, body) {
             return Ok(step);
         }
@@ -135,6 +151,16 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return Ok(self.poison(names::reserved(portal)));
         }
         if let Some(refusal) = self.refuses_bound_path(name, rest) {
+            self.count_refusal(refusal.code);
+            self.distrust_path();
+            return Ok(self.poison(refusal));
+        }
+        if let Some(refusal) = self.statements.get(name).and_then(|known| refuses_portal(known, portal)) {
+            self.count_refusal(refusal.code);
+            return Ok(self.poison(refusal));
+        }
+        let judged = self.statements.get(name).filter(|statement| statement.tied.is_none());
+        if let Some(refusal) = judged.and_then(|statement| self.refuses_behind_path(&statement.plan)) {
             self.count_refusal(refusal.code);
             return Ok(self.poison(refusal));
         }
@@ -194,10 +220,18 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return Some(Step::Done);
         }
         let tied = statement.tied.clone()?;
+        // A path holds as PostgreSQL's settings do; a comment is its statement's.
+        let local = !statement.plan.statements.iter().any(path_switch::is_for_session);
+        let sets_path = statement.plan.statements.iter().any(path_switch::is_path);
         if let Err(hindered) = self.may_enter(&tied) {
             return Some(self.hindered(hindered));
         }
-        self.enter(tied, true).err().map(|refusal| self.refuse_in_pipeline(refusal))
+        self.enter(tied, local).err().map(|refusal| {
+            if sets_path {
+                self.distrust_path();
+            }
+            self.refuse_in_pipeline(refusal)
+        })
     }
 
     /// Remembers a portal whose statement does something to the session, or is looked at behind it.

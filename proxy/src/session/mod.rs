@@ -17,7 +17,7 @@
 //! - [`encoding`]: what the bytes of a text mean.
 //! - [`listen`]: `LISTEN`, and what is heard.
 //! - [`standing`]: whether a tenant's clients are served now; [`arrival`], [`admission`]: at the login, and later.
-//! - [`tenant`], [`switch`]: which tenant the session works for, and how it goes over to another.
+//! - [`tenant`], [`switch`]: which tenant the session works for, and how it goes over to another; `path_switch`: by its search path.
 //! - [`pins`]: what ties the client to its server, and how that ends.
 //! - [`sequences`]: `lastval()` is the tenant's own.
 //! - [`spare`]: room that is there while it is needed.
@@ -55,6 +55,7 @@ mod login;
 mod names;
 mod outcome;
 pub mod path;
+mod path_switch;
 #[cfg(test)]
 mod path_fuzz;
 mod pins;

@@ -497,6 +497,8 @@ fn can_be_run(statement: &ClientStatement) -> bool {
     let first = Lexer::new(text, true).next().map(|token| token.of(text)).unwrap_or_default();
     statement.origin == Origin::Parse
         && only.kind == StatementKind::Plain
+        // What is asked behind it would not be asked there.
+        && !statement.plan.checks.iter().any(|check| check.behind)
         && !only.ddl
         && PREPARABLE.iter().any(|word| first.eq_ignore_ascii_case(word.as_bytes()))
 }

@@ -14,6 +14,7 @@ use super::role::Settled;
 use super::wording::{TEMPORARY, without_schema};
 use super::{End, Session, Status, columns};
 use crate::pool::server::Standing;
+use crate::sql::limits;
 use crate::sql::plan::Refusal;
 use crate::sql::rewrite::PositionMap;
 use crate::wire::frame;
@@ -59,6 +60,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let message = frame::field(body, b'M').unwrap_or_default();
         let front = self.link.as_ref().and_then(|link| link.expects.front());
         let found = front.and_then(|front| front.found(code, message)).cloned();
+        let found = found.map(|refusal| limits::with_limit(refusal, message));
         let found = found.or_else(|| self.refuses_missing(code, message));
         match &found {
             Some(refusal) => self.count_refusal(refusal.code),

@@ -59,6 +59,8 @@ impl Effective {
     /// This path.
     pub fn new(path: Arc<str>, own: bool, tenancy: &Arc<Tenancy>) -> Self {
         let shown = shown(&path).map_or_else(|| Arc::clone(&path), Arc::from);
+        // One that is the tenant's own path leaves all as it is.
+        let own = own && *path != *tenancy.home;
         Self { path, shown, own, tenancy: Arc::clone(tenancy) }
     }
 }

@@ -18,6 +18,7 @@ use super::names::{Found, Names};
 use super::path;
 use super::request::Step;
 use super::role::Settled;
+use super::switch::names_tenant;
 use super::values::unreadable_setting;
 use super::{End, Session, Status};
 use crate::metrics::Kind;
@@ -52,11 +53,18 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         match plan.route {
             Route::NeedNames => return Ok(Step::NeedNames),
-            Route::Refuse(refusal) => {
+            Route::Refuse(ref refusal) => {
                 self.count_refusal(refusal.code);
-                return Ok(self.refuse_request(*refusal));
+                self.note_refused_path(&plan, text);
+                return Ok(self.refuse_request(*refusal.clone()));
             }
             _ => {}
+        }
+        if let Some(refusal) = self.refuses_behind_path(&plan)
+            && !names_tenant(text)
+        {
+            self.count_refusal(refusal.code);
+            return Ok(self.refuse_request(refusal));
         }
         if self.answer_locally(&plan, text) {
             return Ok(Step::Done);
@@ -115,7 +123,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if plan.statements.len() == 1 && self.is_in_a_pipeline() && plan.checks.iter().any(|c| c.behind) {
             return Some(Refusal {
                 code: "0A000",
-                message: "a view can't be made, renamed or granted in a Query behind extended messages"
+                message: "a view can't be made, renamed or granted, and a time-out can't be set, in a Query behind \
+                          extended messages"
                     .into(),
                 hint: Some("Send a Sync in front of it.".into()),
             });

@@ -31,6 +31,7 @@ use crate::pool::servers::CheckoutError;
 use crate::pool::settings::{self, Assignment, CLIENT_ENCODING, SEARCH_PATH, Settings, Tracked, newest_name};
 use crate::shared::{DatabaseHandle, Shared};
 use crate::sql::guard::check;
+use crate::sql::{fresh, limits};
 use crate::sql::level::read_only;
 use crate::sql::plan::PinReason;
 use crate::sql::scope::Scope;
@@ -136,8 +137,10 @@ async fn validate(
     let login = tenancy.isolation.login();
     // What nobody sets needs nobody's right.
     let role = tenancy.isolation.set_role().filter(|_| settings.count() > 0);
+    let limited = limited_by(&settings, tenancy);
     let key = (Arc::clone(&settings), role.or(login).cloned());
-    if let Some(known) = database.validated.get(&key)
+    if limited.is_empty()
+        && let Some(known) = database.validated.get(&key)
         && (login.is_some() || known.0 == database.servers.newest())
     {
         return Ok(known);
@@ -145,14 +148,23 @@ async fn validate(
     let lease = database.check_out(login, &tenancy.turn, limit).await;
     let mut lease = lease.map_err(|error| no_server(&error))?;
     // A server goes back by itself only where all has gone well.
-    try_settings(&mut lease, &settings, role).await?;
+    try_settings(&mut lease, &settings, role, &limited).await?;
     let (birth, mut told): (_, Told) = (lease.birth, lease.parameters.clone());
     let dirt = lease.dirt(false);
     lease.give_back_clean(dirt, Instant::now());
     told.remove(&b"search_path"[..]);
     let told = Arc::new(told);
-    database.validated.insert(key, (birth, Arc::clone(&told)));
+    if limited.is_empty() {
+        database.validated.insert(key, (birth, Arc::clone(&told)));
+    }
     Ok((birth, told))
+}
+
+/// The time-outs among the settings that may not be higher than they are by themselves. What they are is asked anew for
+/// each client: it changes with no word.
+fn limited_by(settings: &Settings, tenancy: &Tenancy) -> Vec<&'static str> {
+    let limits = tenancy.is_confined() && tenancy.scope.limits_time;
+    limits::LIMITED.into_iter().filter(|name| limits && settings.has(name)).collect()
 }
 
 /// Runs the settings on a server; PostgreSQL's own words if it takes them not.
@@ -160,8 +172,10 @@ async fn try_settings(
     server: &mut Server,
     wanted: &Arc<Settings>,
     role: Option<&RoleName>,
+    limited: &[&'static str],
 ) -> Result<(), Refusal> {
-    let statements = settings::difference(&server.settings, wanted, true, role);
+    let mut statements = settings::difference(&server.settings, wanted, true, role);
+    statements.extend(limited.iter().map(|name| limits::question(name)));
     if statements.is_empty() {
         return Ok(());
     }
@@ -173,7 +187,7 @@ async fn try_settings(
         let answer = server.receive().await.map_err(lost)?;
         match answer.tag() {
             b'E' => {
-                refused = Some(in_its_words(answer.body()));
+                refused = Some(above_limit(answer.body(), limited).unwrap_or_else(|| in_its_words(answer.body())));
             }
             b'Z' => break,
             _ => {}
@@ -182,6 +196,14 @@ async fn try_settings(
     refused.map_or(Ok(()), Err)?;
     server.settings = Arc::clone(wanted);
     Ok(())
+}
+
+/// The refusal of a time-out that is too high, if that is what an error says.
+fn above_limit(body: &[u8], limited: &[&'static str]) -> Option<Refusal> {
+    let field = |code| frame::field(body, code).unwrap_or_default();
+    let name = limited.first().filter(|_| fresh::is_found(field(b'C'), field(b'M')))?;
+    let refusal = limits::with_limit(limits::refusal(name), field(b'M'));
+    Some(Refusal::new(sqlstate::INSUFFICIENT_PRIVILEGE, refusal.message).hint(refusal.hint.unwrap_or_default()))
 }
 
 /// PostgreSQL's refusal of a setting.

@@ -112,6 +112,11 @@ fn commented(text: &[u8], utf8: bool) -> Result<Option<String>, Refusal> {
     Ok(inner.and_then(decode).map(Cow::into_owned))
 }
 
+/// Whether a comment at the text's very beginning names one.
+pub(super) fn names_tenant(text: &[u8]) -> bool {
+    !matches!(commented(text, true), Ok(None))
+}
+
 /// The value of the tenant's key in a comment, which stands behind a comma, or first.
 fn value_for_tenant(comment: &str) -> Option<&str> {
     let is_key = |at: &usize| {
@@ -224,7 +229,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             self.enter(tenancy, true)?;
         }
         let source = Source::Head(frame::HEADER);
-        let plan = self.plan_for(text, source).map_err(Hindered::Unjudged)?;
+        let mut plan = self.plan_for(text, source).map_err(Hindered::Unjudged)?;
+        if self.switch_by_path(&plan, text)? {
+            plan = self.plan_for(text, source).map_err(Hindered::Unjudged)?;
+        }
         let Some((first, others)) = plan.statements.split_first() else { return Ok(plan) };
         if others.iter().any(is_command) {
             let message = "SET, SHOW and RESET tenant must come first in a text".into();
@@ -277,7 +285,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     }
 
     /// The tenant of that name, if it is known already that there is one and that it may be named.
-    fn tenancy_of(&mut self, tenant: TenantId) -> Result<Arc<Tenancy>, Hindered> {
+    pub(super) fn tenancy_of(&mut self, tenant: TenantId) -> Result<Arc<Tenancy>, Hindered> {
         if self.tenancy().scope.tenant.as_deref() == Some(tenant.as_str()) {
             return Ok(Arc::clone(self.tenancy()));
         }
@@ -363,6 +371,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             message::error(&mut out, Severity::Warning, "25P01", message, None);
         } else {
             self.enter(tenancy, local)?;
+            self.settings.trust_path(local);
         }
         message::command_complete(&mut out, tag);
         Ok(out)

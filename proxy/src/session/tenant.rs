@@ -8,7 +8,7 @@ use pgstrata_tenancy::{RoleName, TenantId, ident};
 
 use super::path;
 use super::standing::Served;
-use crate::config::{Config, DynamicSql, Isolation, Mode, NoRole, Policy};
+use crate::config::{Config, DynamicSql, Isolation, Mode, NoRole, Policy, TimeLimits};
 use crate::metrics::tally::Tally;
 use crate::pool::turns;
 use crate::shared::DatabaseHandle;
@@ -195,6 +195,7 @@ pub fn scope_of(
         trusted_functions: config.tenancy.trusted_functions.iter().map(|name| name.as_str().into()).collect(),
         functions: None,
         locked_settings: locked(&config.tenancy.locked_settings),
+        limits_time: policy.time_limits.unwrap_or(config.tenancy.time_limits) == TimeLimits::Bounded,
     };
     Ok((scope, isolation))
 }

@@ -32,11 +32,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     }
 }
 
-/// The name behind `pg_temp` of a relation that there is not, in PostgreSQL's words.
+/// The name of a relation that there is not, in PostgreSQL's words: with `pg_temp` in front of it, or without.
 fn missing_temporary(message: &[u8]) -> Option<&str> {
-    let message = std::str::from_utf8(message).ok()?;
-    let (_, rest) = message.split_once("\"pg_temp.")?;
-    rest.rsplit_once('"').map(|(name, _)| name)
+    let (_, rest) = std::str::from_utf8(message).ok()?.split_once('"')?;
+    let (name, _) = rest.rsplit_once("\" does not exist")?;
+    Some(name.strip_prefix("pg_temp.").unwrap_or(name))
 }
 
 /// The error of a text with the tenant's schema in front of a name: PostgreSQL says the name with the schema, and the
@@ -71,6 +71,7 @@ mod tests {
     fn missing_temporary_table_is_found_by_its_name() {
         let missing = |message: &'static str| missing_temporary(message.as_bytes());
         assert_eq!(missing("relation \"pg_temp.Odd \"name\" does not exist"), Some("Odd \"name"));
-        assert_eq!(missing("relation \"users\" does not exist"), None);
+        assert_eq!(missing("table \"plans\" does not exist"), Some("plans"));
+        assert_eq!(missing("division by zero"), None);
     }
 }

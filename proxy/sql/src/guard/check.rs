@@ -9,6 +9,7 @@ use super::aims::{Look, Moment, NeedNames, Pin};
 use super::relations;
 use crate::keys::KeySpace;
 use crate::lexer::TokenKind;
+use crate::limits;
 use crate::name;
 use crate::plan::{PinReason, Refusal, StatementKind};
 use crate::scope::{Scope, TextMode};
@@ -37,6 +38,8 @@ pub struct Grant {
     pub looks: Vec<(usize, Look)>,
     /// The views that are looked at behind statements: their schemas and names.
     pub seals: Vec<(usize, Seal)>,
+    /// The time-outs that are looked at behind statements.
+    pub limits: Vec<(usize, &'static str)>,
 }
 
 /// A view, or all of a schema's.
@@ -82,6 +85,7 @@ pub fn check(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode, tenan
             }
         }
     }
+    grant.limits = limits::set_by(shape, t, scope);
     // The second witness adds its demands behind those of all statements.
     grant.looks.sort_by_key(|(at, _)| *at);
     grant.seals.sort_by_key(|(at, _)| *at);
@@ -211,6 +215,7 @@ impl Gate<'_> {
             Demand::ObjectLiteral { token, write, by_name } => self.object(*token as usize, *write, *by_name),
             Demand::SchemaLiteral(token) => self.schema_literal(*token as usize),
             Demand::Setting(name) => self.setting(name),
+            Demand::Clause(name) => self.clause(name),
             Demand::Path(range) => self.path(range.clone()),
             Demand::Role { setting, value } => self.role(setting, value.as_ref()),
             Demand::Replay => self.replay(),
@@ -305,6 +310,15 @@ impl Gate<'_> {
         Err(locked(name))
     }
 
+    /// A `SET` clause of a function: in force wherever that is called.
+    fn clause(&self, name: &str) -> Checked {
+        self.setting(name)?;
+        match self.scope.limits_time && limits::limited(name).is_some() {
+            true => Err(limits::unseen(name)),
+            false => Ok(()),
+        }
+    }
+
     /// `set_config('name', value, local)`: which setting it is must be plain to see.
     fn config(&self, token: usize, place: ConfigPlace) -> Checked {
         let alone = place == ConfigPlace::Known || self.t.is(token + 1, TokenKind::Comma);
@@ -324,10 +338,16 @@ impl Gate<'_> {
             // What comes behind it is read with these: it must be seen that they are set.
             (
                 "search_path" | "client_encoding" | "standard_conforming_strings",
-                ConfigPlace::Inside | ConfigPlace::Known | ConfigPlace::Bound,
+                ConfigPlace::Inside | ConfigPlace::Known | ConfigPlace::Bound | ConfigPlace::BoundLocally,
             ) => {
                 let hint = "Use SET, or SELECT set_config(...) with plain string literals and nothing else.";
                 Err(self.refusal(&format!("set {name} inside a statement"), Some(hint)))
+            }
+            // Another call in the same statement could take it back before anybody looks.
+            (name, ConfigPlace::Inside | ConfigPlace::Known)
+                if self.scope.limits_time && limits::limited(name).is_some() =>
+            {
+                Err(limits::unseen(name))
             }
             _ => Ok(()),
         }

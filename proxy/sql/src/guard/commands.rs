@@ -259,7 +259,7 @@ impl Command<'_> {
             let Some(name) = self.t.name(at).map(|n| n.to_ascii_lowercase()) else {
                 continue;
             };
-            out.extend(self.t.kw(i, "set").then(|| Demand::Setting(self.parameter(at))));
+            out.extend(self.t.kw(i, "set").then(|| Demand::Clause(self.parameter(at))));
             let value = at + 1;
             let sets = self.t.kw(value, "to") || self.t.op(value, "=");
             match name.as_str() {

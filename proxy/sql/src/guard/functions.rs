@@ -310,6 +310,11 @@ fn place(t: &Tokens<'_>, statement: &StatementShape) -> ConfigPlace {
         {
             ConfigPlace::Bound
         }
+        StatementKind::SetConfig { name, local: true }
+            if statement.way == Way::Free && t.is(name + 2, TokenKind::Param) =>
+        {
+            ConfigPlace::BoundLocally
+        }
         _ if t.kw(statement.tokens.start, "create") => ConfigPlace::Body,
         _ => ConfigPlace::Inside,
     }

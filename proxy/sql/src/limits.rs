@@ -1,0 +1,116 @@
+//! Time-outs that end what others wait for: a client may set them lower than role, database and configuration do, and not
+//! higher.
+//!
+//! What those give is the parameter's value for `RESET`, which PostgreSQL alone knows, on the server at hand. So a
+//! statement that sets one is sent, and looked at behind that, in its transaction: a value that is too high takes the
+//! statement back.
+
+use std::fmt::Write;
+
+use super::fresh::MARK;
+use super::plan::{Check, Refusal, StatementKind};
+use super::scope::Scope;
+use super::shape::Shape;
+use super::tokens::{Literals, Tokens};
+
+/// The parameters, in lower case. `idle_session_timeout` is none of them: it acts between two transactions, where a
+/// server is nobody's.
+pub const LIMITED: [&str; 4] =
+    ["idle_in_transaction_session_timeout", "lock_timeout", "statement_timeout", "transaction_timeout"];
+
+/// Stands in a hint where the limit is to stand.
+const LIMIT: &str = "{limit}";
+
+/// The parameter of this name, in lower case, if it is one of them.
+pub fn limited(name: &str) -> Option<&'static str> {
+    LIMITED.into_iter().find(|limited| *limited == name)
+}
+
+/// Those that the statements of a text set, by the statements' numbers.
+pub(super) fn set_by(shape: &Shape, t: &Tokens<'_>, scope: &Scope) -> Vec<(usize, &'static str)> {
+    if !scope.limits_time {
+        return Vec::new();
+    }
+    let name_of = |kind: &StatementKind| match kind {
+        StatementKind::Set(setting) => limited(&setting.name),
+        StatementKind::SetConfig { name, .. } => {
+            limited(&Literals(t).string(*name)?.to_ascii_lowercase())
+        }
+        _ => None,
+    };
+    let each = shape.statements.iter().enumerate();
+    each.filter_map(|(at, statement)| Some((at, name_of(&statement.kind)?))).collect()
+}
+
+/// What is asked behind the statement that sets `name`.
+pub(super) fn check(statement: usize, name: &'static str) -> Check {
+    Check { statement, behind: true, sql: question(name).into(), refusal: refusal(name) }
+}
+
+/// A statement that fails where a parameter is higher than it would be by itself. Its own change of the parameter is the
+/// transaction's, and is taken back by itself; it has no rows.
+pub fn question(name: &str) -> String {
+    let mut sql = String::new();
+    let (zero, above) = ("'0'::pg_catalog.interval", "OPERATOR(pg_catalog.>)");
+    _ = write!(
+        sql,
+        "SELECT 1 FROM (SELECT a.v, pg_catalog.set_config('{name}', NULL, true) AS r \
+         FROM (SELECT pg_catalog.current_setting('{name}') AS v OFFSET 0) a OFFSET 0) l \
+         WHERE CASE WHEN l.r::pg_catalog.interval {above} {zero} \
+         AND (l.v::pg_catalog.interval OPERATOR(pg_catalog.=) {zero} \
+         OR l.v::pg_catalog.interval {above} l.r::pg_catalog.interval) \
+         THEN pg_catalog.parse_ident(pg_catalog.concat('{MARK}', l.r)) IS NULL \
+         ELSE pg_catalog.set_config('{name}', l.v, true) IS NULL END"
+    );
+    sql
+}
+
+/// The refusal of a value that is too high.
+pub fn refusal(name: &str) -> Refusal {
+    Refusal {
+        code: "42501",
+        message: format!("permission denied to set parameter \"{name}\" above its limit"),
+        hint: Some(format!(
+            "The server's role, database or configuration sets it to {LIMIT}, and clients may set it lower only \
+             (tenancy.time_limits)."
+        )),
+    }
+}
+
+/// The refusal of a `SET` where nobody could look at what it sets.
+pub fn unseen(name: &str) -> Refusal {
+    Refusal {
+        code: "42501",
+        message: format!("permission denied to set parameter \"{name}\" in this form"),
+        hint: Some(
+            "Clients may set it lower only (tenancy.time_limits). Use SET, or SELECT set_config(...) with nothing else in it."
+                .into(),
+        ),
+    }
+}
+
+/// The refusal with the limit in it that stands in the message of the check's error.
+pub fn with_limit(mut refusal: Refusal, message: &[u8]) -> Refusal {
+    let Some(hint) = refusal.hint.as_mut().filter(|hint| hint.contains(LIMIT)) else { return refusal };
+    let message = String::from_utf8_lossy(message);
+    let found = message.split_once(MARK).and_then(|(_, rest)| rest.rsplit_once('"')).map(|(limit, _)| limit);
+    *hint = hint.replace(LIMIT, found.unwrap_or("another value"));
+    refusal
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hint_says_the_limit() {
+        let told = with_limit(refusal("lock_timeout"), b"string is not a valid identifier: \"pgstrata: 30s\"");
+        assert!(told.hint.unwrap().contains("sets it to 30s, and"));
+    }
+
+    #[test]
+    fn parameters_are_known_by_their_names() {
+        assert_eq!(limited("statement_timeout"), Some("statement_timeout"));
+        assert_eq!((limited("work_mem"), limited("idle_session_timeout")), (None, None));
+    }
+}
