@@ -73,6 +73,7 @@ pub fn scope(strategy: Strategy) -> Scope {
         names: Some(Arc::new(names)),
         trusted_functions: Arc::default(),
         locked_settings: Arc::default(),
+        limits_time: true,
     }
 }
 

@@ -458,11 +458,7 @@ pub struct Policy {
 impl User {
     /// What this user's SQL may do.
     pub fn policy(&self) -> Policy {
-        Policy {
-            dynamic_sql: self.dynamic_sql,
-            statements: self.statements,
-            time_limits: self.time_limits,
-        }
+        Policy { dynamic_sql: self.dynamic_sql, statements: self.statements, time_limits: self.time_limits }
     }
 }
 

@@ -215,6 +215,7 @@ async fn harmless_literal_paves_no_way_for_another() {
             assert_eq!(client.simple(&text("search_path")).await.code(), "42501");
             assert_eq!(client.extended(&text("role"), &[]).await.code(), "42501");
         }
+        assert_eq!(client.simple("RESET search_path").await.code(), "");
         assert_eq!(client.simple(NAMES).await.column(), ACME);
     }
 }

@@ -76,6 +76,8 @@ async fn what_changes_nothing_is_let_through() {
         assert_eq!(wire.simple("SHOW search_path").await.value(), "acme_corp");
         let answer = wire.extended("SELECT set_config('search_path', $1, false)", &["globex"]).await;
         assert_eq!(answer.code(), "42501");
+        assert_eq!(wire.simple(NAMES).await.code(), "42501");
+        wire.simple("RESET search_path").await;
         assert_eq!(wire.simple(NAMES).await.column(), ACME);
     }
 }

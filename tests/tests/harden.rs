@@ -288,6 +288,7 @@ fn scope() -> Scope {
         functions: None,
         trusted_functions: [].into(),
         locked_settings: [].into(),
+        limits_time: true,
         tenant: Some("acme_corp".into()),
         schema: "acme_corp".into(),
         shared: ["public".into()].into(),

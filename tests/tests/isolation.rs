@@ -26,6 +26,8 @@ async fn all_refused(texts: &[&str]) {
             assert_eq!(simple.status(), Some('I'), "{text}");
             let extended = client.extended(text, &[]).await;
             assert_eq!(extended.code(), "42501", "extended: {text}\n{extended:?}");
+            // Behind a path that was refused nothing is read.
+            client.simple("RESET search_path").await;
             assert_eq!(client.simple(NAMES).await.column(), ACME, "after {text}");
         }
         let mut neighbour = stage.wire("globex").await;

@@ -14,8 +14,11 @@ const RUNS: &str = "name = 'runs'\npassword = 'app'\ntenants = ['*']\ndynamic_sq
 /// Servers whose role and database bound what they may take.
 async fn stages() -> Vec<Stage> {
     let mut stages = Vec::new();
-    for (strategy, tier) in STRATEGIES.into_iter().map(|strategy| (strategy, Tier::Names)).chain([(STRATEGIES[0], Tier::Role)]) {
-        let stage = Stage::new(Setup::new().strategy(strategy).tier(tier).servers(2).user(FREE).user(RUNS)).await;
+    for (strategy, tier) in
+        STRATEGIES.into_iter().map(|strategy| (strategy, Tier::Names)).chain([(STRATEGIES[0], Tier::Role)])
+    {
+        let stage =
+            Stage::new(Setup::new().strategy(strategy).tier(tier).servers(2).user(FREE).user(RUNS)).await;
         let server = stage.superuser().await;
         let limits = "ALTER ROLE app SET statement_timeout = '30s'; ALTER DATABASE app SET lock_timeout = '10s'; \
             ALTER ROLE app IN DATABASE app SET idle_in_transaction_session_timeout = '1min'";
@@ -41,7 +44,12 @@ async fn timeouts_are_lowered_and_not_raised() {
         for (name, limit, lower, higher) in [
             ("statement_timeout", "30s", ["29999", "'0.5s'", "'30 s'"], ["30001", "0", "'1h'"]),
             ("lock_timeout", "10s", ["1", "'9999 ms'", "10000"], ["'11s'", "0", "'1d'"]),
-            ("idle_in_transaction_session_timeout", "1min", ["'59s'", "'1min'", "60000"], ["'61s'", "0", "60001"]),
+            (
+                "idle_in_transaction_session_timeout",
+                "1min",
+                ["'59s'", "'1min'", "60000"],
+                ["'61s'", "0", "60001"],
+            ),
         ] {
             assert_eq!(shown(&mut wire, name).await, limit);
             for value in lower {
@@ -54,7 +62,8 @@ async fn timeouts_are_lowered_and_not_raised() {
                         if extended && text.contains(';') {
                             continue;
                         }
-                        let answer = if extended { wire.extended(&text, &[]).await } else { wire.simple(&text).await };
+                        let answer =
+                            if extended { wire.extended(&text, &[]).await } else { wire.simple(&text).await };
                         assert_eq!(answer.code(), "", "{text}: {answer:?}");
                         assert_ne!(shown(&mut wire, name).await, "0", "{text}");
                         // On the other server, too.
@@ -78,10 +87,14 @@ async fn timeouts_are_lowered_and_not_raised() {
                         if extended && text.contains(';') {
                             continue;
                         }
-                        let answer = if extended { wire.extended(&text, &[]).await } else { wire.simple(&text).await };
+                        let answer =
+                            if extended { wire.extended(&text, &[]).await } else { wire.simple(&text).await };
                         let fault = answer.fault().expect(&text);
                         assert_eq!(fault.code, "42501", "{text}: {fault:?}");
-                        assert!(fault.hint.as_deref().unwrap().contains(&format!("sets it to {limit}")), "{fault:?}");
+                        assert!(
+                            fault.hint.as_deref().unwrap().contains(&format!("sets it to {limit}")),
+                            "{fault:?}"
+                        );
                         assert!(!fault.message.contains("pgstrata"), "{fault:?}");
                         wire.simple("ROLLBACK").await;
                         assert_eq!(shown(&mut wire, name).await, limit, "{text}");
@@ -185,17 +198,22 @@ async fn limits_hold_at_the_start() {
         let tenant = tenant_option("acme_corp");
         for (name, high, low) in [("statement_timeout", "0", "5s"), ("lock_timeout", "1h", "1s")] {
             for _ in 0..2 {
-                let refused = Wire::login(stage.port(), "app", "app", &[("options", &tenant), (name, high)]).await;
+                let refused =
+                    Wire::login(stage.port(), "app", "app", &[("options", &tenant), (name, high)]).await;
                 let fault = refused.expect_err(name);
                 assert_eq!((fault.code.as_str(), fault.severity.as_str()), ("42501", "FATAL"), "{fault:?}");
                 assert!(fault.message.contains(name) && fault.hint.unwrap().contains("sets it to"));
                 let options = format!("{tenant} -c {name}={high}");
                 assert!(Wire::login(stage.port(), "app", "app", &[("options", &*options)]).await.is_err());
-                let mut wire = Wire::login(stage.port(), "app", "app", &[("options", &tenant), (name, low)]).await.unwrap();
+                let mut wire = Wire::login(stage.port(), "app", "app", &[("options", &tenant), (name, low)])
+                    .await
+                    .unwrap();
                 assert_eq!(shown(&mut wire, name).await, low);
                 assert_eq!(wire.simple(&format!("SET {name} = 0")).await.code(), "42501");
                 let mut free =
-                    Wire::login(stage.port(), "dumps", "app", &[("options", &tenant), (name, high)]).await.unwrap();
+                    Wire::login(stage.port(), "dumps", "app", &[("options", &tenant), (name, high)])
+                        .await
+                        .unwrap();
                 assert_eq!(shown(&mut free, name).await, high);
             }
         }

@@ -33,9 +33,7 @@ pub(super) fn set_by(shape: &Shape, t: &Tokens<'_>, scope: &Scope) -> Vec<(usize
     }
     let name_of = |kind: &StatementKind| match kind {
         StatementKind::Set(setting) => limited(&setting.name),
-        StatementKind::SetConfig { name, .. } => {
-            limited(&Literals(t).string(*name)?.to_ascii_lowercase())
-        }
+        StatementKind::SetConfig { name, .. } => limited(&Literals(t).string(*name)?.to_ascii_lowercase()),
         _ => None,
     };
     let each = shape.statements.iter().enumerate();
@@ -104,7 +102,8 @@ mod tests {
 
     #[test]
     fn hint_says_the_limit() {
-        let told = with_limit(refusal("lock_timeout"), b"string is not a valid identifier: \"pgstrata: 30s\"");
+        let told =
+            with_limit(refusal("lock_timeout"), b"string is not a valid identifier: \"pgstrata: 30s\"");
         assert!(told.hint.unwrap().contains("sets it to 30s, and"));
     }
 

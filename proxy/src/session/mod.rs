@@ -55,9 +55,9 @@ mod login;
 mod names;
 mod outcome;
 pub mod path;
-mod path_switch;
 #[cfg(test)]
 mod path_fuzz;
+mod path_switch;
 mod pins;
 mod prepared;
 mod query;

@@ -50,7 +50,8 @@ fn sets_path(statement: &Statement, text: &[u8]) -> bool {
         StatementKind::Plain => {
             let sql = text.get(statement.span.clone()).unwrap_or_default().to_ascii_lowercase();
             let has = |word: &str| memchr::memmem::find(&sql, word.as_bytes()).is_some();
-            (has("set_config") || sql.starts_with(b"set")) && has(SEARCH_PATH)
+            let begins = |words: &[&str]| words.iter().any(|word| sql.starts_with(word.as_bytes()));
+            (begins(&["set"]) || begins(&["select", "with"]) && has("set_config")) && has(SEARCH_PATH)
         }
         _ => false,
     }
@@ -63,9 +64,22 @@ fn is_some_tenants(statement: &Statement, plan: &Plan) -> bool {
         RollbackTo, Savepoint, Set, SetParameter, SetTransaction, Show, Unlisten,
     };
     match &statement.kind {
-        Begin | Commit { .. } | Rollback { .. } | Savepoint(_) | RollbackTo(_) | Release(_) | SetTransaction
-        | Characteristics(_) | Set(_) | SetParameter { .. } | Reset { .. } | ResetAll | Show(_)
-        | Discard(_) | Deallocate(_) | Unlisten(_) => false,
+        Begin
+        | Commit { .. }
+        | Rollback { .. }
+        | Savepoint(_)
+        | RollbackTo(_)
+        | Release(_)
+        | SetTransaction
+        | Characteristics(_)
+        | Set(_)
+        | SetParameter { .. }
+        | Reset { .. }
+        | ResetAll
+        | Show(_)
+        | Discard(_)
+        | Deallocate(_)
+        | Unlisten(_) => false,
         Plain => plan.route != Route::Pass || !plan.splices.is_empty(),
         _ => true,
     }
@@ -175,8 +189,13 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// A plan was refused: with it, perhaps, a path.
     pub(super) fn note_refused_path(&mut self, plan: &Plan, text: &[u8]) {
-        let unread = plan.statements.is_empty() && memchr::memmem::find(text, SEARCH_PATH.as_bytes()).is_some();
-        if self.tenancy().is_confined() && (unread || plan.statements.iter().any(|s| sets_path(s, text))) {
+        let unread =
+            plan.statements.is_empty() && memchr::memmem::find(text, SEARCH_PATH.as_bytes()).is_some();
+        let tenancy = self.tenancy();
+        // One that is the tenant's to set was not what was refused.
+        let is_right = |s: &Statement| path_of(s, text).is_some_and(|(path, _)| tenancy.allows_path(&path));
+        let is_wrong = |s: &Statement| sets_path(s, text) && !is_right(s);
+        if tenancy.is_confined() && (unread || plan.statements.iter().any(is_wrong)) {
             self.distrust_path();
         }
     }

@@ -31,10 +31,10 @@ use crate::pool::servers::CheckoutError;
 use crate::pool::settings::{self, Assignment, CLIENT_ENCODING, SEARCH_PATH, Settings, Tracked, newest_name};
 use crate::shared::{DatabaseHandle, Shared};
 use crate::sql::guard::check;
-use crate::sql::{fresh, limits};
 use crate::sql::level::read_only;
 use crate::sql::plan::PinReason;
 use crate::sql::scope::Scope;
+use crate::sql::{fresh, limits};
 use crate::stream::ClientStream;
 use crate::wire::frame;
 use crate::wire::refusal::{Refusal, sqlstate};
@@ -187,7 +187,8 @@ async fn try_settings(
         let answer = server.receive().await.map_err(lost)?;
         match answer.tag() {
             b'E' => {
-                refused = Some(above_limit(answer.body(), limited).unwrap_or_else(|| in_its_words(answer.body())));
+                refused =
+                    Some(above_limit(answer.body(), limited).unwrap_or_else(|| in_its_words(answer.body())));
             }
             b'Z' => break,
             _ => {}
@@ -203,7 +204,10 @@ fn above_limit(body: &[u8], limited: &[&'static str]) -> Option<Refusal> {
     let field = |code| frame::field(body, code).unwrap_or_default();
     let name = limited.first().filter(|_| fresh::is_found(field(b'C'), field(b'M')))?;
     let refusal = limits::with_limit(limits::refusal(name), field(b'M'));
-    Some(Refusal::new(sqlstate::INSUFFICIENT_PRIVILEGE, refusal.message).hint(refusal.hint.unwrap_or_default()))
+    Some(
+        Refusal::new(sqlstate::INSUFFICIENT_PRIVILEGE, refusal.message)
+            .hint(refusal.hint.unwrap_or_default()),
+    )
 }
 
 /// PostgreSQL's refusal of a setting.

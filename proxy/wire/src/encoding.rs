@@ -35,8 +35,22 @@ pub fn check_client_encoding(value: &str) -> Result<(), Refusal> {
 fn is_unsafe(name: &str) -> bool {
     matches!(
         folded(name).as_str(),
-        "big5" | "gb18030" | "gbk" | "johab" | "mskanji" | "shiftjis" | "shiftjis2004" | "sjis" | "uhc"
-            | "win932" | "win936" | "win949" | "win950" | "windows932" | "windows936" | "windows949"
+        "big5"
+            | "gb18030"
+            | "gbk"
+            | "johab"
+            | "mskanji"
+            | "shiftjis"
+            | "shiftjis2004"
+            | "sjis"
+            | "uhc"
+            | "win932"
+            | "win936"
+            | "win949"
+            | "win950"
+            | "windows932"
+            | "windows936"
+            | "windows949"
             | "windows950"
     )
 }
@@ -83,7 +97,10 @@ mod tests {
         assert_eq!((refusal.code, refusal.message.contains("not supported")), ("22023", true));
         for name in ["", "nonsense", "SJIS2", "\u{fc}"] {
             let refusal = check_client_encoding(name).unwrap_err();
-            assert_eq!(refusal.message, format!("invalid value for parameter \"client_encoding\": \"{name}\""));
+            assert_eq!(
+                refusal.message,
+                format!("invalid value for parameter \"client_encoding\": \"{name}\"")
+            );
         }
     }
 }

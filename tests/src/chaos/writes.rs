@@ -2,7 +2,7 @@
 
 use rand::RngExt;
 
-use super::client::{Client, Done};
+use super::client::{Client, Done, Over};
 use super::reads::READS;
 use super::world::{Fate, TENANTS};
 
@@ -207,7 +207,15 @@ impl Client {
         };
         let answer = self.run(&text).await?;
         let done = self.settle(&answer, &[], &["42501"])?;
-        self.check(!done, || "was let through".to_owned())
+        self.check(!done, || "was let through".to_owned())?;
+        if text.starts_with("SET") {
+            // Behind a path that was refused all else is, too.
+            let answer = self.run("RESET search_path").await?;
+            if !self.settle(&answer, &[], &[])? {
+                return Err(Over);
+            }
+        }
+        Ok(())
     }
 }
 

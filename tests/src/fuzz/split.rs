@@ -38,6 +38,7 @@ impl Splitter {
             names: None,
             trusted_functions: Arc::default(),
             locked_settings: Arc::default(),
+            limits_time: true,
             functions: None,
         };
         Self { engine: Engine::new(1 << 20), scope }
