@@ -143,3 +143,56 @@ fn rollback_takes_settings_back() {
     assert_eq!(tracked.current().get("a"), Some("SET a TO 1"));
     assert!(tracked.current().has("ours"));
 }
+
+/// What each step leaves: whether the path is distrusted.
+fn distrusted(steps: &[&str]) -> bool {
+    let (mut settings, base) = (Tracked::default(), Arc::default());
+    for step in steps {
+        match *step {
+            "refused" => settings.distrust_path(),
+            "set" => settings.set(SEARCH_PATH, Assignment::of_ours("\"acme\"")),
+            "set local" => settings.set(LOCAL_PATH, Assignment::of_ours("\"acme\"")),
+            "reset" => settings.reset(SEARCH_PATH, &base),
+            "reset all" => settings.reset_all(&base),
+            "other" => settings.set("work_mem", Assignment::of_value("work_mem", "1MB")),
+            "savepoint" => settings.savepoint("a"),
+            "back" => settings.roll_back_to("a"),
+            "commit" => settings.commit(),
+            "rollback" => settings.roll_back(),
+            other => panic!("{other} is no step"),
+        }
+    }
+    settings.distrusts_path()
+}
+
+#[test]
+fn refused_path_is_made_good_by_nothing_but_a_right_one() {
+    for steps in [
+        &["refused", "other"][..],
+        &["refused", "commit"],
+        &["refused", "rollback"],
+        &["savepoint", "refused", "back"],
+        &["set", "savepoint", "refused", "back"],
+        &["set local", "savepoint", "refused", "back"],
+        &["refused", "set", "rollback"],
+        &["refused", "savepoint", "set", "back"],
+        &["refused", "set local", "commit"],
+        &["refused", "set local", "rollback"],
+        &["refused", "set", "refused", "commit"],
+        &["set", "commit", "refused", "rollback"],
+    ] {
+        assert!(distrusted(steps), "{steps:?}");
+    }
+    for steps in [
+        &["set", "other", "rollback"][..],
+        &["refused", "set"],
+        &["refused", "reset", "commit"],
+        &["refused", "reset all"],
+        &["refused", "set local"],
+        &["refused", "set", "commit", "rollback"],
+        &["refused", "set", "savepoint", "other", "back"],
+        &["refused", "set local", "savepoint", "back"],
+    ] {
+        assert!(!distrusted(steps), "{steps:?}");
+    }
+}
