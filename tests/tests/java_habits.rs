@@ -85,7 +85,10 @@ async fn flyway_migrates() {
             )
             .await;
             assert_eq!(wire.extended(&select, &["0"]).await.rows().len(), 2);
-            assert_eq!(wire.simple("SELECT count(*) FROM users WHERE phone = 'none'").await.value().parse(), Ok(if tenant == "globex" { GLOBEX.len() } else { ACME.len() }));
+            assert_eq!(
+                wire.simple("SELECT count(*) FROM users WHERE phone = 'none'").await.value().parse(),
+                Ok(if tenant == "globex" { GLOBEX.len() } else { ACME.len() })
+            );
         }
     }
 }
@@ -142,9 +145,14 @@ async fn prisma_names_its_schema() {
         let create = format!(
             "INSERT INTO {table} (\"name\",\"email\") VALUES ($1,$2) RETURNING {table}.\"id\", {table}.\"name\", {table}.\"email\""
         );
-        let delete = format!("DELETE FROM {table} WHERE ({table}.\"name\" = $1 AND 1=1) RETURNING {table}.\"id\"");
-        let count = format!("SELECT COUNT(*) AS \"_count$_all\" FROM (SELECT {table}.\"id\" FROM {table} WHERE 1=1 OFFSET $1) AS \"sub\"");
-        let group = format!("SELECT COUNT(*) AS \"_count$_all\", {table}.\"name\" FROM {table} WHERE 1=1 GROUP BY {table}.\"name\" ORDER BY {table}.\"name\" ASC OFFSET $1");
+        let delete =
+            format!("DELETE FROM {table} WHERE ({table}.\"name\" = $1 AND 1=1) RETURNING {table}.\"id\"");
+        let count = format!(
+            "SELECT COUNT(*) AS \"_count$_all\" FROM (SELECT {table}.\"id\" FROM {table} WHERE 1=1 OFFSET $1) AS \"sub\""
+        );
+        let group = format!(
+            "SELECT COUNT(*) AS \"_count$_all\", {table}.\"name\" FROM {table} WHERE 1=1 GROUP BY {table}.\"name\" ORDER BY {table}.\"name\" ASC OFFSET $1"
+        );
         all_go(
             &mut wire,
             &[

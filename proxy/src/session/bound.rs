@@ -25,7 +25,7 @@ pub(super) fn is_function_that_sets(statement: &Statement) -> bool {
 
 /// The refusal of a portal with a name for a statement that sets something and is looked at behind that: a `FETCH` would
 /// run it, and nobody would look.
-pub(super) fn refuses_portal(statement: &ClientStatement, portal: &[u8]) -> Option<Refusal> {
+fn refuses_portal(statement: &ClientStatement, portal: &[u8]) -> Option<Refusal> {
     let [only] = &statement.plan.statements[..] else { return None };
     let name = match &only.kind {
         StatementKind::Set(setting) if setting.given.is_some() => &setting.name,
@@ -60,8 +60,23 @@ fn bound_text<'a>(
 }
 
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
-    /// The refusal of a `Bind` that sets a path which is not the tenant's to set; `values` is behind its names.
-    pub(super) fn refuses_bound_path(&self, name: &[u8], values: &[u8]) -> Option<Refusal> {
+    /// The refusal of a `Bind` for what it sets, or for what was set before; `values` is behind its names.
+    pub(super) fn refuses_bind(&mut self, name: &[u8], portal: &[u8], values: &[u8]) -> Option<Refusal> {
+        if let Some(refusal) = self.refuses_bound_path(name, values) {
+            self.distrust_path();
+            return Some(refusal);
+        }
+        let statement = self.statements.get(name)?;
+        let behind = || match &statement.tied {
+            // Its text says whose it is.
+            Some(_) => None,
+            None => self.refuses_behind_path(&statement.plan),
+        };
+        refuses_portal(statement, portal).or_else(behind)
+    }
+
+    /// The refusal of a `Bind` that sets a path which is not the tenant's to set.
+    fn refuses_bound_path(&self, name: &[u8], values: &[u8]) -> Option<Refusal> {
         let statement = self.statements.get(name)?;
         let [Statement { kind: StatementKind::SetParameter { name, number, .. }, .. }] =
             &statement.plan.statements[..]

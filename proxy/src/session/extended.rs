@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::bound::{bind_setting, is_function_that_sets, refuses_portal};
+use super::bound::{bind_setting, is_function_that_sets};
 use super::columns::{self, Columns};
 use super::effect::{effect_of, may_move};
 use super::expect::Expect;
@@ -54,17 +54,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 }
             }
         };
-        let plan = match self.tied_by_path(&plan, text) {
-            Ok(None) => plan,
-            Ok(tenancy) => {
-                tied = tenancy;
-                let source = Source::Head(frame::HEADER + name.len() + 1);
-                match self.on_behalf_of(tied.clone(), |session| session.plan_pipelined(text, source)) {
-                    Ok(plan) => plan,
-                    Err(question) => return Ok(Step::NeedJudgement(question)),
-                }
-            }
-            Err(hindered) => return Ok(self.hindered(hindered)),
+        let source = Source::Head(frame::HEADER + name.len() + 1);
+        let plan = match self.tie_by_path(plan, text, source, &mut tied) {
+            Ok(plan) => plan,
+            Err(step) => return Ok(step),
         };
         if plan.route == Route::NeedNames {
             return Ok(Step::NeedNames);
@@ -150,17 +143,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if name::is_reserved(&String::from_utf8_lossy(portal)) {
             return Ok(self.poison(names::reserved(portal)));
         }
-        if let Some(refusal) = self.refuses_bound_path(name, rest) {
-            self.count_refusal(refusal.code);
-            self.distrust_path();
-            return Ok(self.poison(refusal));
-        }
-        if let Some(refusal) = self.statements.get(name).and_then(|known| refuses_portal(known, portal)) {
-            self.count_refusal(refusal.code);
-            return Ok(self.poison(refusal));
-        }
-        let judged = self.statements.get(name).filter(|statement| statement.tied.is_none());
-        if let Some(refusal) = judged.and_then(|statement| self.refuses_behind_path(&statement.plan)) {
+        if let Some(refusal) = self.refuses_bind(name, portal, rest) {
             self.count_refusal(refusal.code);
             return Ok(self.poison(refusal));
         }

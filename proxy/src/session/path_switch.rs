@@ -12,6 +12,7 @@ use pgstrata_tenancy::{TenantId, ident};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::bound::bound_path;
+use super::judge::Source;
 use super::path;
 use super::request::Step;
 use super::switch::{Hindered, aborted};
@@ -125,12 +126,25 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         switched.map_err(|hindered| self.without_path(hindered))
     }
 
-    /// The tenant that a statement of `Parse` is tied to by the path that it sets.
-    pub(super) fn tied_by_path(
+    /// The plan of a `Parse`, and the tenant that it is `tied` to where its statement sets a path of that tenant's.
+    pub(super) fn tie_by_path(
         &mut self,
-        plan: &Plan,
+        plan: Plan,
         text: &[u8],
-    ) -> Result<Option<Arc<Tenancy>>, Hindered> {
+        source: Source<'_>,
+        tied: &mut Option<Arc<Tenancy>>,
+    ) -> Result<Plan, Step> {
+        match self.tied_by_path(&plan, text) {
+            Ok(None) => return Ok(plan),
+            Ok(tenancy) => *tied = tenancy,
+            Err(hindered) => return Err(self.hindered(hindered)),
+        }
+        self.on_behalf_of(tied.clone(), |session| session.plan_pipelined(text, source))
+            .map_err(Step::NeedJudgement)
+    }
+
+    /// The tenant that a statement of `Parse` is tied to by the path that it sets.
+    fn tied_by_path(&mut self, plan: &Plan, text: &[u8]) -> Result<Option<Arc<Tenancy>>, Hindered> {
         let [only] = &plan.statements[..] else { return Ok(None) };
         let Some((path, _)) = path_of(only, text) else { return Ok(None) };
         let tied = self.tenancy_of_path(&path).and_then(|tied| {
