@@ -555,7 +555,7 @@ async fn temporary_tables_and_paths_of_ones_own() {
         }
         assert_eq!(wire.simple(NAMES).await.column(), ["MINE"]);
         assert_eq!(run(&mut wire, protocol, "TRUNCATE users").await.commands(), ["TRUNCATE TABLE"]);
-        assert_eq!(run(&mut wire, protocol, "INSERT INTO plans VALUES (9, 'x', 0)").await.code(), "42P01");
+        assert_eq!(run(&mut wire, protocol, "INSERT INTO plans VALUES (9, 'x', 0)").await.code(), "42501");
         assert_eq!(run(&mut wire, protocol, "DROP TABLE users").await.code(), "");
         assert_eq!(run(&mut wire, protocol, "UPDATE users SET name = name").await.commands(), ["UPDATE 3"]);
         assert_eq!(run(&mut wire, protocol, "UPDATE nothing SET name = name").await.code(), "42P01");
