@@ -264,6 +264,10 @@ async fn functions_that_take_names_find_the_tenants_tables() {
             let option = pgstrata_tests::stage::tenant_option(tenant);
             let login = Wire::login(stage.port(), "runs", "app", &[("options", &option)]).await;
             let mut wire = login.expect("the tenant is let in");
+            // A PostgreSQL that is built without XML has none of these.
+            if wire.simple("SELECT '<a/>'::xml").await.code() == "0A000" {
+                continue;
+            }
             let query = "'SELECT name FROM users ORDER BY id', true, false, ''";
             for text in [
                 format!("SELECT query_to_xml({query})"),
