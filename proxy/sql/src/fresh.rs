@@ -132,9 +132,8 @@ impl Places {
         if !self.followed.is_empty() {
             queries.push(format!(
                 "SELECT p.oid::pg_catalog.regclass::pg_catalog.text FROM \"{MARK}\" p \
-                 LEFT JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) p.oid \
                  WHERE p.oid IS NOT NULL AND {}",
-                elsewhere("c.relnamespace", scope)
+                elsewhere(NAMESPACE, scope)
             ));
         }
         // A routine in pg_catalog is its owner's alone, and a tenant's may have its name.
@@ -212,12 +211,12 @@ fn open_views(seals: &[(usize, Seal)], scope: &Scope) -> String {
         "WITH RECURSIVE \"{MARK}\" (view, oid) AS (\
          SELECT c.oid, c.oid FROM pg_catalog.pg_class c WHERE c.relkind OPERATOR(pg_catalog.=) 'v' AND ({}) \
          UNION SELECT p.view, e.oid FROM \"{MARK}\" p CROSS JOIN LATERAL ({LEADS}) e (oid)) \
-         SELECT c.oid FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) ANY (\
-         SELECT p.view FROM \"{MARK}\" p JOIN pg_catalog.pg_class k ON k.oid OPERATOR(pg_catalog.=) p.oid WHERE {}) \
-         AND ({} OR {WRITES_ALL} OR EXISTS (SELECT FROM pg_catalog.pg_attribute b \
+         SELECT c.oid FROM (SELECT DISTINCT p.view FROM \"{MARK}\" p WHERE {}) v CROSS JOIN LATERAL (\
+         SELECT k.oid, k.relacl, k.relowner FROM pg_catalog.pg_class k \
+         WHERE k.oid OPERATOR(pg_catalog.=) v.view OFFSET 0) c WHERE ({} OR {WRITES_ALL} OR EXISTS (SELECT FROM pg_catalog.pg_attribute b \
          WHERE b.attrelid OPERATOR(pg_catalog.=) c.oid AND {}))",
         among.join(" OR "),
-        elsewhere("k.relnamespace", scope),
+        elsewhere(NAMESPACE, scope),
         writes("COALESCE(c.relacl, pg_catalog.acldefault('r', c.relowner))"),
         writes("b.attacl"),
     )
@@ -235,14 +234,19 @@ fn places<'a>(seal: &'a Seal, scope: &'a Scope) -> impl Iterator<Item = &'a str>
 
 /// What the relation `p.oid` leads to: what its rules name, a view's query among them, and its partitions and heirs.
 const LEADS: &str = "\
-SELECT d.refobjid FROM pg_catalog.pg_rewrite r JOIN pg_catalog.pg_depend d \
-ON d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_rewrite'::pg_catalog.regclass \
-AND d.objid OPERATOR(pg_catalog.=) r.oid \
+SELECT d.refobjid FROM pg_catalog.pg_depend d \
+WHERE d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_rewrite'::pg_catalog.regclass \
+AND d.objid OPERATOR(pg_catalog.=) ANY (ARRAY(\
+SELECT r.oid FROM pg_catalog.pg_rewrite r WHERE r.ev_class OPERATOR(pg_catalog.=) p.oid)) \
 AND d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass \
-WHERE r.ev_class OPERATOR(pg_catalog.=) p.oid \
 UNION ALL SELECT i.inhrelid FROM pg_catalog.pg_inherits i WHERE i.inhparent OPERATOR(pg_catalog.=) p.oid";
 
-/// Whether this schema's oid, a column, is of none that may be written.
+/// The schema of the relation `p.oid`. As a subquery of its own it is found by the index, however many relations
+/// there are and however few PostgreSQL expects.
+const NAMESPACE: &str =
+    "(SELECT n.relnamespace FROM pg_catalog.pg_class n WHERE n.oid OPERATOR(pg_catalog.=) p.oid)";
+
+/// Whether this schema's oid, an expression, is of none that may be written.
 fn elsewhere(namespace_of: &str, scope: &Scope) -> String {
     let schemas = std::iter::once(&scope.schema).chain(scope.shared.iter());
     let mut writable: Vec<String> =
