@@ -13,7 +13,7 @@
 use std::sync::Arc;
 
 use pgstrata_sql::Scope;
-use pgstrata_sql::scope::{Builtins, CommonFunctions, Names, Relation, SchemaNames};
+use pgstrata_sql::scope::{Builtins, CommonFunctions, Currency, Names, Relation, SchemaNames};
 use pgstrata_tenancy::Strategy;
 
 pub mod plot;
@@ -52,6 +52,7 @@ pub fn scope(strategy: Strategy) -> Scope {
             functions: set(&["count", "sum", "lower", "now", "date_trunc"]),
             types: set(&["int4", "text", "timestamptz"]),
         }),
+        currency: Currency::Current,
     };
     Scope {
         tenant: Some("acme".into()),

@@ -76,6 +76,8 @@ struct Handles {
     server_prepares: Counter,
     prepared: Gauge,
     ddl_notifications: Counter,
+    catalog_loads: Counter,
+    catalog_waits: Counter,
     tenant_notifications: Counter,
     held: Gauge,
 }
@@ -260,6 +262,16 @@ impl Metrics {
         });
     }
 
+    /// What a tenant's schema holds is loaded.
+    pub fn catalog_load(&self) {
+        self.handles.catalog_loads.increment(1);
+    }
+
+    /// A statement waits until it is.
+    pub fn catalog_wait(&self) {
+        self.handles.catalog_waits.increment(1);
+    }
+
     /// PostgreSQL told of DDL.
     pub fn notified_of_ddl(&self) {
         self.handles.ddl_notifications.increment(1);
@@ -355,6 +367,8 @@ impl Handles {
             cancels: counter!("pgstrata_cancel_requests_total"),
             server_prepares: counter!("pgstrata_server_prepares_total"),
             prepared: gauge!("pgstrata_prepared_statements"),
+            catalog_loads: counter!("pgstrata_catalog_loads_total"),
+            catalog_waits: counter!("pgstrata_catalog_waits_total"),
             ddl_notifications: counter!("pgstrata_catalog_notifications_total"),
             tenant_notifications: counter!("pgstrata_tenants_notifications_total"),
             held: gauge!("pgstrata_clients_held"),

@@ -206,7 +206,12 @@ impl DatabaseHandle {
         let tenancy = &config.tenancy;
         let tenants = TenantServers::new(&kind, &config.pool, &tenancy.login_key);
         let servers = Servers::new(kind, None);
-        let (catalog, loader) = Catalog::new(control.clone(), &tenancy.shared_schemas, tenancy.catalog_cache);
+        let (catalog, loader) = Catalog::new(
+            control.clone(),
+            &tenancy.shared_schemas,
+            tenancy.catalog_cache,
+            Arc::clone(metrics),
+        );
         tokio::spawn(loader.run());
         let (directory, lookups) = TenantDirectory::new(control.clone(), config, Arc::clone(&catalog));
         tokio::spawn(lookups.run());

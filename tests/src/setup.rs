@@ -76,6 +76,11 @@ impl Setup {
         self
     }
 
+    /// User `app` may ask `EXPLAIN ROUTE`, which waits until the proxy knows what the tenant's schema holds.
+    pub fn admin(self) -> Self {
+        self.replace("name = 'app'\npassword = 'app'", "name = 'app'\nadmin = true\npassword = 'app'")
+    }
+
     /// Servers at most.
     pub fn servers(mut self, count: usize) -> Self {
         self.max_servers = count;

@@ -16,8 +16,8 @@ use super::moved::{self, Use};
 use super::plan::{
     Execution, Insert, PinReason, Plan, Refusal, Route, SchemaRef, Setting, Splice, Statement, StatementKind,
 };
-use super::scope::{Moved, Names, SchemaNames, Scope, TextMode};
-use super::shape::{Shape, StatementShape, Way};
+use super::scope::{Currency, Moved, Names, SchemaNames, Scope, TextMode};
+use super::shape::{Named, Shape, StatementShape, Way};
 use super::tokens::{Literals, Tokens};
 
 use pgstrata_tenancy::{Strategy, ident};
@@ -207,7 +207,7 @@ fn set_config(t: &Tokens<'_>, name: usize, local: bool) -> StatementKind {
 fn route(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode, plan: &mut Plan) {
     let moved = match moved::used(shape, t, scope) {
         Use::None => return usual(shape, t, scope, mode, plan),
-        Use::Unknown => return plan.route = Route::NeedNames,
+        Use::Unknown => return unknown(shape, t, scope, mode, plan),
         Use::Named(moved) => moved,
     };
     let unproven: &dyn Display = match shape.way {
@@ -218,6 +218,24 @@ fn route(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode, plan: &mu
         _ => &"it depends on the search path in ways that its text does not show",
     };
     plan.refuse(moved::refusal(moved, mode, unproven));
+}
+
+/// The route of a text with tables that are kept elsewhere, where what the tenant's schema holds is not known: each of
+/// them gets its schema, and the path finds all else. Where that does not show in the text, the names must be known.
+fn unknown(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode, plan: &mut Plan) {
+    let mut splices = Splices::new();
+    let each = |relation: &Named| {
+        let Some((index, moved)) = scope.moved(&relation.name) else { return true };
+        // The catalog comes first on each path.
+        let hidden =
+            scope.names.as_ref().is_none_or(|names| names.builtin.relations.contains(&relation.name));
+        let found = moved::splices(relation, index, moved, t).filter(|_| !hidden);
+        found.map(|found| splices.extend(found)).is_some()
+    };
+    match shape.way == Way::Names && is_settled(mode) && shape.relations.iter().all(each) {
+        true => (plan.splices, plan.route, plan.opaque) = (splices, Route::SearchPath, true),
+        false => plan.route = Route::NeedNames,
+    }
 }
 
 /// The route of a text whose tables are all where the path finds them.
@@ -282,6 +300,8 @@ pub fn why(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode) -> Stri
 enum Unproven<'a> {
     #[error("the catalog of the schemas is not loaded")]
     NoNames,
+    #[error("the tenant has changed its schema, and what that holds is not loaded yet")]
+    Overtaken,
     #[error("function \"{0}\" is not one of pg_catalog alone, or depends on the path")]
     Function(&'a str),
     #[error("type \"{0}\" is not one of pg_catalog alone, or its values are names")]
@@ -313,7 +333,13 @@ fn proven<'a>(shape: &'a Shape, t: &Tokens<'_>, scope: &'a Scope, out: &mut Spli
     if bare && !calls && shape.types.is_empty() && !shape.operators {
         return Ok(());
     }
-    let known = Known { scope, names: scope.names.as_deref().ok_or(Unproven::NoNames)?, shape };
+    let names = scope.names.as_deref().ok_or(Unproven::NoNames)?;
+    match names.currency {
+        Currency::Current => {}
+        Currency::Overtaken => return Err(Unproven::Overtaken),
+        Currency::SharedOnly => return Err(Unproven::NoNames),
+    }
+    let known = Known { scope, names, shape };
     known.functions()?;
     known.types()?;
     known.operators()?;

@@ -7,7 +7,7 @@ use pgstrata_tenancy::Strategy;
 use crate::Scope;
 use crate::keys::KeySpaces;
 use crate::level::Level;
-use crate::scope::{Builtins, CommonFunctions, Names, Relation, SchemaNames};
+use crate::scope::{Builtins, CommonFunctions, Currency, Names, Relation, SchemaNames};
 
 /// A schema that holds tables of these names.
 pub fn schema(relations: &[&str]) -> SchemaNames {
@@ -47,7 +47,12 @@ pub fn names() -> Names {
     let mut shared = schema(&["countries", "users"]);
     shared.functions.insert("fee".into());
     shared.types.insert("temper".into());
-    Names { tenant: Arc::new(tenant), shared: vec![Arc::new(shared)], builtin: Arc::new(builtins()) }
+    Names {
+        tenant: Arc::new(tenant),
+        shared: vec![Arc::new(shared)],
+        builtin: Arc::new(builtins()),
+        currency: Currency::Current,
+    }
 }
 
 fn common_functions() -> CommonFunctions {

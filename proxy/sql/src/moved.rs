@@ -6,7 +6,7 @@
 
 use super::lexer::TokenKind;
 use super::plan::{Insert, Refusal, SchemaRef, Splice};
-use super::scope::{Moved, Names, Scope, TextMode};
+use super::scope::{Currency, Moved, Names, Scope, TextMode};
 use super::shape::{Alias, Named, Shape, Way};
 use super::tokens::Tokens;
 
@@ -34,11 +34,11 @@ pub fn used<'a>(shape: &Shape, t: &Tokens<'_>, scope: &'a Scope) -> Use<'a> {
     };
     match (&scope.names, named.is_empty()) {
         (_, true) => Use::None,
-        (None, _) => Use::Unknown,
-        (Some(names), _) => {
+        (Some(names), _) if names.currency == Currency::Current => {
             let elsewhere = named.into_iter().find(|moved| !is_on_path(moved, names));
             elsewhere.map_or(Use::None, Use::Named)
         }
+        _ => Use::Unknown,
     }
 }
 

@@ -39,7 +39,8 @@ pub struct Scope {
     pub hide_others: bool,
     /// Whose channels, advisory locks and prepared transactions are.
     pub keys: KeySpaces,
-    /// What the schemas hold. `None` until it is loaded: nothing is spliced then.
+    /// What the schemas hold. `None` until what all tenants share is loaded; nothing is spliced by names that are
+    /// not [`Currency::Current`].
     pub names: Option<Arc<Names>>,
     /// Functions that the administrator has listed: `name` or `schema.name`.
     pub trusted_functions: Arc<[Box<str>]>,
@@ -75,6 +76,11 @@ impl Scope {
     pub fn moved(&self, name: &str) -> Option<(u16, &Moved)> {
         let index = self.moved.binary_search_by(|moved| (*moved.name).cmp(name)).ok()?;
         Some((u16::try_from(index).ok()?, self.moved.get(index)?))
+    }
+
+    /// Whether [`Scope::names`] says what the schemas hold now, as far as the proxy has heard.
+    pub fn is_current(&self) -> bool {
+        self.names.as_ref().is_some_and(|names| names.currency == Currency::Current)
     }
 
     /// Whether some schema on the path is to be read only: what a name means then decides.
@@ -115,6 +121,21 @@ pub struct Names {
     pub shared: Vec<Arc<SchemaNames>>,
     /// `pg_catalog`.
     pub builtin: Arc<Builtins>,
+    /// What of it may be relied on.
+    pub currency: Currency,
+}
+
+/// What may be relied on of [`Names`]. By names that are not current nothing is spliced and nothing is refused that
+/// they have not; targets are named with the tenant's schema, or PostgreSQL is asked about them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Currency {
+    /// All of it, as far as the proxy has heard.
+    #[default]
+    Current,
+    /// The tenant has run DDL since. What no tenant can make holds still: code whose arguments nobody can judge.
+    Overtaken,
+    /// Nothing about the tenant's schema, which they show as an empty one.
+    SharedOnly,
 }
 
 /// What one schema holds.

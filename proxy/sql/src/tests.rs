@@ -1,6 +1,7 @@
 //! The engine as its callers see it.
 
 mod bounds;
+mod currency;
 mod fuzz;
 mod hidden;
 mod keys;

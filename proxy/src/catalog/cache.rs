@@ -1,8 +1,8 @@
 //! What the schemas on a tenant's path hold, kept for a while and loaded in the background.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
@@ -12,8 +12,9 @@ use tokio::sync::{Notify, mpsc};
 
 use super::control::{CatalogError, Control};
 use super::epochs::Epochs;
-use super::load;
-use crate::sql::scope::{Builtins, CommonFunctions, Names, SchemaNames};
+use super::loader::{Loader, Pause};
+use crate::metrics::Metrics;
+use crate::sql::scope::{CommonFunctions, Currency, Names, SchemaNames};
 
 /// What all schemas may weigh together, in bytes.
 const WEIGHT: u64 = 256 << 20;
@@ -30,26 +31,45 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// What is known of the schemas of one database. Never waits for it.
 pub struct Catalog {
     loaded: Cache<Arc<str>, Entry, Weight>,
-    loading: Mutex<HashSet<Arc<str>>>,
-    requests: mpsc::Sender<Arc<str>>,
-    shared: Vec<String>,
-    epochs: Epochs,
-    age: Duration,
+    loading: Mutex<HashMap<Arc<str>, Urgency>>,
+    requests: mpsc::Sender<Request>,
+    pub(super) shared: Vec<String>,
+    pub(super) epochs: Epochs,
+    /// What tenants' own DDL has overtaken.
+    own: Epochs,
+    pub(super) age: Duration,
     /// Loads that have ended, and who waits for one to.
     arrivals: AtomicU64,
     arrival: Notify,
     /// Not forgotten by DDL: no tenant changes them.
     functions: ArcSwapOption<CommonFunctions>,
+    /// What a tenant's path holds of which nothing else is known.
+    blank: ArcSwapOption<Names>,
 }
 
 /// What is known of a schema.
 pub struct Known {
-    /// What its path holds; `None` while it is being loaded.
+    /// What its path holds, as far as that is known; `None` until the shared schemas were loaded once.
     pub names: Option<Arc<Names>>,
     /// As long as [`Catalog::news`] says this, and until then, the catalog has no other answer.
     pub news: u64,
     /// See [`Known::news`].
     pub until: Instant,
+}
+
+/// A schema that is to be loaded.
+pub(super) struct Request {
+    pub schema: Arc<str>,
+    pub urgency: Urgency,
+}
+
+/// When a schema is to be loaded. The later, the sooner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Urgency {
+    /// Once no more DDL comes, for one load after all of it.
+    Settled,
+    /// As soon as may be.
+    Now,
 }
 
 /// One schema, or the failure to load it.
@@ -58,10 +78,21 @@ struct Entry {
     names: Option<Arc<Names>>,
     /// A failed load may go better at the next attempt.
     is_passing: bool,
-    epoch: u64,
+    stamp: Stamp,
+    /// How long the load took.
+    cost: Duration,
     /// From here on a new load is worth it, while this one is still good.
     refresh: Instant,
     until: Instant,
+}
+
+/// How often a schema was invalidated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stamp {
+    /// By whoever may change anything, or in ways that nobody has told.
+    others: u64,
+    /// By its tenant's own DDL.
+    own: u64,
 }
 
 /// Weighs what only this schema needs; shared schemas are held once.
@@ -85,7 +116,12 @@ impl Catalog {
     /// What the schemas of `control`'s database hold, believed for `age`.
     ///
     /// The [`Loader`] has to be run; it may run on another runtime.
-    pub fn new(control: Control, shared: &[String], age: Duration) -> (Arc<Self>, Loader) {
+    pub fn new(
+        control: Control,
+        shared: &[String],
+        age: Duration,
+        metrics: Arc<Metrics>,
+    ) -> (Arc<Self>, Loader) {
         let (requests, queue) = mpsc::channel(QUEUE);
         let catalog = Arc::new(Self {
             loaded: Cache::with_weighter(1024, WEIGHT, Weight),
@@ -93,12 +129,14 @@ impl Catalog {
             requests,
             shared: shared.to_vec(),
             epochs: Epochs::new(),
+            own: Epochs::new(),
             age,
             arrivals: AtomicU64::new(0),
             arrival: Notify::new(),
             functions: ArcSwapOption::empty(),
+            blank: ArcSwapOption::empty(),
         });
-        let loader = Loader { catalog: Arc::downgrade(&catalog), control, queue, common: None };
+        let loader = Loader::new(&catalog, control, queue, metrics);
         (catalog, loader)
     }
 
@@ -107,48 +145,70 @@ impl Catalog {
         self.functions.load_full()
     }
 
-    /// What the path of `schema` holds, if that is known and not too old.
+    /// What the path of `schema` holds, if that is known, not too old and not overtaken.
     ///
-    /// If not, it is being loaded when this returns.
+    /// If not, it is to be loaded when this returns.
     pub fn get(&self, schema: &str) -> Option<Arc<Names>> {
-        self.look(schema, Instant::now()).names
+        self.look(schema, Instant::now()).names.filter(|names| names.currency == Currency::Current)
     }
 
-    /// The same, with how long that will be so.
+    /// What is known of the path of `schema`, and how long that will be so.
     pub fn look(&self, schema: &str, now: Instant) -> Known {
         // Before the look: what comes during it is news.
         let news = self.news();
-        let entry = self.loaded.get(schema);
-        let entry = entry.filter(|e| e.epoch == self.epoch(schema) && e.until > now);
-        if entry.as_ref().is_none_or(|entry| entry.refresh <= now) {
-            self.request(schema);
-        }
+        let stamp = self.stamp(schema);
+        let entry = self.loaded.get(schema).filter(|entry| entry.until > now);
         let until = entry.as_ref().map_or(now, |entry| entry.refresh);
-        Known { names: entry.and_then(|entry| entry.names), news, until }
+        let is_due = until <= now;
+        let (names, wanted) = match entry {
+            Some(Entry { names: None, .. }) => (None, None),
+            Some(Entry { names, stamp: of, .. }) if of == stamp => (names, None),
+            Some(Entry { names, stamp: of, .. }) if of.others == stamp.others => {
+                (names.as_deref().map(overtaken), Some(Urgency::Settled))
+            }
+            Some(_) => (None, Some(Urgency::Settled)),
+            None => (None, Some(Urgency::Now)),
+        };
+        if let Some(urgency) = if is_due { Some(Urgency::Now) } else { wanted } {
+            self.request(schema, urgency);
+        }
+        Known { names: names.or_else(|| self.blank.load_full()), news, until }
     }
 
     /// Changes when something was loaded or invalidated, whatever schema it was of.
     pub fn news(&self) -> u64 {
-        // Both only grow, so their sum changes when one of them does.
-        self.arrivals.load(Ordering::Acquire) + self.epochs.changes()
+        // All of them only grow, so their sum changes when one of them does.
+        self.arrivals.load(Ordering::Acquire) + self.epochs.changes() + self.own.changes()
     }
 
     /// Waits until [`Catalog::get`] has an answer, over failures that pass. `false`: the load has failed in a way that
     /// the next attempt would, too.
     pub async fn loaded(&self, schema: &str) -> bool {
+        self.better(schema, Some(Currency::Overtaken)).await
+    }
+
+    /// Waits until more is known of `schema` than with names that are so current, over failures that pass. `false`: no
+    /// more can be known, or the load has failed in a way that the next attempt would, too.
+    pub async fn better(&self, schema: &str, than: Option<Currency>) -> bool {
+        if than == Some(Currency::Current) {
+            return false;
+        }
         loop {
             let arrival = self.arrival.notified();
-            if self.get(schema).is_some() {
+            let now = Instant::now();
+            if rank(self.look(schema, now).names.map(|names| names.currency)) > rank(than) {
                 return true;
             }
-            let failure = self.loaded.get(schema);
-            match failure.filter(|entry| entry.epoch == self.epoch(schema) && entry.until > Instant::now()) {
+            match self.loaded.get(schema).filter(|entry| entry.names.is_none() && entry.until > now) {
                 Some(failure) if !failure.is_passing => return false,
                 // Behind the pause the schema is asked for again.
                 Some(failure) => {
                     let _ = tokio::time::timeout_at(failure.until.into(), arrival).await;
                 }
-                None => arrival.await,
+                None => {
+                    self.request(schema, Urgency::Now);
+                    arrival.await;
+                }
             }
         }
     }
@@ -161,30 +221,76 @@ impl Catalog {
         }
     }
 
+    /// The tenant of `schema` has run DDL: what is known of it is overtaken, but for what no tenant can change.
+    pub fn overtake(&self, schema: &str) {
+        match self.shared.iter().any(|shared| shared == schema) {
+            true => self.epochs.bump_all(),
+            false => self.own.bump(schema),
+        }
+    }
+
     /// Forgets all that is known.
     pub fn invalidate_all(&self) {
         self.epochs.bump_all();
     }
 
-    /// Changes when the schema, or a shared one, was invalidated.
+    /// Changes when the schema, or a shared one, was invalidated or overtaken.
     pub fn epoch(&self, schema: &str) -> u64 {
-        self.epochs.of(schema)
+        self.stamp(schema).sum()
     }
 
-    fn request(&self, schema: &str) {
-        let mut loading = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
-        if loading.contains(schema) {
+    pub(super) fn stamp(&self, schema: &str) -> Stamp {
+        Stamp { others: self.epochs.of(schema), own: self.own.of(schema) }
+    }
+
+    fn request(&self, schema: &str, urgency: Urgency) {
+        let mut loading = self.loading();
+        if loading.get(schema).is_some_and(|wanted| *wanted >= urgency) {
             return;
         }
         let schema: Arc<str> = schema.into();
-        if self.requests.try_send(Arc::clone(&schema)).is_ok() {
-            loading.insert(schema);
+        if self.requests.try_send(Request { schema: Arc::clone(&schema), urgency }).is_ok() {
+            loading.insert(schema, urgency);
         }
     }
 
-    /// Puts in what a load gave that was begun at `epoch`. [`Catalog::get`]
-    /// leaves it alone if the schema was invalidated since.
-    fn put(&self, schema: Arc<str>, epoch: u64, loaded: Result<Arc<Names>, CatalogError>) {
+    fn loading(&self) -> MutexGuard<'_, HashMap<Arc<str>, Urgency>> {
+        self.loading.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// No more DDL has come: `schema` is loaded, unless it was meanwhile.
+    pub(super) fn settled(&self, schema: &str) {
+        let waits = self.loading().get(schema) == Some(&Urgency::Settled);
+        if waits {
+            self.request(schema, Urgency::Now);
+            // With no room for it, its next statement asks again.
+            self.loading().extract_if(|of, wanted| **of == *schema && *wanted == Urgency::Settled).count();
+        }
+    }
+
+    /// How long `schema` is not loaded behind DDL.
+    pub(super) fn pause(&self, schema: &str) -> Pause {
+        Pause::of(self.loaded.get(schema).map_or(Duration::ZERO, |entry| entry.cost))
+    }
+
+    /// Puts in what all paths share.
+    pub(super) fn put_common(&self, common: CommonFunctions) {
+        let (shared, builtin) = (common.shared.clone(), Arc::clone(&common.builtin));
+        let blank = Names { tenant: Arc::default(), shared, builtin, currency: Currency::SharedOnly };
+        self.functions.store(Some(Arc::new(common)));
+        self.blank.store(Some(Arc::new(blank)));
+        self.arrive();
+    }
+
+    /// Puts in what a load gave that was begun at `stamp` and took `cost`. To [`Catalog::look`] it is not current if
+    /// the schema was invalidated since.
+    pub(super) fn put(
+        &self,
+        schema: Arc<str>,
+        stamp: Stamp,
+        cost: Duration,
+        loaded: Result<Arc<Names>, CatalogError>,
+    ) {
         let now = Instant::now();
         let is_passing = loaded.as_ref().is_err_and(CatalogError::is_passing);
         let names = loaded.ok();
@@ -194,80 +300,37 @@ impl Catalog {
             // A failure isn't refreshed early: that would be no pause.
             None => (now + self.age.min(PAUSE), now + self.age.min(PAUSE)),
         };
-        self.loaded.insert(Arc::clone(&schema), Entry { names, is_passing, epoch, refresh, until });
+        self.loaded.insert(Arc::clone(&schema), Entry { names, is_passing, stamp, cost, refresh, until });
+        self.loading().remove(&schema);
+        self.arrive();
+    }
+
+    fn arrive(&self) {
         self.arrivals.fetch_add(1, Ordering::AcqRel);
-        self.loading.lock().unwrap_or_else(PoisonError::into_inner).remove(&schema);
         self.arrival.notify_waiters();
     }
 }
 
-/// Loads what a [`Catalog`] misses, one schema after the other: a second
-/// connection stays free for the names of tenants.
-pub struct Loader {
-    catalog: std::sync::Weak<Catalog>,
-    control: Control,
-    queue: mpsc::Receiver<Arc<str>>,
-    common: Option<Common>,
-}
-
-/// What all paths have.
-struct Common {
-    shared: Vec<Arc<SchemaNames>>,
-    builtin: Arc<Builtins>,
-    epoch: u64,
-    until: Instant,
-}
-
-impl Loader {
-    /// Loads until the catalog is dropped.
-    pub async fn run(mut self) {
-        while let Some(schema) = self.queue.recv().await {
-            let Some(catalog) = self.catalog.upgrade() else {
-                return;
-            };
-            // Before the load: an invalidation that comes during it must count.
-            let epoch = catalog.epoch(&schema);
-            let loaded = self.load(&catalog, &schema).await.map(Arc::new);
-            if let Err(error) = &loaded {
-                tracing::warn!(database = self.control.name(), %error, "catalog load failed; routing by search_path");
-            }
-            catalog.put(schema, epoch, loaded);
-        }
-    }
-
-    async fn load(&mut self, catalog: &Catalog, schema: &str) -> Result<Names, CatalogError> {
-        let epoch = catalog.epochs.all();
-        let good = |common: &Common| common.epoch == epoch && common.until > Instant::now();
-        if !self.common.as_ref().is_some_and(good) {
-            self.common = None;
-        }
-        let common = match &mut self.common {
-            Some(common) => common,
-            empty => empty.insert(Common::load(&self.control, catalog, epoch).await?),
-        };
-        let (shared, builtin) = (common.shared.clone(), Arc::clone(&common.builtin));
-        // A client with no tenant: its schema may be one of the shared ones.
-        let known = catalog.shared.iter().zip(&shared).find(|(name, _)| *name == schema);
-        let tenant = match known {
-            Some((_, names)) => Arc::clone(names),
-            None => Arc::new(load::schema(&self.control, schema).await?),
-        };
-        Ok(Names { tenant, shared, builtin })
+impl Stamp {
+    /// Changes when one of them does: both only grow.
+    fn sum(self) -> u64 {
+        self.others + self.own
     }
 }
 
-impl Common {
-    async fn load(control: &Control, catalog: &Catalog, epoch: u64) -> Result<Self, CatalogError> {
-        let builtin = Arc::new(load::builtins(control).await?);
-        let mut shared = Vec::with_capacity(catalog.shared.len());
-        for schema in &catalog.shared {
-            shared.push(Arc::new(load::schema(control, schema).await?));
-        }
-        let functions = CommonFunctions { builtin: Arc::clone(&builtin), shared: shared.clone() };
-        catalog.functions.store(Some(Arc::new(functions)));
-        // A short time, so that with a tenant's own nothing is ever older than `age`.
-        Ok(Self { shared, builtin, epoch, until: Instant::now() + catalog.age / 4 })
+/// The more is known, the higher.
+fn rank(currency: Option<Currency>) -> u8 {
+    match currency {
+        None => 0,
+        Some(Currency::SharedOnly) => 1,
+        Some(Currency::Overtaken) => 2,
+        Some(Currency::Current) => 3,
     }
+}
+
+/// The same names behind DDL of the tenant's.
+fn overtaken(names: &Names) -> Arc<Names> {
+    Arc::new(Names { currency: Currency::Overtaken, ..names.clone() })
 }
 
 #[cfg(test)]
@@ -277,17 +340,88 @@ mod tests {
     use super::*;
     use crate::config::Config;
 
+    const COST: Duration = Duration::from_millis(1);
+
     fn catalog(queue: &mut Option<Loader>) -> Arc<Catalog> {
         let text = "[databases.app]\nhost = \"/nowhere\"\nuser = \"app\"";
         let config = Config::parse(text, Path::new("test.toml")).unwrap();
         let control = Control::new("app", &config.databases["app"], None).unwrap();
-        let (catalog, loader) = Catalog::new(control, &["public".into()], Duration::from_secs(60));
+        let (catalog, loader) =
+            Catalog::new(control, &["public".into()], Duration::from_secs(60), Arc::new(Metrics::new(1)));
         *queue = Some(loader);
         catalog
     }
 
     fn names() -> Result<Arc<Names>, CatalogError> {
-        Ok(Arc::new(Names { tenant: Arc::default(), shared: Vec::new(), builtin: Arc::default() }))
+        let currency = Currency::Current;
+        Ok(Arc::new(Names { tenant: Arc::default(), shared: Vec::new(), builtin: Arc::default(), currency }))
+    }
+
+    fn currency(catalog: &Catalog) -> Option<Currency> {
+        catalog.look("a", Instant::now()).names.map(|names| names.currency)
+    }
+
+    /// The urgency of each request for a load.
+    fn asked(loader: &mut Option<Loader>) -> Vec<Urgency> {
+        let queue = &mut loader.as_mut().unwrap().queue;
+        std::iter::from_fn(|| queue.try_recv().ok()).map(|request| request.urgency).collect()
+    }
+
+    #[test]
+    fn own_ddl_leaves_what_no_tenant_changes_and_others_leave_nothing() {
+        let mut loader = None;
+        let catalog = catalog(&mut loader);
+        assert_eq!(currency(&catalog), None);
+        catalog.put_common(CommonFunctions::default());
+        assert_eq!(currency(&catalog), Some(Currency::SharedOnly));
+        catalog.put("a".into(), catalog.stamp("a"), COST, names());
+        let epoch = catalog.epoch("a");
+        catalog.overtake("a");
+        assert_eq!(currency(&catalog), Some(Currency::Overtaken));
+        assert!(catalog.get("a").is_none() && catalog.epoch("a") > epoch);
+        catalog.invalidate("a");
+        assert_eq!(currency(&catalog), Some(Currency::SharedOnly));
+        // A load from between the two has seen the one and not the other.
+        let between = catalog.stamp("a");
+        catalog.overtake("a");
+        catalog.put("a".into(), between, COST, names());
+        assert_eq!(currency(&catalog), Some(Currency::Overtaken));
+    }
+
+    #[test]
+    fn load_behind_ddl_waits_until_there_is_no_more() {
+        let mut loader = None;
+        let catalog = catalog(&mut loader);
+        catalog.put_common(CommonFunctions::default());
+        catalog.put("a".into(), catalog.stamp("a"), COST, names());
+        for _ in 0..100 {
+            catalog.overtake("a");
+            assert_eq!(currency(&catalog), Some(Currency::Overtaken));
+        }
+        assert_eq!(asked(&mut loader), [Urgency::Settled]);
+        catalog.settled("a");
+        catalog.settled("a");
+        assert_eq!(asked(&mut loader), [Urgency::Now]);
+        // Whoever waits for it is not kept waiting.
+        catalog.put("a".into(), catalog.stamp("a"), COST, names());
+        catalog.overtake("a");
+        assert!(catalog.get("a").is_none());
+        catalog.request("a", Urgency::Now);
+        assert_eq!(asked(&mut loader), [Urgency::Settled, Urgency::Now]);
+        catalog.settled("a");
+        assert_eq!(asked(&mut loader), []);
+    }
+
+    #[tokio::test]
+    async fn no_more_is_waited_for_than_there_is() {
+        let mut loader = None;
+        let catalog = catalog(&mut loader);
+        assert!(!catalog.better("a", Some(Currency::Current)).await);
+        catalog.put_common(CommonFunctions::default());
+        assert!(catalog.better("a", None).await);
+        catalog.put("a".into(), catalog.stamp("a"), COST, names());
+        catalog.overtake("a");
+        assert!(catalog.better("a", Some(Currency::SharedOnly)).await);
     }
 
     #[test]
@@ -295,11 +429,11 @@ mod tests {
         let mut loader = None;
         let catalog = catalog(&mut loader);
         for invalidated in ["a", "public"] {
-            let before = catalog.epoch("a");
+            let before = catalog.stamp("a");
             catalog.invalidate(invalidated);
-            catalog.put("a".into(), before, names());
+            catalog.put("a".into(), before, COST, names());
             assert!(catalog.get("a").is_none(), "{invalidated}");
-            catalog.put("a".into(), catalog.epoch("a"), names());
+            catalog.put("a".into(), catalog.stamp("a"), COST, names());
             assert!(catalog.get("a").is_some(), "{invalidated}");
         }
     }
@@ -312,7 +446,7 @@ mod tests {
         assert!(catalog.get("a").is_none() && catalog.get("a").is_none());
         assert!(queue.try_recv().is_ok() && queue.try_recv().is_err());
         // A failed load is not tried again at once.
-        catalog.put("a".into(), catalog.epoch("a"), Err(CatalogError::Ended));
+        catalog.put("a".into(), catalog.stamp("a"), COST, Err(CatalogError::Ended));
         assert!(catalog.get("a").is_none() && queue.try_recv().is_err());
     }
 
@@ -321,16 +455,16 @@ mod tests {
         let mut loader = None;
         let catalog = catalog(&mut loader);
         let queue = &mut loader.as_mut().unwrap().queue;
-        catalog.put("a".into(), catalog.epoch("a"), Err(CatalogError::Ended));
+        catalog.put("a".into(), catalog.stamp("a"), COST, Err(CatalogError::Ended));
         assert!(!catalog.loaded("a").await);
-        catalog.put("a".into(), catalog.epoch("a"), Err(CatalogError::Late("app".into(), "names")));
+        catalog.put("a".into(), catalog.stamp("a"), COST, Err(CatalogError::Late("app".into(), "names")));
         let waiting = tokio::spawn({
             let catalog = Arc::clone(&catalog);
             async move { catalog.loaded("a").await }
         });
         // It asks once more, and has what comes then.
-        assert_eq!(queue.recv().await.as_deref(), Some("a"));
-        catalog.put("a".into(), catalog.epoch("a"), names());
+        assert_eq!(&*queue.recv().await.unwrap().schema, "a");
+        catalog.put("a".into(), catalog.stamp("a"), COST, names());
         assert!(waiting.await.unwrap());
     }
 }

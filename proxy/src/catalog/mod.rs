@@ -6,7 +6,7 @@
 //! - [`lookup`]: asks PostgreSQL for it; [`registry`]: whether there is one, and what it says.
 //! - [`survey`]: looks now and then at what nobody tells of; [`census`]: how many tenants there are.
 //! - [`cache`]: what the schemas of a tenant's path hold, as the SQL engine wants it.
-//! - [`load`]: asks PostgreSQL for it. `schema.sql` and `edges.sql` are the question.
+//! - [`loader`]: when it is loaded; [`load`]: asks PostgreSQL for it. `schema.sql` and `edges.sql` are the question.
 //! - [`epochs`]: what was invalidated since.
 //! - [`listen`]: hears of changes in the registry, and of DDL that went past the proxy; [`install`] prints
 //!   what announces that.
@@ -19,14 +19,16 @@ mod epochs;
 pub mod install;
 pub mod listen;
 pub mod load;
+mod loader;
 pub mod lookup;
 pub mod registry;
 pub mod survey;
 
-pub use cache::{Catalog, Loader};
+pub use cache::Catalog;
 pub use control::{CatalogError, Control};
 pub use directory::{Found, TenantDirectory};
 pub use listen::Listener;
+pub use loader::Loader;
 pub use survey::Survey;
 
 pub(crate) use control::settings as connection_settings;

@@ -35,6 +35,8 @@ pub(super) fn describe() {
         "pgstrata_observed_total",
         "Observe mode: queries, by the route they would have taken."
     );
+    describe_counter!("pgstrata_catalog_loads_total", "Loads of a tenant's catalog.");
+    describe_counter!("pgstrata_catalog_waits_total", "Statements that waited for a load of the catalog.");
     describe_counter!("pgstrata_catalog_notifications_total", "DDL notifications received.");
     describe_gauge!(
         "pgstrata_catalog_listening",

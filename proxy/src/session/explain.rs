@@ -27,7 +27,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let isolation = self.tenancy().isolation.clone();
         let mut scope = (*self.tenancy().scope).clone();
         scope.names = self.identity.database.catalog.get(&scope.schema);
-        if scope.names.is_none() && !std::mem::take(&mut self.names_late) {
+        let late = std::mem::take(&mut self.names_late);
+        if scope.names.is_none() && !late {
+            self.refresh_scope();
             return Some(Step::NeedNames);
         }
         let explanation =

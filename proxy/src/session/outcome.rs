@@ -246,7 +246,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             link.strayed = false;
             (link.explicit, link.reads_otherwise) = (false, false);
             if let Some(tenancy) = link.ddl.take() {
-                self.identity.database.catalog.invalidate(&tenancy.scope.schema);
+                self.identity.database.catalog.overtake(&tenancy.scope.schema);
             }
             self.portals.clear();
             // An error is the last of a request: no transaction is open behind it, so it ended the one that was.

@@ -77,7 +77,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             prepared,
             map,
             tenancy,
-            blind: self.scope.names.is_none(),
+            blind: !self.scope.is_current(),
             tied,
             columns,
             origin: Origin::Parse,
@@ -304,7 +304,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let can_prepare = self.status_then() != Status::Failed;
         let reread = !Arc::ptr_eq(&identity.reading, reading) && identity.reading != *reading;
         moved
-            || statement.blind && self.scope.names.is_some() && can_prepare
+            || statement.blind && self.scope.is_current() && can_prepare
             || reread
             || spliced && (own || self.pins.may_have_temp())
             || refused

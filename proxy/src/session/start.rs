@@ -300,10 +300,12 @@ where
 }
 
 impl<C> Session<C> {
-    /// Waits for what the tenant's schemas hold.
+    /// Waits until more is known of what the tenant's schemas hold.
     pub(super) async fn await_names(&mut self) {
-        let loaded = self.identity.database.catalog.loaded(&self.tenants.now().scope.schema);
-        self.names_late = !tokio::time::timeout(NAMES_LIMIT, loaded).await.unwrap_or(false);
+        self.shared.metrics.catalog_wait();
+        let known = self.scope.names.as_ref().map(|names| names.currency);
+        let better = self.identity.database.catalog.better(&self.scope.schema, known);
+        self.names_late = !tokio::time::timeout(NAMES_LIMIT, better).await.unwrap_or(false);
     }
 
     /// Takes up the newest names of the tenant's schemas. Whatever the strategy: only with them is it known that a

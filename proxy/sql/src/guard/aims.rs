@@ -20,7 +20,8 @@ pub(super) struct Moment {
     pub home: bool,
     /// Unqualified names mean the tenant's first.
     pub tenant_first: bool,
-    /// What the schemas hold has changed since they were looked at, in this transaction.
+    /// What the schemas hold has changed since they were looked at, in this transaction or by the tenant's DDL in
+    /// another, or was not looked at.
     pub stale: bool,
     /// The statement runs in a transaction of its own: nothing can be asked in front of it.
     pub alone: bool,
@@ -106,8 +107,21 @@ impl Gate<'_> {
         match self.scope.names.as_deref() {
             None if self.scope.guards_shared() => Err(NeedNames),
             None => Ok(Ok(Aim { look: self.look(write, None), ..Aim::default() })),
+            Some(names) if self.must_be_known(write, names, now) => Err(NeedNames),
             Some(names) => Ok(self.unqualified(write, names, now)),
         }
+    }
+
+    /// Whether the target is a temporary object or the tenant's, nothing can be asked in front of the statement, and
+    /// names that are not current do not tell which.
+    fn must_be_known(&self, write: &Write, names: &Names, now: Moment) -> bool {
+        let open = now.alone && now.may_be_temporary(write) && self.scope.guards_shared();
+        open && !self.scope.is_current() && !holds(&names.tenant, write.object, &write.name)
+    }
+
+    /// Whether the text passes over what is not there.
+    fn may_be_missing(&self) -> bool {
+        *self.may_be_missing.get_or_init(|| (0..self.t.all.len()).any(|at| self.t.kws(at, &["if", "exists"])))
     }
 
     fn is_builtin(&self, name: &str) -> bool {
@@ -161,7 +175,8 @@ impl Gate<'_> {
     fn stands_for_itself(&self, held: &SchemaNames, name: &str) -> Checked<bool> {
         let others = held.outward.get(name).map(Vec::as_slice).unwrap_or_default();
         if let Some(other) = others.iter().find(|schema| !self.scope.may_write(schema)) {
-            return Err(self.leads_to(name, other));
+            // By DDL of the tenant's since, it may be another relation.
+            return if self.scope.is_current() { Err(self.leads_to(name, other)) } else { Ok(false) };
         }
         Ok(held.relations.get(name).is_some_and(|relation| relation.is_table()))
     }
@@ -180,8 +195,11 @@ impl Gate<'_> {
         let own = holds(&names.tenant, *object, name);
         let temporary = now.may_be_temporary(write);
         let guards = self.scope.guards_shared();
+        let first = now.home && now.tenant_first && !temporary;
+        // Under the tenant's schema it would be passed over where a shared one is meant.
+        let passes_over = now.stale && self.may_be_missing();
         // Whether another has it, too, need not be known then.
-        if own && guards && write.sure && now.home && now.tenant_first && !temporary {
+        if own && guards && write.sure && first && !passes_over {
             return self.own(write, names, Some(Pin::Own));
         }
         let shared = names.shared.iter().position(|held| holds(held, *object, name));
@@ -191,10 +209,14 @@ impl Gate<'_> {
         match (own, shared) {
             (_, Some(index)) if !now.tenant_first => self.barred(index, temporary),
             // Where the picture is old, it may be the tenant's by now.
-            (false, Some(index)) if temporary || !now.stale || !write.sure => self.barred(index, temporary),
+            (false, Some(index)) if !now.stale || !write.sure || temporary && self.scope.is_current() => {
+                self.barred(index, temporary)
+            }
             (_, Some(_)) if write.sure && (temporary || !now.home) => {
                 self.held_in_place(write, names, temporary, now)
             }
+            (_, Some(_)) if write.sure && passes_over => self.found_by_path(write, names, now),
+            (false, Some(_)) if write.sure && !self.scope.is_current() => Ok(self.own_or_refused(write, now)),
             (_, Some(_)) if write.sure => self.own(write, names, Some(Pin::Own)),
             (_, None) if *object == Object::Other && write.sure => self.own_alone(now),
             _ => self.found_by_path(write, names, now),
@@ -223,6 +245,13 @@ impl Gate<'_> {
         }
         self.own(write, names, None)?;
         Ok(Aim { pin: None, look: Some(Look { hold: true, ..Look::at(write, None) }) })
+    }
+
+    /// A shared schema has it, and the tenant's may: only that one is reached. The question is for the answer alone,
+    /// which is that of names that are current where the path finds the shared one.
+    fn own_or_refused(&self, write: &Write, now: Moment) -> Aim {
+        let look = (!now.alone).then(|| Look::at(write, None));
+        Aim { pin: Some(Pin::Own), look }
     }
 
     /// An object of a kind whose names are not known here: it is the tenant's, or is not found.
@@ -254,8 +283,14 @@ impl Gate<'_> {
             true => self.stands_for_itself(&names.tenant, &write.name)?,
             false => false,
         };
-        if now.alone && !own && write.act == Act::Change && write.sure {
+        let changes = write.sure && write.act == Act::Change;
+        if now.alone && !own && changes {
             return self.named_in_front(write, now);
+        }
+        // A shared one is not to be changed, and no temporary one may be meant: it is the tenant's, or is not found.
+        let first = now.home && now.tenant_first && !now.may_be_temporary(write);
+        if changes && now.stale && first && write.object == Object::Relation && !self.may_be_missing() {
+            return Ok(Aim { pin: Some(Pin::Own), look: None });
         }
         let asks = write.sure && !itself && !now.alone;
         Ok(Aim { pin: None, look: asks.then(|| Look::at(write, None)) })
@@ -280,6 +315,8 @@ impl Gate<'_> {
     ) -> Checked<Aim> {
         let found = match (own, shared) {
             (true, _) => Some((&*names.tenant, &*self.scope.schema)),
+            // The tenant may have one of that name by now.
+            (false, Some(_)) if !self.scope.is_current() => None,
             (false, Some(index)) => {
                 names.shared.get(index).map(|held| &**held).zip(self.scope.shared.get(index).map(|s| &**s))
             }

@@ -1,6 +1,7 @@
 //! Demands, held against the scope of one tenant.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::ops::Range;
 
 use smallvec::SmallVec;
@@ -12,7 +13,7 @@ use crate::lexer::TokenKind;
 use crate::limits;
 use crate::name;
 use crate::plan::{PinReason, Refusal, StatementKind};
-use crate::scope::{Scope, TextMode};
+use crate::scope::{Currency, Scope, TextMode};
 use crate::shape::{Act, ConfigPlace, Demand, KeyKind, Object, Shape, Site, StatementShape, Way, Write};
 use crate::tokens::{Literals, Tokens};
 
@@ -55,10 +56,11 @@ pub struct Seal {
 
 /// Holds the demands of a shape against the scope. `tenant_first`: unqualified names mean the tenant's first.
 pub fn check(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode, tenant_first: bool) -> Verdict {
-    let gate = Gate { t, literals: Literals(t), scope, tenant_first, replays_write: mode.replays_write };
+    let (replays_write, may_be_missing) = (mode.replays_write, OnceCell::new());
+    let gate = Gate { t, literals: Literals(t), scope, tenant_first, replays_write, may_be_missing };
     let home = !mode.own_path && !shape.statements.iter().any(|statement| sets_path(&statement.kind));
     let before = Before::of(shape, scope);
-    let (stale, temporary) = (mode.stale_names, mode.temp_tables);
+    let (stale, temporary) = (mode.stale_names || !scope.is_current(), mode.temp_tables);
     let start = Moment { temporary, after_code: false, home, tenant_first, stale, alone: false };
     let (mut grant, mut needs_names) = (Grant::default(), false);
     for demand in &shape.demands {
@@ -90,12 +92,17 @@ pub fn check(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode, tenan
     grant.looks.sort_by_key(|(at, _)| *at);
     grant.seals.sort_by_key(|(at, _)| *at);
     let calls = |demand: &Demand| matches!(demand, Demand::Function { .. });
-    let unknown = scope.functions.is_none() || scope.names.is_none();
-    let needs_functions = unknown && shape.demands.iter().any(calls);
+    let needs_functions = !knows_code(scope) && shape.demands.iter().any(calls);
     match needs_names || needs_functions {
         true => Verdict::NeedNames,
         false => Verdict::Granted(grant),
     }
+}
+
+/// Whether it is known which code whose arguments nobody can judge stands in the tenant's schema and in the shared ones.
+fn knows_code(scope: &Scope) -> bool {
+    let own = scope.names.as_ref().is_some_and(|names| names.currency != Currency::SharedOnly);
+    own && scope.functions.is_some()
 }
 
 /// The first statements of a text behind which something is not as it was in front of it.
@@ -147,11 +154,13 @@ fn sets_path(kind: &StatementKind) -> bool {
 
 /// Holds demands against a scope.
 pub(super) struct Gate<'a> {
-    t: &'a Tokens<'a>,
+    pub(super) t: &'a Tokens<'a>,
     literals: Literals<'a>,
     pub(super) scope: &'a Scope,
     tenant_first: bool,
     replays_write: bool,
+    /// `IF EXISTS` stands in the text, once that was asked.
+    pub(super) may_be_missing: OnceCell<bool>,
 }
 
 pub(super) type Checked<T = ()> = Result<T, Refusal>;

@@ -69,6 +69,7 @@ impl<'a> Reader<'a> {
             Node::ObjectWithArgs(n) if matches!(place.parent, Node::CreateOpClassItem(_)) => {
                 support(&parts(n.objname()), out);
             }
+            Node::ObjectWithArgs(n) if matches!(place.parent, Node::RenameStmt(_)) => renamed(n, out),
             Node::CreateConversionStmt(n) => support(&parts(n.func_name()), out),
             Node::RangeTableSample(n) => support(&parts(n.method()), out),
             Node::DefElem(n) => option(n, place, out),
@@ -192,6 +193,15 @@ impl<'a> Reader<'a> {
             }
             _ => out.push(function(qualifier.last().copied(), name, arguments)),
         }
+    }
+}
+
+/// Under another name a function would be called that is not known to be safe.
+fn renamed(n: &nodes::ObjectWithArgs, out: &mut Vec<Demand>) {
+    let parts = parts(n.objname());
+    let Some((name, qualifier)) = parts.split_last() else { return };
+    if functions::class(name).is_none() && !functions::is_known(name) {
+        out.push(function(qualifier.last().copied(), name, false));
     }
 }
 
