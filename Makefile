@@ -10,7 +10,7 @@ PUBLISHED := pgstrata-tenancy pgstrata-control pgstrata-orm-derive pgstrata-orm
 NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fmt clippy unit e2e e2e-newest e2e-hardened setup-test setup-bench chaos soak package fuzz fuzz-units fuzz-texts fuzz-sessions fuzz-run pgo bench bench-docs bench-micro bench-adversarial bench-http bench-limit bench-share bench-tenants bench-orm
+.PHONY: help demo test fmt clippy unit e2e e2e-newest e2e-hardened setup-test setup-bench chaos soak package fuzz fuzz-units fuzz-texts fuzz-sessions fuzz-run pgo bench bench-docs bench-micro bench-adversarial bench-http bench-limit bench-share bench-ddl bench-tenants bench-orm
 
 help: ## what there is
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -124,6 +124,10 @@ bench-limit: setup-test ## what clients get where PostgreSQL takes fewer connect
 bench-share: setup-test ## what a client gets while another tenant holds on to servers; PGSTRATA=PATH
 	cargo build --release --locked --quiet --package pgstrata --bin pgstrata
 	cargo run --release --locked --quiet --package pgstrata-benches --bin share -- $(if $(PGSTRATA),--pgstrata $(PGSTRATA))
+
+bench-ddl: setup-test ## DDL through the proxy next to DDL past it, in schemas of up to 20,000 tables; PGSTRATA=PATH
+	cargo build --release --locked --quiet --package pgstrata --bin pgstrata
+	cargo run --release --locked --quiet --package pgstrata-benches --bin ddl -- $(if $(PGSTRATA),--pgstrata $(PGSTRATA))
 
 bench-tenants: setup-test ## a thousand tenants next to CREATE TABLE (LIKE ..), and what ten thousand cost: ten minutes
 	cargo run --release --locked --quiet --package pgstrata-benches --bin tenants
