@@ -430,8 +430,10 @@ pub struct User {
     pub tenants: Vec<String>,
     /// How the user proves who it is.
     pub auth: AuthMethod,
-    /// It may ask `EXPLAIN ROUTE`, which shows other schemas' names.
+    /// It may use all of the console, and ask `EXPLAIN ROUTE`, which shows other schemas' names.
     pub admin: bool,
+    /// It may look at what the console shows, and change nothing there.
+    pub stats: bool,
     /// What becomes of SQL that carries SQL: `DO`, function bodies ...
     pub dynamic_sql: DynamicSql,
     /// What kinds of statements it may run at all.
@@ -455,7 +457,21 @@ pub struct Policy {
     pub time_limits: Option<TimeLimits>,
 }
 
+/// The names under which clients ask for the console: no database can be called so. The second is for tools that
+/// know PgBouncer.
+pub const CONSOLES: [&str; 2] = ["pgstrata", "pgbouncer"];
+
+/// Whether a client that asks for this database asks for the console.
+pub fn is_console(database: &str) -> bool {
+    CONSOLES.contains(&database)
+}
+
 impl User {
+    /// Whether it may log in to the console.
+    pub fn may_use_console(&self) -> bool {
+        self.admin || self.stats
+    }
+
     /// What this user's SQL may do.
     pub fn policy(&self) -> Policy {
         Policy { dynamic_sql: self.dynamic_sql, statements: self.statements, time_limits: self.time_limits }

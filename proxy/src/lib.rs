@@ -10,12 +10,14 @@
 //! - [`catalog`]: what the database holds: relations and functions of a schema.
 //! - [`channels`]: `LISTEN` for all clients on one connection.
 //! - [`session`]: one client: the state machine that joins wire, sql and pool.
+//! - [`clients`]: who is there, and what is counted for each.
+//! - [`gate`]: whether a database takes clients and lends servers; [`exit`]: whether the process is to end.
 //! - `judges`: threads for texts that are long.
 //! - [`shared`]: what all sessions of a process share.
 //! - [`descriptors`]: who may have how many of them.
 //! - [`serve`](mod@serve): threads, and the way out; `listener`: the way in.
 //! - [`signals`]: what ends it, from outside.
-//! - [`admin`]: `/metrics`, `/healthz`, `/readyz`.
+//! - [`admin`]: the console; `/metrics`, `/healthz`, `/readyz`.
 //! - [`metrics`], [`logging`]: what can be seen from outside.
 //! - [`terminal`]: what commands print.
 //! - [`observe`]: what would become of texts, where nothing is routed yet.
@@ -34,10 +36,13 @@ pub mod admin;
 pub mod auth;
 pub mod catalog;
 pub mod channels;
+pub mod clients;
 pub mod config;
 pub mod demo;
 pub mod descriptors;
+pub mod exit;
 pub mod explain;
+pub mod gate;
 mod judges;
 mod listener;
 pub mod logging;

@@ -27,7 +27,7 @@ use pgstrata_tenancy::Strategy;
 pub use served::{Kind, Naive, Served};
 
 use self::histogram::{Counts, Durations};
-use self::tally::Tally;
+use self::tally::{Tally, TenantSums};
 use self::tenants::ByTenant;
 use self::text::{Page, Type};
 
@@ -116,6 +116,11 @@ impl Metrics {
     /// All that is known of one tenant; `None` if it has had no client.
     pub fn render_tenant(&self, tenant: &str) -> Option<String> {
         self.by_tenant.render_one(tenant).map(Page::into_text)
+    }
+
+    /// What was counted of each tenant that has had a client, by database and tenant.
+    pub fn tenants_seen(&self) -> Vec<(Box<str>, Box<str>, TenantSums)> {
+        self.by_tenant.all()
     }
 
     /// What is counted of a tenant. For each tenant that is looked up, not for each request.

@@ -6,6 +6,7 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -17,12 +18,14 @@ use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{interval, timeout};
 
 use crate::admin;
+use crate::admin::console::Console;
 use crate::admin::listener::HttpThread;
 use crate::auth::accept::{Opening, open};
 use crate::auth::error::OpenError;
 use crate::auth::unproven::{Ticket, Unproven};
 use crate::config::Config;
 use crate::descriptors::{self, Room};
+use crate::exit::How;
 use crate::listener;
 use crate::session::{Session, start};
 use crate::shared::{SetupError, Shared};
@@ -34,6 +37,12 @@ const TEND: Duration = Duration::from_secs(1);
 
 /// How long logins may still take that were proven when the proxy was told to stop.
 const LAST_LOGINS: Duration = Duration::from_secs(1);
+
+/// How long clients may take to hear that the proxy ends at once.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+
+/// Consoles that may be open at once.
+const CONSOLES: usize = 128;
 
 /// Clients that may wait for one worker to take them in.
 const HANDOVER: usize = 1024;
@@ -84,15 +93,46 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result
     let tending = tokio::spawn(tend(Arc::clone(&shared)));
     let _watching = watch(&shared);
     tracing::info!(address = %shared.config.listen.address, threads = workers.queues.len(), "ready");
-    tokio::select! {
-        () = accept(clients, &workers) => {}
-        () = shutdown => {}
-    }
+    let mut shutdown = pin!(shutdown);
+    let mut way = tokio::select! {
+        () = accept(clients, &workers) => WayOut::Signal,
+        () = &mut shutdown => WayOut::Signal,
+        how = shared.exit.asked(None) => WayOut::Asked(how),
+    };
     tracing::info!(clients = workers.clients.load(Ordering::Relaxed), "shutting down");
+    if way == WayOut::Asked(How::Clients) {
+        way = tokio::select! {
+            () = workers.emptied() => WayOut::Asked(How::Now),
+            () = &mut shutdown => WayOut::Signal,
+            how = shared.exit.asked(Some(How::Clients)) => WayOut::Asked(how),
+        };
+    }
     let _ = stop.send(true);
-    workers.finish(shared.config.listen.shutdown_timeout).await;
+    let limit = way.limit(&shared.config);
+    tokio::select! {
+        () = workers.finish(limit) => {}
+        () = shutdown, if limit == Duration::MAX => {}
+    }
     tending.abort();
     Ok(())
+}
+
+/// Who wants the process to end, and what is waited for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum WayOut {
+    Signal,
+    Asked(How),
+}
+
+impl WayOut {
+    /// How long clients may go on.
+    fn limit(self, config: &Config) -> Duration {
+        match self {
+            Self::Signal => config.listen.shutdown_timeout,
+            Self::Asked(How::Now) => LAST_WORDS,
+            Self::Asked(How::Servers | How::Clients) => Duration::MAX,
+        }
+    }
 }
 
 /// How many clients are let in at once. Says so where they are fewer than are configured.
@@ -143,6 +183,7 @@ async fn tend(shared: Arc<Shared>) {
             database.tenants.tend().await;
         }
         shared.observe();
+        shared.clients.tick();
     }
 }
 
@@ -175,6 +216,8 @@ impl Workers {
             unproven: Unproven::new(room.unproven),
             logged_in: Arc::default(),
             most: room.clients,
+            consoles: Arc::default(),
+            most_consoles: CONSOLES.min((room.unproven / 2).max(1)),
             connections: room.clients.saturating_add(room.unproven),
         };
         let mut workers = Self { queues: Vec::new(), threads: Vec::new(), clients: Arc::default(), entrance };
@@ -208,8 +251,20 @@ impl Workers {
         }
     }
 
+    /// Waits until nobody is there but administrators.
+    async fn emptied(&self) {
+        let others = || {
+            let consoles = self.entrance.consoles.load(Ordering::Relaxed);
+            self.clients.load(Ordering::Relaxed).saturating_sub(consoles)
+        };
+        while others() > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Waits for the clients to leave, but not for ever.
     async fn finish(self, limit: Duration) {
+        let over = if limit == LAST_WORDS { "shutting down at once" } else { "shutdown_timeout expired" };
         let Self { queues, threads, clients, .. } = self;
         drop(queues);
         let left = async {
@@ -218,10 +273,8 @@ impl Workers {
             }
         };
         if timeout(limit, left).await.is_err() {
-            tracing::warn!(
-                clients = clients.load(Ordering::Relaxed),
-                "shutdown_timeout expired: closing remaining clients"
-            );
+            let clients = clients.load(Ordering::Relaxed);
+            tracing::warn!(clients, "{over}: closing remaining clients");
             return;
         }
         for thread in threads {
@@ -245,6 +298,8 @@ struct Entrance {
     unproven: Arc<Unproven>,
     logged_in: Arc<AtomicUsize>,
     most: usize,
+    consoles: Arc<AtomicUsize>,
+    most_consoles: usize,
     /// Those who are logged in, and those who are not that far.
     connections: usize,
 }
@@ -252,9 +307,19 @@ struct Entrance {
 impl Entrance {
     /// A place for one more that has proven who it is; given back when it is dropped. `None`: all are taken.
     fn take_place(&self) -> Option<Count> {
-        let taken = self.logged_in.fetch_add(1, Ordering::Relaxed);
-        let place = Count(Arc::clone(&self.logged_in));
-        (taken < self.most).then_some(place)
+        Self::take(&self.logged_in, self.most)
+    }
+
+    /// The same for a console. These are places of their own: whoever looks after the proxy gets in when it is full.
+    /// They are few, and taken from those of clients that are not logged in yet.
+    fn take_console(&self) -> Option<Count> {
+        Self::take(&self.consoles, self.most_consoles)
+    }
+
+    fn take(count: &Arc<AtomicUsize>, most: usize) -> Option<Count> {
+        let taken = count.fetch_add(1, Ordering::Relaxed);
+        let place = Count(Arc::clone(count));
+        (taken < most).then_some(place)
     }
 }
 
@@ -299,8 +364,8 @@ async fn client(
     let until = Instant::now() + limit;
     let login = log_in((stream, peer), Arc::clone(&shared), stopping, entrance, until);
     // The opening is large and over soon; the session must not carry its room along.
-    let (session, _place) = match Box::pin(timeout(limit, login)).await {
-        Ok(Ok(Some(session))) => session,
+    let (guest, _place) = match Box::pin(timeout(limit, login)).await {
+        Ok(Ok(Some(guest))) => guest,
         Ok(Ok(None) | Err(OpenError::Closed)) => return,
         Ok(Err(_)) => return shared.metrics.client_refused(),
         Err(_) => {
@@ -308,13 +373,29 @@ async fn client(
             return shared.metrics.client_refused();
         }
     };
-    shared.metrics.client_in();
-    session.run().await;
-    shared.metrics.client_out();
+    match guest {
+        Guest::Client(session) => {
+            shared.metrics.client_in();
+            session.run().await;
+            shared.metrics.client_out();
+        }
+        Guest::Administrator(console) => Box::pin(console.run()).await,
+    }
 }
 
-/// A session, and the client's place.
-type LoggedIn = (Box<Session<ClientStream<TcpStream>>>, Count);
+/// Who is logged in.
+enum Guest {
+    Client(Box<Session<ClientStream<TcpStream>>>),
+    Administrator(Box<Console<TcpStream>>),
+}
+
+/// Somebody, and the place that is taken.
+type LoggedIn = (Guest, Count);
+
+/// There are too many consoles already.
+fn full_of_consoles(most: usize) -> Refusal {
+    Refusal::new("53300", format!("sorry, too many consoles already ({most})"))
+}
 
 /// There are too many clients already: said where a client hears it, behind TLS and its proof.
 fn full(most: usize) -> Refusal {
@@ -333,7 +414,9 @@ async fn log_in(
     (entrance, ticket): (Entrance, Ticket),
     until: Instant,
 ) -> Result<Option<LoggedIn>, OpenError> {
+    let _arriving = shared.clients.arrive();
     let mut stopped = stopping.clone();
+    let local = stream.local_addr().ok();
     let opening = tokio::select! {
         opening = open(stream, peer, &shared.accept) => opening?,
         () = ticket.called() => {
@@ -343,8 +426,9 @@ async fn log_in(
         _ = stopped.wait_for(|stop| *stop) => return Ok(None),
     };
     match opening {
-        Opening::Session(login) => {
+        Opening::Session(mut login) => {
             drop(ticket);
+            login.local = local;
             let Some(place) = entrance.take_place() else {
                 return Err(login.refuse(full(entrance.most)).await);
             };
@@ -353,9 +437,18 @@ async fn log_in(
                 tokio::time::sleep(LAST_LOGINS).await;
             };
             tokio::select! {
-                session = start::start(*login, shared, stopping, until) => session.map(|session| Some((Box::new(session), place))),
+                session = start::start(*login, shared, stopping, until) => session.map(|session| Some((Guest::Client(Box::new(session)), place))),
                 () = too_late => Ok(None),
             }
+        }
+        Opening::Console(mut login) => {
+            drop(ticket);
+            login.local = local;
+            let Some(place) = entrance.take_console() else {
+                return Err(login.refuse(full_of_consoles(entrance.most_consoles)).await);
+            };
+            let console = Console::start(*login, shared, stopping).await?;
+            Ok(Some((Guest::Administrator(Box::new(console)), place)))
         }
         Opening::Cancel { pid, key, stream } => {
             cancel(&shared, pid, &key).await;
@@ -369,7 +462,9 @@ async fn log_in(
 async fn cancel(shared: &Shared, pid: i32, key: &[u8]) {
     let Some((slot, database)) = shared.cancels.find(pid, key) else { return };
     shared.metrics.cancelled();
-    if let Some(database) = shared.databases.get(&*database) {
-        slot.cancel(database.servers.target()).await;
+    match shared.databases.get(&*database) {
+        Some(database) => slot.cancel(database.servers.target()).await,
+        // The console: nothing of it runs elsewhere.
+        None => slot.give_up(),
     }
 }

@@ -13,11 +13,15 @@ use crate::auth::accept::{AcceptContext, ContextError};
 use crate::catalog::listen::{Audience, Listener};
 use crate::catalog::{Catalog, CatalogError, Control, Found, Survey, TenantDirectory};
 use crate::channels::{self, Channels};
+use crate::clients::Clients;
 use crate::config::{Config, Database, Mode, NoRole, Policy};
+use crate::exit::Exit;
+use crate::gate::Gate;
 use crate::judges::Judges;
 use crate::metrics::Metrics;
 use crate::observe::Observer;
 use crate::pool::birth::Birth;
+use crate::pool::roster::Roster;
 use crate::pool::servers::{CheckoutError, Kind, Lease, Servers};
 use crate::pool::settings::Settings;
 use crate::pool::target::Target;
@@ -54,6 +58,10 @@ pub struct Shared {
     pub observer: Option<Observer>,
     /// The clients that can be cancelled.
     pub cancels: Arc<Cancels>,
+    /// The clients that are logged in.
+    pub clients: Arc<Clients>,
+    /// Whether the process is to end.
+    pub exit: Exit,
     /// The databases, by the names that clients use.
     pub databases: HashMap<String, Arc<DatabaseHandle>>,
     /// What logins are judged by.
@@ -69,6 +77,10 @@ pub struct DatabaseHandle {
     pub servers: Servers,
     /// The pools of those that log in by themselves.
     pub tenants: Arc<TenantServers>,
+    /// All servers of both.
+    pub roster: Arc<Roster>,
+    /// What an operator has decided for it.
+    pub gate: Arc<Gate>,
     /// What its schemas hold.
     pub catalog: Arc<Catalog>,
     /// Which tenants there are, and how they fare.
@@ -122,9 +134,12 @@ impl Shared {
     /// Must be called inside a runtime, which then loads the catalog.
     pub fn new(config: Config) -> Result<Arc<Self>, SetupError> {
         let metrics = Arc::new(Metrics::new(config.metrics.tenants));
+        let clients = Arc::new(Clients::default());
         let mut databases = HashMap::new();
         for name in config.databases.keys() {
-            databases.insert(name.clone(), Arc::new(DatabaseHandle::new(name, &config, &metrics)?));
+            let roster = Roster::new(clients.origin());
+            let database = DatabaseHandle::new(name, &config, &metrics, roster)?;
+            databases.insert(name.clone(), Arc::new(database));
         }
         Ok(Arc::new(Self {
             engine: Engine::new(config.limits.plan_cache_bytes),
@@ -133,6 +148,8 @@ impl Shared {
             observer: (config.tenancy.mode == Mode::Observe).then(|| Observer::new(Arc::clone(&metrics))),
             metrics,
             cancels: Arc::default(),
+            clients,
+            exit: Exit::default(),
             databases,
             accept: AcceptContext::new(&config)?,
             config: Arc::new(config),
@@ -169,7 +186,12 @@ fn provisioner(config: &Config, name: &str, database: &Database) -> Result<Optio
 }
 
 impl DatabaseHandle {
-    fn new(name: &str, config: &Config, metrics: &Arc<Metrics>) -> Result<Self, SetupError> {
+    fn new(
+        name: &str,
+        config: &Config,
+        metrics: &Arc<Metrics>,
+        roster: Arc<Roster>,
+    ) -> Result<Self, SetupError> {
         // Config::load has checked that each name has an entry.
         let Some(entry) = config.databases.get(name) else {
             return Err(CatalogError::NoTls(name.to_owned()).into());
@@ -202,6 +224,7 @@ impl DatabaseHandle {
             max_prepared,
             metrics: Arc::clone(metrics),
             logins: Arc::new(Semaphore::new(config.pool.max_logins)),
+            roster: Arc::clone(&roster),
         };
         let tenancy = &config.tenancy;
         let tenants = TenantServers::new(&kind, &config.pool, &tenancy.login_key);
@@ -216,9 +239,12 @@ impl DatabaseHandle {
         let (directory, lookups) = TenantDirectory::new(control.clone(), config, Arc::clone(&catalog));
         tokio::spawn(lookups.run());
         let provisioner = provisioner(config, name, entry)?;
+        let gate = Gate::new(servers.clone(), Arc::clone(&tenants), Arc::clone(&roster));
         Ok(Self {
             servers,
             tenants,
+            roster,
+            gate,
             catalog,
             directory,
             provisioner,
@@ -265,6 +291,11 @@ impl DatabaseHandle {
         let tenancy = Arc::new(Tenancy::new(tenant, schema, policy, config, self)?);
         self.tenancies.insert(key, Arc::clone(&tenancy));
         Ok(tenancy)
+    }
+
+    /// What names mean for the tenants that had a client lately, once for each kind of user.
+    pub fn known_tenancies(&self) -> Vec<Arc<Tenancy>> {
+        self.tenancies.iter().map(|(_, tenancy)| tenancy).collect()
     }
 
     /// Whether PostgreSQL answers at all, on a connection that is no server of the pool.

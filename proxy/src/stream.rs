@@ -1,9 +1,11 @@
 //! The sockets at both ends, with and without TLS, as one type each.
 
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use rustls::{CommonState, ProtocolVersion};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::{client, server};
@@ -40,7 +42,58 @@ impl ServerStream {
     }
 }
 
+/// Both ends of a connection, and what protects it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ends {
+    /// The peer's address; none of a Unix socket.
+    pub peer: Option<SocketAddr>,
+    /// Our own.
+    pub local: Option<SocketAddr>,
+    /// Version and cipher of TLS, if it is spoken.
+    pub tls: Option<Box<str>>,
+}
+
+/// Version and cipher: `TLSv1.3/TLS13_AES_256_GCM_SHA384`.
+fn tls_in_words(session: &CommonState) -> Box<str> {
+    let version = match session.protocol_version() {
+        Some(ProtocolVersion::TLSv1_3) => "TLSv1.3",
+        Some(ProtocolVersion::TLSv1_2) => "TLSv1.2",
+        _ => "TLS",
+    };
+    match session.negotiated_cipher_suite() {
+        Some(suite) => format!("{version}/{:?}", suite.suite()).into(),
+        None => version.into(),
+    }
+}
+
+impl ServerStream {
+    /// Both ends, as far as the system tells.
+    pub fn ends(&self) -> Ends {
+        let tcp = |stream: &TcpStream, tls| Ends {
+            peer: stream.peer_addr().ok(),
+            local: stream.local_addr().ok(),
+            tls,
+        };
+        match self {
+            Self::Plain(stream) => tcp(stream, None),
+            Self::Tls(stream) => {
+                let (stream, session) = stream.get_ref();
+                tcp(stream, Some(tls_in_words(session)))
+            }
+            Self::Unix(_) => Ends::default(),
+        }
+    }
+}
+
 impl<S> ClientStream<S> {
+    /// Version and cipher of TLS, if it is spoken.
+    pub fn tls_in_words(&self) -> Option<Box<str>> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Tls(stream) => Some(tls_in_words(stream.get_ref().1)),
+        }
+    }
+
     /// Whether TLS is spoken.
     pub fn is_tls(&self) -> bool {
         matches!(self, Self::Tls(_))

@@ -116,6 +116,7 @@ impl Shapes {
             hits: self.hits.load(Ordering::Relaxed),
             misses: self.misses.load(Ordering::Relaxed),
             bytes: self.cache.weight(),
+            plans: self.cache.len(),
         }
     }
 }

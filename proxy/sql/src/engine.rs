@@ -45,6 +45,8 @@ pub struct CacheStats {
     pub misses: u64,
     /// What the cached shapes weigh now, in bytes.
     pub bytes: u64,
+    /// How many there are.
+    pub plans: usize,
 }
 
 /// Turns the text of a statement into a plan, from its cache where it has seen the shape.

@@ -1,9 +1,11 @@
-//! The HTTP side: `/metrics`, `/healthz`, `/readyz`.
+//! What is for those who look after the proxy: the console, and on the HTTP side `/metrics`, `/healthz`, `/readyz`.
 //!
 //! # Layout
+//! - [`console`]: SQL of its own, for psql and for tools that know PgBouncer.
 //! - [`listener`]: the port, its thread and its limits.
 //! - [`readiness`]: what `/readyz` says.
 
+pub mod console;
 pub mod listener;
 pub mod readiness;
 
@@ -61,7 +63,7 @@ async fn metrics(State(context): State<Context>, Query(wanted): Query<Wanted>) -
 
 /// Whether new clients should be sent here: each database serves now, and we stay.
 async fn ready(State(context): State<Context>) -> (StatusCode, String) {
-    if *context.stopping.borrow() {
+    if *context.stopping.borrow() || context.shared.exit.is_asked() {
         return (StatusCode::SERVICE_UNAVAILABLE, "shutting down\n".into());
     }
     match context.readiness.ask(&context.shared).await {

@@ -63,6 +63,8 @@ impl AcceptContext {
 pub enum Opening<S = TcpStream> {
     /// To work. Its tenant is still to be admitted.
     Session(Box<Login<S>>),
+    /// To look after the proxy: it may use the console.
+    Console(Box<Login<S>>),
     /// To cancel what another connection runs.
     Cancel {
         /// As named in `BackendKeyData`.

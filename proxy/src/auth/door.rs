@@ -14,7 +14,7 @@ use super::exchange::{Candidate, authenticate};
 use super::login::{Login, log_refusal, say_goodbye};
 use super::tenant::{Claim, Rules, claim};
 use super::tls::{ALPN, Tls};
-use crate::config::User;
+use crate::config::{User, is_console};
 use crate::stream::ClientStream;
 use crate::wire::refusal::{Refusal, sqlstate};
 use crate::wire::startup::{self, FirstPacket, StartupParams, put};
@@ -145,16 +145,21 @@ where
         context: &AcceptContext,
     ) -> Result<Opening<S>, OpenError> {
         match self.identify(startup, context).await {
-            Ok((claim, user)) => Ok(Opening::Session(Box::new(Login {
-                stream: self.stream,
-                buffer: self.buffer,
-                protocol_minor: startup.minor(),
-                user,
-                database: claim.database,
-                tenant: claim.tenant,
-                settings: claim.settings,
-                peer: self.peer,
-            }))),
+            Ok((claim, user)) => {
+                let is_console = is_console(&claim.database);
+                let login = Box::new(Login {
+                    stream: self.stream,
+                    buffer: self.buffer,
+                    protocol_minor: startup.minor(),
+                    user,
+                    database: claim.database,
+                    tenant: claim.tenant,
+                    settings: claim.settings,
+                    peer: self.peer,
+                    local: None,
+                });
+                Ok(if is_console { Opening::Console(login) } else { Opening::Session(login) })
+            }
             Err(error) => Err(self.fail(error).await),
         }
     }
@@ -175,7 +180,7 @@ where
         let rules = Rules {
             tenancy: &context.tenancy,
             is_user: &|name| context.users.get(name).is_some(),
-            is_database: &|name| context.databases.contains(name),
+            is_database: &|name| context.databases.contains(name) || is_console(name),
         };
         let claim = claim(startup, &rules)?;
         self.tenant = claim.tenant.as_ref().map(ToString::to_string);
@@ -186,7 +191,9 @@ where
             tls: context.tls.as_ref().filter(|_| self.stream.is_tls()).map(|tls| &tls.scram),
         };
         let user = authenticate(&mut self.stream, &mut self.buffer, &candidate).await?;
-        if !context.databases.contains(&claim.database) {
+        if is_console(&claim.database) {
+            may_use_console(&claim.database, &user)?;
+        } else if !context.databases.contains(&claim.database) {
             let message = format!("database \"{}\" does not exist", claim.database);
             return Err(Refusal::new(sqlstate::INVALID_CATALOG_NAME, message).into());
         }
@@ -246,6 +253,16 @@ fn feed(session: &mut ServerConnection, mut read: &[u8]) -> Result<(), rustls::E
         session.process_new_packets()?;
     }
     Ok(())
+}
+
+/// In PostgreSQL's words for a database that its user may not connect to.
+fn may_use_console(database: &str, user: &User) -> Result<(), Refusal> {
+    if user.may_use_console() {
+        return Ok(());
+    }
+    let message = format!("permission denied for database \"{database}\"");
+    let refusal = Refusal::new(sqlstate::INSUFFICIENT_PRIVILEGE, message);
+    Err(refusal.hint("It is the console: its users have admin = true or stats = true in the configuration."))
 }
 
 pub(super) fn unsupported(message: impl Into<String>) -> Refusal {

@@ -38,6 +38,8 @@ pub struct Login<S = TcpStream> {
     pub settings: Vec<(String, String)>,
     /// Where it comes from.
     pub peer: SocketAddr,
+    /// Where it connected to, if that is known.
+    pub local: Option<SocketAddr>,
 }
 
 impl<S> Login<S>

@@ -2,7 +2,7 @@
 
 use pgstrata_tenancy::TenantId;
 
-use crate::config::{MissingTenant, Tenancy, TenantSource};
+use crate::config::{MissingTenant, Tenancy, TenantSource, is_console};
 use crate::wire::encoding::check_client_encoding;
 use crate::wire::options;
 use crate::wire::refusal::{Refusal, sqlstate};
@@ -32,7 +32,7 @@ pub struct Rules<'a> {
     pub tenancy: &'a Tenancy,
     /// Whether a user of that name is configured.
     pub is_user: &'a dyn Fn(&str) -> bool,
-    /// Whether a database of that name is configured.
+    /// Whether a client may ask for a database of that name, the console's names included.
     pub is_database: &'a dyn Fn(&str) -> bool,
 }
 
@@ -66,7 +66,10 @@ pub fn claim(startup: &StartupParams, rules: &Rules<'_>) -> Result<Claim, Refusa
         user: user.to_owned(),
         user_as_sent: user_as_sent.to_owned(),
         database: database.to_owned(),
-        tenant: named.choose(rules.tenancy)?,
+        tenant: match is_console(database) {
+            true => named.none()?,
+            false => named.choose(rules.tenancy)?,
+        },
         settings: settings.others,
     })
 }
@@ -80,6 +83,19 @@ struct Named {
 }
 
 impl Named {
+    /// The console works for no tenant: whoever names one means something else.
+    fn none(&self) -> Result<Option<TenantId>, Refusal> {
+        let places = [&self.options, &self.parameter, &self.user, &self.database];
+        match places.into_iter().flatten().next() {
+            None => Ok(None),
+            Some(tenant) => {
+                let message =
+                    format!("the console works for no tenant, and the connection names \"{tenant}\"");
+                Err(unauthorized(message).hint("Connect without it. SHOW TENANT in the console shows one."))
+            }
+        }
+    }
+
     fn choose(&self, tenancy: &Tenancy) -> Result<Option<TenantId>, Refusal> {
         self.refuse_elsewhere(tenancy)?;
         let mut names = tenancy.sources.iter().filter_map(|source| self.at(*source));

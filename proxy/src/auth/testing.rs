@@ -55,6 +55,7 @@ pub(super) fn user(name: &str, auth: AuthMethod, password: &str) -> User {
         tenants: vec!["acme".to_owned(), "pre_*".to_owned()],
         auth,
         admin: false,
+        stats: false,
         dynamic_sql: DynamicSql::Refuse,
         statements: crate::config::Level::All,
         time_limits: None,

@@ -190,6 +190,14 @@ impl TenantDirectory {
         self.told.store(told, Ordering::Relaxed);
     }
 
+    /// How each schema fares that somebody has asked for, as it was last seen, in the order of their names.
+    pub fn known_states(&self) -> Vec<(Arc<str>, Option<State>)> {
+        let known = self.known.iter().map(|(schema, answer)| (schema, answer.seen.state));
+        let mut known: Vec<_> = known.collect();
+        known.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        known
+    }
+
     /// The schema that `tenant` would have, unless no tenant can have it.
     pub fn candidate(&self, tenant: &TenantId) -> Option<Arc<str>> {
         if let Some(schema) = self.schemas.get(tenant.as_str()) {

@@ -292,6 +292,7 @@ fn user(s: &mut Section<'_>, place: &Place<'_>, auth: AuthMethod) -> User {
         tenants: s.option("tenants").unwrap_or_default(),
         auth: s.or("auth", auth),
         admin: s.or("admin", false),
+        stats: s.or("stats", false),
         dynamic_sql: s.option("dynamic_sql").unwrap_or_default(),
         statements: s.option("statements").unwrap_or_default(),
         time_limits: s.option("time_limits"),

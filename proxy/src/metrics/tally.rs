@@ -17,6 +17,36 @@ pub(super) const SUMS: usize = 10;
 /// Sums, as [`Tally::sums`] gives them.
 pub(super) type Sums = [u64; SUMS];
 
+/// What was counted of one tenant since its first client. Times are in nanoseconds.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TenantSums {
+    /// Requests that PostgreSQL has answered.
+    pub requests: u64,
+    /// Waits on PostgreSQL for them.
+    pub round_trips: u64,
+    /// Waits that were spared.
+    pub saved: u64,
+    /// Errors that its clients were sent.
+    pub errors: u64,
+    /// Statements that the guard refused.
+    pub refused: u64,
+    /// PostgreSQL's time.
+    pub query: u64,
+    /// How long its clients waited for a server.
+    pub wait: u64,
+    /// Bytes that PostgreSQL sent.
+    pub received: u64,
+    /// Bytes that PostgreSQL was sent.
+    pub sent: u64,
+}
+
+impl TenantSums {
+    pub(super) fn of(tally: &Tally) -> Self {
+        let [requests, round_trips, saved, errors, refused, query, wait, _own, received, sent] = tally.sums();
+        Self { requests, round_trips, saved, errors, refused, query, wait, received, sent }
+    }
+}
+
 /// How one of the sums is told.
 pub(super) struct Family {
     pub name: &'static str,

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::tally::{self, CLIENTS, CLIENTS_HELP, FAMILIES, Sums, Tally};
+use super::tally::{self, CLIENTS, CLIENTS_HELP, FAMILIES, Sums, Tally, TenantSums};
 use super::text::{Page, Type};
 
 /// The label of all tenants that have no series of their own. A tenant of this name has none either.
@@ -110,6 +110,16 @@ impl ByTenant {
         }
         page.family("pgstrata_tenants_tallied", Type::Gauge, "Tenants that counts are kept of.");
         page.sample("pgstrata_tenants_tallied", &[], inner.known.len());
+    }
+
+    /// What was counted of each, by database and tenant.
+    pub fn all(&self) -> Vec<(Box<str>, Box<str>, TenantSums)> {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = inner.known.iter();
+        all.map(|((database, tenant), entry)| {
+            (database.clone(), tenant.clone(), TenantSums::of(&entry.tally))
+        })
+        .collect()
     }
 
     /// All that is known of one tenant; `None` if it has had no client.

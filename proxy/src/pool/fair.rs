@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use super::share::{Holders, Share};
 use super::turns::{Tenant, Turns};
@@ -50,6 +50,9 @@ struct State<T: Item> {
     turns: Turns<oneshot::Sender<Grant<T>>>,
     holders: Holders,
     closed: bool,
+    /// Nothing is lent, nor kept, until it is resumed; who asks waits.
+    paused: bool,
+    resumed: Arc<Notify>,
 }
 
 struct Idle<T> {
@@ -138,8 +141,18 @@ impl<T: Item> Pool<T> {
     /// Room for so many, of which each tenant may have its share.
     pub fn shared(places: usize, share: Share) -> Self {
         let (idle, turns, holders) = (Vec::new(), Turns::default(), Holders::new(share));
-        let state =
-            State { idle, taken: 0, places, useful: places, held: false, turns, holders, closed: false };
+        let state = State {
+            idle,
+            taken: 0,
+            places,
+            useful: places,
+            held: false,
+            turns,
+            holders,
+            closed: false,
+            paused: false,
+            resumed: Arc::default(),
+        };
         Self(Arc::new(Mutex::new(state)))
     }
 
@@ -294,6 +307,48 @@ impl<T: Item> Pool<T> {
         drop((idle, turns));
     }
 
+    /// Lends nothing until [`Pool::resume`]; who asks waits. What is idle, and what comes back, is dropped.
+    pub fn pause(&self) {
+        let mut state = self.state();
+        state.paused = true;
+        let idle = std::mem::take(&mut state.idle);
+        state.taken -= idle.len();
+        drop(state);
+        drop(idle);
+    }
+
+    /// Lends again: who waits may have what there is.
+    pub fn resume(&self) {
+        let mut state = self.state();
+        state.paused = false;
+        state.resumed.notify_waiters();
+        self.settle(state);
+    }
+
+    /// Whether it is paused.
+    pub fn is_paused(&self) -> bool {
+        self.state().paused
+    }
+
+    /// Returns when it is not paused.
+    pub async fn resumed(&self) {
+        loop {
+            let state = self.state();
+            if !state.paused {
+                return;
+            }
+            // It hears of what comes after this, and that is under the lock.
+            let resumed = Arc::clone(&state.resumed).notified_owned();
+            drop(state);
+            resumed.await;
+        }
+    }
+
+    /// How many items have been idle for longer than that.
+    pub fn idle_longer_than(&self, limit: Duration) -> usize {
+        self.state().idle.iter().filter(|idle| idle.since.elapsed() > limit).count()
+    }
+
     /// So many places more are of use: those who wait may try.
     pub fn widen(&self, more: usize) {
         let mut state = self.state();
@@ -358,7 +413,7 @@ impl<T: Item> Pool<T> {
                     state.holders.take_off(&loan.tenant, Instant::now());
                     let (home, since) = (loan.home, loan.since);
                     if let Some(item) = loan.item.take() {
-                        match state.closed {
+                        match state.closed || state.paused {
                             true => state.taken -= 1,
                             false => state.idle.push(Idle { item, home, since }),
                         }
@@ -376,7 +431,7 @@ impl<T: Item> Pool<T> {
         }
         let mut state = self.state();
         state.holders.take_off(tenant, since);
-        if state.closed {
+        if state.closed || state.paused {
             state.taken -= 1;
             drop(state);
             return drop(item);
@@ -389,7 +444,7 @@ impl<T: Item> Pool<T> {
 impl<T: Item> State<T> {
     /// Whether there is an item, or a place for one.
     fn has_room(&self) -> bool {
-        !self.idle.is_empty() || self.taken < self.useful
+        !self.paused && (!self.idle.is_empty() || self.taken < self.useful)
     }
 
     /// Which idle item is the best on that thread.

@@ -7,6 +7,7 @@
 //! - [`login`]: the proof of who we are.
 //! - [`server`]: such a connection, and what is known of its session.
 //! - [`servers`]: the pool of them; [`fair`]: how it lends, [`turns`]: in which order; [`share`]: how many to one tenant; [`backoff`]: what it does when none can be had.
+//! - [`roster`]: who is there, and who is to be replaced.
 //! - [`tenants`]: pools of tenants that log in by themselves.
 //! - [`settings`]: session settings, tracked and replayed; [`parameters`]: what is known of them.
 //! - [`restore`]: a server becomes clean before it is idle.
@@ -20,6 +21,7 @@ pub mod fair;
 pub mod login;
 pub mod parameters;
 pub mod restore;
+pub mod roster;
 pub mod server;
 pub mod servers;
 pub mod settings;

@@ -15,6 +15,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::birth::Birth;
 use super::connect::Connected;
 use super::fair::Item;
+use super::roster::ServerEntry;
 use super::settings::Settings;
 use super::turns::Tenant;
 use crate::stream::ServerStream;
@@ -80,6 +81,8 @@ pub struct Server {
     pub born: Instant,
     /// What it was born with.
     pub birth: Birth,
+    /// Its place on the database's roster.
+    pub entry: ServerEntry,
     /// Its place among the servers that tenants have of their own.
     _room: Option<OwnedSemaphorePermit>,
 }
@@ -117,7 +120,7 @@ pub struct PreparedState {
 
 impl Item for Box<Server> {
     fn is_sound(&self) -> bool {
-        !self.in_doubt
+        !self.in_doubt && self.entry.is_current()
     }
 
     fn moved(self) -> Option<Self> {
@@ -132,6 +135,7 @@ impl Server {
     pub fn new(
         connected: Connected,
         max_prepared: (usize, usize),
+        entry: ServerEntry,
         room: Option<OwnedSemaphorePermit>,
     ) -> Self {
         let Connected { stream, buffer, parameters, pid, key } = connected;
@@ -156,6 +160,7 @@ impl Server {
             in_doubt: false,
             born: Instant::now(),
             birth,
+            entry,
             _room: room,
         }
     }

@@ -15,6 +15,7 @@ use super::backoff::Backoff;
 use super::birth::{Birth, Newest};
 use super::connect::{ConnectError, connect};
 use super::fair::{Grant, Loan, Place, Pool, Status, Unlent};
+use super::roster::Roster;
 use super::server::Server;
 use super::share::{self, Share};
 use super::target::Target;
@@ -58,6 +59,8 @@ pub struct Kind {
     pub metrics: Arc<Metrics>,
     /// Limits how many log in at once.
     pub logins: Arc<Semaphore>,
+    /// Where they are entered.
+    pub roster: Arc<Roster>,
 }
 
 /// Makes servers, and judges those that were idle.
@@ -126,17 +129,21 @@ impl Servers {
 
     /// A server with nothing left on it from anybody else but tracked settings, when it is the turn of `tenant`.
     ///
-    /// Waits for one up to `limit`, also while PostgreSQL can't be reached or takes nobody in. Where that is so for
+    /// Waits for one up to `limit`, in which the time does not count that the pool is paused, also while PostgreSQL can't be reached or takes nobody in. Where that is so for
     /// good, and there is no server that could come back, the error comes at once.
     pub async fn check_out_within(&self, tenant: &Tenant, limit: Duration) -> Result<Lease, CheckoutError> {
-        let begun = Instant::now();
-        let mut again = false;
+        let (mut begun, mut again) = (Instant::now(), false);
         loop {
             let left = limit.saturating_sub(begun.elapsed());
             match self.try_check_out(tenant, left, again).await {
                 Err(CheckoutError::Connect(error)) if left.is_zero() => return Err(error.into()),
                 // It stays in the queue, for the servers that there are.
                 Err(CheckoutError::Connect(error)) if self.may_wait(&error) => again = true,
+                // Whoever has the database paused decides for how long.
+                Err(CheckoutError::Timeout(_)) if self.pool.is_paused() => {
+                    self.pool.resumed().await;
+                    (begun, again) = (Instant::now(), true);
+                }
                 Err(CheckoutError::Timeout(_)) => return Err(self.over(tenant, limit)),
                 other => return other,
             }
@@ -263,6 +270,31 @@ impl Servers {
         self.pool.status()
     }
 
+    /// As whom these servers log in.
+    pub fn role(&self) -> &str {
+        &self.target().config.user
+    }
+
+    /// How many have been idle for so long that they are asked whether they live before a client gets them.
+    pub fn unchecked(&self) -> usize {
+        self.pool.idle_longer_than(self.settings().check_after)
+    }
+
+    /// No server is lent until [`Servers::resume`]; those that are idle, and those that come back, are closed.
+    pub fn pause(&self) {
+        self.pool.pause();
+    }
+
+    /// Servers are lent again: who waits gets one.
+    pub fn resume(&self) {
+        self.pool.resume();
+    }
+
+    /// Closes all that are idle.
+    pub fn close_idle(&self) {
+        self.pool.retain(|_| false);
+    }
+
     /// No server is lent from now on; those that come back are closed.
     pub fn close(&self) {
         self.pool.close();
@@ -271,6 +303,9 @@ impl Servers {
     /// Closes servers that nobody needs, and opens those that shall always be there.
     pub async fn tend(&self) {
         let settings = self.settings();
+        if self.pool.is_paused() {
+            return;
+        }
         // A tenant may have become the only one, just because time has passed.
         self.pool.look_again();
         let mut spare = self.pool.status().size.saturating_sub(settings.min_servers);
@@ -363,7 +398,8 @@ impl Maker {
             Some(None) => return Err(ConnectError::Closed),
             None => None,
         };
-        let Kind { target, parameters, settings, max_prepared, metrics, logins, .. } = &self.kind;
+        let Kind { target, parameters, settings, max_prepared, metrics, logins, roster, .. } = &self.kind;
+        let (generation, _connecting) = roster.connect();
         // PostgreSQL forks a process for each: a crowd of them at once is what it can bear least.
         let _permit = logins.acquire().await.map_err(|_| ConnectError::Closed)?;
         if let Some((error, _)) = self.backoff.holds() {
@@ -389,12 +425,14 @@ impl Maker {
         metrics.server_connected();
         self.newest.note(Birth::of(&connected.parameters));
         self.reported.store(Some(Arc::new(connected.parameters.clone())));
-        Ok(Box::new(Server::new(connected, *max_prepared, room)))
+        let entry = roster.enter(&connected.stream, connected.pid, &target.config.user, generation);
+        Ok(Box::new(Server::new(connected, *max_prepared, entry, room)))
     }
 
     fn is_old(&self, server: &Server, now: Instant) -> bool {
         now.saturating_duration_since(server.born) > self.kind.settings.max_lifetime
             || server.birth != self.newest.get()
+            || !server.entry.is_current()
     }
 
     /// Whether a server that was idle can be used again.

@@ -23,11 +23,18 @@ pub struct TenantServers {
     kind: Kind,
     /// What the roles' passwords are derived from.
     key: Secret,
-    pools: Mutex<HashMap<RoleName, Servers>>,
+    pools: Mutex<Pools>,
     room: Arc<Semaphore>,
     /// So many wait for room.
     waiting: AtomicUsize,
     this: Weak<Self>,
+}
+
+#[derive(Default)]
+struct Pools {
+    by_role: HashMap<RoleName, Servers>,
+    /// Those that are made are paused, too.
+    paused: bool,
 }
 
 /// What all of the pools do, taken together.
@@ -69,14 +76,17 @@ impl TenantServers {
 
     fn pool(&self, role: &RoleName) -> Result<Servers, CheckoutError> {
         let mut pools = self.lock();
-        if let Some(pool) = pools.get(role) {
+        if let Some(pool) = pools.by_role.get(role) {
             return Ok(pool.clone());
         }
         let password = self.key.expose().map(|key| role_password(key.as_bytes(), role.as_str()));
         let mut kind = self.kind.clone();
         kind.target = kind.target.logging_in_as(role.as_str(), password.as_deref());
         let pool = Servers::new(kind, Some(Weak::clone(&self.this)));
-        pools.insert(role.clone(), pool.clone());
+        if pools.paused {
+            pool.pause();
+        }
+        pools.by_role.insert(role.clone(), pool.clone());
         Ok(pool)
     }
 
@@ -101,7 +111,7 @@ impl TenantServers {
     /// Closes the server that was idle longest, if one is.
     fn close_idle(&self) {
         let pools = self.lock();
-        let oldest = pools.values().filter_map(|pool| Some((pool.idle_for()?, pool)));
+        let oldest = pools.by_role.values().filter_map(|pool| Some((pool.idle_for()?, pool)));
         if let Some((_, pool)) = oldest.max_by_key(|(idle, _)| *idle) {
             pool.close_one_idle();
         }
@@ -109,18 +119,17 @@ impl TenantServers {
 
     /// Closes servers that nobody needs, and forgets pools that have none.
     pub async fn tend(&self) {
-        let pools: Vec<_> = self.lock().values().cloned().collect();
-        for pool in pools {
+        for pool in self.all() {
             pool.tend().await;
         }
         let is_used = |status: Status| status.size > 0 || status.waiting > 0;
-        self.lock().retain(|_, pool| is_used(pool.status()));
+        self.lock().by_role.retain(|_, pool| is_used(pool.status()));
     }
 
     /// What they do now.
     pub fn usage(&self) -> Usage {
         let mut usage = Usage::default();
-        for status in self.lock().values().map(Servers::status) {
+        for status in self.lock().by_role.values().map(Servers::status) {
             usage.pools += 1;
             usage.idle += status.idle;
             usage.active += status.size.saturating_sub(status.idle);
@@ -129,7 +138,26 @@ impl TenantServers {
         usage
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<RoleName, Servers>> {
+    /// All pools that there are now.
+    pub fn all(&self) -> Vec<Servers> {
+        self.lock().by_role.values().cloned().collect()
+    }
+
+    /// As [`Servers::pause`], for all of them and for those that come.
+    pub fn pause(&self) {
+        let mut pools = self.lock();
+        pools.paused = true;
+        pools.by_role.values().for_each(Servers::pause);
+    }
+
+    /// As [`Servers::resume`], for all of them.
+    pub fn resume(&self) {
+        let mut pools = self.lock();
+        pools.paused = false;
+        pools.by_role.values().for_each(Servers::resume);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Pools> {
         self.pools.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

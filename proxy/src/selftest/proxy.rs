@@ -69,6 +69,7 @@ pub fn configured(
         tenants: vec![tenant.to_owned()],
         auth: AuthMethod::ScramSha256,
         admin: false,
+        stats: false,
         dynamic_sql,
         // What is refused here is refused by the guard, and not for its kind.
         statements: Level::All,

@@ -222,7 +222,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return;
         }
         let Some(link) = self.link.take() else { return };
-        if self.cancel.detach() {
+        if self.let_go() {
             self.cancel.settled().await;
         }
         // What was to be wiped off it has not been.

@@ -18,6 +18,7 @@ use super::link::Link;
 use super::role::Settled;
 use super::standing::cancelled;
 use super::{End, Session, Status};
+use crate::clients::slot::Place;
 use crate::config::Isolation;
 use crate::pool::cancel::send_cancel;
 use crate::pool::connect::ConnectError;
@@ -35,10 +36,17 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let mut waits = None;
         if let Some(link) = self.link.take() {
             // It is one of another login.
-            waits = Some(self.clock.stop());
+            let now = self.clock.stop();
+            self.entry.wait(Some(now));
+            waits = Some(now);
             Box::pin(self.give_up(link)).await;
         }
-        match self.check_out(wanted.login(), &mut waits).await {
+        self.show_place();
+        let checked_out = self.check_out(wanted.login(), &mut waits).await;
+        if waits.is_some() {
+            self.entry.wait(None);
+        }
+        match checked_out {
             Some(Ok(lease)) => {
                 self.count_wait(waits);
                 self.join(lease, &wanted);
@@ -76,9 +84,33 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             self.tell_birth(&lease);
         }
         self.cancel.attach(lease.pid, &lease.key);
+        let now = self.clock.latest();
+        lease.entry.used(now);
+        self.entry.attach(lease.entry.id(), now);
+        self.show_place();
         let mut link = Box::new(Link::new(lease, wanted.login().cloned()));
         link.hand_over(self.server_user(), &self.settings, wanted.set_role());
         self.link = Some(link);
+    }
+
+    /// The client works on no server from now on; as [`super::cancel::CancelEntry::detach`].
+    pub(super) fn let_go(&mut self) -> bool {
+        self.entry.detach();
+        self.cancel.detach()
+    }
+
+    /// Shows whom the client works for, where that is another than the last time.
+    pub(super) fn show_place(&mut self) {
+        let now = self.tenants.now();
+        let same = match (&now.turn, &self.shown) {
+            (Some(now), Some(shown)) => Arc::ptr_eq(now, shown),
+            (now, shown) => now.is_none() && shown.is_none(),
+        };
+        if !same {
+            let place = Place { tenant: now.turn.clone(), login: now.isolation.login().cloned() };
+            self.shown.clone_from(&now.turn);
+            self.entry.set_place(place);
+        }
     }
 
     /// Who uses the server at hand.
@@ -106,7 +138,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             if gives_up.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Some(Err(cancelled())));
             }
-            waits.get_or_insert_with(|| self.clock.stop());
+            if waits.is_none() {
+                let now = self.clock.stop();
+                self.entry.wait(Some(now));
+                *waits = Some(now);
+            }
             self.poll_waiting_client(cx).map(|()| None)
         })
         .await
@@ -150,7 +186,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             }
             return restoring;
         }
-        if self.cancel.detach() {
+        if self.let_go() {
             Box::pin(self.cancel.settled()).await;
             self.clock.see(Instant::now());
         }

@@ -107,6 +107,16 @@ impl CancelSlot {
         self.asked.notified()
     }
 
+    /// Whether a cancel request of the client's is on its way to PostgreSQL.
+    pub fn is_in_flight(&self) -> bool {
+        lock(&self.state).in_flight
+    }
+
+    /// Tells the client's session to give up what it waits for, and PostgreSQL nothing.
+    pub fn give_up(&self) {
+        self.asked.notify_waiters();
+    }
+
     /// Cancels what the client runs now. When it runs nothing, this does nothing.
     ///
     /// One request at a time is on its way to PostgreSQL. What is asked for meanwhile waits for its end, since by then

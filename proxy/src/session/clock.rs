@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{Session, Status};
+use crate::clients::counts::Counts;
 use crate::metrics::tally::Tally;
 use crate::metrics::{Kind, Naive, Served};
 use crate::sql::plan::{PinReason, Plan, StatementKind};
@@ -94,6 +95,15 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             received: request.received,
             sent: request.written,
         };
+        let counts = &self.entry.counts;
+        counts.add(Counts::QUERIES, 1);
+        counts.add_time(Counts::QUERY_TIME, served.query);
+        if status == Status::Idle {
+            counts.add(Counts::TRANSACTIONS, 1);
+            let lasted = link.in_use_since.map(|since| heard.saturating_duration_since(since));
+            counts.add_time(Counts::TRANSACTION_TIME, lasted.unwrap_or_default());
+        }
+        link.lease.entry.set_prepared(link.lease.prepared.len());
         self.shared.metrics.request(&served, self.tenants.now().tally.as_deref());
     }
 
@@ -104,6 +114,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             self.clock.start(now);
             now.saturating_duration_since(since)
         });
+        self.entry.counts.add_time(Counts::WAIT_TIME, took);
         self.shared.metrics.waited(took);
         if let Some(tally) = self.tally() {
             tally.waited(took);

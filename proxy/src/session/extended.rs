@@ -15,6 +15,7 @@ use super::listen::name_channel;
 use super::request::Step;
 use super::statements::{ClientStatement, Origin, Runs};
 use super::{End, Session, Status, names, path_switch, switch};
+use crate::clients::counts::Counts;
 use crate::sql::name;
 use crate::sql::plan::{Refusal, Route, Statement, StatementKind};
 use crate::wire::frame::{self, Header};
@@ -172,6 +173,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         link.lease.outbuf.extend_from_slice(rest);
         link.owe(Expect::Bind { client: true, told: columns.count() });
         link.request.bound = true;
+        if !name.is_empty() {
+            self.entry.counts.add(Counts::BINDS, 1);
+        }
         link.request.bound_by_name |= !portal.is_empty();
         link.request.described |= columns != Columns::Untold && next != Some(b'D');
         if portal.is_empty() {

@@ -14,6 +14,7 @@ use tokio_util::io::poll_read_buf;
 
 use super::request::HIGH_WATER;
 use super::{End, Session, Status, spare};
+use crate::clients::counts::Counts;
 use crate::wire::frame;
 
 /// What one read from a client can bring. On the stack: an idle client has no buffer.
@@ -69,7 +70,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             Poll::Ready(Err(_)) => return Poll::Ready(Event::ServerGone),
             Poll::Pending => {}
         }
-        if let Poll::Ready(Err(_)) = poll_write_all(&mut self.stream, &mut self.outbuf, cx) {
+        if let Poll::Ready(Err(_)) = self.poll_tell(cx) {
             return Poll::Ready(Event::ClientGone);
         }
         self.leave_room();
@@ -129,7 +130,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// While its request waits: writes what the client has to hear of those before, and takes in what it
     /// sends. Ready once it has hung up.
     pub(super) fn poll_waiting_client(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let Poll::Ready(Err(_)) = poll_write_all(&mut self.stream, &mut self.outbuf, cx) {
+        if let Poll::Ready(Err(_)) = self.poll_tell(cx) {
             return Poll::Ready(());
         }
         while !self.eof && self.inbuf.len() < HIGH_WATER {
@@ -142,12 +143,23 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if self.eof { Poll::Ready(()) } else { Poll::Pending }
     }
 
+    /// Writes what the client has to hear.
+    fn poll_tell(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let due = self.outbuf.len();
+        let written = poll_write_all(&mut self.stream, &mut self.outbuf, cx);
+        if due > 0 {
+            self.entry.counts.add(Counts::SENT, (due - self.outbuf.len()) as u64);
+        }
+        written
+    }
+
     /// Reads once from the client. The end of its stream sets `eof`.
     pub(super) fn poll_client(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut room = [MaybeUninit::<u8>::uninit(); CLIENT_READ];
         let mut room = ReadBuf::uninit(&mut room);
         ready!(Pin::new(&mut self.stream).poll_read(cx, &mut room))?;
         self.eof |= room.filled().is_empty();
+        self.entry.counts.add(Counts::RECEIVED, room.filled().len() as u64);
         if self.inbuf.capacity() == 0 {
             self.inbuf = spare::buffer();
         }
@@ -196,6 +208,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 /// The end of a session that is between two transactions when the proxy stops.
 pub(super) fn shutting_down() -> End {
     End::fatal("57P01", "terminating connection: the proxy is shutting down")
+}
+
+/// The end of a session that an administrator ends. In PostgreSQL's own words.
+pub(super) fn ended() -> End {
+    End::fatal("57P01", "terminating connection due to administrator command")
 }
 
 /// Writes as much as the stream takes.

@@ -38,7 +38,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// Puts a server back, between two requests, that its client goes without from now on.
     pub(super) async fn give_up(&mut self, mut link: Box<Link>) {
-        if self.cancel.detach() {
+        if self.let_go() {
             self.cancel.settled().await;
         }
         let session = !self.pins.is_empty();

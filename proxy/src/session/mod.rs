@@ -76,6 +76,7 @@ mod wording;
 
 use std::collections::HashMap;
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
@@ -98,9 +99,11 @@ use self::pins::Pins;
 use self::request::Step;
 use self::statements::{ClientStatement, ClientStatements};
 use self::tenant::{Basis, Tenancy, Tenants};
+use crate::clients::ClientEntry;
 use crate::config::{Isolation, User};
 use crate::pool::birth::Birth;
 use crate::pool::settings::{Settings, Tracked};
+use crate::pool::turns;
 use crate::shared::{DatabaseHandle, Shared};
 use crate::sql::plan::{Plan, Refusal};
 use crate::sql::scope::Scope;
@@ -246,6 +249,10 @@ pub struct Session<C> {
     attendance: Attendance,
     clock: Clock,
     cancel: CancelEntry,
+    /// What others may know of it.
+    entry: ClientEntry,
+    /// The tenant that is shown there.
+    shown: turns::Tenant,
     shutdown: watch::Receiver<bool>,
 }
 
@@ -256,10 +263,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let mut stop = Box::pin(async move { shutdown.wait_for(|stop| *stop).await.is_ok() });
         // Asked once, it wakes the session when it is time to stop, however often that waits until then.
         poll_fn(|cx| Poll::Ready(stop.as_mut().poll(cx).is_ready())).await;
-        let end = match self.serve().await {
-            Ok(never) => match never {},
-            Err(end) => end,
-        };
+        let end = self.serve_until_ended().await;
         if let End::Fatal { code, message } = &end {
             tracing::info!(peer = %self.identity.peer, code, reason = ?message, "client closed");
             self.count_error(code.as_bytes());
@@ -270,6 +274,23 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         Box::pin(self.leave(&end)).await;
         end
+    }
+
+    /// Serves it until an administrator ends it, whatever it waits for then: what it has is cleaned as if it had left.
+    async fn serve_until_ended(&mut self) -> End {
+        let slot = Arc::clone(self.entry.slot());
+        let mut serving = pin!(self.serve());
+        poll_fn(|cx| Poll::Ready(slot.wakes(cx.waker()))).await;
+        poll_fn(|cx| {
+            if slot.is_ended() {
+                return Poll::Ready(io::ended());
+            }
+            serving.as_mut().poll(cx).map(|end| match end {
+                Ok(never) => match never {},
+                Err(end) => end,
+            })
+        })
+        .await
     }
 
     /// Waits for what must be known before the message at hand can go on.

@@ -227,6 +227,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         self.count_request(status);
         self.note_use(status);
         self.status = status;
+        self.entry.set_status(status.byte());
+        self.entry.set_prepared(self.statements.len());
+        self.entry.set_pins(self.pins.bits());
         (self.foreseen, self.ahead) = (None, None);
         let Some(link) = &mut self.link else { return };
         let erred = link.request.erred;
@@ -319,7 +322,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         self.void_pipeline(false);
         let Some(mut link) = self.link.take() else { return Ok(()) };
         self.shared.metrics.server_lost();
-        self.cancel.detach();
+        self.let_go();
         let words = link.last_words.take();
         let field =
             |code| words.as_deref().and_then(|body| frame::field(body, code)).map(String::from_utf8_lossy);

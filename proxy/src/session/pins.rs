@@ -86,6 +86,11 @@ impl Pins {
         self.reasons == Reasons::default()
     }
 
+    /// One bit for each reason.
+    pub fn bits(&self) -> u16 {
+        self.reasons.0
+    }
+
     /// Whether there is one.
     pub fn has(&self, reason: PinReason) -> bool {
         self.reasons.has(reason)
@@ -204,7 +209,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let ours = |expect: &Expect| matches!(expect, Expect::OwnQuery);
         let stale = |link: &mut Box<Link>| fresh && link.lease.had_temp && link.expects.iter().all(ours);
         let Some(link) = self.link.take_if(|link| prepares && stale(link)) else { return false };
-        self.cancel.detach();
+        self.let_go();
         self.wanted = self.tenancy().isolation.clone();
         link.discard();
         true
@@ -225,6 +230,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// The answer is complete.
     pub(super) fn pins_probed(&mut self, probe: &Probe) {
         self.pins.settle(probe);
+        self.entry.set_pins(self.pins.bits());
         self.sql_writes &= self.pins.has(PinReason::SqlPrepare);
     }
 

@@ -22,6 +22,7 @@ use super::role::{InForce, needs_role};
 use super::statements::{ClientStatement, Identity, Origin, Prepared, Runs};
 use super::tenant::Tenancy;
 use super::{Session, Status, names, path, role};
+use crate::clients::counts::Counts;
 use crate::metrics::Kind;
 use crate::pool::server::Standing;
 use crate::pool::settings::{SEARCH_PATH, SESSION_ROLE, Settings};
@@ -96,6 +97,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         self.set_up_for(&statement.plan);
         if !name.is_empty() {
+            self.entry.counts.add(Counts::CLIENT_PARSES, 1);
             statement.prepared = self.behind_ddl(self.apart(statement.prepared));
         }
         let Some(link) = &mut self.link else { return };
@@ -161,6 +163,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if link.lease.unsure {
             link.close_own(prepared.name.as_bytes());
         }
+        self.entry.counts.add(Counts::SERVER_PARSES, 1);
         put_parse(&mut link.lease.outbuf, prepared);
         link.owe(Expect::Parse { id: prepared.id, named: true, client, map });
     }

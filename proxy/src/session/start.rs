@@ -24,6 +24,7 @@ use crate::auth::error::OpenError;
 use crate::auth::login::Login;
 use crate::catalog::Found;
 use crate::catalog::cache::Known;
+use crate::clients::slot::{Place, Who};
 use crate::config::{Isolation, Level, Mode, PoolMode};
 use crate::pool::birth::Birth;
 use crate::pool::server::Server;
@@ -56,6 +57,11 @@ where
         let message = format!("database \"{}\" does not exist", login.database);
         return Err(login.refuse(Refusal::new(sqlstate::INVALID_CATALOG_NAME, message)).await);
     };
+    if database.gate.is_disabled() {
+        let message = format!("database \"{}\" is not currently accepting connections", login.database);
+        let refusal = Refusal::new("55000", message);
+        return Err(login.refuse(refusal.hint("An administrator has disabled it.")).await);
+    }
     let (login, found) = arrive(login, &shared, &database, shutdown.clone(), until).await?;
     match prepare(&login, &shared, &database, found).await {
         Ok((identity, tenancy, birth)) => enter(login, shared, identity, tenancy, birth, shutdown).await,
@@ -237,6 +243,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let told = Arc::clone(&identity.base_told);
+    let tls = login.stream.tls_in_words();
     let cancel = shared.cancels.register(login.protocol_minor, &login.database);
     let pairs = told.iter().map(|(name, value)| (&**name, &**value));
     login.accept(pairs, cancel.slot().pid, &cancel.slot().key).await?;
@@ -247,6 +254,18 @@ where
     if session_pooling {
         pins.add(PinReason::SessionPooling);
     }
+    let entry = shared.clients.enter(Who {
+        user: Arc::clone(&login.user),
+        database: login.database.as_str().into(),
+        peer: login.peer,
+        local: login.local,
+        tls,
+        application: application_name(&login.settings),
+        cancel: Arc::clone(cancel.slot()),
+    });
+    entry.set_place(Place { tenant: tenancy.turn.clone(), login: tenancy.isolation.login().cloned() });
+    entry.set_pins(pins.bits());
+    let shown = tenancy.turn.clone();
     let attendance = Attendance::new(identity.database.clients(), tenancy.tally.as_ref());
     Ok(Session {
         stream: login.stream,
@@ -293,10 +312,18 @@ where
         attendance,
         clock: Clock::new(),
         cancel,
+        entry,
+        shown,
         shutdown,
         identity,
         shared,
     })
+}
+
+/// What a client calls itself.
+pub(crate) fn application_name(settings: &[(String, String)]) -> Box<str> {
+    let name = settings.iter().find(|(name, _)| name == "application_name");
+    name.map_or("", |(_, name)| name).into()
 }
 
 impl<C> Session<C> {

@@ -62,6 +62,15 @@ pub struct Prepared {
     store: Weak<StatementStore>,
 }
 
+/// A statement that clients hold.
+#[derive(Debug)]
+pub struct Held {
+    /// The statement.
+    pub prepared: Arc<Prepared>,
+    /// How many of them, whatever name each has for it.
+    pub holders: usize,
+}
+
 /// All statements that some client has prepared.
 #[derive(Debug)]
 pub struct StatementStore {
@@ -254,6 +263,27 @@ impl StatementStore {
         })
     }
 
+    /// All of them, and how many clients hold each, by their numbers.
+    pub fn all(&self) -> Vec<Held> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = known.values().filter_map(|weak| {
+            let prepared = weak.upgrade()?;
+            // One of them is ours.
+            let holders = Arc::strong_count(&prepared).saturating_sub(1);
+            Some(Held { prepared, holders })
+        });
+        let mut all: Vec<_> = held.collect();
+        drop(known);
+        all.sort_unstable_by_key(|held| held.prepared.id);
+        all
+    }
+
+    /// How many there are, and how many bytes of text they have.
+    pub fn weight(&self) -> (usize, usize) {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        (known.len(), known.keys().map(|identity| identity.text.len()).sum())
+    }
+
     /// How many statements there are.
     pub fn len(&self) -> usize {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).len()
@@ -305,6 +335,16 @@ impl ClientStatements {
     /// The same, to note something about it.
     pub fn get_mut(&mut self, name: &[u8]) -> Option<&mut ClientStatement> {
         if name.is_empty() { self.unnamed.as_mut() } else { self.named.get_mut(cut(name)) }
+    }
+
+    /// How many there are that have a name.
+    pub fn len(&self) -> usize {
+        self.named.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.named.is_empty()
     }
 
     /// Whether one more statement with such a text fits.

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use pgstrata_tenancy::TenantId;
 
 use crate::config::problem::Problems;
-use crate::config::{Config, TablePlace, Tenancy, TenantSource};
+use crate::config::{CONSOLES, Config, TablePlace, Tenancy, TenantSource};
 
 /// Reports names that PostgreSQL can't hold, and names that could mean two things.
 pub(super) fn check(config: &Config, problems: &mut Problems) {
     sources(&config.tenancy, problems);
     shared_schemas(&config.tenancy.shared_schemas, problems);
     tenants(config, problems);
+    consoles(config, problems);
     tables("tenancy", &config.tenancy.tables, config, problems);
     for (name, tenant) in &config.tenants {
         tables(&format!("tenants.{name}"), &tenant.tables, config, problems);
@@ -76,6 +77,19 @@ fn tenants(config: &Config, problems: &mut Problems) {
                  other's rows: give each its own"
             );
             problems.at(paths, message);
+        }
+    }
+}
+
+/// The console's names are no database's.
+fn consoles(config: &Config, problems: &mut Problems) {
+    for name in CONSOLES {
+        if config.databases.contains_key(name) {
+            let message = format!(
+                "[databases.{name}] has a name by which clients ask for the console: give it another, with \
+                 database = \"{name}\" in it"
+            );
+            problems.at(&[&format!("databases.{name}")], message);
         }
     }
 }

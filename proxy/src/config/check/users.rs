@@ -35,6 +35,7 @@ pub(super) fn check(config: &Config, problems: &mut Problems) {
             );
             problems.warn(&[&paths.auth, &paths.name], message);
         }
+        console(user, config, &paths, problems);
         if user.auth == AuthMethod::Password && config.listen.tls == ListenTls::Off {
             let message = format!(
                 "user \"{}\" sends its password as it is, which needs TLS: set tls = \"required\" in \
@@ -43,6 +44,18 @@ pub(super) fn check(config: &Config, problems: &mut Problems) {
             );
             problems.at(&[&paths.auth, "listen.tls"], message);
         }
+    }
+}
+
+/// Who may use the console proves who it is, unless nobody but this machine can ask.
+fn console(user: &User, config: &Config, paths: &UserPaths, problems: &mut Problems) {
+    if user.admin && user.auth == AuthMethod::Trust && !config.listen.address.ip().is_loopback() {
+        let message = format!(
+            "user \"{}\" may use the console (admin = true) and logs in with no proof (auth = \"trust\"), from other \
+             machines too: give it a password, or listen on 127.0.0.1",
+            user.name
+        );
+        problems.at(&[&paths.auth, &paths.name], message);
     }
 }
 
@@ -104,7 +117,7 @@ fn name(user: &User, earlier: &[User], paths: &UserPaths, problems: &mut Problem
 }
 
 fn tenants(user: &User, paths: &UserPaths, problems: &mut Problems) {
-    if user.tenants.is_empty() {
+    if user.tenants.is_empty() && !user.may_use_console() {
         let message = format!(
             "user \"{}\" may name no tenant: list names or patterns, such as \
              tenants = [\"acme_corp\"], [\"acme_*\"] or [\"*\"]",

@@ -1,0 +1,30 @@
+//! KILL_CLIENT and CANCEL.
+
+use std::sync::Arc;
+
+use crate::clients::slot::ClientSlot;
+use crate::shared::Shared;
+use crate::wire::refusal::{Refusal, sqlstate};
+
+/// Ends a client, whatever it does.
+pub(super) fn kill(shared: &Shared, id: u64) -> Result<(), Refusal> {
+    find(shared, id)?.end();
+    Ok(())
+}
+
+/// Cancels what a client runs, or waits to run, as its own cancel request would.
+pub(super) async fn cancel(shared: &Shared, id: u64) -> Result<(), Refusal> {
+    let client = find(shared, id)?;
+    match shared.databases.get(&*client.who.database) {
+        Some(database) => client.who.cancel.cancel(database.servers.target()).await,
+        None => client.who.cancel.give_up(),
+    }
+    Ok(())
+}
+
+fn find(shared: &Shared, id: u64) -> Result<Arc<ClientSlot>, Refusal> {
+    shared.clients.get(id).ok_or_else(|| {
+        let refusal = Refusal::new(sqlstate::UNDEFINED_OBJECT, format!("client {id} does not exist"));
+        refusal.hint("SHOW CLIENTS lists the clients with their ids.")
+    })
+}

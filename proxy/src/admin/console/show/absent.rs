@@ -1,0 +1,68 @@
+//! What PgBouncer has and the proxy has not: tables with its columns and no rows, for tools that ask for them.
+
+use super::{Shown, bytea, int4, int8, text};
+use crate::admin::console::table::Row;
+use crate::shared::Shared;
+
+/// There is nothing.
+fn none(_: &Shared, _: &str) -> Vec<Row> {
+    Vec::new()
+}
+
+pub(super) const PEERS: Shown = Shown::new(
+    "PEERS",
+    "nothing: there are no peers",
+    &[int4("peer_id"), text("host"), int4("port"), int4("pool_size")],
+    none,
+);
+
+pub(super) const PEER_POOLS: Shown = Shown::new(
+    "PEER_POOLS",
+    "nothing: there are no peers",
+    &[
+        int4("peer_id"),
+        int4("cl_active_cancel_req"),
+        int4("cl_waiting_cancel_req"),
+        int4("sv_active_cancel"),
+        int4("sv_login"),
+    ],
+    none,
+);
+
+pub(super) const DNS_HOSTS: Shown = Shown::new(
+    "DNS_HOSTS",
+    "nothing: the system resolves names, each time",
+    &[text("hostname"), int8("ttl"), text("addrs")],
+    none,
+);
+
+pub(super) const DNS_ZONES: Shown = Shown::new(
+    "DNS_ZONES",
+    "nothing: the system resolves names, each time",
+    &[text("zonename"), int8("serial"), int4("count")],
+    none,
+);
+
+pub(super) const FDS: Shown = Shown::new(
+    "FDS",
+    "nothing: sockets are not handed over to another process",
+    &[
+        int4("fd"),
+        text("task"),
+        text("user"),
+        text("database"),
+        text("addr"),
+        int4("port"),
+        int8("cancel"),
+        int4("link"),
+        text("client_encoding"),
+        text("std_strings"),
+        text("datestyle"),
+        text("timezone"),
+        text("password"),
+        bytea("scram_client_key"),
+        bytea("scram_server_key"),
+    ],
+    none,
+)
+.for_admins();

@@ -1,0 +1,216 @@
+//! SHOW POOLS, DATABASES, USERS.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{Shown, databases, int4, text};
+use crate::admin::console::table::{Cell, Row, flag};
+use crate::clients::slot::{ClientSlot, Doing};
+use crate::config::PoolMode;
+use crate::pool::fair::Status;
+use crate::shared::{DatabaseHandle, Shared};
+
+pub(super) const POOLS: Shown = Shown::new(
+    "POOLS",
+    "each pool of servers: that of all tenants, and that of each tenant in the tier login",
+    &[
+        text("database"),
+        text("user"),
+        int4("cl_active"),
+        int4("cl_waiting"),
+        int4("cl_active_cancel_req"),
+        int4("cl_waiting_cancel_req"),
+        int4("sv_active"),
+        int4("sv_active_cancel"),
+        int4("sv_being_canceled"),
+        int4("sv_idle"),
+        int4("sv_used"),
+        int4("sv_tested"),
+        int4("sv_login"),
+        int4("maxwait"),
+        int4("maxwait_us"),
+        text("pool_mode"),
+        text("load_balance_hosts"),
+    ],
+    |shared, _| {
+        let clients = shared.clients.all();
+        databases(shared).into_iter().flat_map(|database| pools(shared, database, &clients)).collect()
+    },
+);
+
+pub(super) const DATABASES: Shown = Shown::new(
+    "DATABASES",
+    "each database of the configuration",
+    &[
+        text("name"),
+        text("host"),
+        int4("port"),
+        text("database"),
+        text("force_user"),
+        int4("pool_size"),
+        int4("min_pool_size"),
+        int4("reserve_pool_size"),
+        int4("server_lifetime"),
+        text("pool_mode"),
+        text("load_balance_hosts"),
+        int4("max_connections"),
+        int4("current_connections"),
+        int4("max_client_connections"),
+        int4("current_client_connections"),
+        int4("paused"),
+        int4("disabled"),
+    ],
+    |shared, _| {
+        let clients = shared.clients.all();
+        databases(shared).into_iter().map(|database| database_of(shared, database, &clients)).collect()
+    },
+);
+
+pub(super) const USERS: Shown = Shown::new(
+    "USERS",
+    "each user of the configuration",
+    &[
+        text("name"),
+        text("pool_size"),
+        text("reserve_pool_size"),
+        text("pool_mode"),
+        int4("max_user_connections"),
+        int4("current_connections"),
+        int4("max_user_client_connections"),
+        int4("current_client_connections"),
+    ],
+    |shared, _| {
+        let clients = shared.clients.all();
+        shared.config.users.iter().map(|user| user_of(user, &clients)).collect()
+    },
+);
+
+/// The pools that a database has, or that a client of it uses, by the role that their servers log in as.
+pub(super) fn by_role(
+    (name, database): (&str, &DatabaseHandle),
+    clients: &[Arc<ClientSlot>],
+) -> BTreeMap<String, Pool> {
+    let shared_role = database.servers.role();
+    let mut pools = BTreeMap::from([(shared_role.to_owned(), Pool::of(&database.servers))]);
+    for servers in database.tenants.all() {
+        pools.insert(servers.role().to_owned(), Pool::of(&servers));
+    }
+    for client in clients.iter().filter(|client| *client.who.database == *name) {
+        let role = client.place().login.map_or(shared_role.to_owned(), |role| role.as_str().to_owned());
+        pools.entry(role).or_default().note(client);
+    }
+    pools
+}
+
+/// What is shown of one pool.
+#[derive(Default)]
+pub(super) struct Pool {
+    status: Status,
+    unchecked: usize,
+    active: usize,
+    waiting: usize,
+    cancelling: usize,
+    /// In microseconds.
+    longest_wait: u64,
+}
+
+impl Pool {
+    fn of(servers: &crate::pool::servers::Servers) -> Self {
+        Self { status: servers.status(), unchecked: servers.unchecked(), ..Self::default() }
+    }
+
+    fn note(&mut self, client: &ClientSlot) {
+        self.cancelling += usize::from(client.who.cancel.is_in_flight());
+        match client.doing() {
+            Doing::Waits => {
+                self.waiting += 1;
+                self.longest_wait = self.longest_wait.max(client.waited());
+            }
+            Doing::Works | Doing::Nothing => self.active += 1,
+        }
+    }
+}
+
+fn pools(shared: &Shared, database: (&str, &DatabaseHandle), clients: &[Arc<ClientSlot>]) -> Vec<Row> {
+    let (name, handle) = database;
+    let mode = mode_in_words(shared.config.pool.mode);
+    let shared_role = handle.servers.role();
+    let row = |(role, pool): (String, Pool)| {
+        // Those that are being made have a place already. Which pool they are for is known of the shared one alone.
+        let connecting = match *role == *shared_role {
+            true => handle.roster.connecting().min(pool.status.size.saturating_sub(pool.status.idle)),
+            false => 0,
+        };
+        let active = pool.status.size.saturating_sub(pool.status.idle + connecting);
+        vec![
+            name.into(),
+            role.into(),
+            pool.active.into(),
+            pool.waiting.into(),
+            pool.cancelling.into(),
+            0u64.into(),
+            active.into(),
+            pool.cancelling.into(),
+            0u64.into(),
+            pool.status.idle.saturating_sub(pool.unchecked).into(),
+            pool.unchecked.min(pool.status.idle).into(),
+            0u64.into(),
+            connecting.into(),
+            (pool.longest_wait / 1_000_000).into(),
+            (pool.longest_wait % 1_000_000).into(),
+            mode.into(),
+            Cell::Null,
+        ]
+    };
+    by_role(database, clients).into_iter().map(row).collect()
+}
+
+fn database_of(
+    shared: &Shared,
+    (name, database): (&str, &DatabaseHandle),
+    clients: &[Arc<ClientSlot>],
+) -> Row {
+    let (target, pool) = (database.servers.target(), &shared.config.pool);
+    let here = clients.iter().filter(|client| *client.who.database == *name).count();
+    vec![
+        name.into(),
+        target.config.host.as_str().into(),
+        target.config.port.into(),
+        target.name.as_str().into(),
+        target.config.user.as_str().into(),
+        pool.max_servers.into(),
+        pool.min_servers.into(),
+        0u64.into(),
+        pool.max_lifetime.as_secs().into(),
+        Cell::Null,
+        Cell::Null,
+        pool.max_servers.into(),
+        database.roster.len().into(),
+        shared.config.listen.max_clients.into(),
+        here.into(),
+        flag(database.gate.is_paused()),
+        flag(database.gate.is_disabled()),
+    ]
+}
+
+fn user_of(user: &crate::config::User, clients: &[Arc<ClientSlot>]) -> Row {
+    let own = || clients.iter().filter(|client| client.who.user.name == user.name);
+    let mode = user.pool_mode.map_or(Cell::Null, |mode| mode_in_words(mode).into());
+    vec![
+        user.name.as_str().into(),
+        "".into(),
+        "".into(),
+        mode,
+        0u64.into(),
+        own().filter(|client| client.server().is_some()).count().into(),
+        0u64.into(),
+        own().count().into(),
+    ]
+}
+
+fn mode_in_words(mode: PoolMode) -> &'static str {
+    match mode {
+        PoolMode::Transaction => "transaction",
+        PoolMode::Session => "session",
+    }
+}
