@@ -101,6 +101,22 @@ impl Answer {
         self.of(b'D').map(Message::row).collect()
     }
 
+    /// The names of the columns, as the first `RowDescription` has them.
+    pub fn columns(&self) -> Vec<String> {
+        let Some(described) = self.of(b'T').next() else { return Vec::new() };
+        let mut body = described.body.clone();
+        let count = body.get_i16();
+        (0..count)
+            .map(|_| {
+                let end = body.iter().position(|byte| *byte == 0).unwrap();
+                let name = text(&body.split_to(end));
+                // The NUL, and what there is to say of the column.
+                body.advance(1 + 18);
+                name
+            })
+            .collect()
+    }
+
     /// The first column of all rows.
     pub fn column(&self) -> Vec<String> {
         self.rows().into_iter().map(|row| row.into_iter().next().unwrap()).collect()

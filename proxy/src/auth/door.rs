@@ -196,6 +196,13 @@ where
         } else if !context.databases.contains(&claim.database) {
             let message = format!("database \"{}\" does not exist", claim.database);
             return Err(Refusal::new(sqlstate::INVALID_CATALOG_NAME, message).into());
+        } else if user.tenants.is_empty() {
+            // Whoever may name no tenant works for none either, not even in the schema public.
+            let message = format!("permission denied for database \"{}\"", claim.database);
+            let refusal = Refusal::new(sqlstate::INSUFFICIENT_PRIVILEGE, message);
+            return Err(refusal
+                .hint("The user has the console, database \"pgstrata\", and no tenants.")
+                .into());
         }
         Ok((claim, user))
     }

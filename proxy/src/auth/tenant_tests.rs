@@ -13,7 +13,7 @@ fn read_with(tenancy: &Tenancy, params: &[(&str, &str)]) -> Result<Claim, Refusa
     let rules = Rules {
         tenancy,
         is_user: &|name| matches!(name, "app" | "dotted.name"),
-        is_database: &|name| matches!(name, "shop" | "v1.shop"),
+        is_database: &|name| matches!(name, "shop" | "v1.shop" | "pgstrata" | "pgbouncer"),
     };
     claim(&startup, &rules)
 }
@@ -217,4 +217,25 @@ fn replication_is_refused() {
     for value in ["off", "false", "F", "no", "0", "of"] {
         assert!(read(&[("user", "app"), ("replication", value)]).is_ok(), "{value}");
     }
+}
+
+#[test]
+fn console_is_asked_for_by_its_names_and_with_no_tenant() {
+    let strict = Tenancy { missing_tenant: MissingTenant::Reject, ..sources(&ALL) };
+    for database in ["pgstrata", "pgbouncer"] {
+        let claim = read_with(&strict, &[("user", "app"), ("database", database)]).unwrap();
+        assert_eq!((claim.database.as_str(), claim.tenant), (database, None));
+        for named in [
+            [("user", "app"), ("options", "-ctenant=acme")],
+            [("user", "app"), ("tenant", "acme")],
+            [("user", "app.acme"), ("application_name", "x")],
+        ] {
+            let params = [&named[..], &[("database", database)]].concat();
+            assert_eq!(read_with(&strict, &params).unwrap_err().code, "28000", "{params:?}");
+        }
+        let suffixed = format!("{database}.acme");
+        assert_eq!(read(&[("user", "app"), ("database", &suffixed)]).unwrap_err().code, "28000");
+    }
+    // A user who is called so, and asks for no database, as libpq has it.
+    assert_eq!(read(&[("user", "pgbouncer")]).unwrap().database, "pgbouncer");
 }

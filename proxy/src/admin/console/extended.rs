@@ -126,7 +126,7 @@ where
         if !bind.formats.fit(columns) {
             let message = format!(
                 "bind message has {} result formats but query has {columns} columns",
-                bind.formats.len()
+                bind.formats.count()
             );
             return Err(Refusal::new(sqlstate::PROTOCOL_VIOLATION, message));
         }

@@ -216,3 +216,21 @@ fn tier_that_logs_in_needs_a_key() {
     refused_part("[pool]\nmax_servers_per_tenant = 0", 2, "must not be 0");
     refused_part("[tenancy]\nmax_servers_per_tenant = 0", 2, "must not be 0");
 }
+
+#[test]
+fn console_has_its_own_names_and_its_users_prove_who_they_are() {
+    for name in ["pgstrata", "pgbouncer"] {
+        let text = format!("[databases.{name}]\nhost = 'db'\nuser = 'app'\ntls = 'disable'");
+        refused_part(&text, 1, "by which clients ask for the console");
+    }
+    // They may name no tenant.
+    for key in ["admin", "stats"] {
+        let user = format!("[[users]]\nname = 'ops'\npassword = 'x'\n{key} = true");
+        let config = parse(&with_basics(&user)).unwrap();
+        assert!(config.users.iter().any(|user| user.name == "ops" && user.may_use_console()), "{key}");
+    }
+    let trusted = "[[users]]\nname = 'ops'\nauth = 'trust'\nadmin = true";
+    parse(&with_basics(trusted)).unwrap();
+    let open = format!("[listen]\naddress = '0.0.0.0:6432'\n{trusted}");
+    refused_part(&open, 5, "may use the console (admin = true) and logs in with no proof");
+}
