@@ -285,3 +285,38 @@ async fn those_who_wait_in_vain_are_called_off() {
     pool.close();
     assert_eq!(pool.acquire(&None).await.err(), Some(Unlent::Closed));
 }
+
+#[tokio::test]
+async fn paused_pool_lends_nothing_keeps_nothing_and_loses_nobody() {
+    let (pool, alive) = (Pool::new(2), Arc::default());
+    let held = get(&pool, &None, &alive).await;
+    get(&pool, &tenant("a"), &alive).await.give_back();
+    pool.pause();
+    assert_eq!((pool.status(), alive.load(Ordering::SeqCst)), (Status { size: 1, idle: 0, waiting: 0 }, 1));
+    assert!(pool.take(&None, Instant::now(), |_, _| true).is_none());
+    let mut first = Box::pin(pool.acquire(&None));
+    let mut second = Box::pin(pool.acquire(&tenant("a")));
+    assert!(is_pending(&mut first) && is_pending(&mut second));
+    // What comes back is gone, and nobody gets its place.
+    held.give_back();
+    assert!(is_pending(&mut first) && is_pending(&mut second));
+    assert_eq!((pool.status(), alive.load(Ordering::SeqCst)), (Status { size: 0, idle: 0, waiting: 2 }, 0));
+    let mut resumed = Box::pin(pool.resumed());
+    assert!(is_pending(&mut resumed));
+    pool.resume();
+    resumed.await;
+    assert!(matches!(first.await, Ok(Grant::Place(_))) && matches!(second.await, Ok(Grant::Place(_))));
+    assert!(!pool.is_paused());
+    pool.resumed().await;
+}
+
+#[tokio::test]
+async fn place_that_was_granted_before_a_pause_is_given_up_behind_it() {
+    let (pool, alive) = (Pool::new(1), Arc::default());
+    let Ok(Grant::Place(place)) = pool.acquire(&None).await else { panic!("there is room") };
+    pool.pause();
+    let loan = place.fill(Thing::new(&alive)).unwrap();
+    assert_eq!(pool.status().size, 1);
+    loan.give_back();
+    assert_eq!((pool.status(), alive.load(Ordering::SeqCst)), (Status::default(), 0));
+}

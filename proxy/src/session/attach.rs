@@ -138,6 +138,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             if gives_up.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Some(Err(cancelled())));
             }
+            // It would wait for an administrator, and the proxy ends.
+            if self.is_stopping() && database.gate.is_paused() {
+                return Poll::Ready(Some(Err(no_server(&CheckoutError::Closed))));
+            }
             if waits.is_none() {
                 let now = self.clock.stop();
                 self.entry.wait(Some(now));

@@ -101,7 +101,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     }
 
     /// Whether the proxy is shutting down, or has. For each event, so without a lock as long as it is not.
-    fn is_stopping(&self) -> bool {
+    pub(super) fn is_stopping(&self) -> bool {
         self.shutdown.has_changed().map_or(true, |changed| changed && *self.shutdown.borrow())
     }
 

@@ -22,10 +22,10 @@ use crate::clients::ClientEntry;
 use crate::config::User;
 use crate::session::cancel::CancelEntry;
 use crate::shared::Shared;
+use crate::stream::ClientStream;
 use crate::wire::frame::{self, Header};
 use crate::wire::message::{self, Severity};
 use crate::wire::refusal::{Refusal, sqlstate};
-use crate::stream::ClientStream;
 
 /// The longest message of a console's client: commands are short.
 const MAX_MESSAGE: usize = 64 << 10;
