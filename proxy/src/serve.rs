@@ -264,7 +264,6 @@ impl Workers {
 
     /// Waits for the clients to leave, but not for ever.
     async fn finish(self, limit: Duration) {
-        let over = if limit == LAST_WORDS { "shutting down at once" } else { "shutdown_timeout expired" };
         let Self { queues, threads, clients, .. } = self;
         drop(queues);
         let left = async {
@@ -274,7 +273,10 @@ impl Workers {
         };
         if timeout(limit, left).await.is_err() {
             let clients = clients.load(Ordering::Relaxed);
-            tracing::warn!(clients, "{over}: closing remaining clients");
+            match limit == LAST_WORDS {
+                true => tracing::warn!(clients, "shutting down at once: closing remaining clients"),
+                false => tracing::warn!(clients, "shutdown_timeout expired: closing remaining clients"),
+            }
             return;
         }
         for thread in threads {

@@ -1,10 +1,12 @@
 //! What is for those who look after the proxy: the console, and on the HTTP side `/metrics`, `/healthz`, `/readyz`.
 //!
 //! # Layout
+//! - [`api`]: what the console shows, as JSON.
 //! - [`console`]: SQL of its own, for psql and for tools that know PgBouncer.
 //! - [`listener`]: the port, its thread and its limits.
 //! - [`readiness`]: what `/readyz` says.
 
+mod api;
 pub mod console;
 pub mod listener;
 pub mod readiness;
@@ -31,11 +33,16 @@ struct Context {
 
 /// What is answered, by path. While clients leave, probes go on.
 pub fn router(shared: Arc<Shared>, stopping: watch::Receiver<bool>) -> Router {
-    Router::new()
+    let router = Router::new()
         .route("/metrics", get(metrics))
         .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready))
-        .with_state(Context { shared, stopping, readiness: Readiness::default() })
+        .route("/readyz", get(ready));
+    // Passwords are sent to it as they are.
+    let router = match shared.config.http.address.ip().is_loopback() {
+        true => router.route("/api/v1/show/{table}", get(api::table)),
+        false => router,
+    };
+    router.with_state(Context { shared, stopping, readiness: Readiness::default() })
 }
 
 /// What is asked of `/metrics`.

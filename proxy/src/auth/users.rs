@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use pgwire::api::auth::sasl::scram::SCRAM_ITERATIONS;
 use ring::hmac;
+use subtle::ConstantTimeEq;
 
 use super::verifier::{self, Verifier};
 use crate::config::{AuthMethod, Listen, User};
@@ -101,6 +102,26 @@ impl Users {
     /// The user of that name.
     pub fn get(&self, name: &str) -> Option<&Account> {
         self.accounts.get(name)
+    }
+
+    /// The user of that name, if it logs in with a password, and this is the one. It takes as long for a user that does
+    /// not exist as for others that log in by the configured method.
+    pub fn with_password(&self, name: &str, password: &str) -> Option<Arc<User>> {
+        let account = self.accounts.get(name);
+        let mock;
+        let proof = match account {
+            Some(account) => &account.proof,
+            None => {
+                mock = self.mock(name);
+                &mock
+            }
+        };
+        let fits = match proof {
+            Proof::Scram(verifier) | Proof::Password(verifier) => verifier.fits(password),
+            Proof::Md5(own) => bool::from(own.as_bytes().ct_eq(password.as_bytes())),
+            Proof::Trust => false,
+        };
+        account.filter(|_| fits).map(|account| Arc::clone(&account.user))
     }
 
     /// What a user that does not exist is checked against, by the configured method. No password fits it.

@@ -223,7 +223,7 @@ impl ClientSlot {
 impl Who {
     /// Somebody in that database.
     pub fn of_test(database: &str) -> Self {
-        let user = crate::config::User {
+        let user = User {
             name: "app".into(),
             password: crate::config::Secret::default(),
             tenants: Vec::new(),

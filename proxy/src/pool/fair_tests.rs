@@ -295,7 +295,8 @@ async fn paused_pool_lends_nothing_keeps_nothing_and_loses_nobody() {
     assert_eq!((pool.status(), alive.load(Ordering::SeqCst)), (Status { size: 1, idle: 0, waiting: 0 }, 1));
     assert!(pool.take(&None, Instant::now(), |_, _| true).is_none());
     let mut first = Box::pin(pool.acquire(&None));
-    let mut second = Box::pin(pool.acquire(&tenant("a")));
+    let other = tenant("a");
+    let mut second = Box::pin(pool.acquire(&other));
     assert!(is_pending(&mut first) && is_pending(&mut second));
     // What comes back is gone, and nobody gets its place.
     held.give_back();

@@ -3,6 +3,8 @@
 use bytes::BytesMut;
 use pgstrata_tests::Wire;
 use pgstrata_tests::stage::tenant_option;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -216,4 +218,51 @@ async fn console_opens_when_all_places_of_clients_are_taken() {
     assert_eq!(fault.code, "53300");
     let mut root = console(&stage).await;
     assert_eq!(super::number(&mut root, "LIMITS", ("name", "listen.max_clients"), "used").await, 2);
+}
+
+/// The HTTP side's answer to somebody with that name and password.
+async fn get(port: u16, path: &str, user: Option<&str>) -> (u16, String) {
+    let authorization = user.map(|user| format!("Authorization: Basic {user}\r\n")).unwrap_or_default();
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let request =
+        format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{authorization}Connection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_are_had_as_json_by_those_who_may_see_them() {
+    let stage = stage().await;
+    stage.wire("acme_corp").await.simple("SELECT 1").await;
+    // root:root, watcher:watcher, app:app, root:wrong, nobody:x
+    let [root, watcher, app, wrong, nobody] =
+        ["cm9vdDpyb290", "d2F0Y2hlcjp3YXRjaGVy", "YXBwOmFwcA==", "cm9vdDp3cm9uZw==", "bm9ib2R5Ong="];
+    let port = stage.http_port();
+    let (status, body) = get(port, "/api/v1/show/pools", Some(watcher)).await;
+    let rows: serde_json::Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(
+        (status, &rows[0]["database"], &rows[0]["sv_active"]),
+        (200, &"app".into(), &0.into()),
+        "{body}"
+    );
+    assert!(rows[0]["load_balance_hosts"].is_null());
+    let (_, body) = get(port, "/api/v1/show/tenant?name=acme_corp", Some(watcher)).await;
+    assert!(body.contains("\"key\":\"requests\""), "{body}");
+    for (path, user, status) in [
+        ("pools", None, 401),
+        ("pools", Some(wrong), 401),
+        ("pools", Some(nobody), 401),
+        ("pools", Some("!"), 401),
+        ("pools", Some(app), 403),
+        ("prepared", Some(watcher), 403),
+        ("prepared", Some(root), 200),
+        ("nothing", Some(root), 404),
+        ("tenant", Some(root), 400),
+        ("pools?name=x", Some(root), 400),
+    ] {
+        assert_eq!(get(port, &format!("/api/v1/show/{path}"), user).await.0, status, "{path} {user:?}");
+    }
 }
