@@ -243,8 +243,18 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let told = Arc::clone(&identity.base_told);
-    let tls = login.stream.tls_in_words();
     let cancel = shared.cancels.register(login.protocol_minor, &login.database);
+    // Before the client hears of it: whoever has logged in is seen.
+    let entry = shared.clients.enter(Who {
+        user: Arc::clone(&login.user),
+        database: login.database.as_str().into(),
+        peer: login.peer,
+        local: login.local,
+        tls: login.stream.tls_in_words(),
+        application: application_name(&login.settings),
+        cancel: Arc::clone(cancel.slot()),
+    });
+    entry.set_place(Place { tenant: tenancy.turn.clone(), login: tenancy.isolation.login().cloned() });
     let pairs = told.iter().map(|(name, value)| (&**name, &**value));
     login.accept(pairs, cancel.slot().pid, &cancel.slot().key).await?;
     tracing::debug!(peer = %login.peer, user = login.user.name, tenant = tenancy.scope.tenant.as_deref(), "client in");
@@ -254,16 +264,6 @@ where
     if session_pooling {
         pins.add(PinReason::SessionPooling);
     }
-    let entry = shared.clients.enter(Who {
-        user: Arc::clone(&login.user),
-        database: login.database.as_str().into(),
-        peer: login.peer,
-        local: login.local,
-        tls,
-        application: application_name(&login.settings),
-        cancel: Arc::clone(cancel.slot()),
-    });
-    entry.set_place(Place { tenant: tenancy.turn.clone(), login: tenancy.isolation.login().cloned() });
     entry.set_pins(pins.bits());
     let shown = tenancy.turn.clone();
     let attendance = Attendance::new(identity.database.clients(), tenancy.tally.as_ref());

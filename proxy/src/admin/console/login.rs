@@ -41,8 +41,7 @@ where
         let parameters: Vec<(Vec<u8>, Vec<u8>)> =
             parameters.map(|(name, value)| (name.into(), value.into())).collect();
         let pairs = parameters.iter().map(|(name, value)| (&name[..], &value[..]));
-        login.accept(pairs, cancel.slot().pid, &cancel.slot().key).await?;
-        tracing::debug!(peer = %login.peer, user = login.user.name, "console opened");
+        // Before the client hears of it: whoever has logged in is seen.
         let entry = shared.clients.enter(Who {
             user: Arc::clone(&login.user),
             database: login.database.as_str().into(),
@@ -52,6 +51,8 @@ where
             application,
             cancel: Arc::clone(cancel.slot()),
         });
+        login.accept(pairs, cancel.slot().pid, &cancel.slot().key).await?;
+        tracing::debug!(peer = %login.peer, user = login.user.name, "console opened");
         Ok(Self::new(login, shared, (cancel, entry), shutdown))
     }
 }
