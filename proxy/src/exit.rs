@@ -1,6 +1,13 @@
 //! The way out, for those inside of the process: an administrator asks for it, and the listener hears of it.
 
+use std::time::Duration;
+
 use tokio::sync::watch;
+
+use crate::config::Config;
+
+/// How long clients may take to hear that the proxy ends at once.
+pub const LAST_WORDS: Duration = Duration::from_millis(200);
 
 /// What is waited for before the process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,5 +55,25 @@ impl Exit {
         let asked = news.wait_for(|asked| asked.is_some() && *asked != before).await;
         // The sender lives as long as this does.
         asked.ok().and_then(|asked| *asked).unwrap_or(How::Now)
+    }
+}
+
+/// Who wants the process to end, and what is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WayOut {
+    /// A signal: clients have `shutdown_timeout`.
+    Signal,
+    /// An administrator.
+    Asked(How),
+}
+
+impl WayOut {
+    /// How long clients may go on.
+    pub fn limit(self, config: &Config) -> Duration {
+        match self {
+            Self::Signal => config.listen.shutdown_timeout,
+            Self::Asked(How::Now) => LAST_WORDS,
+            Self::Asked(How::Servers | How::Clients) => Duration::MAX,
+        }
     }
 }

@@ -25,7 +25,7 @@ use crate::auth::error::OpenError;
 use crate::auth::unproven::{Ticket, Unproven};
 use crate::config::Config;
 use crate::descriptors::{self, Room};
-use crate::exit::How;
+use crate::exit::{How, LAST_WORDS, WayOut};
 use crate::listener;
 use crate::session::{Session, start};
 use crate::shared::{SetupError, Shared};
@@ -37,9 +37,6 @@ const TEND: Duration = Duration::from_secs(1);
 
 /// How long logins may still take that were proven when the proxy was told to stop.
 const LAST_LOGINS: Duration = Duration::from_secs(1);
-
-/// How long clients may take to hear that the proxy ends at once.
-const LAST_WORDS: Duration = Duration::from_millis(200);
 
 /// Consoles that may be open at once.
 const CONSOLES: usize = 128;
@@ -115,24 +112,6 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result
     }
     tending.abort();
     Ok(())
-}
-
-/// Who wants the process to end, and what is waited for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum WayOut {
-    Signal,
-    Asked(How),
-}
-
-impl WayOut {
-    /// How long clients may go on.
-    fn limit(self, config: &Config) -> Duration {
-        match self {
-            Self::Signal => config.listen.shutdown_timeout,
-            Self::Asked(How::Now) => LAST_WORDS,
-            Self::Asked(How::Servers | How::Clients) => Duration::MAX,
-        }
-    }
 }
 
 /// How many clients are let in at once. Says so where they are fewer than are configured.
@@ -394,11 +373,6 @@ enum Guest {
 /// Somebody, and the place that is taken.
 type LoggedIn = (Guest, Count);
 
-/// There are too many consoles already.
-fn full_of_consoles(most: usize) -> Refusal {
-    Refusal::new("53300", format!("sorry, too many consoles already ({most})"))
-}
-
 /// There are too many clients already: said where a client hears it, behind TLS and its proof.
 fn full(most: usize) -> Refusal {
     let message = format!("sorry, too many clients already ({most} of listen.max_clients)");
@@ -447,7 +421,8 @@ async fn log_in(
             drop(ticket);
             login.local = local;
             let Some(place) = entrance.take_console() else {
-                return Err(login.refuse(full_of_consoles(entrance.most_consoles)).await);
+                let message = format!("sorry, too many consoles already ({})", entrance.most_consoles);
+                return Err(login.refuse(Refusal::new("53300", message)).await);
             };
             let console = Console::start(*login, shared, stopping).await?;
             Ok(Some((Guest::Administrator(Box::new(console)), place)))

@@ -6,12 +6,13 @@
 //!
 //! A tenant may have its [`Share`] of the places, so that one which holds on to what it has leaves something to others.
 //!
-//! [`loan`]: what becomes of what is lent.
+//! [`loan`]: what becomes of what is lent. [`pause`]: nothing is lent for a while.
 //!
 //! Sized by places: a thing has one, and so has one that is being made. What is not given back with a word is
 //! dropped, so that a user who breaks off leaves nothing behind.
 
 mod loan;
+mod pause;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -305,48 +306,6 @@ impl<T: Item> Pool<T> {
         state.taken -= idle.len();
         drop(state);
         drop((idle, turns));
-    }
-
-    /// Lends nothing until [`Pool::resume`]; who asks waits. What is idle, and what comes back, is dropped.
-    pub fn pause(&self) {
-        let mut state = self.state();
-        state.paused = true;
-        let idle = std::mem::take(&mut state.idle);
-        state.taken -= idle.len();
-        drop(state);
-        drop(idle);
-    }
-
-    /// Lends again: who waits may have what there is.
-    pub fn resume(&self) {
-        let mut state = self.state();
-        state.paused = false;
-        state.resumed.notify_waiters();
-        self.settle(state);
-    }
-
-    /// Whether it is paused.
-    pub fn is_paused(&self) -> bool {
-        self.state().paused
-    }
-
-    /// Returns when it is not paused.
-    pub async fn resumed(&self) {
-        loop {
-            let state = self.state();
-            if !state.paused {
-                return;
-            }
-            // It hears of what comes after this, and that is under the lock.
-            let resumed = Arc::clone(&state.resumed).notified_owned();
-            drop(state);
-            resumed.await;
-        }
-    }
-
-    /// How many items have been idle for longer than that.
-    pub fn idle_longer_than(&self, limit: Duration) -> usize {
-        self.state().idle.iter().filter(|idle| idle.since.elapsed() > limit).count()
     }
 
     /// So many places more are of use: those who wait may try.

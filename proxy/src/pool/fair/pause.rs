@@ -1,0 +1,50 @@
+//! A pool that lends nothing for a while, and loses nobody who waits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Item, Pool};
+
+impl<T: Item> Pool<T> {
+    /// Lends nothing until [`Pool::resume`]; who asks waits. What is idle, and what comes back, is dropped.
+    pub fn pause(&self) {
+        let mut state = self.state();
+        state.paused = true;
+        let idle = std::mem::take(&mut state.idle);
+        state.taken -= idle.len();
+        drop(state);
+        drop(idle);
+    }
+
+    /// Lends again: who waits may have what there is.
+    pub fn resume(&self) {
+        let mut state = self.state();
+        state.paused = false;
+        state.resumed.notify_waiters();
+        self.settle(state);
+    }
+
+    /// Whether it is paused.
+    pub fn is_paused(&self) -> bool {
+        self.state().paused
+    }
+
+    /// Returns when it is not paused.
+    pub async fn resumed(&self) {
+        loop {
+            let state = self.state();
+            if !state.paused {
+                return;
+            }
+            // It hears of what comes after this, and that is under the lock.
+            let resumed = Arc::clone(&state.resumed).notified_owned();
+            drop(state);
+            resumed.await;
+        }
+    }
+
+    /// How many items have been idle for longer than that.
+    pub fn idle_longer_than(&self, limit: Duration) -> usize {
+        self.state().idle.iter().filter(|idle| idle.since.elapsed() > limit).count()
+    }
+}
