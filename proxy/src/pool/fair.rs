@@ -54,6 +54,8 @@ struct State<T: Item> {
     /// Nothing is lent, nor kept, until it is resumed; who asks waits.
     paused: bool,
     resumed: Arc<Notify>,
+    /// When it was resumed last.
+    resumed_at: Option<Instant>,
 }
 
 struct Idle<T> {
@@ -153,6 +155,7 @@ impl<T: Item> Pool<T> {
             closed: false,
             paused: false,
             resumed: Arc::default(),
+            resumed_at: None,
         };
         Self(Arc::new(Mutex::new(state)))
     }

@@ -302,13 +302,15 @@ async fn paused_pool_lends_nothing_keeps_nothing_and_loses_nobody() {
     held.give_back();
     assert!(is_pending(&mut first) && is_pending(&mut second));
     assert_eq!((pool.status(), alive.load(Ordering::SeqCst)), (Status { size: 0, idle: 0, waiting: 2 }, 0));
-    let mut resumed = Box::pin(pool.resumed());
+    let before = Instant::now();
+    let mut resumed = Box::pin(pool.resumed_since(before));
     assert!(is_pending(&mut resumed));
     pool.resume();
-    resumed.await;
+    let at = resumed.await.unwrap();
+    // Whoever came behind that was not held up by it.
+    assert!(at > before && pool.resumed_since(at).await.is_none());
     assert!(matches!(first.await, Ok(Grant::Place(_))) && matches!(second.await, Ok(Grant::Place(_))));
     assert!(!pool.is_paused());
-    pool.resumed().await;
 }
 
 #[tokio::test]

@@ -141,12 +141,11 @@ impl Servers {
                 Err(CheckoutError::Connect(error)) if left.is_zero() => return Err(error.into()),
                 // It stays in the queue, for the servers that there are.
                 Err(CheckoutError::Connect(error)) if self.may_wait(&error) => again = true,
-                // Whoever has the database paused decides for how long.
-                Err(CheckoutError::Timeout(_)) if self.pool.is_paused() => {
-                    self.pool.resumed().await;
-                    (begun, again) = (Instant::now(), true);
-                }
-                Err(CheckoutError::Timeout(_)) => return Err(self.over(tenant, limit)),
+                // Whoever has the database paused decides for how long: the time begins anew behind that.
+                Err(CheckoutError::Timeout(_)) => match self.pool.resumed_since(begun).await {
+                    Some(resumed) => (begun, again) = (resumed, true),
+                    None => return Err(self.over(tenant, limit)),
+                },
                 other => return other,
             }
         }

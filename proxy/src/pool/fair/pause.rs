@@ -1,7 +1,7 @@
 //! A pool that lends nothing for a while, and loses nobody who waits.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Item, Pool};
 
@@ -19,8 +19,10 @@ impl<T: Item> Pool<T> {
     /// Lends again: who waits may have what there is.
     pub fn resume(&self) {
         let mut state = self.state();
-        state.paused = false;
-        state.resumed.notify_waiters();
+        if state.paused {
+            (state.paused, state.resumed_at) = (false, Some(Instant::now()));
+            state.resumed.notify_waiters();
+        }
         self.settle(state);
     }
 
@@ -29,12 +31,12 @@ impl<T: Item> Pool<T> {
         self.state().paused
     }
 
-    /// Returns when it is not paused.
-    pub async fn resumed(&self) {
+    /// Whether it was paused since then, or is. Waits until it no longer is, and gives the moment of that.
+    pub async fn resumed_since(&self, then: Instant) -> Option<Instant> {
         loop {
             let state = self.state();
             if !state.paused {
-                return;
+                return state.resumed_at.filter(|at| *at > then);
             }
             // It hears of what comes after this, and that is under the lock.
             let resumed = Arc::clone(&state.resumed).notified_owned();
