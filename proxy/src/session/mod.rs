@@ -280,7 +280,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     async fn serve_until_ended(&mut self) -> End {
         let slot = Arc::clone(self.entry.slot());
         let mut serving = pin!(self.serve());
-        poll_fn(|cx| Poll::Ready(slot.wakes(cx.waker()))).await;
+        // Asked once, as for the stop: the task is the same for all of the session.
+        poll_fn(|cx| {
+            slot.wakes(cx.waker());
+            Poll::Ready(())
+        })
+        .await;
         poll_fn(|cx| {
             if slot.is_ended() {
                 return Poll::Ready(io::ended());

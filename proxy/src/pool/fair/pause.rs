@@ -3,7 +3,17 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::futures::OwnedNotified;
+
 use super::{Item, Pool};
+
+/// What has become of a pause since some moment.
+enum Since {
+    /// It lasts; done when it is over.
+    Paused(OwnedNotified),
+    /// There was one, up to then; `None`: there was none.
+    Resumed(Option<Instant>),
+}
 
 impl<T: Item> Pool<T> {
     /// Lends nothing until [`Pool::resume`]; who asks waits. What is idle, and what comes back, is dropped.
@@ -34,14 +44,19 @@ impl<T: Item> Pool<T> {
     /// Whether it was paused since then, or is. Waits until it no longer is, and gives the moment of that.
     pub async fn resumed_since(&self, then: Instant) -> Option<Instant> {
         loop {
-            let state = self.state();
-            if !state.paused {
-                return state.resumed_at.filter(|at| *at > then);
+            match self.pause_since(then) {
+                Since::Resumed(at) => return at,
+                Since::Paused(news) => news.await,
             }
+        }
+    }
+
+    fn pause_since(&self, then: Instant) -> Since {
+        let state = self.state();
+        match state.paused {
             // It hears of what comes after this, and that is under the lock.
-            let resumed = Arc::clone(&state.resumed).notified_owned();
-            drop(state);
-            resumed.await;
+            true => Since::Paused(Arc::clone(&state.resumed).notified_owned()),
+            false => Since::Resumed(state.resumed_at.filter(|at| *at > then)),
         }
     }
 
