@@ -11,7 +11,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use super::accept::{AcceptContext, Opening};
 use super::error::{OpenError, violation};
 use super::exchange::{Candidate, authenticate};
-use super::login::{Login, log_refusal, say_goodbye};
+use super::login::{Login, say_goodbye};
+use super::refusals::{self, Who, paced};
 use super::tenant::{Claim, Rules, claim};
 use super::tls::{ALPN, Tls};
 use crate::config::{User, is_console};
@@ -33,6 +34,7 @@ pub(super) struct Door<S> {
     is_v2: bool,
     /// For the log.
     user: Option<String>,
+    database: Option<String>,
     tenant: Option<String>,
 }
 
@@ -59,6 +61,7 @@ where
             gss_done: false,
             is_v2: false,
             user: None,
+            database: None,
             tenant: None,
         };
         if direct {
@@ -121,7 +124,7 @@ where
             Err(error) => Err(io::Error::other(error)),
         };
         let stream = accepted.map_err(|error| {
-            tracing::info!(%peer, %error, "TLS handshake failed");
+            paced(|left_out| tracing::info!(%peer, %error, left_out, "TLS handshake failed"));
             OpenError::Tls(error)
         })?;
         let named = stream.get_ref().1.alpn_protocol() == Some(ALPN);
@@ -171,6 +174,7 @@ where
         context: &AcceptContext,
     ) -> Result<(Claim, Arc<User>), OpenError> {
         self.user = startup.get("user").map(str::to_owned);
+        self.database = startup.get("database").map(str::to_owned);
         self.negotiate(startup).await?;
         if context.tls_required && !self.stream.is_tls() {
             let message = "connections without TLS are not accepted";
@@ -233,7 +237,8 @@ where
     pub(super) async fn fail(mut self, error: OpenError) -> OpenError {
         match &error {
             OpenError::Refused(refusal) => {
-                log_refusal(self.peer, self.user.as_deref(), self.tenant.as_deref(), refusal);
+                let (user, database) = (self.user.as_deref(), self.database.as_deref());
+                refusals::log(self.peer, Who { user, database, tenant: self.tenant.as_deref() }, refusal);
                 let mut out = BytesMut::new();
                 if self.is_v2 {
                     refusal.encode_v2(&mut out)
@@ -246,7 +251,9 @@ where
                 tracing::debug!(peer = %self.peer, user = self.user, "client left")
             }
             OpenError::Io(error) | OpenError::Tls(error) => {
-                tracing::info!(peer = %self.peer, user = self.user, %error, "client lost");
+                paced(|left_out| {
+                    tracing::info!(peer = %self.peer, user = self.user, %error, left_out, "client lost");
+                });
             }
         }
         error

@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::error::OpenError;
+use super::refusals::{self, Who};
 use crate::config::User;
 use crate::stream::ClientStream;
 use crate::wire::message;
@@ -95,7 +96,8 @@ where
     /// Turns the client away, and logs why.
     pub async fn refuse(mut self, refusal: Refusal) -> OpenError {
         let tenant = self.tenant.as_ref().map(TenantId::as_str);
-        log_refusal(self.peer, Some(&self.user.name), tenant, &refusal);
+        let who = Who { user: Some(&self.user.name), database: Some(&self.database), tenant };
+        refusals::log(self.peer, who, &refusal);
         let mut out = BytesMut::new();
         refusal.encode(&mut out);
         say_goodbye(&mut self.stream, &out).await;
@@ -107,11 +109,6 @@ where
 fn no_tenant(tenant: &TenantId, user: &User) -> Refusal {
     let message = format!("tenant \"{tenant}\" does not exist or user \"{}\" may not use it", user.name);
     Refusal::new(sqlstate::INVALID_AUTHORIZATION, message)
-}
-
-/// The one line that a refusal leaves in the log.
-pub(crate) fn log_refusal(peer: SocketAddr, user: Option<&str>, tenant: Option<&str>, refusal: &Refusal) {
-    tracing::warn!(%peer, user, tenant, code = refusal.code, reason = ?refusal.message, "client refused");
 }
 
 /// Writes the last words and closes. Whether the client still listens is its own affair.

@@ -2,8 +2,9 @@
 //!
 //! # Layout
 //! - [`accept`]: from the first byte to a [`Login`](login::Login) that waits for its tenant.
-//! - `door`: the steps of that, each with its answer.
-//! - [`tenant`]: what a start-up packet says about user, database, tenant and settings.
+//! - `door`: the steps of that, each with its answer; `refusals`: what the log says of those who don't get in.
+//! - [`tenant`]: what a start-up packet says about user, database, tenant and settings; `near_miss`: names that were meant
+//!   to be the tenant's.
 //! - [`users`]: who may log in, with secrets that are ready to be checked against.
 //! - [`exchange`]: the proof itself: SCRAM-SHA-256, MD5, a password over TLS.
 //! - [`login`]: the last step, in which the tenant is admitted or refused.
@@ -15,6 +16,8 @@ mod door;
 pub mod error;
 pub mod exchange;
 pub mod login;
+mod near_miss;
+pub(crate) mod refusals;
 pub mod tenant;
 pub mod tls;
 pub mod unproven;

@@ -2,6 +2,7 @@
 
 use pgstrata_tenancy::TenantId;
 
+use super::near_miss;
 use crate::config::{MissingTenant, Tenancy, TenantSource, is_console};
 use crate::wire::encoding::check_client_encoding;
 use crate::wire::options;
@@ -9,7 +10,7 @@ use crate::wire::refusal::{Refusal, sqlstate};
 use crate::wire::startup::StartupParams;
 
 /// The setting in `options`, and the start-up parameter, that name the tenant.
-const TENANT: &str = "tenant";
+pub(super) const TENANT: &str = "tenant";
 
 /// What a client says it is and wants. Nothing of it is proven.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -195,7 +196,10 @@ struct Settings {
 impl Settings {
     /// As `process_startup_options`: `options` first, then the packet's own parameters, which win.
     fn read(&mut self, startup: &StartupParams) -> Result<(), Refusal> {
-        for (name, value) in options::parse(startup.get("options").unwrap_or_default())? {
+        let options = startup.get("options").unwrap_or_default();
+        for (name, value) in
+            options::parse(options).map_err(|refusal| near_miss::with_hint(refusal, options))?
+        {
             if name.eq_ignore_ascii_case(TENANT) {
                 name_once(&mut self.tenant_option, &value)?;
             } else {
@@ -233,7 +237,7 @@ fn check_setting(name: &str, value: &str) -> Result<(), Refusal> {
             Err(Refusal::new(sqlstate::INSUFFICIENT_PRIVILEGE, message))
         }
         "client_encoding" => check_client_encoding(value),
-        _ if is_setting_name(name) => Ok(()),
+        _ if is_setting_name(name) => near_miss::refusal(name).map_or(Ok(()), Err),
         _ => {
             let message = format!("unrecognized configuration parameter \"{name}\"");
             Err(Refusal::new(sqlstate::UNDEFINED_OBJECT, message))

@@ -14,7 +14,7 @@
 //! - [`path`]: the search path, and when it must be set; [`role`]: the tenant's role, likewise.
 //! - [`names`]: the prepared statements that texts name, and the portals: a session finds its own, and no others.
 //! - [`effect`]: what statements leave behind in a session; [`ahead`]: the path behind those that are on their way; [`boundary`]: where transactions end.
-//! - [`encoding`]: what the bytes of a text mean.
+//! - [`encoding`]: what the bytes of a text mean. `elsewhere`: commands that belong to the admin console.
 //! - [`listen`]: `LISTEN`, and what is heard.
 //! - [`standing`]: whether a tenant's clients are served now; [`arrival`], [`admission`]: at the login, and later.
 //! - [`tenant`], [`switch`]: which tenant the session works for, and how it goes over to another; `path_switch`: by its search path.
@@ -42,6 +42,7 @@ pub mod columns;
 mod compose;
 mod deadline;
 pub(crate) mod effect;
+mod elsewhere;
 mod encoding;
 mod expect;
 mod explain;

@@ -11,6 +11,7 @@ use super::admission::is_nobodys;
 use super::clock::begins_block;
 use super::compose::{Composer, Under};
 use super::effect::needs_path;
+use super::elsewhere;
 use super::expect::{Expect, QueryReply};
 use super::judge::{Question, Source};
 use super::link::Link;
@@ -186,6 +187,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         let refusal = plan.statements.iter().find_map(|s| unreadable_setting(s, text));
         let refusal = refusal
+            .or_else(|| elsewhere::refusal(&plan, text))
             .or_else(|| self.refuses_setting(&plan))
             .or_else(|| self.refuses_pin(&plan))
             .or_else(|| self.refuses_listen(&plan))
