@@ -25,6 +25,9 @@
 //! - [`selftest`]: a deployment attacked with two throw-away tenants.
 //! - [`provision`]: tenants that are made when a client first names them.
 //! - [`tenant`]: tenants' life from the command line.
+//! - [`init`]: a configuration for a PostgreSQL that is there.
+//! - [`health`]: a running proxy asked how it is; [`notify`]: what systemd is told of it.
+//! - [`generate`]: manual pages and completions.
 //! - [`demo`]: a PostgreSQL of its own with two tenants, to try it on.
 
 // Layouts name all parts of a module, and are read where the code is.
@@ -43,10 +46,14 @@ pub mod descriptors;
 pub mod exit;
 pub mod explain;
 pub mod gate;
+pub mod generate;
+pub mod health;
+pub mod init;
 mod judges;
 mod listener;
 pub mod logging;
 pub mod metrics;
+pub mod notify;
 pub mod observe;
 pub mod pool;
 pub mod provision;

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use pgstrata::config::Config;
 use pgstrata::signals::Signals;
 use pgstrata::{ServeError, descriptors, terminal};
@@ -35,6 +35,13 @@ enum Command {
     Tenant(pgstrata::tenant::Args),
     /// Attacks a deployment with two throw-away tenants, and says what held.
     Selftest(pgstrata::selftest::Args),
+    /// Looks at a PostgreSQL, and writes a configuration for it and the SQL for its roles.
+    Init(pgstrata::init::Args),
+    /// Asks a running proxy how it is.
+    Health(pgstrata::health::Args),
+    /// Writes manual pages or completions.
+    #[command(subcommand, hide = true)]
+    Generate(pgstrata::generate::Generate),
     /// Runs the proxy with a PostgreSQL of its own, to try it out.
     Demo(pgstrata::demo::Args),
 }
@@ -49,6 +56,9 @@ fn main() -> ExitCode {
         Command::Selftest(args) => {
             pgstrata::selftest::run(&args).map_err(|error| format!("pgstrata: {error}"))
         }
+        Command::Init(args) => pgstrata::init::run(&args).map_err(|error| format!("pgstrata: {error}")),
+        Command::Health(args) => pgstrata::health::run(&args),
+        Command::Generate(what) => pgstrata::generate::run(&what, Command::command()),
         Command::Demo(args) => pgstrata::demo::run(&args).map_err(|error| format!("pgstrata: {error}")),
     };
     match result {

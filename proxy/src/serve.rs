@@ -22,11 +22,13 @@ use crate::admin::console::Console;
 use crate::admin::listener::HttpThread;
 use crate::auth::accept::{Opening, open};
 use crate::auth::error::OpenError;
+use crate::auth::refusals::paced;
 use crate::auth::unproven::{Ticket, Unproven};
 use crate::config::Config;
 use crate::descriptors::{self, Room};
 use crate::exit::{How, LAST_WORDS, WayOut};
 use crate::listener;
+use crate::notify;
 use crate::session::{Session, start};
 use crate::shared::{SetupError, Shared};
 use crate::stream::ClientStream;
@@ -90,6 +92,8 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result
     let tending = tokio::spawn(tend(Arc::clone(&shared)));
     let _watching = watch(&shared);
     tracing::info!(address = %shared.config.listen.address, threads = workers.queues.len(), "ready");
+    notify::ready();
+    let watchdog = tokio::spawn(notify::watchdog());
     let mut shutdown = pin!(shutdown);
     let mut way = tokio::select! {
         () = accept(clients, &workers) => WayOut::Signal,
@@ -97,6 +101,7 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result
         how = shared.exit.asked(None) => WayOut::Asked(how),
     };
     tracing::info!(clients = workers.clients.load(Ordering::Relaxed), "shutting down");
+    notify::stopping();
     if way == WayOut::Asked(How::Clients) {
         way = tokio::select! {
             () = workers.emptied() => WayOut::Asked(How::Now),
@@ -111,6 +116,7 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result
         () = shutdown, if limit == Duration::MAX => {}
     }
     tending.abort();
+    watchdog.abort();
     Ok(())
 }
 
@@ -350,7 +356,7 @@ async fn client(
         Ok(Ok(None) | Err(OpenError::Closed)) => return,
         Ok(Err(_)) => return shared.metrics.client_refused(),
         Err(_) => {
-            tracing::info!(%peer, "client closed: login_timeout expired");
+            paced(|left_out| tracing::info!(%peer, left_out, "client closed: login_timeout expired"));
             return shared.metrics.client_refused();
         }
     };
@@ -396,7 +402,9 @@ async fn log_in(
     let opening = tokio::select! {
         opening = open(stream, peer, &shared.accept) => opening?,
         () = ticket.called() => {
-            tracing::warn!(%peer, "client closed: listen.max_unauthenticated reached");
+            paced(|left_out| {
+                tracing::warn!(%peer, left_out, "client closed: listen.max_unauthenticated reached");
+            });
             return Ok(None);
         }
         _ = stopped.wait_for(|stop| *stop) => return Ok(None),

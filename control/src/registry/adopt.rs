@@ -32,7 +32,7 @@ impl Control {
     }
 
     /// Registers the schema that tenants are made from, if it is not.
-    pub(crate) async fn register_source(&self) -> Result<(), Error> {
+    pub async fn register_source(&self) -> Result<(), Error> {
         let source = &self.settings().source;
         let register = "INSERT INTO pgstrata_control.schemas (schema, state)
                         SELECT nspname, 'source' FROM pg_catalog.pg_namespace WHERE nspname = $1

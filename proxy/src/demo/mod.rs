@@ -7,6 +7,7 @@
 //! - `keeper`: ends it where we are killed and can't.
 //! - [`seed`]: what its database holds.
 //! - [`background`]: the proxy on a thread beside us.
+//! - `words`: what it writes for people: a configuration, and what to try.
 
 pub mod account;
 pub mod background;
@@ -14,10 +15,12 @@ pub mod find;
 mod keeper;
 pub mod postgres;
 pub mod seed;
+mod words;
 
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -28,6 +31,7 @@ use self::background::Background;
 use self::postgres::{Cluster, ClusterError, Options};
 use crate::ServeError;
 use crate::config::{Config, ConfigError};
+use crate::logging::{self, LogError};
 use crate::terminal;
 
 /// `pgstrata demo`
@@ -75,6 +79,12 @@ pub enum DemoError {
     /// The tables could not be made.
     #[error("filling the database failed: {}", pgstrata_control::error::postgres_words(.0))]
     Seed(#[from] tokio_postgres::Error),
+    /// What the command line needs could not be made.
+    #[error(transparent)]
+    Control(#[from] pgstrata_control::Error),
+    /// Nobody would hear of refused clients.
+    #[error(transparent)]
+    Log(#[from] LogError),
     /// The configuration that we wrote ourselves is wrong.
     #[error("the demo's configuration is wrong: {0}")]
     Config(#[from] ConfigError),
@@ -98,14 +108,22 @@ pub fn run(args: &Args) -> Result<(), DemoError> {
     let options = Options { data: data.map(|dir| dir.join("postgres")), ..Options::default() };
     let cluster = Cluster::start(options)?;
     runtime.block_on(seed::seed(&cluster))?;
+    runtime.block_on(seed::own(&cluster))?;
     runtime.block_on(seed::harden(&cluster))?;
-    let mut proxy = Background::start(config(args, &cluster)?)?;
+    let file = args.data.as_deref().unwrap_or(cluster.socket_dir()).join("demo.toml");
+    let file = write(&file, &words::configuration(args, &cluster))?;
+    let config = Config::load(&file)?;
+    runtime.block_on(seed::register(&config))?;
+    let log = logging::init(&config.log)?;
+    let mut proxy = Background::start(config)?;
     // Nobody may be reading, and that is no reason to stop.
-    let _ = terminal::out(format_args!("{}", welcome(args, &cluster)));
+    let _ = terminal::out(format_args!("{}", words::welcome(args, &cluster, &file)));
     runtime.block_on(async {
         while !proxy.has_ended() && !signals.arrive_within(Duration::from_millis(200)).await {}
     });
-    proxy.stop().map_err(DemoError::from)
+    let stopped = proxy.stop();
+    log.flush();
+    stopped.map_err(DemoError::from)
 }
 
 /// The signals that end the demonstration.
@@ -149,74 +167,9 @@ fn lock_folder(dir: &Path) -> Result<File, DemoError> {
     }
 }
 
-fn config(args: &Args, cluster: &Cluster) -> Result<Config, DemoError> {
-    let text = format!(
-        "
-        [listen]
-        address = '127.0.0.1:{port}'
-        shutdown_timeout = '2s'
-        [http]
-        address = '127.0.0.1:{http_port}'
-        [log]
-        level = 'warn'
-        [tenancy]
-        strategy = '{strategy}'
-        missing_tenant = 'public'
-        [databases.{database}]
-        host = '127.0.0.1'
-        port = {server_port}
-        user = '{role}'
-        password = '{password}'
-        tls = 'disable'
-        # For applications: no statement of theirs, injected or not, defines objects or reaches another tenant.
-        [[users]]
-        name = '{role}'
-        password = '{password}'
-        tenants = ['*']
-        statements = 'write'
-        # For migrations.
-        [[users]]
-        name = 'migrations'
-        password = 'migrations'
-        tenants = ['*']
-        statements = 'ddl'
-        # For an application with one pool for all tenants.
-        [[users]]
-        name = 'pool'
-        password = 'pool'
-        tenants = ['*']
-        statements = 'write'
-        tenant_switch = true
-        ",
-        port = args.port,
-        http_port = args.http_port,
-        strategy = args.strategy,
-        database = seed::DATABASE,
-        server_port = cluster.port(),
-        role = seed::ROLE,
-        password = seed::PASSWORD,
-    );
-    Ok(Config::parse(&text, Path::new("demo.toml"))?)
-}
-
-fn welcome(args: &Args, cluster: &Cluster) -> String {
-    let as_user = |user: &str| format!("postgresql://{user}:{user}@127.0.0.1:{}/app", args.port);
-    let (url, pool) = (as_user("app"), as_user("pool"));
-    let migrations = format!("{}?options=-ctenant%3Dacme_corp", as_user("migrations"));
-    format!(
-        "pgstrata is running in front of PostgreSQL {version}. Try, in another terminal:
-
-  psql \"{url}?options=-ctenant%3Dacme_corp\" -c 'select * from users'
-  psql \"{url}?options=-ctenant%3Dglobex\" -c 'select * from users'
-  psql \"{url}\" -c 'select * from users'          # no tenant: public
-  psql \"{migrations}\" -c 'create table notes (id int)'
-  psql \"{pool}\" -c \"set tenant = 'globex'\" -c 'select * from users'   # one connection, many tenants
-  curl http://127.0.0.1:{http_port}/metrics
-
-Ctrl-C stops all of it.
-READY
-",
-        version = cluster.install().major,
-        http_port = args.http_port,
-    )
+/// Writes the configuration, for its owner alone: there are passwords in it. Where it is, in full.
+fn write(file: &Path, text: &str) -> Result<PathBuf, DemoError> {
+    fs::write(file, text)?;
+    fs::set_permissions(file, fs::Permissions::from_mode(0o600))?;
+    Ok(fs::canonicalize(file)?)
 }

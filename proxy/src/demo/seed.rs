@@ -1,9 +1,14 @@
 //! What the demonstration's database holds: a template, two tenants, one shared table.
 
+use std::io;
+
+use pgstrata_control::SchemaName;
 use pgstrata_control::harden::Hardening;
 use tokio_postgres::{Client, Config, NoTls};
 
+use super::DemoError;
 use super::postgres::Cluster;
+use crate::tenant;
 
 /// The database that is seeded.
 pub const DATABASE: &str = "app";
@@ -11,6 +16,10 @@ pub const DATABASE: &str = "app";
 pub const ROLE: &str = "app";
 /// Its password.
 pub const PASSWORD: &str = "app";
+/// The role that makes, changes and drops tenants. Its password is the same word.
+pub const OWNER: &str = "app_owner";
+/// The schema that new tenants are copies of.
+pub const TEMPLATE: &str = "template";
 
 const TABLES: &str = "
 CREATE TABLE users (
@@ -46,6 +55,30 @@ pub async fn seed(cluster: &Cluster) -> Result<(), tokio_postgres::Error> {
     let transaction = database.transaction().await?;
     transaction.batch_execute(&include_str!("seed.sql").replace("%TABLES%", TABLES)).await?;
     transaction.commit().await
+}
+
+/// Makes the role that owns tenants' schemas, and the template that new ones are copies of, unless they are there.
+pub async fn own(cluster: &Cluster) -> Result<(), tokio_postgres::Error> {
+    let mut database = connect(&cluster.superuser(DATABASE)).await?;
+    if exists(&database, "SELECT 1 FROM pg_namespace WHERE nspname = $1", TEMPLATE).await? {
+        return Ok(());
+    }
+    let transaction = database.transaction().await?;
+    transaction.batch_execute(&include_str!("own.sql").replace("%TABLES%", TABLES)).await?;
+    transaction.commit().await
+}
+
+/// Tells the registry which schemas are tenants', and which one is their template.
+pub async fn register(config: &crate::config::Config) -> Result<(), DemoError> {
+    let Some((name, database)) = config.databases.iter().next() else { return Ok(()) };
+    let control = tenant::connect::control(config, name, database, None);
+    let control = control.map_err(|failure| io::Error::other(failure.to_string()))?;
+    let tenants = control.discover_schemas().await?;
+    // No shared schema and no template is a tenant's name.
+    let tenants = tenants.iter().filter_map(|schema| SchemaName::new(schema, control.settings()).ok());
+    control.adopt(&tenants.collect::<Vec<_>>(), None).await?;
+    control.register_source().await?;
+    Ok(())
 }
 
 /// Takes away what no tenant's SQL needs, as `pgstrata sql harden` does.

@@ -1,0 +1,31 @@
+//! What systemd is told of a running server, where it has started it (`Type=notify`). Elsewhere nothing is said.
+
+use sd_notify::NotifyState;
+use tokio::time::{MissedTickBehavior, interval};
+
+/// Clients are taken.
+pub fn ready() {
+    say(&[NotifyState::Ready]);
+}
+
+/// Clients are told to leave.
+pub fn stopping() {
+    say(&[NotifyState::Stopping]);
+}
+
+/// Shows that the thread which accepts clients goes on: `WatchdogSec`. Never ends, but where nobody watches.
+pub async fn watchdog() {
+    let Some(limit) = sd_notify::watchdog_enabled() else { return };
+    let mut ticks = interval(limit / 2);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        say(&[NotifyState::Watchdog]);
+    }
+}
+
+fn say(what: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(what) {
+        tracing::debug!(%error, "systemd was not told");
+    }
+}
