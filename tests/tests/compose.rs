@@ -32,52 +32,96 @@ fn instructions(name: &str) -> Vec<&'static str> {
     DOCKERFILE.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(' ')).collect()
 }
 
+/// The Dockerfile's instructions of one kind, each with the lines that go on.
+fn whole_instructions(name: &str) -> Vec<String> {
+    let joined = DOCKERFILE.replace("\\\n", " ");
+    let found = joined.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    found.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+}
+
 /// What is in the image, in the words of the image's build.
 #[test]
 fn image_is_built_as_it_should_be_and_does_not_run_as_root() {
-    let builds = instructions("RUN");
-    let [parsers_needs, build] = builds[..] else { panic!("{builds:?}") };
+    let builds = whole_instructions("RUN");
+    let [parsers_needs, _, dependencies, build, clients] = &builds[..] else { panic!("{builds:?}") };
     assert!(
         parsers_needs.contains("install -y --no-install-recommends clang libclang-dev"),
         "{parsers_needs}"
     );
-    assert_eq!(build, "cargo build --release --locked --package pgstrata --bin pgstrata");
+    // The same command, so that the second finds what the first has built.
+    let command = "cargo build --release --locked --package pgstrata --bin pgstrata && ";
+    assert!(dependencies.starts_with(command) && build.starts_with(command), "{dependencies}\n{build}");
+    assert!(clients.contains("postgresql-client-18"), "{clients}");
     let stages = instructions("FROM");
     let rust = stages[0].strip_prefix("rust:").and_then(|rest| rest.split('-').next()).unwrap();
     let manifest = std::fs::read_to_string(project().join("Cargo.toml")).unwrap();
     assert!(manifest.contains(&format!("rust-version = \"{rust}\"")), "the image's Rust is {rust}");
-    // Built with the same C library as it runs with.
-    assert!(stages[0].contains("bookworm") && stages[1].contains("debian12"), "{stages:?}");
-    let copied = instructions("COPY");
-    assert_eq!(copied[0], ". .");
-    assert_eq!(copied[1], "--from=build /src/target/release/pgstrata /usr/local/bin/pgstrata");
-    assert_eq!(instructions("USER"), ["65532:65532"]);
-    assert_eq!(instructions("ENTRYPOINT"), [r#"["/usr/local/bin/pgstrata"]"#]);
+    // Built with the same C library as they run with.
+    let [base, .., slim, full] = stages[..] else { panic!("{stages:?}") };
+    assert!(base.contains("bookworm"), "{base}");
+    assert!(slim.contains("debian12") && slim.ends_with(" AS slim"), "{slim}");
+    assert!(full.contains("debian:12") && full.ends_with(" AS full"), "the default is the last: {full}");
+    let program = "--from=build /src/target/release/pgstrata /usr/local/bin/pgstrata";
+    assert_eq!(instructions("COPY").iter().filter(|copy| **copy == program).count(), 2);
+    assert_eq!(instructions("USER"), ["65532:65532"; 2]);
+    assert_eq!(instructions("ENTRYPOINT"), [r#"["/usr/local/bin/pgstrata"]"#; 2]);
+    let asks = instructions("HEALTHCHECK");
+    assert!(
+        asks.len() == 2 && asks.iter().all(|ask| ask.ends_with(r#"["/usr/local/bin/pgstrata", "health"]"#))
+    );
+}
+
+/// The layer with the dependencies is made of the same files after a change of code, and cargo takes them.
+#[test]
+fn change_of_code_builds_no_dependency_anew() {
+    let empty = |change: &str| {
+        let context = sent_to_the_build();
+        let file = context.path().join("proxy/src/main.rs");
+        std::fs::write(&file, std::fs::read_to_string(&file).unwrap() + change).unwrap();
+        std::fs::write(context.path().join("proxy/src/new.rs"), change).unwrap();
+        let builds = whole_instructions("RUN");
+        let status =
+            std::process::Command::new("sh").args(["-c", &builds[1]]).current_dir(context.path()).status();
+        assert!(status.unwrap().success());
+        context
+    };
+    let (before, after) = (empty(""), empty("// changed"));
+    let difference =
+        std::process::Command::new("diff").arg("-r").args([before.path(), after.path()]).output().unwrap();
+    assert!(difference.status.success(), "{}", String::from_utf8_lossy(&difference.stdout));
+    assert!(packages(after.path()).contains(&"pgstrata".to_owned()));
+    assert_eq!(std::fs::read_to_string(after.path().join("proxy/src/main.rs")).unwrap(), "fn main() { }\n");
+}
+
+/// A copy of what the build gets.
+fn sent_to_the_build() -> TempDir {
+    let context = tempfile::tempdir().unwrap();
+    for name in IGNORED.lines().filter_map(|line| line.strip_prefix('!')) {
+        let mut copy = std::process::Command::new("cp");
+        copy.arg("-r").arg(project().join(name)).arg(context.path());
+        assert!(copy.status().unwrap().success(), "{name}");
+    }
+    context
+}
+
+/// The members of a workspace, as cargo finds them.
+fn packages(workspace: &Path) -> Vec<String> {
+    let mut cargo = std::process::Command::new(env!("CARGO"));
+    cargo.args(["metadata", "--locked", "--offline", "--format-version=1", "--no-deps"]);
+    let answer = cargo.current_dir(workspace).output().unwrap();
+    assert!(answer.status.success(), "{}", String::from_utf8_lossy(&answer.stderr));
+    let answer: serde_json::Value = serde_json::from_slice(&answer.stdout).unwrap();
+    let packages = answer["packages"].as_array().unwrap().iter();
+    packages.map(|package| package["name"].as_str().unwrap().to_owned()).collect()
 }
 
 /// What is sent to the build is what the build needs: cargo finds all members of the workspace there.
 #[test]
 fn build_gets_the_whole_workspace_and_nothing_else() {
-    let context = tempfile::tempdir().unwrap();
     let sent: Vec<&str> = IGNORED.lines().filter_map(|line| line.strip_prefix('!')).collect();
     assert!(IGNORED.lines().any(|line| line == "*"), "everything else is left out");
-    for name in &sent {
-        let mut copy = std::process::Command::new("cp");
-        copy.arg("-r").arg(project().join(name)).arg(context.path());
-        assert!(copy.status().unwrap().success(), "{name}");
-    }
-    let mut cargo = std::process::Command::new(env!("CARGO"));
-    cargo.args(["metadata", "--locked", "--offline", "--format-version=1", "--no-deps"]);
-    let answer = cargo.current_dir(context.path()).output().unwrap();
-    assert!(answer.status.success(), "{}", String::from_utf8_lossy(&answer.stderr));
-    let answer: serde_json::Value = serde_json::from_slice(&answer.stdout).unwrap();
-    let packages: Vec<&str> = answer["packages"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|package| package["name"].as_str().unwrap())
-        .collect();
-    assert!(packages.contains(&"pgstrata"), "{packages:?}");
+    let packages = packages(sent_to_the_build().path());
+    assert!(packages.contains(&"pgstrata".to_owned()), "{packages:?}");
     for forbidden in ["target", ".git", ".tools", "docs", "config"] {
         assert!(!sent.contains(&forbidden), "{forbidden} is sent to the build");
     }
