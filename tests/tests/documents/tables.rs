@@ -1,44 +1,12 @@
-//! The documents say what the code does.
+//! Tables say what the code does: of crates, of lines of the log.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use pgstrata_tests::program::project;
 use serde_json::Value;
 
-fn project() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
-}
-
-/// The text of all Rust files below `folder`.
-fn sources(folder: &Path) -> String {
-    let mut text = String::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            text += &sources(&path);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            text += &fs::read_to_string(&path).unwrap();
-        }
-    }
-    text
-}
-
-#[test]
-fn each_attack_names_the_tests_that_show_it() {
-    let page = fs::read_to_string(project().join("docs/isolation.md")).unwrap();
-    let code = sources(&project().join("proxy")) + &sources(&project().join("tests/tests"));
-    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| **")).collect();
-    assert!(rows.len() > 20);
-    for row in rows {
-        let shown_by = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
-        let tests: Vec<&str> = shown_by.split(", ").map(|name| name.trim_matches('`')).collect();
-        assert!(!tests.is_empty());
-        for test in tests {
-            assert!(code.contains(&format!("fn {test}()")), "there is no test {test}: {row}");
-        }
-    }
-}
+use crate::code::sources;
 
 /// The names in backquotes of one cell of a table.
 fn names(cell: &str) -> Vec<String> {
@@ -102,7 +70,7 @@ fn each_line_of_the_log_is_one_that_is_written() {
         .split_once("| level | line | fields | meaning |\n| --- | --- | --- | --- |\n")
         .expect("the table");
     // A long line of the log stands on two lines of the code.
-    let code = sources(&project().join("proxy/src")).split("\\\n").map(str::trim_start).collect::<String>();
+    let code = sources(&["proxy/src"]).split("\\\n").map(str::trim_start).collect::<String>();
     let rows: Vec<&str> = table.lines().take_while(|line| line.starts_with('|')).collect();
     assert!(rows.len() > 20);
     for row in rows {
