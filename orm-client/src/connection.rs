@@ -24,7 +24,7 @@ use tokio_postgres::Config;
 use tokio_postgres::error::SqlState;
 
 pub(crate) use copy::Copy;
-pub(crate) use run::Frame;
+pub(crate) use run::{Frame, Step};
 use statements::Statements;
 pub(crate) use stream::Streaming;
 

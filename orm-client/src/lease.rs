@@ -10,7 +10,7 @@ use std::time::Duration;
 use deadpool::managed;
 use tokio_postgres::error::SqlState;
 
-use crate::connection::{self, Answer, Copy, Frame};
+use crate::connection::{self, Answer, Copy, Frame, Step};
 use crate::entity::Entity;
 use crate::row::Row;
 use crate::sql::Sql;
@@ -161,26 +161,11 @@ impl Lease {
     }
 
     /// Runs a statement in the transaction that is open.
-    pub(crate) async fn run(&self, path: Option<&str>, sql: &Sql<'_>) -> Result<Answer, Fault> {
+    pub(crate) async fn run(&self, step: &Step<'_>) -> Result<Answer, Fault> {
         match self {
-            Self::Postgres(lease) => Ok(lease.run(path, sql).await?),
+            Self::Postgres(lease) => Ok(lease.run(step).await?),
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(lease) => lease.run(sql).await,
-        }
-    }
-
-    /// Runs SQL of the application's own in the transaction that is open, and `behind` in the same flight.
-    pub(crate) async fn run_foreign(
-        &self,
-        path: &str,
-        sql: &Sql<'_>,
-        behind: Option<&str>,
-        spoils: bool,
-    ) -> Result<Answer, Fault> {
-        match self {
-            Self::Postgres(lease) => Ok(lease.run_foreign(path, sql, behind, spoils).await?),
-            #[cfg(feature = "sqlite")]
-            Self::Sqlite(lease) => lease.run(sql).await,
+            Self::Sqlite(lease) => lease.run(step.sql).await,
         }
     }
 

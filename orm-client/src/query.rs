@@ -1,12 +1,13 @@
 //! Typed queries: what is asked of which rows.
 //!
 //! # Layout
-//! - [`Condition`] (`condition`): which rows.
-//! - [`Find`] (`find`): rows of one table.
-//! - [`Selected`] (`select`): some of their columns, and what they come to together.
+//! - [`Condition`] (`condition`): which rows. [`Order`], [`After`] (`order`): in which order, and from where on.
+//! - [`Find`] (`find`): rows of one table. `answer`: what is asked of them.
+//! - [`Selected`] (`select`): some of their columns. [`Aggregate`] (`aggregate`): what they come to together.
 //! - [`Joined`], [`LeftJoined`], [`Loaded`] (`related`): rows with those that they belong to, or that belong to them.
-//! - [`Update`], [`Delete`] (`change`): many rows at once.
+//! - [`Update`], [`Delete`] (`bulk`): many rows at once. [`Change`] (`change`): by what their columns have.
 //! - [`Upsert`] (`save`): one row, there or not.
+//! - `node`: what a condition is made of. `writer`: conditions as SQL. `statement`: questions as SQL.
 //!
 //! ```
 //! # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
@@ -16,23 +17,33 @@
 //! # Ok::<(), Error>(())
 //! ```
 
+mod aggregate;
+mod answer;
+mod bulk;
 mod change;
 mod condition;
 mod find;
+mod node;
+mod order;
 mod related;
 pub(crate) mod save;
 mod select;
+mod statement;
+mod writer;
 
 use std::future::Future;
 use std::pin::Pin;
 
-pub use change::{Change, Delete, Number, Update};
-pub use condition::{After, Condition, Order};
-pub(crate) use find::by_key;
-pub use find::{Count, Exists, Find, Many, ManyAndCount, One, Rows};
+pub use aggregate::{Aggregate, Comparable, Having, SelectedOrder, count};
+pub use answer::{Count, Exists, Many, ManyAndCount, One};
+pub use bulk::{Bulk, Delete, Update};
+pub use change::{Change, Number};
+pub use condition::Condition;
+pub use find::{Find, Rows};
+pub use order::{After, Order};
 pub use related::{Joined, LeftJoined, Loaded};
 pub use save::Upsert;
-pub use select::{Aggregate, Comparable, Having, Items, Selected, SelectedOrder, Selection, count};
+pub use select::{Items, Selected, Selection};
 
 /// What a query is when it is awaited.
 ///

@@ -7,8 +7,9 @@ use crate::DatabaseKind;
 use crate::entity::Parameter;
 
 /// A statement: text with `$1`, `$2` ... in it, and what they stand for. No value is ever in the text.
+#[doc(hidden)]
 #[derive(Default)]
-pub(crate) struct Sql<'v> {
+pub struct Sql<'v> {
     pub(crate) text: String,
     /// Whose SQL it is.
     pub(crate) dialect: DatabaseKind,

@@ -10,7 +10,8 @@ use crate::sql::Sql;
 use crate::{DatabaseKind, Error};
 
 /// A table as the context's tenant sees it.
-pub(crate) struct Table {
+#[doc(hidden)]
+pub struct Table {
     pub(crate) definition: &'static EntityDefinition,
     metadata: Arc<EntityMetadata>,
     name: Arc<str>,

@@ -36,6 +36,18 @@ pub(crate) struct Frame {
     pub(crate) spoils: bool,
 }
 
+/// A statement in a transaction that is open.
+#[derive(Clone, Copy)]
+pub(crate) struct Step<'f> {
+    pub(crate) sql: &'f Sql<'f>,
+    /// As in [`Frame::path`].
+    pub(crate) path: Option<&'f str>,
+    /// What is sent behind it, whatever it has set.
+    pub(crate) behind: Option<&'f str>,
+    /// As in [`Frame::spoils`].
+    pub(crate) spoils: bool,
+}
+
 /// What became of a statement and its transaction.
 struct Outcome {
     answer: Result<Answer, Error>,
@@ -98,49 +110,27 @@ impl Connection {
         (outcome, found.ok().map(|answer| answer.rows))
     }
 
-    /// Runs a statement in the transaction that is open, or in none.
-    pub(crate) async fn run(&self, path: Option<&str>, sql: &Sql<'_>) -> Result<Answer, Error> {
+    /// Runs a statement in the transaction that is open, and what comes behind it in the same flight.
+    pub(crate) async fn run(&self, step: &Step<'_>) -> Result<Answer, Error> {
         let running = Running::new(&self.running);
-        let key = key(path, sql);
-        let answer = match self.ready(&key, sql).await {
-            Ok(statement) => self.send(statement.as_ref(), sql).await,
+        let key = key(step.path, step.sql);
+        let answer = match self.ready(&key, step.sql).await {
+            Ok(statement) => self.send_and(statement.as_ref(), step).await,
             Err(error) => Err(error),
         };
         if answer.as_ref().is_err_and(is_stale) {
             self.statements.forget(&key);
         }
-        self.note(&answer, false);
+        self.note(&answer, step.spoils);
         running.through();
         answer
     }
 
-    /// Runs SQL of somebody's own in the transaction that is open, and `behind` in the same flight, whatever the SQL has set.
-    pub(crate) async fn run_foreign(
-        &self,
-        path: &str,
-        sql: &Sql<'_>,
-        behind: Option<&str>,
-        spoils: bool,
-    ) -> Result<Answer, Error> {
-        let running = Running::new(&self.running);
-        let key = key(Some(path), sql);
-        let answer = match self.ready(&key, sql).await {
-            Ok(statement) => match behind {
-                Some(behind) => {
-                    let again = self.client.batch_execute(behind);
-                    let (answer, again) = join(self.send(statement.as_ref(), sql), again).await;
-                    answer.and_then(|answer| again.map(|()| answer))
-                }
-                None => self.send(statement.as_ref(), sql).await,
-            },
-            Err(error) => Err(error),
-        };
-        if answer.as_ref().is_err_and(is_stale) {
-            self.statements.forget(&key);
-        }
-        self.note(&answer, spoils);
-        running.through();
-        answer
+    async fn send_and(&self, statement: Option<&Statement>, step: &Step<'_>) -> Result<Answer, Error> {
+        let answer = self.send(statement, step.sql);
+        let Some(behind) = step.behind else { return answer.await };
+        let (answer, again) = join(answer, self.client.batch_execute(behind)).await;
+        answer.and_then(|answer| again.map(|()| answer))
     }
 
     /// The statement as it is prepared, if it is or has to be.

@@ -9,7 +9,7 @@ use super::modes::TransactionOptions;
 use super::plain::{Known, Names};
 use super::session::{Place, Session};
 use super::watch::{self, Stopped, Watch};
-use crate::connection::{Answer, CLEAN, DISCARD, Frame};
+use crate::connection::{Answer, CLEAN, DISCARD, Frame, Step};
 use crate::entity::{Entity, EntityDefinition};
 use crate::lease::{Fault, Lease};
 use crate::row::Row;
@@ -108,7 +108,8 @@ impl Session {
         if let Some(open) = &self.open {
             // Whatever path it sets, what comes behind it is the tenant's.
             let again = self.settings(place);
-            return open.anything(&self.watch(), place.name(), sql, again, spoils).await;
+            let step = Step { sql, path: Some(place.name()), behind: again.as_deref(), spoils };
+            return open.anything(&self.watch(), &step).await;
         }
         let transaction = self.strategy().write_in_transaction();
         let frame = Frame {
@@ -202,7 +203,8 @@ impl Session {
         asked: &Sql<'_>,
     ) -> (Result<Answer, Stopped>, Option<Vec<Row>>) {
         if let Some(open) = &self.open {
-            return (open.run(&self.watch(), frame.path.as_deref(), sql).await, None);
+            let step = Step { sql, path: frame.path.as_deref(), behind: None, spoils: false };
+            return (open.run(&self.watch(), &step).await, None);
         }
         loop {
             let lease = match self.lease().await {

@@ -12,7 +12,7 @@ use super::transaction::Open;
 use crate::Error;
 use crate::context::{Caller, MetadataContext, Tenant};
 use crate::entity::{Entity, EntityDefinition};
-use crate::query::{Count, Delete, Exists, Find, ManyAndCount, One, Update, Upsert, save};
+use crate::query::{Count, Delete, Exists, Find, Many, ManyAndCount, One, Update, Upsert, save};
 use crate::sql::Sql;
 use crate::table::Table;
 use crate::{DatabaseKind, MissingTenant, layers};
@@ -114,7 +114,7 @@ impl Session {
     /// # Ok::<(), Error>(())
     /// ```
     pub fn find<E: Entity>(&self) -> Find<'_, E> {
-        Find::many(self.call())
+        Find::new(self.call(), Many)
     }
 
     /// The first row of `E`, or none.
@@ -127,7 +127,7 @@ impl Session {
     /// # }
     /// ```
     pub fn find_one<E: Entity>(&self) -> Find<'_, E, One> {
-        Find::one(self.call())
+        Find::new(self.call(), One)
     }
 
     /// The row of `E` with this primary key: a value, or a tuple of them.
@@ -147,7 +147,7 @@ impl Session {
         key: E::Key,
     ) -> impl Future<Output = Result<Option<E>, Error>> + Send {
         let call = self.call();
-        async move { crate::query::by_key(&call, &key).await }
+        async move { save::find(&call, &key).await }
     }
 
     /// Rows of `E`, and how many there are without [`Find::limit`] and [`Find::offset`]: those of a page, and of all pages.
@@ -161,7 +161,7 @@ impl Session {
     /// # }
     /// ```
     pub fn find_and_count<E: Entity>(&self) -> Find<'_, E, ManyAndCount> {
-        Find::many_and_count(self.call())
+        Find::new(self.call(), ManyAndCount)
     }
 
     /// How many rows of `E` there are: with [`Find::limit`] at most so many, and without those that [`Find::offset`] leaves out.
@@ -174,7 +174,7 @@ impl Session {
     /// # }
     /// ```
     pub fn count<E: Entity>(&self) -> Find<'_, E, Count> {
-        Find::count(self.call())
+        Find::new(self.call(), Count)
     }
 
     /// Whether there is any row of `E`.
@@ -187,7 +187,7 @@ impl Session {
     /// # }
     /// ```
     pub fn exists<E: Entity>(&self) -> Find<'_, E, Exists> {
-        Find::exists(self.call())
+        Find::new(self.call(), Exists)
     }
 
     /// Saves a row, and gives it back as the database has it then.

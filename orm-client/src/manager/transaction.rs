@@ -12,10 +12,9 @@ use super::modes::TransactionOptions;
 use super::session::{Call, Place, Session};
 use super::watch::{Stopped, Watch};
 use crate::Error;
-use crate::connection::{Answer, Copy, is_disconnected};
+use crate::connection::{Answer, Copy, Step, is_disconnected};
 use crate::entity::Entity;
 use crate::lease::{Fault, Lease};
-use crate::sql::Sql;
 
 /// How long the rollback of a transaction that was dropped may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -63,31 +62,16 @@ impl Open {
         self.lease.as_ref().ok_or(Stopped::Other(Error::Aborted))
     }
 
-    pub(super) async fn run(
-        &self,
-        watch: &Watch,
-        path: Option<&str>,
-        sql: &Sql<'_>,
-    ) -> Result<Answer, Stopped> {
+    pub(super) async fn run(&self, watch: &Watch, step: &Step<'_>) -> Result<Answer, Stopped> {
         self.check_scope().map_err(Stopped::Other)?;
-        let answer = watch.within(self.lease()?.run(path, sql)).await;
+        let answer = watch.within(self.lease()?.run(step)).await;
         self.outcome(watch, answer)
     }
 
-    /// SQL of the application's own, and what makes the transaction the tenant's again behind it.
-    pub(super) async fn anything(
-        &self,
-        watch: &Watch,
-        path: &str,
-        sql: &Sql<'_>,
-        again: Option<String>,
-        spoils: bool,
-    ) -> Result<Answer, Stopped> {
-        self.check_scope().map_err(Stopped::Other)?;
+    /// As [`Open::run`], of SQL of the application's own, which may leave something in the session.
+    pub(super) async fn anything(&self, watch: &Watch, step: &Step<'_>) -> Result<Answer, Stopped> {
         self.anything.store(true, Ordering::Release);
-        let answer = self.lease()?.run_foreign(path, sql, again.as_deref(), spoils);
-        let answer = watch.within(answer).await;
-        self.outcome(watch, answer)
+        self.run(watch, step).await
     }
 
     pub(super) async fn copy_in<E: Entity>(&self, watch: &Watch, copy: &Copy<'_, E>) -> Result<u64, Stopped> {

@@ -5,83 +5,20 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 
 use futures_util::stream::{self, Stream, TryStreamExt};
-use tokio_postgres::types::Type;
 
 use super::Asked;
-use super::condition::{After, Condition, Node, OUTER, Order, Writer, needs_alias};
-use super::related::{Joined, LeftJoined, Loaded};
-use super::select::{Selected, Selection};
+use super::answer::{Asks, Lockable, Many, OwnOrder, decoded};
+use super::condition::Condition;
+use super::node::Node;
+use super::order::{After, Order};
+use super::related::{Join, Joined, LeftJoined, Load, Loaded};
+use super::select::{Select, Selected, Selection};
+use super::statement::Parts;
+use super::writer::Writer;
 use crate::entity::{Entity, Relation};
 use crate::manager::Call;
 use crate::row::Row;
-use crate::sql::Sql;
-use crate::table::{self, Table};
 use crate::{DatabaseKind, Error};
-
-/// All rows.
-///
-/// ```
-/// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
-/// # use pgstrata_orm::query::{Find, Many};
-/// fn named<'s>(session: &'s Session, name: &str) -> Find<'s, User, Many> {
-///     session.find().where_(User::NAME.eq(name))
-/// }
-/// # assert!(named(&manager(), "Alice").sql().is_ok());
-/// ```
-#[derive(Debug)]
-pub struct Many;
-/// The first row.
-///
-/// ```no_run
-/// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
-/// # use pgstrata_orm::query::{Find, One};
-/// # async fn example(em: EntityManager) -> Result<(), Error> {
-/// let question: Find<'_, User, One> = em.find_one().where_(User::ID.eq(7));
-/// let user: Option<User> = question.await?;
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Debug)]
-pub struct One;
-/// How many rows.
-///
-/// ```no_run
-/// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
-/// # use pgstrata_orm::query::{Count, Find};
-/// # async fn example(em: EntityManager) -> Result<(), Error> {
-/// let question: Find<'_, User, Count> = em.count();
-/// let users: u64 = question.await?;
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Debug)]
-pub struct Count;
-/// Whether there is any row.
-///
-/// ```no_run
-/// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
-/// # use pgstrata_orm::query::{Exists, Find};
-/// # async fn example(em: EntityManager) -> Result<(), Error> {
-/// let question: Find<'_, User, Exists> = em.exists();
-/// let any: bool = question.await?;
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Debug)]
-pub struct Exists;
-/// The rows of a page, and how many there are on all pages.
-///
-/// ```no_run
-/// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
-/// # use pgstrata_orm::query::{Find, ManyAndCount};
-/// # async fn example(em: EntityManager) -> Result<(), Error> {
-/// let question: Find<'_, User, ManyAndCount> = em.find_and_count().limit(10);
-/// let (page, of): (Vec<User>, u64) = question.await?;
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Debug)]
-pub struct ManyAndCount;
 
 /// A question about rows of `E`; `.await` asks it. What the answer is, `A` says.
 ///
@@ -105,8 +42,8 @@ pub struct ManyAndCount;
 pub struct Find<'s, E, A = Many> {
     pub(super) session: Call<'s>,
     pub(super) parts: Parts,
-    write: Write,
-    of: PhantomData<fn() -> (E, A)>,
+    pub(super) asks: A,
+    of: PhantomData<fn() -> E>,
 }
 
 /// Rows as they come: see [`Find::stream`].
@@ -121,64 +58,6 @@ pub struct Find<'s, E, A = Many> {
 /// }
 /// ```
 pub type Rows<'s, E> = Pin<Box<dyn Stream<Item = Result<E, Error>> + Send + 's>>;
-
-/// Writes the question.
-type Write = for<'v> fn(&mut Writer<'_>, &'v Parts) -> Result<Sql<'v>, Error>;
-
-/// Which rows, and in which order.
-#[derive(Debug, Default)]
-pub(super) struct Parts {
-    pub(super) filter: Vec<Node>,
-    pub(super) order: Vec<(usize, bool)>,
-    pub(super) limit: Option<i64>,
-    pub(super) offset: Option<i64>,
-    /// How its rows are locked.
-    lock: Option<Lock>,
-}
-
-/// A lock of rows, until the end of the transaction.
-#[derive(Clone, Copy, Debug, Default)]
-struct Lock {
-    share: bool,
-    skip: bool,
-}
-
-impl<'s, E: Entity> Find<'s, E, Many> {
-    pub(crate) fn many(session: Call<'s>) -> Self {
-        Self::new(session, select::<E>)
-    }
-}
-
-impl<'s, E: Entity> Find<'s, E, One> {
-    pub(crate) fn one(session: Call<'s>) -> Self {
-        Self::new(session, first::<E>)
-    }
-}
-
-impl<'s, E: Entity> Find<'s, E, Count> {
-    pub(crate) fn count(session: Call<'s>) -> Self {
-        Self::new(session, count::<E>)
-    }
-}
-
-impl<'s, E: Entity> Find<'s, E, Exists> {
-    pub(crate) fn exists(session: Call<'s>) -> Self {
-        Self::new(session, exists::<E>)
-    }
-}
-
-impl<'s, E: Entity> Find<'s, E, ManyAndCount> {
-    pub(crate) fn many_and_count(session: Call<'s>) -> Self {
-        Self::new(session, page::<E>)
-    }
-}
-
-/// Answers that are rows themselves, which can be locked.
-#[doc(hidden)]
-pub trait Lockable {}
-
-impl Lockable for Many {}
-impl Lockable for One {}
 
 impl<E: Entity, A: Lockable> Find<'_, E, A> {
     /// Locks the rows until the end of the transaction: nobody else changes them, or locks them.
@@ -230,29 +109,7 @@ impl<E: Entity, A: Lockable> Find<'_, E, A> {
     }
 }
 
-impl<'s, E: Entity, A> Find<'s, E, A> {
-    fn new(session: Call<'s>, write: Write) -> Self {
-        Self { session, parts: Parts::default(), write, of: PhantomData }
-    }
-
-    /// Rows that meet this, besides what was said before.
-    ///
-    /// ```
-    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
-    /// # let em = manager();
-    /// let mut drafts = em.find::<Post>().where_(Post::SUMMARY.is_null());
-    /// # let author = Some(7);
-    /// if let Some(author) = author {
-    ///     drafts = drafts.where_(Post::AUTHOR_ID.eq(author));
-    /// }
-    /// assert!(drafts.sql()?.ends_with(r#"WHERE "summary" IS NULL AND "author_id" = $1"#));
-    /// # Ok::<(), Error>(())
-    /// ```
-    pub fn where_(mut self, condition: Condition<E>) -> Self {
-        self.parts.filter.push(condition.node);
-        self
-    }
-
+impl<E: Entity, A: OwnOrder> Find<'_, E, A> {
     /// In this order; among equals, in that of the next call.
     ///
     /// ```
@@ -287,6 +144,35 @@ impl<'s, E: Entity, A> Find<'s, E, A> {
             Some(keys) => keys.push(key),
             None => self.parts.filter.push(Node::Behind(vec![key])),
         }
+        self
+    }
+}
+
+impl<'s, E: Entity, A: Asks<E>> Find<'s, E, A> {
+    pub(crate) fn new(session: Call<'s>, asks: A) -> Self {
+        Self { session, parts: Parts::default(), asks, of: PhantomData }
+    }
+
+    /// The same rows, asked for something else.
+    fn asking<B>(self, asks: B) -> Find<'s, E, B> {
+        Find { session: self.session, parts: self.parts, asks, of: PhantomData }
+    }
+
+    /// Rows that meet this, besides what was said before.
+    ///
+    /// ```
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # let em = manager();
+    /// let mut drafts = em.find::<Post>().where_(Post::SUMMARY.is_null());
+    /// # let author = Some(7);
+    /// if let Some(author) = author {
+    ///     drafts = drafts.where_(Post::AUTHOR_ID.eq(author));
+    /// }
+    /// assert!(drafts.sql()?.ends_with(r#"WHERE "summary" IS NULL AND "author_id" = $1"#));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn where_(mut self, condition: Condition<E>) -> Self {
+        self.parts.filter.push(condition.node);
         self
     }
 
@@ -342,7 +228,7 @@ impl<'s, E: Entity, A> Find<'s, E, A> {
     /// As of the question itself.
     pub fn sql(&self) -> Result<String, Error> {
         let place = self.session.place()?;
-        Ok((self.write)(&mut Writer::new(&self.session, &place), &self.parts)?.text)
+        Ok(self.asks.statement(&mut Writer::new(&self.session, &place), &self.parts)?.text)
     }
 
     /// How the database would go about it, line by line: its `EXPLAIN`.
@@ -362,7 +248,7 @@ impl<'s, E: Entity, A> Find<'s, E, A> {
     pub async fn explain(self) -> Result<Vec<String>, Error> {
         let place = self.session.place()?;
         let mut writer = Writer::new(&self.session, &place);
-        let mut sql = (self.write)(&mut writer, &self.parts)?;
+        let mut sql = self.asks.statement(&mut writer, &self.parts)?;
         let (word, column) = match sql.dialect {
             DatabaseKind::Postgres => ("EXPLAIN ", 0),
             _ => ("EXPLAIN QUERY PLAN ", 3),
@@ -381,7 +267,7 @@ impl<'s, E: Entity, A> Find<'s, E, A> {
         }
         let place = self.session.place()?;
         let mut writer = Writer::new(&self.session, &place);
-        let sql = (self.write)(&mut writer, &self.parts)?;
+        let sql = self.asks.statement(&mut writer, &self.parts)?;
         let names = writer.names;
         self.session.read::<E>(&place, &names, &sql).await
     }
@@ -401,7 +287,7 @@ impl<'s, E: Entity> Find<'s, E> {
     /// # }
     /// ```
     pub fn join<T: Entity>(self, relation: Relation<E, T>) -> Joined<'s, E, T> {
-        Joined::new(self.session, self.parts, relation)
+        self.asking(Join::new(relation))
     }
 
     /// Each row with one that it is related to, or with none: a pair for each such row on the other side, and one for a row that has none.
@@ -414,7 +300,7 @@ impl<'s, E: Entity> Find<'s, E> {
     /// # }
     /// ```
     pub fn left_join<T: Entity>(self, relation: Relation<E, T>) -> LeftJoined<'s, E, T> {
-        LeftJoined::new(Joined::new(self.session, self.parts, relation))
+        self.asking(Join::new(relation))
     }
 
     /// The rows one after the other, as they are read: the database is asked for no more than there is room for, however many there are.
@@ -439,7 +325,7 @@ impl<'s, E: Entity> Find<'s, E> {
         let begun = async move {
             let place = self.session.place()?;
             let mut writer = Writer::new(&self.session, &place);
-            let sql = (self.write)(&mut writer, &self.parts)?;
+            let sql = Asks::<E>::statement(&self.asks, &mut writer, &self.parts)?;
             let names = writer.names;
             self.session.stream::<E>(&place, &names, &sql).await
         };
@@ -457,7 +343,7 @@ impl<'s, E: Entity> Find<'s, E> {
     /// # }
     /// ```
     pub fn select<S: Selection<E>>(self, selection: S) -> Selected<'s, E, S> {
-        Selected::new(self.session, self.parts, &selection)
+        self.asking(Select::new(&selection))
     }
 
     /// Each row once, with all that it is related to. [`Find::limit`] and [`Find::offset`] count rows, not what is related to them.
@@ -472,233 +358,15 @@ impl<'s, E: Entity> Find<'s, E> {
     /// # }
     /// ```
     pub fn load<T: Entity>(self, relation: Relation<E, T>) -> Loaded<'s, E, T> {
-        Loaded::new(self.session, self.parts, relation)
+        self.asking(Load::new(relation))
     }
 }
 
-impl<'s, E: Entity> IntoFuture for Find<'s, E, Many> {
-    type Output = Result<Vec<E>, Error>;
-    type IntoFuture = Asked<'s, Vec<E>>;
+impl<'s, E: Entity, A: Asks<E> + 's> IntoFuture for Find<'s, E, A> {
+    type Output = Result<A::Answer, Error>;
+    type IntoFuture = Asked<'s, A::Answer>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.rows().await?.iter().map(|row| decoded(row, 0)).collect() })
+        Box::pin(async move { self.asks.read(&self.rows().await?) })
     }
-}
-
-impl<'s, E: Entity> IntoFuture for Find<'s, E, One> {
-    type Output = Result<Option<E>, Error>;
-    type IntoFuture = Asked<'s, Option<E>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.rows().await?.first().map(|row| decoded(row, 0)).transpose() })
-    }
-}
-
-impl<'s, E: Entity> IntoFuture for Find<'s, E, Count> {
-    type Output = Result<u64, Error>;
-    type IntoFuture = Asked<'s, u64>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { number(self.rows().await?.first()) })
-    }
-}
-
-impl<'s, E: Entity> IntoFuture for Find<'s, E, Exists> {
-    type Output = Result<bool, Error>;
-    type IntoFuture = Asked<'s, bool>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let rows = self.rows().await?;
-            let exists = rows.first().map(|row| row.try_get(0)).transpose();
-            Ok(exists.map_err(Error::row("reading whether rows are there"))?.unwrap_or(false))
-        })
-    }
-}
-
-impl<'s, E: Entity> IntoFuture for Find<'s, E, ManyAndCount> {
-    type Output = Result<(Vec<E>, u64), Error>;
-    type IntoFuture = Asked<'s, (Vec<E>, u64)>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let rows = self.rows().await?;
-            let count = number(rows.first())?;
-            // A page with nothing on it is one row with no number.
-            let there = rows.iter().filter(|row| row.try_get::<_, Option<i64>>(1).ok().flatten().is_some());
-            Ok((there.map(|row| decoded(row, 2)).collect::<Result<_, _>>()?, count))
-        })
-    }
-}
-
-fn count<'v, E: Entity>(writer: &mut Writer<'_>, parts: &'v Parts) -> Result<Sql<'v>, Error> {
-    around::<E>(writer, parts, "SELECT count(*) FROM (", ") AS n")
-}
-
-fn exists<'v, E: Entity>(writer: &mut Writer<'_>, parts: &'v Parts) -> Result<Sql<'v>, Error> {
-    around::<E>(writer, parts, "SELECT EXISTS (", ")")
-}
-
-/// A question about rows of which no column is asked.
-fn around<'v, E: Entity>(
-    writer: &mut Writer<'_>,
-    parts: &'v Parts,
-    before: &'static str,
-    behind: &'static str,
-) -> Result<Sql<'v>, Error> {
-    let mut sql = writer.session.sql(writer.place);
-    let table = writer.table(E::DEFINITION)?;
-    sql.push(before).select_nothing();
-    tail(&mut sql, writer, parts, &table, needs_alias(&parts.filter).then_some(OUTER))?;
-    limited(&mut sql, parts.limit.as_ref(), parts.offset.as_ref());
-    sql.push(behind);
-    Ok(sql)
-}
-
-fn select<'v, E: Entity>(writer: &mut Writer<'_>, parts: &'v Parts) -> Result<Sql<'v>, Error> {
-    at_most::<E>(writer, parts, parts.limit.as_ref())
-}
-
-fn first<'v, E: Entity>(writer: &mut Writer<'_>, parts: &'v Parts) -> Result<Sql<'v>, Error> {
-    at_most::<E>(writer, parts, Some(&1))
-}
-
-/// `SELECT "id", "name" FROM "acme_corp"."users" WHERE ..`
-fn at_most<'v, E: Entity>(
-    writer: &mut Writer<'_>,
-    parts: &'v Parts,
-    limit: Option<&'v i64>,
-) -> Result<Sql<'v>, Error> {
-    let mut sql = writer.session.sql(writer.place);
-    let table = writer.table(E::DEFINITION)?;
-    let alias = needs_alias(&parts.filter).then_some(OUTER);
-    sql.push("SELECT ");
-    table.write_columns(&mut sql, alias);
-    tail(&mut sql, writer, parts, &table, alias)?;
-    limited(&mut sql, limit, parts.offset.as_ref());
-    // SQLite has one lock, and who begins a transaction to write has it.
-    if let Some(lock) = parts.lock.filter(|_| sql.dialect == DatabaseKind::Postgres) {
-        sql.push(if lock.share { " FOR SHARE" } else { " FOR UPDATE" });
-        sql.push(if lock.skip { " SKIP LOCKED" } else { "" });
-    }
-    Ok(sql)
-}
-
-/// One statement, so that the count is of the same moment as the page.
-fn page<'v, E: Entity>(writer: &mut Writer<'_>, parts: &'v Parts) -> Result<Sql<'v>, Error> {
-    let mut sql = writer.session.sql(writer.place);
-    let table = writer.table(E::DEFINITION)?;
-    sql.push("SELECT n.count, page.* FROM (SELECT count(*) AS count FROM ");
-    table.write(&mut sql);
-    sql.push(" AS ").push(OUTER);
-    writer.filter(&mut sql, &table, Some(OUTER), &parts.filter)?;
-    sql.push(") AS n LEFT JOIN (");
-    numbered(&mut sql, writer, parts, &table)?;
-    sql.push(") AS page ON true ORDER BY page.n");
-    Ok(sql)
-}
-
-/// The rows with their number in front, and columns called `c0`, `c1` ...
-pub(super) fn numbered<'v>(
-    sql: &mut Sql<'v>,
-    writer: &mut Writer<'_>,
-    parts: &'v Parts,
-    table: &Table,
-) -> Result<(), Error> {
-    sql.push("SELECT row_number() OVER (");
-    order(sql, "ORDER BY ", table, Some(OUTER), &parts.order)?;
-    sql.push(") AS n, ");
-    let mut n = 0;
-    sql.list(table.definition.columns, ", ", |sql, column| {
-        table.write_column(sql, Some(OUTER), column);
-        sql.push(&format!(" AS c{n}"));
-        n += 1;
-    });
-    tail(sql, writer, parts, table, Some(OUTER))?;
-    limited(sql, parts.limit.as_ref(), parts.offset.as_ref());
-    Ok(())
-}
-
-/// ` FROM .. WHERE .. ORDER BY ..`
-fn tail<'v>(
-    sql: &mut Sql<'v>,
-    writer: &mut Writer<'_>,
-    parts: &'v Parts,
-    table: &Table,
-    alias: Option<&str>,
-) -> Result<(), Error> {
-    sql.push(" FROM ");
-    table.write(sql);
-    if let Some(alias) = alias {
-        sql.push(" AS ").push(alias);
-    }
-    writer.filter(sql, table, alias, &parts.filter)?;
-    order(sql, " ORDER BY ", table, alias, &parts.order)
-}
-
-/// ` LIMIT $1 OFFSET $2`, if they are given.
-pub(super) fn limited<'v>(sql: &mut Sql<'v>, limit: Option<&'v i64>, offset: Option<&'v i64>) {
-    if let Some(limit) = limit {
-        sql.push(" LIMIT ").bind(limit, Some(Type::INT8));
-    } else if offset.is_some() && sql.dialect != DatabaseKind::Postgres {
-        // All rows: an offset has a limit in front of it there.
-        sql.push(" LIMIT -1");
-    }
-    if let Some(offset) = offset {
-        sql.push(" OFFSET ").bind(offset, Some(Type::INT8));
-    }
-}
-
-/// `before` and the order, if there is one.
-pub(super) fn order(
-    sql: &mut Sql<'_>,
-    before: &str,
-    table: &Table,
-    alias: Option<&str>,
-    order: &[(usize, bool)],
-) -> Result<(), Error> {
-    for (n, (column, descending)) in order.iter().enumerate() {
-        sql.push(if n == 0 { before } else { ", " });
-        table.write_column(sql, alias, table::column(table.definition, *column)?);
-        direction(sql, *descending);
-    }
-    Ok(())
-}
-
-/// Which of them come first.
-pub(super) fn direction(sql: &mut Sql<'_>, descending: bool) {
-    if descending {
-        sql.push(" DESC");
-    }
-    if sql.dialect != DatabaseKind::Postgres {
-        // As PostgreSQL has it: NULL is greater than all.
-        sql.push(if descending { " NULLS FIRST" } else { " NULLS LAST" });
-    }
-}
-
-/// An entity from a row's columns, from `first` on.
-pub(crate) fn decoded<E: Entity>(row: &Row, first: usize) -> Result<E, Error> {
-    E::from_row(row, first).map_err(Error::row(format!("reading a row of {}", E::DEFINITION.name)))
-}
-
-/// One row by its primary key.
-pub(crate) async fn by_key<E: Entity>(session: &Call<'_>, key: &E::Key) -> Result<Option<E>, Error> {
-    let place = session.place()?;
-    let mut writer = Writer::new(session, &place);
-    let mut sql = session.sql(&place);
-    let table = writer.table(E::DEFINITION)?;
-    sql.push("SELECT ");
-    table.write_columns(&mut sql, None);
-    sql.push(" FROM ");
-    table.write(&mut sql);
-    super::save::by_key::<E>(&mut sql, &table, key)?;
-    let names = writer.names;
-    let rows = session.read::<E>(&place, &names, &sql).await?;
-    rows.first().map(|row| decoded(row, 0)).transpose()
-}
-
-fn number(row: Option<&Row>) -> Result<u64, Error> {
-    let count = row.map(|row| row.try_get::<_, i64>(0)).transpose();
-    let count = count.map_err(Error::row("reading a count"))?.unwrap_or_default();
-    Ok(u64::try_from(count).unwrap_or_default())
 }

@@ -6,8 +6,8 @@ use bytes::BytesMut;
 use tokio_postgres::types::IsNull;
 
 use super::Asked;
-use super::condition::Writer;
-use super::find::decoded;
+use super::answer::decoded;
+use super::writer::Writer;
 use crate::entity::{Column, ColumnDefinition, Entity, Parameter, PrimaryKey};
 use crate::manager::{Call, Place, Session, TransactionOptions};
 use crate::sql::{Sql, type_of};
@@ -95,6 +95,22 @@ impl<'s, E: Entity> IntoFuture for Upsert<'s, E> {
             one(written(&self.session, &place, &sql, 1).await?)
         })
     }
+}
+
+/// One row by its primary key.
+pub(crate) async fn find<E: Entity>(session: &Call<'_>, key: &E::Key) -> Result<Option<E>, Error> {
+    let place = session.place()?;
+    let mut writer = Writer::new(session, &place);
+    let mut sql = session.sql(&place);
+    let table = writer.table(E::DEFINITION)?;
+    sql.push("SELECT ");
+    table.write_columns(&mut sql, None);
+    sql.push(" FROM ");
+    table.write(&mut sql);
+    by_key::<E>(&mut sql, &table, key)?;
+    let names = writer.names;
+    let rows = session.read::<E>(&place, &names, &sql).await?;
+    rows.first().map(|row| decoded(row, 0)).transpose()
 }
 
 /// Saves one row: a new one is inserted, one with a key is inserted or changed.
