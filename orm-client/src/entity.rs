@@ -15,6 +15,8 @@
 //! assert!(BlogPost::COLUMNS.iter().map(|column| column.name).eq(["id", "headline"]));
 //! ```
 
+mod relation;
+
 use std::marker::PhantomData;
 
 use tokio_postgres::types::ToSql;
@@ -22,6 +24,9 @@ use tokio_postgres::types::ToSql;
 use crate::row::{Row, RowError};
 
 pub use crate::column_type::ColumnType;
+pub use relation::{
+    Cardinality, Relation, RelationDefinition, RelationKind, ThroughDefinition, ToMany, ToOne,
+};
 
 /// A value as a bound parameter.
 ///
@@ -211,44 +216,6 @@ pub struct IndexDefinition {
     pub unique: bool,
 }
 
-/// How one table's rows belong to another's.
-///
-/// ```
-/// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
-/// let author = &Post::DEFINITION.relations[0];
-/// assert_eq!((author.column, author.target_column), ("author_id", "id"));
-/// assert_eq!((author.target)().name, "User");
-/// ```
-#[derive(Debug)]
-pub struct RelationDefinition {
-    /// Its name in the type.
-    pub name: &'static str,
-    /// Which side holds the key.
-    pub kind: RelationKind,
-    /// The other table.
-    pub target: fn() -> &'static EntityDefinition,
-    /// The column's name on this side.
-    pub column: &'static str,
-    /// The column's name on the other side.
-    pub target_column: &'static str,
-}
-
-/// Which side of a relation holds the key.
-///
-/// ```
-/// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
-/// # use pgstrata_orm::entity::RelationKind;
-/// assert_eq!(Post::DEFINITION.relations[0].kind, RelationKind::BelongsTo);
-/// assert_eq!(User::DEFINITION.relations[0].kind, RelationKind::HasMany);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RelationKind {
-    /// This one: a foreign key to the other.
-    BelongsTo,
-    /// The other one.
-    HasMany,
-}
-
 /// A column that is never NULL.
 ///
 /// ```
@@ -332,43 +299,6 @@ impl<E, T, N> Clone for Column<E, T, N> {
 }
 
 impl<E, T, N> Copy for Column<E, T, N> {}
-
-/// A relation as a constant of its type: `User::POSTS`.
-///
-/// ```
-/// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
-/// # use pgstrata_orm::entity::Relation;
-/// let posts: Relation<User, Post> = User::POSTS;
-/// assert_eq!(User::DEFINITION.relations[posts.index].column, "id");
-/// ```
-#[derive(Debug)]
-pub struct Relation<E, Target> {
-    /// Among [`EntityDefinition::relations`].
-    pub index: usize,
-    of: PhantomData<fn() -> (E, Target)>,
-}
-
-impl<E, Target> Relation<E, Target> {
-    /// For the derive: the relation with this index.
-    ///
-    /// ```
-    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
-    /// # use pgstrata_orm::entity::Relation;
-    /// const AUTHOR: Relation<Post, User> = Relation::new(0);
-    /// assert_eq!(AUTHOR.index, Post::AUTHOR.index);
-    /// ```
-    pub const fn new(index: usize) -> Self {
-        Self { index, of: PhantomData }
-    }
-}
-
-impl<E, Target> Clone for Relation<E, Target> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<E, Target> Copy for Relation<E, Target> {}
 
 /// What finds one row: a column's value, or a tuple of them in the columns' order.
 ///

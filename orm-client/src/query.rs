@@ -4,7 +4,8 @@
 //! - [`Condition`] (`condition`): which rows. [`Order`], [`After`] (`order`): in which order, and from where on.
 //! - [`Find`] (`find`): rows of one table. `answer`: what is asked of them.
 //! - [`Selected`] (`select`): some of their columns. [`Aggregate`] (`aggregate`): what they come to together.
-//! - [`Joined`], [`LeftJoined`], [`Loaded`] (`related`): rows with those that they belong to, or that belong to them.
+//! - [`Joined`], [`LeftJoined`] (`related`): rows with those that they belong to, or that belong to them, in pairs.
+//! - [`Loaded`], [`Related`] (`load`): each row with all of them. `bridge`: from one table of a relation to the other.
 //! - [`Update`], [`Delete`] (`bulk`): many rows at once. [`Change`] (`change`): by what their columns have.
 //! - [`Upsert`] (`save`): one row, there or not.
 //! - `node`: what a condition is made of. `writer`: conditions as SQL. `statement`: questions as SQL.
@@ -19,10 +20,12 @@
 
 mod aggregate;
 mod answer;
+mod bridge;
 mod bulk;
 mod change;
 mod condition;
 mod find;
+mod load;
 mod node;
 mod order;
 mod related;
@@ -35,13 +38,15 @@ use std::future::Future;
 use std::pin::Pin;
 
 pub use aggregate::{Aggregate, Comparable, Having, SelectedOrder, count};
+pub(crate) use answer::Around;
 pub use answer::{Count, Exists, Many, ManyAndCount, One};
 pub use bulk::{Bulk, Delete, Update};
 pub use change::{Change, Number};
 pub use condition::Condition;
 pub use find::{Find, Rows};
+pub use load::{Loaded, Loads, Related};
 pub use order::{After, Order};
-pub use related::{Joined, LeftJoined, Loaded};
+pub use related::{Joined, LeftJoined};
 pub use save::Upsert;
 pub use select::{Items, Selected, Selection};
 

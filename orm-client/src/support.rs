@@ -47,6 +47,25 @@ pub const fn belongs_to<E, Target: Entity<Key = K>, K, N>(_: Column<E, K, N>) {}
 /// The other's column can hold the key.
 pub const fn has_many<E: Entity<Key = K>, Target, K, N>(_: Column<Target, K, N>) {}
 
+/// The other's column is unique, so that one row at most holds the key.
+pub const fn has_one<E: Entity, T, N>(column: Column<E, T, N>) {
+    let (mut rest, mut index, mut keys, mut unique) = (E::COLUMNS, 0, 0, false);
+    while let [first, others @ ..] = rest {
+        keys += first.primary_key as usize;
+        if index == column.index {
+            unique = first.unique || first.primary_key;
+        }
+        index += 1;
+        rest = others;
+    }
+    // A part of a key is not unique by itself.
+    let alone = keys == 1 || E::COLUMNS[column.index].unique;
+    assert!(
+        unique && alone,
+        "has_one needs a unique column on the other side: mark it with #[column(unique)], or use has_many"
+    );
+}
+
 /// The name of a key's column; of the first, if there are several.
 pub const fn key_column<E: Entity>() -> &'static str {
     let mut rest = E::COLUMNS;

@@ -6,7 +6,7 @@
 use std::time::SystemTime;
 
 use pgstrata_orm::entity::{
-    Column, ColumnDefinition, EntityDefinition, Generated, Optional, Relation, RelationKind,
+    Column, ColumnDefinition, EntityDefinition, Generated, Optional, Relation, RelationKind, ToOne,
 };
 use pgstrata_orm::{Entity, entity::PrimaryKey};
 
@@ -157,7 +157,7 @@ fn constants_have_the_types_that_are_compared() {
     let kind: Column<Post, i16, Optional> = Post::TYPE;
     assert_eq!((nick.index, scores.index, kind.index), (2, 5, 3));
     let posts: Relation<User, Post> = User::POSTS;
-    let author: Relation<Post, User> = Post::AUTHOR;
+    let author: Relation<Post, User, ToOne> = Post::AUTHOR;
     assert_eq!((posts.index, author.index), (0, 0));
 }
 

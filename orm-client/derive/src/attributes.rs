@@ -25,13 +25,29 @@ pub struct IndexAttribute {
     pub name: Option<LitStr>,
 }
 
-/// `belongs_to(author: User, column = author_id)`, or `has_many`.
+/// How many rows are on the other side, and where the key is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum RelationKind {
+    BelongsTo,
+    HasOne,
+    HasMany,
+    ManyToMany,
+}
+
+/// `belongs_to(author: User, column = author_id)`, or another kind.
 pub struct RelationAttribute {
-    pub belongs_to: bool,
+    pub kind: RelationKind,
     pub name: Ident,
     pub target: Type,
-    /// The field that holds the key: this type's, or the other's.
+    /// The field that holds the key: this type's, the other's, or that of the type between them.
     pub column: Ident,
+    pub through: Option<ThroughAttribute>,
+}
+
+/// `through = PostTag`, and `target = tag_id`: the field there that holds the other's key.
+pub struct ThroughAttribute {
+    pub ty: Type,
+    pub target: Ident,
 }
 
 /// `#[column(..)]`.
@@ -69,9 +85,11 @@ impl EntityAttributes {
                     once(&mut read.krate, text.parse_with(Path::parse_mod_style)?, path, problems);
                 }
                 "index" => read.indexes.push(IndexAttribute::read(meta, problems)?),
-                "belongs_to" | "has_many" => read.relations.push(RelationAttribute::read(meta)?),
+                "belongs_to" | "has_one" | "has_many" | "many_to_many" => {
+                    read.relations.push(RelationAttribute::read(meta)?);
+                }
                 _ => {
-                    let known = "`table`, `schema`, `index`, `belongs_to`, `has_many` or `crate`";
+                    let known = "`table`, `schema`, `index`, `belongs_to`, `has_one`, `has_many`, `many_to_many` or `crate`";
                     unknown(meta, known, problems)?;
                 }
             }
@@ -109,27 +127,56 @@ impl IndexAttribute {
 
 impl RelationAttribute {
     fn read(meta: &ParseNestedMeta<'_>) -> syn::Result<Self> {
-        let kind = word(&meta.path);
+        let word = word(&meta.path);
+        let kind = match word.as_str() {
+            "belongs_to" => RelationKind::BelongsTo,
+            "has_one" => RelationKind::HasOne,
+            "has_many" => RelationKind::HasMany,
+            _ => RelationKind::ManyToMany,
+        };
         let inside;
         parenthesized!(inside in meta.input);
         let inside: ParseStream<'_> = &inside;
         let name = inside.call(Ident::parse_any)?;
         inside.parse::<Token![:]>()?;
         let target = inside.parse()?;
-        inside.parse::<Token![,]>()?;
-        let column: Ident = inside.call(Ident::parse_any)?;
-        if column != "column" {
-            let message = format!("expected the field that holds the key: {kind}({name}: .., column = ..)");
-            return Err(syn::Error::new(column.span(), message));
-        }
-        inside.parse::<Token![=]>()?;
+        let through = match kind {
+            RelationKind::ManyToMany => {
+                named(inside, "through", "the type between the two: many_to_many(..: .., through = ..)")?;
+                Some(inside.parse()?)
+            }
+            _ => None,
+        };
+        named(inside, "column", &format!("the field that holds the key: {word}({name}: .., column = ..)"))?;
         let column = inside.call(Ident::parse_any)?;
+        let through = match through {
+            Some(ty) => {
+                named(
+                    inside,
+                    "target",
+                    "the field that holds the other's key: many_to_many(.., target = ..)",
+                )?;
+                Some(ThroughAttribute { ty, target: inside.call(Ident::parse_any)? })
+            }
+            None => None,
+        };
         inside.parse::<Option<Token![,]>>()?;
         if !inside.is_empty() {
             return Err(inside.error("expected nothing more"));
         }
-        Ok(Self { belongs_to: kind == "belongs_to", name, target, column })
+        Ok(Self { kind, name, target, column, through })
     }
+}
+
+/// `, word =`
+fn named(inside: ParseStream<'_>, word: &str, expected: &str) -> syn::Result<()> {
+    inside.parse::<Token![,]>()?;
+    let found = inside.call(Ident::parse_any)?;
+    if found != word {
+        return Err(syn::Error::new(found.span(), format!("expected {expected}")));
+    }
+    inside.parse::<Token![=]>()?;
+    Ok(())
 }
 
 impl ColumnAttributes {

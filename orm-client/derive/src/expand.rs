@@ -1,11 +1,13 @@
 //! The table as Rust code.
 
+mod relation;
+
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 
-use crate::table::{Column, Index, Relation, Table};
+use crate::table::{Column, Index, Table};
 
 /// The trait's implementation, the constants, and checks that only the compiler can make.
 pub fn expand(table: &Table) -> TokenStream {
@@ -98,7 +100,7 @@ fn definition(table: &Table) -> TokenStream {
     let type_name = ident.unraw().to_string();
     let schema = option(table.schema.as_ref());
     let indexes = table.indexes.iter().map(|index| index_definition(index, table));
-    let relations = table.relations.iter().map(|relation| relation_definition(relation, table));
+    let relations = table.relations.iter().map(|relation| relation::definition(relation, table));
     quote! {
         #krate::entity::EntityDefinition {
             name: #type_name,
@@ -145,26 +147,6 @@ fn index_definition(index: &Index, table: &Table) -> TokenStream {
     }
 }
 
-fn relation_definition(relation: &Relation, table: &Table) -> TokenStream {
-    let krate = &table.krate;
-    let Relation { belongs_to, target, own_column, column, .. } = relation;
-    let name = relation.name.unraw().to_string();
-    let own = table.columns.get(*own_column).map(|column| &column.name);
-    let (kind, target_column) = match belongs_to {
-        true => (quote!(BelongsTo), quote!(#krate::support::key_column::<#target>())),
-        false => (quote!(HasMany), quote!(#krate::support::column_name(<#target>::#column))),
-    };
-    quote! {
-        #krate::entity::RelationDefinition {
-            name: #name,
-            kind: #krate::entity::RelationKind::#kind,
-            target: || <#target as #krate::entity::Entity>::DEFINITION,
-            column: #own,
-            target_column: #target_column,
-        }
-    }
-}
-
 fn constants(table: &Table) -> TokenStream {
     let Table { ident, visibility, krate, .. } = table;
     let columns = table.columns.iter().enumerate().map(|(index, column)| {
@@ -180,14 +162,8 @@ fn constants(table: &Table) -> TokenStream {
                 #krate::entity::Column::new(#index);
         }
     });
-    let relations = table.relations.iter().enumerate().map(|(index, relation)| {
-        let Relation { constant, target, name, .. } = relation;
-        let doc = format!("The relation `{}`.", name.unraw());
-        quote! {
-            #[doc = #doc]
-            #visibility const #constant: #krate::entity::Relation<Self, #target> = #krate::entity::Relation::new(#index);
-        }
-    });
+    let relations = table.relations.iter().enumerate();
+    let relations = relations.map(|(index, each)| relation::constant(index, each, table));
     quote! {
         #[automatically_derived]
         #[allow(dead_code, private_interfaces, unused_qualifications)]
@@ -211,19 +187,7 @@ fn checks(table: &Table) -> TokenStream {
     let versions = table.columns.iter().filter(|column| column.version.is_some());
     let versions =
         versions.map(|Column { ty, .. }| quote_spanned!(ty.span()=> #krate::support::version::<#ty>();));
-    let relations = table.relations.iter().map(|relation| {
-        let Relation { belongs_to, target, column, .. } = relation;
-        match belongs_to {
-            true => {
-                // All of the argument is where the field is named: that is what does not fit.
-                let argument = quote_spanned!(column.span()=> __Own::#column);
-                quote_spanned!(target.span()=> #krate::support::belongs_to::<#ident, #target, _, _>(#argument);)
-            }
-            false => quote_spanned! {target.span()=>
-                #krate::support::has_many::<#ident, #target, _, _>(<#target>::#column);
-            },
-        }
-    });
+    let relations = table.relations.iter().map(|each| relation::check(each, table));
     quote! {
         #[allow(unused_qualifications)]
         const _: () = {

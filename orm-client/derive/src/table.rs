@@ -8,7 +8,7 @@ use syn::spanned::Spanned;
 use syn::{Data, DeriveInput, Fields, FieldsNamed, Ident, Path, Type, Visibility, parse_quote};
 
 pub use self::column::{Column, Field};
-use crate::attributes::{EntityAttributes, IndexAttribute, RelationAttribute};
+use crate::attributes::{EntityAttributes, IndexAttribute, RelationAttribute, RelationKind};
 use crate::names;
 use crate::problems::Problems;
 
@@ -39,7 +39,7 @@ pub struct Index {
 
 /// A relation.
 pub struct Relation {
-    pub belongs_to: bool,
+    pub kind: RelationKind,
     pub name: Ident,
     pub constant: Ident,
     pub target: Type,
@@ -47,6 +47,8 @@ pub struct Relation {
     pub own_column: usize,
     /// The field that holds the key, as a constant of the type that has it.
     pub column: Ident,
+    /// The type between the two, and the field that holds the other's key, as its constant.
+    pub through: Option<(Type, Ident)>,
 }
 
 impl Table {
@@ -140,7 +142,8 @@ fn read_index(index: &IndexAttribute, columns: &[Column], problems: &mut Problem
 }
 
 fn read_relation(relation: RelationAttribute, columns: &[Column], problems: &mut Problems) -> Relation {
-    let RelationAttribute { belongs_to, name, target, column } = relation;
+    let RelationAttribute { kind, name, target, column, through } = relation;
+    let belongs_to = kind == RelationKind::BelongsTo;
     let own = match belongs_to {
         true => columns.iter().position(|known| known.field == column),
         false => columns.iter().position(|known| known.primary_key),
@@ -149,11 +152,18 @@ fn read_relation(relation: RelationAttribute, columns: &[Column], problems: &mut
         problems.at(&column, format!("no column comes from a field `{column}`"));
     }
     if !belongs_to && columns.iter().filter(|column| column.primary_key).count() > 1 {
-        problems.at(&name, "has_many needs a primary key of one column: another table's column holds it");
+        let word = match kind {
+            RelationKind::HasOne => "has_one",
+            RelationKind::ManyToMany => "many_to_many",
+            RelationKind::BelongsTo | RelationKind::HasMany => "has_many",
+        };
+        problems
+            .at(&name, format!("{word} needs a primary key of one column: another table's column holds it"));
     }
     let constant = names::constant(&name);
     let column = names::constant(&column);
-    Relation { belongs_to, name, constant, target, own_column: own.unwrap_or_default(), column }
+    let through = through.map(|through| (through.ty, names::constant(&through.target)));
+    Relation { kind, name, constant, target, own_column: own.unwrap_or_default(), column, through }
 }
 
 /// Columns are told apart by their names, constants of columns and relations by theirs.

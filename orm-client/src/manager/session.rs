@@ -12,7 +12,9 @@ use super::transaction::Open;
 use crate::Error;
 use crate::context::{Caller, MetadataContext, Tenant};
 use crate::entity::{Entity, EntityDefinition};
-use crate::query::{Count, Delete, Exists, Find, Many, ManyAndCount, One, Update, Upsert, save};
+use crate::query::{
+    Around, Count, Delete, Exists, Find, Loads, Many, ManyAndCount, One, Update, Upsert, save,
+};
 use crate::sql::Sql;
 use crate::table::Table;
 use crate::{DatabaseKind, MissingTenant, layers};
@@ -188,6 +190,38 @@ impl Session {
     /// ```
     pub fn exists<E: Entity>(&self) -> Find<'_, E, Exists> {
         Find::new(self.call(), Exists)
+    }
+
+    /// What rows are related to, for rows that are there: one thing for each of them, in their order. One statement for each relation,
+    /// however many rows there are.
+    ///
+    /// The rows are found by their keys among those of the session's tenant, whoever the rows were read from.
+    ///
+    /// ```no_run
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(em: EntityManager) -> Result<(), Error> {
+    /// let posts = em.query_as::<Post>("SELECT * FROM posts ORDER BY random() LIMIT 10", &[]).await?;
+    /// let authors: Vec<Option<User>> = em.load(&posts, Post::AUTHOR).await?;
+    /// for (post, author) in posts.iter().zip(authors) {
+    ///     println!("{} by {}", post.title, author.map(|author| author.name).unwrap_or_default());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn load<'r, E: Entity, L: Loads<E> + 'r>(
+        &'r self,
+        rows: &'r [E],
+        related: L,
+    ) -> impl Future<Output = Result<Vec<L::Output>, Error>> + Send + 'r {
+        let call = self.call();
+        async move {
+            let place = call.place()?;
+            let around = Around { session: &call, place: &place };
+            related.follow(around, rows.iter().collect()).await
+        }
     }
 
     /// Saves a row, and gives it back as the database has it then.

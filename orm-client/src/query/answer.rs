@@ -5,6 +5,7 @@ use super::statement::{Parts, around, at_most, numbered};
 use super::writer::Writer;
 use crate::Error;
 use crate::entity::Entity;
+use crate::manager::{Place, Session};
 use crate::row::Row;
 use crate::sql::Sql;
 
@@ -14,17 +15,32 @@ pub trait Asks<E: Entity>: Send + Sync {
     /// What it is when it is awaited.
     type Answer: Send;
 
+    /// The rows that it gives can be locked.
+    const LOCKS: bool = false;
+
     /// Writes the question.
     ///
     /// # Errors
     /// The entity is not registered, or a name can be none.
     fn statement<'v>(&'v self, writer: &mut Writer<'_>, parts: &'v Parts) -> Result<Sql<'v>, Error>;
 
-    /// Reads the answer.
+    /// Reads the answer; what goes with it in statements of their own is asked for.
     ///
     /// # Errors
-    /// A column has another type.
-    fn read(&self, rows: &[Row]) -> Result<Self::Answer, Error>;
+    /// A column has another type, or what the database says.
+    fn read<'q>(
+        &'q self,
+        around: Around<'q>,
+        rows: Vec<Row>,
+    ) -> impl Future<Output = Result<Self::Answer, Error>> + Send + 'q;
+}
+
+/// Where an answer came from, and all that is asked because of it: the tenant is that of the first statement.
+#[doc(hidden)]
+#[derive(Clone, Copy)]
+pub struct Around<'q> {
+    pub(crate) session: &'q Session,
+    pub(crate) place: &'q Place,
 }
 
 /// Answers that are rows themselves, which can be locked.
@@ -115,24 +131,26 @@ pub struct ManyAndCount;
 
 impl<E: Entity> Asks<E> for Many {
     type Answer = Vec<E>;
+    const LOCKS: bool = true;
 
     fn statement<'v>(&'v self, writer: &mut Writer<'_>, parts: &'v Parts) -> Result<Sql<'v>, Error> {
         at_most::<E>(writer, parts, parts.limit.as_ref())
     }
 
-    fn read(&self, rows: &[Row]) -> Result<Vec<E>, Error> {
+    async fn read<'q>(&'q self, _: Around<'q>, rows: Vec<Row>) -> Result<Vec<E>, Error> {
         rows.iter().map(|row| decoded(row, 0)).collect()
     }
 }
 
 impl<E: Entity> Asks<E> for One {
     type Answer = Option<E>;
+    const LOCKS: bool = true;
 
     fn statement<'v>(&'v self, writer: &mut Writer<'_>, parts: &'v Parts) -> Result<Sql<'v>, Error> {
         at_most::<E>(writer, parts, Some(&1))
     }
 
-    fn read(&self, rows: &[Row]) -> Result<Option<E>, Error> {
+    async fn read<'q>(&'q self, _: Around<'q>, rows: Vec<Row>) -> Result<Option<E>, Error> {
         rows.first().map(|row| decoded(row, 0)).transpose()
     }
 }
@@ -144,7 +162,7 @@ impl<E: Entity> Asks<E> for Count {
         around::<E>(writer, parts, "SELECT count(*) FROM (", ") AS n")
     }
 
-    fn read(&self, rows: &[Row]) -> Result<u64, Error> {
+    async fn read<'q>(&'q self, _: Around<'q>, rows: Vec<Row>) -> Result<u64, Error> {
         number(rows.first())
     }
 }
@@ -156,7 +174,7 @@ impl<E: Entity> Asks<E> for Exists {
         around::<E>(writer, parts, "SELECT EXISTS (", ")")
     }
 
-    fn read(&self, rows: &[Row]) -> Result<bool, Error> {
+    async fn read<'q>(&'q self, _: Around<'q>, rows: Vec<Row>) -> Result<bool, Error> {
         let exists = rows.first().map(|row| row.at(0)).transpose();
         Ok(exists.map_err(Error::row("reading whether rows are there"))?.unwrap_or(false))
     }
@@ -179,7 +197,7 @@ impl<E: Entity> Asks<E> for ManyAndCount {
         Ok(sql)
     }
 
-    fn read(&self, rows: &[Row]) -> Result<Self::Answer, Error> {
+    async fn read<'q>(&'q self, _: Around<'q>, rows: Vec<Row>) -> Result<Self::Answer, Error> {
         let count = number(rows.first())?;
         // A page with nothing on it is one row with no number.
         let there = rows.iter().filter(|row| row.at::<Option<i64>>(1).ok().flatten().is_some());

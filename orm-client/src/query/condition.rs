@@ -282,7 +282,7 @@ impl<E: Entity, N> Column<E, String, N> {
     }
 }
 
-impl<E: Entity, T: Entity> Relation<E, T> {
+impl<E: Entity, T: Entity, C> Relation<E, T, C> {
     /// Has a row on the other side that meets this.
     ///
     /// ```

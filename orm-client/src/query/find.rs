@@ -7,16 +7,17 @@ use std::pin::Pin;
 use futures_util::stream::{self, Stream, TryStreamExt};
 
 use super::Asked;
-use super::answer::{Asks, Lockable, Many, OwnOrder, decoded};
+use super::answer::{Around, Asks, Lockable, Many, OwnOrder, decoded};
 use super::condition::Condition;
+use super::load::{Load, Loaded, Loads};
 use super::node::Node;
 use super::order::{After, Order};
-use super::related::{Join, Joined, LeftJoined, Load, Loaded};
+use super::related::{Join, Joined, LeftJoined};
 use super::select::{Select, Selected, Selection};
 use super::statement::Parts;
 use super::writer::Writer;
 use crate::entity::{Entity, Relation};
-use crate::manager::Call;
+use crate::manager::{Call, Place};
 use crate::row::Row;
 use crate::{DatabaseKind, Error};
 
@@ -260,16 +261,26 @@ impl<'s, E: Entity, A: Asks<E>> Find<'s, E, A> {
         rows.iter().map(|row| row.at(column).map_err(Error::row("reading a plan"))).collect()
     }
 
-    /// The rows that it gives, for the tenant of the context.
-    async fn rows(&self) -> Result<Vec<Row>, Error> {
-        if self.parts.lock.is_some() && !self.session.is_transaction() {
-            return Err(Error::Options("rows are locked until the end of a transaction: begin one".into()));
+    fn check_lock(&self) -> Result<(), Error> {
+        match self.parts.lock {
+            Some(_) if !A::LOCKS => Err(Error::Options(
+                "rows can be locked where they are read alone: load what they are related to behind that"
+                    .into(),
+            )),
+            Some(_) if !self.session.is_transaction() => {
+                Err(Error::Options("rows are locked until the end of a transaction: begin one".into()))
+            }
+            _ => Ok(()),
         }
-        let place = self.session.place()?;
-        let mut writer = Writer::new(&self.session, &place);
+    }
+
+    /// The rows that it gives, for the tenant of the context.
+    async fn rows(&self, place: &Place) -> Result<Vec<Row>, Error> {
+        self.check_lock()?;
+        let mut writer = Writer::new(&self.session, place);
         let sql = self.asks.statement(&mut writer, &self.parts)?;
         let names = writer.names;
-        self.session.read::<E>(&place, &names, &sql).await
+        self.session.read::<E>(place, &names, &sql).await
     }
 }
 
@@ -286,7 +297,7 @@ impl<'s, E: Entity> Find<'s, E> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn join<T: Entity>(self, relation: Relation<E, T>) -> Joined<'s, E, T> {
+    pub fn join<T: Entity, C>(self, relation: Relation<E, T, C>) -> Joined<'s, E, T> {
         self.asking(Join::new(relation))
     }
 
@@ -299,7 +310,7 @@ impl<'s, E: Entity> Find<'s, E> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn left_join<T: Entity>(self, relation: Relation<E, T>) -> LeftJoined<'s, E, T> {
+    pub fn left_join<T: Entity, C>(self, relation: Relation<E, T, C>) -> LeftJoined<'s, E, T> {
         self.asking(Join::new(relation))
     }
 
@@ -346,7 +357,11 @@ impl<'s, E: Entity> Find<'s, E> {
         self.asking(Select::new(&selection))
     }
 
-    /// Each row once, with all that it is related to. [`Find::limit`] and [`Find::offset`] count rows, not what is related to them.
+    /// Each row once, with what it is related to: of a relation, of some of its rows, or of several relations, in a tuple.
+    /// [`Find::limit`] and [`Find::offset`] count rows, not what is related to them.
+    ///
+    /// The first relation comes in the statement of the rows; each one more, and each level of [`Relation::with`], is one statement,
+    /// however many rows there are. Statements of a transaction that has its own snapshot read one moment.
     ///
     /// ```no_run
     /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
@@ -354,11 +369,14 @@ impl<'s, E: Entity> Find<'s, E> {
     /// for (user, posts) in em.find::<User>().order_by(User::NAME.asc()).load(User::POSTS).await? {
     ///     println!("{}: {} posts", user.name, posts.len());
     /// }
+    /// // The one profile that a user may have, and the posts with their tags: three statements.
+    /// let users = em.find::<User>().limit(10).load((User::PROFILE, User::POSTS.with(Post::TAGS))).await?;
+    /// let users: Vec<(User, (Option<Profile>, Vec<(Post, Vec<Tag>)>))> = users;
     /// # Ok(())
     /// # }
     /// ```
-    pub fn load<T: Entity>(self, relation: Relation<E, T>) -> Loaded<'s, E, T> {
-        self.asking(Load::new(relation))
+    pub fn load<L: Loads<E>>(self, related: L) -> Loaded<'s, E, L> {
+        self.asking(Load(related))
     }
 }
 
@@ -367,6 +385,10 @@ impl<'s, E: Entity, A: Asks<E> + 's> IntoFuture for Find<'s, E, A> {
     type IntoFuture = Asked<'s, A::Answer>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.asks.read(&self.rows().await?) })
+        Box::pin(async move {
+            let place = self.session.place()?;
+            let rows = self.rows(&place).await?;
+            self.asks.read(Around { session: &self.session, place: &place }, rows).await
+        })
     }
 }

@@ -1,21 +1,18 @@
-//! Rows with those that they belong to, or that belong to them. One statement each, however many rows there are.
+//! Rows with those that they belong to, or that belong to them, in pairs. One statement, however many rows there are.
 
 use std::marker::PhantomData;
 
-use super::answer::{Asks, OwnOrder, decoded};
+use super::answer::{Around, Asks, OwnOrder, decoded};
+use super::bridge::{Bridge, OTHER};
 use super::condition::Condition;
 use super::find::Find;
 use super::node::{Node, OUTER};
-use super::statement::{Parts, from, limited, numbered, order};
+use super::statement::{Parts, from, limited, order};
 use super::writer::Writer;
 use crate::Error;
-use crate::entity::{Entity, Relation, RelationDefinition};
+use crate::entity::{Entity, Relation};
 use crate::row::Row;
 use crate::sql::Sql;
-use crate::table::{self, Table};
-
-/// The alias of the other table.
-const OTHER: &str = "t1";
 
 /// Pairs of related rows: see [`Find::join`](super::Find::join).
 ///
@@ -44,17 +41,6 @@ pub type Joined<'s, E, T> = Find<'s, E, Join<T, Inner>>;
 /// # }
 /// ```
 pub type LeftJoined<'s, E, T> = Find<'s, E, Join<T, Left>>;
-
-/// Rows, each with all that it is related to: see [`Find::load`](super::Find::load).
-///
-/// ```no_run
-/// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
-/// # async fn example(em: EntityManager) -> Result<(), Error> {
-/// let users: Vec<(User, Vec<Post>)> = em.find::<User>().limit(10).load(User::POSTS).await?;
-/// # Ok(())
-/// # }
-/// ```
-pub type Loaded<'s, E, T> = Find<'s, E, Load<T>>;
 
 /// What becomes of a row that has none on the other side.
 #[doc(hidden)]
@@ -96,7 +82,9 @@ impl Side for Left {
     type Other<T: Entity> = Option<T>;
 
     fn read<T: Entity>(row: &Row, first: usize) -> Result<Option<T>, Error> {
-        present(row, first)
+        // Whether there is one stands in front of it.
+        let there: bool = row.at(first).map_err(Error::row("reading whether a row is there"))?;
+        there.then(|| decoded(row, first + 1)).transpose()
     }
 }
 
@@ -110,7 +98,7 @@ pub struct Join<T, S> {
 }
 
 impl<T: Entity, S: Side> Join<T, S> {
-    pub(super) fn new<E>(relation: Relation<E, T>) -> Self {
+    pub(super) fn new<E, C>(relation: Relation<E, T, C>) -> Self {
         Self { relation: relation.index, others: Vec::new(), of: PhantomData }
     }
 }
@@ -155,119 +143,30 @@ impl<E: Entity, T: Entity, S: Side> Asks<E> for Join<T, S> {
 
     fn statement<'v>(&'v self, writer: &mut Writer<'_>, parts: &'v Parts) -> Result<Sql<'v>, Error> {
         let mut sql = writer.session.sql(writer.place);
-        let (table, other) = (writer.table(E::DEFINITION)?, writer.table(T::DEFINITION)?);
-        let relation = table::relation(E::DEFINITION, self.relation)?;
+        let table = writer.table(E::DEFINITION)?;
+        let bridge = Bridge::new(writer, E::DEFINITION, self.relation)?;
         sql.push("SELECT ");
         table.write_columns(&mut sql, Some(OUTER));
         sql.push(", ");
         if S::LEFT {
-            is_there(&mut sql, &other, relation);
+            bridge.there(&mut sql, OTHER).push(" IS NOT NULL, ");
         }
-        other.write_columns(&mut sql, Some(OTHER));
+        bridge.other.write_columns(&mut sql, Some(OTHER));
         from(&mut sql, &table, Some(OUTER));
-        sql.push(if S::LEFT { " LEFT JOIN " } else { " JOIN " });
-        sql.compares(table::column_named(E::DEFINITION, relation.column)?.sql_type);
-        on(&mut sql, &other, relation);
-        sql.push(OUTER).push(".").name(table.renamed(relation.column));
-        if S::LEFT && !self.others.is_empty() {
-            // What the other side is to be: whoever has none of these has none.
-            sql.push(" AND ");
-            writer.all(&mut sql, &other, Some(OTHER), &self.others, " AND ")?;
+        bridge.join(&mut sql, S::LEFT)?;
+        table.write_column(&mut sql, Some(OUTER), bridge.own);
+        if !self.others.is_empty() {
+            // What the other side is to be: by a left join, whoever has none of these has none.
+            writer.all(sql.push(" AND "), &bridge.other, Some(OTHER), &self.others, " AND ")?;
         }
         writer.filter(&mut sql, &table, Some(OUTER), &parts.filter)?;
-        if !S::LEFT && !self.others.is_empty() {
-            sql.push(if parts.filter.is_empty() { " WHERE " } else { " AND " });
-            writer.all(&mut sql, &other, Some(OTHER), &self.others, " AND ")?;
-        }
         order(&mut sql, " ORDER BY ", &table, Some(OUTER), &parts.order)?;
         limited(&mut sql, parts.limit.as_ref(), parts.offset.as_ref());
         Ok(sql)
     }
 
-    fn read(&self, rows: &[Row]) -> Result<Self::Answer, Error> {
+    async fn read<'q>(&'q self, _: Around<'q>, rows: Vec<Row>) -> Result<Self::Answer, Error> {
         let width = E::DEFINITION.columns.len();
         rows.iter().map(|row| Ok((decoded(row, 0)?, S::read(row, width)?))).collect()
     }
-}
-
-/// All of the other side, with each row.
-#[doc(hidden)]
-#[derive(Debug)]
-pub struct Load<T> {
-    relation: usize,
-    of: PhantomData<fn() -> T>,
-}
-
-impl<T: Entity> Load<T> {
-    pub(super) fn new<E>(relation: Relation<E, T>) -> Self {
-        Self { relation: relation.index, of: PhantomData }
-    }
-}
-
-impl<T> OwnOrder for Load<T> {}
-
-impl<E: Entity, T: Entity> Asks<E> for Load<T> {
-    type Answer = Vec<(E, Vec<T>)>;
-
-    fn statement<'v>(&'v self, writer: &mut Writer<'_>, parts: &'v Parts) -> Result<Sql<'v>, Error> {
-        let mut sql = writer.session.sql(writer.place);
-        let (table, other) = (writer.table(E::DEFINITION)?, writer.table(T::DEFINITION)?);
-        let relation = table::relation(E::DEFINITION, self.relation)?;
-        let own = table::column_named(E::DEFINITION, relation.column)?;
-        sql.compares(own.sql_type);
-        let own = E::DEFINITION.columns.iter().take_while(|column| !std::ptr::eq(*column, own)).count();
-        sql.push("SELECT o.*, ");
-        is_there(&mut sql, &other, relation);
-        other.write_columns(&mut sql, Some(OTHER));
-        sql.push(" FROM (");
-        numbered(&mut sql, writer, parts, &table)?;
-        sql.push(") AS o LEFT JOIN ");
-        on(&mut sql, &other, relation);
-        sql.push(&format!("o.c{own} ORDER BY o.n"));
-        for key in other.keys() {
-            other.write_column(sql.push(", "), Some(OTHER), key);
-        }
-        Ok(sql)
-    }
-
-    fn read(&self, rows: &[Row]) -> Result<Self::Answer, Error> {
-        grouped(rows)
-    }
-}
-
-/// Rows of one number are one row of `E`, with a row of `T` each, or with none.
-fn grouped<E: Entity, T: Entity>(rows: &[Row]) -> Result<Vec<(E, Vec<T>)>, Error> {
-    let doing = || Error::row(format!("reading a row of {}", E::DEFINITION.name));
-    let width = E::DEFINITION.columns.len();
-    let mut found: Vec<(E, Vec<T>)> = Vec::new();
-    let mut last = None;
-    for row in rows {
-        let number: i64 = row.try_get(0).map_err(doing())?;
-        if last != Some(number) {
-            found.push((decoded(row, 1)?, Vec::new()));
-            last = Some(number);
-        }
-        if let Some((_, others)) = found.last_mut() {
-            others.extend(present(row, 1 + width)?);
-        }
-    }
-    Ok(found)
-}
-
-/// `t1."user_id" IS NOT NULL, `
-fn is_there(sql: &mut Sql<'_>, other: &Table, relation: &'static RelationDefinition) {
-    sql.push(OTHER).push(".").name(other.renamed(relation.target_column)).push(" IS NOT NULL, ");
-}
-
-/// The other side of a row, if there is one: whether there is stands in front of it.
-fn present<T: Entity>(row: &Row, first: usize) -> Result<Option<T>, Error> {
-    let there: bool = row.at(first).map_err(Error::row("reading whether a row is there"))?;
-    there.then(|| decoded(row, first + 1)).transpose()
-}
-
-/// `"posts" AS t1 ON t1."user_id" = `
-fn on(sql: &mut Sql<'_>, other: &Table, relation: &'static RelationDefinition) {
-    other.write(sql);
-    sql.push(" AS ").push(OTHER).push(" ON ").push(OTHER).push(".");
-    sql.name(other.renamed(relation.target_column)).push(" = ");
 }

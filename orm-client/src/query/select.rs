@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use super::aggregate::{Having, SelectedOrder};
-use super::answer::Asks;
+use super::answer::{Around, Asks};
 use super::find::Find;
 use super::node::{OUTER, needs_alias};
 use super::statement::{Parts, direction, from, limited};
@@ -227,7 +227,7 @@ impl<E: Entity, S: Selection<E>> Asks<E> for Select<E, S> {
         Ok(sql)
     }
 
-    fn read(&self, rows: &[Row]) -> Result<Self::Answer, Error> {
+    async fn read<'q>(&'q self, _: Around<'q>, rows: Vec<Row>) -> Result<Self::Answer, Error> {
         let doing = || Error::row(format!("reading a row of {}", E::DEFINITION.name));
         rows.iter().map(|row| S::read(row, 0).map_err(doing())).collect()
     }

@@ -1,5 +1,6 @@
 //! Conditions as SQL.
 
+use super::bridge::Bridge;
 use super::node::{ILIKE, Node, OUTER, Value};
 use crate::entity::{self, EntityDefinition};
 use crate::manager::{Names, Place, Session};
@@ -139,18 +140,15 @@ impl<'w> Writer<'w> {
         relation: usize,
         node: &'v Node,
     ) -> Result<(), Error> {
-        let relation = table::relation(table.definition, relation)?;
-        let target = self.table((relation.target)())?;
-        sql.compares(table::column_named(table.definition, relation.column)?.sql_type);
+        let bridge = Bridge::new(self, table.definition, relation)?;
         self.aliases += 1;
         let inner = format!("r{}", self.aliases);
-        sql.push("EXISTS (").select_nothing().push(" FROM ");
-        target.write(sql);
-        sql.push(" AS ").push(&inner).push(" WHERE ").push(&inner).push(".");
-        sql.name(target.renamed(relation.target_column)).push(" = ");
+        bridge.source(sql.push("EXISTS (").select_nothing().push(" FROM "), &inner)?;
+        bridge.near(sql.push(" WHERE "), &inner).push(" = ");
         // Without an alias of its own, the outer column could be taken for one of the inner table.
-        sql.push(alias.unwrap_or(OUTER)).push(".").name(table.renamed(relation.column)).push(" AND ");
-        self.node(sql, &target, Some(&inner), node)?;
+        table.write_column(sql, Some(alias.unwrap_or(OUTER)), bridge.own);
+        sql.push(" AND ");
+        self.node(sql, &bridge.other, Some(&inner), node)?;
         sql.push(")");
         Ok(())
     }
