@@ -11,11 +11,11 @@ use tokio_postgres::types::{FromSql, ToSql};
 
 /// A type that a column can have, and what PostgreSQL calls it.
 ///
-/// `bool`, `i16`, `i32`, `i64`, `f32`, `f64`, `String`, `Vec<u8>` (bytea) and `SystemTime` have it; `Option<T>` of them, which may be NULL;
+/// `bool`, `i16`, `i32`, `i64`, `f32`, `f64`, `String`, `Vec<u8>` (bytea), `SystemTime` and `IpAddr` (inet) have it; `Option<T>` of them, which may be NULL;
 /// `Vec<T>` of them, an array. With the features `uuid`, `chrono` and `json`: `Uuid`; `DateTime<Utc>`, `NaiveDateTime`, `NaiveDate` and
-/// `NaiveTime`; `serde_json::Value` (jsonb).
+/// `NaiveTime`; `serde_json::Value` and `Json<T>` (jsonb).
 ///
-/// A type of your own has it if it says how the driver reads and writes it:
+/// A type of your own has it by [`#[derive(ColumnType)]`](derive@crate::ColumnType), or if it says how the driver reads and writes it:
 ///
 /// ```
 /// use pgstrata_orm::{ColumnType, Entity};
@@ -146,6 +146,29 @@ pub trait UuidType: ColumnType {}
 #[cfg(feature = "uuid")]
 impl UuidType for uuid::Uuid {}
 
+/// A moment, as a column has it that says since when a row is deleted: `#[column(deleted)]`.
+///
+/// ```compile_fail
+/// #[derive(pgstrata_orm::Entity)]
+/// struct User {
+///     #[column(primary_key)]
+///     id: i64,
+///     #[column(deleted)]
+///     gone: Option<bool>,
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no moment",
+    label = "this is a `SystemTime`, or a `DateTime<Utc>` or `NaiveDateTime` of `chrono`"
+)]
+pub trait MomentType: ColumnType {}
+
+impl MomentType for std::time::SystemTime {}
+#[cfg(feature = "chrono")]
+impl MomentType for chrono::DateTime<chrono::Utc> {}
+#[cfg(feature = "chrono")]
+impl MomentType for chrono::NaiveDateTime {}
+
 macro_rules! column_types {
     ($($rust:ty => $sql:literal),* $(,)?) => {
         $(
@@ -170,6 +193,7 @@ column_types! {
     String => "text",
     Vec<u8> => "bytea",
     std::time::SystemTime => "timestamp with time zone",
+    std::net::IpAddr => "inet",
 }
 
 #[cfg(feature = "uuid")]
@@ -188,6 +212,46 @@ column_types! {
 #[cfg(feature = "json")]
 column_types! {
     serde_json::Value => "jsonb",
+}
+
+/// A value of the application's own as JSON, by `serde`.
+///
+/// ```
+/// use pgstrata_orm::column_type::Json;
+/// use pgstrata_orm::{ColumnType, Entity};
+///
+/// #[derive(Debug, serde::Serialize, serde::Deserialize)]
+/// struct Address {
+///     street: String,
+///     city: String,
+/// }
+///
+/// #[derive(Entity)]
+/// struct Customer {
+///     #[column(primary_key, generated)]
+///     id: i64,
+///     address: Option<Json<Address>>,
+/// }
+///
+/// assert_eq!(Customer::COLUMNS[1].sql_type, "jsonb");
+/// ```
+#[cfg(feature = "json")]
+pub use tokio_postgres::types::Json;
+
+#[cfg(feature = "json")]
+impl<T> ColumnType for Json<T>
+where
+    T: serde::Serialize + serde::de::DeserializeOwned + std::fmt::Debug + Sync,
+{
+    const SQL: &'static str = "jsonb";
+}
+
+#[cfg(feature = "json")]
+impl<T> ArrayElement for Json<T>
+where
+    T: serde::Serialize + serde::de::DeserializeOwned + std::fmt::Debug + Sync,
+{
+    const ARRAY: &'static str = "jsonb[]";
 }
 
 impl<T: ColumnType> ColumnType for Option<T> {

@@ -28,6 +28,8 @@ pub(crate) use run::{Frame, Step};
 use statements::Statements;
 pub(crate) use stream::Streaming;
 
+use crate::Options;
+use crate::options::Life;
 use crate::row::Row;
 use crate::tls::Connector;
 
@@ -49,11 +51,17 @@ pub(crate) struct Manager {
     config: Config,
     connector: Arc<dyn Connector>,
     statements: usize,
+    life: Life,
 }
 
 impl Manager {
-    pub(crate) fn new(config: Config, connector: Arc<dyn Connector>, statements: usize) -> Self {
-        Self { config, connector, statements }
+    pub(crate) fn new(config: Config, connector: Arc<dyn Connector>, options: &Options) -> Self {
+        Self { config, connector, statements: options.statements, life: options.life.clone() }
+    }
+
+    /// It may be used again.
+    fn keeps(&self, metrics: &Metrics) -> bool {
+        self.life.longest.is_none_or(|longest| metrics.age() <= longest)
     }
 }
 
@@ -63,9 +71,14 @@ impl managed::Manager for Manager {
 
     async fn create(&self) -> Result<Connection, tokio_postgres::Error> {
         let (client, task) = self.connector.connect(&self.config).await?;
+        let (abort, client) = (task.abort_handle(), ClientWrapper::new(client, task));
+        if let Some(begins) = &self.life.begins {
+            client.batch_execute(begins).await?;
+        }
         Ok(Connection {
-            abort: task.abort_handle(),
-            client: ClientWrapper::new(client, task),
+            abort,
+            client,
+            begins: self.life.begins.clone(),
             statements: Statements::new(self.statements),
             running: AtomicUsize::new(0),
             given_up: AtomicBool::new(false),
@@ -76,10 +89,11 @@ impl managed::Manager for Manager {
     async fn recycle(
         &self,
         connection: &mut Connection,
-        _: &Metrics,
+        metrics: &Metrics,
     ) -> RecycleResult<tokio_postgres::Error> {
         match connection.given_up.load(Ordering::Acquire) || connection.client.is_closed() {
             true => Err(RecycleError::message("the connection is closed")),
+            false if !self.keeps(metrics) => Err(RecycleError::message("the connection is old")),
             false => Ok(()),
         }
     }
@@ -96,6 +110,8 @@ impl fmt::Debug for Manager {
 pub(crate) struct Connection {
     client: ClientWrapper,
     abort: AbortHandle,
+    /// What it has begun with, and begins with again when it is cleaned.
+    begins: Option<Arc<str>>,
     statements: Statements,
     /// Statements that are not through, or were dropped before they were.
     running: AtomicUsize,

@@ -15,18 +15,21 @@
 //! assert!(BlogPost::COLUMNS.iter().map(|column| column.name).eq(["id", "headline"]));
 //! ```
 
+mod column;
 mod relation;
-
-use std::marker::PhantomData;
+mod unique;
 
 use tokio_postgres::types::ToSql;
 
+use crate::Hooks;
 use crate::row::{Row, RowError};
 
 pub use crate::column_type::ColumnType;
+pub use column::{Column, NotUnique, Unique};
 pub use relation::{
     Cardinality, Relation, RelationDefinition, RelationKind, ThroughDefinition, ToMany, ToOne,
 };
+pub use unique::{UniqueIndex, UniqueKey};
 
 /// A value as a bound parameter.
 ///
@@ -54,7 +57,7 @@ pub type Parameter<'a> = &'a (dyn ToSql + Sync);
 /// assert!(user.is_new());
 /// assert_eq!(User::DEFINITION.table, "users");
 /// ```
-pub trait Entity: Sized + Send + Sync + 'static {
+pub trait Entity: Hooks + Sized + Send + Sync + 'static {
     /// The primary key: a value, or a tuple of them.
     ///
     /// ```
@@ -84,6 +87,16 @@ pub trait Entity: Sized + Send + Sync + 'static {
     /// assert_eq!(tables, ["users", "posts"]);
     /// ```
     const DEFINITION: &'static EntityDefinition;
+
+    /// It has hooks of its own.
+    #[doc(hidden)]
+    const HOOKED: bool = false;
+
+    /// A copy for its hooks to change, if it has any.
+    #[doc(hidden)]
+    fn copied(&self) -> Option<Self> {
+        None
+    }
 
     /// The row's columns from `first` on, in the order of [`EntityDefinition::columns`].
     ///
@@ -180,6 +193,8 @@ pub struct ColumnDefinition {
     pub unique: bool,
     /// Whether it counts the changes of its row, so that nobody changes one that is not as it was read.
     pub version: bool,
+    /// Whether it says since when its row is deleted: such a row stays, and is found no more.
+    pub deleted: bool,
 }
 
 /// How the database gives a value.
@@ -231,7 +246,7 @@ pub struct Required;
 /// ```
 /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
 /// # use pgstrata_orm::entity::{Column, Optional};
-/// let email: Column<User, String, Optional> = User::EMAIL;
+/// let summary: Column<Post, String, Optional> = Post::SUMMARY;
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Optional;
@@ -260,45 +275,6 @@ impl Nullability for Required {
 impl Nullability for Optional {
     type Of<T: ColumnType> = Option<T>;
 }
-
-/// A column as a constant of its type: `User::EMAIL`. `T` is the type that it is compared with:
-/// the field's, without its `Option`, which `N` tells of.
-///
-/// ```
-/// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
-/// # use pgstrata_orm::entity::{Column, Optional};
-/// let email: Column<User, String, Optional> = User::EMAIL;
-/// assert_eq!(User::COLUMNS[email.index].sql_type, "text");
-/// ```
-#[derive(Debug)]
-pub struct Column<E, T, N = Required> {
-    /// Among [`EntityDefinition::columns`].
-    pub index: usize,
-    of: PhantomData<fn() -> E>,
-    value: PhantomData<fn() -> (T, N)>,
-}
-
-impl<E, T, N> Column<E, T, N> {
-    /// For the derive: the column with this index.
-    ///
-    /// ```
-    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
-    /// # use pgstrata_orm::entity::Column;
-    /// const NAME: Column<User, String> = Column::new(1);
-    /// assert_eq!(NAME.index, User::NAME.index);
-    /// ```
-    pub const fn new(index: usize) -> Self {
-        Self { index, of: PhantomData, value: PhantomData }
-    }
-}
-
-impl<E, T, N> Clone for Column<E, T, N> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<E, T, N> Copy for Column<E, T, N> {}
 
 /// What finds one row: a column's value, or a tuple of them in the columns' order.
 ///

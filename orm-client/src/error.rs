@@ -158,6 +158,14 @@ pub enum Error {
     /// A change that sets nothing.
     #[error("nothing is set in {0}: say what by set(..)")]
     NothingSet(&'static str),
+    /// The hooks of an entity find something wrong with a row, which is not saved: see [`Hooks::validate`](crate::Hooks::validate).
+    #[error("the row of {entity} is not saved: {source}")]
+    Invalid {
+        /// The entity.
+        entity: &'static str,
+        /// What is wrong.
+        source: crate::Invalid,
+    },
     /// SQL that begins or ends a transaction by itself.
     #[error(
         "{0} in raw SQL would leave the tenant's transaction: use transaction(..), begin() or savepoint(..)"

@@ -8,6 +8,7 @@
 //! - [`MetadataContext`] (`context`): whose request it is.
 //! - [`entity`]: what a table is, as a Rust type says it.
 //! - [`column_type`]: the types that a column can have.
+//! - [`Hooks`] (`hooks`): what an entity does of its own when it is read, saved or deleted.
 //! - [`query`]: typed questions: conditions, orders, relations.
 //! - [`layers`]: metadata in layers, from `pgstrata-tenancy`.
 //! - [`TenantQueryStrategy`] (`strategy`): how a statement reaches the tenant's schema.
@@ -47,6 +48,7 @@ mod connection;
 mod context;
 pub mod entity;
 mod error;
+mod hooks;
 mod kind;
 mod lease;
 mod manager;
@@ -71,6 +73,7 @@ pub use column_type::{ArrayElement, ColumnType};
 pub use context::{MetadataContext, Tenant};
 pub use entity::Entity;
 pub use error::Error;
+pub use hooks::{Hooks, Invalid, Saving};
 pub use kind::DatabaseKind;
 pub use manager::{EntityManager, IsolationLevel, Metadata, Retry, Session, Transaction, TransactionOptions};
 pub use options::{MissingTenant, Options};
@@ -78,6 +81,40 @@ pub use options::{MissingTenant, Options};
 /// archives, drift.
 pub use pgstrata_control as control;
 pub use pgstrata_control::provision::Ensured;
+/// ```
+/// use pgstrata_orm::{ColumnType, Entity};
+///
+/// #[derive(Clone, Debug, PartialEq, ColumnType)]
+/// struct Email(String);
+///
+/// #[derive(Clone, Copy, Debug, PartialEq, ColumnType)]
+/// enum Role {
+///     Admin,
+///     #[column_type(name = "lead")]
+///     TeamLead,
+/// }
+///
+/// #[derive(Entity)]
+/// struct Member {
+///     #[column(primary_key)]
+///     email: Email,
+///     role: Role,
+///     before: Vec<Role>,
+/// }
+///
+/// let types: Vec<_> = Member::COLUMNS.iter().map(|column| column.sql_type).collect();
+/// assert_eq!(types, ["text", "text", "text[]"]);
+/// let leads = Member::ROLE.eq(Role::TeamLead).or(Member::EMAIL.eq(Email("alice@example.com".into())));
+/// ```
+///
+/// ```compile_fail
+/// #[derive(pgstrata_orm::ColumnType)]
+/// struct Money {
+///     cents: i64,
+///     currency: String,
+/// }
+/// ```
+pub use pgstrata_orm_derive::ColumnType;
 /// ```
 /// use pgstrata_orm::Entity;
 /// use pgstrata_orm::entity::{Column, Generated, Optional, Relation};

@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //! - [`EntityManager`]: a database, its pool, its metadata.
-//! - [`Session`] (`session`): what can be asked, of the pool or in a transaction.
+//! - [`Session`] (`session`): what can be asked, of the pool or in a transaction. `verbs`: what that is. `hooked`: with hooks around it.
 //! - `run`: how it is sent: what goes around a statement, what is tried again; `stream`: rows as they come.
 //! - [`Transaction`] (`transaction`): statements that count together; `savepoint`: a part of them.
 //! - [`TransactionOptions`] (`modes`): how they begin.
@@ -15,6 +15,7 @@
 //! - `watch`: whether the query timeout ran out.
 
 mod copy;
+pub(crate) mod hooked;
 mod metadata;
 mod modes;
 mod operators;
@@ -29,6 +30,7 @@ mod stream;
 mod synchronize;
 mod tenants;
 mod transaction;
+mod verbs;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -249,12 +251,16 @@ impl fmt::Debug for EntityManager {
 fn pool(options: &Options, guarded: bool) -> Result<Pool, Error> {
     match options.kind {
         DatabaseKind::Postgres => {
+            if options.life.begins.is_some() && !options.strategy.guards_sessions() {
+                let what = "after_connect has no effect through a proxy, which gives each transaction another session";
+                return Err(Error::Options(what.into()));
+            }
             let mut config = options.config.clone();
             if options.strategy.guards_sessions() {
                 config.options(session_options(&config, &options.shared, guarded));
             }
             let connector = Arc::clone(&options.connector);
-            let manager = Manager::new(config, Arc::clone(&connector), options.statements);
+            let manager = Manager::new(config, Arc::clone(&connector), options);
             Ok(Pool::Postgres { pool: lease::pooled(manager, options, options.max_connections)?, connector })
         }
         #[cfg(feature = "sqlite")]

@@ -1,4 +1,6 @@
-//! What an entity manager is to be like.
+//! What an entity manager is to be like. `life`: of its connections.
+
+mod life;
 
 use std::fmt;
 #[cfg(feature = "sqlite")]
@@ -9,6 +11,7 @@ use std::time::Duration;
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::{Config, NoTls, Socket};
 
+pub(crate) use self::life::Life;
 use crate::entity::{Entity, EntityDefinition};
 use crate::strategy::{ProxyStrategy, SearchPathStrategy, TenantQueryStrategy};
 use crate::tls::{Connector, Tls};
@@ -71,6 +74,7 @@ pub struct Options {
     pub(crate) statements: usize,
     pub(crate) missing_tenant: MissingTenant,
     pub(crate) slow_statement: Option<Duration>,
+    pub(crate) life: Life,
 }
 
 impl Options {
@@ -127,6 +131,7 @@ impl Options {
             statements: 256,
             missing_tenant: MissingTenant::Public,
             slow_statement: None,
+            life: Life::default(),
         }
     }
 

@@ -32,7 +32,7 @@ pub(crate) enum Value {
 }
 
 /// The types that a parameter is tried as: the first that it takes is its own.
-const TYPES: [Type; 27] = [
+const TYPES: [Type; 29] = [
     Type::INT8,
     Type::TEXT,
     Type::INT4,
@@ -48,6 +48,7 @@ const TYPES: [Type; 27] = [
     Type::UUID,
     Type::JSONB,
     Type::JSON,
+    Type::INET,
     Type::INT8_ARRAY,
     Type::TEXT_ARRAY,
     Type::INT4_ARRAY,
@@ -56,6 +57,7 @@ const TYPES: [Type; 27] = [
     Type::FLOAT8_ARRAY,
     Type::FLOAT4_ARRAY,
     Type::UUID_ARRAY,
+    Type::INET_ARRAY,
     Type::TIMESTAMPTZ_ARRAY,
     Type::TIMESTAMP_ARRAY,
     Type::DATE_ARRAY,
@@ -174,6 +176,11 @@ mod tests {
         there_and_back(0.25f32, Value::Real(0.25));
         there_and_back("größe".to_owned(), Value::Text("größe".into()));
         there_and_back(vec![0u8, 255], Value::Bytes(vec![0, 255]));
+        there_and_back("::1".parse::<std::net::IpAddr>().unwrap(), Value::Text("::1".into()));
+        there_and_back(
+            vec!["10.0.0.1".parse::<std::net::IpAddr>().unwrap()],
+            Value::Text(r#"["10.0.0.1"]"#.into()),
+        );
         there_and_back(None::<String>, Value::Null);
         there_and_back(Some(3i64), Value::Integer(3));
         there_and_back(vec![1i64, -2], Value::Text("[1,-2]".into()));

@@ -251,7 +251,9 @@ pub trait FromRow: Sized + Send {
 
 impl<E: crate::Entity> FromRow for E {
     fn from_columns(row: &Row, first: usize) -> Result<Self, RowError> {
-        <E as crate::Entity>::from_row(row, first)
+        let mut row = <E as crate::Entity>::from_row(row, first)?;
+        row.after_load();
+        Ok(row)
     }
 }
 

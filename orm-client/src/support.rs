@@ -1,7 +1,9 @@
 //! What the derived code calls: checks of types that only the compiler can make. No interface of its own.
 
-use crate::column_type::{ColumnType, IdentityType, UuidType};
-use crate::entity::{Column, ColumnDefinition, Entity, Parameter};
+use tokio_postgres::types::{Kind, ToSql, Type};
+
+use crate::column_type::{ColumnType, IdentityType, MomentType, UuidType};
+use crate::entity::{Column, ColumnDefinition, Entity, Parameter, Unique};
 use crate::row::{Row, RowError};
 
 /// A column with nothing special.
@@ -16,6 +18,7 @@ pub const fn column<T: ColumnType>(field: &'static str, name: &'static str) -> C
         default: None,
         unique: false,
         version: false,
+        deleted: false,
     }
 }
 
@@ -42,29 +45,16 @@ pub const fn version<T: IdentityType>() {}
 pub const fn uuid<T: UuidType>() {}
 
 /// The column can hold the other's key.
-pub const fn belongs_to<E, Target: Entity<Key = K>, K, N>(_: Column<E, K, N>) {}
+pub const fn belongs_to<E, Target: Entity<Key = K>, K, N, U>(_: Column<E, K, N, U>) {}
 
 /// The other's column can hold the key.
-pub const fn has_many<E: Entity<Key = K>, Target, K, N>(_: Column<Target, K, N>) {}
+pub const fn has_many<E: Entity<Key = K>, Target, K, N, U>(_: Column<Target, K, N, U>) {}
 
-/// The other's column is unique, so that one row at most holds the key.
-pub const fn has_one<E: Entity, T, N>(column: Column<E, T, N>) {
-    let (mut rest, mut index, mut keys, mut unique) = (E::COLUMNS, 0, 0, false);
-    while let [first, others @ ..] = rest {
-        keys += first.primary_key as usize;
-        if index == column.index {
-            unique = first.unique || first.primary_key;
-        }
-        index += 1;
-        rest = others;
-    }
-    // A part of a key is not unique by itself.
-    let alone = keys == 1 || E::COLUMNS[column.index].unique;
-    assert!(
-        unique && alone,
-        "has_one needs a unique column on the other side: mark it with #[column(unique)], or use has_many"
-    );
-}
+/// The other's column can hold the key, and is unique: one row at most holds it.
+pub const fn has_one<E: Entity<Key = K>, Target, K, N>(_: Column<Target, K, N, Unique>) {}
+
+/// The value is a moment.
+pub const fn moment<T: MomentType>() {}
 
 /// The name of a key's column; of the first, if there are several.
 pub const fn key_column<E: Entity>() -> &'static str {
@@ -80,7 +70,7 @@ pub const fn key_column<E: Entity>() -> &'static str {
 }
 
 /// A column's name.
-pub const fn column_name<E: Entity, T, N>(column: Column<E, T, N>) -> &'static str {
+pub const fn column_name<E: Entity, T, N, U>(column: Column<E, T, N, U>) -> &'static str {
     let mut rest = E::COLUMNS;
     let mut index = column.index;
     while let [first, others @ ..] = rest {
@@ -92,4 +82,25 @@ pub const fn column_name<E: Entity, T, N>(column: Column<E, T, N>) -> &'static s
     }
     // The derive numbers columns that there are.
     ""
+}
+
+/// What goes wrong with one value.
+pub type Failure = Box<dyn std::error::Error + Sync + Send>;
+
+/// Whether a type of PostgreSQL's holds names: text, or an enum.
+pub fn holds_names(kind: &Type) -> bool {
+    <&str as ToSql>::accepts(kind) || matches!(kind.kind(), Kind::Enum(_))
+}
+
+/// A name that the database has.
+///
+/// # Errors
+/// It is no text.
+pub fn name_of<'r>(_: &Type, raw: &'r [u8]) -> Result<&'r str, Failure> {
+    Ok(std::str::from_utf8(raw)?)
+}
+
+/// The database has a name that a type has not.
+pub fn no_such(of: &str, name: &str) -> Failure {
+    format!("{name:?} is no {of}").into()
 }

@@ -101,6 +101,14 @@ impl Table {
         sql.name(self.column_name(column));
     }
 
+    /// Writes that a row is not deleted, behind another condition, where the entity keeps those that are.
+    pub(crate) fn write_alive(&self, sql: &mut Sql<'_>, alias: Option<&str>) {
+        if let Some(column) = self.definition.columns.iter().find(|column| column.deleted) {
+            self.write_column(sql.push(" AND "), alias, column);
+            sql.push(" IS NULL");
+        }
+    }
+
     /// Writes the names of all its columns.
     pub(crate) fn write_columns(&self, sql: &mut Sql<'_>, alias: Option<&str>) {
         sql.list(self.definition.columns, ", ", |sql, column| self.write_column(sql, alias, column));

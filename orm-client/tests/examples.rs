@@ -45,7 +45,8 @@ impl Items {
             Item::Fn(item) => self.check(at, &item.vis, &item.attrs, &item.sig.ident),
             Item::Struct(item) => self.check(at, &item.vis, &item.attrs, &item.ident),
             Item::Type(item) => self.check(at, &item.vis, &item.attrs, &item.ident),
-            Item::Trait(item) => {
+            // What is hidden has nothing in it that is not.
+            Item::Trait(item) if !item.attrs.iter().any(is_hidden) => {
                 self.check(at, &item.vis, &item.attrs, &item.ident);
                 let at = &at.join(item.ident.to_string());
                 item.items.iter().for_each(|part| match part {

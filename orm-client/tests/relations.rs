@@ -1,7 +1,7 @@
 //! Relations on SQLite.
 
 // A test fails loudly.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::indexing_slicing, clippy::unwrap_used)]
 
 #[path = "shared/library.rs"]
 mod library;
@@ -39,7 +39,7 @@ async fn table_between_is_that_of_the_tenants_own_layer() {
     acme.insert(&BookGenre { book: 1, genre: "p comedy".into() }).await.unwrap();
     let loaded = acme.find::<Book>().order_by(Book::ID.asc()).limit(1).load(Book::GENRES).await.unwrap();
     assert_eq!(loaded[0].1, [Genre { code: "p comedy".into() }]);
-    let followed = acme.load(&[loaded[0].0.clone()], Book::GENRES).await.unwrap();
+    let followed = acme.load(std::slice::from_ref(&loaded[0].0), Book::GENRES).await.unwrap();
     assert_eq!(followed, [[Genre { code: "p comedy".into() }]]);
     relations_hold(&em.public(), "p").await;
     assert_eq!(acme.count::<Author>().await.unwrap(), 3);

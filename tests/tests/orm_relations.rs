@@ -155,7 +155,7 @@ async fn each_table_on_the_way_is_that_of_the_tenants_layer() {
         acme.insert(&BookGenre { book: 1, genre: "acme comedy".into() }).await.unwrap();
         let codes = async |session: &Session| {
             let first = session.find::<Book>().where_(Book::ID.eq(1)).load(Book::GENRES).await.unwrap();
-            let followed = session.load(&[first[0].0.clone()], Book::GENRES).await.unwrap();
+            let followed = session.load(std::slice::from_ref(&first[0].0), Book::GENRES).await.unwrap();
             let joined = session.find::<Book>().where_(Book::ID.eq(1)).join(Book::GENRES).await.unwrap();
             assert_eq!(followed[0], first[0].1);
             assert_eq!(joined.len(), followed[0].len());

@@ -16,6 +16,7 @@ pub struct EntityAttributes {
     pub krate: Option<Path>,
     pub indexes: Vec<IndexAttribute>,
     pub relations: Vec<RelationAttribute>,
+    pub hooks: Option<Path>,
 }
 
 /// `index(columns(a, b), unique, name = "..")`.
@@ -62,6 +63,7 @@ pub struct ColumnAttributes {
     pub index: Option<Path>,
     pub skip: Option<Path>,
     pub version: Option<Path>,
+    pub deleted: Option<Path>,
 }
 
 /// `generated`, or `generated = "uuid"`.
@@ -79,6 +81,7 @@ impl EntityAttributes {
             let path = &meta.path;
             match word(path).as_str() {
                 "table" => once(&mut read.table, meta.value()?.parse()?, path, problems),
+                "hooks" => once(&mut read.hooks, path.clone(), path, problems),
                 "schema" => once(&mut read.schema, meta.value()?.parse()?, path, problems),
                 "crate" => {
                     let text: LitStr = meta.value()?.parse()?;
@@ -89,7 +92,7 @@ impl EntityAttributes {
                     read.relations.push(RelationAttribute::read(meta)?);
                 }
                 _ => {
-                    let known = "`table`, `schema`, `index`, `belongs_to`, `has_one`, `has_many`, `many_to_many` or `crate`";
+                    let known = "`table`, `schema`, `index`, `belongs_to`, `has_one`, `has_many`, `many_to_many`, `hooks` or `crate`";
                     unknown(meta, known, problems)?;
                 }
             }
@@ -194,6 +197,7 @@ impl ColumnAttributes {
                 "index" => once(&mut read.index, path.clone(), path, problems),
                 "skip" => once(&mut read.skip, path.clone(), path, problems),
                 "version" => once(&mut read.version, path.clone(), path, problems),
+                "deleted" => once(&mut read.deleted, path.clone(), path, problems),
                 "generated" => {
                     let how = match meta.input.peek(Token![=]) {
                         true => Some(meta.value()?.parse()?),
@@ -202,7 +206,7 @@ impl ColumnAttributes {
                     once(&mut read.generated, GeneratedAttribute { path: path.clone(), how }, path, problems);
                 }
                 _ => {
-                    let known = "`name`, `type`, `primary_key`, `generated`, `default`, `unique`, `index`, `version` or `skip`";
+                    let known = "`name`, `type`, `primary_key`, `generated`, `default`, `unique`, `index`, `version`, `deleted` or `skip`";
                     unknown(meta, known, problems)?;
                 }
             }
@@ -220,6 +224,7 @@ impl ColumnAttributes {
             self.unique.as_ref(),
             self.index.as_ref(),
             self.version.as_ref(),
+            self.deleted.as_ref(),
         ]
         .into_iter()
         .flatten()

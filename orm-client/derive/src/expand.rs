@@ -46,11 +46,15 @@ fn implementation(table: &Table) -> TokenStream {
         }
         None => quote!(false),
     };
+    let (hooked, no_hooks) = hooks(table);
     quote! {
+        #no_hooks
         #[automatically_derived]
         #[allow(unused_qualifications)]
         impl #krate::entity::Entity for #ident {
             type Key = #key_type;
+
+            #hooked
 
             const COLUMNS: &'static [#krate::entity::ColumnDefinition] = &[#(#column_definitions),*];
 
@@ -76,6 +80,26 @@ fn implementation(table: &Table) -> TokenStream {
             }
         }
     }
+}
+
+/// What says that there are hooks, and those that do nothing.
+fn hooks(table: &Table) -> (TokenStream, TokenStream) {
+    let Table { ident, krate, hooks, .. } = table;
+    if !hooks {
+        let none = quote! {
+            #[automatically_derived]
+            impl #krate::Hooks for #ident {}
+        };
+        return (TokenStream::new(), none);
+    }
+    let hooked = quote! {
+        const HOOKED: bool = true;
+
+        fn copied(&self) -> ::core::option::Option<Self> {
+            ::core::option::Option::Some(::core::clone::Clone::clone(self))
+        }
+    };
+    (hooked, TokenStream::new())
 }
 
 fn read(table: &Table) -> TokenStream {
@@ -116,7 +140,7 @@ fn definition(table: &Table) -> TokenStream {
 fn column_definition(column: &Column, table: &Table) -> TokenStream {
     let krate = &table.krate;
     let Column { name, ty, primary_key, unique, .. } = column;
-    let version = column.version.is_some();
+    let (version, deleted) = (column.version.is_some(), column.deleted.is_some());
     let field = column.field.unraw().to_string();
     let base = quote_spanned!(ty.span()=> #krate::support::column::<#ty>(#field, #name));
     let sql_type = column.sql_type.as_ref().map(|text| quote!(sql_type: #text,));
@@ -133,6 +157,7 @@ fn column_definition(column: &Column, table: &Table) -> TokenStream {
             default: #default,
             unique: #unique,
             version: #version,
+            deleted: #deleted,
             ..#base
         }
     }
@@ -150,16 +175,29 @@ fn index_definition(index: &Index, table: &Table) -> TokenStream {
 fn constants(table: &Table) -> TokenStream {
     let Table { ident, visibility, krate, .. } = table;
     let columns = table.columns.iter().enumerate().map(|(index, column)| {
-        let Column { constant, plain, name, optional, .. } = column;
+        let Column { constant, plain, name, optional, tells_rows, .. } = column;
         let doc = format!("The column `{name}`.");
         let null = match optional {
             true => quote!(Optional),
             false => quote!(Required),
         };
+        let unique = match tells_rows {
+            true => quote!(Unique),
+            false => quote!(NotUnique),
+        };
         quote! {
             #[doc = #doc]
-            #visibility const #constant: #krate::entity::Column<Self, #plain, #krate::entity::#null> =
+            #visibility const #constant:
+                #krate::entity::Column<Self, #plain, #krate::entity::#null, #krate::entity::#unique> =
                 #krate::entity::Column::new(#index);
+        }
+    });
+    let indexes = table.indexes.iter().filter_map(|index| index.key.as_ref()).map(|(constant, columns)| {
+        let doc = "These columns together are unique.";
+        quote! {
+            #[doc = #doc]
+            #visibility const #constant: #krate::entity::UniqueIndex<Self> =
+                #krate::entity::UniqueIndex::new(&[#(#columns),*]);
         }
     });
     let relations = table.relations.iter().enumerate();
@@ -169,6 +207,7 @@ fn constants(table: &Table) -> TokenStream {
         #[allow(dead_code, private_interfaces, unused_qualifications)]
         impl #ident {
             #(#columns)*
+            #(#indexes)*
             #(#relations)*
         }
     }
@@ -187,6 +226,9 @@ fn checks(table: &Table) -> TokenStream {
     let versions = table.columns.iter().filter(|column| column.version.is_some());
     let versions =
         versions.map(|Column { ty, .. }| quote_spanned!(ty.span()=> #krate::support::version::<#ty>();));
+    let deleted = table.columns.iter().filter(|column| column.deleted.is_some());
+    let deleted = deleted
+        .map(|Column { ty, plain, .. }| quote_spanned!(ty.span()=> #krate::support::moment::<#plain>();));
     let relations = table.relations.iter().map(|each| relation::check(each, table));
     quote! {
         #[allow(unused_qualifications)]
@@ -195,6 +237,7 @@ fn checks(table: &Table) -> TokenStream {
             type __Own = #ident;
             #(#generated)*
             #(#versions)*
+            #(#deleted)*
             #(#relations)*
         };
     }

@@ -46,6 +46,15 @@ pub fn sql(literal: &LitStr, what: &str, problems: &mut Problems) -> String {
     text
 }
 
+/// A unique index as a constant: as it is called, if that can be one, or as its columns are.
+pub fn constant_of_index(name: Option<&str>, fields: &[Ident]) -> Option<Ident> {
+    let place = fields.first()?.span();
+    let named = name.and_then(|name| syn::parse_str::<Ident>(name).ok());
+    let fields: Vec<String> = fields.iter().map(|field| field.unraw().to_string()).collect();
+    let text = named.map_or_else(|| fields.join("_"), |name| name.unraw().to_string());
+    Some(Ident::new(&text.to_uppercase(), place))
+}
+
 /// `author_id` and `r#type` as constants: `AUTHOR_ID`, `TYPE`.
 pub fn constant(field: &Ident) -> Ident {
     Ident::new(&field.unraw().to_string().to_uppercase(), field.span())
@@ -57,7 +66,7 @@ pub fn table_of(type_name: &Ident) -> String {
 }
 
 /// A word begins at a capital that follows a small letter, or that a small letter follows: `HTTPServer2Log` has three.
-fn snake_case(name: &str) -> String {
+pub fn snake_case(name: &str) -> String {
     let mut snake = String::new();
     let mut letters = name.chars().peekable();
     let mut last = None;

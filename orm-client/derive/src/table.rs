@@ -28,6 +28,8 @@ pub struct Table {
     pub skipped: Vec<Ident>,
     pub indexes: Vec<Index>,
     pub relations: Vec<Relation>,
+    /// It has hooks of its own.
+    pub hooks: bool,
 }
 
 /// An index.
@@ -35,6 +37,8 @@ pub struct Index {
     pub name: Option<String>,
     pub columns: Vec<String>,
     pub unique: bool,
+    /// Of several columns that are unique together: what they are called, and which they are.
+    pub key: Option<(Ident, Vec<usize>)>,
 }
 
 /// A relation.
@@ -77,7 +81,8 @@ impl Table {
         let relations = attributes.relations.into_iter();
         let relations: Vec<_> =
             relations.map(|relation| read_relation(relation, &columns, &mut problems)).collect();
-        check_names(&columns, &relations, &mut problems);
+        mark_unique(&mut columns, &indexes);
+        check_names(&columns, &relations, &indexes, &mut problems);
         check_index_names(&attributes.indexes, &mut problems);
         let schema = attributes.schema.map(|name| names::checked(&name, "the schema", &mut problems));
         let name = match attributes.table {
@@ -89,7 +94,19 @@ impl Table {
         };
         let krate = attributes.krate.unwrap_or_else(|| parse_quote!(::pgstrata_orm));
         let (ident, visibility) = (input.ident, input.vis);
-        problems.or(Self { ident, visibility, krate, name, schema, columns, skipped, indexes, relations })
+        let hooks = attributes.hooks.is_some();
+        problems.or(Self {
+            ident,
+            visibility,
+            krate,
+            name,
+            schema,
+            columns,
+            skipped,
+            indexes,
+            relations,
+            hooks,
+        })
     }
 }
 
@@ -115,6 +132,10 @@ fn check_key(ident: &Ident, columns: &[Column], problems: &mut Problems) {
         problems.at(&column.field, format!("a primary key has at most {MAX_KEY_COLUMNS} columns"));
     }
     let mut generated = columns.iter().filter_map(|column| column.generated.as_ref()).skip(1);
+    let mut deleted = columns.iter().filter_map(|column| column.deleted.as_ref()).skip(1);
+    if let Some(second) = deleted.next() {
+        problems.at(second, "a second column that says since when a row is deleted");
+    }
     if let Some(second) = generated.next() {
         problems.at(&second.place, "a second generated column: the database gives one value of a new row");
     }
@@ -123,22 +144,46 @@ fn check_key(ident: &Ident, columns: &[Column], problems: &mut Problems) {
 /// Those of `#[column(index)]`.
 fn own_indexes(columns: &[Column]) -> Vec<Index> {
     let indexed = columns.iter().filter(|column| column.index);
-    indexed.map(|column| Index { name: None, columns: vec![column.name.clone()], unique: false }).collect()
+    let one = |column: &Column| vec![column.name.clone()];
+    indexed.map(|column| Index { name: None, columns: one(column), unique: false, key: None }).collect()
 }
 
 fn read_index(index: &IndexAttribute, columns: &[Column], problems: &mut Problems) -> Index {
-    let mut named = Vec::new();
+    let (mut named, mut places) = (Vec::new(), Vec::new());
     for field in &index.columns {
-        match columns.iter().find(|column| column.field == *field) {
+        match columns
+            .iter()
+            .position(|column| column.field == *field)
+            .and_then(|at| Some((at, columns.get(at)?)))
+        {
             None => problems.at(field, format!("no column comes from a field `{field}`")),
-            Some(column) if named.contains(&column.name) => {
+            Some((_, column)) if named.contains(&column.name) => {
                 problems.at(field, format!("`{field}` is in this index twice"));
             }
-            Some(column) => named.push(column.name.clone()),
+            Some((at, column)) => {
+                named.push(column.name.clone());
+                places.push(at);
+            }
         }
     }
     let name = index.name.as_ref().map(|name| names::checked(name, "the index", problems));
-    Index { name, columns: named, unique: index.unique }
+    let several = index.unique && places.len() > 1;
+    let key = several.then(|| (names::constant_of_index(name.as_deref(), &index.columns), places));
+    Index {
+        name,
+        columns: named,
+        unique: index.unique,
+        key: key.and_then(|(name, places)| Some((name?, places))),
+    }
+}
+
+/// A unique index of one column is one more way to say that the column is.
+fn mark_unique(columns: &mut [Column], indexes: &[Index]) {
+    let keys = columns.iter().filter(|column| column.primary_key).count();
+    for column in columns {
+        let indexed = indexes.iter().any(|index| index.unique && *index.columns == [column.name.clone()]);
+        column.tells_rows = column.unique || indexed || (column.primary_key && keys == 1);
+    }
 }
 
 fn read_relation(relation: RelationAttribute, columns: &[Column], problems: &mut Problems) -> Relation {
@@ -167,7 +212,7 @@ fn read_relation(relation: RelationAttribute, columns: &[Column], problems: &mut
 }
 
 /// Columns are told apart by their names, constants of columns and relations by theirs.
-fn check_names(columns: &[Column], relations: &[Relation], problems: &mut Problems) {
+fn check_names(columns: &[Column], relations: &[Relation], indexes: &[Index], problems: &mut Problems) {
     let mut seen = HashMap::new();
     for column in columns {
         if let Some(first) = seen.insert(column.name.as_str(), &column.field) {
@@ -180,7 +225,9 @@ fn check_names(columns: &[Column], relations: &[Relation], problems: &mut Proble
     }
     let mut constants = HashMap::new();
     let of_columns = columns.iter().map(|column| (&column.constant, &column.field));
-    for (constant, place) in of_columns.chain(relations.iter().map(|it| (&it.constant, &it.name))) {
+    let of_indexes = indexes.iter().filter_map(|index| index.key.as_ref()).map(|(name, _)| (name, name));
+    let of_relations = relations.iter().map(|relation| (&relation.constant, &relation.name));
+    for (constant, place) in of_columns.chain(of_relations).chain(of_indexes) {
         if let Some(first) = constants.insert(constant, place) {
             problems.at(place, format!("`{first}` becomes the constant `{constant}`, too"));
         }

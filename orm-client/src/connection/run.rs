@@ -285,11 +285,17 @@ impl Connection {
 
     async fn clean(&self, text: Option<&'static str>) -> bool {
         let Some(text) = text else { return true };
-        let cleaned = self.client.batch_execute(text).await.is_ok();
+        let begins = async {
+            match &self.begins {
+                Some(begins) => self.client.batch_execute(begins).await,
+                None => Ok(()),
+            }
+        };
+        let (cleaned, begun) = join(self.client.batch_execute(text), begins).await;
         if text == DISCARD {
             self.statements.forget_all();
         }
-        cleaned
+        cleaned.is_ok() && begun.is_ok()
     }
 
     fn look(&self, key: &str, sql: &Sql<'_>) -> Known {

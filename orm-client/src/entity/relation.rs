@@ -143,7 +143,8 @@ impl Cardinality for ToMany {
 pub struct Relation<E, Target, C = ToMany> {
     /// Among [`EntityDefinition::relations`].
     pub index: usize,
-    of: PhantomData<fn() -> (E, Target, C)>,
+    of: PhantomData<fn() -> E>,
+    other: PhantomData<fn() -> (Target, C)>,
 }
 
 impl<E, Target, C> Relation<E, Target, C> {
@@ -156,7 +157,7 @@ impl<E, Target, C> Relation<E, Target, C> {
     /// assert_eq!(AUTHOR.index, Post::AUTHOR.index);
     /// ```
     pub const fn new(index: usize) -> Self {
-        Self { index, of: PhantomData }
+        Self { index, of: PhantomData, other: PhantomData }
     }
 }
 

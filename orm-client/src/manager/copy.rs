@@ -4,10 +4,13 @@ use super::session::{Call, Place, Session};
 use super::transaction::Transaction;
 use crate::connection::Copy;
 use crate::entity::Entity;
+use crate::query::save::How;
 use crate::{DatabaseKind, Error, TransactionOptions};
 
 impl Session {
     /// Inserts many rows by `COPY`, all of them or none: the quickest way to get rows in. It gives how many there were, and not the rows.
+    ///
+    /// Of an entity's hooks, [`Hooks::validate`](crate::Hooks::validate) alone is called.
     ///
     /// Keys that the database gives are given where the first row has none, and then no row may have one. A column with a default takes
     /// what the row says, NULL too.
@@ -36,6 +39,9 @@ async fn copy_in<E: Entity>(call: &Call<'_>, entities: &[E]) -> Result<u64, Erro
         let what = format!("rows of {} with keys and such without are copied apart", E::DEFINITION.name);
         return Err(Error::Options(what));
     }
+    for entity in entities {
+        entity.validate().map_err(|source| Error::Invalid { entity: E::DEFINITION.name, source })?;
+    }
     if call.kind() != DatabaseKind::Postgres {
         return insert_each(call, entities).await;
     }
@@ -54,13 +60,14 @@ async fn copy_in<E: Entity>(call: &Call<'_>, entities: &[E]) -> Result<u64, Erro
 
 /// What has no `COPY`.
 async fn insert_each<E: Entity>(call: &Call<'_>, entities: &[E]) -> Result<u64, Error> {
+    let place = call.place()?;
     let own: Option<Transaction> = match call.is_transaction() {
         true => None,
         false => Some(call.begin_call(TransactionOptions::new()).await?),
     };
-    let session = own.as_deref().unwrap_or(call).call_of(call);
+    let session = own.as_deref().unwrap_or(call);
     for entity in entities {
-        crate::query::save::insert_one(&session, entity).await?;
+        crate::query::save::put(session, &place, entity, How::Insert).await?;
     }
     if let Some(own) = own {
         own.commit().await?;

@@ -102,7 +102,7 @@ impl Metadata {
     ///
     /// ```
     /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
-    /// assert!(manager().metadata()?.all_in_context().keys().map(|name| &**name).eq(["Post", "User"]));
+    /// assert!(manager().metadata()?.all_in_context().keys().map(|name| &**name).eq(["Post", "PostTag", "Profile", "Tag", "User"]));
     /// # Ok::<(), Error>(())
     /// ```
     pub fn all_in_context(&self) -> BTreeMap<Arc<str>, Arc<EntityMetadata>> {

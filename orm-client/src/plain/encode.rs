@@ -1,7 +1,10 @@
 //! From PostgreSQL's binary form to a plain value, and back.
 
+use std::net::IpAddr;
+
+use bytes::BytesMut;
 use serde_json::Value as Json;
-use tokio_postgres::types::{Kind, Type};
+use tokio_postgres::types::{FromSql, Kind, ToSql, Type};
 
 use super::{Failure, Value, moments};
 
@@ -27,6 +30,7 @@ pub(super) fn value(kind: &Type, raw: &[u8]) -> Result<Value, Failure> {
         Type::DATE => Value::Text(moments::date(i32::from_be_bytes(raw.try_into()?))?),
         Type::TIME => Value::Text(moments::time(i64::from_be_bytes(raw.try_into()?))),
         Type::UUID => Value::Text(uuid(raw.try_into()?)),
+        Type::INET => Value::Text(IpAddr::from_sql(kind, raw)?.to_string()),
         _ => return Err(format!("a value of type {kind} is none that the database keeps").into()),
     })
 }
@@ -60,6 +64,11 @@ fn of_text(kind: &Type, text: &str) -> Result<Vec<u8>, Failure> {
         Type::DATE => moments::read_date(text)?.to_be_bytes().into(),
         Type::TIME => moments::read_time(text)?.to_be_bytes().into(),
         Type::UUID => read_uuid(text)?.to_be_bytes().into(),
+        Type::INET => {
+            let mut raw = BytesMut::new();
+            text.parse::<IpAddr>()?.to_sql(kind, &mut raw)?;
+            raw.to_vec()
+        }
         Type::FLOAT8 => text.parse::<f64>()?.to_be_bytes().into(),
         Type::FLOAT4 => text.parse::<f32>()?.to_be_bytes().into(),
         _ => return Err(format!("a text is no {kind}").into()),

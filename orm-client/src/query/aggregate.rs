@@ -55,7 +55,7 @@ pub fn count<E>() -> Aggregate<E, i64> {
     Aggregate { item: Item::Count, of: PhantomData }
 }
 
-impl<E: Entity, T: ColumnType + Send + 'static, N> Column<E, T, N> {
+impl<E: Entity, T: ColumnType + Send + 'static, N, U> Column<E, T, N, U> {
     fn aggregate<R>(self, name: &'static str, cast: Option<&'static str>) -> Aggregate<E, R> {
         Aggregate { item: Item::Function { name, column: self.index, cast }, of: PhantomData }
     }
@@ -100,7 +100,7 @@ impl<E: Entity, T: ColumnType + Send + 'static, N> Column<E, T, N> {
     }
 }
 
-impl<E: Entity, T: Number, N> Column<E, T, N> {
+impl<E: Entity, T: Number, N, U> Column<E, T, N, U> {
     /// All of them together; `None` of no rows.
     ///
     /// ```no_run

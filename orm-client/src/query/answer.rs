@@ -6,7 +6,7 @@ use super::writer::Writer;
 use crate::Error;
 use crate::entity::Entity;
 use crate::manager::{Place, Session};
-use crate::row::Row;
+use crate::row::{FromRow, Row};
 use crate::sql::Sql;
 
 /// What is asked of rows of `E`: how the question is written, and the answer read.
@@ -41,6 +41,8 @@ pub trait Asks<E: Entity>: Send + Sync {
 pub struct Around<'q> {
     pub(crate) session: &'q Session,
     pub(crate) place: &'q Place,
+    /// Rows that are deleted count as others do.
+    pub(crate) with_deleted: bool,
 }
 
 /// Answers that are rows themselves, which can be locked.
@@ -207,7 +209,7 @@ impl<E: Entity> Asks<E> for ManyAndCount {
 
 /// An entity from a row's columns, from `first` on.
 pub(crate) fn decoded<E: Entity>(row: &Row, first: usize) -> Result<E, Error> {
-    E::from_row(row, first).map_err(Error::row(format!("reading a row of {}", E::DEFINITION.name)))
+    E::from_columns(row, first).map_err(Error::row(format!("reading a row of {}", E::DEFINITION.name)))
 }
 
 fn number(row: Option<&Row>) -> Result<u64, Error> {

@@ -18,6 +18,7 @@ pub(super) struct Bridge {
     pub(super) other: Table,
     relation: &'static RelationDefinition,
     link: Option<(Table, &'static ThroughDefinition)>,
+    with_deleted: bool,
 }
 
 impl Bridge {
@@ -35,7 +36,7 @@ impl Bridge {
             Some(through) => Some((writer.table((through.entity)())?, through)),
             None => None,
         };
-        Ok(Self { own, own_index, other, relation, link })
+        Ok(Self { own, own_index, other, relation, link, with_deleted: writer.with_deleted })
     }
 
     /// `"posts" AS t1`, or `("post_tags" AS t1l JOIN "tags" AS t1 ON t1."id" = t1l."tag_id")`
@@ -53,7 +54,11 @@ impl Bridge {
         self.other.write(sql);
         sql.push(" AS ").push(alias).push(" ON ");
         self.there(sql, alias);
-        sql.push(" = ").push(alias).push("l.").name(link.renamed(through.target_column)).push(")");
+        sql.push(" = ").push(alias).push("l.").name(link.renamed(through.target_column));
+        if !self.with_deleted {
+            link.write_alive(sql, Some(&format!("{alias}l")));
+        }
+        sql.push(")");
         Ok(())
     }
 
@@ -70,6 +75,13 @@ impl Bridge {
         self.source(sql.push(if left { " LEFT JOIN " } else { " JOIN " }), OTHER)?;
         self.near(sql.push(" ON "), OTHER).push(" = ");
         Ok(())
+    }
+
+    /// ` AND t1."deleted_at" IS NULL`, behind this side's column, where the other table keeps rows that are deleted.
+    pub(super) fn alive(&self, sql: &mut Sql<'_>, alias: &str) {
+        if !self.with_deleted {
+            self.other.write_alive(sql, Some(alias));
+        }
     }
 
     /// A column of the other table that is not NULL where there is a row.

@@ -7,6 +7,7 @@ use super::Asked;
 use super::change::Change;
 use super::condition::Condition;
 use super::node::{Node, OUTER, Value};
+use super::save::deletion;
 use super::writer::Writer;
 use crate::Error;
 use crate::entity::{Column, ColumnType, Entity, Optional};
@@ -58,6 +59,7 @@ pub struct Bulk<'s, E, W> {
     what: W,
     filter: Vec<Node>,
     everywhere: bool,
+    with_deleted: bool,
     of: PhantomData<fn() -> E>,
 }
 
@@ -92,11 +94,14 @@ enum Set {
 /// They are no more.
 #[doc(hidden)]
 #[derive(Debug, Default)]
-pub struct Deletion;
+pub struct Deletion {
+    for_good: bool,
+}
 
 impl<'s, E: Entity, W: Does<E>> Bulk<'s, E, W> {
     pub(crate) fn new(session: Call<'s>) -> Self {
-        Self { session, what: W::default(), filter: Vec::new(), everywhere: false, of: PhantomData }
+        let (what, filter) = (W::default(), Vec::new());
+        Self { session, what, filter, everywhere: false, with_deleted: false, of: PhantomData }
     }
 
     fn statement(&self, writer: &mut Writer<'_>) -> Result<Sql<'_>, Error> {
@@ -107,6 +112,7 @@ impl<'s, E: Entity, W: Does<E>> Bulk<'s, E, W> {
         let mut sql = writer.session.sql(writer.place);
         let table = writer.table(E::DEFINITION)?;
         self.what.write(&mut sql, &table)?;
+        writer.with_deleted = self.with_deleted;
         writer.filter(&mut sql, &table, Some(OUTER), &self.filter)?;
         Ok(sql)
     }
@@ -163,6 +169,53 @@ impl<E: Entity, W> Bulk<'_, E, W> {
         self.everywhere = true;
         self
     }
+
+    /// Rows that are deleted as well, where the entity keeps them: see [`Find::with_deleted`](super::Find::with_deleted).
+    ///
+    /// ```no_run
+    /// # use pgstrata_orm::{Entity, EntityManager, Error};
+    /// # #[derive(Entity)]
+    /// # struct Note {
+    /// #     #[column(primary_key, generated)]
+    /// #     id: i64,
+    /// #     #[column(deleted)]
+    /// #     deleted_at: Option<std::time::SystemTime>,
+    /// # }
+    /// # async fn example(em: EntityManager) -> Result<(), Error> {
+    /// // It is there again.
+    /// em.update::<Note>().set_null(Note::DELETED_AT).where_(Note::ID.eq(7)).with_deleted().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn with_deleted(mut self) -> Self {
+        self.with_deleted = true;
+        self
+    }
+}
+
+impl<E: Entity> Delete<'_, E> {
+    /// Deletes the rows where the entity would keep them, marked; those that are marked already, too.
+    ///
+    /// ```no_run
+    /// # use pgstrata_orm::{Entity, EntityManager, Error};
+    /// # use std::time::{Duration, SystemTime};
+    /// # #[derive(Entity)]
+    /// # struct Note {
+    /// #     #[column(primary_key, generated)]
+    /// #     id: i64,
+    /// #     #[column(deleted)]
+    /// #     deleted_at: Option<SystemTime>,
+    /// # }
+    /// # async fn example(em: EntityManager) -> Result<(), Error> {
+    /// let month_ago = SystemTime::now() - Duration::from_secs(30 * 24 * 3600);
+    /// let purged: u64 = em.delete::<Note>().where_(Note::DELETED_AT.lt(month_ago)).for_good().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn for_good(mut self) -> Self {
+        self.what.for_good = true;
+        self.with_deleted()
+    }
 }
 
 impl<E: Entity> Update<'_, E> {
@@ -178,9 +231,9 @@ impl<E: Entity> Update<'_, E> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn set<T: ColumnType + Send + 'static, N>(
+    pub fn set<T: ColumnType + Send + 'static, N, U>(
         mut self,
-        column: Column<E, T, N>,
+        column: Column<E, T, N, U>,
         value: impl Into<T>,
     ) -> Self {
         self.what.0.push((column.index, Set::Value(Box::new(value.into()))));
@@ -197,9 +250,9 @@ impl<E: Entity> Update<'_, E> {
     /// assert!(changed.sql()?.contains(r#"SET "summary" = NULL WHERE"#));
     /// # Ok::<(), Error>(())
     /// ```
-    pub fn set_option<T: ColumnType + Send + 'static>(
+    pub fn set_option<T: ColumnType + Send + 'static, U>(
         self,
-        column: Column<E, T, Optional>,
+        column: Column<E, T, Optional, U>,
         value: Option<impl Into<T>>,
     ) -> Self {
         match value {
@@ -217,7 +270,7 @@ impl<E: Entity> Update<'_, E> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn set_null<T>(mut self, column: Column<E, T, Optional>) -> Self {
+    pub fn set_null<T, U>(mut self, column: Column<E, T, Optional, U>) -> Self {
         self.what.0.push((column.index, Set::Null));
         self
     }
@@ -265,8 +318,12 @@ impl<E: Entity> Does<E> for Sets {
 
 impl<E: Entity> Does<E> for Deletion {
     fn write<'v>(&'v self, sql: &mut Sql<'v>, table: &Table) -> Result<(), Error> {
-        table.write(sql.push("DELETE FROM "));
-        sql.push(" AS ").push(OUTER);
+        if self.for_good {
+            table.write(sql.push("DELETE FROM "));
+            sql.push(" AS ").push(OUTER);
+        } else {
+            deletion(sql, table, Some(OUTER));
+        }
         Ok(())
     }
 }

@@ -61,7 +61,7 @@ impl Number for f64 {
     type Sum = f64;
 }
 
-impl<E: Entity, T: Number, N> Column<E, T, N> {
+impl<E: Entity, T: Number, N, U> Column<E, T, N, U> {
     fn changed(self, behind: &'static str, value: impl Into<T>) -> Change<E> {
         Change { column: self.index, before: "", value: Box::new(value.into()), behind, of: PhantomData }
     }
@@ -107,7 +107,7 @@ impl<E: Entity, T: Number, N> Column<E, T, N> {
     }
 }
 
-impl<E: Entity, N> Column<E, String, N> {
+impl<E: Entity, N, U> Column<E, String, N, U> {
     /// With this behind it. What is NULL stays NULL.
     ///
     /// ```

@@ -127,7 +127,7 @@ impl<E> std::ops::Not for Condition<E> {
     }
 }
 
-impl<E: Entity, T: ColumnType + Send + 'static, N> Column<E, T, N> {
+impl<E: Entity, T: ColumnType + Send + 'static, N, U> Column<E, T, N, U> {
     fn compare(self, operator: &'static str, value: impl Into<T>) -> Condition<E> {
         Condition::new(Node::Compare { column: self.index, operator, value: Box::new(value.into()) })
     }
@@ -254,7 +254,7 @@ impl<E: Entity, T: ColumnType + Send + 'static, N> Column<E, T, N> {
     }
 }
 
-impl<E: Entity, N> Column<E, String, N> {
+impl<E: Entity, N, U> Column<E, String, N, U> {
     /// Like this pattern, in which `%` stands for any text and `_` for any character.
     ///
     /// ```

@@ -149,6 +149,12 @@ impl<E: Entity, A: OwnOrder> Find<'_, E, A> {
     }
 }
 
+impl<E, A> Find<'_, E, A> {
+    fn writer<'w>(&'w self, place: &'w Place) -> Writer<'w> {
+        Writer::new(&self.session, place).with_deleted(self.parts.with_deleted)
+    }
+}
+
 impl<'s, E: Entity, A: Asks<E>> Find<'s, E, A> {
     pub(crate) fn new(session: Call<'s>, asks: A) -> Self {
         Self { session, parts: Parts::default(), asks, of: PhantomData }
@@ -174,6 +180,34 @@ impl<'s, E: Entity, A: Asks<E>> Find<'s, E, A> {
     /// ```
     pub fn where_(mut self, condition: Condition<E>) -> Self {
         self.parts.filter.push(condition.node);
+        self
+    }
+
+    /// Rows that are deleted as well, of all tables of the question: where an entity has a column that is `#[column(deleted)]`, they stay.
+    ///
+    /// ```
+    /// # use pgstrata_orm::{Entity, EntityManager, Error, Options};
+    /// # use futures_util::FutureExt;
+    /// #[derive(Entity)]
+    /// struct Note {
+    ///     #[column(primary_key, generated)]
+    ///     id: i64,
+    ///     #[column(deleted)]
+    ///     deleted_at: Option<std::time::SystemTime>,
+    /// }
+    ///
+    /// # let options = Options::url("postgres://localhost/notes")?.entity::<Note>();
+    /// # let em = EntityManager::register(options).now_or_never().unwrap()?;
+    /// assert!(em.find::<Note>().sql()?.ends_with(r#"WHERE "deleted_at" IS NULL"#));
+    /// let bin = em.find::<Note>().with_deleted().where_(Note::DELETED_AT.is_not_null());
+    /// assert!(bin.sql()?.ends_with(r#"WHERE "deleted_at" IS NOT NULL"#));
+    /// // Deleting marks them, and `for_good` deletes them.
+    /// assert!(em.delete::<Note>().everywhere().sql()?.starts_with("UPDATE"));
+    /// assert!(em.delete::<Note>().everywhere().for_good().sql()?.starts_with("DELETE"));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn with_deleted(mut self) -> Self {
+        self.parts.with_deleted = true;
         self
     }
 
@@ -229,7 +263,7 @@ impl<'s, E: Entity, A: Asks<E>> Find<'s, E, A> {
     /// As of the question itself.
     pub fn sql(&self) -> Result<String, Error> {
         let place = self.session.place()?;
-        Ok(self.asks.statement(&mut Writer::new(&self.session, &place), &self.parts)?.text)
+        Ok(self.asks.statement(&mut self.writer(&place), &self.parts)?.text)
     }
 
     /// How the database would go about it, line by line: its `EXPLAIN`.
@@ -248,7 +282,7 @@ impl<'s, E: Entity, A: Asks<E>> Find<'s, E, A> {
     /// As of the question itself.
     pub async fn explain(self) -> Result<Vec<String>, Error> {
         let place = self.session.place()?;
-        let mut writer = Writer::new(&self.session, &place);
+        let mut writer = self.writer(&place);
         let mut sql = self.asks.statement(&mut writer, &self.parts)?;
         let (word, column) = match sql.dialect {
             DatabaseKind::Postgres => ("EXPLAIN ", 0),
@@ -277,7 +311,7 @@ impl<'s, E: Entity, A: Asks<E>> Find<'s, E, A> {
     /// The rows that it gives, for the tenant of the context.
     async fn rows(&self, place: &Place) -> Result<Vec<Row>, Error> {
         self.check_lock()?;
-        let mut writer = Writer::new(&self.session, place);
+        let mut writer = self.writer(place);
         let sql = self.asks.statement(&mut writer, &self.parts)?;
         let names = writer.names;
         self.session.read::<E>(place, &names, &sql).await
@@ -335,7 +369,7 @@ impl<'s, E: Entity> Find<'s, E> {
     pub fn stream(self) -> Rows<'s, E> {
         let begun = async move {
             let place = self.session.place()?;
-            let mut writer = Writer::new(&self.session, &place);
+            let mut writer = self.writer(&place);
             let sql = Asks::<E>::statement(&self.asks, &mut writer, &self.parts)?;
             let names = writer.names;
             self.session.stream::<E>(&place, &names, &sql).await
@@ -388,7 +422,12 @@ impl<'s, E: Entity, A: Asks<E> + 's> IntoFuture for Find<'s, E, A> {
         Box::pin(async move {
             let place = self.session.place()?;
             let rows = self.rows(&place).await?;
-            self.asks.read(Around { session: &self.session, place: &place }, rows).await
+            self.asks
+                .read(
+                    Around { session: &self.session, place: &place, with_deleted: self.parts.with_deleted },
+                    rows,
+                )
+                .await
         })
     }
 }

@@ -113,13 +113,14 @@ pub struct Related<E, T, C, F = Alone> {
     filter: Vec<Node>,
     order: Vec<(usize, bool)>,
     further: F,
-    of: PhantomData<fn() -> (E, T, C)>,
+    of: PhantomData<fn() -> E>,
+    other: PhantomData<fn() -> (T, C)>,
 }
 
 impl<E: Entity, T: Entity, C: Cardinality> Relation<E, T, C> {
     fn related(self) -> Related<E, T, C> {
         let (filter, order) = (Vec::new(), Vec::new());
-        Related { relation: self.index, filter, order, further: Alone, of: PhantomData }
+        Related { relation: self.index, filter, order, further: Alone, of: PhantomData, other: PhantomData }
     }
 
     /// Of the other side's rows those that meet this: for [`Find::load`](super::Find::load).
@@ -198,7 +199,7 @@ impl<E: Entity, T: Entity, C: Cardinality, F> Related<E, T, C, F> {
     /// ```
     pub fn with<L: Loads<T>>(self, further: L) -> Related<E, T, C, With<L>> {
         let Self { relation, filter, order, .. } = self;
-        Related { relation, filter, order, further: With(further), of: PhantomData }
+        Related { relation, filter, order, further: With(further), of: PhantomData, other: PhantomData }
     }
 
     fn step(&self) -> Step<'_> {
@@ -366,6 +367,7 @@ fn others<'v>(
     step: Step<'v>,
     number: &str,
 ) -> Result<(), Error> {
+    bridge.alive(sql, OTHER);
     if !step.filter.is_empty() {
         writer.all(sql.push(" AND "), &bridge.other, Some(OTHER), step.filter, " AND ")?;
     }
@@ -407,7 +409,7 @@ async fn beyond<E: Entity, T: Entity>(
     if rows.is_empty() {
         return Ok(found);
     }
-    let mut writer = Writer::new(around.session, around.place);
+    let mut writer = Writer::new(around.session, around.place).with_deleted(around.with_deleted);
     let bridge = Bridge::new(&mut writer, E::DEFINITION, step.relation)?;
     let keys = Key::of(rows, bridge.own_index);
     let sql = of_keys(&mut writer, &bridge, step, &keys)?;
@@ -428,7 +430,7 @@ fn of_keys<'v>(
     writer: &mut Writer<'_>,
     bridge: &Bridge,
     step: Step<'v>,
-    keys: &'v Vec<Key<'v>>,
+    keys: Parameter<'v>,
 ) -> Result<Sql<'v>, Error> {
     let mut sql = writer.session.sql(writer.place);
     let postgres = sql.dialect == DatabaseKind::Postgres;

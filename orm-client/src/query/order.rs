@@ -25,7 +25,7 @@ pub struct Order<E> {
     of: PhantomData<fn() -> E>,
 }
 
-impl<E: Entity, T: ColumnType + Send + 'static, N> Column<E, T, N> {
+impl<E: Entity, T: ColumnType + Send + 'static, N, U> Column<E, T, N, U> {
     /// The smallest first.
     ///
     /// ```
@@ -70,7 +70,7 @@ pub struct After<E> {
     of: PhantomData<fn() -> E>,
 }
 
-impl<E: Entity, T: ColumnType + Send + 'static> Column<E, T, Required> {
+impl<E: Entity, T: ColumnType + Send + 'static, U> Column<E, T, Required, U> {
     /// The smallest first, and only those that are greater than this.
     ///
     /// ```

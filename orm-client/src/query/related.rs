@@ -155,6 +155,7 @@ impl<E: Entity, T: Entity, S: Side> Asks<E> for Join<T, S> {
         from(&mut sql, &table, Some(OUTER));
         bridge.join(&mut sql, S::LEFT)?;
         table.write_column(&mut sql, Some(OUTER), bridge.own);
+        bridge.alive(&mut sql, OTHER);
         if !self.others.is_empty() {
             // What the other side is to be: by a left join, whoever has none of these has none.
             writer.all(sql.push(" AND "), &bridge.other, Some(OTHER), &self.others, " AND ")?;

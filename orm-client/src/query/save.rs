@@ -8,11 +8,11 @@ use tokio_postgres::types::IsNull;
 use super::Asked;
 use super::answer::decoded;
 use super::writer::Writer;
-use crate::entity::{Column, ColumnDefinition, Entity, Parameter, PrimaryKey};
-use crate::manager::{Call, Place, Session, TransactionOptions};
+use crate::entity::{ColumnDefinition, Entity, Parameter, PrimaryKey, UniqueKey};
+use crate::manager::{Call, Place, Session, TransactionOptions, hooked};
 use crate::sql::{Sql, type_of};
 use crate::table::{self, Table};
-use crate::{DatabaseKind, Error};
+use crate::{DatabaseKind, Error, Saving};
 
 /// Values of one statement at most: the protocol counts them in 16 bits.
 const MAX_VALUES: usize = 30_000;
@@ -39,18 +39,28 @@ impl<'s, E: Entity> Upsert<'s, E> {
         Self { session, entity, on: Vec::new() }
     }
 
-    /// The unique column that says whether it is the same row, one of several if it is called again; the primary key, if it is not.
+    /// What says whether it is the same row: a unique column, or a unique index; the primary key, if nothing is said. What is not
+    /// unique is refused by the compiler.
     ///
     /// ```no_run
     /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
-    /// # async fn example(em: EntityManager, post: Post) -> Result<(), Error> {
-    /// // Of the unique index over both.
-    /// em.upsert(&post).on(Post::AUTHOR_ID).on(Post::TITLE).await?;
+    /// # async fn example(em: EntityManager, user: User, post: Post) -> Result<(), Error> {
+    /// em.upsert(&user).on(User::EMAIL).await?;
+    /// // The unique index over both.
+    /// em.upsert(&post).on(Post::AUTHOR_ID_TITLE).await?;
     /// # Ok(())
     /// # }
     /// ```
-    pub fn on<T, N>(mut self, column: Column<E, T, N>) -> Self {
-        self.on.push(column.index);
+    ///
+    /// ```compile_fail
+    /// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+    /// # async fn example(em: EntityManager, user: User) -> Result<(), Error> {
+    /// em.upsert(&user).on(User::NAME).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn on(mut self, key: impl UniqueKey<E>) -> Self {
+        self.on = key.columns();
         self
     }
 
@@ -69,18 +79,8 @@ impl<'s, E: Entity> Upsert<'s, E> {
     /// # Errors
     /// As of the change itself.
     pub fn sql(&self) -> Result<String, Error> {
-        Ok(self.statement(&self.session.place()?)?.text)
-    }
-
-    fn statement(&self, place: &Place) -> Result<Sql<'s>, Error> {
-        let mut on = Vec::new();
-        for column in &self.on {
-            on.push(table::column(E::DEFINITION, *column)?);
-        }
-        if on.is_empty() {
-            on.extend(E::DEFINITION.columns.iter().filter(|column| column.primary_key));
-        }
-        insert(&self.session, place, &[self.entity], Some(&on))
+        let on = tells::<E>(&self.on)?;
+        Ok(insert(&self.session, &self.session.place()?, &[self.entity], Some(&on))?.text)
     }
 }
 
@@ -89,19 +89,81 @@ impl<'s, E: Entity> IntoFuture for Upsert<'s, E> {
     type IntoFuture = Asked<'s, E>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let place = self.session.place()?;
-            let sql = self.statement(&place)?;
-            one(written(&self.session, &place, &sql, 1).await?)
-        })
+        Box::pin(async move { save(&self.session, self.entity, How::Upsert(&self.on)).await })
+    }
+}
+
+/// How a row is saved.
+pub(crate) enum How<'w, E> {
+    /// A new one is inserted, one with a key is inserted or changed.
+    Save,
+    /// It is inserted, or it fails if it is there.
+    Insert,
+    /// What differs from this is changed.
+    Changes(&'w E),
+    /// It is inserted, or changed where these columns are the same; none: where the key is.
+    Upsert(&'w [usize]),
+}
+
+impl<E: Entity> How<'_, E> {
+    pub(crate) fn saving(&self, entity: &E) -> Saving {
+        match self {
+            Self::Insert => Saving::Insert,
+            Self::Save if entity.is_new() => Saving::Insert,
+            Self::Changes(_) => Saving::Change,
+            Self::Save | Self::Upsert(_) => Saving::Either,
+        }
+    }
+}
+
+/// Saves one row, between its hooks if it has any.
+pub(crate) async fn save<E: Entity>(call: &Call<'_>, entity: &E, how: How<'_, E>) -> Result<E, Error> {
+    match E::HOOKED {
+        true => {
+            // In a box: a hook may save rows of its own type.
+            let saved: Asked<'_, E> = Box::pin(hooked::save(call, entity, how));
+            saved.await
+        }
+        false => put(call, &call.place()?, entity, how).await,
+    }
+}
+
+/// Saves one row, and calls no hooks.
+pub(crate) async fn put<E: Entity>(
+    session: &Session,
+    place: &Place,
+    entity: &E,
+    how: How<'_, E>,
+) -> Result<E, Error> {
+    let sql = match how {
+        How::Changes(before) => return put_changes(session, place, before, entity).await,
+        How::Save => saving(session, place, &[entity])?,
+        How::Insert => insert(session, place, &[entity], None)?,
+        How::Upsert(on) => insert(session, place, &[entity], Some(&tells::<E>(on)?))?,
+    };
+    written(session, place, &sql, 1).await?.pop().ok_or(Error::Suppressed {
+        entity: E::DEFINITION.name,
+        saved: 0,
+        of: 1,
+    })
+}
+
+/// The columns that say whether a row is the same: these, or the key.
+fn tells<E: Entity>(on: &[usize]) -> Result<Vec<&'static ColumnDefinition>, Error> {
+    match on.is_empty() {
+        true => Ok(E::DEFINITION.columns.iter().filter(|column| column.primary_key).collect()),
+        false => on.iter().map(|column| table::column(E::DEFINITION, *column)).collect(),
     }
 }
 
 /// One row by its primary key.
-pub(crate) async fn find<E: Entity>(session: &Call<'_>, key: &E::Key) -> Result<Option<E>, Error> {
-    let place = session.place()?;
-    let mut writer = Writer::new(session, &place);
-    let mut sql = session.sql(&place);
+pub(crate) async fn find<E: Entity>(
+    session: &Session,
+    place: &Place,
+    key: &E::Key,
+) -> Result<Option<E>, Error> {
+    let mut writer = Writer::new(session, place);
+    let mut sql = session.sql(place);
     let table = writer.table(E::DEFINITION)?;
     sql.push("SELECT ");
     table.write_columns(&mut sql, None);
@@ -109,33 +171,16 @@ pub(crate) async fn find<E: Entity>(session: &Call<'_>, key: &E::Key) -> Result<
     table.write(&mut sql);
     by_key::<E>(&mut sql, &table, key)?;
     let names = writer.names;
-    let rows = session.read::<E>(&place, &names, &sql).await?;
+    let rows = session.read::<E>(place, &names, &sql).await?;
     rows.first().map(|row| decoded(row, 0)).transpose()
 }
 
-/// Saves one row: a new one is inserted, one with a key is inserted or changed.
-pub(crate) async fn save<E: Entity>(session: &Call<'_>, entity: &E) -> Result<E, Error> {
-    let place = session.place()?;
-    let rows = [entity];
-    let sql = saving(session, &place, &rows)?;
-    one(written(session, &place, &sql, 1).await?)
-}
-
-/// Inserts one row, or fails if it is there.
-pub(crate) async fn insert_one<E: Entity>(session: &Call<'_>, entity: &E) -> Result<E, Error> {
-    let place = session.place()?;
-    let rows = [entity];
-    let sql = insert(session, &place, &rows, None)?;
-    one(written(session, &place, &sql, 1).await?)
-}
-
 /// Changes the columns in which `after` is not as `before`, if the row is there as it was read.
-pub(crate) async fn save_changes<E: Entity>(session: &Call<'_>, before: &E, after: &E) -> Result<E, Error> {
-    let place = session.place()?;
+async fn put_changes<E: Entity>(session: &Session, place: &Place, before: &E, after: &E) -> Result<E, Error> {
     let key = before.key();
     let changed = changes(before, after);
-    let mut sql = session.sql(&place);
-    let table = Writer::new(session, &place).table(E::DEFINITION)?;
+    let mut sql = session.sql(place);
+    let table = Writer::new(session, place).table(E::DEFINITION)?;
     let version = E::DEFINITION.columns.iter().position(|column| column.version);
     if changed.is_empty() {
         sql.push("SELECT ");
@@ -167,7 +212,7 @@ pub(crate) async fn save_changes<E: Entity>(session: &Call<'_>, before: &E, afte
         sql.push(" RETURNING ");
         table.write_columns(&mut sql, None);
     }
-    let rows = session.write::<E>(&place, &sql).await?.rows;
+    let rows = session.write::<E>(place, &sql).await?.rows;
     let row = rows.first().ok_or(Error::Stale(E::DEFINITION.name))?;
     decoded(row, 0)
 }
@@ -192,6 +237,9 @@ fn wire(value: Parameter<'_>, column: &ColumnDefinition) -> Option<(bool, BytesM
 
 /// Saves all of them or none, in as few statements as can be. They come back in the same order.
 pub(crate) async fn save_many<E: Entity>(session: &Call<'_>, entities: &[E]) -> Result<Vec<E>, Error> {
+    if E::HOOKED {
+        return hooked::save_many(session, entities).await;
+    }
     let place = session.place()?;
     let most = match session.kind() {
         DatabaseKind::Postgres => (MAX_VALUES / E::DEFINITION.columns.len().max(1)).max(1),
@@ -342,22 +390,29 @@ async fn written<E: Entity>(
     rows.iter().map(|row| decoded(row, 0)).collect()
 }
 
-fn one<E: Entity>(mut rows: Vec<E>) -> Result<E, Error> {
-    rows.pop().ok_or(Error::Suppressed { entity: E::DEFINITION.name, saved: 0, of: 1 })
-}
-
 /// Deletes the row with this key.
-pub(crate) async fn delete<E: Entity>(session: &Call<'_>, key: &E::Key) -> Result<bool, Error> {
-    let place = session.place()?;
-    let mut sql = session.sql(&place);
-    let table = Writer::new(session, &place).table(E::DEFINITION)?;
-    sql.push("DELETE FROM ");
-    table.write(&mut sql);
+pub(crate) async fn delete<E: Entity>(session: &Session, place: &Place, key: &E::Key) -> Result<bool, Error> {
+    let mut sql = session.sql(place);
+    let table = Writer::new(session, place).table(E::DEFINITION)?;
+    deletion(&mut sql, &table, None);
     by_key::<E>(&mut sql, &table, key)?;
-    Ok(session.write::<E>(&place, &sql).await?.affected > 0)
+    Ok(session.write::<E>(place, &sql).await?.affected > 0)
 }
 
-/// ` WHERE "id" = $1`
+/// `DELETE FROM "users"`, or what marks rows as deleted where the entity says so.
+pub(super) fn deletion(sql: &mut Sql<'_>, table: &Table, alias: Option<&str>) {
+    let mark = table.definition.columns.iter().find(|column| column.deleted);
+    table.write(sql.push(if mark.is_some() { "UPDATE " } else { "DELETE FROM " }));
+    if let Some(alias) = alias {
+        sql.push(" AS ").push(alias);
+    }
+    if let Some(mark) = mark {
+        table.write_column(sql.push(" SET "), None, mark);
+        sql.push(" = CURRENT_TIMESTAMP");
+    }
+}
+
+/// ` WHERE "id" = $1`: of a row that is not deleted.
 pub(super) fn by_key<'v, E: Entity>(sql: &mut Sql<'v>, table: &Table, key: &'v E::Key) -> Result<(), Error> {
     let (columns, values): (Vec<_>, _) = (table.keys().collect(), key.values());
     // With fewer values it would be more rows.
@@ -372,5 +427,6 @@ pub(super) fn by_key<'v, E: Entity>(sql: &mut Sql<'v>, table: &Table, key: &'v E
         table.write_column(sql, None, column);
         sql.push(" = ").bind_compared(value, column.sql_type, false);
     });
+    table.write_alive(sql, None);
     Ok(())
 }

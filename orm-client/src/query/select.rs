@@ -66,7 +66,7 @@ pub trait Selection<E>: Sized {
 #[derive(Debug, Default)]
 pub struct Items(pub(super) Vec<Item>);
 
-impl<E: Entity, T: ColumnType + Send, N: Nullability> Selection<E> for Column<E, T, N>
+impl<E: Entity, T: ColumnType + Send, N: Nullability, U> Selection<E> for Column<E, T, N, U>
 where
     N::Of<T>: Send,
 {
@@ -150,7 +150,7 @@ impl<E: Entity, S: Selection<E>> Find<'_, E, Select<E, S>> {
     /// assert!(likes.sql()?.ends_with(r#"GROUP BY "author_id""#));
     /// # Ok::<(), Error>(())
     /// ```
-    pub fn group_by<T, N>(mut self, column: Column<E, T, N>) -> Self {
+    pub fn group_by<T, N, U>(mut self, column: Column<E, T, N, U>) -> Self {
         self.asks.group.push(column.index);
         self
     }

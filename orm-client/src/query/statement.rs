@@ -17,6 +17,8 @@ pub struct Parts {
     pub(super) order: Vec<(usize, bool)>,
     pub(super) limit: Option<i64>,
     pub(super) offset: Option<i64>,
+    /// Rows that are deleted count as others do.
+    pub(super) with_deleted: bool,
     /// How its rows are locked.
     pub(super) lock: Option<Lock>,
 }

@@ -15,12 +15,18 @@ pub struct Writer<'w> {
     pub(crate) place: &'w Place,
     /// What the statement's names need to mean what they should.
     pub(crate) names: Names,
+    /// Rows that are deleted count as others do.
+    pub(super) with_deleted: bool,
     aliases: usize,
 }
 
 impl<'w> Writer<'w> {
     pub(crate) fn new(session: &'w Session, place: &'w Place) -> Self {
-        Self { session, place, names: Names::default(), aliases: 0 }
+        Self { session, place, names: Names::default(), with_deleted: false, aliases: 0 }
+    }
+
+    pub(super) fn with_deleted(self, with_deleted: bool) -> Self {
+        Self { with_deleted, ..self }
     }
 
     /// A table that the statement will name.
@@ -38,11 +44,17 @@ impl<'w> Writer<'w> {
         alias: Option<&str>,
         nodes: &'v [Node],
     ) -> Result<(), Error> {
-        if nodes.is_empty() {
+        let deleted = table.definition.columns.iter().find(|column| column.deleted && !self.with_deleted);
+        if nodes.is_empty() && deleted.is_none() {
             return Ok(());
         }
         sql.push(" WHERE ");
-        self.all(sql, table, alias, nodes, " AND ")
+        self.all(sql, table, alias, nodes, " AND ")?;
+        if let Some(deleted) = deleted {
+            table.write_column(sql.push(if nodes.is_empty() { "" } else { " AND " }), alias, deleted);
+            sql.push(" IS NULL");
+        }
+        Ok(())
     }
 
     pub(super) fn all<'v>(
@@ -147,6 +159,7 @@ impl<'w> Writer<'w> {
         bridge.near(sql.push(" WHERE "), &inner).push(" = ");
         // Without an alias of its own, the outer column could be taken for one of the inner table.
         table.write_column(sql, Some(alias.unwrap_or(OUTER)), bridge.own);
+        bridge.alive(sql, &inner);
         sql.push(" AND ");
         self.node(sql, &bridge.other, Some(&inner), node)?;
         sql.push(")");

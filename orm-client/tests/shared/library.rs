@@ -1,7 +1,7 @@
 //! A library, whose tables are related in all ways, and what must hold of them on each database.
 
 // A helper of tests fails loudly, as they do. Not all tests use all of it.
-#![allow(clippy::unwrap_used, dead_code)]
+#![allow(clippy::indexing_slicing, clippy::unwrap_used, dead_code)]
 
 use pgstrata_orm::entity::{Relation, ToMany, ToOne};
 use pgstrata_orm::{Entity, Options, Session};

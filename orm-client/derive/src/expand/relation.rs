@@ -72,18 +72,17 @@ pub fn check(relation: &Relation, table: &Table) -> TokenStream {
         (RelationKind::BelongsTo, _) => {
             // All of the argument is where the field is named: that is what does not fit.
             let argument = quote_spanned!(column.span()=> __Own::#column);
-            quote_spanned!(target.span()=> #krate::support::belongs_to::<#ident, #target, _, _>(#argument);)
+            quote_spanned!(target.span()=> #krate::support::belongs_to::<#ident, #target, _, _, _>(#argument);)
         }
         (_, Some((ty, other))) => quote_spanned! {ty.span()=>
-            #krate::support::has_many::<#ident, #ty, _, _>(<#ty>::#column);
-            #krate::support::has_many::<#target, #ty, _, _>(<#ty>::#other);
+            #krate::support::has_many::<#ident, #ty, _, _, _>(<#ty>::#column);
+            #krate::support::has_many::<#target, #ty, _, _, _>(<#ty>::#other);
         },
         (RelationKind::HasOne, None) => quote_spanned! {target.span()=>
-            #krate::support::has_many::<#ident, #target, _, _>(<#target>::#column);
-            #krate::support::has_one(<#target>::#column);
+            #krate::support::has_one::<#ident, #target, _, _>(<#target>::#column);
         },
         (_, None) => quote_spanned! {target.span()=>
-            #krate::support::has_many::<#ident, #target, _, _>(<#target>::#column);
+            #krate::support::has_many::<#ident, #target, _, _, _>(<#target>::#column);
         },
     }
 }

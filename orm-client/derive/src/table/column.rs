@@ -33,9 +33,13 @@ pub struct Column {
     pub generated: Option<Generated>,
     pub default: Option<String>,
     pub unique: bool,
+    /// No two rows have the same, by whatever says so.
+    pub tells_rows: bool,
     pub index: bool,
     /// The word that says so.
     pub version: Option<Path>,
+    /// The word that says so.
+    pub deleted: Option<Path>,
 }
 
 /// A value that the database gives.
@@ -86,6 +90,9 @@ fn column(field: Ident, ty: &Type, attributes: ColumnAttributes, problems: &mut 
     if let Some(word) = attributes.version.as_ref().filter(|_| primary_key || optional.is_some()) {
         problems.at(word, "a version is a number of its own: no part of the key, and no `Option`");
     }
+    if let Some(word) = attributes.deleted.as_ref().filter(|_| optional.is_none()) {
+        problems.at(word, "a row that is not deleted has no moment of that: its field is an `Option`");
+    }
     Column {
         constant: names::constant(&field),
         name,
@@ -98,8 +105,10 @@ fn column(field: Ident, ty: &Type, attributes: ColumnAttributes, problems: &mut 
         generated,
         default: attributes.default.map(|text| names::sql(&text, "the default", problems)),
         unique: attributes.unique.is_some(),
+        tells_rows: false,
         index: attributes.index.is_some(),
         version: attributes.version,
+        deleted: attributes.deleted,
         field,
     }
 }
