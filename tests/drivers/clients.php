@@ -62,6 +62,7 @@ function withPdo(PDO $pdo, string $tenant, bool $lastInsertId = true): void
     // It ties the connection to its server, which a persistent one would keep.
     if ($lastInsertId) {
         same((int) $pdo->lastInsertId(), (int) rows($pdo, 'SELECT max(id) FROM php_notes')[0][0], 'lastInsertId');
+        same($pdo->lastInsertId('php_notes_id_seq'), $pdo->lastInsertId(), 'lastInsertId of a sequence');
     }
     $pdo->exec('SAVEPOINT one');
     fails('23505', fn () => $pdo->exec("INSERT INTO php_notes (owner, n) VALUES ('$tenant', 100)"));

@@ -49,6 +49,8 @@ for my $server (0, 1, 2) {
 $dbh->begin_work;
 $dbh->do('INSERT INTO perl_notes (owner, n) VALUES (?, ?)', undef, $tenant, 100);
 same(scalar $dbh->selectrow_array('SELECT lastval()'), 32, 'lastval');
+same($dbh->last_insert_id(undef, $tenant, 'perl_notes', undef), 32, 'last_insert_id of a table');
+same($dbh->last_insert_id(undef, undef, undef, undef, { sequence => 'perl_notes_id_seq' }), 32, 'last_insert_id of a sequence');
 $dbh->pg_savepoint('one');
 fails($dbh, '23505', sub { $dbh->do('INSERT INTO perl_notes (owner, n) VALUES (?, ?)', undef, $tenant, 100) });
 $dbh->pg_rollback_to('one');

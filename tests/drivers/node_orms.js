@@ -13,7 +13,7 @@ const code = (expected) => (error) => {
 };
 
 async function kysely() {
-  const { Kysely, PostgresDialect, sql } = require('kysely');
+  const { Kysely, Migrator, PostgresDialect, sql } = require('kysely');
   const { Pool } = require('pg');
   const db = new Kysely({ dialect: new PostgresDialect({ pool: new Pool({ connectionString: url, max: 2 }) }) });
   await db.schema.createTable('js_notes').addColumn('id', 'serial', (column) => column.primaryKey())
@@ -33,7 +33,23 @@ async function kysely() {
   await db.insertInto('js_notes').values({ owner: tenant, n: 1 }).onConflict((on) => on.column('n').doNothing()).execute();
   const counted = await sql`SELECT count(*)::int AS count FROM js_notes WHERE owner = ${tenant}`.execute(db);
   assert.strictEqual(counted.rows[0].count, 20);
-  await db.schema.dropTable('js_notes').execute();
+  const tables = (await db.introspection.getTables()).filter((table) => table.schema === tenant);
+  const { columns } = tables.find((table) => table.name === 'js_notes');
+  assert.deepStrictEqual(columns.map((column) => [column.name, column.isAutoIncrementing]), [['id', true], ['owner', false], ['n', false]]);
+  const steps = { one: {
+    up: (migration) => migration.schema.createTable('js_lines').addColumn('id', 'serial').execute(),
+    down: (migration) => migration.schema.dropTable('js_lines').execute(),
+  } };
+  // It looks for its tables in all schemas that the catalog shows, unless it is told in which.
+  const migrator = new Migrator({ db, provider: { getMigrations: async () => steps }, migrationTableSchema: tenant });
+  for (const [direction, work] of [['Up', () => migrator.migrateToLatest()], ['Down', () => migrator.migrateDown()]]) {
+    const { error, results } = await work();
+    assert.ifError(error);
+    assert.deepStrictEqual(results.map((result) => [result.direction, result.status]), [[direction, 'Success']]);
+  }
+  for (const table of ['js_notes', 'kysely_migration', 'kysely_migration_lock']) {
+    await db.schema.dropTable(table).execute();
+  }
   await db.destroy();
 }
 

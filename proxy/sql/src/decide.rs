@@ -113,7 +113,8 @@ impl Plan {
         match splices() {
             Ok(splices) => {
                 self.splices.extend(splices);
-                self.splices.sort_by_key(|splice| splice.at);
+                // What gives way to another does so behind what is only put in.
+                self.splices.sort_by_key(|splice| (splice.at, splice.cut > 0));
             }
             Err(refusal) => self.refuse(refusal),
         }

@@ -4,6 +4,7 @@
 //! - [`chains`]: names with dots: each must start with a schema that may be named,
 //!   unless it is proven to be a column.
 //! - [`functions`], [`relations`]: what reaches over tenants whatever the schema.
+//! - `sequences`: how functions of sequences name one.
 //! - `called`: functions that are none of those of PostgreSQL that are known.
 //! - [`commands`]: statements that are refused, or held within the tenant.
 //! - [`targets`]: the objects that a statement makes, changes or drops; `kinds`: of which kind those are. The
@@ -21,6 +22,7 @@ pub mod commands;
 pub mod functions;
 mod kinds;
 pub mod relations;
+pub(super) mod sequences;
 pub mod targets;
 #[cfg(test)]
 mod tests;

@@ -427,12 +427,17 @@ pub fn count() -> usize {
 
 /// The schemas whose objects a tenant may see, as an array of names in SQL.
 pub fn visible(scope: &Scope) -> String {
+    array(scope.path().chain([CATALOG, INFORMATION, "pg_toast"]))
+}
+
+fn array<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let mut out = String::from("ARRAY[");
-    for schema in scope.path().chain([CATALOG, INFORMATION, "pg_toast"]) {
-        ident::push_ascii_literal(&mut out, schema);
-        out.push(',');
+    for (n, name) in names.enumerate() {
+        if n > 0 {
+            out.push(',');
+        }
+        ident::push_ascii_literal(&mut out, name);
     }
-    out.pop();
     out.push_str("]::pg_catalog.name[]");
     out
 }
@@ -452,6 +457,11 @@ fn schemas(visible: &str) -> String {
 /// The oids of the schemas whose objects a tenant may see, to compare with.
 pub fn own_schemas(scope: &Scope) -> String {
     schemas(&visible(scope))
+}
+
+/// The same of the schemas whose objects a tenant may write.
+pub fn written_schemas(scope: &Scope) -> String {
+    schemas(&array(scope.path().filter(|schema| scope.may_write(schema))))
 }
 
 /// Whether the column is the oid of an object in these schemas, which `table` lists.

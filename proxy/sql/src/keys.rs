@@ -12,6 +12,7 @@ use std::sync::Arc;
 use pgstrata_tenancy::ident;
 
 use super::guard::check::denied;
+use super::guard::sequences;
 use super::lexer::TokenKind;
 use super::opens;
 use super::plan::{Insert, Refusal, Splice, StatementKind};
@@ -138,7 +139,7 @@ pub fn of(t: &Tokens<'_>, statement: &StatementShape, out: &mut Vec<Key>) {
     );
     for i in start..end {
         if t.is(i + 1, TokenKind::Open) {
-            call(t, i, end, out);
+            call(t, i, &statement.tokens, out);
         }
         out.extend(prepared(t, i, &statement.tokens));
     }
@@ -219,16 +220,16 @@ pub fn is_lock(name: &str) -> bool {
     )
 }
 
-/// A call at token `i`, if it takes a key.
-fn call(t: &Tokens<'_>, i: usize, end: usize, out: &mut Vec<Key>) {
+/// A call at token `i` of a statement, if it takes a key.
+fn call(t: &Tokens<'_>, i: usize, statement: &Range<usize>, out: &mut Vec<Key>) {
     let Some(name) = t.name(i) else { return };
     out.extend(sequence_data(t, i).map(Key::Sequences));
     let notifies = name == "pg_notify";
-    let opens = opens::of(t, i, &name);
+    let close = t.behind_close(i + 1, statement.end).saturating_sub(1);
+    let opens = opens::of(t, i, &name).or_else(|| sequences::opens(t, i, &(i + 2..close), statement.start));
     if !notifies && opens.is_none() && !is_lock(&name) {
         return;
     }
-    let close = t.behind_close(i + 1, end).saturating_sub(1);
     let commas = commas(t, i + 2..close);
     let first = i + 2..commas.first().copied().unwrap_or(close);
     let first = first.start as u32..first.end as u32;

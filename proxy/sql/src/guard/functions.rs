@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use foldhash::{HashMap, HashSet};
 
 use super::never;
+use super::sequences::{self, Named};
 use crate::builtin;
 use crate::keys;
 use crate::lexer::TokenKind;
@@ -27,6 +28,8 @@ pub(crate) enum Class {
     Sequence,
     /// `setval`.
     SetSequence,
+    /// `pg_get_serial_sequence`.
+    Serial,
     /// Its string arguments name objects.
     Names,
     /// Its string arguments name schemas.
@@ -102,8 +105,8 @@ const DYNAMIC_PREFIXES: &[&str] = &[
 const NAMES: &[&str] = &[
     "to_regclass", "to_regproc", "to_regprocedure", "to_regtype", "to_regtypemod", "to_regoper",
     "to_regoperator", "to_regcollation", "regclass", "regproc", "regprocedure", "regtype", "regoper",
-    "regoperator", "regconfig", "regdictionary", "regcollation", "pg_get_serial_sequence",
-    "pg_relation_size", "pg_total_relation_size", "pg_table_size", "pg_indexes_size", "pg_relation_filenode",
+    "regoperator", "regconfig", "regdictionary", "regcollation", "pg_relation_size",
+    "pg_total_relation_size", "pg_table_size", "pg_indexes_size", "pg_relation_filenode",
     "pg_relation_filepath", "pg_get_viewdef", "pg_partition_tree", "pg_partition_root",
     "pg_partition_ancestors", "has_table_privilege", "has_any_column_privilege", "has_column_privilege",
     "has_sequence_privilege", "has_function_privilege", "has_type_privilege", "row_security_active",
@@ -124,6 +127,7 @@ pub(crate) fn class(name: &str) -> Option<Class> {
         _ if keys::is_lock(name) => Class::Key(KeyKind::Lock),
         "nextval" | "currval" => Class::Sequence,
         "setval" => Class::SetSequence,
+        "pg_get_serial_sequence" => Class::Serial,
         "pg_input_is_valid" | "pg_input_error_info" => Class::Type,
         _ => match listed(name) {
             Some(class) if class != Class::Server => class,
@@ -190,7 +194,8 @@ pub fn demands(t: &Tokens<'_>, statement: &StatementShape, out: &mut Vec<Demand>
         } else if class == Class::SetConfig && call {
             out.push(Demand::Config { token: arguments.start as u32, place: place(t, statement) });
         }
-        judge(t, class, &name, call, arguments, out);
+        let held = sequences::opens(t, i, &arguments, range.start).is_some();
+        judge(t, class, (&name, call, held), arguments, out);
     }
 }
 
@@ -240,16 +245,25 @@ fn is_type(t: &Tokens<'_>, i: usize) -> bool {
         && t.kind(i - 2).is_some_and(TokenKind::is_word)
 }
 
-fn judge(t: &Tokens<'_>, class: Class, name: &str, call: bool, args: Range<usize>, out: &mut Vec<Demand>) {
+/// What the call of a function of this class asks, or its name where `call` does not hold. `held`: PostgreSQL judges its
+/// first argument.
+fn judge(
+    t: &Tokens<'_>,
+    class: Class,
+    (name, call, held): (&str, bool, bool),
+    args: Range<usize>,
+    out: &mut Vec<Demand>,
+) {
     match class {
         Class::Server => out.push(never(format!("call {name}"), None)),
         Class::Dynamic => out.push(Demand::Dynamic(format!("call {name}, which runs text as SQL").into())),
         _ if !call => out.push(never(format!("call {name} in this form"), None)),
+        _ if held => {}
         Class::Key(kind) => out.push(Demand::Keys(kind)),
         Class::SetConfig | Class::Opens => {}
-        Class::Sequence => sequence(t, name, args, false, out),
-        Class::SetSequence => sequence(t, name, args, true, out),
-        Class::Names => strings(t, args).for_each(|i| out.push(object(i, false))),
+        Class::Sequence => sequence(t, name, &args, false, out),
+        Class::SetSequence => sequence(t, name, &args, true, out),
+        Class::Serial | Class::Names => strings(t, args).for_each(|i| out.push(object(i, false))),
         Class::Type => out.extend(strings(t, args).last().map(|i| object(i, false))),
         Class::Schemas => strings(t, args).for_each(|i| out.push(Demand::SchemaLiteral(i as u32))),
     }
@@ -320,45 +334,19 @@ fn place(t: &Tokens<'_>, statement: &StatementShape) -> ConfigPlace {
     }
 }
 
-/// `nextval('s')`: the sequence must be plain to see.
-fn sequence(t: &Tokens<'_>, name: &str, args: Range<usize>, write: bool, out: &mut Vec<Demand>) {
-    let at = args.start;
-    if t.is_string(at) && ends_argument(t, behind_casts(t, at + 1), &args) {
-        return out.push(drawn(at, write));
+/// `nextval('s')`: where PostgreSQL does not judge it, the sequence must be plain to see.
+fn sequence(t: &Tokens<'_>, name: &str, args: &Range<usize>, write: bool, out: &mut Vec<Demand>) {
+    match sequences::named(t, args) {
+        Named::Literal(token) => out.push(drawn(token, write)),
+        // As what is read, its literals are judged where it is called.
+        Named::Serial(table) => out.extend(write.then(|| drawn(table, true))),
+        Named::Expression => out.push(not_plain(name)),
     }
-    if t.kw(at, "regclass") && t.is_string(at + 1) && ends_argument(t, at + 2, &args) {
-        return out.push(drawn(at + 1, write));
-    }
-    if t.kw(at, "cast") && t.is_string(at + 2) && t.kw(at + 3, "as") && t.is(at + 5, TokenKind::Close) {
-        return out.push(drawn(at + 2, write));
-    }
-    let serial = usize::from(t.kw(at, "pg_catalog") && t.is(at + 1, TokenKind::Dot)) * 2;
-    if t.kw(at + serial, "pg_get_serial_sequence") && t.is(at + serial + 1, TokenKind::Open) {
-        let close = t.behind_close(at + serial + 1, args.end + 1);
-        let literals = t.is_string(at + serial + 2)
-            && t.is(at + serial + 3, TokenKind::Comma)
-            && close <= at + serial + 6;
-        if literals && ends_argument(t, behind_casts(t, close), &args) {
-            // As what is read, its literals are judged where it is called.
-            if write {
-                out.push(drawn(at + serial + 2, true));
-            }
-            return;
-        }
-    }
-    out.push(Demand::Dynamic(format!("call {name} with a sequence that is no plain literal").into()));
 }
 
-fn ends_argument(t: &Tokens<'_>, at: usize, args: &Range<usize>) -> bool {
-    at >= args.end || t.is(at, TokenKind::Comma)
-}
-
-/// Behind `::text::regclass`, where only such casts stand.
-fn behind_casts(t: &Tokens<'_>, mut at: usize) -> usize {
-    while t.is(at, TokenKind::Cast) && t.any_kw(at + 1, &["regclass", "text", "varchar"]) {
-        at += 2;
-    }
-    at
+/// A call of a function of sequences that nobody can judge.
+pub(in crate) fn not_plain(name: &str) -> Demand {
+    Demand::Dynamic(format!("call {name} with a sequence that is no plain literal").into())
 }
 
 /// `'x'::regclass`, `regclass 'x'`, `CAST('x' AS regclass)`.

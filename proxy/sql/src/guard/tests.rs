@@ -551,9 +551,6 @@ fn names_in_literals_are_read() {
         "select currval('globex.s'::regclass)",
         "select setval('globex.s', 1)",
         "select nextval('globex.s'::text::regclass)",
-        "select nextval($1)",
-        "select nextval('glo' || 'bex.s')",
-        "select nextval($1::regclass)",
         "select nextval(E'glo\\x62ex.s')",
         "select pg_get_serial_sequence('globex.users', 'id')",
         "select nextval(pg_get_serial_sequence('globex.t', 'id'))",
@@ -566,16 +563,22 @@ fn names_in_literals_are_read() {
         "select 'globex.+'::regoper",
         "select ('globex.users')::regclass",
         "select setval('public.s', 1)",
-        "select nextval(format('%s', 's'))",
         "select nextval(('globex.s'))",
         "select 'globex . users'::regclass",
         "select $$globex.users$$::regclass",
-        "select nextval((select 's'))",
         "select to_regclass(('globex.users'))",
         "select 'app.globex.users'::regclass",
         "select regclass('globex.users')",
         "select \"nextval\"('globex.s')",
         "select '{globex.users}'::regclass[]",
+        "create table x (a int default nextval('s' || ''))",
+        "create view x as select nextval($1)",
+        "create function f(text) returns bigint begin atomic select currval($1); end",
+        "alter table t alter a set default nextval(format('%s', 's'))",
+        "call p(nextval('s' || ''))",
+        "execute p(setval($1, 1))",
+        "select nextval(16400::regclass || 'globex.s'::regclass)",
+        "create aggregate a (int) (sfunc = nextval, stype = int)",
     ]);
     allowed(&[
         "select 'users'::regclass",
@@ -589,7 +592,47 @@ fn names_in_literals_are_read() {
         "select setval('users_id_seq', 10, false)",
         "select setval('users_id_seq', (select max(id) from users))",
         "select has_table_privilege('users', 'select, insert')",
+        "select nextval($1)",
+        "select nextval('glo' || 'bex.s')",
+        "select nextval($1::regclass)",
+        "select nextval(format('%s', 's'))",
+        "select nextval((select 's'))",
+        "select setval($1, $2)",
+        "select pg_get_serial_sequence(quote_ident('acme') || '.' || quote_ident('users'), 'a.b')",
+        "select currval(pg_get_serial_sequence($1, $2))",
+        "prepare p as select nextval($1)",
     ]);
+}
+
+/// Which sequence an expression names, PostgreSQL judges: whatever it is, it stands in a subquery of its own.
+#[test]
+fn sequences_of_expressions_are_judged_as_they_are_drawn() {
+    let text = |text: &str| {
+        let plan = plan(text);
+        assert_eq!(plan.route, Route::SearchPath, "{text}");
+        let sent = String::from_utf8(splice(text.as_bytes(), &plan.splices)).unwrap();
+        assert!(pgstrata_grammar::Tree::parse(&sent).is_ok(), "{sent}");
+        sent
+    };
+    for (written, calls) in [
+        ("select nextval($1)", 1),
+        ("select pg_catalog.setval($1, 5), \"currval\"('s' || $2)", 2),
+        ("select currval(pg_get_serial_sequence($1, $2))", 2),
+        ("insert into t (a) values (nextval(concat($1)))", 1),
+        ("select setval('s'::varchar(10), 1)", 1),
+        ("(select nextval(case when true then 's' end -- x\n))", 1),
+        ("select pg_get_serial_sequence(c.relname, 'id') from pg_class c", 1),
+    ] {
+        let sent = text(written);
+        assert_eq!(sent.matches("LEFT JOIN pg_catalog.pg_class AS o").count(), calls, "{sent}");
+    }
+    for plain in ["select nextval('s'::regclass)", "select setval(pg_get_serial_sequence('t', 'a'), 1)"] {
+        assert!(!text(plain).contains("LEFT JOIN"), "{plain}");
+    }
+    // What may be set is less than what may be read.
+    assert!(
+        text("select nextval($1)").contains("'public'") && !text("select setval($1, 1)").contains("'public'")
+    );
 }
 
 #[test]

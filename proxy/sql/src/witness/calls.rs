@@ -24,7 +24,7 @@ pub(super) struct Reader<'a> {
 
 /// Where the guard has found calls in the whole text.
 pub(super) struct Judged {
-    /// First tokens of keys that all of a database shares.
+    /// First tokens of keys that all of a database shares, and of arguments that PostgreSQL is made to judge.
     keys: HashSet<u32>,
     /// Tokens of the names that `set_config` sets, in order.
     settings: Vec<u32>,
@@ -36,6 +36,7 @@ impl Judged {
         let key = |key: &Key| match key {
             Key::ChannelArgument(range) => Some(range.start),
             Key::Lock { keys, .. } => Some(keys.start),
+            Key::Opened { argument, .. } => Some(argument.start),
             _ => None,
         };
         let setting = |demand: &Demand| match demand {
@@ -106,8 +107,8 @@ impl<'a> Reader<'a> {
         match functions::class(name) {
             Some(_) if !spelt => return differ("calls"),
             Some(Class::SetConfig) => self.settings += 1,
-            Some(Class::Sequence) => self.sequence(name, n, false, out),
-            Some(Class::SetSequence) => self.sequence(name, n, true, out),
+            Some(Class::Sequence) => self.sequence(name, n, (token, false), out),
+            Some(Class::SetSequence) => self.sequence(name, n, (token, true), out),
             Some(Class::Key(_)) => return self.key(token, n),
             // The guard has judged the call by its name, and the strings in it.
             Some(_) => {}
@@ -131,14 +132,19 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A sequence must be a literal, and nothing but one.
-    fn sequence(&self, name: &str, n: &nodes::FuncCall, write: bool, out: &mut Vec<Demand>) {
+    /// A sequence must be a literal and nothing but one, or what PostgreSQL is made to judge. The call's name is `token`.
+    fn sequence(
+        &self,
+        name: &str,
+        n: &nodes::FuncCall,
+        (token, write): (usize, bool),
+        out: &mut Vec<Demand>,
+    ) {
         let plain = n.args().first().and_then(|argument| self.sequence_name(argument, write));
         match plain {
             Some(demand) => out.extend(demand),
-            None => out.push(Demand::Dynamic(
-                format!("call {name} with a sequence that is no plain literal").into(),
-            )),
+            None if self.judged.keys.contains(&(token as u32 + 2)) => {}
+            None => out.push(functions::not_plain(name)),
         }
     }
 
