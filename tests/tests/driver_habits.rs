@@ -1,5 +1,6 @@
 //! What drivers and tools send of their own accord, and what they make of the answers: each by its own statements.
 
+use pgstrata_tests::answer::Fault;
 use pgstrata_tests::setup::STRATEGIES;
 use pgstrata_tests::{ACME, Setup, Stage, Wire};
 
@@ -78,6 +79,62 @@ async fn what_changes_nothing_is_let_through() {
         assert_eq!(answer.code(), "42501");
         assert_eq!(wire.simple(NAMES).await.code(), "42501");
         wire.simple("RESET search_path").await;
+        assert_eq!(wire.simple(NAMES).await.column(), ACME);
+    }
+}
+
+/// As Drizzle's migrator does in front of all else. PostgreSQL itself is asked by a role that may make schemas.
+#[tokio::test(flavor = "multi_thread")]
+async fn schema_that_is_there_is_not_made_again() {
+    for strategy in STRATEGIES {
+        let stage = Stage::new(Setup::new().strategy(strategy)).await;
+        stage.superuser().await.batch_execute("GRANT CREATE ON DATABASE app TO app").await.unwrap();
+        let mut direct = Wire::login(stage.cluster.port(), "app", "app", &[]).await.unwrap();
+        let mut wire = stage.wire("acme_corp").await;
+        let told = async |wire: &mut Wire, text: &str, extended: bool| {
+            let answer = match extended {
+                true => wire.parse("", text).describe("").bind("", &[]).execute().sync().answer().await,
+                false => wire.simple(text).await,
+            };
+            let notices = answer.messages.iter().filter(|message| message.tag == b'N').map(|message| {
+                let told = Fault::read(message);
+                (told.severity, told.code, told.message)
+            });
+            let notices: Vec<_> = notices.collect();
+            (answer.tags(), answer.commands(), answer.code(), notices)
+        };
+        for text in [
+            "CREATE SCHEMA IF NOT EXISTS acme_corp",
+            "create schema if not exists \"acme_corp\" ; -- as it is",
+            "SELECT 1; CREATE SCHEMA IF NOT EXISTS ACME_CORP; SELECT 2",
+            "BEGIN; CREATE SCHEMA IF NOT EXISTS acme_corp; COMMIT",
+            "BEGIN; SELECT 1/0",
+            "CREATE SCHEMA IF NOT EXISTS acme_corp",
+            "ROLLBACK",
+            "SET client_min_messages TO warning",
+            "CREATE SCHEMA IF NOT EXISTS acme_corp",
+            "RESET client_min_messages",
+        ] {
+            for extended in [false, true] {
+                if extended && text.contains("; ") && !text.contains("--") {
+                    continue;
+                }
+                let by_proxy = told(&mut wire, text, extended).await;
+                assert_eq!(by_proxy, told(&mut direct, text, extended).await, "{extended} {text}");
+            }
+        }
+        for text in [
+            "CREATE SCHEMA IF NOT EXISTS globex",
+            "CREATE SCHEMA IF NOT EXISTS public",
+            "CREATE SCHEMA IF NOT EXISTS anew",
+            "CREATE SCHEMA IF NOT EXISTS acme_corp AUTHORIZATION app",
+            "CREATE SCHEMA IF NOT EXISTS AUTHORIZATION acme_corp",
+            "CREATE SCHEMA acme_corp",
+            "CREATE SCHEMA acme_corp CREATE TABLE t (a int)",
+        ] {
+            assert_eq!(wire.simple(text).await.code(), "42501", "{text}");
+            assert_eq!(wire.extended(text, &[]).await.code(), "42501", "{text}");
+        }
         assert_eq!(wire.simple(NAMES).await.column(), ACME);
     }
 }

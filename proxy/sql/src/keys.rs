@@ -46,7 +46,7 @@ pub struct KeySpaces {
 /// The longest name of a channel, in bytes.
 const LONGEST_CHANNEL: usize = ident::MAX_BYTES;
 
-/// Sent in the place of `LISTEN`: it does nothing, and PostgreSQL answers it where and as it would.
+/// Sent in the place of `LISTEN`, and of what changes nothing: it does nothing, and PostgreSQL answers it where and as it would.
 pub const IDLE: &str = "UNLISTEN \"pgstrata\"";
 
 /// What stands in front of a tenant's names: its schema and a dot. A dot in the schema is written in
@@ -123,8 +123,8 @@ pub fn of(t: &Tokens<'_>, statement: &StatementShape, out: &mut Vec<Key>) {
     let Range { start, end } = statement.tokens;
     if matches!(statement.kind, StatementKind::Listen(_)) {
         out.push(Key::Listen { tokens: start..end });
-    } else if keeps_role(&statement.kind) {
-        out.push(Key::Role { tokens: start..end });
+    } else if keeps_role(&statement.kind) || matches!(statement.kind, StatementKind::KeptSchema(_)) {
+        out.push(Key::Idle { tokens: start..end });
     } else if t.kw(start, "notify") && t.name(start + 1).is_some() {
         out.push(Key::Channel(start as u32 + 1));
     }
@@ -274,7 +274,7 @@ pub fn splices(shape: &Shape, t: &Tokens<'_>, scope: &Scope) -> Result<Vec<Splic
                 let insert = Insert::Text(IDLE.into());
                 out.extend(replace(t, tokens.clone(), insert));
             }
-            Key::Role { tokens } => out.extend(replace(t, tokens.clone(), Insert::Text(IDLE.into()))),
+            Key::Idle { tokens } => out.extend(replace(t, tokens.clone(), Insert::Text(IDLE.into()))),
             Key::Channel(token) if scope.keys.channels == KeySpace::Tenant => {
                 let name = t.name(*token as usize).unwrap_or_default();
                 let channel = channel_of(scope, &name).ok_or_else(too_long)?;

@@ -234,6 +234,8 @@ pub enum StatementKind {
     Listen(Box<str>),
     /// `UNLISTEN channel`; `None` is `UNLISTEN *`.
     Unlisten(Option<Box<str>>),
+    /// `CREATE SCHEMA IF NOT EXISTS name`, with nothing in it: the tenant's own is there already.
+    KeptSchema(Box<str>),
     /// `COPY ... FROM STDIN`.
     CopyIn,
     /// Leaves nothing, and PostgreSQL refuses it outside a block, or does nothing there: `LOCK`,

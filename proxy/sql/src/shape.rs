@@ -45,8 +45,9 @@ pub enum Key {
         /// The statement's tokens.
         tokens: Range<usize>,
     },
-    /// All of a statement that sets the role that is in force, or goes back to it.
-    Role {
+    /// All of a statement that changes nothing: it sets the role that is in force, or goes back to it, or makes the schema
+    /// that is there.
+    Idle {
         /// The statement's tokens.
         tokens: Range<usize>,
     },
@@ -206,6 +207,8 @@ pub enum Demand {
     },
     /// The role that something shall belong to.
     Owner(Box<str>),
+    /// A schema is made, unless it is there: let through if it is the tenant's own, which is.
+    KeptSchema(Box<str>),
     /// `pg_prepared_xacts` is read where it can give way to the tenant's rows.
     OwnPrepared,
     /// Let through where keys of this kind may be used.

@@ -16,7 +16,7 @@ use super::tokens::Tokens;
 pub fn classify(t: &Tokens<'_>, range: Range<usize>) -> StatementShape {
     let reader = Reader { t, lo: range.start, hi: range.end };
     let (kind, way) = reader.kind();
-    let ddl = reader.is_ddl();
+    let ddl = reader.is_ddl() && !matches!(kind, StatementKind::KeptSchema(_));
     let writes = ddl || reader.writes(&kind);
     let (frees, draws) = (reader.frees(), reader.calls(&["nextval", "setval", "lastval", "currval"]));
     let class = class_of(t, &range);
@@ -100,6 +100,9 @@ impl Reader<'_> {
             b"execute" | b"explain" | b"create" if self.execution().is_some() => {
                 (self.execution().map_or(Kind::Plain, |found| Kind::Execute(found.into())), Way::Path)
             }
+            b"create" if self.kept_schema().is_some() => {
+                (self.kept_schema().map_or(Kind::Plain, Kind::KeptSchema), Way::Free)
+            }
             b"fetch" | b"move" => (Kind::Fetch, Way::Free),
             b"deallocate" => (self.deallocate().unwrap_or(Kind::Plain), Way::Free),
             b"lock" => (Kind::BlockOnly, Way::Names),
@@ -124,6 +127,12 @@ impl Reader<'_> {
         }
         let at = if self.at(to + 1, &["savepoint"]) && !self.is_last(to + 2) { to + 2 } else { to + 1 };
         StatementKind::RollbackTo(self.name_or_empty(at))
+    }
+
+    /// The schema of `CREATE SCHEMA IF NOT EXISTS name`.
+    fn kept_schema(&self) -> Option<Box<str>> {
+        let known = self.t.kws(self.lo, &["create", "schema", "if", "not", "exists"]) && self.is_last(6);
+        known.then(|| self.name_at(self.lo + 5)).flatten()
     }
 
     /// What PostgreSQL will refuse is none.

@@ -47,6 +47,7 @@ pub(super) fn effect_of(statement: &Statement, text: &[u8], utf8: bool) -> Optio
         StatementKind::Savepoint(name) => Some(Effect::Savepoint(name.clone())),
         StatementKind::RollbackTo(name) => Some(Effect::RollbackTo(name.clone())),
         StatementKind::Release(name) => Some(Effect::Release(name.clone())),
+        StatementKind::KeptSchema(name) => Some(Effect::KeepSchema(name.clone())),
         StatementKind::Listen(channel) => {
             Some(Effect::Listen { channel: channel.clone(), name: channel.clone() })
         }
@@ -324,7 +325,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 self.reached = Status::Block;
                 link.explicit = true;
             }
-            Effect::End { .. } | Effect::KeepRole(_) => {}
+            Effect::End { .. } | Effect::KeepRole(_) | Effect::KeepSchema(_) => {}
         }
     }
 

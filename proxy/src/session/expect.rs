@@ -21,6 +21,8 @@ pub enum Effect {
     SetLocalPath(Box<str>),
     /// The role stays as it is. With the command tag.
     KeepRole(&'static str),
+    /// The schema of this name was there already.
+    KeepSchema(Box<str>),
     /// A setting is back at the start-up's value.
     Reset(Box<str>),
     /// The path is, for the transaction.

@@ -252,7 +252,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             _ => return Relayed::Not,
         };
         link.request.delivered |= is_clients;
-        let relayed = match effect {
+        let relayed = match &effect {
             _ if !is_clients => Relayed::Not,
             // Something else ran in its place.
             Some(Effect::Listen { .. }) => Relayed::Instead(LISTEN_COMPLETE),
@@ -262,12 +262,22 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 message::command_complete(&mut complete, tag);
                 Relayed::Instead(complete.freeze())
             }
+            // Where nothing is routed, PostgreSQL has said it itself.
+            Some(Effect::KeepSchema(name)) if tag == b"UNLISTEN" => {
+                Relayed::Instead(schema_kept(name, self.hears_notices()))
+            }
             _ => Relayed::AsItIs,
         };
         if let Some(effect) = effect {
             self.apply(effect, pipelined);
         }
         relayed
+    }
+
+    /// Whether the client has left `client_min_messages` at what lets a NOTICE through.
+    fn hears_notices(&self) -> bool {
+        let level = self.settings.current().get("client_min_messages").map(str::to_ascii_lowercase);
+        level.is_none_or(|level| !level.contains("warning") && !level.contains("error"))
     }
 
     /// `CopyInResponse`: the client's data is passed on from now on.
@@ -417,4 +427,17 @@ impl Link {
         self.pass_left -= length;
         length
     }
+}
+
+/// What PostgreSQL answers to `CREATE SCHEMA IF NOT EXISTS` of a schema that is there.
+fn schema_kept(name: &str, notice: bool) -> Bytes {
+    let mut out = BytesMut::new();
+    if notice {
+        let said = format!("schema \"{name}\" already exists, skipping");
+        let fields: [(u8, &[u8]); 4] =
+            [(b'S', b"NOTICE"), (b'V', b"NOTICE"), (b'C', b"42P06"), (b'M', said.as_bytes())];
+        message::fields(&mut out, b'N', fields);
+    }
+    message::command_complete(&mut out, "CREATE SCHEMA");
+    out.freeze()
 }

@@ -220,6 +220,10 @@ impl Gate<'_> {
                 self.function(schema.as_deref(), name, *trigger_arguments)
             }
             Demand::Owner(role) => self.owner(role),
+            Demand::KeptSchema(schema) => match self.is_own(schema) {
+                true => Ok(()),
+                false => Err(self.refusal("run CREATE SCHEMA", Some(super::commands::SHARED))),
+            },
             Demand::Keys(kind) => self.keys(*kind),
             Demand::ObjectLiteral { token, write, by_name } => self.object(*token as usize, *write, *by_name),
             Demand::SchemaLiteral(token) => self.schema_literal(*token as usize),

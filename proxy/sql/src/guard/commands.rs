@@ -14,6 +14,9 @@ pub(super) const SHARED: &str = "It is shared by all tenants; run it as an admin
 /// What the statement's verb asks.
 pub fn demands(t: &Tokens<'_>, statement: &StatementShape, out: &mut Vec<Demand>) {
     let command = Command { t, lo: statement.tokens.start, hi: statement.tokens.end };
+    if let StatementKind::KeptSchema(name) = &statement.kind {
+        return out.push(Demand::KeptSchema(name.clone()));
+    }
     command.setting(&statement.kind, out);
     command.verb(out);
     command.names(out);

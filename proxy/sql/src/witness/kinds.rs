@@ -50,6 +50,9 @@ fn is_same(root: Node<'_>, kind: &StatementKind) -> bool {
         Node::ListenStmt(n) => matches!(kind, Kind::Listen(name) if Some(&**name) == n.conditionname()),
         Node::UnlistenStmt(n) => matches!(kind, Kind::Unlisten(name) if name.as_deref() == n.conditionname()),
         Node::CopyStmt(n) => (*kind == Kind::CopyIn) == (n.is_from && n.filename().is_none()),
+        Node::CreateSchemaStmt(n) => {
+            matches!(kind, Kind::KeptSchema(name) if n.schemaname() == Some(&**name))
+        }
         Node::LockStmt(_) | Node::ConstraintsSetStmt(_) => *kind == Kind::BlockOnly,
         Node::DeclareCursorStmt(n) => (*kind == Kind::BlockOnly) == (n.options & CURSOR_HOLD == 0),
         Node::SelectStmt(_) => matches!(kind, Kind::Plain | Kind::SetConfig { .. }),
@@ -141,6 +144,7 @@ fn is_known(root: Node<'_>) -> bool {
         | Node::ExplainStmt(_)
         | Node::CallStmt(_)
         | Node::DoStmt(_) => true,
+        Node::CreateSchemaStmt(n) => n.if_not_exists && n.schema_elts().is_empty() && n.authrole().is_none(),
         // Prepared statements and cursors.
         Node::PrepareStmt(_)
         | Node::ExecuteStmt(_)
