@@ -122,7 +122,9 @@ async fn sequences_tell_a_client_of_its_own_draws_only() {
         for wire in [&mut theirs, &mut colleague] {
             assert_eq!(wire.simple(insert).await.code(), "");
         }
-        assert_eq!(mine.simple("SELECT lastval()").await.code(), "55000");
+        let fault = mine.simple("SELECT lastval()").await.fault().unwrap();
+        assert_eq!(fault.code, "55000");
+        assert!(fault.hint.is_some_and(|hint| hint.contains("RETURNING")));
         mine.simple("DISCARD SEQUENCES").await;
         theirs.simple(insert).await;
         assert_eq!(mine.simple("SELECT currval('users_id_seq')").await.code(), "55000");

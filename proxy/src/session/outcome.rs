@@ -12,6 +12,7 @@ use super::names::FAILED;
 use super::reply::Relayed;
 use super::role::Settled;
 use super::wording::{TEMPORARY, without_schema};
+use super::sequences::with_advice;
 use super::{End, Session, Status, columns};
 use crate::pool::server::Standing;
 use crate::sql::limits;
@@ -74,6 +75,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             }
             _ => told,
         };
+        let told = with_advice(told, code);
         let (body, whole) = match &told {
             Cow::Borrowed(_) => (body, Some(whole)),
             Cow::Owned(told) => (&told[..], None),
