@@ -2,6 +2,9 @@
 'use strict';
 
 const assert = require('node:assert');
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
 
 const [library, url, tenant] = process.argv.slice(2);
 const CREATE = 'CREATE TABLE js_notes (id serial PRIMARY KEY, owner text NOT NULL, n integer UNIQUE, extra jsonb)';
@@ -79,7 +82,19 @@ async function drizzle() {
   });
   await db.insert(notes).values({ owner: tenant, n: 1 }).onConflictDoUpdate({ target: notes.n, set: { extra: {} } });
   assert.deepStrictEqual(await db.selectDistinct({ owner: notes.owner }).from(notes), [{ owner: tenant }]);
-  await db.execute(sql`DROP TABLE js_notes`);
+  const { migrate } = require('drizzle-orm/node-postgres/migrator');
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'drizzle-'));
+  fs.mkdirSync(`${folder}/meta`);
+  const entries = [{ idx: 0, version: '7', when: 1, tag: '0000_lines', breakpoints: true }];
+  fs.writeFileSync(`${folder}/meta/_journal.json`, JSON.stringify({ version: '7', dialect: 'postgresql', entries }));
+  const steps = ['CREATE TABLE js_lines (id serial)', 'INSERT INTO js_lines DEFAULT VALUES'];
+  fs.writeFileSync(`${folder}/0000_lines.sql`, steps.join(';--> statement-breakpoint\n'));
+  for (let run = 0; run < 2; run++) {
+    await migrate(db, { migrationsFolder: folder, migrationsSchema: tenant });
+  }
+  fs.rmSync(folder, { recursive: true });
+  assert.deepStrictEqual((await db.execute(sql`SELECT id FROM js_lines`)).rows, [{ id: 1 }]);
+  await db.execute(sql`DROP TABLE js_notes, js_lines, __drizzle_migrations`);
   await pool.end();
 }
 
@@ -99,6 +114,8 @@ async function sequelize() {
   Note.hasMany(Line, { onDelete: 'CASCADE' });
   await db.authenticate();
   await db.sync();
+  const described = await db.getQueryInterface().describeTable({ tableName: 'js_notes', schema: tenant });
+  assert.deepStrictEqual([described.id.primaryKey, described.owner.allowNull, described.kind.defaultValue], [true, false, 'long']);
   await Note.bulkCreate(numbers(20).map((n) => ({ owner: tenant, n, extra: { n } })));
   const note = await Note.create({ owner: tenant, n: 21, js_lines: [{ text: tenant }] }, { include: Line });
   assert.strictEqual(note.id, 21);

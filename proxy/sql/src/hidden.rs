@@ -15,6 +15,7 @@ use super::lexer::TokenKind;
 use super::plan::{Insert, Refusal, Splice};
 use super::scope::Scope;
 use super::shape::{Alias, Named, Shape, Way};
+use super::statistics;
 use super::tokens::Tokens;
 
 /// How a relation of the catalog tells which schema a row is about.
@@ -201,10 +202,17 @@ const DEFINITIONS: &[(&str, &str)] = &[
     (INFORMATION, "views"),
 ];
 
-/// Whether a relation, whose schema is written or not, computes definitions.
-fn defines(schema: Option<&str>, name: &str) -> bool {
-    DEFINITIONS.iter().any(|(of, known)| *known == name && (schema.map_or(*of == CATALOG, |s| s == *of)))
+/// Whether a relation, whose schema is written or not, computes definitions or counts: others' rows of it are hidden
+/// always, and nothing of the client's query is evaluated before that.
+fn is_filtered_always(schema: Option<&str>, name: &str) -> bool {
+    let defines =
+        |(of, known): &(&str, &str)| *known == name && (schema.map_or(*of == CATALOG, |s| s == *of));
+    DEFINITIONS.iter().any(defines)
+        || schema.is_none_or(|schema| schema == CATALOG) && statistics::find(name).is_some()
 }
+
+/// The number of the first view of statistics, behind all others.
+const FIRST_VIEW: usize = CATALOG_BY.len() + INFORMATION_BY.len();
 
 /// What is to be done about a relation.
 enum Cover {
@@ -226,6 +234,10 @@ fn cover(by: &[(&str, By)], open: &[&str], first: usize, name: &str) -> Cover {
 
 /// What becomes of a relation, whose schema is written or not.
 fn cover_of(schema: Option<&str>, name: &str, scope: &Scope) -> Cover {
+    let counts = statistics::find(name).filter(|_| schema.is_none_or(|schema| schema == CATALOG));
+    if let Some(index) = counts.and_then(|view| u16::try_from(FIRST_VIEW + view).ok()) {
+        return Cover::Filtered(index);
+    }
     let is_builtin = || scope.names.as_ref().is_none_or(|names| names.builtin.relations.contains(name));
     match schema {
         Some(INFORMATION) => cover(INFORMATION_BY, INFORMATION_OPEN, CATALOG_BY.len(), name),
@@ -272,14 +284,14 @@ pub fn filters(shape: &Shape, t: &Tokens<'_>, scope: &Scope) -> Result<SmallVec<
     Ok(out)
 }
 
-/// The splices that put a filter in front of each relation that computes definitions, whether others are hidden or not.
+/// The splices that put a filter in front of each relation that computes definitions or counts, whether others are hidden or not.
 ///
 /// # Errors
 /// Where no filter can stand.
 pub fn definitions(shape: &Shape, t: &Tokens<'_>, scope: &Scope) -> Result<SmallVec<[Splice; 4]>, Refusal> {
     let mut out: SmallVec<[Splice; 4]> = SmallVec::new();
     let refused = |name: &str| {
-        let hint = "Read it in a plain SELECT: a definition locks the tables that stand in it.";
+        let hint = "Read it in a plain SELECT: only then is it known to show nothing of others.";
         denied(scope, &format!("read \"{name}\" in this form"), Some(hint))
     };
     if matches!(shape.way, Way::Path | Way::Own) {
@@ -288,7 +300,9 @@ pub fn definitions(shape: &Shape, t: &Tokens<'_>, scope: &Scope) -> Result<Small
     }
     let bare = shape.relations.iter().map(|named| (None, named));
     let qualified = shape.qualified.iter().map(|q| (Some(&*q.schema), &q.named));
-    for (schema, named) in bare.chain(qualified).filter(|(schema, named)| defines(*schema, &named.name)) {
+    for (schema, named) in
+        bare.chain(qualified).filter(|(schema, named)| is_filtered_always(*schema, &named.name))
+    {
         let rows = match cover_of(Some(schema.unwrap_or(CATALOG)), &named.name, scope) {
             Cover::Filtered(index) => Insert::Text(subquery(usize::from(index), &visible(scope)).into()),
             _ => return Err(refused(&named.name)),
@@ -297,7 +311,9 @@ pub fn definitions(shape: &Shape, t: &Tokens<'_>, scope: &Scope) -> Result<Small
     }
     if !out.is_empty() {
         let is_definition = |i: usize| {
-            t.name(i).zip(t.name(i + 2)).is_some_and(|(schema, name)| defines(Some(&*schema), &name))
+            t.name(i)
+                .zip(t.name(i + 2))
+                .is_some_and(|(schema, name)| is_filtered_always(Some(&*schema), &name))
         };
         out.extend((0..t.all.len()).filter_map(|i| bare_column(i, t, scope).filter(|_| is_definition(i))));
         out.sort_by_key(|splice| splice.at);
@@ -305,10 +321,13 @@ pub fn definitions(shape: &Shape, t: &Tokens<'_>, scope: &Scope) -> Result<Small
     Ok(out)
 }
 
-/// The relation at token `i` that computes definitions, if nobody knows where in the text it stands.
+/// The relation at token `i` that computes definitions or counts, if nobody knows where in the text it stands.
 fn defines_at(i: usize, t: &Tokens<'_>) -> Option<&'static str> {
     let name = t.name(i)?;
     let within = |schema: &str| i >= 2 && t.is(i - 1, TokenKind::Dot) && t.kw(i - 2, schema);
+    if let Some(view) = statistics::find(&name).filter(|_| !t.is(i + 1, TokenKind::Open)) {
+        return statistics::name(view);
+    }
     let found = DEFINITIONS.iter().find(|(_, known)| *known == name)?;
     (found.0 == CATALOG || within(found.0)).then_some(found.1)
 }
@@ -422,7 +441,7 @@ fn refusal(name: &str, scope: &Scope) -> Refusal {
 
 /// How many filters there are.
 pub fn count() -> usize {
-    CATALOG_BY.len() + INFORMATION_BY.len()
+    FIRST_VIEW + statistics::count()
 }
 
 /// The schemas whose objects a tenant may see, as an array of names in SQL.
@@ -459,6 +478,11 @@ pub fn own_schemas(scope: &Scope) -> String {
     schemas(&visible(scope))
 }
 
+/// The same of the schemas on its path alone.
+pub fn path_schemas(scope: &Scope) -> String {
+    schemas(&array(scope.path()))
+}
+
 /// The same of the schemas whose objects a tenant may write.
 pub fn written_schemas(scope: &Scope) -> String {
     schemas(&array(scope.path().filter(|schema| scope.may_write(schema))))
@@ -475,6 +499,11 @@ fn among(column: &str, table: &str, prefix: &str, schemas: &str) -> String {
 ///
 /// All in it is named in full: nothing that a tenant's path leads to first takes its place.
 pub fn subquery(index: usize, visible: &str) -> String {
+    let view = index.checked_sub(FIRST_VIEW).and_then(|view| Some((view, statistics::name(view)?)));
+    if let Some((view, name)) = view {
+        let condition = statistics::condition(view, visible);
+        return format!("(SELECT * FROM {CATALOG}.{name} WHERE {condition} OFFSET 0) ");
+    }
     let catalog = CATALOG_BY.get(index).map(|known| (CATALOG, known));
     let information = || INFORMATION_BY.get(index - CATALOG_BY.len()).map(|known| (INFORMATION, known));
     let Some((schema, (relation, by))) = catalog.or_else(information) else {
@@ -516,7 +545,7 @@ pub fn subquery(index: usize, visible: &str) -> String {
         }
     };
     // Nothing of the client's query is evaluated before the filter.
-    let barrier = if defines(Some(schema), relation) { " OFFSET 0" } else { "" };
+    let barrier = if is_filtered_always(Some(schema), relation) { " OFFSET 0" } else { "" };
     format!("(SELECT * FROM {schema}.{relation} WHERE {condition}{barrier}) ")
 }
 

@@ -12,7 +12,8 @@
 //! - [`fresh`]: what PostgreSQL itself is asked about names, where the catalog's picture may be old.
 //! - [`shape`], [`cache`]: what was found, kept for all texts of the same shape; `recent`: for the very same text.
 //! - [`decide`], [`builtin`]: a shape and a scope make a plan; `moved`: of tables that are kept elsewhere;
-//!   `hidden`: of a catalog that shows the tenant's own objects only; [`keys`]: of channels and locks that are the tenant's own.
+//!   `hidden`: of a catalog that shows the tenant's own objects only; `statistics`: and its own locks and counts;
+//!   [`keys`]: of channels and locks that are the tenant's own.
 //! - `bounds`: how much of a text is looked at.
 //! - `marks`: sets of tokens; `steps`: what is done, counted in tests.
 //! - [`rewrite`]: the plan's prefixes put in, error positions brought back.
@@ -44,6 +45,7 @@ mod rows;
 pub mod scope;
 pub mod shape;
 pub mod statement;
+mod statistics;
 mod steps;
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@
 use super::hidden;
 use super::lexer::TokenKind;
 use super::scope::Scope;
+use super::statistics;
 use super::tokens::Tokens;
 
 /// What the first argument of a function names.
@@ -21,6 +22,10 @@ pub enum Opens {
     Rule,
     /// A function, by its oid.
     Function,
+    /// A relation whose uses are counted, by its oid.
+    Counted,
+    /// A function, likewise.
+    Called,
     /// A sequence that is read or drawn from, by its name in a text or by its oid.
     Sequence,
     /// A sequence that is set.
@@ -36,6 +41,8 @@ pub fn by(name: &str) -> Option<Opens> {
         "pg_partition_tree" => Opens::Class,
         "pg_get_ruledef" => Opens::Rule,
         "pg_get_functiondef" | "pg_get_function_sqlbody" => Opens::Function,
+        name if statistics::counts_relation(name) => Opens::Counted,
+        name if statistics::counts_function(name) => Opens::Called,
         _ => return None,
     })
 }
@@ -79,9 +86,14 @@ impl Opens {
             ),
             Self::Class => ("::pg_catalog.regclass::pg_catalog.oid", "pg_class", "relnamespace"),
             Self::Rule => ("::pg_catalog.oid", "pg_rewrite", ""),
+            Self::Counted => ("::pg_catalog.oid", "pg_class", "relnamespace"),
             _ => ("::pg_catalog.oid", "pg_proc", "pronamespace"),
         };
-        let schemas = hidden::own_schemas(scope);
+        let schemas = match self {
+            // What is counted of the catalog itself is of all tenants.
+            Self::Counted | Self::Called => hidden::path_schemas(scope),
+            _ => hidden::own_schemas(scope),
+        };
         let own = match self {
             Self::Rule => format!(
                 "EXISTS (SELECT 1 FROM pg_catalog.pg_rewrite r, pg_catalog.pg_class c WHERE r.oid \

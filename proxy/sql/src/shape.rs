@@ -205,6 +205,8 @@ pub enum Demand {
         /// It is a trigger's, and is given arguments.
         trigger_arguments: bool,
     },
+    /// The token is a relation of which the tenant may read its own rows, where it stands as one.
+    Filtered(u32),
     /// The role that something shall belong to.
     Owner(Box<str>),
     /// A schema is made, unless it is there: let through if it is the tenant's own, which is.

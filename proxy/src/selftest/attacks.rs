@@ -135,7 +135,7 @@ pub const CLASSES: &[Class] = &[
             "SELECT * FROM pg_stats",
             "SELECT * FROM pg_catalog.pg_statistic",
             "SELECT * FROM pg_stat_activity",
-            "SELECT * FROM pg_locks",
+            "TABLE pg_locks",
             "SELECT * FROM pg_sequences",
             "SELECT * FROM pg_prepared_statements",
             "SELECT (SELECT count(*) FROM users, pg_prepared_xacts)",

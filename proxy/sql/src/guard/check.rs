@@ -71,6 +71,12 @@ pub fn check(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode, tenan
             grant.seals.push((before.there(shape, *token, start).0, seal));
             continue;
         }
+        if let Demand::Filtered(token) = demand {
+            match stands_as_relation(shape, *token) {
+                true => continue,
+                false => return Verdict::Refused(gate.not_filtered(*token)),
+            }
+        }
         let Some(write) = gate.write_of(demand) else {
             match gate.check(demand) {
                 Ok(()) => continue,
@@ -103,6 +109,13 @@ pub fn check(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode, tenan
 fn knows_code(scope: &Scope) -> bool {
     let own = scope.names.as_ref().is_some_and(|names| names.currency != Currency::SharedOnly);
     own && scope.functions.is_some()
+}
+
+/// Whether the token is the name of a relation that is read, and all those are known. They are in the order of the text.
+fn stands_as_relation(shape: &Shape, token: u32) -> bool {
+    let bare = shape.relations.binary_search_by_key(&token, |named| named.token);
+    let qualified = shape.qualified.binary_search_by_key(&token, |q| q.named.token + 2);
+    shape.way == Way::Names && (bare.is_ok() || qualified.is_ok())
 }
 
 /// The first statements of a text behind which something is not as it was in front of it.
@@ -188,8 +201,8 @@ impl Gate<'_> {
                 Some(schema) if **first == *self.scope.database => self.schema(schema),
                 _ => self.schema(first),
             },
-            // These are aimed.
-            Demand::Write(_) | Demand::Seal { .. } => Ok(()),
+            // These are aimed, and seen to in front.
+            Demand::Write(_) | Demand::Seal { .. } | Demand::Filtered(_) => Ok(()),
             Demand::WriteSchema(schema) => self.write_schema(schema),
             Demand::Never { what, hint } => Err(self.refusal(what, *hint)),
             Demand::Reserved(name) => Err(Refusal {
@@ -238,6 +251,12 @@ impl Gate<'_> {
 
     pub(super) fn refusal(&self, what: &str, hint: Option<&str>) -> Refusal {
         denied(self.scope, what, hint)
+    }
+
+    fn not_filtered(&self, token: u32) -> Refusal {
+        let name = self.t.name(token as usize).unwrap_or_default();
+        let hint = "Read it in a plain SELECT: only then is it known to show nothing of others.";
+        self.refusal(&format!("read {name} in this form"), Some(hint))
     }
 
     /// The role that statements run as owns what they make: that changes nothing.

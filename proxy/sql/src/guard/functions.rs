@@ -13,6 +13,7 @@ use crate::lexer::TokenKind;
 use crate::opens;
 use crate::plan::StatementKind;
 use crate::shape::{ConfigPlace, Demand, KeyKind, StatementShape, Way};
+use crate::statistics;
 use crate::tokens::Tokens;
 
 /// Why a function is looked at.
@@ -133,8 +134,10 @@ pub(crate) fn class(name: &str) -> Option<Class> {
             Some(class) if class != Class::Server => class,
             _ if begins(DYNAMIC_PREFIXES) => Class::Dynamic,
             Some(class) => class,
-            None if begins(SERVER_PREFIXES) => Class::Server,
             None if opens::by(name).is_some() => Class::Opens,
+            // A relation, and no function.
+            None if statistics::find(name).is_some() => return None,
+            None if begins(SERVER_PREFIXES) => Class::Server,
             None => return None,
         },
     })
@@ -345,7 +348,7 @@ fn sequence(t: &Tokens<'_>, name: &str, args: &Range<usize>, write: bool, out: &
 }
 
 /// A call of a function of sequences that nobody can judge.
-pub(in crate) fn not_plain(name: &str) -> Demand {
+pub(crate) fn not_plain(name: &str) -> Demand {
     Demand::Dynamic(format!("call {name} with a sequence that is no plain literal").into())
 }
 

@@ -6,6 +6,7 @@ use super::never;
 use crate::keys;
 use crate::lexer::TokenKind;
 use crate::shape::Demand;
+use crate::statistics;
 use crate::tokens::Tokens;
 
 /// Exact names; `*_all_*` and the like are covered by [`is_private`].
@@ -23,7 +24,8 @@ pub(super) fn is_private(name: &str) -> bool {
 }
 
 /// Refuses each name in `range` that is such a relation's, wherever it stands:
-/// a view may hide in any position, and nothing else has such a name.
+/// a view may hide in any position, and nothing else has such a name. Those of which the tenant has rows stand where a
+/// filter does.
 pub fn demands(t: &Tokens<'_>, range: &Range<usize>, out: &mut Vec<Demand>) {
     for i in range.clone() {
         let Some(name) = t.name(i).filter(|name| is_private(name)) else {
@@ -34,7 +36,13 @@ pub fn demands(t: &Tokens<'_>, range: &Range<usize>, out: &mut Vec<Demand>) {
             continue;
         }
         // The functions of the same names are judged as functions.
-        if !t.is(i + 1, TokenKind::Open) {
+        if t.is(i + 1, TokenKind::Open) {
+            continue;
+        }
+        // In front of a dot it is what stands for a relation that is judged where it stands.
+        if statistics::find(&name).is_some() {
+            out.extend((!t.is(i + 1, TokenKind::Dot)).then_some(Demand::Filtered(i as u32)));
+        } else {
             out.push(never(format!("read {name}"), Some("It holds values of other tenants.")));
         }
     }

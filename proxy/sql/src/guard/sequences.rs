@@ -8,7 +8,7 @@ use crate::opens::{self, Opens};
 use crate::tokens::Tokens;
 
 /// How the first argument of a call names a sequence, or the table that has one.
-pub(in crate) enum Named {
+pub(crate) enum Named {
     /// By the literal at this token.
     Literal(usize),
     /// As `pg_get_serial_sequence('table', 'column')`: the token of the table's name.
@@ -50,7 +50,7 @@ pub(super) fn literal(t: &Tokens<'_>, args: &Range<usize>) -> Option<usize> {
 
 /// How PostgreSQL is made to judge the call at token `i`, if its first argument is an expression; `start` is where the
 /// statement begins.
-pub(in crate) fn opens(t: &Tokens<'_>, i: usize, args: &Range<usize>, start: usize) -> Option<Opens> {
+pub(crate) fn opens(t: &Tokens<'_>, i: usize, args: &Range<usize>, start: usize) -> Option<Opens> {
     let name = t.name(i)?;
     let (opens, plain) = match &*name {
         "nextval" | "currval" => (Opens::Sequence, !matches!(named(t, args), Named::Expression)),

@@ -523,7 +523,28 @@ fn relations_with_others_values_are_refused() {
         "select * from pg_shadow",
         "select * from pg_user_mappings",
         "select * from pg_hba_file_rules",
-        "select * from pg_locks",
+        "table pg_locks",
+        "select * from only pg_locks",
+        "select * from pg_locks *",
+        "select pg_locks from t",
+        "select 1 as pg_locks",
+        "select * from app.pg_catalog.pg_locks",
+        "copy pg_stat_all_tables to stdout",
+        "with pg_locks as (select 1) select * from pg_locks",
+        "create view v as select * from pg_stat_user_tables",
+        "create table v as select * from pg_stat_ssl",
+        "prepare p as select * from pg_statio_all_tables",
+        "create function f() returns bigint return (select count(*) from pg_locks)",
+        "lock pg_locks",
+        "grant select on pg_stat_all_tables to public",
+        "select * from pg_stat_database",
+        "select * from pg_stat_progress_copy",
+        "select * from pg_stat_subscription",
+        "select * from pg_stat_io",
+        "select pg_stat_get_activity(1)",
+        "select pg_stat_get_backend_activity(1)",
+        "select (1::oid).pg_stat_get_numscans",
+        "select 'pg_locks'::regclass",
         "select * from U&\"pg_stat\\0073\"",
         "select * from pg_stats_ext_exprs",
         "select 'pg_stats'::regclass",
@@ -534,6 +555,42 @@ fn relations_with_others_values_are_refused() {
         "select * from pg_statistic_ext",
         "select * from pg_settings",
     ]);
+}
+
+#[test]
+fn locks_and_counts_are_read_through_a_filter() {
+    for hide in [false, true] {
+        let scope = Scope { hide_others: hide, ..scope() };
+        let sent = |text: &str| {
+            let plan = plan_as(text, &scope);
+            assert!(!matches!(plan.route, Route::Refuse(_)), "{text}: {:?}", plan.route);
+            let prefixes = crate::rewrite::Prefixes::of(&scope);
+            let sent = crate::rewrite::rewrite(text.as_bytes(), &plan.splices, &prefixes, &[]);
+            let sent = String::from_utf8(sent.pieces.concat()).unwrap();
+            assert!(pgstrata_grammar::Tree::parse(&sent).is_ok(), "{sent}");
+            sent
+        };
+        for text in [
+            "select * from pg_locks",
+            "select p.pid, l.mode from pg_catalog.pg_locks as p, pg_locks l",
+            "select pg_locks.pid from pg_locks where pg_locks.granted",
+            "select * from pg_catalog.pg_stat_gssapi",
+            "select pg_catalog.pg_locks.pid from pg_catalog.pg_locks",
+            "select (select count(*) from pg_stat_user_tables s where s.relid = c.oid) from pg_class c",
+            "explain select * from pg_stat_gssapi",
+            "copy (select * from PG_REPLICATION_SLOTS) to stdout",
+            "declare c cursor for select * from pg_statio_all_sequences",
+            "insert into t select 1 from pg_stat_user_functions",
+        ] {
+            let sent = sent(text);
+            let names = text.to_ascii_lowercase().matches("from pg_").count().max(1);
+            assert!(sent.matches(" OFFSET 0) ").count() >= names.min(1), "{sent}");
+            assert!(!sent.contains("pg_catalog.pg_locks.pid"), "{sent}");
+        }
+        let called =
+            sent("select pg_stat_get_numscans(1::oid), pg_catalog.pg_stat_get_xact_function_calls($1)");
+        assert_eq!(called.matches("EXISTS (SELECT 1 FROM pg_catalog.").count(), 2, "{called}");
+    }
 }
 
 #[test]
