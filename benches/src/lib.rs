@@ -50,6 +50,7 @@ pub fn scope(strategy: Strategy) -> Scope {
         builtin: Arc::new(Builtins {
             relations: set(&["pg_class", "pg_type", "pg_namespace"]),
             functions: set(&["count", "sum", "lower", "now", "date_trunc"]),
+            steady: set(&["count", "sum", "lower", "now", "date_trunc"]),
             types: set(&["int4", "text", "timestamptz"]),
         }),
         currency: Currency::Current,

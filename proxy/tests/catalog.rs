@@ -13,6 +13,7 @@ use std::time::Duration;
 use catalog::server::Server;
 use pgstrata::catalog::{Catalog, Control, TenantDirectory, load};
 use pgstrata::config::Config;
+use pgstrata::metrics::Metrics;
 use pgstrata_sql::scope::Names;
 use pgstrata_tenancy::TenantId;
 
@@ -119,7 +120,8 @@ async fn directory_knows_tenants_and_nothing_else() {
         &server,
         "[tenancy]\nshared_schemas = [\"ext\"]\ntenant_cache = \"1h\"\n[tenants.globex]\nschema = \"t_1001\"",
     );
-    let (catalog, _) = Catalog::new(control(&config), &[], Duration::from_secs(3600));
+    let (catalog, _) =
+        Catalog::new(control(&config), &[], Duration::from_secs(3600), Arc::new(Metrics::new(1)));
     let (directory, lookups) = TenantDirectory::new(control(&config), &config, catalog);
     let answering = tokio::spawn(lookups.run());
     let resolve = async |name: &str| {
@@ -168,7 +170,8 @@ async fn catalog_loads_behind_and_forgets_on_invalidation() {
     client.batch_execute("CREATE SCHEMA a; CREATE SCHEMA b; CREATE TABLE a.one()").await.unwrap();
     let config = config(&server, "");
     let shared = ["public".to_owned()];
-    let (catalog, loader) = Catalog::new(control(&config), &shared, Duration::from_secs(3600));
+    let (catalog, loader) =
+        Catalog::new(control(&config), &shared, Duration::from_secs(3600), Arc::new(Metrics::new(1)));
     // Asked before anybody loads: it must not be lost, and not be asked twice.
     assert!(catalog.get("a").is_none() && catalog.get("a").is_none());
     let loading = tokio::spawn(loader.run());

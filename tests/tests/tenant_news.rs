@@ -8,6 +8,7 @@ use std::time::Duration;
 use pgstrata::catalog::install::Sql;
 use pgstrata::catalog::{Catalog, Control, TenantDirectory};
 use pgstrata::config::Config;
+use pgstrata::metrics::Metrics;
 use pgstrata_control::registry::State;
 use pgstrata_tenancy::TenantId;
 use pgstrata_tests::database::cluster;
@@ -409,7 +410,7 @@ async fn ten_thousand_tenants_cost_a_few_questions() {
     let text = Setup::new().toml(free_port(), free_port(), relay.port());
     let config = Config::parse(&text, Path::new("pgstrata.toml")).unwrap();
     let control = Control::new("app", &config.databases["app"], None).unwrap();
-    let (catalog, _) = Catalog::new(control.clone(), &[], Duration::from_secs(60));
+    let (catalog, _) = Catalog::new(control.clone(), &[], Duration::from_secs(60), Arc::new(Metrics::new(1)));
     let (directory, lookups) = TenantDirectory::new(control, &config, catalog);
     tokio::spawn(lookups.run());
     let directory = Arc::new(directory);

@@ -234,6 +234,7 @@ impl Who {
             statements: crate::config::Level::All,
             tenant_switch: false,
             pool_mode: None,
+            time_limits: None,
         };
         let cancels = Arc::new(crate::session::cancel::Cancels::default());
         Self {

@@ -96,6 +96,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// The client works on no server from now on; as [`super::cancel::CancelEntry::detach`].
     pub(super) fn let_go(&mut self) -> bool {
         self.entry.detach();
+        self.holds_cancels = false;
         self.cancel.detach()
     }
 
@@ -226,7 +227,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let halfway = stream_on && stream_left > 0;
         let tied = halfway || pins.has_state();
         let clean = async {
-            if !link.expects.is_empty() && !matches!(end, End::Terminated) {
+            let cancels = link.expects.front().is_some_and(|front| !front.is_own_query());
+            if cancels && !matches!(end, End::Terminated) {
                 let target = identity.database.servers.target();
                 let _ = send_cancel(target, link.lease.pid, &link.lease.key).await;
             }

@@ -40,6 +40,8 @@ struct State {
     server: Option<(i32, Bytes)>,
     /// A request is on its way to PostgreSQL.
     in_flight: bool,
+    /// PostgreSQL works on a statement of the proxy's own, which must not be what is cancelled.
+    held: bool,
     /// How often the client has asked.
     asked: u64,
     /// So many of these are dealt with.
@@ -148,7 +150,7 @@ impl CancelSlot {
         if state.answered >= number {
             return Next::Done;
         }
-        if state.in_flight {
+        if state.in_flight || state.held {
             return Next::Wait;
         }
         let Some(server) = state.server.clone() else { return Next::Done };
@@ -161,7 +163,7 @@ impl CancelSlot {
 enum Next<'a> {
     /// It was dealt with, or there is nothing to cancel.
     Done,
-    /// Another is on its way.
+    /// Another is on its way, or it would reach a statement of the proxy's.
     Wait,
     /// It goes to this server.
     Send(InFlight<'a>, (i32, Bytes)),
@@ -183,7 +185,24 @@ impl CancelEntry {
     pub fn detach(&self) -> bool {
         let mut state = lock(&self.slot.state);
         state.server = None;
-        state.in_flight
+        let (let_go, in_flight) = (std::mem::take(&mut state.held), state.in_flight);
+        drop(state);
+        if let_go {
+            self.slot.idle.notify_waiters();
+        }
+        in_flight
+    }
+
+    /// Keeps cancel requests back as long as PostgreSQL works on a statement of the proxy's own. If that were
+    /// cancelled, what stands behind it in the same write would run all the same: without its settings, say.
+    pub fn hold(&self, held: bool) {
+        let mut state = lock(&self.slot.state);
+        let let_go = state.held && !held;
+        state.held = held;
+        drop(state);
+        if let_go {
+            self.slot.idle.notify_waiters();
+        }
     }
 
     /// Returns when no cancel is on its way.
@@ -200,6 +219,7 @@ impl CancelEntry {
 
 impl Drop for CancelEntry {
     fn drop(&mut self) {
+        self.detach();
         lock(&self.cancels.slots).remove(&self.slot.pid);
     }
 }
@@ -246,6 +266,23 @@ mod tests {
         assert!(matches!(&second, Next::Send(_, (8, _))));
         drop(second);
         assert!(matches!(slot.next(3), Next::Done) && !entry.detach());
+    }
+
+    #[test]
+    fn statement_of_the_proxys_own_is_not_cancelled() {
+        let cancels = Arc::new(Cancels::default());
+        let entry = cancels.register(0, "app");
+        entry.attach(7, &Bytes::from_static(b"1234"));
+        let slot = Arc::clone(entry.slot());
+        lock(&slot.state).asked = 1;
+        entry.hold(true);
+        assert!(matches!(slot.next(1), Next::Wait));
+        entry.hold(false);
+        assert!(matches!(slot.next(1), Next::Send(_, (7, _))));
+        lock(&slot.state).asked = 2;
+        entry.hold(true);
+        drop(entry);
+        assert!(matches!(slot.next(2), Next::Done), "the client has left");
     }
 
     #[tokio::test]

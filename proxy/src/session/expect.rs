@@ -223,6 +223,11 @@ impl Expect {
         matches!(self, Expect::Restored)
     }
 
+    /// Whether it is a `Query` of the proxy's own.
+    pub fn is_own_query(&self) -> bool {
+        matches!(self, Expect::OwnQuery | Expect::SessionRole(_) | Expect::Probe(_) | Expect::Restored)
+    }
+
     /// What the client gets in the place of an error, if that is a check's that has found something.
     pub fn found(&self, code: &[u8], message: &[u8]) -> Option<&Refusal> {
         let refusal = match self {

@@ -92,6 +92,7 @@ use self::ahead::Ahead;
 use self::cancel::CancelEntry;
 use self::clock::Clock;
 use self::encoding::Reading;
+use self::expect::Expect;
 use self::judge::Judged;
 use self::link::Link;
 use self::listen::Listening;
@@ -250,6 +251,8 @@ pub struct Session<C> {
     attendance: Attendance,
     clock: Clock,
     cancel: CancelEntry,
+    /// Cancel requests wait, as PostgreSQL works on a statement of the proxy's own.
+    holds_cancels: bool,
     /// What others may know of it.
     entry: ClientEntry,
     /// The tenant that is shown there.
@@ -299,6 +302,15 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         .await
     }
 
+    /// A cancel request reaches the client's own statements only.
+    fn hold_cancels(&mut self) {
+        let held = self.link.as_ref().and_then(|link| link.expects.front()).is_some_and(Expect::is_own_query);
+        if held != self.holds_cancels {
+            self.holds_cancels = held;
+            self.cancel.hold(held);
+        }
+    }
+
     /// Waits for what must be known before the message at hand can go on.
     async fn await_answer(&mut self, step: Step) -> Result<(), End> {
         self.clock.stop();
@@ -326,6 +338,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                     Box::pin(self.await_answer(step)).await?;
                 }
                 Step::Wait => {
+                    self.hold_cancels();
                     self.exchange_in_time().await?;
                     self.relay()?;
                     if self.held_ready.is_some() {

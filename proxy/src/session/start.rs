@@ -289,6 +289,7 @@ where
         settings,
         told_utf8: told.get(CLIENT_ENCODING.as_bytes()).is_some_and(|told| is_utf8(told)),
         stale_told: false,
+        holds_cancels: false,
         reading: Reading::default(),
         told,
         told_of: birth,
