@@ -8,20 +8,24 @@
 //! - [`secret`]: passwords, from the file, the environment or another file.
 //! - [`pattern`]: the tenants that a user may name.
 //! - [`tables`]: tables that are kept elsewhere, in layers.
-//! - [`isolation`]: how a tenant is kept apart, and by which role.
+//! - [`isolation`]: how a tenant is kept apart, and by which role; [`schemas`]: which schema it has.
+//! - [`written`]: what differs between two readings of the file; [`effect`]: when that acts.
 
 mod check;
 mod defaults;
+mod effect;
 mod isolation;
 mod load;
 mod pattern;
 mod problem;
 mod read;
+mod schemas;
 mod secret;
 mod tables;
 #[cfg(test)]
 mod tests;
 mod value;
+mod written;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -30,10 +34,13 @@ use std::time::Duration;
 
 use pgstrata_tenancy::{LayeredMetadataStore, Strategy, Tier};
 
+pub use effect::{Changes, Effect};
 pub use isolation::{Isolation, NoRole};
 pub use load::{Os, Surroundings};
 pub use problem::{ConfigError, Problem};
+pub use schemas::Schemas;
 pub use secret::Secret;
+pub use written::Written;
 
 pub use crate::sql::keys::{KeySpace, KeySpaces};
 pub use crate::sql::level::Level;
@@ -49,6 +56,8 @@ pub struct Config {
     pub metrics: Metrics,
     /// What is logged, and how.
     pub log: Log,
+    /// The process itself.
+    pub process: Process,
     /// Threads, and what they may use.
     pub limits: Limits,
     /// The pool of servers of each database.
@@ -65,8 +74,21 @@ pub struct Config {
     pub users: Vec<User>,
     /// The tables that `tenancy` and `tenants` say are kept elsewhere, as each tenant sees them.
     pub tables: LayeredMetadataStore,
+    /// The schemas that tenants would have.
+    pub schemas: Schemas,
     /// What is hardly meant, but works: a line for each, with its place in the file.
     pub warnings: Vec<String>,
+    /// Certificates that have expired: a line for each, as of [`Config::warnings`]. The proxy starts all the same.
+    pub expired: Vec<String>,
+    /// When each certificate that the file names expires, by its key's path, in seconds of Unix time: of a
+    /// chain the first, of authorities the last.
+    pub certificates: BTreeMap<String, i64>,
+    /// The file.
+    pub origin: PathBuf,
+    /// What its keys come to.
+    pub written: Written,
+    /// Counts, over the reloads of a process, how often the keys changed that say what a tenant's names mean.
+    pub meaning: u64,
 }
 
 /// `[listen]`
@@ -132,6 +154,13 @@ pub struct Log {
     pub level: String,
     /// One line of text or of JSON for each event.
     pub format: LogFormat,
+}
+
+/// `[process]`
+#[derive(Debug, Clone, Default)]
+pub struct Process {
+    /// Where the number of the process stands while it serves.
+    pub pid_file: Option<PathBuf>,
 }
 
 /// `log.format`

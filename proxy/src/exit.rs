@@ -9,6 +9,9 @@ use crate::config::Config;
 /// How long clients may take to hear that the proxy ends at once.
 pub const LAST_WORDS: Duration = Duration::from_millis(200);
 
+/// How long transactions may still take when a signal says that the proxy is to end fast.
+const LAST_TRANSACTIONS: Duration = Duration::from_secs(1);
+
 /// What is waited for before the process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum How {
@@ -18,6 +21,15 @@ pub enum How {
     Servers,
     /// Clients: they leave when they like. Nobody else is let in.
     Clients,
+}
+
+/// How a signal has the proxy end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// Clients finish their transactions, up to `shutdown_timeout`.
+    Drain,
+    /// They have a moment for that.
+    Fast,
 }
 
 /// Whether the process is to end.
@@ -61,8 +73,8 @@ impl Exit {
 /// Who wants the process to end, and what is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WayOut {
-    /// A signal: clients have `shutdown_timeout`.
-    Signal,
+    /// A signal.
+    Signal(Stop),
     /// An administrator.
     Asked(How),
 }
@@ -71,7 +83,8 @@ impl WayOut {
     /// How long clients may go on.
     pub fn limit(self, config: &Config) -> Duration {
         match self {
-            Self::Signal => config.listen.shutdown_timeout,
+            Self::Signal(Stop::Drain) => config.listen.shutdown_timeout,
+            Self::Signal(Stop::Fast) => config.listen.shutdown_timeout.min(LAST_TRANSACTIONS),
             Self::Asked(How::Now) => LAST_WORDS,
             Self::Asked(How::Servers | How::Clients) => Duration::MAX,
         }

@@ -13,6 +13,7 @@ use crate::session::effect::needs_path;
 use crate::session::role::{needs_role, stands_alone};
 use crate::session::start::with_sources;
 use crate::session::tenant::scope_of;
+use crate::shared::snapshot::Snapshot;
 use crate::shared::{DatabaseHandle, Shared};
 use crate::sql::Engine;
 use crate::sql::plan::{Plan, Route};
@@ -73,8 +74,9 @@ pub fn run(args: &Args) -> Result<(), String> {
 
 async fn explain(args: &Args, config: Config) -> Result<Explanation, String> {
     let shared = Shared::new(config).map_err(|error| error.to_string())?;
-    let database = database(args, &shared)?;
-    let (mut scope, isolation) = scope(args, &shared, database).await?;
+    let snapshot = shared.current();
+    let database = database(args, &snapshot)?;
+    let (mut scope, isolation) = scope(args, &snapshot, database).await?;
     let known = timeout(PATIENCE, database.catalog.loaded(&scope.schema)).await.unwrap_or(false);
     if !known {
         return Err(format!("what schema \"{}\" holds could not be loaded", scope.schema));
@@ -83,13 +85,13 @@ async fn explain(args: &Args, config: Config) -> Result<Explanation, String> {
     Ok(Explanation::new(&shared.engine, scope, isolation, args.sql.as_bytes(), TextMode::default()))
 }
 
-fn database<'a>(args: &Args, shared: &'a Shared) -> Result<&'a Arc<DatabaseHandle>, String> {
+fn database<'a>(args: &Args, snapshot: &'a Snapshot) -> Result<&'a Arc<DatabaseHandle>, String> {
     match &args.database {
         Some(name) => {
-            shared.databases.get(name).ok_or_else(|| format!("there is no [databases.{name}] in the file"))
+            snapshot.databases.get(name).ok_or_else(|| format!("there is no [databases.{name}] in the file"))
         }
-        None if shared.databases.len() == 1 => {
-            shared.databases.values().next().ok_or_else(|| "there is no database in the file".into())
+        None if snapshot.databases.len() == 1 => {
+            snapshot.databases.values().next().ok_or_else(|| "there is no database in the file".into())
         }
         None => Err("the file has several databases: name one with --database".into()),
     }
@@ -97,13 +99,13 @@ fn database<'a>(args: &Args, shared: &'a Shared) -> Result<&'a Arc<DatabaseHandl
 
 async fn scope(
     args: &Args,
-    shared: &Shared,
+    snapshot: &Snapshot,
     database: &DatabaseHandle,
 ) -> Result<(Scope, Isolation), String> {
     let tenant = args.tenant.as_deref().map(TenantId::new).transpose().map_err(|error| error.to_string())?;
     let user = match &args.user {
         Some(name) => Some(
-            shared
+            snapshot
                 .config
                 .users
                 .iter()
@@ -114,14 +116,18 @@ async fn scope(
     };
     let schema: Arc<str> = match &tenant {
         Some(tenant) => {
-            let found = database.directory.resolve(tenant).await.map_err(|error| with_sources(&*error))?;
+            let found = database
+                .directory
+                .resolve(tenant, &snapshot.config)
+                .await
+                .map_err(|error| with_sources(&*error))?;
             let missing = || format!("tenant \"{tenant}\" has no schema in database \"{}\"", database.name);
             found.ok_or_else(missing)?.schema
         }
         None => "public".into(),
     };
     let policy = user.map(User::policy).unwrap_or_default();
-    let (mut scope, isolation) = scope_of(tenant.as_ref(), &schema, policy, &shared.config, database)
+    let (mut scope, isolation) = scope_of(tenant.as_ref(), &schema, policy, &snapshot.config, database)
         .map_err(|error| error.to_string())?;
     scope.strategy = args.strategy.unwrap_or(scope.strategy);
     Ok((scope, isolation))

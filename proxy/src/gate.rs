@@ -52,6 +52,14 @@ impl Gate {
         self.resume_if(|_| true)
     }
 
+    /// Does what was decided for `before`, a database in whose place this one comes.
+    pub fn succeed(self: &Arc<Self>, before: &Gate) {
+        self.set_disabled(before.is_disabled());
+        if before.is_paused() {
+            self.pause().keep();
+        }
+    }
+
     fn resume_if(&self, wanted: impl Fn(u64) -> bool) -> bool {
         let mut pause = self.pause.lock().unwrap_or_else(PoisonError::into_inner);
         let resumes = pause.paused && wanted(pause.number);

@@ -16,11 +16,13 @@
 //! - [`shared`]: what all sessions of a process share.
 //! - [`descriptors`]: who may have how many of them.
 //! - [`serve`](mod@serve): threads, and the way out; `listener`: the way in.
-//! - [`signals`]: what ends it, from outside.
+//! - [`signals`]: what ends it, and has it read its configuration again, from outside; [`reload`]: a command that
+//!   does; [`pid_file`]: how that finds it.
 //! - [`admin`]: the console; `/metrics`, `/healthz`, `/readyz`.
 //! - [`metrics`], [`logging`]: what can be seen from outside.
 //! - [`terminal`]: what commands print.
 //! - [`observe`]: what would become of texts, where nothing is routed yet.
+//! - [`check`]: what is wrong with a configuration.
 //! - [`explain`]: which way a text would go, for people.
 //! - [`selftest`]: a deployment attacked with two throw-away tenants.
 //! - [`provision`]: tenants that are made when a client first names them.
@@ -39,6 +41,7 @@ pub mod admin;
 pub mod auth;
 pub mod catalog;
 pub mod channels;
+pub mod check;
 pub mod clients;
 pub mod config;
 pub mod demo;
@@ -55,8 +58,10 @@ pub mod logging;
 pub mod metrics;
 pub mod notify;
 pub mod observe;
+pub mod pid_file;
 pub mod pool;
 pub mod provision;
+pub mod reload;
 pub mod selftest;
 pub mod serve;
 pub mod session;
@@ -69,4 +74,5 @@ pub mod terminal;
 use pgstrata_sql as sql;
 use pgstrata_wire as wire;
 
-pub use serve::{ServeError, serve, serve_blocking};
+pub use exit::Stop;
+pub use serve::{ServeError, serve, serve_blocking, serve_until};

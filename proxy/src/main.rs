@@ -21,11 +21,9 @@ enum Command {
         config: PathBuf,
     },
     /// Reads the configuration, says what is wrong with it, and does nothing else.
-    Check {
-        /// The configuration file.
-        #[arg(long, default_value = "pgstrata.toml")]
-        config: PathBuf,
-    },
+    Check(pgstrata::check::Args),
+    /// Has the proxy that serves the file read it again.
+    Reload(pgstrata::reload::Args),
     /// Says which way a text would go for a tenant, and what PostgreSQL would get.
     Explain(pgstrata::explain::Args),
     /// Prints SQL for an administrator to run.
@@ -49,7 +47,8 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Command::parse() {
         Command::Serve { config } => serve(&config),
-        Command::Check { config } => check(&config),
+        Command::Check(args) => pgstrata::check::run(&args),
+        Command::Reload(args) => pgstrata::reload::run(&args).map_err(|error| format!("pgstrata: {error}")),
         Command::Explain(args) => pgstrata::explain::run(&args),
         Command::Sql(sql) => sql.print(),
         Command::Tenant(args) => return pgstrata::tenant::run(args),
@@ -73,7 +72,7 @@ fn main() -> ExitCode {
 fn serve(path: &std::path::Path) -> Result<(), String> {
     let config = Config::load(path).map_err(|error| error.to_string())?;
     let log = pgstrata::logging::init(&config.log).map_err(|error| format!("pgstrata: {error}"))?;
-    for warning in &config.warnings {
+    for warning in config.warnings.iter().chain(&config.expired) {
         tracing::warn!("{warning}");
     }
     descriptors::raise();
@@ -86,14 +85,6 @@ fn serve_until_told(config: Config) -> Result<(), ServeError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(ServeError::Thread)?.block_on(async {
         let signals = Signals::install().map_err(ServeError::Thread)?;
-        pgstrata::serve(config, signals.stop()).await
+        pgstrata::serve_until(config, async |shared| signals.stop(shared).await).await
     })
-}
-
-fn check(path: &std::path::Path) -> Result<(), String> {
-    let config = Config::load(path).map_err(|error| error.to_string())?;
-    for warning in &config.warnings {
-        terminal::err(format_args!("{warning}\n"));
-    }
-    terminal::out(format_args!("{}: ok\n", path.display())).map_err(|error| error.to_string())
 }

@@ -48,6 +48,8 @@ pub struct Metrics {
     by_tenant: ByTenant,
     /// By database.
     tenants: Mutex<BTreeMap<String, Census>>,
+    /// When they expire.
+    certificates: Mutex<BTreeMap<String, i64>>,
 }
 
 #[derive(Default)]
@@ -80,6 +82,8 @@ struct Handles {
     catalog_waits: Counter,
     tenant_notifications: Counter,
     held: Gauge,
+    reloads: Counter,
+    reloads_failed: Counter,
 }
 
 fn by_route(name: &'static str) -> ByRoute {
@@ -101,7 +105,14 @@ impl Metrics {
         let handles = metrics::with_local_recorder(&recorder, Handles::new);
         let histograms = Histograms::default();
         let by_tenant = ByTenant::new(tenants);
-        Self { recorder, handles, histograms, by_tenant, tenants: Mutex::default() }
+        Self {
+            recorder,
+            handles,
+            histograms,
+            by_tenant,
+            tenants: Mutex::default(),
+            certificates: Mutex::default(),
+        }
     }
 
     /// All of them in Prometheus' text format.
@@ -110,6 +121,7 @@ impl Metrics {
         self.histograms.render(&mut page);
         self.by_tenant.render(&mut page);
         process::render(&mut page);
+        self.render_certificates(&mut page);
         self.recorder.handle().render() + &self.render_tenants() + &page.into_text()
     }
 
@@ -300,6 +312,35 @@ impl Metrics {
         });
     }
 
+    /// The configuration was read again; `well`: and acts.
+    pub fn reloaded(&self, well: bool) {
+        match well {
+            true => self.handles.reloads.increment(1),
+            false => self.handles.reloads_failed.increment(1),
+        }
+    }
+
+    /// These are the certificates in use, and the times when they expire.
+    pub fn certificates(&self, expiries: &BTreeMap<String, i64>) {
+        *self.certificates.lock().unwrap_or_else(PoisonError::into_inner) = expiries.clone();
+    }
+
+    fn render_certificates(&self, page: &mut Page) {
+        let expiries = self.certificates.lock().unwrap_or_else(PoisonError::into_inner);
+        if expiries.is_empty() {
+            return;
+        }
+        let name = "pgstrata_tls_certificate_expiry_seconds";
+        page.family(
+            name,
+            Type::Gauge,
+            "When a certificate that the configuration names expires, in Unix time.",
+        );
+        for (certificate, time) in &*expiries {
+            page.sample(name, &[("certificate", certificate)], *time);
+        }
+    }
+
     /// A client waits until its tenant is served.
     pub fn held(&self) {
         self.handles.held.increment(1);
@@ -377,6 +418,8 @@ impl Handles {
             ddl_notifications: counter!("pgstrata_catalog_notifications_total"),
             tenant_notifications: counter!("pgstrata_tenants_notifications_total"),
             held: gauge!("pgstrata_clients_held"),
+            reloads: counter!("pgstrata_config_reloads_total", "result" => "ok"),
+            reloads_failed: counter!("pgstrata_config_reloads_total", "result" => "failed"),
         }
     }
 }

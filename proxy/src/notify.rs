@@ -8,6 +8,26 @@ pub fn ready() {
     say(&[NotifyState::Ready]);
 }
 
+/// The configuration is read again, until what is returned is dropped.
+pub fn reloading() -> Reloading {
+    let now = NotifyState::monotonic_usec_now();
+    match now {
+        Ok(now) => say(&[NotifyState::Reloading, now]),
+        Err(error) => tracing::debug!(%error, "systemd was not told"),
+    }
+    Reloading(())
+}
+
+/// A reload that systemd was told of.
+#[must_use]
+pub struct Reloading(());
+
+impl Drop for Reloading {
+    fn drop(&mut self) {
+        ready();
+    }
+}
+
 /// Clients are told to leave.
 pub fn stopping() {
     say(&[NotifyState::Stopping]);

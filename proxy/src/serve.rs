@@ -3,6 +3,7 @@
 //! Each worker thread runs its own single-threaded runtime, and a client stays on the
 //! thread that it was given to. Sessions need nothing of that: they are plain futures.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -14,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
-use tokio::task::{JoinSet, LocalSet};
+use tokio::task::LocalSet;
 use tokio::time::{interval, timeout};
 
 use crate::admin;
@@ -26,11 +27,13 @@ use crate::auth::refusals::paced;
 use crate::auth::unproven::{Ticket, Unproven};
 use crate::config::Config;
 use crate::descriptors::{self, Room};
-use crate::exit::{How, LAST_WORDS, WayOut};
+use crate::exit::{How, LAST_WORDS, Stop, WayOut};
 use crate::listener;
 use crate::notify;
+use crate::pid_file::PidFile;
 use crate::session::{Session, start};
-use crate::shared::{SetupError, Shared};
+use crate::shared::snapshot::Snapshot;
+use crate::shared::{DatabaseHandle, SetupError, Shared};
 use crate::stream::ClientStream;
 use crate::wire::refusal::Refusal;
 
@@ -62,6 +65,9 @@ pub enum ServeError {
     /// The configuration can't be put to work.
     #[error(transparent)]
     Setup(#[from] SetupError),
+    /// The number of the process can't be left where it is looked for, or another process has left its own there.
+    #[error("process.pid_file: {0}")]
+    PidFile(#[source] io::Error),
     /// A thread or its runtime could not be made.
     #[error("can not start a thread: {0}")]
     Thread(#[source] io::Error),
@@ -76,6 +82,18 @@ pub fn serve_blocking(config: Config, shutdown: impl Future<Output = ()>) -> Res
 
 /// Serves clients until `shutdown` is done and they have left, or `shutdown_timeout` is over.
 pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
+    let drained = async |_| {
+        shutdown.await;
+        Stop::Drain
+    };
+    serve_until(config, drained).await
+}
+
+/// The same, until `told` is done, which gets what all sessions share.
+pub async fn serve_until(
+    config: Config,
+    told: impl AsyncFnOnce(Arc<Shared>) -> Stop,
+) -> Result<(), ServeError> {
     let failed = |address, key| move |source| ServeError::Listen { address, key, source };
     let (clients, http) = (config.listen.address, config.http.address);
     let clients = listener::bind(clients).map_err(failed(clients, "listen.address"))?;
@@ -84,20 +102,23 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result
         false => None,
     };
     let shared = Shared::new(config)?;
+    let config = Arc::clone(&shared.current().config);
     let (stop, stopping) = watch::channel(false);
     let router = || admin::router(Arc::clone(&shared), stopping.clone());
-    let http = http.map(|http| HttpThread::start(http, router(), &shared.config.http));
+    let http = http.map(|http| HttpThread::start(http, router(), &config.http));
     let _http = http.transpose().map_err(ServeError::Thread)?;
-    let workers = Workers::start(&shared, &stopping, room_for_clients(&shared.config))?;
+    let workers = Workers::start(&shared, &stopping, room_for_clients(&config))?;
     let tending = tokio::spawn(tend(Arc::clone(&shared)));
-    let _watching = watch(&shared);
-    tracing::info!(address = %shared.config.listen.address, threads = workers.queues.len(), "ready");
+    let resizing = tokio::spawn(workers.entrance.clone().follow(shared.news()));
+    let pid_file = PidFile::write(config.process.pid_file.as_deref()).map_err(ServeError::PidFile)?;
+    shared.current().databases.values().for_each(DatabaseHandle::watch);
+    tracing::info!(address = %config.listen.address, threads = workers.queues.len(), "ready");
     notify::ready();
     let watchdog = tokio::spawn(notify::watchdog());
-    let mut shutdown = pin!(shutdown);
+    let mut told = pin!(told(Arc::clone(&shared)));
     let mut way = tokio::select! {
-        () = accept(clients, &workers) => WayOut::Signal,
-        () = &mut shutdown => WayOut::Signal,
+        never = accept(clients, &workers) => match never {},
+        how = &mut told => WayOut::Signal(how),
         how = shared.exit.asked(None) => WayOut::Asked(how),
     };
     tracing::info!(clients = workers.clients.load(Ordering::Relaxed), "shutting down");
@@ -105,18 +126,21 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result
     if way == WayOut::Asked(How::Clients) {
         way = tokio::select! {
             () = workers.emptied() => WayOut::Asked(How::Now),
-            () = &mut shutdown => WayOut::Signal,
+            how = &mut told => WayOut::Signal(how),
             how = shared.exit.asked(Some(How::Clients)) => WayOut::Asked(how),
         };
     }
     let _ = stop.send(true);
-    let limit = way.limit(&shared.config);
+    let limit = way.limit(&shared.current().config);
     tokio::select! {
         () = workers.finish(limit) => {}
-        () = shutdown, if limit == Duration::MAX => {}
+        // An administrator waits for clients; a signal waits no longer.
+        _ = told, if matches!(way, WayOut::Asked(_)) => {}
     }
     tending.abort();
+    resizing.abort();
     watchdog.abort();
+    drop(pid_file);
     Ok(())
 }
 
@@ -136,11 +160,11 @@ fn room_for_clients(config: &Config) -> Room {
 }
 
 /// Takes clients in for as long as the listener stands.
-async fn accept(listener: TcpListener, workers: &Workers) {
+async fn accept(listener: TcpListener, workers: &Workers) -> Infallible {
     let mut next = 0usize;
     loop {
         // Those that had to leave hold their descriptors for a moment more.
-        while workers.clients.load(Ordering::Relaxed) >= workers.entrance.connections {
+        while workers.clients.load(Ordering::Relaxed) >= workers.entrance.room.connections() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         let (stream, peer) = match listener.accept().await {
@@ -163,23 +187,13 @@ async fn tend(shared: Arc<Shared>) {
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        for database in shared.databases.values() {
+        for database in shared.current().databases.values() {
             database.servers.tend().await;
             database.tenants.tend().await;
         }
         shared.observe();
         shared.clients.tick();
     }
-}
-
-/// Watches the tenants of each database, until what is returned is dropped.
-fn watch(shared: &Arc<Shared>) -> JoinSet<()> {
-    let mut watching = JoinSet::new();
-    for database in shared.databases.values() {
-        let (database, shared) = (Arc::clone(database), Arc::clone(shared));
-        watching.spawn(async move { database.watch(&shared.metrics).await });
-    }
-    watching
 }
 
 /// A client on its way to its worker.
@@ -196,14 +210,16 @@ struct Workers {
 impl Workers {
     fn start(shared: &Arc<Shared>, stopping: &watch::Receiver<bool>, room: Room) -> Result<Self, ServeError> {
         let cores = thread::available_parallelism().map_or(1, |n| n.get());
-        let count = if shared.config.limits.threads == 0 { cores } else { shared.config.limits.threads };
+        let threads = shared.current().config.limits.threads;
+        let count = if threads == 0 { cores } else { threads };
         let entrance = Entrance {
             unproven: Unproven::new(room.unproven),
             logged_in: Arc::default(),
-            most: room.clients,
             consoles: Arc::default(),
-            most_consoles: CONSOLES.min((room.unproven / 2).max(1)),
-            connections: room.clients.saturating_add(room.unproven),
+            room: Arc::new(Places {
+                clients: AtomicUsize::new(room.clients),
+                unproven: AtomicUsize::new(room.unproven),
+            }),
         };
         let mut workers = Self { queues: Vec::new(), threads: Vec::new(), clients: Arc::default(), entrance };
         for number in 0..count {
@@ -284,29 +300,61 @@ struct Worker {
 struct Entrance {
     unproven: Arc<Unproven>,
     logged_in: Arc<AtomicUsize>,
-    most: usize,
     consoles: Arc<AtomicUsize>,
-    most_consoles: usize,
+    room: Arc<Places>,
+}
+
+/// How many that is now.
+struct Places {
+    clients: AtomicUsize,
+    unproven: AtomicUsize,
+}
+
+impl Places {
+    fn clients(&self) -> usize {
+        self.clients.load(Ordering::Relaxed)
+    }
+
+    fn unproven(&self) -> usize {
+        self.unproven.load(Ordering::Relaxed)
+    }
+
+    fn consoles(&self) -> usize {
+        CONSOLES.min((self.unproven() / 2).max(1))
+    }
+
     /// Those who are logged in, and those who are not that far.
-    connections: usize,
+    fn connections(&self) -> usize {
+        self.clients().saturating_add(self.unproven())
+    }
 }
 
 impl Entrance {
     /// A place for one more that has proven who it is; given back when it is dropped. `None`: all are taken.
     fn take_place(&self) -> Option<Count> {
-        Self::take(&self.logged_in, self.most)
+        Self::take(&self.logged_in, self.room.clients())
     }
 
     /// The same for a console. These are places of their own: whoever looks after the proxy gets in when it is full.
     /// They are few, and taken from those of clients that are not logged in yet.
     fn take_console(&self) -> Option<Count> {
-        Self::take(&self.consoles, self.most_consoles)
+        Self::take(&self.consoles, self.room.consoles())
     }
 
     fn take(count: &Arc<AtomicUsize>, most: usize) -> Option<Count> {
         let taken = count.fetch_add(1, Ordering::Relaxed);
         let place = Count(Arc::clone(count));
         (taken < most).then_some(place)
+    }
+
+    /// Goes by each new configuration, for ever. Who is in stays in.
+    async fn follow(self, mut news: watch::Receiver<Arc<Snapshot>>) {
+        while news.changed().await.is_ok() {
+            let room = room_for_clients(&Arc::clone(&news.borrow_and_update()).config);
+            self.room.clients.store(room.clients, Ordering::Relaxed);
+            self.room.unproven.store(room.unproven, Ordering::Relaxed);
+            self.unproven.resize(room.unproven);
+        }
     }
 }
 
@@ -347,9 +395,12 @@ async fn client(
     stopping: watch::Receiver<bool>,
     entrance: (Entrance, Ticket),
 ) {
-    let limit = shared.config.listen.login_timeout;
+    let mut newest = shared.news();
+    let snapshot = Arc::clone(&newest.borrow_and_update());
+    let limit = snapshot.config.listen.login_timeout;
     let until = Instant::now() + limit;
-    let login = log_in((stream, peer), Arc::clone(&shared), stopping, entrance, until);
+    let by = (Arc::clone(&shared), snapshot, newest);
+    let login = log_in((stream, peer), by, stopping, entrance, until);
     // The opening is large and over soon; the session must not carry its room along.
     let (guest, _place) = match Box::pin(timeout(limit, login)).await {
         Ok(Ok(Some(guest))) => guest,
@@ -391,7 +442,7 @@ fn full(most: usize) -> Refusal {
 /// refused within [`LAST_LOGINS`].
 async fn log_in(
     (stream, peer): (TcpStream, SocketAddr),
-    shared: Arc<Shared>,
+    (shared, snapshot, newest): (Arc<Shared>, Arc<Snapshot>, watch::Receiver<Arc<Snapshot>>),
     stopping: watch::Receiver<bool>,
     (entrance, ticket): (Entrance, Ticket),
     until: Instant,
@@ -400,7 +451,7 @@ async fn log_in(
     let mut stopped = stopping.clone();
     let local = stream.local_addr().ok();
     let opening = tokio::select! {
-        opening = open(stream, peer, &shared.accept) => opening?,
+        opening = open(stream, peer, &snapshot.accept) => opening?,
         () = ticket.called() => {
             paced(|left_out| {
                 tracing::warn!(%peer, left_out, "client closed: listen.max_unauthenticated reached");
@@ -414,14 +465,14 @@ async fn log_in(
             drop(ticket);
             login.local = local;
             let Some(place) = entrance.take_place() else {
-                return Err(login.refuse(full(entrance.most)).await);
+                return Err(login.refuse(full(entrance.room.clients())).await);
             };
             let too_late = async {
                 let _ = stopped.wait_for(|stop| *stop).await;
                 tokio::time::sleep(LAST_LOGINS).await;
             };
             tokio::select! {
-                session = start::start(*login, shared, stopping, until) => session.map(|session| Some((Guest::Client(Box::new(session)), place))),
+                session = start::start(*login, shared, (snapshot, newest), stopping, until) => session.map(|session| Some((Guest::Client(Box::new(session)), place))),
                 () = too_late => Ok(None),
             }
         }
@@ -429,7 +480,7 @@ async fn log_in(
             drop(ticket);
             login.local = local;
             let Some(place) = entrance.take_console() else {
-                let message = format!("sorry, too many consoles already ({})", entrance.most_consoles);
+                let message = format!("sorry, too many consoles already ({})", entrance.room.consoles());
                 return Err(login.refuse(Refusal::new("53300", message)).await);
             };
             let console = Console::start(*login, shared, stopping).await?;
@@ -445,11 +496,7 @@ async fn log_in(
 
 /// Cancels what the client with that key runs. A wrong key does nothing, and says nothing.
 async fn cancel(shared: &Shared, pid: i32, key: &[u8]) {
-    let Some((slot, database)) = shared.cancels.find(pid, key) else { return };
+    let Some(slot) = shared.cancels.find(pid, key) else { return };
     shared.metrics.cancelled();
-    match shared.databases.get(&*database) {
-        Some(database) => slot.cancel(database.servers.target()).await,
-        // The console: nothing of it runs elsewhere.
-        None => slot.give_up(),
-    }
+    slot.cancel().await;
 }

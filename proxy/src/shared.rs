@@ -1,20 +1,31 @@
 //! What all sessions of a process share. Made once, handed down, never global.
+//!
+//! # Layout
+//! - this file: what is there for as long as the process, and one database.
+//! - [`snapshot`]: what a reload of the configuration replaces. [`parts`]: what it says of one database.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+mod parts;
+pub mod snapshot;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use pgstrata_tenancy::{RoleName, TenantId, ident};
+use arc_swap::{ArcSwap, ArcSwapOption};
+use pgstrata_tenancy::{RoleName, TenantId};
 use quick_cache::sync::Cache;
-use tokio::sync::Semaphore;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 
-use crate::auth::accept::{AcceptContext, ContextError};
+use self::parts::Parts;
+use self::snapshot::{Queue, Snapshot};
+use crate::auth::accept::ContextError;
 use crate::catalog::listen::{Audience, Listener};
 use crate::catalog::{Catalog, CatalogError, Control, Found, Survey, TenantDirectory};
-use crate::channels::{self, Channels};
+use crate::channels::Channels;
 use crate::clients::Clients;
-use crate::config::{Config, Database, Mode, NoRole, Policy};
+use crate::config::{Changes, Config, Effect, Mode, NoRole, Policy};
 use crate::exit::Exit;
 use crate::gate::Gate;
 use crate::judges::Judges;
@@ -22,19 +33,17 @@ use crate::metrics::Metrics;
 use crate::observe::Observer;
 use crate::pool::birth::Birth;
 use crate::pool::roster::Roster;
-use crate::pool::servers::{CheckoutError, Kind, Lease, Servers};
+use crate::pool::servers::{CheckoutError, Lease, Servers};
 use crate::pool::settings::Settings;
-use crate::pool::target::Target;
 use crate::pool::tenants::TenantServers;
 use crate::pool::tls::TlsConfigError;
 use crate::pool::turns;
-use crate::provision::Provisioner;
+use crate::provision::{Births, Provisioner};
 use crate::session::Told;
 use crate::session::cancel::Cancels;
 use crate::session::statements::StatementStore;
 use crate::session::tenant::Tenancy;
 use crate::sql::Engine;
-use crate::tenant;
 
 /// How many sets of start-up settings are remembered as good, with what PostgreSQL made of them.
 const REMEMBERED_SETTINGS: usize = 10_000;
@@ -44,8 +53,12 @@ const REMEMBERED_TENANCIES: usize = 10_000;
 
 /// What all sessions share.
 pub struct Shared {
-    /// The configuration.
-    pub config: Arc<Config>,
+    /// The newest configuration, and what was made of it.
+    newest: watch::Sender<Arc<Snapshot>>,
+    /// Those who want it to be read again.
+    reloads: Queue,
+    /// The runtime that lasts as long as the process: what a reload begins goes on there.
+    home: Handle,
     /// text -> plan.
     pub engine: Engine,
     /// Where that takes long.
@@ -62,10 +75,6 @@ pub struct Shared {
     pub clients: Arc<Clients>,
     /// Whether the process is to end.
     pub exit: Exit,
-    /// The databases, by the names that clients use.
-    pub databases: HashMap<String, Arc<DatabaseHandle>>,
-    /// What logins are judged by.
-    pub accept: AcceptContext,
 }
 
 /// What a server reported, and how it was born.
@@ -86,13 +95,15 @@ pub struct DatabaseHandle {
     /// Which tenants there are, and how they fare.
     pub directory: TenantDirectory,
     /// Makes tenants that are named for the first time, where some are to be made.
-    provisioner: Option<Provisioner>,
+    provisioner: ArcSwapOption<Provisioner>,
     /// What clients listen to.
     pub channels: Channels,
     /// Hears of changes of tenants.
-    listener: Listener,
+    listener: ArcSwap<Listener>,
     /// Finds those that nobody tells of.
-    survey: Survey,
+    survey: ArcSwap<Survey>,
+    /// What is at work for the two, once there is something.
+    watching: Mutex<Option<JoinSet<()>>>,
     /// Asks what the proxy itself wants to know.
     control: Control,
     /// The name in the configuration.
@@ -103,8 +114,9 @@ pub struct DatabaseHandle {
     pub baseline: Arc<str>,
     /// What servers report once they have these settings, set under that role; and how those were born.
     pub validated: Cache<(Arc<Settings>, Option<RoleName>), Validated>,
-    /// What names mean for each tenant, by what its users may do.
-    tenancies: Cache<(Option<TenantId>, Policy), Arc<Tenancy>>,
+    /// What names mean for each tenant, by what its users may do and [`Config::meaning`]: what a session makes that
+    /// has not heard of a reload is nobody else's.
+    tenancies: Cache<(Option<TenantId>, Policy, u64), Arc<Tenancy>>,
     /// The clients that are tied to a server.
     pinned: Arc<AtomicUsize>,
     /// The clients that are logged in.
@@ -131,29 +143,34 @@ pub enum SetupError {
 impl Shared {
     /// All of it. Reads certificates and hashes passwords; connects to nobody.
     ///
-    /// Must be called inside a runtime, which then loads the catalog.
+    /// Must be called inside a runtime that lasts as long as this, which then loads the catalog.
     pub fn new(config: Config) -> Result<Arc<Self>, SetupError> {
         let metrics = Arc::new(Metrics::new(config.metrics.tenants));
+        metrics.certificates(&config.certificates);
         let clients = Arc::new(Clients::default());
-        let mut databases = HashMap::new();
-        for name in config.databases.keys() {
-            let roster = Roster::new(clients.origin());
-            let database = DatabaseHandle::new(name, &config, &metrics, roster)?;
-            databases.insert(name.clone(), Arc::new(database));
-        }
         Ok(Arc::new(Self {
             engine: Engine::new(config.limits.plan_cache_bytes),
             judges: Judges::default(),
             store: StatementStore::new(),
             observer: (config.tenancy.mode == Mode::Observe).then(|| Observer::new(Arc::clone(&metrics))),
-            metrics,
             cancels: Arc::default(),
-            clients,
             exit: Exit::default(),
-            databases,
-            accept: AcceptContext::new(&config)?,
-            config: Arc::new(config),
+            reloads: Queue::default(),
+            home: Handle::current(),
+            newest: watch::Sender::new(Arc::new(Snapshot::first(config, &metrics, clients.origin())?)),
+            metrics,
+            clients,
         }))
+    }
+
+    /// The newest configuration, and what was made of it.
+    pub fn current(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.newest.borrow())
+    }
+
+    /// The same, and each that comes behind it.
+    pub fn news(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.newest.subscribe()
     }
 
     /// Brings the gauges up to date. For each scrape, and now and then.
@@ -161,72 +178,25 @@ impl Shared {
         let cache = self.engine.stats();
         self.metrics.plan_cache(cache.hits, cache.misses, cache.bytes);
         self.metrics.prepared(self.store.len());
-        for (name, database) in &self.databases {
+        let Snapshot { databases, config, .. } = &*self.current();
+        for (name, database) in databases {
             let status = database.servers.status();
             let active = status.size.saturating_sub(status.idle);
             let tenants = database.tenants.usage();
             let (idle, active) = (status.idle + tenants.idle, active + tenants.active);
-            let most = self.config.pool.max_servers;
+            let most = config.pool.max_servers;
             self.metrics.servers(name, idle, active, status.waiting + tenants.waiting, most);
             self.metrics.tenant_servers(name, &tenants);
         }
     }
 }
 
-/// What makes tenants of this database by itself; nothing where none are to be made.
-fn provisioner(config: &Config, name: &str, database: &Database) -> Result<Option<Provisioner>, SetupError> {
-    if config.provision.auto.is_empty() {
-        return Ok(None);
-    }
-    let control = tenant::connect::control(config, name, database, None)
-        .map_err(|failure| SetupError::Control(name.to_owned(), failure.to_string()))?;
-    let (provisioner, births) = Provisioner::new(config, name, control);
-    tokio::spawn(births.run());
-    Ok(Some(provisioner))
-}
-
 impl DatabaseHandle {
-    fn new(
-        name: &str,
-        config: &Config,
-        metrics: &Arc<Metrics>,
-        roster: Arc<Roster>,
-    ) -> Result<Self, SetupError> {
-        // Config::load has checked that each name has an entry.
-        let Some(entry) = config.databases.get(name) else {
-            return Err(CatalogError::NoTls(name.to_owned()).into());
-        };
-        let tls_failed = |error| SetupError::Tls(name.to_owned(), error);
-        let target = Target::new(name, entry).map_err(tls_failed)?;
-        let target = target.tcp_user_timeout(config.pool.tcp_user_timeout);
-        let tls = crate::pool::tls::client_tls_config(entry).map_err(tls_failed)?;
-        let control = Control::new(name, entry, tls.clone())?;
-        let channels = Channels::new(channels::Settings::new(name, entry, tls.clone())?);
-        let listener = Listener::new(name, entry, tls, config.tenancy.catalog_notify)?;
-        let baseline: Arc<str> =
-            ident::search_path(config.tenancy.shared_schemas.iter().map(String::as_str)).into();
-        let mut parameters = vec![
-            ("client_encoding".to_owned(), "UTF8".to_owned()),
-            // The guard reads texts as the standard has it.
-            ("standard_conforming_strings".to_owned(), "on".to_owned()),
-        ];
-        // Where nothing is routed, PostgreSQL's own path is the one that clients know.
-        if config.tenancy.mode == Mode::Route {
-            parameters.push(("search_path".to_owned(), baseline.to_string()));
-        }
-        let limits = &config.limits;
-        let max_prepared = (limits.max_prepared_statements_per_server, limits.max_prepared_bytes_per_server);
-        let kind = Kind {
-            target,
-            parameters,
-            settings: config.pool.clone(),
-            share: config.tenancy.max_servers_per_tenant,
-            max_prepared,
-            metrics: Arc::clone(metrics),
-            logins: Arc::new(Semaphore::new(config.pool.max_logins)),
-            roster: Arc::clone(&roster),
-        };
+    /// Of its parts. Must be called inside a runtime, which then loads the catalog.
+    fn new(name: &str, config: &Config, parts: Parts, metrics: &Arc<Metrics>) -> Arc<Self> {
+        let Parts { kind, baseline, control, channels, listener, survey, provisioner } = parts;
         let tenancy = &config.tenancy;
+        let roster = Arc::clone(&kind.roster);
         let tenants = TenantServers::new(&kind, &config.pool, &tenancy.login_key);
         let servers = Servers::new(kind, None);
         let (catalog, loader) = Catalog::new(
@@ -238,19 +208,19 @@ impl DatabaseHandle {
         tokio::spawn(loader.run());
         let (directory, lookups) = TenantDirectory::new(control.clone(), config, Arc::clone(&catalog));
         tokio::spawn(lookups.run());
-        let provisioner = provisioner(config, name, entry)?;
         let gate = Gate::new(servers.clone(), Arc::clone(&tenants), Arc::clone(&roster));
-        Ok(Self {
+        let database = Arc::new(Self {
             servers,
             tenants,
             roster,
             gate,
             catalog,
             directory,
-            provisioner,
-            channels,
-            listener,
-            survey: Survey::new(control.clone(), tenancy.tenant_cache),
+            provisioner: ArcSwapOption::empty(),
+            channels: Channels::new(channels),
+            listener: ArcSwap::from_pointee(listener),
+            survey: ArcSwap::from_pointee(survey),
+            watching: Mutex::default(),
             control,
             name: name.to_owned(),
             metrics: Arc::clone(metrics),
@@ -259,7 +229,81 @@ impl DatabaseHandle {
             tenancies: Cache::new(REMEMBERED_TENANCIES),
             pinned: Arc::default(),
             clients: Arc::default(),
-        })
+        });
+        database.provide(provisioner);
+        database
+    }
+
+    /// Goes on with these parts. Clients keep what they have, and so do servers that are lent.
+    fn change(self: &Arc<Self>, config: &Config, parts: Parts, changes: &Changes) {
+        let entry = format!("databases.{}", self.name);
+        if changes.have(Effect::Tenants) {
+            // Nobody will ask for what they meant before, but for sessions that are about to hear of it.
+            self.tenancies.clear();
+        }
+        let Parts { kind, control, channels, listener, survey, provisioner, .. } = parts;
+        if changes.touch("pool")
+            || changes.touch("limits")
+            || changes.touch("tenancy")
+            || changes.touch(&entry)
+        {
+            self.tenants.change(&kind);
+            self.servers.change(kind);
+        }
+        if changes.touch(&entry) {
+            self.control.become_like(&control);
+            self.channels.change(channels);
+        }
+        if changes.touch("tenancy") {
+            self.directory.believe_for(config.tenancy.tenant_cache);
+            self.catalog.believe_for(config.tenancy.catalog_cache);
+        }
+        if changes.touch(&entry) || changes.touch("tenancy") {
+            self.listener.store(Arc::new(listener));
+            self.survey.store(Arc::new(survey));
+            if self.lock_watching().is_some() {
+                self.watch();
+            }
+        }
+        if ["provision", "tenancy", "tenants", &entry].iter().any(|section| changes.touch(section)) {
+            self.provide(provisioner);
+        }
+    }
+
+    /// Nobody is served from now on but those who have a server.
+    fn retire(&self) {
+        self.servers.close();
+        self.tenants.close();
+        self.provisioner.store(None);
+        drop(self.lock_watching().take());
+        self.metrics.servers(&self.name, 0, 0, 0, 0);
+    }
+
+    /// What is made when it is named for the first time, from now on.
+    fn provide(&self, provisioner: Option<(Provisioner, Births)>) {
+        self.provisioner.store(provisioner.map(|(provisioner, births)| {
+            tokio::spawn(births.run());
+            Arc::new(provisioner)
+        }));
+    }
+
+    /// Hears of changes of tenants, and looks for those that nobody tells of, until it is called again or the
+    /// database is retired.
+    pub fn watch(self: &Arc<Self>) {
+        let database = Arc::clone(self);
+        let (listener, survey) = (self.listener.load_full(), self.survey.load_full());
+        let mut watching = JoinSet::new();
+        watching.spawn(async move {
+            let metrics = &database.metrics;
+            let audience = Audience { catalog: &database.catalog, directory: &database.directory, metrics };
+            let survey = survey.run(&database.directory, &database.clients, metrics);
+            tokio::join!(listener.run(&audience), survey);
+        });
+        *self.lock_watching() = Some(watching);
+    }
+
+    fn lock_watching(&self) -> MutexGuard<'_, Option<JoinSet<()>>> {
+        self.watching.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A server for `tenant`, which logs in as `login`, or one of those that tenants share.
@@ -284,7 +328,7 @@ impl DatabaseHandle {
         policy: Policy,
         config: &Config,
     ) -> Result<Arc<Tenancy>, NoRole> {
-        let key = (tenant.cloned(), policy);
+        let key = (tenant.cloned(), policy, config.meaning);
         if let Some(known) = self.tenancies.get(&key) {
             return Ok(known);
         }
@@ -318,29 +362,26 @@ impl DatabaseHandle {
         Arc::clone(&self.clients)
     }
 
-    /// The tenant that somebody asks for by its name, at a login or later. `None`: there is no such tenant.
-    pub async fn find(&self, tenant: &TenantId) -> Result<Option<Found>, Arc<CatalogError>> {
-        self.directory.resolve(tenant).await
+    /// The tenant that somebody asks for by its name, at a login or later, by `config`. `None`: there is no such tenant.
+    pub async fn find(&self, tenant: &TenantId, config: &Config) -> Result<Option<Found>, Arc<CatalogError>> {
+        self.directory.resolve(tenant, config).await
     }
 
     /// As [`DatabaseHandle::find`], for a user who may name the tenant: it is made if it is one of those that are.
-    pub async fn find_or_make(&self, tenant: &TenantId) -> Result<Option<Found>, Arc<CatalogError>> {
-        let found = self.find(tenant).await?;
-        let (None, Some(provisioner)) = (&found, &self.provisioner) else { return Ok(found) };
-        let Some(schema) = self.directory.candidate(tenant) else { return Ok(None) };
+    pub async fn find_or_make(
+        &self,
+        tenant: &TenantId,
+        config: &Config,
+    ) -> Result<Option<Found>, Arc<CatalogError>> {
+        let found = self.find(tenant, config).await?;
+        let (None, Some(provisioner)) = (&found, self.provisioner.load_full()) else { return Ok(found) };
+        let Some(schema) = config.schemas.candidate(tenant) else { return Ok(None) };
         match provisioner.ensure(tenant, &schema).await {
             Some(true) => {
                 self.directory.invalidate(&schema);
-                self.find(tenant).await
+                self.find(tenant, config).await
             }
             _ => Ok(None),
         }
-    }
-
-    /// Hears of changes of tenants, and looks for those that nobody tells of, for ever.
-    pub async fn watch(&self, metrics: &Metrics) {
-        let audience = Audience { catalog: &self.catalog, directory: &self.directory, metrics };
-        let survey = self.survey.run(&self.directory, &self.clients, metrics);
-        tokio::join!(self.listener.run(&audience), survey);
     }
 }

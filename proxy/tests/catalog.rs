@@ -126,7 +126,7 @@ async fn directory_knows_tenants_and_nothing_else() {
     let answering = tokio::spawn(lookups.run());
     let resolve = async |name: &str| {
         let tenant = TenantId::new(name).unwrap();
-        directory.resolve(&tenant).await.unwrap().map(|found| found.schema.to_string())
+        directory.resolve(&tenant, &config).await.unwrap().map(|found| found.schema.to_string())
     };
     assert_eq!(resolve("acme").await.as_deref(), Some("acme"));
     assert_eq!(resolve("globex").await.as_deref(), Some("t_1001"));

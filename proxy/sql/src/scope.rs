@@ -53,6 +53,45 @@ pub struct Scope {
 }
 
 impl Scope {
+    /// Whether its rules are those of the other, whatever is known of the schemas.
+    pub fn has_the_rules_of(&self, other: &Self) -> bool {
+        // All of them by name: a rule that is added must be added here.
+        let Self {
+            tenant,
+            schema,
+            shared,
+            database,
+            role,
+            strategy,
+            dynamic_sql,
+            statements,
+            shared_writes,
+            moved,
+            hide_others,
+            keys,
+            trusted_functions,
+            locked_settings,
+            limits_time,
+            names: _,
+            functions: _,
+        } = self;
+        *tenant == other.tenant
+            && *schema == other.schema
+            && *shared == other.shared
+            && *database == other.database
+            && *role == other.role
+            && *strategy == other.strategy
+            && *dynamic_sql == other.dynamic_sql
+            && *statements == other.statements
+            && *shared_writes == other.shared_writes
+            && *moved == other.moved
+            && *hide_others == other.hide_others
+            && *keys == other.keys
+            && *trusted_functions == other.trusted_functions
+            && *locked_settings == other.locked_settings
+            && *limits_time == other.limits_time
+    }
+
     /// The schemas on the path, in their order.
     pub fn path(&self) -> impl Iterator<Item = &str> {
         let shared = self.shared.iter().map(|schema| &**schema).filter(|schema| **schema != *self.schema);

@@ -57,7 +57,7 @@ fn user(context: &Context, headers: &HeaderMap) -> Option<std::sync::Arc<User>> 
         STANDARD.decode(credentials.trim()).ok().filter(|_| scheme.eq_ignore_ascii_case("basic"))?;
     let credentials = String::from_utf8(credentials).ok()?;
     let (name, password) = credentials.split_once(':')?;
-    context.shared.accept.users.with_password(name, password)
+    context.shared.current().accept.users.with_password(name, password)
 }
 
 fn may_see(user: &User, shown: &Shown) -> bool {

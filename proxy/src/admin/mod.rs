@@ -38,7 +38,7 @@ pub fn router(shared: Arc<Shared>, stopping: watch::Receiver<bool>) -> Router {
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready));
     // Passwords are sent to it as they are.
-    let router = match shared.config.http.address.ip().is_loopback() {
+    let router = match shared.current().config.http.address.ip().is_loopback() {
         true => router.route("/api/v1/show/{table}", get(api::table)),
         false => router,
     };

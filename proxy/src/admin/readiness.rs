@@ -37,7 +37,7 @@ impl Readiness {
         }
         let begun = Instant::now();
         let mut asked = JoinSet::new();
-        for (name, database) in &shared.databases {
+        for (name, database) in &shared.current().databases {
             let (name, database) = (name.clone(), Arc::clone(database));
             asked.spawn(async move { serves(&database).await.map_err(|error| (name, error)) });
         }

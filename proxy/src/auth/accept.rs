@@ -19,7 +19,7 @@ use crate::config::{Config, ListenTls, Tenancy};
 use crate::stream::ClientStream;
 use crate::wire::startup::FirstPacket;
 
-/// What openings are judged by. Built once for each configuration.
+/// What openings are judged by. Made for each configuration.
 pub struct AcceptContext {
     /// TLS, unless it is off.
     pub tls: Option<Tls>,
@@ -54,6 +54,17 @@ impl AcceptContext {
             tenancy: config.tenancy.clone(),
             databases: config.databases.keys().cloned().collect(),
             users: Users::new(&config.users, config.listen.auth, key)?,
+        })
+    }
+
+    /// The same for a configuration that has changed, with certificates read anew.
+    pub fn renewed(&self, config: &Config) -> Result<Self, ContextError> {
+        Ok(Self {
+            tls: tls::acceptor(&config.listen)?,
+            tls_required: config.listen.tls == ListenTls::Required,
+            tenancy: config.tenancy.clone(),
+            databases: config.databases.keys().cloned().collect(),
+            users: self.users.renewed(&config.users, &config.listen)?,
         })
     }
 }

@@ -51,7 +51,7 @@ where
     let account = candidate.users.get(candidate.user);
     let mock;
     let proof = match account {
-        Some(account) => &account.proof,
+        Some(account) => &*account.proof,
         None => {
             mock = candidate.users.mock(candidate.user);
             &mock

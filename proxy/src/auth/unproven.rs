@@ -2,13 +2,14 @@
 //! nobody out that can log in.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
 /// All of them.
 pub struct Unproven {
-    most: usize,
+    most: AtomicUsize,
     waiting: Mutex<Waiting>,
 }
 
@@ -29,14 +30,20 @@ pub struct Ticket {
 impl Unproven {
     /// So many at most.
     pub fn new(most: usize) -> Arc<Self> {
-        Arc::new(Self { most, waiting: Mutex::default() })
+        Arc::new(Self { most: AtomicUsize::new(most), waiting: Mutex::default() })
+    }
+
+    /// So many at most from the next one on.
+    pub fn resize(&self, most: usize) {
+        self.most.store(most, Ordering::Relaxed);
     }
 
     /// One more. Where there are too many, the one that came first has to leave: it has had the most time.
     pub fn enter(self: &Arc<Self>) -> Ticket {
         let call = Arc::new(Notify::new());
         let mut waiting = self.lock();
-        while waiting.calls.len() >= self.most {
+        let most = self.most.load(Ordering::Relaxed);
+        while waiting.calls.len() >= most {
             let Some((_, oldest)) = waiting.calls.pop_first() else { break };
             oldest.notify_one();
         }

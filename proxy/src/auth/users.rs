@@ -10,25 +10,36 @@ use ring::hmac;
 use subtle::ConstantTimeEq;
 
 use super::verifier::{self, Verifier};
-use crate::config::{AuthMethod, Listen, User};
+use crate::config::{AuthMethod, Listen, Secret, User};
 
 /// What salts, and the secrets of users that do not exist, are derived from.
 ///
 /// With one key, one name has one salt: after a restart, too, and on another proxy.
-pub struct SaltKey(hmac::Key);
+#[derive(Clone)]
+pub struct SaltKey {
+    key: hmac::Key,
+    /// What it was made of, where it is not a random one.
+    configured: Secret,
+}
 
 impl SaltKey {
     /// The configured key; a random one where there is none, for this process alone.
     pub fn of(listen: &Listen) -> Self {
-        let key = |bytes: &[u8]| Self(hmac::Key::new(hmac::HMAC_SHA256, bytes));
-        match listen.salt_key.expose() {
+        let key = |bytes: &[u8]| hmac::Key::new(hmac::HMAC_SHA256, bytes);
+        let key = match listen.salt_key.expose() {
             Some(configured) => key(configured.as_bytes()),
             None => key(&rand::random::<[u8; 32]>()),
-        }
+        };
+        Self { key, configured: listen.salt_key.clone() }
+    }
+
+    /// The same key, where the configuration goes on asking for it: a salt that changes tells who does not exist.
+    fn renewed(&self, listen: &Listen) -> Option<Self> {
+        (self.configured == listen.salt_key).then(|| self.clone())
     }
 
     fn derive(&self, what: &str, name: &str) -> Vec<u8> {
-        let mut context = hmac::Context::with_key(&self.0);
+        let mut context = hmac::Context::with_key(&self.key);
         context.update(what.as_bytes());
         context.update(b"\0");
         context.update(name.as_bytes());
@@ -72,7 +83,7 @@ pub struct Account {
     /// Its entry in the configuration.
     pub user: Arc<User>,
     /// What its proof is checked against.
-    pub(crate) proof: Proof,
+    pub(crate) proof: Arc<Proof>,
 }
 
 /// What a login is checked against.
@@ -88,8 +99,32 @@ impl Users {
     /// Salts and hashes every password once, so that logging in costs the same for all. `auth` is what unknown users
     /// are asked for.
     pub fn new(users: &[User], auth: AuthMethod, key: SaltKey) -> Result<Self, UserError> {
+        Self::with(users, auth, key, |_| None)
+    }
+
+    /// The same for users that have changed. What is as it was is not hashed again.
+    pub fn renewed(&self, users: &[User], listen: &Listen) -> Result<Self, UserError> {
+        let kept = self.key.renewed(listen);
+        let same_key = kept.is_some();
+        let known = |user: &User| {
+            let account = self.accounts.get(&user.name).filter(|_| same_key)?;
+            let same = account.user.password == user.password && account.user.auth == user.auth;
+            same.then(|| Arc::clone(&account.proof))
+        };
+        Self::with(users, listen.auth, kept.unwrap_or_else(|| SaltKey::of(listen)), known)
+    }
+
+    fn with(
+        users: &[User],
+        auth: AuthMethod,
+        key: SaltKey,
+        known: impl Fn(&User) -> Option<Arc<Proof>>,
+    ) -> Result<Self, UserError> {
         let accounts = users.iter().map(|user| {
-            let proof = proof(user, &key)?;
+            let proof = match known(user) {
+                Some(proof) => proof,
+                None => Arc::new(proof(user, &key)?),
+            };
             Ok((user.name.clone(), Account { user: Arc::new(user.clone()), proof }))
         });
         let accounts = accounts.collect::<Result<HashMap<_, _>, _>>()?;

@@ -12,6 +12,7 @@ use tokio::sync::{Notify, mpsc};
 
 use super::control::{CatalogError, Control};
 use super::epochs::Epochs;
+use super::lasting::Lasting;
 use super::loader::{Loader, Pause};
 use crate::metrics::Metrics;
 use crate::sql::scope::{CommonFunctions, Currency, Names, SchemaNames};
@@ -37,7 +38,7 @@ pub struct Catalog {
     pub(super) epochs: Epochs,
     /// What tenants' own DDL has overtaken.
     own: Epochs,
-    pub(super) age: Duration,
+    pub(super) age: Lasting,
     /// Loads that have ended, and who waits for one to.
     arrivals: AtomicU64,
     arrival: Notify,
@@ -130,7 +131,7 @@ impl Catalog {
             shared: shared.to_vec(),
             epochs: Epochs::new(),
             own: Epochs::new(),
-            age,
+            age: Lasting::new(age),
             arrivals: AtomicU64::new(0),
             arrival: Notify::new(),
             functions: ArcSwapOption::empty(),
@@ -138,6 +139,12 @@ impl Catalog {
         });
         let loader = Loader::new(&catalog, control, queue, metrics);
         (catalog, loader)
+    }
+
+    /// What the schemas hold is believed for so long from now on, once it is loaded anew.
+    pub fn believe_for(&self, age: Duration) {
+        self.age.set(age);
+        self.invalidate_all();
     }
 
     /// The functions that every tenant can call, as they were when they were last loaded.
@@ -294,11 +301,12 @@ impl Catalog {
         let now = Instant::now();
         let is_passing = loaded.as_ref().is_err_and(CatalogError::is_passing);
         let names = loaded.ok();
+        let age = self.age.get();
         // What all paths share may be a quarter of the age old already.
         let (refresh, until) = match names {
-            Some(_) => (now + self.age / 2, now + self.age / 4 * 3),
+            Some(_) => (now + age / 2, now + age / 4 * 3),
             // A failure isn't refreshed early: that would be no pause.
-            None => (now + self.age.min(PAUSE), now + self.age.min(PAUSE)),
+            None => (now + age.min(PAUSE), now + age.min(PAUSE)),
         };
         self.loaded.insert(Arc::clone(&schema), Entry { names, is_passing, stamp, cost, refresh, until });
         self.loading().remove(&schema);

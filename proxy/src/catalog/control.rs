@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use deadpool_postgres::{Client, Manager, Pool, PoolError, Runtime, TimeoutType};
 use pgstrata_control::error::{pool_words, postgres_words};
 use rustls::ClientConfig;
@@ -128,11 +129,28 @@ pub(crate) fn settings(
     }
 }
 
+/// A pool of connections to `database`, which clients call `name`.
+fn pool(name: &str, database: &Database, tls: Option<Arc<ClientConfig>>) -> Result<Pool, CatalogError> {
+    let mut settings = settings(name, database, tls.is_some())?;
+    settings.application_name("pgstrata control").options(OPTIONS);
+    let manager = match tls {
+        Some(tls) => Manager::new(settings, MakeRustlsConnect::new((*tls).clone())),
+        None => Manager::new(settings, NoTls),
+    };
+    Pool::builder(manager)
+        .max_size(CONNECTIONS)
+        .runtime(Runtime::Tokio1)
+        .wait_timeout(Some(PATIENCE))
+        .create_timeout(Some(PATIENCE))
+        .build()
+        .map_err(|error| CatalogError::Setup(name.to_owned(), error))
+}
+
 /// At most two connections to one database, opened when they are needed.
 #[derive(Clone)]
 pub struct Control {
     name: String,
-    pool: Pool,
+    pool: Arc<ArcSwap<Pool>>,
     backoff: Arc<Backoff<CatalogError>>,
 }
 
@@ -145,20 +163,14 @@ impl Control {
         database: &Database,
         tls: Option<Arc<ClientConfig>>,
     ) -> Result<Self, CatalogError> {
-        let mut settings = settings(name, database, tls.is_some())?;
-        settings.application_name("pgstrata control").options(OPTIONS);
-        let manager = match tls {
-            Some(tls) => Manager::new(settings, MakeRustlsConnect::new((*tls).clone())),
-            None => Manager::new(settings, NoTls),
-        };
-        let pool = Pool::builder(manager)
-            .max_size(CONNECTIONS)
-            .runtime(Runtime::Tokio1)
-            .wait_timeout(Some(PATIENCE))
-            .create_timeout(Some(PATIENCE))
-            .build()
-            .map_err(|error| CatalogError::Setup(name.to_owned(), error))?;
+        let pool = Arc::new(ArcSwap::from_pointee(pool(name, database, tls)?));
         Ok(Self { name: name.to_owned(), pool, backoff: Arc::default() })
+    }
+
+    /// Connects as `other` would from now on, also where this is known already: the two are one behind it.
+    pub fn become_like(&self, other: &Self) {
+        self.pool.store(other.pool.load_full());
+        self.backoff.succeeded();
     }
 
     /// The rows that answer `sql` about one schema; `what` is for the error.
@@ -221,13 +233,14 @@ impl Control {
     }
 
     async fn client(&self) -> Result<Client, CatalogError> {
+        let pool = self.pool.load_full();
         // An idle connection is had all the same.
-        if self.pool.status().available == 0
+        if pool.status().available == 0
             && let Some((error, _)) = self.backoff.holds()
         {
             return Err(CatalogError::Again(error));
         }
-        match self.pool.get().await {
+        match pool.get().await {
             Ok(client) => {
                 self.backoff.succeeded();
                 Ok(client)

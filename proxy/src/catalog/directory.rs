@@ -1,6 +1,5 @@
 //! Which tenants there are, which schema each one has, and how it fares.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -10,11 +9,12 @@ use pgstrata_tenancy::TenantId;
 use quick_cache::sync::{Cache, EntryAction, EntryResult};
 use tokio::sync::{mpsc, oneshot};
 
+use super::Catalog;
 use super::control::{CatalogError, Control};
 use super::epochs::Epochs;
+use super::lasting::Lasting;
 use super::lookup::{Lookups, Question, Reply, Seen};
 use super::registry::Registry;
-use super::{Catalog, is_system_schema};
 use crate::config::Config;
 
 /// Names whose answer is remembered.
@@ -29,12 +29,8 @@ pub struct TenantDirectory {
     questions: mpsc::Sender<Question>,
     catalog: Arc<Catalog>,
     registry: Arc<Registry>,
-    /// The schemas of tenants that have one of another name.
-    schemas: HashMap<Box<str>, Arc<str>>,
-    /// Schemas that no tenant has by its own name: shared ones, and those in `schemas`.
-    reserved: HashSet<Box<str>>,
     known: Cache<Arc<str>, Answer>,
-    believed: Duration,
+    believed: Lasting,
     epochs: Epochs,
     /// PostgreSQL tells of changes in the registry.
     told: AtomicBool,
@@ -74,36 +70,33 @@ impl TenantDirectory {
     /// The directory of the database that `control` is connected to, and whose schemas' names `catalog` has.
     /// The [`Lookups`] have to be run.
     pub fn new(control: Control, config: &Config, catalog: Arc<Catalog>) -> (Self, Lookups) {
-        let mut schemas = HashMap::new();
-        let mut reserved: HashSet<Box<str>> =
-            config.tenancy.shared_schemas.iter().map(|schema| schema.as_str().into()).collect();
-        // A client with no tenant works in it; as a tenant it would be everybody's.
-        reserved.insert("public".into());
-        for (name, tenant) in &config.tenants {
-            if let Some(schema) = tenant.schema.as_deref().filter(|schema| schema != name) {
-                schemas.insert(name.as_str().into(), schema.into());
-                reserved.insert(schema.into());
-            }
-        }
         let registry = Arc::new(Registry::new(control.name()));
         let (questions, lookups) = Lookups::new(control, Arc::clone(&registry));
         let directory = Self {
             questions,
             catalog,
             registry,
-            schemas,
-            reserved,
             known: Cache::new(REMEMBERED),
-            believed: config.tenancy.tenant_cache,
+            believed: Lasting::new(config.tenancy.tenant_cache),
             epochs: Epochs::new(),
             told: AtomicBool::new(false),
         };
         (directory, lookups)
     }
 
-    /// The tenant of that name; `None` if there is no such tenant.
-    pub async fn resolve(&self, tenant: &TenantId) -> Result<Option<Found>, Arc<CatalogError>> {
-        let Some(schema) = self.candidate(tenant) else {
+    /// Answers are believed for so long from now on.
+    pub fn believe_for(&self, time: Duration) {
+        self.believed.set(time);
+        self.invalidate_all();
+    }
+
+    /// The tenant that has that name by `config`; `None` if there is no such tenant.
+    pub async fn resolve(
+        &self,
+        tenant: &TenantId,
+        config: &Config,
+    ) -> Result<Option<Found>, Arc<CatalogError>> {
+        let Some(schema) = config.schemas.candidate(tenant) else {
             return Ok(None);
         };
         let look = self.look(&schema).await?;
@@ -136,7 +129,8 @@ impl TenantDirectory {
             self.catalog.invalidate(schema);
         }
         let state = seen.state;
-        let believed = if state == Some(State::Active) { self.believed } else { self.believed.min(UNSERVED) };
+        let believed = self.believed.get();
+        let believed = if state == Some(State::Active) { believed } else { believed.min(UNSERVED) };
         // It fails if the entry was taken out meanwhile: then the next one asks again.
         let _ = guard.insert(Answer { seen, epoch, until: Instant::now() + believed });
         Ok(look(state))
@@ -196,14 +190,5 @@ impl TenantDirectory {
         let mut known: Vec<_> = known.collect();
         known.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         known
-    }
-
-    /// The schema that `tenant` would have, unless no tenant can have it.
-    pub fn candidate(&self, tenant: &TenantId) -> Option<Arc<str>> {
-        if let Some(schema) = self.schemas.get(tenant.as_str()) {
-            return Some(Arc::clone(schema));
-        }
-        let name = tenant.as_str();
-        (!is_system_schema(name) && !self.reserved.contains(name)).then(|| name.into())
     }
 }

@@ -133,7 +133,7 @@ impl Common {
         }
         catalog.put_common(CommonFunctions { builtin: Arc::clone(&builtin), shared: shared.clone() });
         // A short time, so that with a tenant's own nothing is ever older than `age`.
-        Ok(Self { shared, builtin, epoch, until: Instant::now() + catalog.age / 4 })
+        Ok(Self { shared, builtin, epoch, until: Instant::now() + catalog.age.get() / 4 })
     }
 }
 

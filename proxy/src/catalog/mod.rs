@@ -7,7 +7,7 @@
 //! - [`survey`]: looks now and then at what nobody tells of; [`census`]: how many tenants there are.
 //! - [`cache`]: what the schemas of a tenant's path hold, as the SQL engine wants it.
 //! - [`loader`]: when it is loaded; [`load`]: asks PostgreSQL for it. `schema.sql` and `edges.sql` are the question.
-//! - [`epochs`]: what was invalidated since.
+//! - [`epochs`]: what was invalidated since; [`lasting`]: for how long the rest is believed.
 //! - [`listen`]: hears of changes in the registry, and of DDL that went past the proxy; [`install`] prints
 //!   what announces that.
 
@@ -17,6 +17,7 @@ pub mod control;
 pub mod directory;
 mod epochs;
 pub mod install;
+mod lasting;
 pub mod listen;
 pub mod load;
 mod loader;

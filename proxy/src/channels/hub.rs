@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use pgstrata_control::error::postgres_words;
 use pgstrata_tenancy::ident;
 use rustls::ClientConfig;
@@ -90,14 +91,15 @@ enum Then {
 }
 
 pub(super) struct Hub {
-    settings: Settings,
+    /// Those of the next connection.
+    settings: Arc<ArcSwap<Settings>>,
     commands: mpsc::UnboundedReceiver<Command>,
     ears: HashMap<u64, Ear>,
     channels: HashMap<Arc<str>, HashSet<u64>>,
 }
 
 impl Hub {
-    pub fn new(settings: Settings, commands: mpsc::UnboundedReceiver<Command>) -> Self {
+    pub fn new(settings: Arc<ArcSwap<Settings>>, commands: mpsc::UnboundedReceiver<Command>) -> Self {
         Self { settings, commands, ears: HashMap::new(), channels: HashMap::new() }
     }
 
@@ -109,16 +111,13 @@ impl Hub {
                 Command::CatchUp { reply } => drop(reply.send(Ok(()))),
                 Command::Silence(_) => {}
                 first @ Command::Listen { .. } => {
-                    let ended = match self.settings.tls.clone() {
-                        Some(tls) => self.connected(tls, first).await,
-                        None => self.connected(NoTls, first).await,
+                    let settings = self.settings.load_full();
+                    let ended = match settings.tls.clone() {
+                        Some(tls) => self.connected(&settings, tls, first).await,
+                        None => self.connected(&settings, NoTls, first).await,
                     };
                     if let Err(error) = ended {
-                        tracing::warn!(
-                            database = self.settings.name,
-                            error,
-                            "notification listener disconnected"
-                        );
+                        tracing::warn!(database = settings.name, error, "notification listener disconnected");
                     }
                     // Whoever still listened finds its sender gone.
                     self.ears.clear();
@@ -129,11 +128,11 @@ impl Hub {
     }
 
     /// One connection's life.
-    async fn connected<T>(&mut self, tls: T, first: Command) -> Result<(), String>
+    async fn connected<T>(&mut self, settings: &Settings, tls: T, first: Command) -> Result<(), String>
     where
         T: MakeTlsConnect<Socket>,
     {
-        let connected = timeout(PATIENCE, self.settings.config.connect(tls)).await;
+        let connected = timeout(PATIENCE, settings.config.connect(tls)).await;
         let failed = match connected {
             Ok(Ok((client, connection))) => return self.serve(Arc::new(client), connection, first).await,
             Ok(Err(error)) => postgres_words(&error),

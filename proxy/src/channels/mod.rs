@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
+use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot};
 
 pub use self::hub::Settings;
@@ -88,6 +89,7 @@ pub enum Deaf {
 /// The channels of one database.
 pub struct Channels {
     commands: mpsc::UnboundedSender<Command>,
+    settings: Arc<ArcSwap<Settings>>,
     next: AtomicU64,
 }
 
@@ -99,8 +101,14 @@ impl Channels {
             reason = "a client waits for its answer: two commands of each at most"
         )]
         let (commands, inbox) = mpsc::unbounded_channel();
-        tokio::spawn(Hub::new(settings, inbox).run());
-        Self { commands, next: AtomicU64::new(1) }
+        let settings = Arc::new(ArcSwap::from_pointee(settings));
+        tokio::spawn(Hub::new(Arc::clone(&settings), inbox).run());
+        Self { commands, settings, next: AtomicU64::new(1) }
+    }
+
+    /// The next connection is made like this. The one that stands goes on: nothing that it hears is lost.
+    pub fn change(&self, settings: Settings) {
+        self.settings.store(Arc::new(settings));
     }
 
     /// An ear for one client.

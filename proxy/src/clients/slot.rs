@@ -244,7 +244,7 @@ impl Who {
             local: None,
             tls: None,
             application: "".into(),
-            cancel: Arc::clone(cancels.register(0, database).slot()),
+            cancel: Arc::clone(cancels.register(0).slot()),
         }
     }
 }

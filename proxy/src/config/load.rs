@@ -1,5 +1,6 @@
 //! From the file to the types: every key, in the order of the types.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -9,8 +10,9 @@ use toml::de::DeTable;
 use super::problem::Problems;
 use super::read::Section;
 use super::{
-    AuthMethod, Config, ConfigError, ControlLogin, Database, Http, KeySpaces, Limits, Listen, Log, Metrics,
-    Pool, Provision, Secret, Tenancy, Tenant, User, check, defaults, tables,
+    AuthMethod, Config, ConfigError, ControlLogin, Database, DynamicSql, Http, KeySpaces, Level, Limits,
+    Listen, Log, Metrics, Pool, Process, Provision, Schemas, Secret, ServerTls, Tenancy, Tenant, User,
+    Written, check, defaults, tables,
 };
 
 /// Where secrets and files come from. Tests bring their own.
@@ -87,10 +89,17 @@ impl Config {
         if let Some(path) = problems.secret_in_plain() {
             check::files::private(&path, origin, &place, &mut problems);
         }
+        let (written, certificates) = (problems.take_written(), problems.take_certificates());
+        let expired = problems.take_expired(origin);
         let warnings = problems.finish(origin)?;
         let mut config =
             config.ok_or_else(|| ConfigError::whole(origin, "the file can't be read as TOML".into()))?;
         config.warnings = warnings;
+        (config.expired, config.certificates) = (expired, certificates);
+        let users: Vec<&str> = config.users.iter().map(|user| user.name.as_str()).collect();
+        config.written = written.with_users(&users);
+        config.origin = origin.to_owned();
+        config.schemas = Schemas::of(&config);
         let layers = tables::layers(&config);
         config.tables = layers.map_err(|error| ConfigError::whole(origin, format!("tables: {error}")))?;
         Ok(config)
@@ -116,6 +125,7 @@ pub(super) fn read(text: &str, place: &Place<'_>, problems: &mut Problems) -> Op
             http: file.section("http", http),
             metrics: file.section("metrics", metrics),
             log: file.section("log", log),
+            process: file.section("process", |s| process(s, place)),
             limits: file.section("limits", limits),
             pool: file.section("pool", pool),
             tenancy: file.section("tenancy", |s| tenancy(s, place)),
@@ -123,7 +133,13 @@ pub(super) fn read(text: &str, place: &Place<'_>, problems: &mut Problems) -> Op
             tenants: file.named("tenants", tenant),
             databases: file.named("databases", |s| database(s, place)),
             tables: LayeredMetadataStore::new(),
+            schemas: Schemas::default(),
             warnings: Vec::new(),
+            expired: Vec::new(),
+            certificates: BTreeMap::new(),
+            origin: PathBuf::new(),
+            written: Written::default(),
+            meaning: 0,
         }
     }))
 }
@@ -165,6 +181,10 @@ fn metrics(s: &mut Section<'_>) -> Metrics {
 fn log(s: &mut Section<'_>) -> Log {
     let default = Log::default();
     Log { level: s.or("level", default.level), format: s.or("format", default.format) }
+}
+
+fn process(s: &mut Section<'_>, place: &Place<'_>) -> Process {
+    Process { pid_file: path(s, place, "pid_file") }
 }
 
 fn limits(s: &mut Section<'_>) -> Limits {
@@ -271,7 +291,7 @@ fn database(s: &mut Section<'_>, place: &Place<'_>) -> Database {
         database: s.option("database"),
         user: s.required("user", "app"),
         password: Secret::read(s, place),
-        tls: s.option("tls").unwrap_or_default(),
+        tls: s.or("tls", ServerTls::default()),
         tls_ca: path(s, place, "tls_ca"),
         control: s.section("control", |s| control(s, place)),
     }
@@ -293,8 +313,8 @@ fn user(s: &mut Section<'_>, place: &Place<'_>, auth: AuthMethod) -> User {
         auth: s.or("auth", auth),
         admin: s.or("admin", false),
         stats: s.or("stats", false),
-        dynamic_sql: s.option("dynamic_sql").unwrap_or_default(),
-        statements: s.option("statements").unwrap_or_default(),
+        dynamic_sql: s.or("dynamic_sql", DynamicSql::default()),
+        statements: s.or("statements", Level::default()),
         time_limits: s.option("time_limits"),
         tenant_switch: s.or("tenant_switch", false),
         pool_mode: s.option("pool_mode"),

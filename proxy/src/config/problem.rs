@@ -5,6 +5,8 @@ use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use super::Written;
+
 /// One thing that is wrong, and what to write instead.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
@@ -61,6 +63,9 @@ pub(super) struct Problems {
     broken: BTreeSet<String>,
     list: Vec<Problem>,
     warnings: Vec<Problem>,
+    written: Written,
+    expired: Vec<Problem>,
+    certificates: BTreeMap<String, i64>,
     #[cfg(test)]
     asked: BTreeSet<String>,
 }
@@ -74,6 +79,9 @@ impl Problems {
             broken: BTreeSet::new(),
             list: Vec::new(),
             warnings: Vec::new(),
+            written: Written::default(),
+            expired: Vec::new(),
+            certificates: BTreeMap::new(),
             #[cfg(test)]
             asked: BTreeSet::new(),
         }
@@ -135,21 +143,41 @@ impl Problems {
 
     /// The warnings, each with its place; or the error, if there is anything to report.
     pub(super) fn finish(self, origin: &Path) -> Result<Vec<String>, ConfigError> {
-        let sorted = |mut problems: Vec<Problem>| {
-            problems.sort();
-            problems.dedup();
-            problems
-        };
         if !self.list.is_empty() {
             return Err(ConfigError { origin: origin.to_owned(), problems: sorted(self.list) });
         }
-        let place = |line: Option<usize>| line.map_or_else(String::new, |line| format!(":{line}"));
-        let warnings = sorted(self.warnings).into_iter();
-        Ok(warnings
-            .map(|Problem { line, message }| {
-                format!("{}{}: warning: {message}", origin.display(), place(line))
-            })
-            .collect())
+        Ok(in_lines(self.warnings, origin, "warning: "))
+    }
+
+    /// Remembers what the key at `path` comes to.
+    pub(super) fn note(&mut self, path: &str, value: &[u8]) {
+        self.written.note(path, value);
+    }
+
+    /// What all keys come to.
+    pub(super) fn take_written(&mut self) -> Written {
+        std::mem::take(&mut self.written)
+    }
+
+    /// Remembers when the certificate that `path` names expires.
+    pub(super) fn expires(&mut self, path: &str, time: i64) {
+        self.certificates.insert(path.to_owned(), time);
+    }
+
+    /// When all certificates expire.
+    pub(super) fn take_certificates(&mut self) -> BTreeMap<String, i64> {
+        std::mem::take(&mut self.certificates)
+    }
+
+    /// Reports that the certificate that `path` names has expired.
+    pub(super) fn expired(&mut self, path: &str, message: String) {
+        let problem = self.problem(&[path], message);
+        self.expired.extend(problem);
+    }
+
+    /// A line for each of these.
+    pub(super) fn take_expired(&mut self, origin: &Path) -> Vec<String> {
+        in_lines(std::mem::take(&mut self.expired), origin, "")
     }
 
     /// Remembers that `path` can stand in a file.
@@ -179,4 +207,18 @@ impl Problems {
     fn line_of(&self, offset: usize) -> usize {
         self.line_starts.partition_point(|start| *start <= offset)
     }
+}
+
+/// By line, each once.
+fn sorted(mut problems: Vec<Problem>) -> Vec<Problem> {
+    problems.sort();
+    problems.dedup();
+    problems
+}
+
+/// A text of one line for each, with its place in the file.
+fn in_lines(problems: Vec<Problem>, origin: &Path, kind: &str) -> Vec<String> {
+    let place = |line: Option<usize>| line.map_or_else(String::new, |line| format!(":{line}"));
+    let text = |Problem { line, message }| format!("{}{}: {kind}{message}", origin.display(), place(line));
+    sorted(problems).into_iter().map(text).collect()
 }

@@ -40,14 +40,31 @@ impl<'a> Section<'a> {
 
     /// The value of `key`, or `default` where the file has none.
     pub(super) fn or<T: Value>(&mut self, key: &'static str, default: T) -> T {
-        self.option(key).unwrap_or(default)
+        let value = self.option(key).unwrap_or(default);
+        self.note(key, &value);
+        value
+    }
+
+    /// Remembers what `key` comes to.
+    fn note<T: Value>(&mut self, key: &str, value: &T) {
+        let path = self.join(key);
+        self.problems.note(&path, format!("{value:?}").as_bytes());
+    }
+
+    /// The same for a key that names something: what that holds.
+    pub(super) fn note_content(&mut self, key: &str, content: &str) {
+        let path = self.join(key);
+        self.problems.note(&path, content.as_bytes());
     }
 
     /// The value of `key`, if the file has one.
     pub(super) fn option<T: Value>(&mut self, key: &'static str) -> Option<T> {
         let raw = self.find(key)?;
         match T::read(raw) {
-            Ok(value) => Some(value),
+            Ok(value) => {
+                self.note(key, &value);
+                Some(value)
+            }
             Err(Wrong { span, want }) => {
                 let path = self.join(key);
                 let message = format!("\"{key}\" in {} must be {want}", self.label);
@@ -113,7 +130,10 @@ impl<'a> Section<'a> {
             let path = format!("{path}.{}", name.get_ref());
             self.problems.locate(&path, &name.span());
             match T::read(raw) {
-                Ok(value) => drop(out.insert(name.get_ref().to_string(), value)),
+                Ok(value) => {
+                    self.problems.note(&path, format!("{value:?}").as_bytes());
+                    out.insert(name.get_ref().to_string(), value);
+                }
                 Err(Wrong { span, want }) => {
                     let message = format!("\"{}\" in [{}] must be {want}", name.get_ref(), self.join(key));
                     self.problems.refuse(&path, &span, message);

@@ -7,7 +7,7 @@ use super::load::Place;
 use super::read::Section;
 
 /// One secret, from the file, the environment or another file.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret(Option<Box<str>>);
 
 impl Secret {
@@ -56,7 +56,10 @@ impl Secret {
             }
         };
         match found.and_then(|text| usable(text, &what)) {
-            Ok(text) => Self::new(&text),
+            Ok(text) => {
+                section.note_content(key, &text);
+                Self::new(&text)
+            }
             Err(reason) => {
                 section.refuse(key, format!("\"{key}\": {reason}"));
                 Self::default()

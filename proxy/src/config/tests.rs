@@ -99,6 +99,40 @@ fn every_key_is_annotated_with_its_default() {
     assert!(missing.is_empty(), "not in config/pgstrata.toml: {missing:?}");
 }
 
+#[test]
+fn operations_say_when_each_key_acts() {
+    const OPERATIONS: &str = include_str!("../../../docs/operations.md");
+    let (_, table) = OPERATIONS.split_once("| key | acts |\n| --- | --- |\n").unwrap();
+    let rows: Vec<(Vec<&str>, &str)> = table
+        .lines()
+        .map_while(|line| line.strip_prefix("| ")?.split_once(" | **"))
+        .map(|(keys, acts)| (keys.split('`').skip(1).step_by(2).collect(), acts))
+        .collect();
+    let examples: String =
+        ANNOTATED.lines().map(|line| line.trim_start_matches(['#', ' ']).to_owned() + "\n").collect();
+    let mut problems = Problems::new("");
+    let origin = Path::new("etc/pgstrata.toml");
+    read(&keys_only(&examples), &Place { origin, surroundings: &Fake }, &mut problems).unwrap();
+    for path in problems.asked().filter(|path| path.contains('.')) {
+        let path = path.replacen("users[0].", "users.app.", 1);
+        let shown = path.replacen("users.app.", "users.", 1).replacen("databases.app.", "databases.NAME.", 1);
+        let covers = |key: &&str| shown == **key || shown.starts_with(&format!("{key}."));
+        let row = rows.iter().filter_map(|(keys, acts)| {
+            Some((keys.iter().copied().filter(covers).max_by_key(|key| key.len())?, acts))
+        });
+        let (key, acts) =
+            row.max_by_key(|(key, _)| key.len()).unwrap_or_else(|| panic!("{shown} is missing"));
+        let expected = match Effect::of(&path) {
+            Effect::Restart => "restart**",
+            Effect::Logins => "new logins**",
+            Effect::Now => "at once**",
+            Effect::Tenants => "tenants**",
+            Effect::Databases => "databases**",
+        };
+        assert!(acts.starts_with(expected), "{shown} ({key}): {acts}, not {expected}");
+    }
+}
+
 /// The lines that are TOML: what is left of an uncommented file without its prose.
 fn keys_only(text: &str) -> String {
     let is_toml = |line: &&str| line.starts_with('[') || line.split(' ').nth(1) == Some("=");

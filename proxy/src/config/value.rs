@@ -31,7 +31,7 @@ impl Wrong {
 }
 
 /// A type that a key of the file can have.
-pub(super) trait Value: Sized {
+pub(super) trait Value: Sized + std::fmt::Debug {
     /// Reads `raw`.
     fn read(raw: &Raw<'_>) -> Result<Self, Wrong>;
 }

@@ -61,5 +61,6 @@ pub(super) fn describe() {
     );
     describe_gauge!("pgstrata_prepared_statements", "Distinct prepared statements of clients.");
     describe_gauge!("pgstrata_servers_limit", "Maximum number of servers in the shared pool.");
+    describe_counter!("pgstrata_config_reloads_total", "Configuration reloads, by result.");
     describe_gauge!("pgstrata_build_info", "Always 1; the version is a label.");
 }

@@ -305,6 +305,7 @@ impl<T: Item> Pool<T> {
     pub fn close(&self) {
         let mut state = self.state();
         state.closed = true;
+        state.resumed.notify_waiters();
         let (idle, turns) = (std::mem::take(&mut state.idle), std::mem::take(&mut state.turns));
         state.taken -= idle.len();
         drop(state);
@@ -316,6 +317,26 @@ impl<T: Item> Pool<T> {
         let mut state = self.state();
         state.useful = state.useful.saturating_add(more).min(state.places);
         self.settle(state);
+    }
+
+    /// Room for so many from now on, of which each tenant may have its share. Where there are more, idle ones go at
+    /// once, and others as they come back.
+    pub fn resize(&self, places: usize, share: Share) {
+        let mut gone = Vec::new();
+        let mut state = self.state();
+        // Where no more could be made, as many are of use as before.
+        let limited = state.useful < state.places;
+        state.useful = if limited { state.useful.min(places) } else { places };
+        state.places = places;
+        state.holders.set_share(share);
+        while state.is_too_large()
+            && let Some(idle) = state.idle_longest()
+        {
+            gone.push(idle);
+            state.taken -= 1;
+        }
+        self.settle(state);
+        drop(gone);
     }
 
     /// Looks again who may have what there is: a tenant has a larger share once no other is about.
@@ -375,7 +396,7 @@ impl<T: Item> Pool<T> {
                     state.holders.take_off(&loan.tenant, Instant::now());
                     let (home, since) = (loan.home, loan.since);
                     if let Some(item) = loan.item.take() {
-                        match state.closed || state.paused {
+                        match state.keeps_nothing() {
                             true => state.taken -= 1,
                             false => state.idle.push(Idle { item, home, since }),
                         }
@@ -393,10 +414,13 @@ impl<T: Item> Pool<T> {
         }
         let mut state = self.state();
         state.holders.take_off(tenant, since);
-        if state.closed || state.paused {
-            state.taken -= 1;
+        if state.keeps_nothing() {
             drop(state);
-            return drop(item);
+            // Its place is free once it is gone.
+            drop(item);
+            let mut state = self.state();
+            state.taken -= 1;
+            return self.settle(state);
         }
         state.idle.push(Idle { item, home, since });
         self.settle(state);
@@ -407,6 +431,21 @@ impl<T: Item> State<T> {
     /// Whether there is an item, or a place for one.
     fn has_room(&self) -> bool {
         !self.paused && (!self.idle.is_empty() || self.taken < self.useful)
+    }
+
+    /// Whether what comes back is dropped.
+    fn keeps_nothing(&self) -> bool {
+        self.closed || self.paused || self.is_too_large()
+    }
+
+    /// Whether there are more than there is room for.
+    fn is_too_large(&self) -> bool {
+        self.taken > self.places
+    }
+
+    /// Takes out the item that was idle longest.
+    fn idle_longest(&mut self) -> Option<Idle<T>> {
+        (!self.idle.is_empty()).then(|| self.idle.remove(0))
     }
 
     /// Which idle item is the best on that thread.

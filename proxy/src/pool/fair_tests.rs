@@ -323,3 +323,61 @@ async fn place_that_was_granted_before_a_pause_is_given_up_behind_it() {
     loan.give_back();
     assert_eq!((pool.status(), alive.load(Ordering::SeqCst)), (Status::default(), 0));
 }
+
+#[tokio::test]
+async fn pool_that_grows_serves_who_waits_and_one_that_shrinks_takes_back() {
+    let (pool, alive) = (Pool::new(1), Arc::default());
+    let first = get(&pool, &None, &alive).await;
+    let mut waits = Box::pin(pool.acquire(&None));
+    assert!(is_pending(&mut waits));
+    pool.resize(3, Share::All);
+    let Ok(Grant::Place(place)) = waits.await else { panic!("there is room") };
+    let second = place.fill(Thing::new(&alive)).unwrap();
+    get(&pool, &None, &alive).await.give_back();
+    assert_eq!(pool.status(), Status { size: 3, idle: 1, waiting: 0 });
+    pool.resize(1, Share::All);
+    assert_eq!((pool.status().size, alive.load(Ordering::SeqCst)), (2, 2), "the idle one goes at once");
+    let mut waits = Box::pin(pool.acquire(&None));
+    assert!(is_pending(&mut waits));
+    first.give_back();
+    assert!(is_pending(&mut waits), "there is one too many");
+    assert_eq!(alive.load(Ordering::SeqCst), 1);
+    second.give_back();
+    let Ok(Grant::Item(last)) = waits.await else { panic!("it is the last one's turn") };
+    last.give_back();
+    assert_eq!(pool.status(), Status { size: 1, idle: 1, waiting: 0 });
+}
+
+#[tokio::test]
+async fn pool_that_could_make_no_more_makes_no_more_for_having_grown() {
+    let (pool, alive) = (Pool::new(2), Arc::default());
+    let held = get(&pool, &None, &alive).await;
+    let Ok(Grant::Place(place)) = pool.acquire(&None).await else { panic!("there is room") };
+    assert!(place.refused());
+    pool.resize(5, Share::All);
+    let mut waits = Box::pin(pool.acquire(&None));
+    assert!(is_pending(&mut waits), "PostgreSQL has no more");
+    pool.try_again();
+    assert!(matches!(waits.await, Ok(Grant::Place(_))));
+    pool.resize(1, Share::All);
+    held.give_back();
+    assert_eq!(pool.status(), Status { size: 1, idle: 1, waiting: 0 });
+}
+
+#[tokio::test]
+async fn share_that_comes_later_counts_what_is_lent_already() {
+    let (pool, alive) = (Pool::new(4), Arc::default());
+    let (flood, quiet) = (tenant("flood"), tenant("quiet"));
+    let held = [get(&pool, &flood, &alive).await, get(&pool, &flood, &alive).await];
+    pool.resize(4, Share::Fixed(2));
+    let mut waits = Box::pin(pool.acquire(&flood));
+    assert!(is_pending(&mut waits));
+    get(&pool, &quiet, &alive).await.give_back();
+    assert!(is_pending(&mut waits));
+    let [one, _other] = held;
+    one.give_back();
+    assert!(matches!(waits.await, Ok(Grant::Item(_))));
+    assert_eq!(pool.share_used_up(&flood), None, "what was granted was dropped");
+    pool.resize(4, Share::All);
+    assert_eq!(pool.share_used_up(&flood), None);
+}

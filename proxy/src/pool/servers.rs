@@ -8,7 +8,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use socket2::SockRef;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -48,7 +48,7 @@ const CHECK_LIMIT: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct Kind {
     /// Where they are, and who logs in.
-    pub target: Target,
+    pub target: Arc<Target>,
     /// What they are born with.
     pub parameters: Vec<(String, String)>,
     /// How many there are, and for how long.
@@ -63,11 +63,24 @@ pub struct Kind {
     pub logins: Arc<Semaphore>,
     /// Where they are entered.
     pub roster: Arc<Roster>,
+    /// Older servers are replaced as they come back: they are connected in another way.
+    pub since: Option<Instant>,
+}
+
+impl Kind {
+    /// What one tenant may have of a pool of this kind, where `alone` says that there is no other tenant.
+    fn share(&self, alone: bool) -> Share {
+        match self.share {
+            _ if alone => Share::All,
+            Some(share) => Share::Fixed(share),
+            None => Share::usual(self.settings.max_servers, self.settings.idle_timeout),
+        }
+    }
 }
 
 /// Makes servers, and judges those that were idle.
 struct Maker {
-    kind: Kind,
+    kind: ArcSwap<Kind>,
     reported: ArcSwapOption<Vec<(String, String)>>,
     newest: Newest,
     backoff: Backoff<ConnectError>,
@@ -109,16 +122,21 @@ pub struct Servers {
 impl Servers {
     /// A pool of servers of that kind; `tenants`: it is one of many, which share their room. Connects to nobody yet.
     pub fn new(kind: Kind, tenants: Option<Weak<TenantServers>>) -> Self {
-        let places = kind.settings.max_servers;
-        let share = match kind.share {
-            // All of its servers are one tenant's.
-            _ if tenants.is_some() => Share::All,
-            Some(share) => Share::Fixed(share),
-            None => Share::usual(places, kind.settings.idle_timeout),
-        };
-        let pool = Pool::shared(places, share);
+        // All of a tenant's own servers are that tenant's.
+        let pool = Pool::shared(kind.settings.max_servers, kind.share(tenants.is_some()));
+        let (kind, newest) = (ArcSwap::from_pointee(kind), Newest::default());
         let (reported, backoff) = (ArcSwapOption::empty(), Backoff::default());
-        Self { pool, maker: Arc::new(Maker { kind, reported, newest: Newest::default(), backoff, tenants }) }
+        Self { pool, maker: Arc::new(Maker { kind, reported, newest, backoff, tenants }) }
+    }
+
+    /// New servers are of this kind from now on. A pool that becomes larger is so at once; one that becomes smaller,
+    /// as servers come back.
+    pub fn change(&self, kind: Kind) {
+        let (places, share) = (kind.settings.max_servers, kind.share(self.maker.tenants.is_some()));
+        self.maker.kind.store(Arc::new(kind));
+        // What was refused may not be any more.
+        self.maker.backoff.succeeded();
+        self.pool.resize(places, share);
     }
 
     /// A server for `tenant` that was in use a moment before `now`, if one is idle: one that need not be looked at.
@@ -243,7 +261,8 @@ impl Servers {
     /// no other can be had.
     pub async fn probe(&self) -> Result<(), CheckoutError> {
         loop {
-            let mut lease = self.try_check_out(&share::proxy(), self.settings().wait_timeout, false).await?;
+            let limit = self.kind().settings.wait_timeout;
+            let mut lease = self.try_check_out(&share::proxy(), limit, false).await?;
             if answers(&mut lease).await {
                 lease.give_back();
                 return Ok(());
@@ -262,8 +281,8 @@ impl Servers {
     }
 
     /// Where these servers are.
-    pub fn target(&self) -> &Target {
-        &self.maker.kind.target
+    pub fn target(&self) -> Arc<Target> {
+        Arc::clone(&self.maker.kind.load().target)
     }
 
     /// Open, idle, and waited-for servers.
@@ -278,10 +297,11 @@ impl Servers {
 
     /// Closes servers that nobody needs, and opens those that shall always be there.
     pub async fn tend(&self) {
-        let settings = self.settings();
         if self.pool.is_paused() {
             return;
         }
+        let kind = self.kind();
+        let settings = &kind.settings;
         // A tenant may have become the only one, just because time has passed.
         self.pool.look_again();
         let mut spare = self.pool.status().size.saturating_sub(settings.min_servers);
@@ -305,8 +325,15 @@ impl Servers {
         }
     }
 
-    fn settings(&self) -> &config::Pool {
-        &self.maker.kind.settings
+    /// What new servers are like.
+    pub fn kind(&self) -> Arc<Kind> {
+        self.maker.kind.load_full()
+    }
+}
+
+impl std::fmt::Debug for Servers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Servers({})", self.target())
     }
 }
 
@@ -354,7 +381,8 @@ impl Maker {
             Some(None) => return Err(ConnectError::Closed),
             None => None,
         };
-        let Kind { target, parameters, settings, max_prepared, metrics, logins, roster, .. } = &self.kind;
+        let kind = self.kind.load_full();
+        let Kind { target, parameters, settings, max_prepared, metrics, logins, roster, .. } = &*kind;
         let (generation, _connecting) = roster.connect();
         // PostgreSQL forks a process for each: a crowd of them at once is what it can bear least.
         let _permit = logins.acquire().await.map_err(|_| ConnectError::Closed)?;
@@ -386,9 +414,11 @@ impl Maker {
     }
 
     fn is_old(&self, server: &Server, now: Instant) -> bool {
-        now.saturating_duration_since(server.born) > self.kind.settings.max_lifetime
+        let kind = self.kind.load();
+        now.saturating_duration_since(server.born) > kind.settings.max_lifetime
             || server.birth != self.newest.get()
             || !server.entry.is_current()
+            || kind.since.is_some_and(|since| server.born < since)
     }
 
     /// Whether a server that was idle can be used again.
@@ -396,7 +426,7 @@ impl Maker {
         let (idle, now) = (loan.was_idle(), Instant::now());
         !self.is_old(loan, now)
             && (idle <= TRUSTED_FOR || is_quiet(&loan.stream))
-            && (idle <= self.kind.settings.check_after || answers(loan).await)
+            && (idle <= self.kind.load().settings.check_after || answers(loan).await)
     }
 }
 

@@ -53,7 +53,8 @@ fn is_proxy(tenant: &Tenant) -> bool {
     tenant.as_deref() == Some(PROXY)
 }
 
-/// Who holds how many. A tenant that holds none is not in it, so it is as large as the pool at most.
+/// Who holds how many, whatever the share is: that may change while servers are lent. A tenant that holds none is not
+/// in it, so it is as large as the pool at most.
 pub struct Holders {
     share: Share,
     held: HashMap<Tenant, usize>,
@@ -70,6 +71,11 @@ impl Holders {
     /// How many each may hold; `None`: all.
     pub fn share(&self) -> Option<usize> {
         self.share.places()
+    }
+
+    /// Each may hold so many from now on; who holds more keeps it.
+    pub fn set_share(&mut self, share: Share) {
+        self.share = share;
     }
 
     /// Whether `tenant` may have one more.
@@ -92,7 +98,7 @@ impl Holders {
 
     /// `tenant` wants one.
     pub fn note(&mut self, tenant: &Tenant, now: Instant) {
-        if self.share == Share::All || is_proxy(tenant) {
+        if is_proxy(tenant) {
             return;
         }
         let [newest, before] = &mut self.recent;
@@ -109,7 +115,7 @@ impl Holders {
     /// `tenant` gets one.
     pub fn add(&mut self, tenant: &Tenant, now: Instant) {
         self.note(tenant, now);
-        if self.share == Share::All || is_proxy(tenant) {
+        if is_proxy(tenant) {
             return;
         }
         match self.held.get_mut(tenant) {

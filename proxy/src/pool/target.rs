@@ -37,9 +37,13 @@ pub struct Target {
 impl Target {
     /// The database of that entry. Reads certificates: slow, and blocking.
     pub fn new(entry: &str, config: &Database) -> Result<Self, TlsConfigError> {
+        Ok(Self::with(entry, config, tls::client_tls_config(config)?))
+    }
+
+    /// The same with TLS that is set up already.
+    pub fn with(entry: &str, config: &Database, tls: Option<Arc<ClientConfig>>) -> Self {
         let name = config.database.as_deref().unwrap_or(entry).to_owned();
-        let tls = tls::client_tls_config(config)?;
-        Ok(Self { entry: entry.to_owned(), name, tls, config: config.clone(), tcp_user_timeout: None })
+        Self { entry: entry.to_owned(), name, tls, config: config.clone(), tcp_user_timeout: None }
     }
 
     /// A connection is dead when what was sent was not acknowledged for so long.

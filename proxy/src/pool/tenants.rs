@@ -20,11 +20,14 @@ use crate::config::{self, Secret};
 
 /// The servers of all tenants that have their own, in one database.
 pub struct TenantServers {
-    kind: Kind,
+    /// There until nothing is lent any more.
+    kind: Mutex<Option<Kind>>,
     /// What the roles' passwords are derived from.
     key: Secret,
     pools: Mutex<Pools>,
     room: Arc<Semaphore>,
+    /// How many servers there is room for.
+    most: AtomicUsize,
     /// So many wait for room.
     waiting: AtomicUsize,
     this: Weak<Self>,
@@ -53,18 +56,41 @@ pub struct Usage {
 impl TenantServers {
     /// None so far. Of `kind`, but for who logs in and how many there are.
     pub fn new(kind: &Kind, pool: &config::Pool, key: &Secret) -> Arc<Self> {
-        let mut kind = kind.clone();
-        let most =
-            kind.share.map_or(pool.max_servers_per_tenant, |share| share.min(pool.max_servers_per_tenant));
-        (kind.settings.min_servers, kind.settings.max_servers) = (0, most);
         Arc::new_cyclic(|this| Self {
-            kind,
+            kind: Mutex::new(Some(of_one(kind))),
             key: key.clone(),
             pools: Mutex::default(),
             room: Arc::new(Semaphore::new(pool.max_tenant_servers)),
+            most: AtomicUsize::new(pool.max_tenant_servers),
             waiting: AtomicUsize::new(0),
             this: Weak::clone(this),
         })
+    }
+
+    /// New servers are of this kind from now on; see [`Servers::change`]. Must be called inside a runtime.
+    pub fn change(self: &Arc<Self>, kind: &Kind) {
+        let most = kind.settings.max_tenant_servers;
+        let own = of_one(kind);
+        let pools = self.lock();
+        for (role, pool) in &pools.by_role {
+            pool.change(self.kind_of(&own, role));
+        }
+        *self.kind.lock().unwrap_or_else(PoisonError::into_inner) = Some(own);
+        drop(pools);
+        let before = self.most.swap(most, Ordering::Relaxed);
+        self.room.add_permits(most.saturating_sub(before));
+        // Each place that goes is waited for as a client waits for one, so that idle servers give way.
+        for _ in most..before {
+            let this = Arc::clone(self);
+            tokio::spawn(async move { this.enter().await.map(OwnedSemaphorePermit::forget) });
+        }
+    }
+
+    /// No server is lent from now on; those that come back are closed.
+    pub fn close(&self) {
+        let pools = std::mem::take(&mut self.lock().by_role);
+        *self.kind.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        pools.values().for_each(Servers::close);
     }
 
     /// A server that is logged in as `role`; see [`Servers::check_out_within`].
@@ -79,15 +105,21 @@ impl TenantServers {
         if let Some(pool) = pools.by_role.get(role) {
             return Ok(pool.clone());
         }
-        let password = self.key.expose().map(|key| role_password(key.as_bytes(), role.as_str()));
-        let mut kind = self.kind.clone();
-        kind.target = kind.target.logging_in_as(role.as_str(), password.as_deref());
-        let pool = Servers::new(kind, Some(Weak::clone(&self.this)));
+        let kind = self.kind.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(kind) = &*kind else { return Err(CheckoutError::Closed) };
+        let pool = Servers::new(self.kind_of(kind, role), Some(Weak::clone(&self.this)));
         if pools.paused {
             pool.pause();
         }
         pools.by_role.insert(role.clone(), pool.clone());
         Ok(pool)
+    }
+
+    /// The same for servers that log in as `role`.
+    fn kind_of(&self, kind: &Kind, role: &RoleName) -> Kind {
+        let password = self.key.expose().map(|key| role_password(key.as_bytes(), role.as_str()));
+        let target = kind.target.logging_in_as(role.as_str(), password.as_deref());
+        Kind { target: Arc::new(target), ..kind.clone() }
     }
 
     /// Waits until there may be one server more.
@@ -160,6 +192,15 @@ impl TenantServers {
     fn lock(&self) -> MutexGuard<'_, Pools> {
         self.pools.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The servers of one tenant of its own, where those that tenants share are of this kind.
+fn of_one(kind: &Kind) -> Kind {
+    let mut kind = kind.clone();
+    let most = kind.settings.max_servers_per_tenant;
+    let most = kind.share.map_or(most, |share| share.min(most));
+    (kind.settings.min_servers, kind.settings.max_servers) = (0, most);
+    kind
 }
 
 /// One that waits, for as long as it does.

@@ -113,6 +113,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         tenant: &TenantId,
     ) -> Result<Result<Arc<Tenancy>, Refusal>, End> {
         let (database, user) = (Arc::clone(&self.identity.database), Arc::clone(&self.identity.user));
+        let config = Arc::clone(&self.config);
         let may_name = user.tenant_switch && user.may_name(tenant.as_str());
         let until = self.patience();
         let unknown = || Refusal {
@@ -122,8 +123,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             hint: (!user.tenant_switch).then(|| NO_SWITCH.into()),
         };
         let finding = patiently(until, async || match may_name {
-            true => database.find_or_make(tenant).await,
-            false => database.find(tenant).await,
+            true => database.find_or_make(tenant, &config).await,
+            false => database.find(tenant, &config).await,
         });
         let Some(found) = self.hold(finding).await? else { return Ok(Err(cancelled())) };
         let found = match found {
@@ -137,18 +138,15 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         Ok(match look {
             Some(Ok(look)) => match Unserved::of(look.state) {
-                None => {
-                    let config = &self.shared.config;
-                    match database.tenancy(Some(tenant), &found.schema, user.policy(), config) {
-                        Ok(tenancy) => {
-                            tenancy.served.note(look.changes, look.epoch);
-                            Ok(tenancy)
-                        }
-                        Err(error) => {
-                            Err(Refusal { code: error.sqlstate(), message: error.to_string(), hint: None })
-                        }
+                None => match database.tenancy(Some(tenant), &found.schema, user.policy(), &config) {
+                    Ok(tenancy) => {
+                        tenancy.served.note(look.changes, look.epoch);
+                        Ok(tenancy)
                     }
-                }
+                    Err(error) => {
+                        Err(Refusal { code: error.sqlstate(), message: error.to_string(), hint: None })
+                    }
+                },
                 Some(Unserved::Gone) => Err(unknown()),
                 Some(unserved) => Err(unserved.refusal(tenant.as_str())),
             },
@@ -164,7 +162,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         look: Look,
         until: Instant,
     ) -> Result<Option<Result<Look, Arc<CatalogError>>>, End> {
-        let wanted = self.shared.config.tenancy.while_migrating == WhileMigrating::Wait;
+        let wanted = self.config.tenancy.while_migrating == WhileMigrating::Wait;
         if !wanted || !self.may_wait() {
             return Ok(Some(Ok(look)));
         }
@@ -187,7 +185,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// Until when the message at hand waits, if it can.
     fn patience(&self) -> Instant {
-        let limit = if self.may_wait() { self.shared.config.pool.wait_timeout } else { Duration::ZERO };
+        let limit = if self.may_wait() { self.config.pool.wait_timeout } else { Duration::ZERO };
         Instant::now() + limit
     }
 

@@ -12,23 +12,24 @@ use super::standing::{Held, LOOK_AGAIN, Unserved, no_answer, patiently};
 use crate::auth::error::OpenError;
 use crate::auth::login::Login;
 use crate::catalog::Found;
-use crate::config::WhileMigrating;
-use crate::shared::{DatabaseHandle, Shared};
+use crate::config::{Config, WhileMigrating};
+use crate::metrics::Metrics;
+use crate::shared::DatabaseHandle;
 use crate::wire::refusal::Refusal;
 
 /// Of what is left of a login's time, this part is for its answer.
 const FOR_THE_ANSWER: f64 = 0.1;
 
 /// How long a login waits for PostgreSQL, before its own time is over.
-pub(super) fn login_patience(shared: &Shared) -> Duration {
-    shared.config.pool.wait_timeout.min(shared.config.listen.login_timeout / 2)
+pub(super) fn login_patience(config: &Config) -> Duration {
+    config.pool.wait_timeout.min(config.listen.login_timeout / 2)
 }
 
 /// Admits a client to its tenant, and finds that; `None` for one with no tenant. The login's time is
 /// over at `until`.
 pub(super) async fn arrive<S>(
     mut login: Login<S>,
-    shared: &Shared,
+    (metrics, config): (&Metrics, &Config),
     database: &DatabaseHandle,
     mut shutdown: watch::Receiver<bool>,
     until: Instant,
@@ -37,7 +38,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let left = until.saturating_duration_since(Instant::now());
-    let limit = left.mul_f64(1.0 - FOR_THE_ANSWER).min(shared.config.pool.wait_timeout);
+    let limit = left.mul_f64(1.0 - FOR_THE_ANSWER).min(config.pool.wait_timeout);
     let wait_until = Instant::now() + limit;
     let mut schema: Option<Arc<str>> = None;
     let mut held = None;
@@ -48,10 +49,10 @@ where
         let user = Arc::clone(&login.user);
         login = login
             .admit(async |tenant| {
-                let patience = Instant::now() + login_patience(shared);
+                let patience = Instant::now() + login_patience(config);
                 let finding = patiently(patience, async || match user.may_name(tenant.as_str()) {
-                    true => database.find_or_make(tenant).await,
-                    false => database.find(tenant).await,
+                    true => database.find_or_make(tenant, config).await,
+                    false => database.find(tenant, config).await,
                 });
                 let finding = finding.await;
                 found = finding.map_err(|error| for_login(no_answer(&error, database)))?;
@@ -61,14 +62,14 @@ where
             .await?;
         let (Some(tenant), Some(there)) = (&login.tenant, &found) else { return Ok((login, found)) };
         let Some(unserved) = Unserved::of(Some(there.state)) else { return Ok((login, found)) };
-        let waits = there.look.is_passing() && shared.config.tenancy.while_migrating == WhileMigrating::Wait;
+        let waits = there.look.is_passing() && config.tenancy.while_migrating == WhileMigrating::Wait;
         if !waits || Instant::now() >= wait_until {
             let refusal = for_login(unserved.refusal(tenant.as_str()));
             return Err(login.refuse(refusal).await);
         }
         schema = Some(Arc::clone(&there.schema));
         let Some(news) = news else { continue };
-        held.get_or_insert_with(|| Held::new(&shared.metrics));
+        held.get_or_insert_with(|| Held::new(metrics));
         let pause = wait_until.saturating_duration_since(Instant::now()).min(LOOK_AGAIN);
         tokio::select! {
             () = news => {}

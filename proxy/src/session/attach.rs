@@ -129,7 +129,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let database = Arc::clone(&self.identity.database);
         let slot = Arc::clone(self.cancel.slot());
         let mut gives_up = pin!(slot.cancelled());
-        let limit = self.shared.config.pool.wait_timeout;
+        let limit = self.config.pool.wait_timeout;
         let turn = self.tenants.now().turn.clone();
         let mut checkout = Box::pin(database.check_out(login, &turn, limit));
         poll_fn(|cx| {
@@ -230,7 +230,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             let cancels = link.expects.front().is_some_and(|front| !front.is_own_query());
             if cancels && !matches!(end, End::Terminated) {
                 let target = identity.database.servers.target();
-                let _ = send_cancel(target, link.lease.pid, &link.lease.key).await;
+                let _ = send_cancel(&target, link.lease.pid, &link.lease.key).await;
             }
             if tied {
                 return Err(io::ErrorKind::Other.into());
@@ -272,7 +272,11 @@ pub(super) fn no_server(error: &CheckoutError) -> Refusal {
             ),
         ),
         CheckoutError::Connect(error) => return no_connection(error),
-        CheckoutError::Closed => ("57P01", "the proxy is shutting down".into(), None),
+        CheckoutError::Closed => (
+            "57P01",
+            "the database was removed from the configuration, or the proxy is shutting down".into(),
+            None,
+        ),
     };
     Refusal { code, message, hint }
 }

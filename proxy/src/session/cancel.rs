@@ -1,7 +1,7 @@
 //! Cancel keys of our own, and what they reach: the query that their client is running, or waits to run.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use subtle::ConstantTimeEq;
@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
 use crate::pool::cancel::send_cancel;
-use crate::pool::target::Target;
+use crate::pool::servers::Servers;
 
 /// The key of protocol 3.0, in bytes; from 3.2 on it is as long as we like.
 const SHORT_KEY: usize = 4;
@@ -28,8 +28,8 @@ pub struct CancelSlot {
     pub pid: i32,
     /// What it says for the key.
     pub key: Bytes,
-    /// The database that it works in.
-    database: Box<str>,
+    /// The servers that it works on.
+    servers: OnceLock<Servers>,
     state: Mutex<State>,
     idle: Notify,
     asked: Notify,
@@ -72,8 +72,8 @@ pub struct CancelEntry {
 }
 
 impl Cancels {
-    /// Gives a client of that database a random key.
-    pub fn register(self: &Arc<Self>, protocol_minor: u16, database: &str) -> CancelEntry {
+    /// Gives a client a random key. It reaches nothing before [`CancelEntry::work_on`].
+    pub fn register(self: &Arc<Self>, protocol_minor: u16) -> CancelEntry {
         let mut key = vec![0u8; if protocol_minor >= 2 { LONG_KEY } else { SHORT_KEY }];
         rand::fill(&mut key[..]);
         let mut slots = lock(&self.slots);
@@ -86,7 +86,7 @@ impl Cancels {
         let slot = Arc::new(CancelSlot {
             pid,
             key: key.into(),
-            database: database.into(),
+            servers: OnceLock::new(),
             state: Mutex::default(),
             idle: Notify::new(),
             asked: Notify::new(),
@@ -95,11 +95,10 @@ impl Cancels {
         CancelEntry { slot, cancels: Arc::clone(self) }
     }
 
-    /// The client with this key, and its database, if there is one.
-    pub fn find(&self, pid: i32, key: &[u8]) -> Option<(Arc<CancelSlot>, Box<str>)> {
+    /// The client with this key, if there is one.
+    pub fn find(&self, pid: i32, key: &[u8]) -> Option<Arc<CancelSlot>> {
         let slot = lock(&self.slots).get(&pid).cloned()?;
-        let database = slot.database.clone();
-        bool::from(slot.key.ct_eq(key)).then_some((slot, database))
+        bool::from(slot.key.ct_eq(key)).then_some(slot)
     }
 }
 
@@ -114,16 +113,11 @@ impl CancelSlot {
         lock(&self.state).in_flight
     }
 
-    /// Tells the client's session to give up what it waits for, and PostgreSQL nothing.
-    pub fn give_up(&self) {
-        self.asked.notify_waiters();
-    }
-
-    /// Cancels what the client runs now. When it runs nothing, this does nothing.
+    /// Cancels what the client runs now, or waits to run. When it runs nothing, this does nothing.
     ///
     /// One request at a time is on its way to PostgreSQL. What is asked for meanwhile waits for its end, since by then
     /// the client may run something else, and goes with the next one.
-    pub async fn cancel(&self, target: &Target) {
+    pub async fn cancel(&self) {
         self.asked.notify_waiters();
         let number = {
             let mut state = lock(&self.state);
@@ -136,7 +130,8 @@ impl CancelSlot {
                 Next::Done => return,
                 Next::Wait => over.await,
                 Next::Send(_in_flight, (pid, key)) => {
-                    if let Err(error) = send_cancel(target, pid, &key).await {
+                    let Some(target) = self.servers.get().map(Servers::target) else { return };
+                    if let Err(error) = send_cancel(&target, pid, &key).await {
                         tracing::warn!(database = %target, %error, "failed to forward a cancel request");
                     }
                 }
@@ -173,6 +168,11 @@ impl CancelEntry {
     /// The key, to be told to the client.
     pub fn slot(&self) -> &Arc<CancelSlot> {
         &self.slot
+    }
+
+    /// The client works on these servers.
+    pub fn work_on(&self, servers: &Servers) {
+        let _ = self.slot.servers.set(servers.clone());
     }
 
     /// The client works on this server from now on.
@@ -236,14 +236,14 @@ mod tests {
     #[test]
     fn key_must_be_right_to_the_last_byte() {
         let cancels = Arc::new(Cancels::default());
-        let entry = cancels.register(0, "app");
+        let entry = cancels.register(0);
         let (pid, mut key) = (entry.slot().pid, entry.slot().key.to_vec());
         assert_eq!(key.len(), SHORT_KEY);
         assert!(cancels.find(pid, &key).is_some());
         key[3] ^= 1;
         assert!(cancels.find(pid, &key).is_none());
         assert!(cancels.find(pid, &[]).is_none());
-        assert_eq!(cancels.register(2, "app").slot().key.len(), LONG_KEY);
+        assert_eq!(cancels.register(2).slot().key.len(), LONG_KEY);
         drop(entry);
         key[3] ^= 1;
         assert!(cancels.find(pid, &key).is_none());
@@ -252,7 +252,7 @@ mod tests {
     #[test]
     fn what_is_asked_for_meanwhile_goes_with_the_next() {
         let cancels = Arc::new(Cancels::default());
-        let entry = cancels.register(0, "app");
+        let entry = cancels.register(0);
         entry.attach(7, &Bytes::from_static(b"1234"));
         let slot = entry.slot();
         lock(&slot.state).asked = 1;
@@ -271,7 +271,7 @@ mod tests {
     #[test]
     fn statement_of_the_proxys_own_is_not_cancelled() {
         let cancels = Arc::new(Cancels::default());
-        let entry = cancels.register(0, "app");
+        let entry = cancels.register(0);
         entry.attach(7, &Bytes::from_static(b"1234"));
         let slot = Arc::clone(entry.slot());
         lock(&slot.state).asked = 1;
@@ -288,7 +288,7 @@ mod tests {
     #[tokio::test]
     async fn cancel_of_an_idle_client_reaches_nobody() {
         let cancels = Arc::new(Cancels::default());
-        let entry = cancels.register(0, "app");
+        let entry = cancels.register(0);
         entry.attach(7, &Bytes::from_static(b"1234"));
         assert!(!entry.detach());
         entry.settled().await;

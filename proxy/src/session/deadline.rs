@@ -46,7 +46,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// How long may be waited now, and what is over then.
     fn time_left(&self) -> Option<(Duration, Over)> {
-        let limits = &self.shared.config.limits;
+        let limits = &self.config.limits;
         let in_use = |link: &&Link| link.in_use_since.is_some() || link.request.sent;
         let Some(link) = self.link.as_deref().filter(in_use) else {
             return set(limits.client_idle_timeout).map(|limit| (limit, Over::Client));

@@ -1,11 +1,14 @@
 //! What the server still owes: one entry for each message that it was sent, in their order.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use pgstrata_tenancy::RoleName;
 use smallvec::SmallVec;
 
 use super::pins::Probe;
 use super::statements::{ClientStatement, ClientStatements};
+use super::tenant::Tenancy;
 use crate::pool::server::PreparedState;
 use crate::pool::settings::Assignment;
 use crate::sql::fresh;
@@ -160,6 +163,18 @@ pub enum Expect {
     Sync,
     /// The same, behind messages of our own: nothing of it reaches the client.
     OwnSync,
+}
+
+impl Expect {
+    /// The tenants that texts tie statements to which come back if what is on its way fails.
+    pub fn tied(&self) -> impl Iterator<Item = &Arc<Tenancy>> {
+        let (closed, dropped) = match self {
+            Expect::Local { closed: Some((_, statement)), .. } => (statement.tied.as_ref(), None),
+            Expect::Dropped(dropped) => (None, Some(dropped.of_client.tied())),
+            _ => (None, None),
+        };
+        closed.into_iter().chain(dropped.into_iter().flatten())
+    }
 }
 
 /// The prepared statements of before a statement that drops all of them.

@@ -64,7 +64,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return Ok(Step::NeedNames);
         }
         let taken = !name.is_empty() && self.statements.get(name).is_some();
-        let limits = &self.shared.config.limits;
+        let limits = &self.config.limits;
         let (count, bytes) =
             (limits.max_prepared_statements_per_client, limits.max_prepared_bytes_per_client);
         let full = !name.is_empty() && !self.statements.fits(text.len(), count, bytes);

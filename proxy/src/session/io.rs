@@ -33,6 +33,8 @@ enum Event {
     ClientGone,
     /// The proxy is shutting down.
     Shutdown,
+    /// There is a newer configuration.
+    News,
     /// The session can't go on.
     Ended(End),
 }
@@ -41,7 +43,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// Waits until bytes have come or gone in any of the four directions.
     pub(super) async fn exchange(&mut self) -> Result<(), End> {
         match poll_fn(|cx| self.poll_exchange(cx)).await {
-            Event::Progress => Ok(()),
+            Event::Progress | Event::News => Ok(()),
             Event::ServerGone => self.server_gone(),
             Event::ClientGone => Err(End::ClientGone),
             Event::Ended(end) => Err(end),
@@ -93,11 +95,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if moved {
             return Poll::Ready(Event::Progress);
         }
-        // Session::run has it woken for that.
         if self.is_between_transactions() && self.is_stopping() {
             return Poll::Ready(Event::Shutdown);
         }
-        Poll::Pending
+        self.news.poll(&self.shutdown, cx).map(|()| Event::News)
     }
 
     /// Whether the proxy is shutting down, or has. For each event, so without a lock as long as it is not.

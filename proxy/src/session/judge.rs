@@ -87,7 +87,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             Place::Kept(text) => (None, text),
         };
         let shared = Arc::clone(&self.shared);
-        let (limit, bytes) = (shared.config.pool.wait_timeout, text.len());
+        let (limit, bytes) = (self.config.pool.wait_timeout, text.len());
         let at_work = Arc::clone(&shared);
         let work = move || {
             let plan = at_work.engine.plan(&text, &scope, mode);

@@ -16,6 +16,7 @@
 //! - [`effect`]: what statements leave behind in a session; [`ahead`]: the path behind those that are on their way; [`boundary`]: where transactions end.
 //! - [`encoding`]: what the bytes of a text mean. `elsewhere`: commands that belong to the admin console.
 //! - [`listen`]: `LISTEN`, and what is heard.
+//! - [`news`]: a newer configuration, and whether the client may go on by it.
 //! - [`standing`]: whether a tenant's clients are served now; [`arrival`], [`admission`]: at the login, and later.
 //! - [`tenant`], [`switch`]: which tenant the session works for, and how it goes over to another; `path_switch`: by its search path.
 //! - [`pins`]: what ties the client to its server, and how that ends.
@@ -54,6 +55,7 @@ mod link;
 mod listen;
 mod login;
 mod names;
+mod news;
 mod outcome;
 pub mod path;
 #[cfg(test)]
@@ -96,13 +98,14 @@ use self::expect::Expect;
 use self::judge::Judged;
 use self::link::Link;
 use self::listen::Listening;
+use self::news::News;
 use self::path::Effective;
 use self::pins::Pins;
 use self::request::Step;
 use self::statements::{ClientStatement, ClientStatements};
 use self::tenant::{Basis, Tenancy, Tenants};
 use crate::clients::ClientEntry;
-use crate::config::{Isolation, User};
+use crate::config::{Config, Isolation, User};
 use crate::pool::birth::Birth;
 use crate::pool::settings::{Settings, Tracked};
 use crate::pool::turns;
@@ -195,6 +198,9 @@ pub struct Session<C> {
     /// An error was answered with no server at hand: everything up to `Sync` is void.
     skip_to_sync: bool,
     shared: Arc<Shared>,
+    /// The configuration that it goes by.
+    config: Arc<Config>,
+    news: News,
     identity: Identity,
     tenants: Tenants,
     /// A tenant that was asked for, and what was found.
@@ -263,10 +269,6 @@ pub struct Session<C> {
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// Serves the client until it leaves, and puts its server back.
     pub async fn run(mut self: Box<Self>) -> End {
-        let mut shutdown = self.shutdown.clone();
-        let mut stop = Box::pin(async move { shutdown.wait_for(|stop| *stop).await.is_ok() });
-        // Asked once, it wakes the session when it is time to stop, however often that waits until then.
-        poll_fn(|cx| Poll::Ready(stop.as_mut().poll(cx).is_ready())).await;
         let end = self.serve_until_ended().await;
         if let End::Fatal { code, message } = &end {
             tracing::info!(peer = %self.identity.peer, code, reason = ?message, "client closed");
@@ -328,6 +330,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// What is rare is on the heap while it lasts: an idle session must not carry its room along.
     async fn serve(&mut self) -> Result<std::convert::Infallible, End> {
         loop {
+            if self.news.is_there() {
+                self.heed_news()?;
+            }
             let step = self.step()?;
             self.attendance.cleared = None;
             match step {

@@ -188,7 +188,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if self.find_ahead(name, ahead) == Found::Own {
             return Err(taken(name.as_bytes()));
         }
-        let limits = &self.shared.config.limits;
+        let limits = &self.config.limits;
         let (count, bytes) =
             (limits.max_prepared_statements_per_client, limits.max_prepared_bytes_per_client);
         if !self.statements.fits(name.len(), count.saturating_sub(ahead.changed.len()), bytes) {
@@ -221,7 +221,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         };
         names.put(execution.at.clone(), &ident::quoted(&prepared.name));
         if !names.runs.contains(name) {
-            if names.runs.len() >= self.shared.config.limits.max_prepared_statements_per_server {
+            if names.runs.len() >= self.config.limits.max_prepared_statements_per_server {
                 return Ok(Err(too_many_runs()));
             }
             names.runs.push(name.clone());

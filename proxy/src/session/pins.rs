@@ -236,7 +236,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// The refusal of a plan that would tie one client too many to a server.
     pub(super) fn refuses_pin(&self, plan: &Plan) -> Option<Refusal> {
-        let limit = self.shared.config.pool.max_pinned;
+        let limit = self.config.pool.max_pinned;
         if limit == 0 {
             return None;
         }

@@ -89,7 +89,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     }
 
     fn check_length(&self, header: Header) -> Result<Need, End> {
-        let limits = &self.shared.config.limits;
+        let limits = &self.config.limits;
         let (need, limit, key) = match header.tag {
             b'B' if header.total > WHOLE_BIND => {
                 (Need::Header, limits.max_message_bytes, "max_message_bytes")

@@ -14,6 +14,7 @@ use super::arrival::{arrive, for_login, login_patience};
 use super::clock::Clock;
 use super::encoding::{Reading, is_utf8};
 use super::listen::Listening;
+use super::news::News;
 use super::path::Effective;
 use super::pins::Pins;
 use super::statements::ClientStatements;
@@ -25,11 +26,12 @@ use crate::auth::login::Login;
 use crate::catalog::Found;
 use crate::catalog::cache::Known;
 use crate::clients::slot::{Place, Who};
-use crate::config::{Isolation, Level, Mode, PoolMode};
+use crate::config::{Config, Isolation, Level, Mode, PoolMode};
 use crate::pool::birth::Birth;
 use crate::pool::server::Server;
 use crate::pool::servers::CheckoutError;
 use crate::pool::settings::{self, Assignment, CLIENT_ENCODING, SEARCH_PATH, Settings, Tracked, newest_name};
+use crate::shared::snapshot::Snapshot;
 use crate::shared::{DatabaseHandle, Shared};
 use crate::sql::guard::check;
 use crate::sql::level::read_only;
@@ -44,16 +46,20 @@ use crate::wire::refusal::{Refusal, sqlstate};
 const NAMES_LIMIT: Duration = Duration::from_secs(10);
 
 /// Admits a client to its tenant, tells it so, and makes its session. The login's time is over at `until`.
+///
+/// All of a login goes by the configuration that `newest` has seen, which is the one that the door went by.
 pub async fn start<S>(
     login: Login<S>,
     shared: Arc<Shared>,
+    (snapshot, newest): (Arc<Snapshot>, watch::Receiver<Arc<Snapshot>>),
     shutdown: watch::Receiver<bool>,
     until: Instant,
 ) -> Result<Session<ClientStream<S>>, OpenError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let Some(database) = shared.databases.get(&login.database).cloned() else {
+    let config = Arc::clone(&snapshot.config);
+    let Some(database) = snapshot.databases.get(&login.database).cloned() else {
         let message = format!("database \"{}\" does not exist", login.database);
         return Err(login.refuse(Refusal::new(sqlstate::INVALID_CATALOG_NAME, message)).await);
     };
@@ -62,9 +68,13 @@ where
         let refusal = Refusal::new("55000", message);
         return Err(login.refuse(refusal.hint("An administrator has disabled it.")).await);
     }
-    let (login, found) = arrive(login, &shared, &database, shutdown.clone(), until).await?;
-    match prepare(&login, &shared, &database, found).await {
-        Ok((identity, tenancy, birth)) => enter(login, shared, identity, tenancy, birth, shutdown).await,
+    let (login, found) =
+        arrive(login, (&shared.metrics, &config), &database, shutdown.clone(), until).await?;
+    match prepare(&login, &config, &database, found).await {
+        Ok((identity, tenancy, birth)) => {
+            let news = (config, News::new(newest));
+            enter(login, shared, news, identity, tenancy, birth, shutdown).await
+        }
         Err(refusal) => Err(login.refuse(refusal).await),
     }
 }
@@ -72,23 +82,23 @@ where
 /// The identity of a client that is admitted, and what it will be told of its parameters.
 async fn prepare<S>(
     login: &Login<S>,
-    shared: &Shared,
+    config: &Config,
     database: &Arc<DatabaseHandle>,
     found: Option<Found>,
 ) -> Result<(Identity, Arc<Tenancy>, Birth), Refusal> {
     let schema = found.as_ref().map_or("public", |found| &*found.schema);
     let tenancy = database
-        .tenancy(login.tenant.as_ref(), schema, login.user.policy(), &shared.config)
+        .tenancy(login.tenant.as_ref(), schema, login.user.policy(), config)
         .map_err(|error| Refusal::new(error.sqlstate(), error.to_string()))?;
     let mut base = base_settings(&login.settings, &tenancy)?;
-    if login.user.statements == Level::Read && shared.config.tenancy.mode == Mode::Route {
+    if login.user.statements == Level::Read && config.tenancy.mode == Mode::Route {
         base.set(
             read_only::SETTING,
             Assignment::of_statement(read_only::SETTING, read_only::SET, Some("on")),
         );
     }
     let base = settings::shared(base);
-    let (birth, told) = validate(database, &tenancy, &base, login_patience(shared)).await?;
+    let (birth, told) = validate(database, &tenancy, &base, login_patience(config)).await?;
     let identity = Identity {
         database: Arc::clone(database),
         user: Arc::clone(&login.user),
@@ -234,6 +244,7 @@ fn no_server(error: &CheckoutError) -> Refusal {
 async fn enter<S>(
     mut login: Login<S>,
     shared: Arc<Shared>,
+    (config, news): (Arc<Config>, News),
     identity: Identity,
     tenancy: Arc<Tenancy>,
     birth: Birth,
@@ -243,7 +254,8 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let told = Arc::clone(&identity.base_told);
-    let cancel = shared.cancels.register(login.protocol_minor, &login.database);
+    let cancel = shared.cancels.register(login.protocol_minor);
+    cancel.work_on(&identity.database.servers);
     // Before the client hears of it: whoever has logged in is seen.
     let entry = shared.clients.enter(Who {
         user: Arc::clone(&login.user),
@@ -260,7 +272,7 @@ where
     tracing::debug!(peer = %login.peer, user = login.user.name, tenant = tenancy.scope.tenant.as_deref(), "client in");
     let settings = Tracked::new(Arc::clone(&identity.base));
     let mut pins = Pins::new(Arc::clone(&shared.metrics), identity.database.pinned());
-    let session_pooling = identity.user.pool_mode.unwrap_or(shared.config.pool.mode) == PoolMode::Session;
+    let session_pooling = identity.user.pool_mode.unwrap_or(config.pool.mode) == PoolMode::Session;
     if session_pooling {
         pins.add(PinReason::SessionPooling);
     }
@@ -318,6 +330,8 @@ where
         shutdown,
         identity,
         shared,
+        config,
+        news,
     })
 }
 

@@ -347,6 +347,11 @@ impl ClientStatements {
         self.named.is_empty()
     }
 
+    /// The tenants that texts tie statements to.
+    pub fn tied(&self) -> impl Iterator<Item = &Arc<Tenancy>> {
+        self.named.values().chain(&self.unnamed).filter_map(|statement| statement.tied.as_ref())
+    }
+
     /// Whether one more statement with such a text fits.
     pub fn fits(&self, text: usize, max_count: usize, max_bytes: usize) -> bool {
         self.named.len() < max_count && self.bytes.saturating_add(text) <= max_bytes

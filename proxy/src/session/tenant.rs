@@ -67,6 +67,14 @@ impl Tenancy {
         Self { home, shown, prefixes, scope: Arc::new(scope), isolation, turn, served, tally: None, confined }
     }
 
+    /// Whether SQL is read, routed and run for both in the same way: no client can tell them apart.
+    pub fn means_the_same(&self, other: &Self) -> bool {
+        self.scope.has_the_rules_of(&other.scope)
+            && self.isolation == other.isolation
+            && self.home == other.home
+            && self.confined == other.confined
+    }
+
     /// Whether its clients are held to its schemas.
     pub fn is_confined(&self) -> bool {
         self.confined
@@ -119,6 +127,11 @@ impl Tenants {
     /// What holds now.
     pub fn now(&self) -> &Arc<Tenancy> {
         &self.now
+    }
+
+    /// All that may hold before the session says more.
+    pub fn all(&self) -> [&Arc<Tenancy>; 4] {
+        [&self.login, &self.committed, &self.session, &self.now]
     }
 
     /// That of the login.

@@ -34,7 +34,7 @@ where
         shared: Arc<Shared>,
         shutdown: watch::Receiver<bool>,
     ) -> Result<Self, OpenError> {
-        let cancel = shared.cancels.register(login.protocol_minor, &login.database);
+        let cancel = shared.cancels.register(login.protocol_minor);
         let application = application_name(&login.settings);
         let own = [("session_authorization", &*login.user.name), ("application_name", &*application)];
         let parameters = PARAMETERS.into_iter().chain(own);

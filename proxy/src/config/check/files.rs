@@ -1,15 +1,20 @@
 //! Files that the configuration names: certificates, keys, and who else can read them.
 
 use std::path::Path;
+use std::time::SystemTime;
 
 use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use x509_certificate::CapturedX509Certificate;
 
 use crate::auth::tls;
 use crate::config::load::Place;
 use crate::config::problem::Problems;
 use crate::config::{Listen, ListenTls};
+
+/// A time in seconds of Unix time, and as people read it.
+type DateTime = (i64, String);
 
 /// Permissions of those who are neither the file's owner nor of its group.
 const OTHERS: u32 = 0o007;
@@ -17,7 +22,11 @@ const OTHERS: u32 = 0o007;
 /// Reports certificates and keys that TLS with clients can't use.
 pub(super) fn listen(listen: &Listen, place: &Place<'_>, problems: &mut Problems) {
     let (certificate, key) = ("listen.tls_certificate", "listen.tls_key");
-    let chain = listen.tls_certificate.as_deref().and_then(|file| chain(certificate, file, place, problems));
+    let chain = listen.tls_certificate.as_deref().and_then(|file| {
+        let chain = chain(certificate, file, place, problems)?;
+        expiry(certificate, file, &chain, Iterator::min, problems);
+        Some(chain)
+    });
     let private = listen.tls_key.as_deref().and_then(|file| self::key(key, file, place, problems));
     for (path, file) in [(certificate, &listen.tls_certificate), (key, &listen.tls_key)] {
         if file.is_none() && listen.tls != ListenTls::Off {
@@ -37,6 +46,8 @@ pub(super) fn listen(listen: &Listen, place: &Place<'_>, problems: &mut Problems
 /// Reports authorities' certificates that can't be used.
 pub(super) fn authorities(path: &str, file: &Path, place: &Place<'_>, problems: &mut Problems) {
     let Some(chain) = chain(path, file, place, problems) else { return };
+    // Others may stand in for one that has expired.
+    expiry(path, file, &chain, Iterator::max, problems);
     let mut roots = RootCertStore::empty();
     if let Some(error) = chain.into_iter().find_map(|certificate| roots.add(certificate).err()) {
         problems.at(&[path], format!("a certificate in {} can't be used: {error}", file.display()));
@@ -61,12 +72,36 @@ fn chain(
     problems: &mut Problems,
 ) -> Option<Vec<CertificateDer<'static>>> {
     let text = readable(path, file, place, problems)?;
-    let chain = tls::certificates(text.as_bytes());
-    chain
-        .map_err(|error| {
-            problems.at(&[path], format!("{} holds no certificate in PEM: {error}", file.display()))
+    match tls::certificates(text.as_bytes()) {
+        Ok(chain) => Some(chain),
+        Err(error) => {
+            problems.at(&[path], format!("{} holds no certificate in PEM: {error}", file.display()));
+            None
+        }
+    }
+}
+
+/// Notes when the certificates expire: the `one` of them that counts. Reports it if it has.
+fn expiry(
+    path: &str,
+    file: &Path,
+    chain: &[CertificateDer<'_>],
+    one: impl FnOnce(std::vec::IntoIter<DateTime>) -> Option<DateTime>,
+    problems: &mut Problems,
+) {
+    let parsed = chain.iter().filter_map(|der| CapturedX509Certificate::from_der(der.to_vec()).ok());
+    let times: Vec<_> = parsed
+        .map(|certificate| {
+            let time = certificate.validity_not_after();
+            (time.timestamp(), time.to_rfc3339())
         })
-        .ok()
+        .collect();
+    let Some((seconds, time)) = one(times.into_iter()) else { return };
+    problems.expires(path, seconds);
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    if seconds <= i64::try_from(now.as_secs()).unwrap_or(i64::MAX) {
+        problems.expired(path, format!("the certificate in {} expired at {time}: renew it", file.display()));
+    }
 }
 
 fn key(
@@ -86,5 +121,8 @@ fn key(
 
 fn readable(path: &str, file: &Path, place: &Place<'_>, problems: &mut Problems) -> Option<String> {
     let text = place.surroundings.read(file);
+    if let Ok(text) = &text {
+        problems.note(path, text.as_bytes());
+    }
     text.map_err(|error| problems.at(&[path], format!("cannot read {}: {error}", file.display()))).ok()
 }

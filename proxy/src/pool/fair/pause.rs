@@ -11,7 +11,7 @@ use super::{Item, Pool};
 enum Since {
     /// It lasts; done when it is over.
     Paused(OwnedNotified),
-    /// There was one, up to then; `None`: there was none.
+    /// There was one, up to then; `None`: there was none, or nothing is lent any more.
     Resumed(Option<Instant>),
 }
 
@@ -53,7 +53,7 @@ impl<T: Item> Pool<T> {
 
     fn pause_since(&self, then: Instant) -> Since {
         let state = self.state();
-        match state.paused {
+        match state.paused && !state.closed {
             // It hears of what comes after this, and that is under the lock.
             true => Since::Paused(Arc::clone(&state.resumed).notified_owned()),
             false => Since::Resumed(state.resumed_at.filter(|at| *at > then)),

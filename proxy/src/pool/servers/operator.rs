@@ -6,13 +6,13 @@ use super::Servers;
 
 impl Servers {
     /// As whom these servers log in.
-    pub fn role(&self) -> &str {
-        &self.target().config.user
+    pub fn role(&self) -> String {
+        self.target().config.user.clone()
     }
 
     /// How many have been idle for so long that they are asked whether they live before a client gets them.
     pub fn unchecked(&self) -> usize {
-        self.pool.idle_longer_than(self.settings().check_after)
+        self.pool.idle_longer_than(self.kind().settings.check_after)
     }
 
     /// No server is lent until [`Servers::resume`]; those that are idle, and those that come back, are closed.

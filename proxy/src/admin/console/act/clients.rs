@@ -14,11 +14,7 @@ pub(super) fn kill(shared: &Shared, id: u64) -> Result<(), Refusal> {
 
 /// Cancels what a client runs, or waits to run, as its own cancel request would.
 pub(super) async fn cancel(shared: &Shared, id: u64) -> Result<(), Refusal> {
-    let client = find(shared, id)?;
-    match shared.databases.get(&*client.who.database) {
-        Some(database) => client.who.cancel.cancel(database.servers.target()).await,
-        None => client.who.cancel.give_up(),
-    }
+    find(shared, id)?.who.cancel.cancel().await;
     Ok(())
 }
 

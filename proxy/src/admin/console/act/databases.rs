@@ -111,13 +111,11 @@ pub(super) async fn wait_close(shared: &Shared, name: Option<&str>) -> Result<()
 }
 
 /// The database of that name; all where none is named.
-pub(super) fn chosen<'a>(
-    shared: &'a Shared,
-    name: Option<&str>,
-) -> Result<Vec<&'a Arc<DatabaseHandle>>, Refusal> {
-    let Some(name) = name else { return Ok(shared.databases.values().collect()) };
-    match shared.databases.get(name) {
-        Some(database) => Ok(vec![database]),
+pub(super) fn chosen(shared: &Shared, name: Option<&str>) -> Result<Vec<Arc<DatabaseHandle>>, Refusal> {
+    let databases = &shared.current().databases;
+    let Some(name) = name else { return Ok(databases.values().cloned().collect()) };
+    match databases.get(name) {
+        Some(database) => Ok(vec![Arc::clone(database)]),
         None if is_console(name) => {
             let message = format!("\"{name}\" is the console, and has no servers");
             Err(Refusal::new(sqlstate::FEATURE_NOT_SUPPORTED, message))

@@ -34,7 +34,7 @@ pub(super) fn kill(shared: &Shared, name: &TenantName) -> Result<String, Refusal
 
 /// Does what `pgstrata tenant suspend` and `resume` do.
 async fn set_state(shared: &Shared, name: &TenantName, to: State, from: State) -> Result<(), Refusal> {
-    let (database, config) = (only(shared, name)?, &shared.config);
+    let (database, config) = (only(shared, name)?, &shared.current().config);
     let Some(entry) = config.databases.get(&database.name) else { return Err(unknown(&database.name)) };
     let control = connect::control(config, &database.name, entry, None).map_err(failed)?;
     let schema = connect::schema(config, control.settings(), &name.tenant).map_err(failed)?;
@@ -45,9 +45,9 @@ async fn set_state(shared: &Shared, name: &TenantName, to: State, from: State) -
 }
 
 /// The database that is meant.
-fn only<'a>(shared: &'a Shared, name: &TenantName) -> Result<&'a Arc<DatabaseHandle>, Refusal> {
+fn only(shared: &Shared, name: &TenantName) -> Result<Arc<DatabaseHandle>, Refusal> {
     match &chosen(shared, name.database.as_deref())?[..] {
-        [only] => Ok(only),
+        [only] => Ok(Arc::clone(only)),
         _ => {
             let message = format!("there are several databases that tenant \"{}\" may be in", name.tenant);
             let refusal = Refusal::new(sqlstate::SYNTAX_ERROR, message);

@@ -1,11 +1,10 @@
 //! What PgBouncer has and the proxy has not: tables with its columns and no rows, for tools that ask for them.
 
-use super::{Shown, bytea, int4, int8, text};
+use super::{Shown, View, bytea, int4, int8, text};
 use crate::admin::console::table::Row;
-use crate::shared::Shared;
 
 /// There is nothing.
-fn none(_: &Shared, _: &str) -> Vec<Row> {
+fn none(_: &View<'_>, _: &str) -> Vec<Row> {
     Vec::new()
 }
 

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use humantime_serde::re::humantime;
 
-use super::{Shown, text};
+use super::{Shown, View, text};
 use crate::admin::console::table::Row;
-use crate::config::{AuthMethod, Config, Http, Limits, Listen, Log, Metrics, Pool, Provision, Tenancy};
-use crate::shared::Shared;
+use crate::config::{
+    AuthMethod, Config, Effect, Http, Limits, Listen, Log, Metrics, Pool, Provision, Tenancy,
+};
 
 pub(super) const CONFIG: Shown = Shown::new(
     "CONFIG",
@@ -17,15 +18,16 @@ pub(super) const CONFIG: Shown = Shown::new(
     |shared, _| rows(shared),
 );
 
-fn rows(shared: &Shared) -> Vec<Row> {
-    let config = &*shared.config;
+fn rows(shared: &View<'_>) -> Vec<Row> {
+    let config = &*shared.now.config;
     let mut pairs = general(config);
     pairs.extend(pool(config));
     pairs.extend(tenancy(config));
     pairs.extend(provision(config));
     pairs.extend(pgbouncers(config));
-    let row = |Pair { key, value, default }: Pair| -> Row {
-        vec![key.into(), value.into(), default.into(), "no".into()]
+    let row = |Pair { key, path, value, default }: Pair| -> Row {
+        let changeable = path.is_some_and(|path| Effect::of(path) != Effect::Restart);
+        vec![key.into(), value.into(), default.into(), if changeable { "yes" } else { "no" }.into()]
     };
     pairs.into_iter().map(row).collect()
 }
@@ -33,13 +35,15 @@ fn rows(shared: &Shared) -> Vec<Row> {
 /// A key, its value and its default.
 struct Pair {
     key: &'static str,
+    /// The key in the file that it stands for, if there is one.
+    path: Option<&'static str>,
     value: String,
     default: String,
 }
 
 /// What holds, and what would hold if the file said nothing, by one way to look at it.
 fn pair<T>(key: &'static str, value: &T, default: &T, show: impl Fn(&T) -> String) -> Pair {
-    Pair { key, value: show(value), default: show(default) }
+    Pair { key, path: Some(key), value: show(value), default: show(default) }
 }
 
 /// As the file spells it.
@@ -205,19 +209,32 @@ fn provision(config: &Config) -> Vec<Pair> {
 fn pgbouncers(config: &Config) -> Vec<Pair> {
     let (listen, pool) = (Listen::default(), Pool::default());
     let seconds = |time: &Duration| time.as_secs().to_string();
+    let (here, own) = (&config.listen, &config.pool);
+    let known = |key, path: &'static str, pair: Pair| Pair { key, path: Some(path), ..pair };
+    let absent = |key| Pair { path: None, ..pair(key, &0usize, &0, Spelt::spelt) };
+    let count = |value: &usize, default: &usize| pair("", value, default, Spelt::spelt);
+    let time = |value: &Duration, default: &Duration| pair("", value, default, seconds);
     vec![
-        pair("listen_addr", &config.listen.address.ip(), &listen.address.ip(), ToString::to_string),
-        pair("listen_port", &config.listen.address.port(), &listen.address.port(), ToString::to_string),
-        pair("max_client_conn", &config.listen.max_clients, &listen.max_clients, Spelt::spelt),
-        pair("default_pool_size", &config.pool.max_servers, &pool.max_servers, Spelt::spelt),
-        pair("min_pool_size", &config.pool.min_servers, &pool.min_servers, Spelt::spelt),
-        pair("reserve_pool_size", &0usize, &0, Spelt::spelt),
-        pair("max_db_connections", &config.pool.max_servers, &pool.max_servers, Spelt::spelt),
-        pair("max_user_connections", &0usize, &0, Spelt::spelt),
-        pair("pool_mode", &config.pool.mode, &pool.mode, word),
-        pair("query_wait_timeout", &config.pool.wait_timeout, &pool.wait_timeout, seconds),
-        pair("server_idle_timeout", &config.pool.idle_timeout, &pool.idle_timeout, seconds),
-        pair("server_lifetime", &config.pool.max_lifetime, &pool.max_lifetime, seconds),
+        known(
+            "listen_addr",
+            "listen.address",
+            pair("", &here.address.ip(), &listen.address.ip(), ToString::to_string),
+        ),
+        known(
+            "listen_port",
+            "listen.address",
+            pair("", &here.address.port(), &listen.address.port(), ToString::to_string),
+        ),
+        known("max_client_conn", "listen.max_clients", count(&here.max_clients, &listen.max_clients)),
+        known("default_pool_size", "pool.max_servers", count(&own.max_servers, &pool.max_servers)),
+        known("min_pool_size", "pool.min_servers", count(&own.min_servers, &pool.min_servers)),
+        absent("reserve_pool_size"),
+        known("max_db_connections", "pool.max_servers", count(&own.max_servers, &pool.max_servers)),
+        absent("max_user_connections"),
+        known("pool_mode", "pool.mode", pair("", &own.mode, &pool.mode, word)),
+        known("query_wait_timeout", "pool.wait_timeout", time(&own.wait_timeout, &pool.wait_timeout)),
+        known("server_idle_timeout", "pool.idle_timeout", time(&own.idle_timeout, &pool.idle_timeout)),
+        known("server_lifetime", "pool.max_lifetime", time(&own.max_lifetime, &pool.max_lifetime)),
     ]
 }
 

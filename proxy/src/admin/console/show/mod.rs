@@ -19,8 +19,11 @@ mod state;
 mod stats;
 mod tenants;
 
+use std::ops::Deref;
+
 use super::table::{Column, Row, Table, Type};
-use crate::shared::Shared;
+use crate::shared::snapshot::Snapshot;
+use crate::shared::{DatabaseHandle, Shared};
 
 /// A table that can be shown.
 pub struct Shown {
@@ -34,7 +37,21 @@ pub struct Shown {
     pub of_one: bool,
     /// It has what users may have written into their statements.
     pub for_admins: bool,
-    rows: fn(&Shared, &str) -> Vec<Row>,
+    rows: fn(&View<'_>, &str) -> Vec<Row>,
+}
+
+/// What a table is made of. All of its rows go by the same configuration.
+struct View<'a> {
+    shared: &'a Shared,
+    now: &'a Snapshot,
+}
+
+impl Deref for View<'_> {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        self.shared
+    }
 }
 
 /// All that can be shown, in the order of SHOW HELP.
@@ -87,7 +104,7 @@ impl Shown {
         name: &'static str,
         about: &'static str,
         columns: &'static [Column],
-        rows: fn(&Shared, &str) -> Vec<Row>,
+        rows: fn(&View<'_>, &str) -> Vec<Row>,
     ) -> Self {
         Self { name, about, columns, of_one: false, for_admins: false, rows }
     }
@@ -102,7 +119,7 @@ impl Shown {
 
     /// The table as it is now; `one`: the name of what it is of, where it is of one thing.
     pub fn table(&self, shared: &Shared, one: &str) -> Table {
-        let rows = (self.rows)(shared, one);
+        let rows = (self.rows)(&View { shared, now: &shared.current() }, one);
         debug_assert!(rows.iter().all(|row| row.len() == self.columns.len()), "SHOW {}", self.name);
         Table { columns: self.columns, rows }
     }
@@ -130,9 +147,9 @@ const fn bytea(name: &'static str) -> Column {
 }
 
 /// The databases by their names, in that order.
-fn databases(shared: &Shared) -> Vec<(&str, &crate::shared::DatabaseHandle)> {
+fn databases<'a>(shared: &View<'a>) -> Vec<(&'a str, &'a DatabaseHandle)> {
     let mut all: Vec<_> =
-        shared.databases.iter().map(|(name, database)| (name.as_str(), &**database)).collect();
+        shared.now.databases.iter().map(|(name, database)| (name.as_str(), &**database)).collect();
     all.sort_unstable_by_key(|(name, _)| *name);
     all
 }

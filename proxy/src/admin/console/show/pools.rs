@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Shown, databases, int4, text};
+use super::{Shown, View, databases, int4, text};
 use crate::admin::console::table::{Cell, Row, flag};
 use crate::clients::slot::{ClientSlot, Doing};
 use crate::config::PoolMode;
 use crate::pool::fair::Status;
-use crate::shared::{DatabaseHandle, Shared};
+use crate::shared::DatabaseHandle;
 
 pub(super) const POOLS: Shown = Shown::new(
     "POOLS",
@@ -81,7 +81,7 @@ pub(super) const USERS: Shown = Shown::new(
     ],
     |shared, _| {
         let clients = shared.clients.all();
-        shared.config.users.iter().map(|user| user_of(user, &clients)).collect()
+        shared.now.config.users.iter().map(|user| user_of(user, &clients)).collect()
     },
 );
 
@@ -91,12 +91,12 @@ pub(super) fn by_role(
     clients: &[Arc<ClientSlot>],
 ) -> BTreeMap<String, Pool> {
     let shared_role = database.servers.role();
-    let mut pools = BTreeMap::from([(shared_role.to_owned(), Pool::of(&database.servers))]);
+    let mut pools = BTreeMap::from([(shared_role.clone(), Pool::of(&database.servers))]);
     for servers in database.tenants.all() {
-        pools.insert(servers.role().to_owned(), Pool::of(&servers));
+        pools.insert(servers.role(), Pool::of(&servers));
     }
     for client in clients.iter().filter(|client| *client.who.database == *name) {
-        let role = client.place().login.map_or(shared_role.to_owned(), |role| role.as_str().to_owned());
+        let role = client.place().login.map_or_else(|| shared_role.clone(), |role| role.as_str().to_owned());
         pools.entry(role).or_default().note(client);
     }
     pools
@@ -131,9 +131,9 @@ impl Pool {
     }
 }
 
-fn pools(shared: &Shared, database: (&str, &DatabaseHandle), clients: &[Arc<ClientSlot>]) -> Vec<Row> {
+fn pools(shared: &View<'_>, database: (&str, &DatabaseHandle), clients: &[Arc<ClientSlot>]) -> Vec<Row> {
     let (name, handle) = database;
-    let mode = mode_in_words(shared.config.pool.mode);
+    let mode = mode_in_words(shared.now.config.pool.mode);
     let shared_role = handle.servers.role();
     let row = |(role, pool): (String, Pool)| {
         // Those that are being made have a place already. Which pool they are for is known of the shared one alone.
@@ -166,11 +166,11 @@ fn pools(shared: &Shared, database: (&str, &DatabaseHandle), clients: &[Arc<Clie
 }
 
 fn database_of(
-    shared: &Shared,
+    shared: &View<'_>,
     (name, database): (&str, &DatabaseHandle),
     clients: &[Arc<ClientSlot>],
 ) -> Row {
-    let (target, pool) = (database.servers.target(), &shared.config.pool);
+    let (target, pool) = (database.servers.target(), &shared.now.config.pool);
     let here = clients.iter().filter(|client| *client.who.database == *name).count();
     vec![
         name.into(),
@@ -186,7 +186,7 @@ fn database_of(
         Cell::Null,
         pool.max_servers.into(),
         database.roster.len().into(),
-        shared.config.listen.max_clients.into(),
+        shared.now.config.listen.max_clients.into(),
         here.into(),
         flag(database.gate.is_paused()),
         flag(database.gate.is_disabled()),

@@ -11,12 +11,13 @@ pub(super) const LIMITS: Shown = Shown::new(
     "each limit on how many there may be, and how many there are",
     &[text("name"), text("database"), int8("value"), int8("used")],
     |shared, _| {
-        let config = &shared.config;
+        let config = &shared.now.config;
         let clients = shared.clients.all();
         let row = |name: &str, database: Cell, value: usize, used: usize| -> Row {
             vec![name.into(), database, value.into(), used.into()]
         };
-        let logged_in = clients.iter().filter(|client| shared.databases.contains_key(&*client.who.database));
+        let logged_in =
+            clients.iter().filter(|client| shared.now.databases.contains_key(&*client.who.database));
         let mut rows = vec![
             row("listen.max_clients", Cell::Null, config.listen.max_clients, logged_in.count()),
             row(
@@ -86,7 +87,7 @@ pub(super) const PLANS: Shown = Shown::new(
             stats.hits.into(),
             stats.misses.into(),
             stats.bytes.into(),
-            shared.config.limits.plan_cache_bytes.into(),
+            shared.now.config.limits.plan_cache_bytes.into(),
         ]]
     },
 );

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::{Shown, databases, int4, text};
+use super::{Shown, View, databases, int4, text};
 use crate::admin::console::table::{Cell, Row, moment};
 use crate::clients::slot::{ClientSlot, Doing};
 use crate::pool::roster::ServerSlot;
-use crate::shared::{DatabaseHandle, Shared};
+use crate::shared::DatabaseHandle;
 
 /// What PgBouncer shows of a connection, and then what is more.
 macro_rules! columns {
@@ -158,7 +158,7 @@ fn common_of_server(
 
 /// Calls `each` for each server, with the client that has it.
 fn each_server(
-    shared: &Shared,
+    shared: &View<'_>,
     mut each: impl FnMut((&str, &DatabaseHandle), &ServerSlot, Option<&ClientSlot>),
 ) {
     let clients: HashMap<u64, Arc<ClientSlot>> =
@@ -172,7 +172,7 @@ fn each_server(
 
 /// Clients and servers, those `at_work` or all, with what PgBouncer shows of its buffers: here these are the session's
 /// own, and not looked into.
-fn sockets(shared: &Shared, at_work: bool) -> Vec<Row> {
+fn sockets(shared: &View<'_>, at_work: bool) -> Vec<Row> {
     let unknown = || std::iter::repeat_n(Cell::from(0u64), 7);
     let mut rows = Vec::new();
     for client in shared.clients.all() {

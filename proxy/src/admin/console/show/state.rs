@@ -36,7 +36,7 @@ pub(super) const LISTS: Shown =
         let servers: usize = all.iter().map(|(_, database)| database.roster.len()).sum();
         let lists = [
             ("databases", all.len()),
-            ("users", shared.config.users.len()),
+            ("users", shared.now.config.users.len()),
             ("peers", 0),
             ("pools", pools),
             ("peer_pools", 0),

@@ -2,10 +2,9 @@
 //!
 //! Averages are of the last minute or two, as PgBouncer has them: by second, and for times by what took them.
 
-use super::{Shown, databases, numeric, text};
+use super::{Shown, View, databases, numeric, text};
 use crate::admin::console::table::Row;
 use crate::clients::counts::{Count, Counts, Sums};
-use crate::shared::Shared;
 
 const MICROS_PER_SECOND: u64 = 1_000_000;
 
@@ -152,7 +151,7 @@ struct Stats {
 }
 
 impl Stats {
-    fn of(shared: &Shared, database: &str) -> Self {
+    fn of(shared: &View<'_>, database: &str) -> Self {
         let (before, passed) = shared.clients.before(database);
         Self { now: shared.clients.sums(database), before, passed }
     }
@@ -180,7 +179,7 @@ impl Stats {
     }
 }
 
-fn rows(shared: &Shared, values: impl Fn(&Stats) -> Vec<u64>) -> Vec<Row> {
+fn rows(shared: &View<'_>, values: impl Fn(&Stats) -> Vec<u64>) -> Vec<Row> {
     let row = |name: &str| {
         let values = values(&Stats::of(shared, name));
         std::iter::once(name.into()).chain(values.into_iter().map(Into::into)).collect()

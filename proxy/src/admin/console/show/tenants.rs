@@ -4,12 +4,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Shown, databases, int4, numeric, text};
+use super::{Shown, View, databases, int4, numeric, text};
 use crate::admin::console::table::{Cell, Row, text_or_null};
 use crate::clients::slot::Doing;
 use crate::metrics::tally::TenantSums;
 use crate::session::tenant::Tenancy;
-use crate::shared::{DatabaseHandle, Shared};
+use crate::shared::DatabaseHandle;
 use crate::tenant::connect::tenant_of;
 
 pub(super) const TENANTS: Shown = Shown::new(
@@ -105,7 +105,7 @@ pub(super) const LOCKED: Shown = Shown::new(
         for (name, database) in databases(shared) {
             for (schema, state) in database.directory.known_states() {
                 if state.is_some_and(|state| state != pgstrata_control::registry::State::Active) {
-                    let tenant = tenant_of(&shared.config, &schema);
+                    let tenant = tenant_of(&shared.now.config, &schema);
                     let state = state.map_or(Cell::Null, |state| state.as_str().into());
                     rows.push(vec![name.into(), tenant.into(), (*schema).into(), state]);
                 }
@@ -126,7 +126,7 @@ struct Own {
     waiting: usize,
 }
 
-fn by_tenant(shared: &Shared) -> HashMap<Key, Own> {
+fn by_tenant(shared: &View<'_>) -> HashMap<Key, Own> {
     let mut all: HashMap<Key, Own> = HashMap::new();
     for client in shared.clients.all() {
         let Some(tenant) = client.place().tenant else { continue };
@@ -142,12 +142,12 @@ fn by_tenant(shared: &Shared) -> HashMap<Key, Own> {
 }
 
 /// How tenants fare, as it was last seen.
-fn states(shared: &Shared) -> HashMap<Key, &'static str> {
+fn states(shared: &View<'_>) -> HashMap<Key, &'static str> {
     let mut all = HashMap::new();
     for (name, database) in databases(shared) {
         for (schema, state) in database.directory.known_states() {
             let state = state.map_or("gone", |state| state.as_str());
-            all.insert((name.into(), tenant_of(&shared.config, &schema).into()), state);
+            all.insert((name.into(), tenant_of(&shared.now.config, &schema).into()), state);
         }
     }
     all
@@ -161,7 +161,7 @@ fn routes(database: &DatabaseHandle) -> Vec<Arc<Tenancy>> {
     all
 }
 
-fn one(shared: &Shared, (name, database): (&str, &DatabaseHandle), tenant: &str) -> Vec<Row> {
+fn one(shared: &View<'_>, (name, database): (&str, &DatabaseHandle), tenant: &str) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
     let mut put = |key: &str, value: Cell| rows.push(vec![name.into(), key.into(), value]);
     let is_it = |known: Option<&str>| known == Some(tenant);
