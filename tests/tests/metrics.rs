@@ -78,8 +78,13 @@ async fn each_metric_has_a_help_and_stands_in_the_documents() {
     let documented: BTreeSet<String> = metrics.map(ToOwned::to_owned).collect();
     let missing: Vec<_> = told.difference(&documented).collect();
     assert!(missing.is_empty(), "docs/operations.md lacks {missing:?}");
-    // These come about in other deployments: in observe mode, and with a registry of tenants.
-    let elsewhere = ["pgstrata_observed_total", "pgstrata_tenants", "pgstrata_tenants_by_version"];
+    // These come about in other deployments: in observe mode, with a registry of tenants, and with certificates.
+    let elsewhere = [
+        "pgstrata_observed_total",
+        "pgstrata_tenants",
+        "pgstrata_tenants_by_version",
+        "pgstrata_tls_certificate_expiry_seconds",
+    ];
     let gone: Vec<_> =
         documented.difference(&told).filter(|name| !elsewhere.contains(&name.as_str())).collect();
     assert!(gone.is_empty(), "docs/operations.md has {gone:?}, and the proxy has not");

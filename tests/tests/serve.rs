@@ -295,3 +295,22 @@ async fn observe_mode_changes_nothing_and_says_what_would_be() {
     assert_eq!(refused.count(), 1, "once for each shape: {said}");
     assert!(said.contains("42501") && said.contains("set_path") && !said.contains("secret"), "{said}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_logs_in_to_each_database_where_it_is_asked_to() {
+    let cluster = database::cluster().await;
+    let text = Setup::new().toml(1, 2, cluster.port());
+    let nobody = stage::free_port();
+    let dead = format!("{text}[databases.dead]\nhost = '127.0.0.1'\nport = {nobody}\nuser = 'app'\n");
+    let wrong = text.replacen("password = 'app'\ntls", "password = 'wrong'\ntls", 1);
+    for (text, said) in [(&text, ""), (&dead, "[databases.dead] can not be reached"), (&wrong, "28P01")] {
+        let folder = written(text);
+        let mut program = pgstrata();
+        program.args(["check", "--connect", "--config"]).arg(folder.path().join("pgstrata.toml"));
+        let output = program.output().await.unwrap();
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.success(), said.is_empty(), "{complaint}");
+        assert!(complaint.contains(said), "{complaint}");
+        assert!(said_by("check", &folder).await.status.success(), "the file itself is fine");
+    }
+}

@@ -15,7 +15,9 @@ async fn signals_that_mean_nothing_are_ignored() {
     let mut process = Process::start(&Setup::new(), cluster.port(), Stdio::piped()).await;
     let mut lines = BufReader::new(process.child.stderr.take().unwrap()).lines();
     let mut client = process.wire("acme_corp").await;
-    for signal in [Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGHUP] {
+    for signal in
+        [Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGALRM, Signal::SIGPROF, Signal::SIGIO, Signal::SIGUSR1]
+    {
         process.signal(signal);
         loop {
             let line = lines.next_line().await.unwrap().expect("a line for each of them");
@@ -52,4 +54,23 @@ async fn clients_that_have_not_logged_in_hold_up_no_exit() {
     process.signal(Signal::SIGTERM);
     assert_eq!(process.end().await.code(), Some(0));
     drop((silent, half, asked));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fast_stop_gives_transactions_a_moment_and_quit_none() {
+    let cluster = database::cluster().await;
+    // Whoever waits for them waits longer than a test may take.
+    let setup = Setup::new().replace("shutdown_timeout = '1s'", "shutdown_timeout = '1h'");
+    for (signal, code) in [(Signal::SIGINT, 0), (Signal::SIGQUIT, 1)] {
+        let mut process = Process::start(&setup, cluster.port(), Stdio::null()).await;
+        let (mut idle, mut busy) = (process.wire("acme_corp").await, process.wire("acme_corp").await);
+        assert_eq!(busy.simple("BEGIN; UPDATE users SET name = 'lost'").await.status(), Some('T'));
+        process.signal(signal);
+        let last_words = idle.until(b'Z').await;
+        assert_eq!(last_words.code(), if signal == Signal::SIGINT { "57P01" } else { "" });
+        assert_eq!(process.end().await.code(), Some(code));
+        drop(busy);
+    }
+    let process = Process::start(&setup, cluster.port(), Stdio::null()).await;
+    assert_eq!(process.wire("acme_corp").await.simple(NAMES).await.column(), ACME);
 }

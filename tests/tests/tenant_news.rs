@@ -413,17 +413,17 @@ async fn ten_thousand_tenants_cost_a_few_questions() {
     let (catalog, _) = Catalog::new(control.clone(), &[], Duration::from_secs(60), Arc::new(Metrics::new(1)));
     let (directory, lookups) = TenantDirectory::new(control, &config, catalog);
     tokio::spawn(lookups.run());
-    let directory = Arc::new(directory);
+    let (directory, config) = (Arc::new(directory), Arc::new(config));
     for _ in 0..3 {
         // As many sessions look again when the listener is back.
         directory.invalidate_all();
         let before = relay.round_trips();
         let mut looks = JoinSet::new();
         for number in 0..20_000 {
-            let directory = Arc::clone(&directory);
+            let (directory, config) = (Arc::clone(&directory), Arc::clone(&config));
             looks.spawn(async move {
                 let tenant = TenantId::new(&format!("tenant_{}", number / 2 + 1)).unwrap();
-                directory.resolve(&tenant).await.unwrap().map(|found| found.state)
+                directory.resolve(&tenant, &config).await.unwrap().map(|found| found.state)
             });
         }
         while let Some(state) = looks.join_next().await {
