@@ -164,6 +164,7 @@ impl Answer {
     }
 }
 
-fn text(bytes: &[u8]) -> String {
+/// Bytes of a message as a text.
+pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }

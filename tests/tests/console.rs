@@ -8,6 +8,8 @@ mod columns;
 mod doors;
 #[path = "console/drivers.rs"]
 mod drivers;
+#[path = "console/reload.rs"]
+mod reload;
 #[path = "console/shows.rs"]
 mod shows;
 

@@ -80,7 +80,6 @@ async fn what_is_no_command_is_an_error_and_the_console_goes_on() {
         ("RESUME", "55000"),
         ("KILL_CLIENT 999999", "42704"),
         ("CANCEL 999999", "42704"),
-        ("RELOAD", "0A000"),
         ("SUSPEND", "0A000"),
         ("SET nothing = 1", "42704"),
         ("SET pool.max_servers = 5", "55P02"),

@@ -195,6 +195,17 @@ async fn configuration_is_shown_with_its_defaults() {
     assert_eq!(value(&mut root, "CONFIG", key, "value").await, "1m 30s");
     assert_eq!(value(&mut root, "CONFIG", key, "default").await, "30s");
     assert_eq!(value(&mut root, "CONFIG", ("key", "tenancy.strategy"), "value").await, "search_path");
+    for (key, changeable) in [
+        ("pool.wait_timeout", "yes"),
+        ("query_wait_timeout", "yes"),
+        ("max_client_conn", "yes"),
+        ("listen.address", "no"),
+        ("listen_port", "no"),
+        ("tenancy.mode", "no"),
+        ("reserve_pool_size", "no"),
+    ] {
+        assert_eq!(value(&mut root, "CONFIG", ("key", key), "changeable").await, changeable, "{key}");
+    }
     // No secret is among them.
     let all = ask(&mut root, "SHOW CONFIG").await.rows();
     assert!(all.iter().flatten().all(|cell| !cell.contains(pgstrata_tests::roles::KEY)), "{all:?}");

@@ -282,6 +282,7 @@ where
         if self.status == Status::Failed && !matches!(command, Command::Commit | Command::Rollback) {
             return Ok(Err(aborted()));
         }
+        self.look_at_user()?;
         Ok(match command {
             Command::Show(shown, one) => self.show(shown, one.as_deref()),
             Command::Parameter(parameter) => {
@@ -330,6 +331,23 @@ where
             self.must_be_admin()?;
         }
         Ok(told)
+    }
+
+    /// Takes the user as the configuration has it now. The error: it may not use the console any more.
+    fn look_at_user(&mut self) -> Result<(), End> {
+        match self.shared.current().accept.users.get(&self.user.name) {
+            Some(account) if account.user.may_use_console() => {
+                self.user = Arc::clone(&account.user);
+                Ok(())
+            }
+            _ => {
+                let name = &self.user.name;
+                let message = format!(
+                    "terminating connection: user \"{name}\" may no longer use the console by the configuration"
+                );
+                Err(fatal("57P01", message))
+            }
+        }
     }
 
     fn must_be_admin(&self) -> Result<(), Refusal> {

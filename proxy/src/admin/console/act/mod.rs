@@ -15,7 +15,10 @@ use std::sync::Arc;
 
 use super::command::Act;
 use crate::shared::Shared;
-use crate::wire::refusal::{Refusal, sqlstate};
+use crate::wire::refusal::Refusal;
+
+/// `config_file_error`
+const CONFIG_FILE_ERROR: &str = "F0000";
 
 /// What can be done, for SHOW HELP.
 pub const HELP: &[(&str, &str)] = &[
@@ -31,11 +34,11 @@ pub const HELP: &[(&str, &str)] = &[
     ("SUSPEND TENANT name [IN db]", "refuses a tenant's clients, at all proxies"),
     ("RESUME TENANT name [IN db]", "lets them in again"),
     ("KILL TENANT name [IN db]", "ends a tenant's clients at this proxy"),
-    ("RELOAD", "reads the configuration again"),
+    ("RELOAD", "reads the configuration again, and says what has changed and what needs a restart"),
     ("SHUTDOWN", "ends the proxy at once"),
     ("SHUTDOWN WAIT_FOR_SERVERS", "ends it when open transactions are over"),
     ("SHUTDOWN WAIT_FOR_CLIENTS", "ends it when all clients have left"),
-    ("SET key = value", "changes a setting, where SHOW CONFIG says that it is changeable"),
+    ("SET key = value", "for drivers: keys of the configuration are changed in its file, by RELOAD"),
 ];
 
 /// Does it; gives what there is to tell about it. Whoever stops waiting leaves nothing half done.
@@ -54,7 +57,7 @@ pub async fn act(act: &Act, shared: &Arc<Shared>) -> Result<Option<String>, Refu
         Act::KillTenant(name) => tenants::kill(shared, name).map(Some),
         Act::KillClient(id) => done(clients::kill(shared, *id)),
         Act::Cancel(id) => done(clients::cancel(shared, *id).await),
-        Act::Reload => done(reload()),
+        Act::Reload => reload(shared).await.map(Some),
         Act::Shutdown(how) => {
             shared.exit.ask(*how);
             Ok(None)
@@ -62,8 +65,12 @@ pub async fn act(act: &Act, shared: &Arc<Shared>) -> Result<Option<String>, Refu
     }
 }
 
-/// Reads the configuration again.
-fn reload() -> Result<(), Refusal> {
-    let refusal = Refusal::new(sqlstate::FEATURE_NOT_SUPPORTED, "RELOAD is not available in this build");
-    Err(refusal.hint("Restart the proxy."))
+/// Reads the configuration again. Says what has changed, and what needs a restart; or what is wrong, and where.
+async fn reload(shared: &Arc<Shared>) -> Result<String, Refusal> {
+    let report = shared.reload().await.map_err(|error| {
+        let refusal = Refusal::new(CONFIG_FILE_ERROR, format!("configuration not reloaded: {error}"));
+        refusal.hint("Nothing was changed. Mend the file, and RELOAD again.")
+    })?;
+    let warnings = report.warnings.iter().map(|warning| format!("\n{warning}"));
+    Ok(warnings.fold(report.to_string(), |told, warning| told + &warning))
 }

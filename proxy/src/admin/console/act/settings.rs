@@ -1,4 +1,4 @@
-//! SET: what may be changed while the proxy runs.
+//! SET: what drivers set. Keys of the configuration are changed in its file.
 
 use crate::admin::console::command::Parameter;
 use crate::admin::console::show;
@@ -13,16 +13,21 @@ pub fn set(shared: &Shared, key: &str) -> Result<Option<String>, Refusal> {
     if Parameter::find(key).is_some() {
         return Ok(Some("SET ignored".into()));
     }
-    if is_configured(shared, key) {
-        let message = format!("\"{key}\" can not be changed while the proxy runs");
+    if let Some(changeable) = changeable(shared, key) {
+        let message = format!("\"{key}\" can not be changed by SET");
         let refusal = Refusal::new(sqlstate::CANT_CHANGE_RUNTIME_PARAM, message);
-        return Err(refusal.hint("Change it in the configuration file."));
+        return Err(refusal.hint(match changeable {
+            true => "Change it in the configuration file, and RELOAD.",
+            false => "Change it in the configuration file, and restart the proxy.",
+        }));
     }
     let message = format!("unrecognized configuration parameter \"{key}\"");
     Err(Refusal::new(sqlstate::UNDEFINED_OBJECT, message).hint("SHOW CONFIG lists the parameters."))
 }
 
-fn is_configured(shared: &Shared, key: &str) -> bool {
-    let Some(config) = show::find("CONFIG") else { return false };
-    config.table(shared, "").rows.iter().any(|row| row.first() == Some(&Cell::from(key)))
+/// Whether a reload changes the key; `None`: there is no such key.
+fn changeable(shared: &Shared, key: &str) -> Option<bool> {
+    let rows = show::find("CONFIG")?.table(shared, "").rows;
+    let row = rows.iter().find(|row| row.first() == Some(&Cell::from(key)))?;
+    Some(row.last() == Some(&Cell::from("yes")))
 }
