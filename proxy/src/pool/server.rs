@@ -266,6 +266,11 @@ impl PreparedNames {
         self.known.get(&id).is_some()
     }
 
+    /// Whether the statement is there.
+    pub fn contains(&self, id: u64) -> bool {
+        self.known.contains(&id)
+    }
+
     /// Adds a statement that is not there; gives those that must be closed to make room.
     pub fn insert(&mut self, id: u64, bytes: usize) -> Vec<u64> {
         let mut out = Vec::new();

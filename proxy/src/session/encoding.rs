@@ -108,6 +108,17 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         now == Some(encoding) && certain && self.link.as_ref().is_none_or(|link| !link.request.reencodes)
     }
 
+    /// Whether the server at hand has read the statement's text already, in the encoding that the client was told.
+    pub(super) fn has_read(&self, statement: &ClientStatement) -> bool {
+        let id = statement.prepared.id;
+        let told = self.told.get(CLIENT_ENCODING.as_bytes());
+        told == statement.encoding.as_ref()
+            && self.link.as_ref().is_some_and(|link| {
+                let is_there = link.lease.unnamed == Some(id) || link.lease.prepared.contains(id);
+                is_there && !link.request.reencodes
+            })
+    }
+
     /// The settings that a statement is read with which is prepared now.
     pub(super) fn reading(&mut self) -> Arc<Settings> {
         Arc::clone(self.reading.now(&self.settings))

@@ -179,7 +179,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             self.poison(unknown);
             return None;
         };
-        if self.statements.get(name).is_some_and(|statement| !self.reads_the_same(statement)) {
+        if self.statements.get(name).is_some_and(|one| !self.reads_the_same(one) && !self.has_read(one)) {
             self.poison(other_encoding());
             return None;
         }
