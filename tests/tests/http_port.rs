@@ -79,7 +79,7 @@ async fn clients_leave_descriptors_to_probes_and_servers() {
     let mut lines = BufReader::new(process.child.stderr.take().unwrap()).lines();
     loop {
         let line = lines.next_line().await.unwrap().expect("it warns");
-        if line.contains("fewer clients fit than listen.max_clients") {
+        if line.contains("allows fewer clients than listen.max_clients") {
             assert!(line.contains("max_clients=10000") && line.contains("open_files=256"), "{line}");
             break;
         }

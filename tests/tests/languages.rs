@@ -171,7 +171,9 @@ fn the_document_lists_each_program() {
             let is_program = [".py", ".js", ".php", ".pl", ".rb", ".c", ".go", ".java"]
                 .iter()
                 .any(|end| path.ends_with(end));
-            assert!(!is_program || listed.contains(&path), "{path} has no row in docs/drivers.md");
+            // Clients of the console, not of a database, and what checks charts.
+            let aside = path.to_ascii_lowercase().contains("console") || path == "drivers/manifests.py";
+            assert!(!is_program || aside || listed.contains(&path), "{path} has no row in docs/drivers.md");
         }
     }
 }

@@ -145,6 +145,29 @@ async fn lowered_timeouts_hold_as_postgresqls_do() {
     }
 }
 
+/// As migration tools do it (Kysely): nobody looks at the value in the middle of a statement.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_no_limit_is_set_in_any_statement() {
+    for strategy in STRATEGIES {
+        let stage = Stage::new(Setup::new().strategy(strategy).servers(1)).await;
+        let mut wire = stage.wire("acme_corp").await;
+        let text = "WITH s AS (SELECT set_config('lock_timeout', '3600000', true) AS v) \
+                    SELECT pg_advisory_xact_lock(7), v FROM s";
+        assert_eq!(wire.simple(text).await.code(), "");
+        assert_eq!(wire.extended(text, &[]).await.code(), "");
+        stage.superuser().await.batch_execute("ALTER ROLE app SET lock_timeout = '5s'").await.unwrap();
+        stage
+            .superuser()
+            .await
+            .batch_execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'app'")
+            .await
+            .unwrap();
+        let mut wire = stage.wire("acme_corp").await;
+        assert_eq!(wire.simple(text).await.code(), "42501");
+        assert_eq!(wire.extended(text, &[]).await.code(), "42501");
+    }
+}
+
 /// Ways to set one that nobody could look behind.
 #[tokio::test(flavor = "multi_thread")]
 async fn limits_hold_in_disguise() {

@@ -44,7 +44,7 @@ pub fn decide(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode, plan
             if !grant.pins.is_empty() {
                 plan.pin(&grant.pins, t, scope);
             }
-            if !(grant.looks.is_empty() && grant.seals.is_empty() && grant.limits.is_empty()) {
+            if grant.asks() {
                 plan.ask(&grant, shape, scope);
             }
             if scope.hide_others {

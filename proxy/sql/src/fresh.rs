@@ -35,15 +35,16 @@ pub fn is_found(code: &[u8], message: &[u8]) -> bool {
 /// The checks that a grant asks for, in the order in which they are to run.
 pub fn checks(grant: &Grant, statements: &[StatementShape], scope: &Scope) -> Result<Vec<Check>, Refusal> {
     let looks = once_each(&grant.looks, statements);
-    if looks.len() + grant.seals.len() + grant.limits.len() > MOST {
+    if looks.len() + grant.seals.len() + grant.limits.len() + grant.unlimited.len() > MOST {
         let hint = "Send it in parts, or write the schema in front of each table that is written.";
         let message = "too many statements of one text write what is not known";
         return Err(Refusal { code: "54000", message: message.into(), hint: Some(hint.into()) });
     }
     let front = looks.chunk_by(|a, b| a.0 == b.0).map(|looks| front(looks, scope));
     let limits = grant.limits.iter().map(|(at, name)| limits::check(*at, name));
+    let unlimited = grant.unlimited.iter().map(|(at, name)| limits::check_none(*at, name));
     let behind = grant.seals.chunk_by(|a, b| a.0 == b.0).map(|seals| behind(seals, scope));
-    let mut checks: Vec<Check> = front.chain(behind).chain(limits).collect();
+    let mut checks: Vec<Check> = front.chain(unlimited).chain(behind).chain(limits).collect();
     checks.sort_by_key(|check| (check.statement, check.behind));
     Ok(checks)
 }

@@ -45,6 +45,16 @@ pub(super) fn check(statement: usize, name: &'static str) -> Check {
     Check { statement, behind: true, sql: question(name).into(), refusal: refusal(name) }
 }
 
+/// What is asked in front of a statement that sets `name` in its middle, where nobody can look at the value: there must be
+/// no limit that it could be above.
+pub(super) fn check_none(statement: usize, name: &'static str) -> Check {
+    let sql = format!(
+        "SELECT pg_catalog.parse_ident(pg_catalog.concat('{MARK}', s.reset_val)) FROM pg_catalog.pg_settings s \
+         WHERE s.name OPERATOR(pg_catalog.=) '{name}' AND s.reset_val OPERATOR(pg_catalog.<>) '0'"
+    );
+    Check { statement, behind: false, sql: sql.into(), refusal: unseen(name) }
+}
+
 /// A statement that fails where a parameter is higher than it would be by itself. Its own change of the parameter is the
 /// transaction's, and is taken back by itself; it has no rows.
 pub fn question(name: &str) -> String {

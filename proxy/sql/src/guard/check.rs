@@ -41,6 +41,16 @@ pub struct Grant {
     pub seals: Vec<(usize, Seal)>,
     /// The time-outs that are looked at behind statements.
     pub limits: Vec<(usize, &'static str)>,
+    /// Time-outs that are set in the middle of a statement, with its number: none of them may have a limit.
+    pub unlimited: Vec<(usize, &'static str)>,
+}
+
+impl Grant {
+    /// Whether PostgreSQL is to be asked anything around the text's statements.
+    pub fn asks(&self) -> bool {
+        let questions = [self.looks.len(), self.seals.len(), self.limits.len(), self.unlimited.len()];
+        questions.into_iter().any(|number| number > 0)
+    }
 }
 
 /// A view, or all of a schema's.
@@ -79,7 +89,13 @@ pub fn check(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode, tenan
         }
         let Some(write) = gate.write_of(demand) else {
             match gate.check(demand) {
-                Ok(()) => continue,
+                Ok(()) => {
+                    let name = gate.time_limit(demand);
+                    grant
+                        .unlimited
+                        .extend(name.map(|(token, name)| (before.there(shape, token, start).0, name)));
+                    continue;
+                }
                 Err(refusal) => return Verdict::Refused(refusal),
             }
         };
@@ -375,14 +391,18 @@ impl Gate<'_> {
                 let hint = "Use SET, or SELECT set_config(...) with plain string literals and nothing else.";
                 Err(self.refusal(&format!("set {name} inside a statement"), Some(hint)))
             }
-            // Another call in the same statement could take it back before anybody looks.
-            (name, ConfigPlace::Inside | ConfigPlace::Known)
-                if self.scope.limits_time && limits::limited(name).is_some() =>
-            {
+            (name, ConfigPlace::Known) if self.scope.limits_time && limits::limited(name).is_some() => {
                 Err(limits::unseen(name))
             }
             _ => Ok(()),
         }
+    }
+
+    /// A time-out that is set in the middle of a statement, which could take it back before anybody looks.
+    fn time_limit(&self, demand: &Demand) -> Option<(u32, &'static str)> {
+        let Demand::Config { token, place: ConfigPlace::Inside } = demand else { return None };
+        let name = self.literals.string(*token as usize).filter(|_| self.scope.limits_time)?;
+        Some((*token, limits::limited(&name.to_ascii_lowercase())?))
     }
 
     /// A string that names an object: its schema must be one that may be named.
