@@ -71,6 +71,39 @@ async fn pipelines_with_errors_and_several_syncs() {
     .await;
 }
 
+/// Nor where the proxy knows the statement, or its name, and PostgreSQL need not be asked.
+#[tokio::test(flavor = "multi_thread")]
+async fn transaction_that_has_failed_prepares_nothing() {
+    let stages = stages().await;
+    compare(&stages, "a statement that the server has, and a name that is taken", async |wire| {
+        wire.parse("a", NAMES).parse("b", NAMES).close("b").sync();
+        run(wire, "BEGIN");
+        run(wire, "SELECT 1/0").sync();
+        wire.parse("b", NAMES).sync();
+        wire.parse("a", NAMES).sync();
+        wire.parse("c", "ROLLBACK").parse("d", "").sync();
+        run(wire, "ROLLBACK").sync();
+        wire.bind("a", &[]).execute().sync();
+        answers(wire, 7).await
+    })
+    .await;
+}
+
+/// Where no server is asked for it, either.
+#[tokio::test(flavor = "multi_thread")]
+async fn discard_all_tells_what_parameters_are_again() {
+    for stage in stages().await {
+        let mut wire = stage.wire("acme_corp").await;
+        for value in ["one", "two"] {
+            wire.simple(&format!("SET application_name = '{value}'")).await;
+            let answer = wire.simple("DISCARD ALL").await;
+            let told = answer.messages.iter().filter(|message| message.tag == b'S');
+            let told: Vec<_> = told.map(|message| message.parameter()).collect();
+            assert_eq!(told, [("application_name".to_owned(), String::new())]);
+        }
+    }
+}
+
 /// What the proxy answers by itself comes where PostgreSQL's answer would, also where both come in one piece.
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_of_the_proxys_own_come_in_their_turn() {

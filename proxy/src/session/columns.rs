@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::Session;
 use super::expect::Expect;
 use super::request::Step;
+use super::statements::Prepared;
 use crate::sql::plan::Refusal;
 use crate::wire::{frame, message};
 
@@ -104,21 +105,22 @@ fn columns(mut body: &[u8]) -> u64 {
 }
 
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
-    /// A statement of the client's was described: told it, or asked by us (`client` is false).
-    pub(super) fn note_columns(&mut self, name: &[u8], shape: Shape, client: bool) {
-        if let Some(statement) = self.statements.get_mut(name) {
+    /// The statement of the client's with that name and number was described: told it, or asked by us (`client` is
+    /// false). By now the name may be another's.
+    pub(super) fn note_columns(&mut self, (name, id): (&[u8], u64), shape: Shape, client: bool) {
+        if let Some(statement) = self.statements.get_mut(name).filter(|known| known.prepared.id == id) {
             statement.columns = statement.columns.described(shape, client);
         }
         self.checking &= client;
     }
 
     /// Asks what a statement's columns are now. The message at hand waits for the answer.
-    pub(super) fn check_columns(&mut self, name: &[u8], on_server: &str) -> Step {
+    pub(super) fn check_columns(&mut self, name: &[u8], on_server: &Prepared) -> Step {
         let Some(link) = &mut self.link else { return Step::NeedServer };
-        message::describe_statement(&mut link.lease.outbuf, on_server.as_bytes());
+        message::describe_statement(&mut link.lease.outbuf, on_server.name.as_bytes());
         link.flush();
         link.owe(Expect::Describe {
-            statement: Some(Bytes::copy_from_slice(name)),
+            statement: Some((Bytes::copy_from_slice(name), on_server.id)),
             client: false,
             parameters: 0,
         });

@@ -123,8 +123,8 @@ pub enum Expect {
     },
     /// `ParameterDescription`, then `RowDescription` or `NoData`.
     Describe {
-        /// The statement; none for a portal.
-        statement: Option<Bytes>,
+        /// The statement's name and number; none for a portal.
+        statement: Option<(Bytes, u64)>,
         /// The client sent it.
         client: bool,
         /// The hash of the parameters, once they have come.

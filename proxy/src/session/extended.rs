@@ -160,7 +160,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         match columns {
             // It will be told anew before it reads a row.
             _ if next == Some(b'D') => {}
-            Columns::Doubtful(_) => return Ok(self.check_columns(name, &on_server.name)),
+            Columns::Doubtful(_) => return Ok(self.check_columns(name, &on_server)),
             Columns::Changed(_) => return Ok(self.poison(columns::changed())),
             Columns::Told(_) | Columns::Untold => {}
         }
@@ -179,8 +179,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         link.request.bound_by_name |= !portal.is_empty();
         link.request.described |= columns != Columns::Untold && next != Some(b'D');
         if portal.is_empty() {
-            self.bound.clear();
-            self.bound.extend_from_slice(name);
+            self.bound.0.clear();
+            self.bound.0.extend_from_slice(name);
+            self.bound.1 = on_server.id;
         }
         // From here on it may run, by a FETCH too.
         self.touched |=
@@ -282,7 +283,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return Ok(self.poison(names::no_portal(name)));
         }
         self.pass_message(b'D', body);
-        let statement = name.is_empty().then(|| Bytes::copy_from_slice(&self.bound));
+        let (bound, id) = &self.bound;
+        let statement = name.is_empty().then(|| (Bytes::copy_from_slice(bound), *id));
         if let Some(link) = &mut self.link {
             link.owe(Expect::Describe { statement, client: true, parameters: 0 });
         }
@@ -303,7 +305,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let Some(on_server) = self.ensure_statement(name) else { return Step::Done };
         if let Some(link) = &mut self.link {
             message::describe_statement(&mut link.lease.outbuf, on_server.name.as_bytes());
-            let statement = Some(Bytes::copy_from_slice(name));
+            let statement = Some((Bytes::copy_from_slice(name), on_server.id));
             link.owe(Expect::Describe { statement, client: true, parameters: 0 });
         }
         Step::Done

@@ -235,8 +235,8 @@ pub struct Session<C> {
     ahead: Option<Box<Ahead>>,
     /// What it was behind what is complete so far.
     reached: Status,
-    /// The statement that the unnamed portal was bound from.
-    bound: Vec<u8>,
+    /// The statement that the unnamed portal was bound from, by its name and its number.
+    bound: (Vec<u8>, u64),
     pins: Pins,
     listening: Listening,
     /// `ReadyForQuery`, while the client must not have it yet.

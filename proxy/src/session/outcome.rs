@@ -104,7 +104,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 link.request.role = Settled::Refused(body.into());
                 return Ok(());
             }
-            Some(Expect::OwnQuery | Expect::Probe(_)) => {
+            // Cancelled, or out of its time: what ties the client to its server stays as it is known.
+            Some(Expect::Probe(_)) => return Ok(()),
+            Some(Expect::OwnQuery) => {
                 link.lease.in_doubt = true;
                 let text = String::from_utf8_lossy(frame::field(body, b'M').unwrap_or_default()).into_owned();
                 let code = String::from_utf8_lossy(code).into_owned();

@@ -16,10 +16,11 @@ use super::extended::{PARSE_COMPLETE, refusal};
 use super::judge::Source;
 use super::link::Link;
 use super::names::unknown;
-use super::query::{format_set_local, kind_of};
+use super::query::{ends_failure, format_set_local, kind_of};
 use super::request::Step;
 use super::role::{InForce, needs_role};
 use super::statements::{ClientStatement, Identity, Origin, Prepared, Runs};
+use super::switch::aborted;
 use super::tenant::Tenancy;
 use super::{Session, Status, names, path, role};
 use crate::clients::counts::Counts;
@@ -100,6 +101,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             self.entry.counts.add(Counts::CLIENT_PARSES, 1);
             statement.prepared = self.behind_ddl(self.apart(statement.prepared));
         }
+        let has_aborted = self.has_aborted(&statement.plan);
         let Some(link) = &mut self.link else { return };
         let prepared = Arc::clone(&statement.prepared);
         if name.is_empty() {
@@ -111,6 +113,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 client: Some(name.clone()),
                 map: statement.map.clone(),
             });
+        } else if has_aborted && link.lease.prepared.touch(prepared.id) {
+            self.poison(aborted());
+            return;
         } else if link.lease.prepared.touch(prepared.id) {
             link.owe(Expect::Local { message: PARSE_COMPLETE, opened: Some(name.clone()), closed: None });
         } else {
@@ -130,6 +135,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         message::parse(&mut link.lease.outbuf, &name, text, types);
         link.owe(Expect::Trial(statement.map.clone()));
         link.close_own(&name);
+    }
+
+    /// Whether PostgreSQL would not prepare it, as the transaction has failed.
+    fn has_aborted(&self, plan: &Plan) -> bool {
+        let ends = plan.statements.is_empty() || plan.statements.iter().any(ends_failure);
+        self.status_then() == Status::Failed && !ends
     }
 
     /// A statement that is about to be prepared: its client's alone, where what the client has set in the open

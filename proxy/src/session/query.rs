@@ -326,6 +326,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 self.statements.clear();
                 self.forget_session();
                 self.listening.commit();
+                self.tell_base();
                 "DISCARD ALL"
             }
             _ => return false,

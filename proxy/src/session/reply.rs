@@ -180,8 +180,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             Some(Expect::Query(reply)) if reply.is_injected() => return Relayed::Not,
             _ => return relayed,
         }
-        if let Some(Expect::Describe { statement: Some(name), client, parameters }) = link.answered() {
-            self.note_columns(&name, columns::Shape::of(parameters, body), client);
+        if let Some(Expect::Describe { statement: Some((name, id)), client, parameters }) = link.answered() {
+            self.note_columns((&name, id), columns::Shape::of(parameters, body), client);
         }
         relayed
     }
@@ -316,6 +316,16 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let changed: Vec<_> =
             changed.into_iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         changed.iter().try_for_each(|(name, value)| self.hear(name, value))
+    }
+
+    /// All settings are back at what the client has begun with, and no server says so.
+    pub(super) fn tell_base(&mut self) {
+        let base = Arc::clone(&self.identity.base_told);
+        for (name, value) in base.iter().filter(|(name, value)| self.told.get(*name) != Some(*value)) {
+            message::parameter_status(&mut self.outbuf, name, value);
+        }
+        self.told_utf8 = base.get(CLIENT_ENCODING.as_bytes()).is_some_and(|told| is_utf8(told));
+        self.told = base;
     }
 
     /// A parameter of the server's has this value now.

@@ -311,7 +311,7 @@ where
         foreseen: None,
         ahead: None,
         reached: Status::Idle,
-        bound: Vec::new(),
+        bound: Default::default(),
         pins,
         listening: Listening::default(),
         held_ready: None,
