@@ -1,7 +1,7 @@
 # The one door, for people and for CI: `make help` says what there is.
 
 CARGO_TARGET_DIR ?= target
-E2E_JOBS ?= 4
+E2E_JOBS ?= 6
 TIME ?= 60
 # Packages whose tests start a PostgreSQL.
 WITH_POSTGRES := pgstrata-tests axum-multitenant
