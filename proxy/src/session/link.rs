@@ -295,6 +295,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         self.link.as_ref().is_some_and(|link| link.request.failed)
     }
 
+    /// Whether a statement of the client's was run in this request.
+    pub(super) fn has_run(&self) -> bool {
+        self.link.as_ref().is_some_and(|link| link.request.ran)
+    }
+
     pub(super) fn has_sent(&self) -> bool {
         self.link.as_ref().is_some_and(|link| link.request.sent)
     }

@@ -109,7 +109,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// of it would make one.
     pub(super) fn fails_alone(&self, plan: &Plan) -> bool {
         let needs_block = matches!(&plan.statements[..], [only] if only.kind == StatementKind::BlockOnly);
-        needs_block && self.status_then() == Status::Idle && !self.has_sent()
+        needs_block && self.status_then() == Status::Idle && !self.has_run()
     }
 
     /// Why a text is not sent although it may run: it fails at once, or what goes into it is too long.
