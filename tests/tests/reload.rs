@@ -193,6 +193,23 @@ async fn databases_come_and_go() {
     eventually(1, async || server.query_one(open, &[]).await.unwrap().get::<_, i64>(0)).await;
 }
 
+/// One wake-up that comes late must not be taken for the next.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_idle_client_hears_of_the_last_of_many_reloads() {
+    let (_cluster, process) = start(&Setup::new()).await;
+    let mut idle = Vec::new();
+    for _ in 0..60 {
+        idle.push(process.wire("acme_corp").await);
+    }
+    for seconds in 1..=10 {
+        process.reload(&Setup::new().line("limits", format!("query_timeout = '{seconds}h'"))).await;
+    }
+    process.reload(&Setup::new().replace("tenants = ['*']", "tenants = ['glob*']")).await;
+    for wire in &mut idle {
+        is_closed(wire, "57P01", "user \"app\" may no longer use tenant \"acme_corp\"").await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn pool_grows_at_once_and_shrinks_as_servers_come_back() {
     let (cluster, process) = start(&Setup::new().servers(1)).await;

@@ -108,6 +108,11 @@ impl Clients {
         self.lock().slots.values().cloned().collect()
     }
 
+    /// Has all sessions look again at what others may have changed.
+    pub fn wake_all(&self) {
+        self.all().iter().for_each(|slot| slot.wake());
+    }
+
     /// The one with that number.
     pub fn get(&self, id: u64) -> Option<Arc<ClientSlot>> {
         self.lock().slots.get(&id).cloned()

@@ -143,7 +143,7 @@ impl ClientSlot {
         *self.place.lock().unwrap_or_else(PoisonError::into_inner) = place;
     }
 
-    /// Whom [`ClientSlot::end`] wakes: the session's task. Set before the first look at [`ClientSlot::is_ended`].
+    /// Whom others wake: the session's task. Set before the first look at what they wake it for.
     pub fn wakes(&self, waker: &Waker) {
         *self.waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(waker.clone());
     }
@@ -159,6 +159,11 @@ impl ClientSlot {
     /// Ends the client, whatever it does.
     pub fn end(&self) {
         self.ends.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    /// Has the session look again at what others may have changed.
+    pub fn wake(&self) {
         let waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(waker) = waker {
             waker.wake();

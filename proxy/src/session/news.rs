@@ -21,8 +21,8 @@ use crate::shared::snapshot::Snapshot;
 /// The configuration that a session goes by, and those that come behind it.
 pub(super) struct News {
     newest: watch::Receiver<Arc<Snapshot>>,
-    /// Wakes the session once for the next one, or when the proxy stops.
-    alarm: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    /// Wakes the session when the proxy stops. For a newer configuration its slot does, however often that comes.
+    stop: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     /// Why the client has to leave.
     leave: Option<String>,
 }
@@ -30,7 +30,7 @@ pub(super) struct News {
 impl News {
     /// What comes behind the one that `newest` has seen.
     pub fn new(newest: watch::Receiver<Arc<Snapshot>>) -> Self {
-        Self { newest, alarm: None, leave: None }
+        Self { newest, stop: None, leave: None }
     }
 
     /// Whether there is something to look at. For each message, so without a lock.
@@ -43,25 +43,20 @@ impl News {
         self.newest.has_changed().unwrap_or(false)
     }
 
-    /// Ready when there is a newer one. Else the task of `cx` is woken for that, and when the proxy stops, however
-    /// often it waits until then.
+    /// Ready when there is a newer one, or the proxy stops. Else the task of `cx` is woken for that.
     pub fn poll(&mut self, shutdown: &watch::Receiver<bool>, cx: &mut Context<'_>) -> Poll<()> {
         if self.is_new() {
             return Poll::Ready(());
         }
-        if self.alarm.is_some() {
+        if self.stop.is_some() {
             return Poll::Pending;
         }
-        let (mut newest, mut shutdown) = (self.newest.clone(), shutdown.clone());
-        let mut alarm: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(async move {
-            tokio::select! {
-                _ = shutdown.wait_for(|stop| *stop) => {}
-                _ = newest.changed() => {}
-            }
-        });
-        // Asked once, it wakes once.
-        let came = alarm.as_mut().poll(cx);
-        self.alarm = Some(alarm);
+        let mut shutdown = shutdown.clone();
+        let mut stop: Pin<Box<dyn Future<Output = ()> + Send>> =
+            Box::pin(async move { _ = shutdown.wait_for(|stop| *stop).await });
+        // Asked once, it wakes once; and the proxy stops once.
+        let came = stop.as_mut().poll(cx);
+        self.stop = Some(stop);
         came
     }
 
@@ -69,7 +64,6 @@ impl News {
         if !self.is_new() {
             return None;
         }
-        self.alarm = None;
         let newest = Arc::clone(&self.newest.borrow_and_update());
         self.leave.is_none().then_some(newest)
     }

@@ -177,6 +177,8 @@ impl Shared {
         let warnings = [config.warnings.clone(), config.expired.clone()].concat();
         let next = Arc::new(Snapshot { config: Arc::new(config), accept, databases });
         self.newest.send_replace(Arc::clone(&next));
+        // Behind it: whoever is woken finds the newer one.
+        self.clients.wake_all();
         for (name, database) in &running.databases {
             if !next.databases.get(name).is_some_and(|kept| Arc::ptr_eq(kept, database)) {
                 database.retire();
