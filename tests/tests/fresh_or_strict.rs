@@ -969,3 +969,88 @@ async fn trigger_arguments_name_no_table_of_others() {
         }
     }
 }
+
+/// A `LOCK TABLE` that PostgreSQL would refuse by itself, as it stands in no transaction block, runs behind another
+/// statement of its pipeline: what it is asked about must be asked then, if not before.
+#[tokio::test(flavor = "multi_thread")]
+async fn lock_that_waits_in_a_portal_locks_nothing_shared() {
+    for tier in [Tier::Names, Tier::Role] {
+        for strategy in STRATEGIES {
+            let stage = open(Setup::new().strategy(strategy).tier(tier)).await;
+            let server = stage.superuser().await;
+            let mut wire = stage.wire("acme_corp").await;
+            know(&mut wire).await;
+            server
+                .batch_execute("CREATE TABLE public.since (id int); GRANT ALL ON public.since TO PUBLIC")
+                .await
+                .unwrap();
+            let lock = "LOCK TABLE since IN EXCLUSIVE MODE";
+            assert_eq!(wire.parse("s", lock).sync().answer().await.tags(), "1Z");
+            // Bound first, or behind its own Parse; run first, or behind what has made a block of the pipeline.
+            for (parses, behind) in [(false, false), (false, true), (true, false), (true, true)] {
+                let statement: &[u8] =
+                    if parses { b"portal\0t\0\0\0\0\0\0\0" } else { b"portal\0s\0\0\0\0\0\0\0" };
+                if parses {
+                    wire.parse("t", lock);
+                }
+                wire.message(b'B', statement);
+                if behind {
+                    wire.parse("", "SELECT 1").bind("", &[]).execute();
+                }
+                wire.message(b'E', b"portal\0\0\0\0\0").message(b'H', b"").flush().await;
+                tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+                let held = "SELECT count(*) FROM pg_locks WHERE relation = 'public.since'::regclass \
+                            AND mode = 'ExclusiveLock' AND granted";
+                let held: i64 = server.query_one(held, &[]).await.unwrap().get(0);
+                assert_eq!(held, 0, "{strategy} {tier:?}: parses {parses}, behind {behind}");
+                let code = wire.sync().answer().await.code();
+                assert!(["42501", "25P01"].contains(&code.as_str()), "{strategy} {tier:?}: {code}");
+                wire.close("t").sync().answer().await;
+            }
+        }
+    }
+}
+
+/// A utility statement looks its names up when its portal runs, and not when that is bound.
+#[tokio::test(flavor = "multi_thread")]
+async fn portal_reaches_nothing_shared_when_its_table_is_gone() {
+    for tier in [Tier::Names, Tier::Role] {
+        for strategy in STRATEGIES {
+            let stage = open(Setup::new().strategy(strategy).tier(tier)).await;
+            let server = stage.superuser().await;
+            let mut wire = stage.wire("acme_corp").await;
+            know(&mut wire).await;
+            let owner = if tier == Tier::Role { "tenant_acme_corp" } else { "app" };
+            let made = format!(
+                "CREATE TABLE public.twice (id int); INSERT INTO public.twice VALUES (1); GRANT ALL ON public.twice TO PUBLIC; \
+                 ALTER TABLE public.twice OWNER TO {owner}"
+            );
+            server.batch_execute(&made).await.unwrap();
+            for text in [
+                "TRUNCATE twice",
+                "DROP TABLE twice",
+                "ALTER TABLE twice ADD COLUMN more int",
+                "ANALYZE twice",
+            ] {
+                let own = format!(
+                    "CREATE TABLE acme_corp.twice (id int); ALTER TABLE acme_corp.twice OWNER TO {owner}"
+                );
+                server.batch_execute(&own).await.unwrap();
+                assert_eq!(wire.parse("s", text).sync().answer().await.tags(), "1Z", "{text}");
+                wire.message(b'B', b"portal\0s\0\0\0\0\0\0\0");
+                wire.parse("", "ALTER TABLE acme_corp.twice RENAME TO gone").bind("", &[]).execute();
+                let answer = wire.message(b'E', b"portal\0\0\0\0\0").sync().answer().await;
+                let shared = "SELECT count(*), (SELECT count(*) FROM pg_attribute WHERE attrelid = 'public.twice'::regclass \
+                              AND attnum > 0) FROM public.twice";
+                let row = server.query_one(shared, &[]).await.expect("the shared table is there");
+                assert_eq!(
+                    (row.get::<_, i64>(0), row.get::<_, i64>(1)),
+                    (1, 1),
+                    "{strategy} {tier:?}: {text}: {answer:?}"
+                );
+                wire.close("s").sync().answer().await;
+                server.batch_execute("DROP TABLE IF EXISTS acme_corp.twice, acme_corp.gone").await.unwrap();
+            }
+        }
+    }
+}

@@ -88,7 +88,7 @@ async fn unknown_user_has_a_salt_that_stays() {
     assert_ne!(challenge(&context, "nobody").await, challenge(&context, "somebody").await);
 }
 
-/// The kind of request that a user is asked for its proof by: the number in `AuthenticationXXX`.
+/// The kind of request that a user is asked for its proof by: the number of its `Authentication` message.
 async fn asked(context: &AcceptContext, user: &str) -> i32 {
     let (mut client, server) = tokio::io::duplex(4096);
     let talk = async {

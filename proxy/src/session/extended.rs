@@ -17,7 +17,7 @@ use super::statements::{ClientStatement, Origin, Runs};
 use super::{End, Session, Status, names, path_switch, switch};
 use crate::clients::counts::Counts;
 use crate::sql::name;
-use crate::sql::plan::{Refusal, Route, Statement, StatementKind};
+use crate::sql::plan::{Plan, Refusal, Route, Statement, StatementKind};
 use crate::wire::frame::{self, Header};
 use crate::wire::message;
 
@@ -165,7 +165,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             Columns::Told(_) | Columns::Untold => {}
         }
         // From here on it may run, by a FETCH too.
-        asked.inspect(|plan| self.ask(plan, false));
+        if let Some(plan) = asked {
+            self.ask_for_portal(portal, &plan);
+        }
         let behind = header.total - frame::HEADER - portal.len() - name.len() - 2;
         let Some(link) = &mut self.link else { return Ok(Step::NeedServer) };
         link.give_up_portal(portal);
@@ -229,7 +231,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let plan = &statement.plan;
         let opaque = plan.opaque;
         let notable = |s: &Statement| opaque || s.kind != StatementKind::Plain || s.pin.is_some() || s.ddl;
-        if !plan.checks.iter().any(|check| check.behind) && !plan.statements.iter().any(notable) {
+        if plan.checks.is_empty() && !plan.statements.iter().any(notable) {
             return;
         }
         let mut statement = statement.clone();
@@ -333,6 +335,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if let Some(step) = statement.as_ref().and_then(|statement| self.execute_by_name(statement)) {
             return Ok(step);
         }
+        if let Some(statement) = &statement {
+            self.ask_again(portal, &statement.plan);
+        }
         // Of a portal that nothing is known of, it is known that it reads or writes.
         self.touched |= statement.is_none();
         let mut effect = None;
@@ -354,6 +359,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if let Some(link) = &mut self.link {
             link.owe(Expect::Execute { client: true, effect });
             link.request.ran = true;
+            link.request.asked = None;
             link.request.runs += 1;
             link.request.limited |= frame::u32(rows).is_none_or(|(rows, _)| rows != 0);
             if statement.as_ref().is_some_and(copies) {
@@ -369,6 +375,23 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             }
         }
         Ok(Step::Done)
+    }
+
+    /// Asks what must be known in front of a portal's statement.
+    fn ask_for_portal(&mut self, portal: &[u8], plan: &Plan) {
+        self.ask(plan, false);
+        if let Some(link) = &mut self.link {
+            link.request.asked = Some(Bytes::copy_from_slice(portal));
+        }
+    }
+
+    /// The same as far as it was not asked since something else ran: a utility statement looks its names up when it runs,
+    /// and one that has to be in a transaction block may be in one by now.
+    fn ask_again(&mut self, portal: &[u8], plan: &Plan) {
+        let asked = self.link.as_ref().and_then(|link| link.request.asked.as_deref());
+        if !plan.checks.is_empty() && asked != Some(portal) && !self.fails_alone(plan) {
+            self.ask_for_portal(portal, plan);
+        }
     }
 
     /// What code of a statement that was sent may set is set anew in front of what comes behind it.

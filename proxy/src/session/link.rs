@@ -138,6 +138,8 @@ pub(super) struct Request {
     pub early: Option<Box<[u8]>>,
     /// Whether the role that it needs for the session is in force.
     pub role: Settled,
+    /// The portal whose statement PostgreSQL was asked about last, if nothing has run since.
+    pub asked: Option<Bytes>,
     /// Its messages as the client sent them, while it can still be run again.
     pub replay: Option<BytesMut>,
 }
@@ -174,6 +176,7 @@ impl Request {
             opaque: false,
             early: None,
             role: Settled::No,
+            asked: None,
             replay: None,
         }
     }
@@ -295,9 +298,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         self.link.as_ref().is_some_and(|link| link.request.failed)
     }
 
-    /// Whether a statement of the client's was run in this request.
+    /// Whether a statement was run in this request, the client's or one of the proxy's: it may have made a transaction
+    /// block of the pipeline.
     pub(super) fn has_run(&self) -> bool {
-        self.link.as_ref().is_some_and(|link| link.request.ran)
+        self.link.as_ref().is_some_and(|link| link.request.ran || link.request.ran_ours)
     }
 
     pub(super) fn has_sent(&self) -> bool {

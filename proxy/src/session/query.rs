@@ -108,8 +108,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// Whether PostgreSQL refuses the statement, which has to be in a transaction block: what is put in front
     /// of it would make one.
     pub(super) fn fails_alone(&self, plan: &Plan) -> bool {
-        let needs_block = matches!(&plan.statements[..], [only] if only.kind == StatementKind::BlockOnly);
-        needs_block && self.status_then() == Status::Idle && !self.has_run()
+        needs_block(plan) && self.status_then() == Status::Idle && !self.has_run()
     }
 
     /// Why a text is not sent although it may run: it fails at once, or what goes into it is too long.
@@ -364,6 +363,11 @@ impl Link {
 pub(super) fn runs_by_itself(plan: &Plan) -> bool {
     let alone = matches!(&plan.statements[..], [Statement { kind: StatementKind::BlockOnly, .. }]);
     plan.route == Route::OwnTransaction || alone && plan.route == Route::SearchPath
+}
+
+/// Whether a plan is of one statement, which has to be in a transaction block.
+pub(super) fn needs_block(plan: &Plan) -> bool {
+    matches!(&plan.statements[..], [only] if only.kind == StatementKind::BlockOnly)
 }
 
 /// Whether a transaction that has failed goes on, or is over, behind it.
