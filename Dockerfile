@@ -14,7 +14,8 @@ FROM base AS manifests
 COPY . .
 RUN find . -name '*.rs' ! -path '*/src/lib.rs' ! -path '*/src/main.rs' ! -path '*/src/bin/*' ! -path '*/benches/*' -delete \
     && find . -name '*.rs' -exec sh -c 'echo "fn main() {" "}" >"$1"' sh {} \; \
-    && find . -type f ! -name '*.rs' ! -name 'Cargo.*' -delete
+    && find . -type f ! -name '*.rs' ! -name 'Cargo.*' -delete \
+    && find . -type d -empty -delete
 
 # The dependencies, in a layer of their own. What is built of empty sources is thrown away.
 FROM base AS dependencies
