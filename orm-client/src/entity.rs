@@ -173,7 +173,7 @@ pub struct EntityDefinition {
 /// assert!(id.primary_key && !id.nullable);
 /// assert_eq!((email.name, email.sql_type, email.nullable, email.unique), ("email", "text", true, true));
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct ColumnDefinition {
     /// The field's name.
     pub field: &'static str,
@@ -195,6 +195,17 @@ pub struct ColumnDefinition {
     pub version: bool,
     /// Whether it says since when its row is deleted: such a row stays, and is found no more.
     pub deleted: bool,
+    /// Whether it says when its row was inserted, by the database's clock.
+    pub created: bool,
+    /// Whether it says when its row was changed last, by the database's clock.
+    pub updated: bool,
+}
+
+impl ColumnDefinition {
+    /// Whether the database's clock says its value, whatever an entity has.
+    pub(crate) fn is_stamp(&self) -> bool {
+        self.created || self.updated
+    }
 }
 
 /// How the database gives a value.

@@ -28,7 +28,7 @@ use crate::{DatabaseKind, RowError};
 #[non_exhaustive]
 pub enum Error {
     /// The context's name can be no tenant's.
-    #[error("\"{}\" can be no tenant: {source}", shortened(.name))]
+    #[error("\"{}\" cannot be a tenant: {source}", shortened(.name))]
     Tenant {
         /// As it was given.
         name: String,
@@ -36,18 +36,36 @@ pub enum Error {
         source: TenantIdError,
     },
     /// The context's name is that of a schema which is nobody's.
-    #[error(
-        "\"{0}\" can be no tenant: it is a schema of PostgreSQL's, of pgstrata's, or one that all tenants share"
-    )]
+    #[error("\"{0}\" cannot be a tenant: it is a schema of PostgreSQL or of pgstrata, or a shared schema")]
     Reserved(String),
     /// Rows of a tenant's own were asked for outside of any context, and [`MissingTenant::Reject`](crate::MissingTenant::Reject) is set.
     #[error(
-        "no tenant is named for {0}: run it in MetadataContext::run(..) or on EntityManager::tenant(..); \
-         for the schema public say so by EntityManager::public()"
+        "no tenant is set for {0}: call it in MetadataContext::run(..) or on EntityManager::tenant(..); \
+         for the schema public, call it on EntityManager::public()"
     )]
     NoTenant(String),
+    /// A row of another tenant's was to be written, by a strategy with a tenant's column.
+    #[error("a row of {entity} belongs to tenant \"{found}\", and cannot be written for tenant \"{tenant}\"")]
+    OtherTenant {
+        /// The entity.
+        entity: &'static str,
+        /// Whose the row says that it is.
+        found: String,
+        /// Whose statement it is.
+        tenant: String,
+    },
+    /// A strategy of databases knows none for the tenant.
+    #[error("tenant \"{0}\" has no database: the strategy gives no URL for it")]
+    NoDatabase(String),
+    /// What can't be kept to one tenant's rows was asked for, by a strategy with a tenant's column.
+    #[error(
+        "{0} cannot be limited to the rows of one tenant: for the rows of all tenants, use without_tenant_scope(..)"
+    )]
+    Unscoped(String),
     /// A query was made in the context of one tenant, and is awaited in that of another.
-    #[error("a query that was made in the context of \"{made}\" is awaited in the context of \"{awaited}\"")]
+    #[error(
+        "a query was created in the context of tenant \"{made}\" and awaited in that of \"{awaited}\": await it where it was created"
+    )]
     ContextChanged {
         /// Whose context it was made in.
         made: String,
@@ -75,7 +93,7 @@ pub enum Error {
         timed_out: bool,
     },
     /// There was no answer within the query timeout, not even that PostgreSQL has stopped the statement: the connection is closed.
-    #[error("{doing}: no answer within {} ms: it is stopped, and its connection given up", .after.as_millis())]
+    #[error("{doing}: no answer within {} ms: the statement was cancelled and its connection closed", .after.as_millis())]
     Timeout {
         /// What was being done.
         doing: String,
@@ -90,8 +108,8 @@ pub enum Error {
     },
     /// A column's type has operators of its own, which are not on the tenant's path: others would be taken in their place.
     #[error(
-        "the operators of type {sql_type} are in schema \"{schema}\", which is not on the tenant's path: put its extension into a \
-         schema of its own (ALTER EXTENSION .. SET SCHEMA extensions), and name that in Options::shared_schemas"
+        "the operators of type {sql_type} are in schema \"{schema}\", which is not on the tenant's path: move its extension to a \
+         separate schema (ALTER EXTENSION .. SET SCHEMA extensions), and add that to Options::shared_schemas"
     )]
     Operators {
         /// The type, as the entity writes it.
@@ -101,7 +119,7 @@ pub enum Error {
     },
     /// Two savepoints of one transaction are used side by side: undoing one would undo a part of the other.
     #[error(
-        "a savepoint of this transaction is open elsewhere: savepoints of one transaction are used one in the other, not side by side"
+        "another savepoint of this transaction is open: savepoints of one transaction can be nested, not used in parallel"
     )]
     Interleaved,
     /// SQLite refused it.
@@ -125,7 +143,7 @@ pub enum Error {
     #[error("entity {0} is not registered: add it to the options of EntityManager::register")]
     Unregistered(&'static str),
     /// A name in the metadata can be no name in PostgreSQL.
-    #[error("{what} of entity {entity} can't be called {name:?}: a name has 1 to 63 bytes and no NUL")]
+    #[error("{what} of entity {entity} has the invalid name {name:?}: a name has 1 to 63 bytes and no NUL")]
     Name {
         /// Whose it is.
         entity: &'static str,
@@ -138,7 +156,7 @@ pub enum Error {
     #[error(transparent)]
     Metadata(#[from] LayerError),
     /// Rows that were to be saved did not come back.
-    #[error("{saved} of {of} rows of {entity} were saved: a trigger in the database keeps others away")]
+    #[error("{saved} of {of} rows of {entity} were saved: a trigger in the database discarded the others")]
     Suppressed {
         /// Whose rows.
         entity: &'static str,
@@ -149,14 +167,14 @@ pub enum Error {
     },
     /// All rows would be changed or deleted.
     #[error(
-        "every row of {0} would be changed: say which by where_(..), or that all are meant by everywhere()"
+        "this would change every row of {0}: select rows with where_(..), or all of them with everywhere()"
     )]
     Unfiltered(&'static str),
     /// A row is not as it was read: somebody else has changed or deleted it since.
-    #[error("the row of {0} was changed or deleted by somebody else since it was read: read it again")]
+    #[error("the row of {0} was changed or deleted since it was read: read it again")]
     Stale(&'static str),
     /// A change that sets nothing.
-    #[error("nothing is set in {0}: say what by set(..)")]
+    #[error("the update of {0} sets no column: use set(..)")]
     NothingSet(&'static str),
     /// The hooks of an entity find something wrong with a row, which is not saved: see [`Hooks::validate`](crate::Hooks::validate).
     #[error("the row of {entity} is not saved: {source}")]
@@ -181,7 +199,7 @@ pub enum Error {
     },
     /// The transaction could not be committed, and was rolled back.
     #[error(
-        "the transaction was rolled back: a statement or a savepoint in it failed, or was abandoned before it was through, or the \
+        "the transaction was rolled back: a statement or a savepoint in it failed, or was dropped before it finished, or the \
          connection was lost"
     )]
     Aborted,

@@ -11,7 +11,7 @@ use deadpool::managed;
 use tokio_postgres::error::SqlState;
 
 use crate::connection::{self, Answer, Copy, Frame, Step};
-use crate::entity::Entity;
+use crate::entity::Parameter;
 use crate::row::Row;
 use crate::sql::Sql;
 use crate::tls::Connector;
@@ -156,7 +156,11 @@ impl Lease {
                 ((answer.map_err(Fault::Postgres), clean), found)
             }
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(lease) => ((lease.run(sql).await, true), None),
+            Self::Sqlite(lease) => {
+                let answer = lease.run(sql).await;
+                let clean = frame.clean.is_none() || lease.clean().await;
+                ((answer, clean), None)
+            }
         }
     }
 
@@ -170,7 +174,10 @@ impl Lease {
     }
 
     /// Sends rows by `COPY`, which other databases do not have.
-    pub(crate) async fn copy_in<E: Entity>(&self, copy: &Copy<'_, E>) -> Result<u64, Fault> {
+    pub(crate) async fn copy_in<'r>(
+        &self,
+        copy: Copy<impl Iterator<Item = Vec<Parameter<'r>>> + Send>,
+    ) -> Result<u64, Fault> {
         match self {
             Self::Postgres(lease) => Ok(lease.copy_in(copy).await?),
             #[cfg(feature = "sqlite")]
@@ -195,7 +202,10 @@ impl Lease {
                 (ended.map_err(Fault::Postgres), cleaned)
             }
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(lease) => (lease.end(text).await, true),
+            Self::Sqlite(lease) => {
+                let ended = lease.end(text).await;
+                (ended, clean.is_none() || lease.clean().await)
+            }
         }
     }
 

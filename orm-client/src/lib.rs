@@ -75,7 +75,9 @@ pub use entity::Entity;
 pub use error::Error;
 pub use hooks::{Hooks, Invalid, Saving};
 pub use kind::DatabaseKind;
-pub use manager::{EntityManager, IsolationLevel, Metadata, Retry, Session, Transaction, TransactionOptions};
+pub use manager::{
+    Diff, EntityManager, IsolationLevel, Metadata, Retry, Session, Transaction, TransactionOptions,
+};
 pub use options::{MissingTenant, Options};
 /// The control library, whose types are in [`RunnerOptions::settings`] and [`PostgresTenantMigrationRunner::control`]: migrations, clones,
 /// archives, drift.
@@ -173,7 +175,10 @@ pub use runner::{
 };
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteError;
-pub use strategy::{ProxyStrategy, SchemaQualifiedStrategy, SearchPathStrategy, TenantQueryStrategy};
+pub use strategy::{
+    DatabaseStrategy, ProxyStrategy, SchemaQualifiedStrategy, SearchPathStrategy, TenantColumnStrategy,
+    TenantQueryStrategy,
+};
 /// The driver, in the version whose types are in this crate's interface.
 pub use tokio_postgres;
 

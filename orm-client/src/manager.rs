@@ -11,10 +11,14 @@
 //! - `stray`: statements of no tenant, in a program that has tenants.
 //! - `raw`: SQL of the application's own.
 //! - `retry`: transactions that are tried again. `copy`: many rows at once.
-//! - `synchronize`: tables that are missing. `tenants`: the same work for many of them.
+//! - `databases`: those of tenants, where each has its own.
+//! - `scope`: rows of all tenants in the same tables.
+//! - `synchronize`: tables that are missing. `diff`: what is, as SQL. `tenants`: the same work for many of them.
 //! - `watch`: whether the query timeout ran out.
 
 mod copy;
+mod databases;
+mod diff;
 pub(crate) mod hooked;
 mod metadata;
 mod modes;
@@ -24,6 +28,7 @@ mod raw;
 mod retry;
 mod run;
 mod savepoint;
+mod scope;
 mod session;
 mod stray;
 mod stream;
@@ -42,12 +47,17 @@ use pgstrata_tenancy::ident;
 use pgstrata_tenancy::layers::{EntityMetadata, LayeredMetadataStore, Schema};
 use tokio_postgres::Config;
 
+pub use diff::Diff;
 pub use metadata::Metadata;
 pub use modes::{IsolationLevel, TransactionOptions};
 pub(crate) use plain::Names;
 pub use retry::Retry;
+#[cfg(feature = "sqlite")]
+pub(crate) use scope::Layout;
 pub use session::Session;
 pub(crate) use session::{Call, Place};
+#[cfg(feature = "sqlite")]
+pub(crate) use synchronize::{Link, list};
 pub use transaction::Transaction;
 
 use crate::connection::Manager;
@@ -67,6 +77,7 @@ pub(crate) struct Shared {
     plain: plain::PlainTables,
     operators: operators::Operators,
     stray: stray::Stray,
+    databases: databases::Databases,
 }
 
 /// Entities in a database. Cheap to clone; all that a [`Session`] can do, it can.
@@ -114,6 +125,9 @@ impl EntityManager {
             store.set(definition.name, metadata(definition))?;
         }
         store.freeze_public();
+        if let Some(name) = options.strategy.tenant_column() {
+            scope::check(name)?;
+        }
         let guarded = options.pipelined && options.strategy.guards_sessions();
         let pool = pool(&options, guarded)?;
         let synchronize = options.synchronize;
@@ -125,10 +139,11 @@ impl EntityManager {
             plain: plain::PlainTables::default(),
             operators: operators::Operators::default(),
             stray: stray::Stray::default(),
+            databases: databases::Databases::default(),
         });
         let manager = Self { session: Session::pooled(shared, None) };
         if synchronize {
-            manager.synchronize().await?;
+            manager.synchronize(manager.unscoped()).await?;
         }
         Ok(manager)
     }
@@ -210,7 +225,9 @@ impl EntityManager {
     /// assert_eq!(open - idle, 0, "in use");
     /// ```
     pub fn connections(&self) -> (usize, usize) {
-        self.shared().pool.status()
+        let ((open, idle), (more, more_idle)) =
+            (self.shared().pool.status(), self.shared().databases.status());
+        (open + more, idle + more_idle)
     }
 
     /// Closes all connections that are idle, and the others as they come back. Whoever asks for one from now on gets an error.
@@ -226,6 +243,12 @@ impl EntityManager {
     /// ```
     pub fn close(&self) {
         self.shared().pool.close();
+        self.shared().databases.close();
+    }
+
+    /// A session of public, whose statements mean the rows of all tenants where a column tells these apart.
+    fn unscoped(&self) -> Session {
+        Session { unscoped: true, ..self.public() }
     }
 
     fn shared(&self) -> &Arc<Shared> {

@@ -45,6 +45,8 @@ pub struct Driver {
     shared: Vec<String>,
     /// Of the schema public.
     session: Session,
+    /// Whether tenants have schemas.
+    schemas: bool,
 }
 
 impl Driver {
@@ -57,6 +59,7 @@ impl Driver {
             pinned: pinned.collect(),
             shared: options.shared.clone(),
             session,
+            schemas: !crate::strategy::is_in_public(&*options.strategy),
         }
     }
 
@@ -295,6 +298,10 @@ impl PostgresTenantMigrationRunner {
     /// As of [`PostgresTenantMigrationRunner::new`].
     pub fn with_options(driver: Driver, options: RunnerOptions) -> Result<Self, Error> {
         driver.kind.require_schemas()?;
+        if !driver.schemas {
+            let what = "tenants of this strategy have no schemas: their tables are in public";
+            return Err(Error::Options(what.into()));
+        }
         let mut settings = options.settings.unwrap_or_else(|| {
             // What is in public is everybody's where public is not what tenants are made from.
             let public = (options.source != PUBLIC).then(|| PUBLIC.to_owned());

@@ -6,6 +6,27 @@ use tokio_postgres::types::Type;
 use crate::DatabaseKind;
 use crate::entity::Parameter;
 
+/// The moment in SQLite, as text that sorts with those that are written by types.
+pub(crate) const NOW: &str = "strftime('%Y-%m-%d %H:%M:%f000', 'now')";
+
+/// What a parameter stands for.
+#[derive(Debug)]
+pub(crate) enum Bound<'v> {
+    /// A value of the caller's.
+    Given(Parameter<'v>),
+    /// The name of the tenant whose rows are meant.
+    Tenant(String),
+}
+
+impl Bound<'_> {
+    fn parameter(&self) -> Parameter<'_> {
+        match self {
+            Self::Given(value) => *value,
+            Self::Tenant(name) => name,
+        }
+    }
+}
+
 /// A statement: text with `$1`, `$2` ... in it, and what they stand for. No value is ever in the text.
 #[doc(hidden)]
 #[derive(Default)]
@@ -13,7 +34,9 @@ pub struct Sql<'v> {
     pub(crate) text: String,
     /// Whose SQL it is.
     pub(crate) dialect: DatabaseKind,
-    pub(crate) values: Vec<Parameter<'v>>,
+    pub(crate) values: Vec<Bound<'v>>,
+    /// Which of them is the tenant's name: all conditions have the same.
+    pub(crate) tenant: Option<usize>,
     /// The values' types; `None` where only PostgreSQL knows them, and is asked when the statement is prepared.
     pub(crate) types: Option<Vec<Type>>,
     /// Types of columns that it compares, and that are not PostgreSQL's own, as their definitions write them.
@@ -30,13 +53,25 @@ impl<'v> Sql<'v> {
 
     /// SQL of somebody's own.
     pub(crate) fn raw(text: &str, values: &[Parameter<'v>]) -> Self {
-        Self { text: text.into(), values: values.into(), ..Self::default() }
+        Self {
+            text: text.into(),
+            values: values.iter().copied().map(Bound::Given).collect(),
+            ..Self::default()
+        }
     }
 
     /// `SELECT`, of which no column is looked at.
     pub(crate) fn select_nothing(&mut self) -> &mut Self {
         // An empty list is PostgreSQL's alone.
         self.push(if self.dialect == DatabaseKind::Postgres { "SELECT" } else { "SELECT 1" })
+    }
+
+    /// The moment of the transaction, as columns have moments.
+    pub(crate) fn now(&mut self) -> &mut Self {
+        self.push(match self.dialect {
+            DatabaseKind::Postgres => "CURRENT_TIMESTAMP",
+            _ => NOW,
+        })
     }
 
     pub(crate) fn push(&mut self, text: &str) -> &mut Self {
@@ -51,6 +86,27 @@ impl<'v> Sql<'v> {
 
     /// A value, as a parameter.
     pub(crate) fn bind(&mut self, value: Parameter<'v>, kind: Option<Type>) -> &mut Self {
+        self.bound(Bound::Given(value), kind)
+    }
+
+    /// The name of the tenant whose rows are meant, as a parameter: the same one, however often it is written.
+    pub(crate) fn bind_tenant(&mut self, name: &str) -> &mut Self {
+        match self.tenant {
+            Some(number) => self.text += &format!("${number}"),
+            None => {
+                self.bound(Bound::Tenant(name.into()), Some(Type::TEXT));
+                self.tenant = Some(self.values.len());
+            }
+        }
+        self
+    }
+
+    /// What the parameters stand for, in their order.
+    pub(crate) fn parameters(&self) -> impl ExactSizeIterator<Item = Parameter<'_>> {
+        self.values.iter().map(Bound::parameter)
+    }
+
+    fn bound(&mut self, value: Bound<'v>, kind: Option<Type>) -> &mut Self {
         self.values.push(value);
         self.types = self.types.take().zip(kind).map(|(mut types, kind)| {
             types.push(kind);

@@ -10,11 +10,13 @@ pub(crate) mod schema;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
-use deadpool::managed::{self, Metrics, Object, PoolError, RecycleResult};
+use deadpool::managed::{self, Metrics, Object, PoolError, RecycleError, RecycleResult};
+use pgstrata_tenancy::ident::quoted;
+use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, InterruptHandle, OpenFlags, ToSql};
 use tokio::sync::oneshot;
@@ -32,6 +34,11 @@ const JOBS: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// What a transaction that is left open is undone by.
 const UNDO: &str = "ROLLBACK";
+/// What each connection has. LIKE minds the case, as elsewhere.
+const SETTINGS: &str = "PRAGMA foreign_keys = ON; PRAGMA case_sensitive_like = ON; PRAGMA query_only = OFF;";
+/// What stands in front of the tables of the same names.
+const TEMPORARY: &str = "SELECT type, name FROM temp.sqlite_master WHERE type IN ('table', 'view', 'trigger') AND substr(name, 1, 7) <> 'sqlite_'";
+const ATTACHED: &str = "SELECT name FROM pragma_database_list WHERE name NOT IN ('main', 'temp')";
 
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 
@@ -115,7 +122,10 @@ impl managed::Manager for Manager {
         Worker::open(self.path.clone()).await
     }
 
-    async fn recycle(&self, _: &mut Worker, _: &Metrics) -> RecycleResult<SqliteError> {
+    async fn recycle(&self, worker: &mut Worker, _: &Metrics) -> RecycleResult<SqliteError> {
+        if worker.spoilt.load(Ordering::Acquire) {
+            return Err(RecycleError::message("something is left on the connection"));
+        }
         Ok(())
     }
 }
@@ -124,6 +134,8 @@ impl managed::Manager for Manager {
 pub(crate) struct Worker {
     jobs: SyncSender<Job>,
     interrupt: InterruptHandle,
+    /// What SQL of the application's own has set could not be taken away.
+    spoilt: Arc<AtomicBool>,
 }
 
 impl Worker {
@@ -143,7 +155,7 @@ impl Worker {
         let thread = std::thread::Builder::new().name("pgstrata-sqlite".into());
         thread.spawn(run).map_err(|_| SqliteError::Closed)?;
         let interrupt = ready.await.map_err(|_| SqliteError::Closed)??;
-        Ok(Self { jobs, interrupt })
+        Ok(Self { jobs, interrupt, spoilt: Arc::default() })
     }
 
     fn send(&self, job: Job) -> Result<(), SqliteError> {
@@ -173,8 +185,10 @@ fn open(path: Option<PathBuf>) -> Result<Connection, rusqlite::Error> {
         None => Connection::open_in_memory()?,
     };
     connection.busy_timeout(PATIENCE)?;
-    // LIKE minds the case, as elsewhere. In memory there is no log, and SQLite says so by a row.
-    connection.execute_batch("PRAGMA foreign_keys = ON; PRAGMA case_sensitive_like = ON;")?;
+    // A name in quotes is a name: where there is no such column it would be a text else, and a condition on it be true for all rows or none.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
+    connection.execute_batch(SETTINGS)?;
+    // In memory there is no log, and SQLite says so by a row.
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
     Ok(connection)
 }
@@ -214,8 +228,8 @@ impl Lease {
 
     pub(crate) async fn run(&self, sql: &Sql<'_>) -> Result<Answer, Fault> {
         let mut values = Vec::with_capacity(sql.values.len());
-        for (n, value) in sql.values.iter().enumerate() {
-            let value = Value::of(*value);
+        for (n, value) in sql.parameters().enumerate() {
+            let value = Value::of(value);
             values.push(value.map_err(|source| SqliteError::Parameter { number: n + 1, source })?);
         }
         let text = sql.text.clone();
@@ -238,6 +252,13 @@ impl Lease {
         self.counted(end).await
     }
 
+    /// Takes away what SQL of the application's own has left on the connection. `false`: it could not, and the connection is given up.
+    pub(crate) async fn clean(&self) -> bool {
+        let cleaned = self.counted(restore).await.is_ok();
+        self.worker.spoilt.fetch_or(!cleaned, Ordering::AcqRel);
+        cleaned
+    }
+
     async fn counted<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection) -> Result<T, rusqlite::Error> + Send + 'static,
@@ -254,7 +275,12 @@ impl Drop for Lease {
         if !self.done {
             self.give_up();
             // Behind what runs still, and in front of all that comes.
-            let _ = self.worker.send(Box::new(tidy));
+            let spoilt = Arc::clone(&self.worker.spoilt);
+            let undo = move |connection: &mut Connection| {
+                tidy(connection);
+                spoilt.fetch_or(restore(connection).is_err(), Ordering::AcqRel);
+            };
+            let _ = self.worker.send(Box::new(undo));
         }
     }
 }
@@ -265,6 +291,25 @@ fn tidy(connection: &mut Connection) {
         let _ = connection.execute_batch(UNDO);
     }
     let _ = connection.execute_batch("PRAGMA query_only = OFF");
+}
+
+/// As it was opened: without temporary tables, which stand in front of others, and without databases that were attached.
+fn restore(connection: &mut Connection) -> Result<(), rusqlite::Error> {
+    let mut temporary = connection.prepare(TEMPORARY)?;
+    let rows = temporary.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+    let mut undo: Vec<String> = Vec::new();
+    for row in rows {
+        let (kind, name) = row?;
+        undo.push(format!("DROP {kind} IF EXISTS temp.{}", quoted(&name)));
+    }
+    let mut attached = connection.prepare(ATTACHED)?;
+    for name in attached.query_map([], |row| row.get::<_, String>(0))? {
+        undo.push(format!("DETACH {}", quoted(&name?)));
+    }
+    for statement in undo {
+        connection.execute_batch(&statement)?;
+    }
+    connection.execute_batch(SETTINGS)
 }
 
 impl ToSql for Value {

@@ -1,8 +1,12 @@
 //! How a statement reaches the tenant's schema.
 
+mod database;
+
 use std::fmt;
 
-use pgstrata_tenancy::{Strategy, TenantId, ident};
+use pgstrata_tenancy::{Strategy, TenantId, comment, ident};
+
+pub use database::DatabaseStrategy;
 
 /// How a statement reaches the tenant's schema. All ways give the same rows; they differ in what goes over the wire.
 ///
@@ -81,7 +85,9 @@ pub trait TenantQueryStrategy: fmt::Debug + Send + Sync + 'static {
     /// assert_eq!(enter.as_deref(), Some(r#"SET LOCAL search_path TO "acme ""corp""""#));
     /// assert_eq!(ProxyStrategy.enter(&["acme_corp"]), None);
     /// ```
-    fn enter(&self, path: &[&str]) -> Option<String>;
+    fn enter(&self, path: &[&str]) -> Option<String> {
+        Some(set_path(path))
+    }
 
     /// What goes in front of each statement's text.
     ///
@@ -108,6 +114,33 @@ pub trait TenantQueryStrategy: fmt::Debug + Send + Sync + 'static {
     fn guards_sessions(&self) -> bool {
         true
     }
+
+    /// The column by which rows of all tenants, in the same tables, are told apart. `None`: each tenant has tables of its own.
+    ///
+    /// ```
+    /// # use pgstrata_orm::{SearchPathStrategy, TenantColumnStrategy, TenantQueryStrategy};
+    /// assert_eq!(TenantColumnStrategy::default().tenant_column(), Some("tenant_id"));
+    /// assert_eq!(SearchPathStrategy.tenant_column(), None);
+    /// ```
+    fn tenant_column(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Which databases the tenants have. `None`: all are in one.
+    ///
+    /// ```
+    /// # use pgstrata_orm::{DatabaseStrategy, SearchPathStrategy, TenantQueryStrategy};
+    /// assert!(DatabaseStrategy::new(|_| None).databases().is_some());
+    /// assert!(SearchPathStrategy.databases().is_none());
+    /// ```
+    fn databases(&self) -> Option<&DatabaseStrategy> {
+        None
+    }
+}
+
+/// Whether tenants' tables are in the schema public, of one database or of several: they have no schemas of their own.
+pub(crate) fn is_in_public(strategy: &dyn TenantQueryStrategy) -> bool {
+    strategy.tenant_column().is_some() || strategy.databases().is_some()
 }
 
 /// Sets the path for exactly the transaction that a statement runs in.
@@ -134,10 +167,6 @@ impl TenantQueryStrategy for SearchPathStrategy {
     fn read_in_transaction(&self) -> bool {
         true
     }
-
-    fn enter(&self, path: &[&str]) -> Option<String> {
-        Some(set_path(path))
-    }
 }
 
 /// Writes the schema into the names. Reads need no transaction; in those of writes the path is set too, for what triggers and
@@ -162,10 +191,6 @@ impl TenantQueryStrategy for SchemaQualifiedStrategy {
 
     fn read_in_transaction(&self) -> bool {
         false
-    }
-
-    fn enter(&self, path: &[&str]) -> Option<String> {
-        Some(set_path(path))
     }
 }
 
@@ -209,18 +234,73 @@ impl TenantQueryStrategy for ProxyStrategy {
     }
 
     fn mark(&self, tenant: &TenantId) -> String {
-        let mut mark = String::from("/*tenant='");
-        for byte in tenant.as_str().bytes() {
-            match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'-' => mark.push(char::from(byte)),
-                other => mark += &format!("%{other:02X}"),
-            }
-        }
-        mark + "'*/ "
+        comment::of(tenant.as_str())
     }
 
     fn guards_sessions(&self) -> bool {
         false
+    }
+}
+
+/// All tenants' rows in the same tables, told apart by a column: on every database.
+///
+/// The column is in each table that is not pinned to a schema. It is filled on insert, and in the conditions of every statement: of what is
+/// read, changed and deleted, of each table of a join, of what conflicts. A field of the same column is filled and checked: another
+/// tenant's name in it is an [`Error::OtherTenant`](crate::Error::OtherTenant). [`Options::synchronize`](crate::Options::synchronize)
+/// puts it in front of keys, indexes and foreign keys, so that tenants have names and keys of their own, and no row belongs to
+/// another tenant's.
+///
+/// SQL of the application's own has no such condition, so it is refused but in [`Session::without_tenant_scope`](crate::Session::without_tenant_scope).
+///
+/// ```
+/// # mod blog { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/blog.rs")); } use blog::*;
+/// use pgstrata_orm::TenantColumnStrategy;
+///
+/// # let em = manager_with(options().tenant_strategy(TenantColumnStrategy::new("org")));
+/// let sql = em.tenant("acme").find::<User>().where_(User::NAME.like("A%")).sql()?;
+/// assert!(sql.ends_with(r#"FROM "public"."users" WHERE "org" = $1 AND "name" LIKE $2"#));
+/// # Ok::<(), Error>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct TenantColumnStrategy {
+    column: &'static str,
+}
+
+impl TenantColumnStrategy {
+    /// By a column of this name.
+    ///
+    /// ```
+    /// use pgstrata_orm::{TenantColumnStrategy, TenantQueryStrategy};
+    ///
+    /// assert_eq!(TenantColumnStrategy::new("org").tenant_column(), Some("org"));
+    /// ```
+    pub const fn new(column: &'static str) -> Self {
+        Self { column }
+    }
+}
+
+impl Default for TenantColumnStrategy {
+    /// By `tenant_id`.
+    fn default() -> Self {
+        Self::new("tenant_id")
+    }
+}
+
+impl TenantQueryStrategy for TenantColumnStrategy {
+    fn name(&self) -> &'static str {
+        "tenant_column"
+    }
+
+    fn qualifies(&self) -> bool {
+        true
+    }
+
+    fn read_in_transaction(&self) -> bool {
+        false
+    }
+
+    fn tenant_column(&self) -> Option<&'static str> {
+        Some(self.column)
     }
 }
 
@@ -236,10 +316,6 @@ impl TenantQueryStrategy for Strategy {
 
     fn read_in_transaction(&self) -> bool {
         *self == Strategy::SearchPath
-    }
-
-    fn enter(&self, path: &[&str]) -> Option<String> {
-        Some(set_path(path))
     }
 }
 

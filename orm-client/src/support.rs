@@ -19,6 +19,8 @@ pub const fn column<T: ColumnType>(field: &'static str, name: &'static str) -> C
         unique: false,
         version: false,
         deleted: false,
+        created: false,
+        updated: false,
     }
 }
 

@@ -3,11 +3,14 @@
 // A test fails loudly.
 #![allow(clippy::indexing_slicing, clippy::unwrap_used)]
 
+#[path = "shared/articles.rs"]
+mod articles;
 #[path = "shared/members.rs"]
 mod members;
 #[path = "shared/notes.rs"]
 mod notes;
 
+use articles::{Article, times_are_the_databases};
 use members::{Member, Remark, own_types_are_columns};
 use notes::{
     deleted_rows_are_kept, hooks_go_with_their_rows, refusal_takes_the_transaction_along, with_notes,
@@ -44,4 +47,16 @@ async fn types_of_the_applications_own_are_columns() {
     let options = Options::url("sqlite::memory:").unwrap().entity::<Member>().entity::<Remark>();
     let em = EntityManager::register(options.synchronize(true)).await.unwrap();
     own_types_are_columns(&em.tenant("acme")).await;
+}
+
+#[tokio::test]
+async fn times_are_those_of_the_database() {
+    let options = Options::url("sqlite::memory:").unwrap().entity::<Article>();
+    let em = EntityManager::register(options.synchronize(true)).await.unwrap();
+    for session in [em.public(), em.tenant("acme")] {
+        times_are_the_databases(&session).await;
+        let tx = session.begin().await.unwrap();
+        times_are_the_databases(&tx).await;
+        tx.commit().await.unwrap();
+    }
 }

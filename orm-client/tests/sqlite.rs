@@ -439,3 +439,33 @@ async fn more_than_rows_is_asked() {
     let tx = em.begin().await.unwrap();
     assert_eq!(tx.find::<User>().for_update().skip_locked().await.unwrap().len(), 5);
 }
+
+#[tokio::test]
+async fn what_raw_sql_leaves_on_a_connection_is_taken_away() {
+    let (folder, em) = file(|options| options.max_connections(1)).await;
+    em.save(&User::new("one")).await.unwrap();
+    let other = folder.path().join("other.db");
+    let attach = format!("ATTACH '{}' AS other", other.display());
+    let columns = "(id INTEGER, name TEXT, \"e-mail \"\"address\"\"\" TEXT, role TEXT)";
+    for left in [
+        format!("CREATE TEMP TABLE users {columns}"),
+        "CREATE TEMP VIEW users AS SELECT 7 AS id, 'x' AS name, 'x' AS \"e-mail \"\"address\"\"\", 'x' AS role".into(),
+        attach,
+        "PRAGMA foreign_keys = OFF".into(),
+        "PRAGMA query_only = ON".into(),
+    ] {
+        em.execute(&left, &[]).await.unwrap();
+        assert_eq!(names(&em).await, ["one"], "{left}");
+    }
+    let tx = em.begin().await.unwrap();
+    tx.execute(&format!("CREATE TEMP TABLE users {columns}"), &[]).await.unwrap();
+    tx.commit().await.unwrap();
+    let dropped = em.begin().await.unwrap();
+    dropped.execute(&format!("CREATE TEMP TABLE posts {columns}"), &[]).await.unwrap();
+    drop(dropped);
+    assert_eq!(names(&em).await, ["one"]);
+    let databases: Vec<(String,)> = em.query_as("SELECT name FROM pragma_database_list", &[]).await.unwrap();
+    assert!(!databases.iter().any(|(name,)| name == "other"), "{databases:?}");
+    let nobodys = em.save(&Post { id: 0, user_id: 99, title: "nobody's".into() }).await;
+    assert!(nobodys.is_err(), "foreign keys hold");
+}

@@ -64,6 +64,10 @@ pub struct ColumnAttributes {
     pub skip: Option<Path>,
     pub version: Option<Path>,
     pub deleted: Option<Path>,
+    /// The moment at which the row was inserted.
+    pub created: Option<Path>,
+    /// The moment of its last change.
+    pub updated: Option<Path>,
 }
 
 /// `generated`, or `generated = "uuid"`.
@@ -198,6 +202,8 @@ impl ColumnAttributes {
                 "skip" => once(&mut read.skip, path.clone(), path, problems),
                 "version" => once(&mut read.version, path.clone(), path, problems),
                 "deleted" => once(&mut read.deleted, path.clone(), path, problems),
+                "created" => once(&mut read.created, path.clone(), path, problems),
+                "updated" => once(&mut read.updated, path.clone(), path, problems),
                 "generated" => {
                     let how = match meta.input.peek(Token![=]) {
                         true => Some(meta.value()?.parse()?),
@@ -206,7 +212,7 @@ impl ColumnAttributes {
                     once(&mut read.generated, GeneratedAttribute { path: path.clone(), how }, path, problems);
                 }
                 _ => {
-                    let known = "`name`, `type`, `primary_key`, `generated`, `default`, `unique`, `index`, `version`, `deleted` or `skip`";
+                    let known = "`name`, `type`, `primary_key`, `generated`, `default`, `unique`, `index`, `version`, `created`, `updated`, `deleted` or `skip`";
                     unknown(meta, known, problems)?;
                 }
             }
@@ -225,6 +231,8 @@ impl ColumnAttributes {
             self.index.as_ref(),
             self.version.as_ref(),
             self.deleted.as_ref(),
+            self.created.as_ref(),
+            self.updated.as_ref(),
         ]
         .into_iter()
         .flatten()

@@ -100,6 +100,7 @@ fn around(ident: &Ident, attributes: &Attributes, inner: &TokenStream) -> TokenS
         Some(text) => LitStr::new(&format!("{}[]", text.value()), text.span()).to_token_stream(),
         None => quote!(<#inner as #krate::ArrayElement>::ARRAY),
     };
+    let in_sql = in_sql(&krate, ident, &sql, &array);
     quote! {
         #[automatically_derived]
         impl<'a> #types::FromSql<'a> for #ident {
@@ -129,15 +130,7 @@ fn around(ident: &Ident, attributes: &Attributes, inner: &TokenStream) -> TokenS
             #types::to_sql_checked!();
         }
 
-        #[automatically_derived]
-        impl #krate::ColumnType for #ident {
-            const SQL: &'static str = #sql;
-        }
-
-        #[automatically_derived]
-        impl #krate::ArrayElement for #ident {
-            const ARRAY: &'static str = #array;
-        }
+        #in_sql
     }
 }
 
@@ -150,6 +143,7 @@ fn of_names(ident: &Ident, attributes: &Attributes, variants: &[(&Ident, String)
     let read =
         variants.iter().map(|(variant, value)| quote!(#value => ::core::result::Result::Ok(Self::#variant)));
     let write = variants.iter().map(|(variant, value)| quote!(Self::#variant => #value));
+    let in_sql = in_sql(&krate, ident, &quote!(#sql), &quote!(#array));
     quote! {
         #[automatically_derived]
         impl<'a> #types::FromSql<'a> for #ident {
@@ -186,6 +180,13 @@ fn of_names(ident: &Ident, attributes: &Attributes, variants: &[(&Ident, String)
             #types::to_sql_checked!();
         }
 
+        #in_sql
+    }
+}
+
+/// What a column of the type, and an array of it, are called in SQL.
+fn in_sql(krate: &Path, ident: &Ident, sql: &TokenStream, array: &TokenStream) -> TokenStream {
+    quote! {
         #[automatically_derived]
         impl #krate::ColumnType for #ident {
             const SQL: &'static str = #sql;

@@ -7,7 +7,7 @@ use quote::{quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 
-use crate::table::{Column, Index, Table};
+use crate::table::{Column, Index, Stamp, Table};
 
 /// The trait's implementation, the constants, and checks that only the compiler can make.
 pub fn expand(table: &Table) -> TokenStream {
@@ -141,6 +141,7 @@ fn column_definition(column: &Column, table: &Table) -> TokenStream {
     let krate = &table.krate;
     let Column { name, ty, primary_key, unique, .. } = column;
     let (version, deleted) = (column.version.is_some(), column.deleted.is_some());
+    let (created, updated) = (column.stamp == Some(Stamp::Created), column.stamp == Some(Stamp::Updated));
     let field = column.field.unraw().to_string();
     let base = quote_spanned!(ty.span()=> #krate::support::column::<#ty>(#field, #name));
     let sql_type = column.sql_type.as_ref().map(|text| quote!(sql_type: #text,));
@@ -158,6 +159,8 @@ fn column_definition(column: &Column, table: &Table) -> TokenStream {
             unique: #unique,
             version: #version,
             deleted: #deleted,
+            created: #created,
+            updated: #updated,
             ..#base
         }
     }
@@ -229,6 +232,9 @@ fn checks(table: &Table) -> TokenStream {
     let deleted = table.columns.iter().filter(|column| column.deleted.is_some());
     let deleted = deleted
         .map(|Column { ty, plain, .. }| quote_spanned!(ty.span()=> #krate::support::moment::<#plain>();));
+    let stamps = table.columns.iter().filter(|column| column.stamp.is_some());
+    let stamps = stamps
+        .map(|Column { ty, plain, .. }| quote_spanned!(ty.span()=> #krate::support::moment::<#plain>();));
     let relations = table.relations.iter().map(|each| relation::check(each, table));
     quote! {
         #[allow(unused_qualifications)]
@@ -238,6 +244,7 @@ fn checks(table: &Table) -> TokenStream {
             #(#generated)*
             #(#versions)*
             #(#deleted)*
+            #(#stamps)*
             #(#relations)*
         };
     }

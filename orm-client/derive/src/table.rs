@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use syn::spanned::Spanned;
 use syn::{Data, DeriveInput, Fields, FieldsNamed, Ident, Path, Type, Visibility, parse_quote};
 
-pub use self::column::{Column, Field};
+pub use self::column::{Column, Field, Stamp};
 use crate::attributes::{EntityAttributes, IndexAttribute, RelationAttribute, RelationKind};
 use crate::names;
 use crate::problems::Problems;

@@ -308,11 +308,11 @@ impl Connection {
     /// In one round trip, as the values' types go with it.
     async fn typed(&self, sql: &Sql<'_>) -> Result<Answer, Error> {
         let types = sql.types.iter().flatten().cloned();
-        collected(self.client.query_typed_raw(&sql.text, sql.values.iter().copied().zip(types))).await
+        collected(self.client.query_typed_raw(&sql.text, sql.parameters().zip(types))).await
     }
 
     async fn prepared(&self, statement: &Statement, sql: &Sql<'_>) -> Result<Answer, Error> {
-        collected(self.client.query_raw(statement, sql.values.iter().copied())).await
+        collected(self.client.query_raw(statement, sql.parameters())).await
     }
 
     async fn prepare(&self, key: &str, sql: &Sql<'_>) -> Result<Statement, Error> {

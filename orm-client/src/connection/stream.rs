@@ -26,12 +26,12 @@ impl Streaming {
         let rows = async {
             match &sql.types {
                 Some(types) => {
-                    let values = sql.values.iter().copied().zip(types.iter().cloned());
+                    let values = sql.parameters().zip(types.iter().cloned());
                     lease.client.query_typed_raw(&sql.text, values).await
                 }
                 None => {
                     let statement = lease.client.prepare(&sql.text).await?;
-                    lease.client.query_raw(&statement, sql.values.iter().copied()).await
+                    lease.client.query_raw(&statement, sql.parameters()).await
                 }
             }
         };

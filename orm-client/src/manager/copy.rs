@@ -3,8 +3,10 @@
 use super::session::{Call, Place, Session};
 use super::transaction::Transaction;
 use crate::connection::Copy;
-use crate::entity::Entity;
+use crate::entity::{ColumnDefinition, Entity, Parameter};
 use crate::query::save::How;
+use crate::sql::Sql;
+use crate::table::Table;
 use crate::{DatabaseKind, Error, TransactionOptions};
 
 impl Session {
@@ -78,18 +80,65 @@ async fn insert_each<E: Entity>(call: &Call<'_>, entities: &[E]) -> Result<u64, 
 impl Session {
     async fn copy<E: Entity>(&self, place: &Place, rows: &[E], new: bool) -> Result<u64, Error> {
         let table = self.table(place, E::DEFINITION)?;
-        let columns: Vec<_> =
-            E::DEFINITION.columns.iter().filter(|column| Copy::<E>::gives(new, column)).collect();
+        let columns: Vec<_> = E::DEFINITION.columns.iter().filter(|column| gives(new, column)).collect();
         let mut query = self.sql(place);
-        query.push("SELECT ").list(&columns, ", ", |sql, column| table.write_column(sql, None, column));
+        let hidden = table.hidden_tenant();
+        if let Some(scope) = hidden {
+            table.owner(scope)?;
+        }
+        for entity in rows {
+            check_owner(&table, entity)?;
+        }
+        let written = |sql: &mut Sql<'_>| {
+            sql.list(&columns, ", ", |sql, column| table.write_column(sql, None, column));
+            if let Some(scope) = hidden {
+                sql.push(if columns.is_empty() { "" } else { ", " }).name(scope.column);
+            }
+        };
+        written(query.push("SELECT "));
         table.write(query.push(" FROM "));
         let mut text = self.sql(place);
         table.write(text.push("COPY "));
-        text.push(" (").list(&columns, ", ", |sql, column| table.write_column(sql, None, column));
+        written(text.push(" ("));
         text.push(") FROM STDIN (FORMAT binary)");
-        let copy = Copy { query: query.text, text: text.text, rows, new };
+        let values = rows.iter().map(|entity| row(&table, entity, new));
+        let copy = Copy { query: query.text, text: text.text, rows: values };
         let doing = || format!("copying {} of \"{}\"", E::DEFINITION.name, place.name());
         let open = self.open.as_ref().ok_or(Error::Aborted)?;
-        open.copy_in(&self.watch(), &copy).await.map_err(|stopped| stopped.while_doing(doing))
+        open.copy_in(&self.watch(), copy).await.map_err(|stopped| stopped.while_doing(doing))
     }
+}
+
+/// Whether a column goes with the rows: else the database gives it.
+fn gives(new: bool, column: &ColumnDefinition) -> bool {
+    !column.is_stamp() && (!new || column.generated.is_none())
+}
+
+/// Whether the row is no other tenant's.
+fn check_owner<E: Entity>(table: &Table, entity: &E) -> Result<(), Error> {
+    if table.tenant_column().is_none() {
+        return Ok(());
+    }
+    for (column, value) in E::DEFINITION.columns.iter().zip(entity.values()) {
+        if table.is_tenants(column) {
+            table.owner_by(value)?;
+        }
+    }
+    Ok(())
+}
+
+/// A row's values, and whose it is.
+fn row<'r, E: Entity>(table: &'r Table, entity: &'r E, new: bool) -> Vec<Parameter<'r>> {
+    let columns = E::DEFINITION.columns.iter().zip(entity.values());
+    let given = columns.filter(|(column, _)| gives(new, column));
+    let mut values: Vec<Parameter<'r>> = given
+        .map(|(column, value)| match table.tenant().filter(|_| table.is_tenants(column)) {
+            Some(tenant) => tenant,
+            None => value,
+        })
+        .collect();
+    if table.hidden_tenant().is_some() {
+        values.extend(table.tenant().map(|tenant| tenant as Parameter<'r>));
+    }
+    values
 }

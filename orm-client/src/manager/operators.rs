@@ -3,15 +3,15 @@
 //! PostgreSQL finds an operator by the path. Where `citext` is in a schema that is not on it, `=` of two of its values is that of `text`, which
 //! minds the case, and nothing says so. Such a comparison is refused.
 
-use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use lru::LruCache;
 use tokio_postgres::types::Type;
 
 use super::session::{Place, Session};
 use super::watch::Stopped;
-use crate::sql::Sql;
+use crate::sql::{Bound, Sql};
 use crate::{DatabaseKind, Error};
 
 /// How long an answer of PostgreSQL's counts.
@@ -24,20 +24,33 @@ const SCHEMAS: &str = "SELECT DISTINCT n.nspname::pg_catalog.text FROM pg_catalo
      JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) o.oprnamespace \
      WHERE t.typname OPERATOR(pg_catalog.=) $1::pg_catalog.text::pg_catalog.name";
 
-/// Where types that are compared have their operators. The types are those of entities, so there are not many.
-#[derive(Debug, Default)]
-pub(super) struct Operators(Mutex<BTreeMap<String, (Vec<String>, Instant)>>);
+/// So many types are known, those that were compared last. Tenants with databases of their own each have theirs.
+const MOST: usize = 1024;
+
+/// Where types that are compared have their operators.
+#[derive(Debug)]
+pub(super) struct Operators(Mutex<LruCache<String, (Vec<String>, Instant)>>);
+
+impl Default for Operators {
+    fn default() -> Self {
+        // What has no bound makes no room before it is needed.
+        Self(Mutex::new(LruCache::unbounded()))
+    }
+}
 
 impl Operators {
     fn known(&self, name: &str) -> Option<Vec<String>> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (schemas, learnt) = known.get(name)?;
         (learnt.elapsed() < FRESH).then(|| schemas.clone())
     }
 
     fn learn(&self, name: String, schemas: &[String]) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(name, (schemas.to_vec(), Instant::now()));
+        known.put(name, (schemas.to_vec(), Instant::now()));
+        while known.len() > MOST {
+            known.pop_lru();
+        }
     }
 }
 
@@ -52,9 +65,10 @@ impl Session {
         let path = self.path(place);
         for sql_type in &sql.compared {
             let name = base_name(sql_type);
-            let schemas = match self.shared.operators.known(&name) {
+            let key = self.operators_key(place, &name);
+            let schemas = match self.shared.operators.known(&key) {
                 Some(schemas) => schemas,
-                None => self.ask_schemas(name.clone()).await?,
+                None => self.ask_schemas(place, name, key).await?,
             };
             let reached = |schema: &String| schema == "pg_catalog" || path.contains(&schema.as_str());
             if let Some(schema) = schemas.first().filter(|_| !schemas.iter().any(reached)) {
@@ -64,19 +78,27 @@ impl Session {
         Ok(())
     }
 
-    async fn ask_schemas(&self, name: String) -> Result<Vec<String>, Error> {
+    /// Under which name a type's operators are known: each database has its own.
+    fn operators_key(&self, place: &Place, name: &str) -> String {
+        match self.strategy().databases() {
+            Some(_) => format!("{}\0{name}", place.name()),
+            None => name.to_owned(),
+        }
+    }
+
+    async fn ask_schemas(&self, place: &Place, name: String, key: String) -> Result<Vec<String>, Error> {
         let sql = Sql {
             text: SCHEMAS.into(),
-            values: vec![&name],
+            values: vec![Bound::Given(&name)],
             types: Some(vec![Type::TEXT]),
             once: true,
             ..Sql::default()
         };
         let doing =
             |stopped: Stopped| stopped.while_doing(|| format!("looking for operators of type {name}"));
-        let rows = self.look_up(&sql).await.map_err(doing)?.rows;
+        let rows = self.look_up(place, &sql).await.map_err(doing)?.rows;
         let schemas: Vec<String> = rows.iter().filter_map(|row| row.try_get(0).ok()).collect();
-        self.shared.operators.learn(name.clone(), &schemas);
+        self.shared.operators.learn(key, &schemas);
         Ok(schemas)
     }
 }
@@ -102,6 +124,18 @@ fn base_name(sql_type: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn types_that_were_compared_last_are_known() {
+        let operators = Operators::default();
+        operators.learn("citext".into(), &["public".into()]);
+        for tenant in 0..5000 {
+            operators.learn(format!("tenant_{tenant}\0citext"), &[]);
+            assert_eq!(operators.known("citext"), Some(vec!["public".into()]), "it is used");
+        }
+        assert_eq!(operators.0.lock().unwrap().len(), MOST);
+        assert_eq!(operators.known("tenant_0\0citext"), None);
+    }
 
     #[test]
     fn base_names_are_those_of_the_catalog() {

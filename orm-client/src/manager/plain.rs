@@ -12,7 +12,7 @@ use lru::LruCache;
 use tokio_postgres::types::Type;
 
 use crate::row::Row;
-use crate::sql::Sql;
+use crate::sql::{Bound, Sql};
 use crate::table::Table;
 
 /// How long an answer of PostgreSQL's counts.
@@ -69,7 +69,7 @@ impl Probe {
     pub(super) fn sql(&self) -> Sql<'_> {
         Sql {
             text: PROBE.into(),
-            values: vec![&self.schemas, &self.tables],
+            values: vec![Bound::Given(&self.schemas), Bound::Given(&self.tables)],
             types: Some(vec![Type::TEXT_ARRAY, Type::TEXT_ARRAY]),
             once: true,
             ..Sql::default()

@@ -96,6 +96,9 @@ impl Session {
 async fn raw(call: &Call<'_>, text: &str, values: &[Parameter<'_>]) -> Result<Answer, Error> {
     let place = call.place()?;
     call.require_tenant(&place, || "SQL of its own".to_owned())?;
+    if call.strategy().tenant_column().is_some() && !place.is_unscoped() {
+        return Err(Error::Unscoped("SQL of the application's own".into()));
+    }
     let word = first_word(text);
     if let Some(word) = word.as_ref().filter(|word| CONTROL.contains(&word.as_str())) {
         return Err(Error::TransactionControl(word.clone()));

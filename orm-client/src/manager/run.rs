@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use pgstrata_tenancy::TenantId;
+use pgstrata_tenancy::layers::PUBLIC;
 use tokio_postgres::error::SqlState;
 
 use super::modes::TransactionOptions;
@@ -14,7 +15,7 @@ use crate::entity::{Entity, EntityDefinition};
 use crate::lease::{Fault, Lease};
 use crate::row::Row;
 use crate::sql::Sql;
-use crate::strategy::TenantQueryStrategy;
+use crate::strategy::{TenantQueryStrategy, is_in_public};
 use crate::{DatabaseKind, Error};
 
 impl Session {
@@ -33,7 +34,8 @@ impl Session {
         let begun = Instant::now();
         let strategy = self.strategy();
         let path = self.names_by_path(place).filter(|_| names.by_path);
-        let framed = names.by_path && strategy.read_in_transaction();
+        // What is known of a table is of one database.
+        let framed = (names.by_path || strategy.databases().is_some()) && strategy.read_in_transaction();
         let frame = Frame { path, ..self.frame(place, framed, false) };
         // Names that are whole, in a transaction or not: what stands behind them may go by the path still.
         let unframed = self.open.is_none()
@@ -42,7 +44,7 @@ impl Session {
             && self.kind() == DatabaseKind::Postgres;
         let answer = match unframed {
             true => self.read_unframed(place, names, sql, frame).await,
-            false => self.run(&frame, sql).await,
+            false => self.run(place, &frame, sql).await,
         };
         self.tell(place, sql, begun, &answer);
         Ok(answer.map_err(failed("reading", E::DEFINITION, place))?.rows)
@@ -63,18 +65,18 @@ impl Session {
         };
         match known {
             Known::Plain => {
-                let answer = self.run(&frame, sql).await;
+                let answer = self.run(place, &frame, sql).await;
                 if answer.as_ref().is_err_and(Stopped::is_about_names) {
                     self.shared.plain.forget(names);
                 }
                 answer
             }
-            Known::ByPath => self.run(&self.framed(place), sql).await,
+            Known::ByPath => self.run(place, &self.framed(place), sql).await,
             Known::No => {
                 let probe = names.probe();
-                let (answer, found) = self.run_and_ask(&frame, sql, &probe.sql()).await;
+                let (answer, found) = self.run_and_ask(place, &frame, sql, &probe.sql()).await;
                 match self.shared.plain.learn(names, found) {
-                    Known::ByPath => self.run(&self.framed(place), sql).await,
+                    Known::ByPath => self.run(place, &self.framed(place), sql).await,
                     _ => answer,
                 }
             }
@@ -91,7 +93,7 @@ impl Session {
         let begun = Instant::now();
         let transaction = self.strategy().write_in_transaction();
         let frame = Frame { path: self.names_by_path(place), ..self.frame(place, transaction, true) };
-        let answer = self.run(&frame, sql).await;
+        let answer = self.run(place, &frame, sql).await;
         self.tell(place, sql, begun, &answer);
         answer.map_err(failed("writing", E::DEFINITION, place))
     }
@@ -119,7 +121,7 @@ impl Session {
             spoils,
             ..self.frame(place, transaction, true)
         };
-        self.run(&frame, sql).await
+        self.run(place, &frame, sql).await
     }
 
     /// Tells who listens by `tracing` of a statement that is through: its form, with no values, and what it took.
@@ -183,21 +185,26 @@ impl Session {
     /// The schemas that the tenant's names are found in.
     pub(super) fn path<'p>(&'p self, place: &'p Place) -> Vec<&'p str> {
         let shared = self.shared.options.shared.iter().map(String::as_str);
-        std::iter::once(place.name()).chain(shared.filter(|shared| *shared != place.name())).collect()
+        let own = match is_in_public(self.strategy()) {
+            true => PUBLIC,
+            false => place.name(),
+        };
+        std::iter::once(own).chain(shared.filter(move |shared| *shared != own)).collect()
     }
 
-    async fn run(&self, frame: &Frame, sql: &Sql<'_>) -> Result<Answer, Stopped> {
-        self.run_and_ask(frame, sql, &Sql::default()).await.0
+    async fn run(&self, place: &Place, frame: &Frame, sql: &Sql<'_>) -> Result<Answer, Stopped> {
+        self.run_and_ask(place, frame, sql, &Sql::default()).await.0
     }
 
     /// Asks something of PostgreSQL's catalogs.
-    pub(super) async fn look_up(&self, sql: &Sql<'_>) -> Result<Answer, Stopped> {
-        self.run(&Frame::default(), sql).await
+    pub(super) async fn look_up(&self, place: &Place, sql: &Sql<'_>) -> Result<Answer, Stopped> {
+        self.run(place, &Frame::default(), sql).await
     }
 
     /// Runs a statement, and asks something of PostgreSQL's catalogs in the same flight. What is asked is empty in a transaction.
     async fn run_and_ask(
         &self,
+        place: &Place,
         frame: &Frame,
         sql: &Sql<'_>,
         asked: &Sql<'_>,
@@ -207,7 +214,7 @@ impl Session {
             return (open.run(&self.watch(), &step).await, None);
         }
         loop {
-            let lease = match self.lease().await {
+            let lease = match self.lease(place).await {
                 Ok(lease) => lease,
                 Err(error) => return (Err(Stopped::Other(error)), None),
             };
@@ -234,8 +241,15 @@ impl Session {
         Watch::new(self.shared.options.query_timeout, self.kind() == DatabaseKind::Postgres)
     }
 
-    pub(super) async fn lease(&self) -> Result<Lease, Error> {
-        self.shared.pool.lease().await
+    /// A connection to the database that the tenant's tables are in.
+    pub(super) async fn lease(&self, place: &Place) -> Result<Lease, Error> {
+        match (self.strategy().databases(), place.tenant()) {
+            (Some(strategy), Some(tenant)) => {
+                let pool = self.shared.databases.pool(&self.shared, strategy, tenant)?;
+                pool.lease().await
+            }
+            _ => self.shared.pool.lease().await,
+        }
     }
 }
 

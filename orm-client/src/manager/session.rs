@@ -13,7 +13,7 @@ use crate::Error;
 use crate::context::{Caller, MetadataContext, Tenant};
 use crate::entity::EntityDefinition;
 use crate::sql::Sql;
-use crate::table::Table;
+use crate::table::{Scope, Table, Whose};
 use crate::{DatabaseKind, MissingTenant, layers};
 
 /// What an [`EntityManager`](super::EntityManager) and a [`Transaction`](super::Transaction) have in common: code that takes a `&Session` works with both.
@@ -39,12 +39,19 @@ pub struct Session {
     pub(super) bound: Option<Tenant>,
     /// The transaction that all of it runs in.
     pub(super) open: Option<Open>,
+    /// Rows of all tenants are meant, by a strategy with a tenant's column.
+    pub(super) unscoped: bool,
 }
 
 impl Clone for Session {
     // A manager's, or a tenant's: there is no way to clone a transaction.
     fn clone(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared), bound: self.bound.clone(), open: None }
+        Self {
+            shared: Arc::clone(&self.shared),
+            bound: self.bound.clone(),
+            open: None,
+            unscoped: self.unscoped,
+        }
     }
 }
 
@@ -54,6 +61,7 @@ pub(crate) struct Place {
     tenant: Option<TenantId>,
     /// Somebody has said so: by a context, or by the session.
     said: bool,
+    unscoped: bool,
 }
 
 impl Place {
@@ -65,7 +73,12 @@ impl Place {
         self.tenant.as_ref()
     }
 
-    /// Somebody has said whose rows are meant.
+    /// Whether rows of all tenants are meant.
+    pub(super) fn is_unscoped(&self) -> bool {
+        self.unscoped
+    }
+
+    /// Whether somebody has said whose rows are meant.
     pub(super) fn is_said(&self) -> bool {
         self.said
     }
@@ -95,7 +108,7 @@ impl Deref for Call<'_> {
 
 impl Session {
     pub(super) fn pooled(shared: Arc<Shared>, bound: Option<Tenant>) -> Self {
-        Self { shared, bound, open: None }
+        Self { shared, bound, open: None, unscoped: false }
     }
 
     /// Another one's call, on this session.
@@ -146,7 +159,11 @@ impl Session {
             Some(bound) => Some(bound.clone()),
             None => caller.tenant()?,
         };
-        let place = Place { said: said.is_some(), tenant: self.checked(said.unwrap_or(Tenant::PUBLIC))? };
+        let place = Place {
+            said: said.is_some(),
+            tenant: self.checked(said.unwrap_or(Tenant::PUBLIC))?,
+            unscoped: self.unscoped,
+        };
         match &self.open {
             Some(open) if open.place.tenant != place.tenant => Err(Error::TenantChanged {
                 transaction: open.place.name().into(),
@@ -190,12 +207,27 @@ impl Session {
         Sql::new(mark.unwrap_or_default(), self.kind())
     }
 
+    /// In which schema the tables of a place are named, if their names say it: all tenants' where a column tells them apart.
+    fn schema<'p>(&self, place: &'p Place) -> Whose<'p> {
+        match (self.strategy().tenant_column(), place.tenant()) {
+            (Some(_), _) | (None, None) => Whose::Public,
+            (None, Some(tenant)) if self.strategy().qualifies() => Whose::Tenant(tenant),
+            (None, Some(_)) => Whose::OnThePath,
+        }
+    }
+
+    /// What keeps statements to the rows of the place's tenant. Tables that are pinned to a schema are everybody's.
+    fn scope(&self, place: &Place, definition: &EntityDefinition) -> Option<Scope> {
+        let column = self.strategy().tenant_column().filter(|_| definition.schema.is_none())?;
+        Some(Scope { column, tenant: (!place.unscoped).then(|| place.name().into()) })
+    }
+
     /// The table of an entity as the tenant sees it.
     pub(crate) fn table(&self, place: &Place, definition: &'static EntityDefinition) -> Result<Table, Error> {
         let metadata = self.shared.store.get_in(place.name(), definition.name);
         let metadata = metadata.ok_or(Error::Unregistered(definition.name))?;
-        let table =
-            Table::new(definition, metadata, place.tenant(), self.strategy().qualifies(), self.kind())?;
+        let scope = self.scope(place, definition);
+        let table = Table::new(definition, metadata, self.schema(place), self.kind(), scope)?;
         if !table.pinned {
             self.require_tenant(place, || definition.name.to_owned())?;
         }
@@ -207,9 +239,4 @@ impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session").field("transaction", &self.is_transaction()).finish_non_exhaustive()
     }
-}
-
-/// Work that is nobody's, whatever the context.
-pub(super) fn public<F: Future>(work: F) -> impl Future<Output = F::Output> {
-    MetadataContext::run(Tenant::PUBLIC, work)
 }

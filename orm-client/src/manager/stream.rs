@@ -31,7 +31,7 @@ impl Session {
             let doing = doing.clone();
             move |source| Error::Postgres { doing: doing.clone(), source, timed_out: false }
         };
-        let lease = self.lease().await?.postgres()?;
+        let lease = self.lease(place).await?.postgres()?;
         let begun = Streaming::begin(lease, &steps.join("; "), sql).await;
         let rows = begun.map_err(&failed)?.into_stream();
         Ok(Either::Right(rows.map_err(failed)))

@@ -13,7 +13,7 @@ use super::session::{Call, Place, Session};
 use super::watch::{Stopped, Watch};
 use crate::Error;
 use crate::connection::{Answer, Copy, Step, is_disconnected};
-use crate::entity::Entity;
+use crate::entity::Parameter;
 use crate::lease::{Fault, Lease};
 
 /// How long the rollback of a transaction that was dropped may take.
@@ -74,7 +74,11 @@ impl Open {
         self.run(watch, step).await
     }
 
-    pub(super) async fn copy_in<E: Entity>(&self, watch: &Watch, copy: &Copy<'_, E>) -> Result<u64, Stopped> {
+    pub(super) async fn copy_in<'r>(
+        &self,
+        watch: &Watch,
+        copy: Copy<impl Iterator<Item = Vec<Parameter<'r>>> + Send>,
+    ) -> Result<u64, Stopped> {
         self.check_scope().map_err(Stopped::Other)?;
         let copied = watch.within(self.lease()?.copy_in(copy)).await;
         self.outcome(watch, copied)
@@ -248,7 +252,7 @@ impl Call<'_> {
         let steps = pool.begin_steps(&place, options);
         let doing = || format!("beginning a transaction of \"{}\"", place.name());
         let lease = loop {
-            let lease = pool.lease().await?;
+            let lease = pool.lease(&place).await?;
             let watch = pool.watch();
             match watch.within(begin(&lease, &steps, pool.shared.options.pipelined)).await {
                 Some(Ok(())) => break lease,

@@ -55,6 +55,7 @@ impl Bridge {
         sql.push(" AS ").push(alias).push(" ON ");
         self.there(sql, alias);
         sql.push(" = ").push(alias).push("l.").name(link.renamed(through.target_column));
+        link.write_scope(sql, " AND ", Some(&format!("{alias}l")));
         if !self.with_deleted {
             link.write_alive(sql, Some(&format!("{alias}l")));
         }
@@ -79,6 +80,7 @@ impl Bridge {
 
     /// ` AND t1."deleted_at" IS NULL`, behind this side's column, where the other table keeps rows that are deleted.
     pub(super) fn alive(&self, sql: &mut Sql<'_>, alias: &str) {
+        self.other.write_scope(sql, " AND ", Some(alias));
         if !self.with_deleted {
             self.other.write_alive(sql, Some(alias));
         }

@@ -3,11 +3,13 @@
 use std::future::IntoFuture;
 use std::marker::PhantomData;
 
+use tokio_postgres::types::Type;
+
 use super::Asked;
 use super::change::Change;
 use super::condition::Condition;
 use super::node::{Node, OUTER, Value};
-use super::save::deletion;
+use super::save::{deletion, stamp};
 use super::writer::Writer;
 use crate::Error;
 use crate::entity::{Column, ColumnType, Entity, Optional};
@@ -291,6 +293,24 @@ impl<E: Entity> Update<'_, E> {
     }
 }
 
+impl Set {
+    /// As the value of the column that says whose a row is: it stays whose it is, where not all tenants' rows are meant.
+    fn keep_owner<'v>(&'v self, sql: &mut Sql<'v>, table: &Table) -> Result<(), Error> {
+        let none = None::<String>;
+        let owner = match self {
+            Self::Value(value) => table.owner_by(&**value)?,
+            Self::Null => table.owner_by(&none)?,
+            Self::Change { .. } => return Err(Error::Unscoped("a change of whose a row is".into())),
+        };
+        match (owner, self) {
+            (Some(tenant), _) => drop(sql.bind_tenant(tenant)),
+            (None, Self::Value(value)) => drop(sql.bind(&**value, Some(Type::TEXT))),
+            (None, _) => drop(sql.push("NULL")),
+        }
+        Ok(())
+    }
+}
+
 impl<E: Entity> Does<E> for Sets {
     fn write<'v>(&'v self, sql: &mut Sql<'v>, table: &Table) -> Result<(), Error> {
         if self.0.is_empty() {
@@ -303,6 +323,10 @@ impl<E: Entity> Does<E> for Sets {
             sql.push(if n == 0 { " SET " } else { ", " });
             table.write_column(sql, None, column);
             sql.push(" = ");
+            if table.is_tenants(column) {
+                value.keep_owner(sql, table)?;
+                continue;
+            }
             match value {
                 Set::Value(value) => sql.bind(&**value, type_of(column.sql_type)),
                 Set::Null => sql.push("NULL"),
@@ -312,6 +336,8 @@ impl<E: Entity> Does<E> for Sets {
                 }
             };
         }
+        let set: Vec<usize> = self.0.iter().map(|(column, _)| *column).collect();
+        stamp(sql, table, &set);
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use tokio_postgres::types::IsNull;
 use super::Asked;
 use super::answer::decoded;
 use super::writer::Writer;
-use crate::entity::{ColumnDefinition, Entity, Parameter, PrimaryKey, UniqueKey};
+use crate::entity::{ColumnDefinition, Entity, Generated, Parameter, PrimaryKey, UniqueKey};
 use crate::manager::{Call, Place, Session, TransactionOptions, hooked};
 use crate::sql::{Sql, type_of};
 use crate::table::{self, Table};
@@ -178,9 +178,9 @@ pub(crate) async fn find<E: Entity>(
 /// Changes the columns in which `after` is not as `before`, if the row is there as it was read.
 async fn put_changes<E: Entity>(session: &Session, place: &Place, before: &E, after: &E) -> Result<E, Error> {
     let key = before.key();
-    let changed = changes(before, after);
     let mut sql = session.sql(place);
     let table = Writer::new(session, place).table(E::DEFINITION)?;
+    let changed = changes(before, after, &table)?;
     let version = E::DEFINITION.columns.iter().position(|column| column.version);
     if changed.is_empty() {
         sql.push("SELECT ");
@@ -195,6 +195,7 @@ async fn put_changes<E: Entity>(session: &Session, place: &Place, before: &E, af
             table.write_column(sql, None, column);
             sql.push(" = ").bind(value, type_of(column.sql_type));
         });
+        stamp(&mut sql, &table, &[]);
         if let Some(column) = version.and_then(|version| E::DEFINITION.columns.get(version)) {
             table.write_column(sql.push(", "), None, column);
             table.write_column(sql.push(" = "), None, column);
@@ -218,14 +219,24 @@ async fn put_changes<E: Entity>(session: &Session, place: &Place, before: &E, af
 }
 
 /// The columns whose values differ, with the new ones. A key is what finds the row, and a version what the database counts.
-fn changes<'v, E: Entity>(before: &E, after: &'v E) -> Vec<(&'static ColumnDefinition, Parameter<'v>)> {
+fn changes<'v, E: Entity>(
+    before: &E,
+    after: &'v E,
+    table: &Table,
+) -> Result<Vec<(&'static ColumnDefinition, Parameter<'v>)>, Error> {
     let values = before.values().into_iter().zip(after.values());
-    let columns = E::DEFINITION.columns.iter().zip(values);
-    let changed = columns.filter(|(column, (old, new))| {
-        let same = || wire(*old, column).is_some_and(|old| wire(*new, column) == Some(old));
-        !column.primary_key && !column.version && !same()
-    });
-    changed.map(|(column, (_, new))| (column, new)).collect()
+    let mut changed = Vec::new();
+    for (column, (old, new)) in E::DEFINITION.columns.iter().zip(values) {
+        let same = || wire(old, column).is_some_and(|old| wire(new, column) == Some(old));
+        if column.primary_key || column.version || column.is_stamp() || same() {
+            continue;
+        }
+        // A row stays its tenant's.
+        if !table.is_tenants(column) || table.owner_by(new)?.is_none() {
+            changed.push((column, new));
+        }
+    }
+    Ok(changed)
 }
 
 /// A value as it goes over the wire, and whether it is NULL; none of a type that only PostgreSQL knows.
@@ -293,9 +304,9 @@ fn insert<'v, E: Entity>(
     sql.push("INSERT INTO ");
     table.write(&mut sql);
     if sql.dialect != DatabaseKind::Postgres {
-        given(&mut sql, &table, rows);
+        given(&mut sql, &table, rows)?;
     } else {
-        every(&mut sql, &table, rows);
+        every(&mut sql, &table, rows)?;
     }
     if let Some(on) = on {
         let new = rows.iter().any(|entity| entity.is_new());
@@ -307,40 +318,96 @@ fn insert<'v, E: Entity>(
 }
 
 /// The columns that a row gives, where a database has no word for those that it does not.
-fn given<'v, E: Entity>(sql: &mut Sql<'v>, table: &Table, rows: &[&'v E]) {
-    let Some(entity) = rows.first() else { return };
+fn given<'v, E: Entity>(sql: &mut Sql<'v>, table: &Table, rows: &[&'v E]) -> Result<(), Error> {
+    let Some(entity) = rows.first() else { return Ok(()) };
     let new = entity.is_new();
     let columns = E::DEFINITION.columns.iter().zip(entity.values());
-    let given: Vec<_> = columns.filter(|(column, value)| !by_default(column, *value, new)).collect();
-    if given.is_empty() {
+    let given: Vec<_> = columns
+        .filter(|(column, value)| {
+            is_counted(table, column, new) || table.is_tenants(column) || !by_default(column, *value, new)
+        })
+        .collect();
+    let hidden = table.hidden_tenant();
+    if given.is_empty() && hidden.is_none() {
         sql.push(" DEFAULT VALUES");
-        return;
+        return Ok(());
     }
     sql.push(" (");
     sql.list(&given, ", ", |sql, (column, _)| table.write_column(sql, None, column));
+    if let Some(scope) = hidden {
+        sql.push(if given.is_empty() { "" } else { ", " }).name(scope.column);
+    }
     sql.push(") VALUES (");
-    sql.list(given, ", ", |sql, (column, value)| {
-        sql.bind(value, type_of(column.sql_type));
-    });
+    for (n, (column, value)) in given.iter().enumerate() {
+        sql.push(if n == 0 { "" } else { ", " });
+        match is_counted(table, column, new) {
+            true => next_key(sql, table, column),
+            false => put_value(sql, table, column, *value)?,
+        }
+    }
+    if let Some(scope) = hidden {
+        sql.push(if given.is_empty() { "" } else { ", " }).bind_tenant(table.owner(scope)?);
+    }
+    sql.push(")");
+    Ok(())
+}
+
+/// Whether a new row's key is counted by the ORM: where rows of all tenants are in one table of a database that counts by table.
+fn is_counted(table: &Table, column: &ColumnDefinition, new: bool) -> bool {
+    new && column.generated == Some(Generated::Identity) && table.tenant_column().is_some()
+}
+
+/// The next of the tenant's own. Whoever writes to SQLite is alone.
+fn next_key(sql: &mut Sql<'_>, table: &Table, column: &'static ColumnDefinition) {
+    table.write_column(sql.push("(SELECT coalesce(max("), None, column);
+    table.write(sql.push("), 0) + 1 FROM "));
+    table.write_scope(sql, " WHERE ", None);
     sql.push(")");
 }
 
+/// A value of a new row; whose it is, and the moments, are not the entity's to say.
+fn put_value<'v>(
+    sql: &mut Sql<'v>,
+    table: &Table,
+    column: &'static ColumnDefinition,
+    value: Parameter<'v>,
+) -> Result<(), Error> {
+    if column.is_stamp() {
+        sql.now();
+        return Ok(());
+    }
+    match table.is_tenants(column).then(|| table.owner_by(value)).transpose()?.flatten() {
+        Some(tenant) => sql.bind_tenant(tenant),
+        None => sql.bind(value, type_of(column.sql_type)),
+    };
+    Ok(())
+}
+
 /// All columns of all rows, with a word for what the database gives.
-fn every<'v, E: Entity>(sql: &mut Sql<'v>, table: &Table, rows: &[&'v E]) {
+fn every<'v, E: Entity>(sql: &mut Sql<'v>, table: &Table, rows: &[&'v E]) -> Result<(), Error> {
+    let hidden = table.hidden_tenant();
     sql.push(" (");
     table.write_columns(sql, None);
+    if let Some(scope) = hidden {
+        sql.push(", ").name(scope.column);
+    }
     sql.push(") VALUES ");
-    sql.list(rows, ", ", |sql, entity| {
+    for (n, entity) in rows.iter().enumerate() {
         let new = entity.is_new();
-        sql.push("(");
-        sql.list(E::DEFINITION.columns.iter().zip(entity.values()), ", ", |sql, (column, value)| {
-            match by_default(column, value, new) {
-                true => sql.push("DEFAULT"),
-                false => sql.bind(value, type_of(column.sql_type)),
-            };
-        });
+        sql.push(if n == 0 { "(" } else { ", (" });
+        for (n, (column, value)) in E::DEFINITION.columns.iter().zip(entity.values()).enumerate() {
+            sql.push(if n == 0 { "" } else { ", " });
+            match !table.is_tenants(column) && by_default(column, value, new) {
+                true => drop(sql.push("DEFAULT")),
+                false => put_value(sql, table, column, value)?,
+            }
+        }
+        if let Some(scope) = hidden {
+            sql.push(", ").bind_tenant(table.owner(scope)?);
+        }
         sql.push(")");
-    });
+    }
+    Ok(())
 }
 
 /// What becomes of the row that is there: all of it is as the new one, but what says that it is the same.
@@ -348,7 +415,8 @@ fn conflict(sql: &mut Sql<'_>, table: &Table, on: &[&'static ColumnDefinition], 
     let same = |column: &ColumnDefinition| on.iter().any(|on| on.name == column.name);
     // A new row's own key is one that was drawn for nothing.
     let kept = |column: &&'static ColumnDefinition| {
-        same(column) || column.primary_key || (new && column.generated.is_some())
+        let drawn = new && column.generated.is_some();
+        same(column) || column.primary_key || column.created || table.is_tenants(column) || drawn
     };
     let mut changed: Vec<_> = table.definition.columns.iter().filter(|column| !kept(column)).collect();
     if changed.is_empty() {
@@ -356,6 +424,10 @@ fn conflict(sql: &mut Sql<'_>, table: &Table, on: &[&'static ColumnDefinition], 
         changed.extend(on.first());
     }
     sql.push(" ON CONFLICT (");
+    // Another tenant's row with the same is another row.
+    if let Some(column) = table.tenant_column().filter(|_| !on.iter().any(|on| table.is_tenants(on))) {
+        sql.name(column).push(", ");
+    }
     sql.list(on, ", ", |sql, column| table.write_column(sql, None, column));
     sql.push(") DO UPDATE SET ");
     sql.list(changed, ", ", |sql, column| {
@@ -408,7 +480,16 @@ pub(super) fn deletion(sql: &mut Sql<'_>, table: &Table, alias: Option<&str>) {
     }
     if let Some(mark) = mark {
         table.write_column(sql.push(" SET "), None, mark);
-        sql.push(" = CURRENT_TIMESTAMP");
+        sql.push(" = ").now();
+    }
+}
+
+/// Behind what is set: the moment of the change, where the entity has a column for it that is not among these.
+pub(super) fn stamp(sql: &mut Sql<'_>, table: &Table, set: &[usize]) {
+    let columns = table.definition.columns.iter().enumerate();
+    for (_, column) in columns.filter(|(index, column)| column.updated && !set.contains(index)) {
+        table.write_column(sql.push(", "), None, column);
+        sql.push(" = ").now();
     }
 }
 
@@ -427,6 +508,7 @@ pub(super) fn by_key<'v, E: Entity>(sql: &mut Sql<'v>, table: &Table, key: &'v E
         table.write_column(sql, None, column);
         sql.push(" = ").bind_compared(value, column.sql_type, false);
     });
+    table.write_scope(sql, " AND ", None);
     table.write_alive(sql, None);
     Ok(())
 }

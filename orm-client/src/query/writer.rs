@@ -45,13 +45,16 @@ impl<'w> Writer<'w> {
         nodes: &'v [Node],
     ) -> Result<(), Error> {
         let deleted = table.definition.columns.iter().find(|column| column.deleted && !self.with_deleted);
-        if nodes.is_empty() && deleted.is_none() {
-            return Ok(());
+        let mut before = " WHERE ";
+        if table.write_scope(sql, before, alias) {
+            before = " AND ";
         }
-        sql.push(" WHERE ");
-        self.all(sql, table, alias, nodes, " AND ")?;
+        if !nodes.is_empty() {
+            self.all(sql.push(before), table, alias, nodes, " AND ")?;
+            before = " AND ";
+        }
         if let Some(deleted) = deleted {
-            table.write_column(sql.push(if nodes.is_empty() { "" } else { " AND " }), alias, deleted);
+            table.write_column(sql.push(before), alias, deleted);
             sql.push(" IS NULL");
         }
         Ok(())

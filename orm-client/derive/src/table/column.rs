@@ -40,6 +40,8 @@ pub struct Column {
     pub version: Option<Path>,
     /// The word that says so.
     pub deleted: Option<Path>,
+    /// `created` or `updated`.
+    pub stamp: Option<Stamp>,
 }
 
 /// A value that the database gives.
@@ -47,6 +49,15 @@ pub struct Generated {
     pub uuid: bool,
     /// The word that says so.
     pub place: Path,
+}
+
+/// A moment that the database says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Stamp {
+    /// That of the row's insertion.
+    Created,
+    /// That of its last change.
+    Updated,
 }
 
 impl Field {
@@ -76,6 +87,7 @@ fn column(field: Ident, ty: &Type, attributes: ColumnAttributes, problems: &mut 
         Some(name) => names::checked(name, "the column", problems),
         None => names::derived(field.unraw().to_string(), &field, "the column", "name", problems),
     };
+    let stamp = stamp(&attributes, problems);
     let plain = optional.unwrap_or(ty);
     let (primary_key, has_default) = (attributes.primary_key.is_some(), attributes.default.is_some());
     let generated = attributes.generated.map(|given| generated(given, plain, problems));
@@ -109,8 +121,36 @@ fn column(field: Ident, ty: &Type, attributes: ColumnAttributes, problems: &mut 
         index: attributes.index.is_some(),
         version: attributes.version,
         deleted: attributes.deleted,
+        stamp,
         field,
     }
+}
+
+/// `created` or `updated`: a column of which the database says all.
+fn stamp(attributes: &ColumnAttributes, problems: &mut Problems) -> Option<Stamp> {
+    let stamp = match (&attributes.created, &attributes.updated) {
+        (None, None) => return None,
+        (Some(_), None) => Stamp::Created,
+        (created, Some(updated)) => {
+            if created.is_some() {
+                problems
+                    .at(updated, "a moment is that of the row's insertion, or of its last change: not both");
+            }
+            Stamp::Updated
+        }
+    };
+    let others = [&attributes.primary_key, &attributes.unique, &attributes.version, &attributes.deleted]
+        .into_iter()
+        .flatten();
+    let generated = attributes.generated.as_ref().map(|generated| &generated.path);
+    for other in others.chain(generated) {
+        problems
+            .at(other, "the database says when the row was inserted or changed, and no more in this column");
+    }
+    if let Some(default) = &attributes.default {
+        problems.at(default, "a moment of insertion or change has the database's time, and no default");
+    }
+    Some(stamp)
 }
 
 fn generated(given: GeneratedAttribute, plain: &Type, problems: &mut Problems) -> Generated {
