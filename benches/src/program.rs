@@ -15,6 +15,8 @@ pub struct Proxy {
     pub port: u16,
     /// Where the metrics are.
     pub http: u16,
+    /// What it had of memory when it took clients, in KiB.
+    resident: u64,
     _folder: tempfile::TempDir,
 }
 
@@ -41,13 +43,33 @@ impl Proxy {
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             thread::sleep(Duration::from_millis(10));
         }
-        Ok(Self { child, port, http, _folder: folder })
+        let resident = memory(child.id(), "VmRSS:")?;
+        Ok(Self { child, port, http, resident, _folder: folder })
+    }
+
+    /// Its resident memory when it began to take clients, in KiB.
+    pub fn memory_at_start(&self) -> u64 {
+        self.resident
+    }
+
+    /// The most that it has had so far, in KiB.
+    ///
+    /// The error: it has ended.
+    pub fn memory_peak(&self) -> std::io::Result<u64> {
+        memory(self.child.id(), "VmHWM:")
     }
 
     /// The program that was built beside this one, unless another is named.
     pub fn program(named: Option<PathBuf>) -> std::io::Result<PathBuf> {
         named.map_or_else(|| Ok(std::env::current_exe()?.with_file_name("pgstrata")), Ok)
     }
+}
+
+/// A line of `/proc/PID/status`, in KiB.
+fn memory(pid: u32, line: &str) -> std::io::Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let value = status.lines().find_map(|one| one.strip_prefix(line)).unwrap_or_default();
+    value.trim().trim_end_matches(" kB").parse().map_err(std::io::Error::other)
 }
 
 impl Drop for Proxy {

@@ -1,4 +1,4 @@
-//! The roles of tenants, and what they may do: the tiers `role` and `login`.
+//! The roles of tenants and their privileges, for the tiers `role` and `login`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::settings::Settings;
 pub struct TenantRole {
     /// Its name.
     pub name: RoleName,
-    /// What it logs in with; `None` for one that nobody logs in as.
+    /// The password; `None` for a role without login.
     pub password: Option<String>,
 }
 
@@ -27,10 +27,10 @@ impl fmt::Debug for TenantRole {
     }
 }
 
-/// Which role the tenant with this schema has; `None` where the proxy alone keeps it apart.
+/// The role of the tenant with this schema; `None` in the tier `names`.
 pub type Roles = Arc<dyn Fn(&SchemaName) -> Result<Option<TenantRole>, Error> + Send + Sync>;
 
-/// What a tenant's role may do with each kind of thing in its schema.
+/// The privileges of a tenant's role on each kind of object in its schema.
 const PRIVILEGES: [(&str, &str); 3] = [
     ("TABLES", "SELECT, INSERT, UPDATE, DELETE"),
     ("SEQUENCES", "USAGE, SELECT, UPDATE"),
@@ -38,15 +38,16 @@ const PRIVILEGES: [(&str, &str); 3] = [
 ];
 
 impl Settings {
-    /// The role that the tenant has.
+    /// The tenant's role.
     pub fn role(&self, schema: &SchemaName) -> Result<Option<TenantRole>, Error> {
         self.roles.as_ref().map_or(Ok(None), |roles| roles(schema))
     }
 
-    /// SQL that makes the tenant's role, if there is none, and gives it its schema and nothing else. Run again,
-    /// it gives what is lacking.
+    /// SQL that creates the tenant's role if it does not exist, and grants it privileges on its schema only. Running
+    /// it again grants missing privileges.
     ///
-    /// What is made later in the schema by the one who runs this, a migration say, is the role's to use as well.
+    /// Objects that the current role creates in the schema later, in a migration for example, are covered by default
+    /// privileges.
     pub(crate) fn grants(&self, schema: &SchemaName) -> Result<String, Error> {
         let Some(role) = self.role(schema)? else { return Ok(String::new()) };
         let (name, schema) = (role.name.quoted(), schema.quoted());
@@ -76,7 +77,7 @@ impl Settings {
         Ok(sql)
     }
 
-    /// SQL that gives a tenant's role the name that it has under its new one, and all that it needs there.
+    /// SQL that renames a tenant's role for its new name, and grants its privileges there.
     pub(crate) fn renamed_role(&self, from: &SchemaName, to: &SchemaName) -> Result<String, Error> {
         let (Some(old), Some(new)) = (self.role(from)?, self.role(to)?) else { return self.grants(to) };
         let (was, is) = (literal(old.name.as_str()), literal(new.name.as_str()));
@@ -89,11 +90,12 @@ impl Settings {
         Ok(format!("{rename};\n{}", self.grants(to)?))
     }
 
-    /// SQL that takes the tenant's role away, once its schema is gone.
+    /// SQL that drops the tenant's role after its schema is gone.
     pub(crate) fn ungrants(&self, schema: &SchemaName) -> Result<String, Error> {
         let Some(role) = self.role(schema)? else { return Ok(String::new()) };
         let (name, text) = (role.name.quoted(), literal(role.name.as_str()));
-        // What it was given on shared schemas would keep it; what it owns elsewhere does, and is said.
+        // Privileges on shared schemas would prevent the drop and are revoked; objects elsewhere prevent it and are
+        // reported.
         Ok(block(&format!(
             "DECLARE shared text; BEGIN IF EXISTS (SELECT FROM pg_roles WHERE rolname = {text}) THEN\n\
              FOR shared IN SELECT quote_ident(n.nspname) FROM pg_namespace n, aclexplode(n.nspacl) a\n\
@@ -105,7 +107,7 @@ impl Settings {
     }
 }
 
-/// The servers' role may become the tenant's, and has nothing of it before it does.
+/// The servers' role can set the tenant's role, and does not inherit its privileges.
 fn membership(role: &str, servers: &str) -> String {
     let grant = literal(&format!("GRANT {} TO {}", quoted(role), quoted(servers)));
     let body = format!(
@@ -115,11 +117,11 @@ fn membership(role: &str, servers: &str) -> String {
     block(&body) + ";\n"
 }
 
-/// No schema is called that: what keeps those apart who change privileges on what all share, which PostgreSQL
+/// A lock key that is no schema's name. It serializes changes of privileges on shared objects, because PostgreSQL
 /// does not ("tuple concurrently updated").
 const GRANTS: &str = "";
 
-/// `USAGE` on a shared schema, unless everybody has it; whose schema it is may be somebody else.
+/// `USAGE` on a shared schema, unless `PUBLIC` has it; the schema may have another owner.
 fn usage_where_it_can(shared: &str, role: &RoleName) -> String {
     let (schema, name) = (literal(shared), literal(role.as_str()));
     let grant = literal(&format!("GRANT USAGE ON SCHEMA {} TO {}", quoted(shared), role.quoted()));
@@ -133,7 +135,7 @@ fn usage_where_it_can(shared: &str, role: &RoleName) -> String {
 }
 
 impl Control {
-    /// Gives a tenant that is there the role that it is to have, and what that may do.
+    /// Creates the role of an existing tenant, and grants its privileges.
     pub async fn grant_role(&self, schema: &SchemaName) -> Result<(), Error> {
         let grants = self.settings().grants(schema)?;
         if grants.is_empty() {
@@ -146,7 +148,7 @@ impl Control {
             .map_err(Error::postgres(format!("giving \"{schema}\" its role")))
     }
 
-    /// Takes the role of a tenant away whose schema is gone.
+    /// Drops the role of a tenant whose schema is gone.
     pub async fn drop_role(&self, schema: &SchemaName) -> Result<(), Error> {
         let sql = self.settings().ungrants(schema)?;
         let client = self.client().await?;
@@ -157,10 +159,10 @@ impl Control {
     }
 }
 
-/// Whether a statement about privileges is about this role alone.
+/// Whether a statement about privileges concerns this role only.
 pub(crate) fn is_about(sql: &str, role: &RoleName) -> bool {
     let sql = sql.strip_suffix(" WITH GRANT OPTION").unwrap_or(sql);
-    // PostgreSQL quotes a name where it must.
+    // PostgreSQL quotes a name only if necessary.
     let rest = sql.strip_suffix(&role.quoted()).or_else(|| sql.strip_suffix(role.as_str()));
     rest.is_some_and(|rest| rest.ends_with(" TO ") || rest.ends_with(" FROM "))
 }

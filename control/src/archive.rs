@@ -13,39 +13,40 @@ use crate::error::Error;
 use crate::name::SchemaName;
 use crate::registry::State;
 
-/// PostgreSQL's programs, and what they have to be told beside the connection.
+/// PostgreSQL's programs, and their settings besides the connection.
 #[derive(Clone, Debug, Default)]
 pub struct Programs {
-    /// The folder that they are in; those on the PATH if left out.
+    /// The folder of the programs; by default they are found on the PATH.
     pub folder: Option<PathBuf>,
-    /// More of libpq's variables, such as PGSSLMODE.
+    /// Further environment variables of libpq, such as PGSSLMODE.
     pub environment: Vec<(&'static str, OsString)>,
 }
 
-/// What is taken over from an archive.
+/// Options of an import.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Import {
-    /// All belongs to the one who imports it.
+    /// The importing role owns everything.
     pub no_owner: bool,
-    /// Nothing is granted.
+    /// Privileges are not restored.
     pub no_privileges: bool,
-    /// The version of the last migration that is in it; left out, the source's if its structure is the source's.
+    /// The version of the last migration in the archive; by default the source's, if the structures are equal.
     pub version: Option<i64>,
 }
 
-/// What was imported.
+/// The result of an import.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Imported {
-    /// The name that the schema had.
+    /// The schema's name in the archive.
     pub archived_as: String,
-    /// The version that it has now.
+    /// The version of the imported schema.
     pub version: Option<i64>,
-    /// How many things differ from the source; `None` where a version was given.
+    /// The number of differences from the source; `None` if a version was given.
     pub differences: Option<usize>,
 }
 
 impl Control {
-    /// Writes a tenant's schema with its data to `file`, as it is at one moment. There is no such file until it is whole.
+    /// Writes a tenant's schema with its data to `file`, from one snapshot. The file appears only when it is
+    /// complete.
     pub async fn export(&self, schema: &SchemaName, file: &Path, programs: &Programs) -> Result<(), Error> {
         if !self.is_provisioned(schema.as_str()).await? {
             return Err(Error::Missing(schema.to_string()));
@@ -68,9 +69,9 @@ impl Control {
         renamed
     }
 
-    /// Makes the tenant `schema` of an archive, all or nothing.
+    /// Creates the tenant `schema` from an archive, all or nothing.
     ///
-    /// It is restored under the name that it had, which nobody may have here, and renamed.
+    /// The schema is restored under its original name, which must not exist here, and renamed.
     pub async fn import(
         &self,
         schema: &SchemaName,
@@ -87,7 +88,7 @@ impl Control {
         if self.is_provisioned(archived_name.as_str()).await? {
             return Err(Error::ArchivedNameTaken { archived: archived.clone(), wanted: schema.to_string() });
         }
-        // Nobody is served from it before it is as it should be.
+        // No client is served from it before it is complete.
         self.register(&archived_name, State::Provisioning, None).await?;
         let restored = self.restore(file, what, programs).await;
         if let Err(error) = restored {
@@ -120,7 +121,7 @@ impl Control {
         run(command, "pg_restore").await.map(drop)
     }
 
-    /// The source's version, if the structure is the source's; and in how many things it is not.
+    /// The source's version if the structures are equal, and the number of differences.
     async fn version_by_structure(&self, schema: &SchemaName) -> Result<(Option<i64>, Option<usize>), Error> {
         if !self.is_provisioned(&self.settings().source).await? {
             return Ok((None, None));
@@ -131,12 +132,12 @@ impl Control {
         Ok((version.filter(|_| differences == 0), Some(differences)))
     }
 
-    /// The one schema that an archive holds.
+    /// The single schema of an archive.
     async fn archived_schema(&self, file: &Path, programs: &Programs) -> Result<String, Error> {
         let mut command = Command::new(program("pg_restore", programs));
         command.arg("--list").arg(file);
         let list = run(command, "pg_restore").await?;
-        // `6; 2615 16386 SCHEMA - acme_corp app`: the owner is the last word, and a name may have blanks.
+        // `6; 2615 16386 SCHEMA - acme_corp app`: the owner is the last word, and a name may contain blanks.
         let schemas: Vec<&str> = list
             .lines()
             .filter(|line| !line.starts_with(';'))
@@ -147,14 +148,15 @@ impl Control {
         match schemas.as_slice() {
             [only] => Ok((*only).to_owned()),
             _ => Err(Error::Refused(format!(
-                "{} is no archive of one tenant: it holds {} schemas",
+                "{} is not an archive of one tenant: it contains {} schemas",
                 file.display(),
                 schemas.len()
             ))),
         }
     }
 
-    /// One of PostgreSQL's programs, told how to connect. Secrets go by the environment: arguments can be seen.
+    /// One of PostgreSQL's programs with its connection settings. Secrets are passed in the environment, because
+    /// arguments are visible.
     fn program(&self, name: &str, programs: &Programs) -> Result<Command, Error> {
         let login = &self.login;
         let mut command = Command::new(program(name, programs));
@@ -164,7 +166,7 @@ impl Control {
         let host: OsString = match login.get_hosts().first() {
             Some(Host::Tcp(host)) => host.into(),
             Some(Host::Unix(folder)) => folder.into(),
-            None => return Err(Error::Refused("the connection names no host".into())),
+            None => return Err(Error::Refused("the connection settings have no host".into())),
         };
         command.env("PGHOST", host).env("PGPORT", login.get_ports().first().unwrap_or(&5432).to_string());
         if let Some(user) = login.get_user() {
@@ -185,12 +187,12 @@ fn program(name: &str, programs: &Programs) -> OsString {
     programs.folder.as_ref().map_or_else(|| name.into(), |folder| folder.join(name).into_os_string())
 }
 
-/// A name as pg_dump's patterns have it: in quotes nothing has a meaning, and quotes are doubled.
+/// A name in pg_dump's pattern syntax: quoted, with doubled quotes, so that no character is special.
 fn pattern(name: &str) -> String {
     pgstrata_tenancy::ident::quoted(name)
 }
 
-/// Runs it to its end; gives what it printed, or fails with its last words.
+/// Runs the program to its end; returns its output, or fails with its last error messages.
 async fn run(mut command: Command, name: &str) -> Result<String, Error> {
     let output = command.stdin(Stdio::null()).kill_on_drop(true).output().await;
     let output = output.map_err(|error| Error::Refused(format!("can not run {name}: {error}")))?;

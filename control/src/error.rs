@@ -1,29 +1,29 @@
-//! What can go wrong, in words for the one who asked.
+//! The errors of this crate.
 
 use deadpool_postgres::PoolError;
 
 use crate::migrate::Invalid;
 
-/// Why something was not done. Nothing is half made: what is changed stands in one transaction.
+/// Why an operation failed. Each change is one transaction, so nothing is left incomplete.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No schema of a tenant's can be called that.
-    #[error("\"{name}\" can not be a tenant's schema: {why}")]
+    /// A name that no tenant's schema can have.
+    #[error("\"{name}\" cannot be the schema of a tenant: {why}")]
     Name {
-        /// As it was given.
+        /// The given name.
         name: String,
-        /// What is wrong with it.
+        /// The reason.
         why: &'static str,
     },
     /// No connection.
     #[error("no connection to PostgreSQL: {}", pool_words(.0))]
     Connect(#[source] PoolError),
-    /// PostgreSQL refused it.
+    /// PostgreSQL refused a statement.
     #[error("{doing}: {}", postgres_words(.source))]
     Postgres {
-        /// What was being done.
+        /// The operation.
         doing: String,
-        /// What PostgreSQL says.
+        /// PostgreSQL's error.
         #[source]
         source: tokio_postgres::Error,
     },
@@ -31,36 +31,36 @@ pub enum Error {
     #[error("there is no schema \"{0}\"")]
     Missing(String),
     /// There is such a schema already.
-    #[error("schema \"{0}\" is there already")]
+    #[error("schema \"{0}\" already exists")]
     Exists(String),
-    /// An archive is restored under the name that it had, and a schema has that.
+    /// An archive is restored under its original name, and a schema with that name exists.
     #[error(
-        "schema \"{archived}\" is there already, and the archive is restored under that name before it becomes \
-         \"{wanted}\". Rename the tenant that has the name for that time (its clients are refused meanwhile): \
-         pgstrata tenant rename, import, and rename it back"
+        "schema \"{archived}\" already exists, and the archive is restored under that name before it is renamed to \
+         \"{wanted}\". Rename the existing tenant with `pgstrata tenant rename` (its clients are refused meanwhile), \
+         import the file, and rename the tenant back"
     )]
     ArchivedNameTaken {
         /// The name in the archive.
         archived: String,
-        /// The name that it is to get.
+        /// The name for the imported schema.
         wanted: String,
     },
-    /// The migrations are not as they have to be.
+    /// The migrations are invalid.
     #[error(transparent)]
     Migrations(#[from] Invalid),
-    /// It can't be done with things as they are.
+    /// Not possible in the current state.
     #[error("{0}")]
     Refused(String),
 }
 
 impl Error {
-    /// An error of PostgreSQL's while `doing` something.
+    /// An error of PostgreSQL during `doing`.
     pub fn postgres(doing: impl Into<String>) -> impl FnOnce(tokio_postgres::Error) -> Self {
         let doing = doing.into();
         move |source| Self::Postgres { doing, source }
     }
 
-    /// The SQLSTATE, where PostgreSQL gave one.
+    /// The SQLSTATE, if the error is PostgreSQL's.
     pub fn sqlstate(&self) -> Option<&str> {
         match self {
             Self::Postgres { source, .. } => source.code().map(tokio_postgres::error::SqlState::code),
@@ -69,7 +69,7 @@ impl Error {
     }
 }
 
-/// Why a pool gave no connection: PostgreSQL's own words, if they are that.
+/// Why the pool gave no connection: PostgreSQL's message, if the error is PostgreSQL's.
 pub fn pool_words(error: &PoolError) -> String {
     match error {
         PoolError::Backend(error) => postgres_words(error),
@@ -77,7 +77,7 @@ pub fn pool_words(error: &PoolError) -> String {
     }
 }
 
-/// PostgreSQL's own words, which its error's Display leaves out: message, SQLSTATE, detail and hint.
+/// PostgreSQL's message, which its error's Display omits: message, SQLSTATE, detail and hint.
 pub fn postgres_words(error: &tokio_postgres::Error) -> String {
     let Some(db) = error.as_db_error() else {
         let source = std::error::Error::source(error).map(|source| format!(": {source}"));

@@ -1,21 +1,21 @@
-//! Tenants' whole life in PostgreSQL: provisioned, migrated, compared, moved and dropped.
+//! The tenant lifecycle in PostgreSQL: create, migrate, compare, move and drop tenants.
 //!
-//! The proxy's command line and the ORM crate both call it; it prints nothing and asks nobody.
+//! The proxy's command line and the ORM crate both use this library; it has no output and no prompts.
 //!
 //! # Layout
-//! - [`Control`]: connections to one database, and what its tenants are made from.
-//! - [`name`]: which names a tenant's schema can have.
-//! - [`registry`]: which schemas are tenants', and how each one fares.
-//! - [`blueprint`]: what a schema is made of, as SQL that makes another one like it.
-//! - [`provision`]: schemas for tenants.
-//! - [`drift`]: how a tenant differs from the source, as SQL that mends it.
-//! - `lifecycle`: what happens to a schema later: cloned, renamed, dropped.
+//! - [`Control`]: connections to one database, and the source of its tenants.
+//! - [`name`]: the names that a tenant's schema can have.
+//! - [`registry`]: the schemas of tenants, and their states.
+//! - [`blueprint`]: the definitions of a schema, as SQL that creates a copy.
+//! - [`provision`]: creates schemas for tenants.
+//! - [`drift`]: the differences between a tenant and the source, as SQL that removes them.
+//! - `lifecycle`: clones, renames and drops schemas.
 //! - [`archive`]: one tenant as a file.
-//! - [`role`]: the passwords of roles that tenants log in as.
-//! - [`access`]: the roles of tenants, and what they may do.
-//! - [`audit`]: what each tenant's role can reach.
-//! - [`harden`]: what the role of the proxy's servers can do without.
-//! - [`migrate`]: changes for the source and for every tenant.
+//! - [`role`]: the passwords of tenants' login roles.
+//! - [`access`]: the roles of tenants, and their privileges.
+//! - [`audit`]: the objects that each tenant's role can reach.
+//! - [`harden`]: unneeded privileges of the servers' role.
+//! - [`migrate`]: migrations of the source and of every tenant.
 
 pub mod access;
 pub mod archive;
@@ -33,6 +33,7 @@ pub mod role;
 pub mod settings;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use deadpool_postgres::{Client, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
@@ -44,24 +45,27 @@ pub use name::SchemaName;
 pub use role::role_password;
 pub use settings::Settings;
 
-/// How long connecting may take.
+/// The time-out for connecting.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Nothing that stands in a schema can mean something in our own SQL.
+/// So that no object in a schema can change the meaning of our own SQL.
 const OPTIONS: &str = "-c search_path=pg_catalog";
 
-/// Connections to one database, and what its tenants are made from. Cheap to clone.
+/// Connections to one database, and the source of its tenants. Cheap to clone.
 #[derive(Clone)]
 pub struct Control {
     pool: Pool,
     login: Arc<tokio_postgres::Config>,
     settings: Arc<Settings>,
+    /// Its role may not upgrade the registry, and that was said.
+    left_old: Arc<AtomicBool>,
 }
 
 impl Control {
-    /// At most so many `connections` of a role that may create schemas: as much is done at once.
+    /// At most `connections` connections of a role that may create schemas; this is also the number of parallel
+    /// operations.
     ///
-    /// Nothing is connected yet.
+    /// No connection is opened yet.
     pub fn new<T>(
         mut login: tokio_postgres::Config,
         tls: T,
@@ -74,9 +78,9 @@ impl Control {
         T::TlsConnect: Sync + Send,
         <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
     {
-        // The last one counts: no path of somebody's own does.
+        // The last option applies, so a path in the URL has no effect.
         login.options(format!("{} {OPTIONS}", login.get_options().unwrap_or_default()));
-        // Migrations are anybody's SQL: what they set ends with them.
+        // Migrations run arbitrary SQL, so their session state is reset.
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Clean };
         let pool = Pool::builder(Manager::from_config(login.clone(), tls, recycling))
             .max_size(connections.max(1))
@@ -84,27 +88,27 @@ impl Control {
             .create_timeout(Some(PATIENCE))
             .build()
             .map_err(|error| Error::Refused(error.to_string()))?;
-        Ok(Self { pool, login: Arc::new(login), settings: Arc::new(settings) })
+        Ok(Self { pool, login: Arc::new(login), settings: Arc::new(settings), left_old: Arc::default() })
     }
 
-    /// What tenants are made from.
+    /// The settings for new tenants.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// A connection, as soon as there is one.
+    /// Waits for a free connection.
     pub(crate) async fn client(&self) -> Result<Client, Error> {
         self.pool.get().await.map_err(Error::Connect)
     }
 
-    /// How much is done at once.
+    /// The number of parallel operations.
     pub(crate) fn workers(&self) -> usize {
         self.pool.status().max_size.max(1)
     }
 }
 
 impl std::fmt::Debug for Control {
-    // The pool's own Debug would go through the connection's settings.
+    // The pool's own Debug would show the connection's settings.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Control").field("settings", &self.settings).finish_non_exhaustive()
     }

@@ -1,4 +1,4 @@
-//! What happens to a schema after it was made: cloned, renamed, dropped.
+//! Clones, renames and drops schemas.
 
 use std::time::Duration;
 
@@ -14,14 +14,14 @@ use crate::name::SchemaName;
 use crate::provision::Ensured;
 use crate::registry::{State, literal, lock};
 
-/// The first pause before another attempt; each one is twice as long.
+/// The first pause between attempts; pauses double.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// How long proxies have to hear that a tenant is about to be dropped.
+/// The time for proxies to receive the notification that a tenant is about to be dropped.
 const HEARD: Duration = Duration::from_millis(250);
 
 impl Control {
-    /// Makes `to` with all that `from` has, rows and all, as it is at one moment.
+    /// Creates `to` as a copy of `from` with its rows, from one snapshot.
     pub async fn clone_schema(&self, from: &SchemaName, to: &SchemaName) -> Result<(), Error> {
         self.install().await?;
         self.must_be_new(to).await?;
@@ -35,9 +35,9 @@ impl Control {
         }
     }
 
-    /// Renames a tenant's schema; what its functions have in their texts follows.
+    /// Renames a tenant's schema, also in the texts of its functions.
     ///
-    /// Its clients are let go: their tenant is no more.
+    /// Its clients are closed, because their tenant no longer exists.
     pub async fn rename_schema(&self, from: &SchemaName, to: &SchemaName) -> Result<(), Error> {
         self.install().await?;
         self.must_be_new(to).await?;
@@ -53,7 +53,7 @@ impl Control {
             from.quoted(),
             to.quoted(),
         );
-        // Functions name the schema in texts that PostgreSQL keeps as they are.
+        // PostgreSQL does not change texts of functions that name the schema.
         let path = search_path(self.settings().path(to.as_str(), &self.settings().source));
         sql += &format!("SET LOCAL check_function_bodies = off; SET LOCAL search_path = {path};\n");
         for item in named.items.iter().filter(|item| item.kind == Kind::Function) {
@@ -80,16 +80,16 @@ impl Control {
         }
     }
 
-    /// Drops a tenant's schema with all that is in it. Clients are refused from the first moment on.
+    /// Drops a tenant's schema with all its objects. Its clients are refused from the beginning.
     ///
-    /// Where it is cut off it can be done again. Nothing outside of the schema goes with it: where something
-    /// there needs it, it is refused.
+    /// An interrupted drop can be repeated. Objects outside of the schema are not dropped: if one depends on the
+    /// schema, the drop is refused.
     pub async fn drop_schema(&self, schema: &SchemaName) -> Result<(), Error> {
         let all = [State::Provisioning, State::Active, State::Migrating, State::Suspended, State::Dropping];
         let doing = || Error::postgres(format!("dropping \"{schema}\""));
         self.install().await?;
         if !self.is_provisioned(schema.as_str()).await? {
-            // What somebody else has dropped is still to be forgotten.
+            // If another session has dropped the schema, only the registration is left to remove.
             return match self.unregister(schema).await? {
                 true => Ok(()),
                 false => Err(Error::Missing(schema.to_string())),
@@ -103,12 +103,13 @@ impl Control {
         if !rows.is_empty() {
             let needed: Vec<&str> = rows.iter().map(|row| row.get(0)).collect();
             return Err(Error::Refused(format!(
-                "schema \"{schema}\" can't be dropped while these need it: {}",
+                "schema \"{schema}\" cannot be dropped because other objects depend on it: {}",
                 needed.join(", ")
             )));
         }
         self.set_state(schema, State::Dropping, &all).await?;
-        // A request that a proxy lets by before it has heard would find the shared schemas' tables of these names.
+        // A request that a proxy sends before the notification would find tables of the shared schemas with these
+        // names.
         tokio::time::sleep(HEARD).await;
         let sql = format!(
             "BEGIN; SET LOCAL client_min_messages = warning; SET LOCAL lock_timeout = {};\n\
@@ -133,7 +134,7 @@ impl Control {
         }
     }
 
-    /// Runs a transaction, again where a lock was not to be had: those who wait behind us get their turn.
+    /// Runs a transaction, and tries again after a lock time-out, so that queued transactions can run.
     pub(crate) async fn persistently(&self, client: &Client, sql: &str) -> Result<(), tokio_postgres::Error> {
         let mut pause = PAUSE;
         let mut left = self.settings().retries;

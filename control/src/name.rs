@@ -1,11 +1,10 @@
-//! Which names a tenant's schema can have.
+//! The names that a tenant's schema can have.
 
 use std::fmt;
 
-use pgstrata_tenancy::{TenantId, TenantIdError, ident};
+use pgstrata_tenancy::{TenantId, TenantIdError, ident, schema};
 
 use crate::error::Error;
-use crate::registry;
 use crate::settings::Settings;
 
 /// The name of a schema that a tenant can have. Any text that PostgreSQL keeps as it is:
@@ -34,7 +33,7 @@ impl SchemaName {
         if matches!(name, "information_schema" | "public") {
             return refuse("PostgreSQL has a schema of this name for everybody");
         }
-        if matches!(name, "pgstrata" | registry::SCHEMA) {
+        if matches!(name, schema::EVENTS | schema::REGISTRY) {
             return refuse("it is pgstrata's own");
         }
         if name == settings.source {

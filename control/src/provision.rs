@@ -1,4 +1,4 @@
-//! Schemas for tenants: made, found, renamed, dropped.
+//! Schemas for tenants: creating, finding, comparing names.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -35,9 +35,9 @@ use crate::registry::{self, State, literal};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Ensured {
-    /// It was made.
+    /// It was created.
     Created,
-    /// It was there.
+    /// It existed.
     Existed,
 }
 
@@ -53,11 +53,11 @@ pub enum Ensured {
 pub struct Synced {
     /// Newly made.
     pub created: Vec<String>,
-    /// There already.
+    /// Existing ones.
     pub skipped: Vec<String>,
-    /// Not made, and why.
+    /// Failed ones, with the reasons.
     pub failed: Vec<Failed>,
-    /// What the new ones have in their texts that may not mean what it should.
+    /// Texts of the new schemas that may still refer to the source.
     pub remarks: Vec<String>,
 }
 
@@ -75,14 +75,15 @@ pub struct Synced {
 pub struct Failed {
     /// Its name, as it was given.
     pub schema: String,
-    /// What went wrong.
+    /// The reason.
     pub reason: String,
     /// PostgreSQL's code for it.
     pub sqlstate: Option<String>,
 }
 
 impl Failed {
-    fn new(schema: &str, error: &Error) -> Self {
+    /// Of what was given as `schema`.
+    pub fn new(schema: &str, error: &Error) -> Self {
         Self {
             schema: schema.to_owned(),
             reason: error.to_string(),
@@ -91,11 +92,11 @@ impl Failed {
     }
 }
 
-/// What a new tenant starts from: the source as it is now.
+/// The source of a new tenant, as of now.
 #[derive(Debug)]
 pub struct Source {
     blueprint: Blueprint,
-    /// Of the last migration that the source has.
+    /// The version of the source's last migration.
     version: Option<i64>,
     owner: Option<String>,
 }
@@ -106,13 +107,13 @@ impl Source {
         self.blueprint
     }
 
-    /// What it grants to this role is not for a copy of it.
+    /// Removes the privileges of this role, which a copy must not have.
     pub(crate) fn forget_role(&mut self, role: &RoleName) {
         let privilege = |kind| matches!(kind, Kind::Privilege | Kind::DefaultPrivilege);
         self.blueprint.items.retain(|item| !privilege(item.kind) || !is_about(&item.sql(), role));
     }
 
-    /// Of its last migration.
+    /// The version of its last migration.
     pub(crate) fn version(&self) -> Option<i64> {
         self.version
     }
@@ -125,12 +126,12 @@ impl Control {
         self.read_source(&self.settings().source, Chosen::Some(self.settings())).await
     }
 
-    /// Reads a schema that another one is to be made from.
+    /// Reads a schema of which a copy is to be created.
     pub(crate) async fn read_source(&self, schema: &str, chosen: Chosen<'_>) -> Result<Source, Error> {
         let mut client = self.client().await?;
         let doing = || Error::postgres(format!("reading schema \"{schema}\""));
-        // No migration changes it meanwhile: the session has the lock before the transaction has its snapshot, and
-        // gives it back with the connection.
+        // No migration changes it meanwhile: the session takes the lock before the transaction takes its snapshot,
+        // and releases it with the connection.
         let lock = format!(
             "BEGIN; {}; SELECT pg_catalog.pg_advisory_lock_shared({}); COMMIT",
             registry::lock(schema, true),
@@ -150,7 +151,7 @@ impl Control {
         let blueprint = Blueprint::read(&tx, schema, chosen).await?;
         let owner = tx
             .query_one(
-                // Whose public is says who made the database.
+                // The owner of public depends on who created the database.
                 "SELECT CASE WHEN nspname <> 'public' AND pg_get_userbyid(nspowner) <> current_user THEN quote_ident(pg_get_userbyid(nspowner)) END FROM pg_namespace WHERE nspname = $1::text::name",
                 &[&schema],
             )
@@ -163,9 +164,9 @@ impl Control {
         Ok(Source { blueprint, version, owner })
     }
 
-    /// Makes `schema`, structurally equal to the source, unless there is such a schema already.
+    /// Creates `schema` with the structure of the source, unless it exists.
     ///
-    /// All or nothing, in one transaction; any number of processes may call it at once.
+    /// All or nothing, in one transaction; any number of processes may call it at the same time.
     pub async fn ensure_schema(&self, schema: &SchemaName) -> Result<Ensured, Error> {
         if self.is_provisioned(schema.as_str()).await? {
             return Ok(Ensured::Existed);
@@ -174,13 +175,13 @@ impl Control {
         self.ensure_from(schema, &source).await
     }
 
-    /// As [`Control::ensure_schema`], from a source that was read before.
+    /// Like [`Control::ensure_schema`], with a source that was read before.
     pub async fn ensure_from(&self, schema: &SchemaName, source: &Source) -> Result<Ensured, Error> {
         let client = self.client().await?;
         let sql = self.creation(schema, source)?;
         match self.persistently(&client, &sql).await {
             Ok(()) => Ok(Ensured::Created),
-            // Somebody else was faster; what they made is whole.
+            // Another session was faster; its schema is complete.
             Err(error) if error.code() == Some(&SqlState::DUPLICATE_SCHEMA) => Ok(Ensured::Existed),
             Err(error) => {
                 let doing = match self.culprit(&client, schema, source).await {
@@ -192,7 +193,7 @@ impl Control {
         }
     }
 
-    /// What can't be made: tried one by one, and undone. Nothing if there is no such thing by now.
+    /// The object that cannot be created: each is tried and rolled back. `None` if all succeed by now.
     async fn culprit(&self, client: &Client, schema: &SchemaName, source: &Source) -> Option<String> {
         let mut culprit = None;
         if client.batch_execute(&self.opening(schema, source)).await.is_ok() {
@@ -206,13 +207,13 @@ impl Control {
         client.batch_execute("ROLLBACK").await.ok().and(culprit)
     }
 
-    /// The begin of the transaction that makes a tenant: the schema, and nothing in it.
+    /// The beginning of the transaction that creates a tenant: the empty schema.
     fn opening(&self, schema: &SchemaName, source: &Source) -> String {
         let (name, settings) = (schema.quoted(), self.settings());
         let path = search_path(settings.path(schema.as_str(), &source.blueprint.source));
         let owner = source.owner.as_ref().map(|owner| format!(" AUTHORIZATION {owner}")).unwrap_or_default();
         format!(
-            // Rows that are copied are all of one moment, and no policy leaves any out.
+            // Copied rows are from one snapshot, and no row security policy hides any.
             "BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL row_security = off;\n\
              SET LOCAL client_min_messages = warning; SET LOCAL check_function_bodies = off;\n\
              SET LOCAL default_tablespace = ''; SET LOCAL default_table_access_method = heap; SET LOCAL standard_conforming_strings = on;\n\
@@ -223,7 +224,7 @@ impl Control {
         )
     }
 
-    /// All that makes a tenant, in one text and so in one round trip.
+    /// The whole creation of a tenant, in one text and so in one round trip.
     fn creation(&self, schema: &SchemaName, source: &Source) -> Result<String, Error> {
         let (name, settings) = (schema.quoted(), self.settings());
         let mut sql = self.opening(schema, source);
@@ -236,7 +237,7 @@ impl Control {
         }
         sql += &settings.grants(schema)?;
         sql += &format!(
-            // A row that is left of a schema that somebody dropped is of no tenant.
+            // A leftover row of a schema that was dropped is not a tenant's.
             "INSERT INTO {}.schemas (schema, state, version) VALUES ({}, '{}', {}) ON CONFLICT (schema) DO UPDATE\n\
              SET state = excluded.state, version = excluded.version, changed_at = now();\nCOMMIT",
             registry::SCHEMA,
@@ -247,9 +248,9 @@ impl Control {
         Ok(sql)
     }
 
-    /// Ensures all of `names`, as many at once as there are connections.
+    /// Ensures all of `names`, in parallel, as many as there are connections.
     ///
-    /// `done` is told of each one as it is through: its name, and `None` where it failed.
+    /// `done` is called for each one when it ends: with its name, and `None` if it failed.
     pub async fn sync_tenant_schemas(
         &self,
         names: &[String],
@@ -293,7 +294,7 @@ impl Control {
             if let Some(schema) = waiting.next() {
                 start(schema, &mut running);
             }
-            // A task that panicked says so by itself; the others go on.
+            // A task that panicked reports it itself; the others continue.
             let Ok((schema, result)) = joined else { continue };
             done(schema.as_str(), result.as_ref().ok().copied());
             match result {
@@ -309,7 +310,7 @@ impl Control {
         Ok(synced)
     }
 
-    /// All schemas of the database but PostgreSQL's own and pgstrata's: the source among them.
+    /// All schemas of the database except PostgreSQL's own and pgstrata's; the source is included.
     pub async fn discover_schemas(&self) -> Result<Vec<String>, Error> {
         let sql = "SELECT nspname::pg_catalog.text FROM pg_catalog.pg_namespace \
                    WHERE nspname OPERATOR(pg_catalog.!~) '^pg_|^information_schema$|^pgstrata(_control)?$' \
@@ -330,7 +331,7 @@ impl Control {
     pub async fn is_provisioned(&self, schema: &str) -> Result<bool, Error> {
         let sql = "SELECT FROM pg_catalog.pg_namespace \
                    WHERE nspname OPERATOR(pg_catalog.=) $1::pg_catalog.text::pg_catalog.name";
-        // PostgreSQL would cut it, and find another.
+        // PostgreSQL would truncate the name, and find another schema.
         if schema.len() > pgstrata_tenancy::ident::MAX_BYTES {
             return Ok(false);
         }

@@ -1,4 +1,4 @@
-//! The roles of tenants that log in to PostgreSQL by themselves.
+//! The passwords of tenants' login roles.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -6,7 +6,7 @@ use ring::hmac;
 
 /// The password of a tenant's role: the HMAC-SHA-256 of its name under `key`, in base64url without padding.
 ///
-/// So no password has to be kept for each of many tenants. Whoever has the key has them all.
+/// So the passwords of many tenants need no storage. The key gives access to all of them.
 pub fn role_password(key: &[u8], role: &str) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, key);
     URL_SAFE_NO_PAD.encode(hmac::sign(&key, role.as_bytes()))

@@ -1,4 +1,4 @@
-//! What tenants are made from, and how much is done at once.
+//! The source of tenants, and the limits of changes.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,31 +7,33 @@ use pgstrata_tenancy::Pattern;
 
 use crate::access::Roles;
 
-/// What the tenants of one database are made from.
+/// The settings for the tenants of one database.
 #[derive(Clone)]
 pub struct Settings {
     /// The schema that tenants are copies of.
     pub source: String,
-    /// Schemas that all tenants have on their path; what is in them is referred to, not copied.
+    /// The schemas that all tenants have on their path; their objects are referenced, not copied.
     pub shared: Vec<String>,
-    /// The source's tables that are copied; empty: all of them.
+    /// The source's tables to copy; empty: all of them.
     pub include: Vec<Pattern>,
-    /// The source's tables that are not.
+    /// The source's tables to leave out.
     pub exclude: Vec<Pattern>,
     /// Tables whose rows are copied too.
     pub seed: Vec<Pattern>,
-    /// The role that proxies log in as, which must be able to read the registry and to use each tenant's schema.
+    /// The servers' role, which must be able to read the registry and to use each tenant's schema.
     pub proxy_role: Option<String>,
-    /// That role makes and changes schemas itself, since nobody else is named for it.
+    /// Whether that role itself creates and changes schemas, without a control role.
     pub servers_make: bool,
-    /// Tenants may write to the shared schemas.
+    /// Whether tenants may write to the shared schemas.
     pub shared_writes: bool,
-    /// Which roles tenants have; `None`: the proxy alone keeps them apart.
+    /// The roles of tenants; `None` in the tier `names`.
     pub roles: Option<Roles>,
-    /// How long a change waits for a lock before it gives way to those who hold it, and tries again.
+    /// How long a change waits for a lock before it cancels its request and tries again.
     pub lock_timeout: Duration,
-    /// How often it is tried again.
+    /// How often a change tries again.
     pub retries: u32,
+    /// Says to an administrator what is not as it should be, where work goes on.
+    pub warn: fn(&str),
 }
 
 impl Default for Settings {
@@ -48,13 +50,14 @@ impl Default for Settings {
             roles: None,
             lock_timeout: Duration::from_secs(2),
             retries: 10,
+            warn: |_| {},
         }
     }
 }
 
 impl Settings {
-    /// The path under which a blueprint of `source` is made in `schema`: what the source's own path finds in the
-    /// source is found there, and what is not copied, an extension's type for one, in the source itself.
+    /// The path under which a copy of `source` is created in `schema`. Names of copied objects resolve to the new
+    /// schema, and names of objects that are not copied, such as an extension's type, to the source itself.
     pub(crate) fn path<'a>(&'a self, schema: &'a str, source: &'a str) -> impl Iterator<Item = &'a str> {
         let others = self.shared.iter().map(String::as_str).filter(move |shared| *shared != source);
         [schema, "pg_catalog", source].into_iter().chain(others).chain(["pg_temp"])

@@ -1,4 +1,4 @@
-//! `pgstrata check`: what is wrong with a configuration, and, if that is wanted, whether its databases can be reached.
+//! `pgstrata check`: reports the errors of a configuration file, and optionally whether its databases can be reached.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,23 +6,23 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use crate::config::{Config, Database};
+use crate::error_text::with_sources;
 use crate::pool::connect::connect;
 use crate::pool::target::Target;
-use crate::session::start::with_sources;
 use crate::terminal;
 
-/// What is checked.
+/// The arguments of `pgstrata check`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The configuration file.
     #[arg(long, default_value = "pgstrata.toml")]
     config: PathBuf,
-    /// Log in to each database as well.
+    /// Also logs in to each database.
     #[arg(long)]
     connect: bool,
 }
 
-/// Checks the file. The error is all that is wrong, a line for each.
+/// Checks the file. The error has one line for each fault.
 pub fn run(args: &Args) -> Result<(), String> {
     let config = Config::load(&args.config).map_err(|error| error.to_string())?;
     for warning in &config.warnings {

@@ -1,6 +1,6 @@
-//! File descriptors: who may have how many of those that the system allows.
+//! File descriptors: the shares of clients, servers and the HTTP port in the limit of the system.
 //!
-//! Clients never take those of servers and of the HTTP port, however many of them come.
+//! Clients never use the descriptors of servers and of the HTTP port, whatever their number.
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use pgstrata_tenancy::Tier;
@@ -10,10 +10,10 @@ use crate::config::Config;
 /// Files of the process itself: standard streams, runtimes, certificates while they are read.
 const OWN: usize = 32;
 
-/// Connections to a database that are in no pool: catalog, registry, notifications.
+/// Connections to a database outside of the pools: catalog, registry, notifications.
 const CONTROL: usize = 8;
 
-/// A server may have a second connection: the one that cancels what it runs.
+/// A server may have a second connection: that of a cancel request.
 const WITH_CANCEL: usize = 2;
 
 /// Raises the soft limit of this process to the hard one.
@@ -26,25 +26,25 @@ pub fn raise() {
     }
 }
 
-/// How many descriptors this process may have. As many as there are numbers, where the system does not tell.
+/// The limit of descriptors of this process. The largest number, if the system does not say.
 pub fn limit() -> usize {
     let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(soft, _)| soft);
     usize::try_from(limit).unwrap_or(usize::MAX)
 }
 
-/// How many connections of clients there can be at once.
+/// The maximum number of client connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Room {
-    /// Clients that are logged in: `listen.max_clients`, or what fits.
+    /// Logged-in clients: `listen.max_clients`, or a smaller number if there are not enough descriptors.
     pub clients: usize,
-    /// Those that are not that far: `listen.max_unauthenticated`, or what fits.
+    /// Unauthenticated clients: `listen.max_unauthenticated`, or a smaller number, likewise.
     pub unproven: usize,
 }
 
-/// The room for clients that all else leaves of `limit` descriptors.
+/// The number of clients that the other descriptors leave of `limit`.
 ///
-/// A quarter of them is for clients in any case (the rest is hardly ever all in use); a quarter of that is for those
-/// that log in.
+/// A quarter of the limit is for clients in any case (the others are hardly ever all in use); a quarter of that is for
+/// unauthenticated clients.
 pub fn room(config: &Config, limit: usize) -> Room {
     let left = limit.saturating_sub(others(config)).max(limit / 4);
     let unproven = config.listen.max_unauthenticated.min((left / 4).max(1));
@@ -52,16 +52,19 @@ pub fn room(config: &Config, limit: usize) -> Room {
     Room { clients, unproven }
 }
 
-/// The most descriptors that are no clients'.
+/// The maximum number of descriptors for other purposes.
 fn others(config: &Config) -> usize {
     let own = |tier: Option<Tier>| tier == Some(Tier::Login);
     let tenants_log_in =
         own(Some(config.tenancy.tier)) || config.tenants.values().any(|tenant| own(tenant.tier));
-    let pool = &config.pool;
-    let servers = pool.max_servers + if tenants_log_in { pool.max_tenant_servers } else { 0 };
-    let each = servers.saturating_mul(WITH_CANCEL) + CONTROL;
+    let own_servers = if tenants_log_in { config.pool.max_tenant_servers } else { 0 };
+    let of = |name: &String| {
+        let servers = config.pool_of(name).max_servers.saturating_add(own_servers);
+        servers.saturating_mul(WITH_CANCEL).saturating_add(CONTROL)
+    };
+    let servers = config.databases.keys().map(of).fold(0, usize::saturating_add);
     let http = if config.http.enabled { config.http.max_connections + 1 } else { 0 };
-    config.databases.len().saturating_mul(each).saturating_add(OWN + http)
+    servers.saturating_add(OWN + http)
 }
 
 #[cfg(test)]
@@ -88,7 +91,7 @@ mod tests {
         assert_eq!(room(&config, 1100 + others), Room { clients: 1000, unproven: 100 });
         assert_eq!(room(&config, 1099 + others), Room { clients: 999, unproven: 100 });
         assert_eq!(room(&config, 200 + others), Room { clients: 150, unproven: 50 });
-        // With next to nothing, somebody gets in all the same.
+        // Even with very few descriptors, some clients are admitted.
         assert_eq!(room(&config, 100), Room { clients: 19, unproven: 6 });
         assert_eq!(room(&config, 0), Room { clients: 1, unproven: 1 });
     }

@@ -1,4 +1,4 @@
-//! The way out, for those inside of the process: an administrator asks for it, and the listener hears of it.
+//! Requests to end the process, from an administrator to the listener.
 
 use std::time::Duration;
 
@@ -6,33 +6,33 @@ use tokio::sync::watch;
 
 use crate::config::Config;
 
-/// How long clients may take to hear that the proxy ends at once.
+/// How long clients may take to receive their error when the proxy ends at once.
 pub const LAST_WORDS: Duration = Duration::from_millis(200);
 
-/// How long transactions may still take when a signal says that the proxy is to end fast.
+/// How long transactions may take after SIGINT.
 const LAST_TRANSACTIONS: Duration = Duration::from_secs(1);
 
-/// What is waited for before the process ends.
+/// The condition for the end of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum How {
-    /// Nothing: clients and servers are closed.
+    /// None: clients and servers are closed.
     Now,
-    /// Open transactions. Nobody else is let in, and clients leave at the end of theirs.
+    /// The end of open transactions. No client is admitted, and clients leave at the end of theirs.
     Servers,
-    /// Clients: they leave when they like. Nobody else is let in.
+    /// All clients have disconnected by themselves. No client is admitted.
     Clients,
 }
 
-/// How a signal has the proxy end.
+/// How the proxy ends after a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
     /// Clients finish their transactions, up to `shutdown_timeout`.
     Drain,
-    /// They have a moment for that.
+    /// Clients have a moment for that.
     Fast,
 }
 
-/// Whether the process is to end.
+/// The request to end the process.
 pub struct Exit(watch::Sender<Option<How>>);
 
 impl Default for Exit {
@@ -42,7 +42,7 @@ impl Default for Exit {
 }
 
 impl Exit {
-    /// Asks for it. A later question counts, if it waits for less.
+    /// Requests the end. A later request counts if it waits for less.
     pub fn ask(&self, how: How) {
         self.0.send_modify(|asked| {
             let patience = |how: How| match how {
@@ -56,34 +56,38 @@ impl Exit {
         });
     }
 
-    /// Whether somebody has asked.
+    /// Whether the end was requested.
     pub fn is_asked(&self) -> bool {
         self.0.borrow().is_some()
     }
 
-    /// Waits until somebody asks for it; behind `before`, until somebody asks for something else.
+    /// Waits for a request; after `before`, for another one.
     pub async fn asked(&self, before: Option<How>) -> How {
         let mut news = self.0.subscribe();
         let asked = news.wait_for(|asked| asked.is_some() && *asked != before).await;
-        // The sender lives as long as this does.
+        // The sender lives as long as this value.
         asked.ok().and_then(|asked| *asked).unwrap_or(How::Now)
     }
 }
 
-/// Who wants the process to end, and what is waited for.
+/// The reason for the end of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WayOut {
     /// A signal.
     Signal(Stop),
     /// An administrator.
     Asked(How),
+    /// A new process has taken over.
+    Replaced,
 }
 
 impl WayOut {
-    /// How long clients may go on.
+    /// How long clients may continue.
     pub fn limit(self, config: &Config) -> Duration {
         match self {
             Self::Signal(Stop::Drain) => config.listen.shutdown_timeout,
+            // They have had it.
+            Self::Replaced => Duration::ZERO,
             Self::Signal(Stop::Fast) => config.listen.shutdown_timeout.min(LAST_TRANSACTIONS),
             Self::Asked(How::Now) => LAST_WORDS,
             Self::Asked(How::Servers | How::Clients) => Duration::MAX,

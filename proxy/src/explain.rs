@@ -1,4 +1,4 @@
-//! `pgstrata explain`: which way a text would go for a tenant, why, and what PostgreSQL would get.
+//! `pgstrata explain`: the route of a text for a tenant, the reason, and the text that PostgreSQL would get.
 
 use std::fmt::{self, Display, Formatter};
 use std::path::PathBuf;
@@ -9,10 +9,11 @@ use pgstrata_tenancy::{RoleName, Strategy, TenantId, ident};
 use tokio::time::timeout;
 
 use crate::config::{Config, Isolation, User};
+use crate::error_text::with_sources;
 use crate::session::effect::needs_path;
 use crate::session::role::{needs_role, stands_alone};
-use crate::session::start::with_sources;
 use crate::session::tenant::scope_of;
+use crate::shared::cluster::Cluster;
 use crate::shared::snapshot::Snapshot;
 use crate::shared::{DatabaseHandle, Shared};
 use crate::sql::Engine;
@@ -21,28 +22,28 @@ use crate::sql::rewrite::{Prefixes, rewrite};
 use crate::sql::scope::{Scope, TextMode};
 use crate::terminal;
 
-/// How long the database may take to say what the tenant's schemas hold.
+/// The time limit for loading the catalog of the tenant's schemas.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What is to be explained.
+/// The arguments of `pgstrata explain`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The configuration file.
     #[arg(long, default_value = "pgstrata.toml")]
     config: PathBuf,
-    /// The database, by its name in the file; needed where there are several.
+    /// The database: NAME of a [databases.NAME]. Required if the file has several.
     #[arg(long)]
     database: Option<String>,
-    /// The tenant; without one, a client that names none.
+    /// The tenant. Default: a client without a tenant.
     #[arg(long)]
     tenant: Option<String>,
-    /// A user of the file, whose `dynamic_sql` and `statements` count.
+    /// A user of the file, whose `dynamic_sql` and `statements` apply.
     #[arg(long)]
     user: Option<String>,
-    /// Another strategy than the tenant's.
+    /// The strategy, in place of the tenant's.
     #[arg(long)]
     strategy: Option<Strategy>,
-    /// The text, as a client would send it.
+    /// The SQL text, as a client would send it.
     sql: String,
 }
 
@@ -76,24 +77,26 @@ async fn explain(args: &Args, config: Config) -> Result<Explanation, String> {
     let shared = Shared::new(config).map_err(|error| error.to_string())?;
     let snapshot = shared.current();
     let database = database(args, &snapshot)?;
-    let (mut scope, isolation) = scope(args, &snapshot, database).await?;
-    let known = timeout(PATIENCE, database.catalog.loaded(&scope.schema)).await.unwrap_or(false);
+    let (mut scope, isolation, cluster) = scope(args, &snapshot, database).await?;
+    let known = timeout(PATIENCE, cluster.catalog.loaded(&scope.schema)).await.unwrap_or(false);
     if !known {
-        return Err(format!("what schema \"{}\" holds could not be loaded", scope.schema));
+        return Err(format!("the catalog of schema \"{}\" could not be loaded", scope.schema));
     }
-    scope.names = database.catalog.get(&scope.schema);
+    scope.names = cluster.catalog.get(&scope.schema);
     Ok(Explanation::new(&shared.engine, scope, isolation, args.sql.as_bytes(), TextMode::default()))
 }
 
 fn database<'a>(args: &Args, snapshot: &'a Snapshot) -> Result<&'a Arc<DatabaseHandle>, String> {
     match &args.database {
         Some(name) => {
-            snapshot.databases.get(name).ok_or_else(|| format!("there is no [databases.{name}] in the file"))
+            snapshot.databases.get(name).ok_or_else(|| format!("the configuration has no [databases.{name}]"))
         }
-        None if snapshot.databases.len() == 1 => {
-            snapshot.databases.values().next().ok_or_else(|| "there is no database in the file".into())
-        }
-        None => Err("the file has several databases: name one with --database".into()),
+        None if snapshot.databases.len() == 1 => snapshot
+            .databases
+            .values()
+            .next()
+            .ok_or_else(|| "the configuration has no database: add a [databases.NAME]".into()),
+        None => Err("the configuration has several databases: name one with --database".into()),
     }
 }
 
@@ -101,7 +104,7 @@ async fn scope(
     args: &Args,
     snapshot: &Snapshot,
     database: &DatabaseHandle,
-) -> Result<(Scope, Isolation), String> {
+) -> Result<(Scope, Isolation, Arc<Cluster>), String> {
     let tenant = args.tenant.as_deref().map(TenantId::new).transpose().map_err(|error| error.to_string())?;
     let user = match &args.user {
         Some(name) => Some(
@@ -110,27 +113,25 @@ async fn scope(
                 .users
                 .iter()
                 .find(|user| user.name == *name)
-                .ok_or_else(|| format!("there is no user \"{name}\" in the file"))?,
+                .ok_or_else(|| format!("the configuration has no user \"{name}\""))?,
         ),
         None => None,
     };
-    let schema: Arc<str> = match &tenant {
+    let (cluster, schema) = match &tenant {
         Some(tenant) => {
-            let found = database
-                .directory
-                .resolve(tenant, &snapshot.config)
-                .await
-                .map_err(|error| with_sources(&*error))?;
+            let found =
+                database.find(tenant, &snapshot.config).await.map_err(|error| with_sources(&*error))?;
             let missing = || format!("tenant \"{tenant}\" has no schema in database \"{}\"", database.name);
-            found.ok_or_else(missing)?.schema
+            let found = found.ok_or_else(missing)?;
+            (found.cluster, found.schema)
         }
-        None => "public".into(),
+        None => (Arc::clone(&database.home), "public".into()),
     };
     let policy = user.map(User::policy).unwrap_or_default();
-    let (mut scope, isolation) = scope_of(tenant.as_ref(), &schema, policy, &snapshot.config, database)
+    let (mut scope, isolation) = scope_of(tenant.as_ref(), &schema, policy, &snapshot.config, &cluster)
         .map_err(|error| error.to_string())?;
     scope.strategy = args.strategy.unwrap_or(scope.strategy);
-    Ok((scope, isolation))
+    Ok((scope, isolation, cluster))
 }
 
 /// The text as PostgreSQL gets it, with what is put in front of it.
@@ -169,17 +170,17 @@ impl Display for Explanation {
         }
         writeln!(f, "strategy  {}", scope.strategy)?;
         if let Route::Refuse(refusal) = &plan.route {
-            writeln!(f, "way       refuse ({})", refusal.code)?;
+            writeln!(f, "route     refuse ({})", refusal.code)?;
             writeln!(f, "why       {}", refusal.message)?;
             return refusal.hint.as_ref().map_or(Ok(()), |hint| writeln!(f, "hint      {hint}"));
         }
-        let way = match &plan.route {
+        let route = match &plan.route {
             Route::Pass => "pass",
             Route::Splice => "splice",
-            Route::OwnTransaction => "search_path, by itself",
+            Route::OwnTransaction => "search_path, in a transaction of its own",
             _ => "search_path",
         };
-        writeln!(f, "way       {way}")?;
+        writeln!(f, "route     {route}")?;
         writeln!(f, "why       {why}")?;
         for reason in plan.statements.iter().filter_map(|statement| statement.pin) {
             writeln!(f, "pins      {}", reason.as_str())?;

@@ -1,4 +1,4 @@
-//! What an operator has decided for a database: whether it takes clients, and whether its servers are lent.
+//! The gate of a database, which an administrator sets: whether it admits clients, and whether clients get servers.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,7 +7,7 @@ use crate::pool::roster::Roster;
 use crate::pool::servers::Servers;
 use crate::pool::tenants::TenantServers;
 
-/// A database's gate. It begins open.
+/// The gate of a database. It is active at first.
 pub struct Gate {
     servers: Servers,
     tenants: Arc<TenantServers>,
@@ -19,11 +19,11 @@ pub struct Gate {
 #[derive(Default)]
 struct Pause {
     paused: bool,
-    /// How often it was paused. Whoever takes a pause back that another has renewed takes nothing back.
+    /// The number of pauses, so that undoing an earlier pause has no effect after a newer one.
     number: u64,
 }
 
-/// A pause that is taken back when this is dropped, unless it is [kept](Paused::keep).
+/// A pause that is undone when this value is dropped, unless it is [kept](Paused::keep).
 pub struct Paused {
     gate: Arc<Gate>,
     number: u64,
@@ -31,13 +31,14 @@ pub struct Paused {
 }
 
 impl Gate {
-    /// The gate of a database whose servers are in these pools, and on that roster.
+    /// The gate of a database with these pools and this roster.
     pub fn new(servers: Servers, tenants: Arc<TenantServers>, roster: Arc<Roster>) -> Arc<Self> {
         let (disabled, pause) = (AtomicBool::new(false), Mutex::default());
         Arc::new(Self { servers, tenants, roster, disabled, pause })
     }
 
-    /// Lends no server from now on. Idle ones are closed, others when they come back; requests wait.
+    /// Gives no server to clients from now on. Idle servers are closed at once, others when they are returned; requests
+    /// wait.
     pub fn pause(self: &Arc<Self>) -> Paused {
         let mut pause = self.pause.lock().unwrap_or_else(PoisonError::into_inner);
         pause.paused = true;
@@ -47,12 +48,12 @@ impl Gate {
         Paused { gate: Arc::clone(self), number: pause.number, kept: false }
     }
 
-    /// Lends servers again. `false`: it was not paused.
+    /// Gives servers to clients again. `false`: it was not paused.
     pub fn resume(&self) -> bool {
         self.resume_if(|_| true)
     }
 
-    /// Does what was decided for `before`, a database in whose place this one comes.
+    /// Takes over the state of `before`, a database that this one replaces.
     pub fn succeed(self: &Arc<Self>, before: &Gate) {
         self.set_disabled(before.is_disabled());
         if before.is_paused() {
@@ -71,19 +72,18 @@ impl Gate {
         resumes
     }
 
-    /// Whether servers are lent.
+    /// Whether clients get no servers.
     pub fn is_paused(&self) -> bool {
         self.pause.lock().unwrap_or_else(PoisonError::into_inner).paused
     }
 
-    /// Whether a server is there, or being made.
+    /// Whether there is a server, or one is being opened.
     pub fn has_servers(&self) -> bool {
         let pools = self.tenants.all();
         std::iter::once(&self.servers).chain(&pools).any(|pool| pool.status().size > 0)
     }
 
-    /// All servers are replaced: idle ones at once, others when they come back. Gives the generation of those that
-    /// come now.
+    /// Replaces all servers: idle ones at once, others when they are returned. Returns the generation of new servers.
     pub fn reconnect(&self) -> u64 {
         let generation = self.roster.renew();
         let pools = self.tenants.all();
@@ -96,25 +96,25 @@ impl Gate {
         self.disabled.load(Ordering::Relaxed)
     }
 
-    /// Refuses new clients from now on, or lets them in again.
+    /// Refuses new clients from now on, or admits them again.
     pub fn set_disabled(&self, disabled: bool) {
         self.disabled.store(disabled, Ordering::Relaxed);
     }
 }
 
 impl Paused {
-    /// It lasts until somebody ends it.
+    /// Keeps the pause until it is resumed.
     pub fn keep(mut self) {
         self.kept = true;
     }
 
-    /// Whether nobody has ended it.
+    /// Whether the pause is still in effect.
     pub fn lasts(&self) -> bool {
         let pause = self.gate.pause.lock().unwrap_or_else(PoisonError::into_inner);
         pause.paused && pause.number >= self.number
     }
 
-    /// What is paused.
+    /// The gate that is paused.
     pub fn gate(&self) -> &Gate {
         &self.gate
     }

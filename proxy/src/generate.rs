@@ -28,7 +28,7 @@ pub fn run(what: &Generate, command: Command) -> Result<(), String> {
         Generate::Man { folder } => (folder, man(command, folder)),
         Generate::Completions { folder } => (folder, completions(command, folder)),
     };
-    written.map_err(|error| format!("pgstrata: can't write to {}: {error}", folder.display()))
+    written.map_err(|error| format!("pgstrata: cannot write to {}: {error}", folder.display()))
 }
 
 fn man(command: Command, folder: &Path) -> io::Result<()> {

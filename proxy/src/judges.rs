@@ -1,6 +1,7 @@
-//! Where long texts are judged: off the threads that serve clients, a few at once, tenants in turn.
+//! Threads that analyse long texts, so that the threads that serve clients do not. A few texts are analysed at once,
+//! and tenants take turns.
 //!
-//! What one text may take, in time and in room, is bounded by the engine; how many are at it at once, here.
+//! The engine limits the time and the memory of one text; this module limits the number of texts.
 
 use std::hash::{BuildHasher, RandomState};
 use std::num::NonZero;
@@ -14,31 +15,32 @@ use foldhash::quality::FixedState;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use crate::pool::claim::Claim;
 use crate::pool::fair::{Item, Pool};
 use crate::pool::turns::Tenant;
 use crate::sql::plan::Refusal;
 
-/// A longer text is one of those that are judged one by one, as each takes much room.
+/// The length above which texts are analysed one by one, because each takes much memory.
 const LONG: usize = 256 << 10;
 
-/// What is added to the niceness of their threads: where all cores are busy, they get a tenth of one.
+/// The niceness of these threads: if all cores are busy, they get a tenth of one.
 #[cfg(target_os = "linux")]
 const BEHIND: i32 = 10;
 
-/// The judges of a process.
+/// The analysis threads of a process.
 pub struct Judges {
     usual: Lane,
     long: Lane,
     hasher: FixedState,
 }
 
-/// Why a text was not judged.
+/// Why a text was not analysed.
 #[derive(Debug, thiserror::Error)]
 pub enum NotJudged {
-    /// It was not its turn for so long.
+    /// It had no turn in this time.
     #[error("the query was not analysed within {0:?} (pool.wait_timeout): too many long queries are waiting")]
     Late(Duration),
-    /// There is no thread for it.
+    /// There is no thread.
     #[error("the query could not be analysed")]
     Lost,
 }
@@ -56,18 +58,18 @@ impl From<NotJudged> for Refusal {
 }
 
 impl Judges {
-    /// For a machine with so many cores: those that serve clients need them, too.
+    /// For a machine with this number of cores, which the threads that serve clients need, too.
     pub fn new(cores: usize) -> Self {
         let hasher = FixedState::with_seed(RandomState::new().hash_one(0));
         Self { usual: Lane::new((cores / 2).max(1)), long: Lane::new(1), hasher }
     }
 
-    /// What tells a text from others, with a hash that nobody can foresee.
+    /// A hash of a text that no client can predict.
     pub fn fingerprint(&self, text: &[u8]) -> u64 {
         self.hasher.hash_one(text)
     }
 
-    /// Does `work` for a text of so many bytes when it is its tenant's turn, and waits no longer than `limit` for that.
+    /// Runs `work` for a text of this size in its tenant's turn, and waits for the turn no longer than `limit`.
     pub async fn judge<T: Send + 'static>(
         &self,
         tenant: &Tenant,
@@ -76,12 +78,13 @@ impl Judges {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, NotJudged> {
         let lane = if bytes > LONG { &self.long } else { &self.usual };
-        let turn = timeout(limit, lane.turns.acquire(tenant)).await.map_err(|_| NotJudged::Late(limit))?;
+        let claim = Claim::of(tenant.clone());
+        let turn = timeout(limit, lane.turns.acquire(&claim)).await.map_err(|_| NotJudged::Late(limit))?;
         let turn = turn.map_err(|_| NotJudged::Lost)?;
         let (answer, answered) = oneshot::channel();
         lane.send(Box::new(move || {
             let done = catch_unwind(AssertUnwindSafe(work));
-            // The next one is called before this one goes on.
+            // The next job gets its turn before this one continues.
             drop(turn);
             _ = done.map(|done| answer.send(done));
         }))?;
@@ -97,16 +100,16 @@ impl Default for Judges {
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// Threads that do one kind of work.
+/// Threads for one kind of job.
 struct Lane {
     threads: usize,
-    /// Of places alone: whoever has one may send a job.
+    /// The turns; a turn permits one job.
     turns: Pool<Nothing>,
-    /// There once there has been a job.
+    /// The queue of jobs, created with the first job.
     jobs: OnceLock<Sender<Job>>,
 }
 
-/// Places are all that is lent.
+/// The pool has turns only.
 enum Nothing {}
 
 impl Item for Nothing {
@@ -130,7 +133,7 @@ impl Lane {
     }
 }
 
-/// Threads that end when nobody can send them anything any more.
+/// Starts threads that end when the sender of their jobs is dropped.
 fn start(threads: usize) -> Sender<Job> {
     let (sender, receiver) = channel();
     let receiver = Arc::new(Mutex::new(receiver));
@@ -144,9 +147,10 @@ fn start(threads: usize) -> Sender<Job> {
     sender
 }
 
-/// What serves clients goes first: it has little to do for each of them, and they wait for that.
+/// Lowers the priority of this thread: the threads that serve clients have little to do for each, and clients wait for
+/// them.
 fn give_way() {
-    // On Linux a thread has a priority of its own.
+    // On Linux each thread has a priority.
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::nice(BEHIND) {
         tracing::debug!(%error, "failed to lower the priority of an analysis thread");

@@ -1,65 +1,74 @@
 //! pgstrata: a tenant-routing PostgreSQL proxy.
 //!
 //! # Layout
-//! - [`config`]: the configuration file as types.
-//! - `wire` (a crate): bytes and what they mean: start-up packets, frames, messages.
-//! - [`stream`]: the sockets at both ends.
-//! - [`auth`]: who a client is, and which tenant it may work for.
-//! - [`pool`]: connections to PostgreSQL.
-//! - `sql` (a crate): text -> plan. What a statement needs to reach its tenant. No I/O.
-//! - [`catalog`]: what the database holds: relations and functions of a schema.
+//! - [`config`] (a crate): the configuration file as types.
+//! - `wire` (a crate): encoding and decoding of messages.
+//! - `net` (a crate): the sockets on both sides ([`stream`]), TLS to PostgreSQL.
+//! - [`auth`] (a crate): authentication of clients, and their tenants.
+//! - [`pool`] (a crate): connections to PostgreSQL.
+//! - `sql` (a crate): from a text to its plan. No I/O.
+//! - [`catalog`] (a crate): tenants, and the relations, functions and types of their schemas.
 //! - [`channels`]: `LISTEN` for all clients on one connection.
-//! - [`session`]: one client: the state machine that joins wire, sql and pool.
-//! - [`clients`]: who is there, and what is counted for each.
-//! - [`gate`]: whether a database takes clients and lends servers; [`exit`]: whether the process is to end.
-//! - `judges`: threads for texts that are long.
-//! - [`shared`]: what all sessions of a process share.
-//! - [`descriptors`]: who may have how many of them.
-//! - [`serve`](mod@serve): threads, and the way out; `listener`: the way in.
-//! - [`signals`]: what ends it, and has it read its configuration again, from outside; [`reload`]: a command that
-//!   does; [`pid_file`]: how that finds it.
+//! - [`session`]: one client: the state machine that connects wire, sql and pool.
+//! - [`cancel`]: cancel keys, and what a cancel request stops.
+//! - [`clients`]: the connected clients, and their counters.
+//! - [`gate`]: whether a database admits clients and gives them servers; [`exit`]: whether the process is to end.
+//! - [`limits`] (a crate): budgets of databases, tenants and users.
+//! - `judges`: threads that analyse long texts.
+//! - [`shared`]: the state that all sessions of a process share.
+//! - [`descriptors`]: shares in the limit of file descriptors.
+//! - [`serve`](mod@serve): threads, and shutdown; `listener`: accepting connections.
+//! - `unix_socket`: the Unix socket for clients.
+//! - `follow`: a reload when a file changes.
+//! - [`handover`]: a new process takes the place of this one.
+//! - [`signals`]: signals of a running proxy; [`reload`]: the command that reloads; [`pid_file`]: how it finds the
+//!   process.
+//! - [`simulation`] (a crate): the replacements of network, random numbers and catalogs in a simulation; disabled in
+//!   every program.
 //! - [`admin`]: the console; `/metrics`, `/healthz`, `/readyz`.
-//! - [`metrics`], [`logging`]: what can be seen from outside.
-//! - [`terminal`]: what commands print.
-//! - [`observe`]: what would become of texts, where nothing is routed yet.
-//! - [`check`]: what is wrong with a configuration.
-//! - [`explain`]: which way a text would go, for people.
-//! - [`selftest`]: a deployment attacked with two throw-away tenants.
-//! - [`provision`]: tenants that are made when a client first names them.
-//! - [`tenant`]: tenants' life from the command line.
-//! - [`init`]: a configuration for a PostgreSQL that is there.
-//! - [`health`]: a running proxy asked how it is; [`notify`]: what systemd is told of it.
+//! - `metrics` (a crate), [`logging`]: metrics and log.
+//! - [`terminal`]: the output of commands; `error_text`: errors with their sources.
+//! - [`observe`]: the log of observe mode.
+//! - [`check`]: errors of a configuration.
+//! - [`explain`]: the route of a text.
+//! - [`selftest`]: attacks on a deployment with two temporary tenants.
+//! - [`provision`]: tenants that are created when a client first names them.
+//! - [`tenant`]: the commands for tenants.
+//! - [`init`]: a configuration for an existing PostgreSQL.
+//! - [`install`]: SQL for an administrator.
+//! - [`top`]: the activity of tenants in a terminal.
+//! - [`health`]: the health check as a command; [`notify`]: notifications to systemd.
 //! - [`generate`]: manual pages and completions.
-//! - [`demo`]: a PostgreSQL of its own with two tenants, to try it on.
+//! - [`demo`]: a temporary PostgreSQL with two tenants.
 
-// Layouts name all parts of a module, and are read where the code is.
+// The layouts name private modules, too, and are read in the source.
 #![allow(rustdoc::private_intra_doc_links)]
-// Those macros panic where nobody reads: see `terminal`, and `logging` for a running server.
+// These macros panic if the reader of the output is gone: see `terminal`, and `logging` for a running server.
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
 pub mod admin;
-pub mod auth;
-pub mod catalog;
+pub mod cancel;
 pub mod channels;
 pub mod check;
 pub mod clients;
-pub mod config;
 pub mod demo;
 pub mod descriptors;
+mod error_text;
 pub mod exit;
 pub mod explain;
+mod follow;
 pub mod gate;
 pub mod generate;
+pub mod handover;
 pub mod health;
 pub mod init;
+pub mod install;
 mod judges;
 mod listener;
 pub mod logging;
-pub mod metrics;
 pub mod notify;
 pub mod observe;
 pub mod pid_file;
-pub mod pool;
 pub mod provision;
 pub mod reload;
 pub mod selftest;
@@ -67,12 +76,23 @@ pub mod serve;
 pub mod session;
 pub mod shared;
 pub mod signals;
-pub mod stream;
 pub mod tenant;
 pub mod terminal;
+pub mod top;
+mod unix_socket;
 
+pub use pgstrata_auth as auth;
+pub use pgstrata_catalog as catalog;
+pub use pgstrata_config as config;
+pub use pgstrata_limits as limits;
+pub use pgstrata_metrics as metrics;
+use pgstrata_net as net;
+pub use pgstrata_net::stream;
+pub use pgstrata_pool as pool;
+pub use pgstrata_simulation as simulation;
+use pgstrata_simulation::chance;
 use pgstrata_sql as sql;
 use pgstrata_wire as wire;
 
 pub use exit::Stop;
-pub use serve::{ServeError, serve, serve_blocking, serve_until};
+pub use serve::{ServeError, serve, serve_blocking, serve_inheriting, serve_until};

@@ -1,6 +1,6 @@
 //! The `pgstrata` binary.
 
-// Those macros panic where nobody reads.
+// These macros panic if the reader of the output has closed it.
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
 use std::path::PathBuf;
@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 use pgstrata::config::Config;
+use pgstrata::handover::inherited::Inherited;
 use pgstrata::signals::Signals;
 use pgstrata::{ServeError, descriptors, terminal};
 
@@ -20,27 +21,29 @@ enum Command {
         #[arg(long, default_value = "pgstrata.toml")]
         config: PathBuf,
     },
-    /// Reads the configuration, says what is wrong with it, and does nothing else.
+    /// Checks the configuration file, and reports each error with its line.
     Check(pgstrata::check::Args),
-    /// Has the proxy that serves the file read it again.
+    /// Makes the running proxy reload its configuration.
     Reload(pgstrata::reload::Args),
-    /// Says which way a text would go for a tenant, and what PostgreSQL would get.
+    /// Shows the route of an SQL text for a tenant, and the text that PostgreSQL would get.
     Explain(pgstrata::explain::Args),
     /// Prints SQL for an administrator to run.
     #[command(subcommand)]
-    Sql(pgstrata::catalog::install::Sql),
-    /// Makes, shows, changes and drops tenants.
+    Sql(pgstrata::install::Sql),
+    /// Creates, shows, changes and drops tenants.
     Tenant(pgstrata::tenant::Args),
-    /// Attacks a deployment with two throw-away tenants, and says what held.
+    /// Attacks a deployment with two temporary tenants, and reports the attacks that succeeded.
     Selftest(pgstrata::selftest::Args),
-    /// Looks at a PostgreSQL, and writes a configuration for it and the SQL for its roles.
+    /// Inspects a PostgreSQL database, and writes a configuration and the SQL for its roles.
     Init(pgstrata::init::Args),
-    /// Asks a running proxy how it is.
+    /// Shows the activity of tenants in a terminal.
+    Top(pgstrata::top::Args),
+    /// Requests the health check of a running proxy.
     Health(pgstrata::health::Args),
     /// Writes manual pages or completions.
     #[command(subcommand, hide = true)]
     Generate(pgstrata::generate::Generate),
-    /// Runs the proxy with a PostgreSQL of its own, to try it out.
+    /// Runs the proxy with a temporary PostgreSQL, to try it out.
     Demo(pgstrata::demo::Args),
 }
 
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
             pgstrata::selftest::run(&args).map_err(|error| format!("pgstrata: {error}"))
         }
         Command::Init(args) => pgstrata::init::run(&args).map_err(|error| format!("pgstrata: {error}")),
+        Command::Top(args) => pgstrata::top::run(&args).map_err(|error| format!("pgstrata: {error}")),
         Command::Health(args) => pgstrata::health::run(&args),
         Command::Generate(what) => pgstrata::generate::run(&what, Command::command()),
         Command::Demo(args) => pgstrata::demo::run(&args).map_err(|error| format!("pgstrata: {error}")),
@@ -70,21 +74,23 @@ fn main() -> ExitCode {
 }
 
 fn serve(path: &std::path::Path) -> Result<(), String> {
+    // Before any other thread starts.
+    let inherited = Inherited::take().map_err(|error| format!("pgstrata: listening sockets: {error}"))?;
     let config = Config::load(path).map_err(|error| error.to_string())?;
     let log = pgstrata::logging::init(&config.log).map_err(|error| format!("pgstrata: {error}"))?;
     for warning in config.warnings.iter().chain(&config.expired) {
         tracing::warn!("{warning}");
     }
     descriptors::raise();
-    let served = serve_until_told(config);
+    let served = serve_until_told(config, inherited);
     log.flush();
     served.map_err(|error| format!("pgstrata: {error}"))
 }
 
-fn serve_until_told(config: Config) -> Result<(), ServeError> {
+fn serve_until_told(config: Config, inherited: Inherited) -> Result<(), ServeError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(ServeError::Thread)?.block_on(async {
         let signals = Signals::install().map_err(ServeError::Thread)?;
-        pgstrata::serve_until(config, async |shared| signals.stop(shared).await).await
+        pgstrata::serve_inheriting(config, inherited, async |shared| signals.stop(shared).await).await
     })
 }

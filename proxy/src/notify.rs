@@ -28,6 +28,16 @@ impl Drop for Reloading {
     }
 }
 
+/// The process with that number has taken over. It says that it is alive as soon as it is heard: until then this counts.
+pub fn replaced_by(process: u32) {
+    say(&[NotifyState::MainPid(process), NotifyState::Watchdog]);
+}
+
+/// This process serves again, in place of one that has taken over and has ended.
+pub fn resumed() {
+    say(&[NotifyState::MainPid(std::process::id()), NotifyState::Ready, NotifyState::Watchdog]);
+}
+
 /// Clients are told to leave.
 pub fn stopping() {
     say(&[NotifyState::Stopping]);
@@ -36,7 +46,8 @@ pub fn stopping() {
 /// Shows that the thread which accepts clients goes on: `WatchdogSec`. Never ends, but where nobody watches.
 pub async fn watchdog() {
     let Some(limit) = sd_notify::watchdog_enabled() else { return };
-    let mut ticks = interval(limit / 2);
+    // Two thirds are left for the process that takes over.
+    let mut ticks = interval(limit / 3);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;

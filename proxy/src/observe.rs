@@ -1,5 +1,5 @@
-//! `mode = "observe"`: nothing is routed or refused, and the log says, once for each shape of
-//! statement, what would be.
+//! `mode = "observe"`: nothing is routed or refused, and the log says, once for each normalized
+//! form of a statement, what would be.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -7,15 +7,12 @@ use std::sync::Arc;
 use quick_cache::sync::Cache;
 
 use crate::metrics::Metrics;
-use crate::sql::lexer::Lexer;
+use crate::sql::form::{self, reason};
 use crate::sql::plan::{PinReason, Plan, Route, StatementKind};
 use crate::sql::scope::Scope;
 
-/// How many shapes are remembered as logged. One that was forgotten is logged again.
+/// How many forms are remembered as logged. One that was forgotten is logged again.
 const REMEMBERED: usize = 10_000;
-
-/// A shape is logged up to this length, in bytes.
-const SHOWN: usize = 500;
 
 /// What has been seen.
 pub struct Observer {
@@ -35,21 +32,29 @@ impl Observer {
         let would = would(&plan.route);
         self.metrics.observed(would);
         if !matches!(plan.route, Route::Pass | Route::NeedNames) {
-            let shape = shape(text);
             let tenant = scope.tenant.as_deref();
             // By tenant as well: what is refused to one may be another's own.
-            let key = self.hasher.hash_one((&shape, would, tenant));
+            let key = self.hasher.hash_one((plan.form, would, tenant));
             if self.seen.get(&key).is_none() {
                 self.seen.insert(key, ());
-                let (code, why) = match &plan.route {
-                    Route::Refuse(refusal) => (Some(refusal.code), Some(&refusal.message)),
-                    _ => (None, None),
-                };
-                tracing::info!(would, tenant, code, why, statement = shape, "observed");
+                log(text, tenant, would, &plan);
             }
         }
         leave_alone(plan)
     }
+}
+
+/// Logs a form, and nothing that may be a value.
+fn log(text: &[u8], tenant: Option<&str>, would: &str, plan: &Plan) {
+    let form = form::shown(text, plan.form);
+    let (code, why) = match &plan.route {
+        Route::Refuse(refusal) => {
+            let why = reason::shown(&refusal.message, text, &form, tenant.unwrap_or_default());
+            (Some(refusal.code), Some(why))
+        }
+        _ => (None, None),
+    };
+    tracing::info!(would, tenant, code, why, statement = form, "observed");
 }
 
 /// What would become of a text, as in logs and metrics.
@@ -86,38 +91,4 @@ fn leave_alone(mut plan: Plan) -> Plan {
     // Under a path that the client has set itself, if there is one.
     plan.route = if plan.runs_alone { Route::OwnTransaction } else { Route::SearchPath };
     plan
-}
-
-/// The text with a `?` for each literal, and no comments: no value of it is logged.
-fn shape(text: &[u8]) -> String {
-    let mut out = String::new();
-    let mut behind = 0;
-    for token in Lexer::new(text, true) {
-        if out.len() > SHOWN {
-            out.push_str(" ...");
-            break;
-        }
-        if token.start > behind && !out.is_empty() {
-            out.push(' ');
-        }
-        match token.kind.is_literal() || !token.kind.is_closed() {
-            true => out.push('?'),
-            false => out.push_str(&String::from_utf8_lossy(token.of(text))),
-        }
-        behind = token.end;
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shapes_hold_no_values() {
-        let text = "SELECT /* x */ a.b FROM t  WHERE c = 'secret' AND d = 42 -- end";
-        assert_eq!(shape(text.as_bytes()), "SELECT a.b FROM t WHERE c = ? AND d = ?");
-        assert_eq!(shape(b"SELECT 'never ends"), "SELECT ?");
-        assert!(shape(&b"x,".repeat(10_000)).len() < 600);
-    }
 }

@@ -1,4 +1,4 @@
-//! Tenants that are made when a client first names them (`provision.auto`).
+//! Tenants that are created when a client first names them (`provision.auto`).
 
 use std::sync::Arc;
 
@@ -8,20 +8,20 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::config::Config;
 
-/// Tenants that may wait to be made; who asks for one more waits for room.
+/// The length of the queue of tenants to create; further requests wait.
 const QUEUE: usize = 64;
 
-/// Makes the tenants that may be made.
+/// Creates the permitted tenants.
 pub struct Provisioner {
     patterns: Vec<Pattern>,
     requests: mpsc::Sender<Request>,
 }
 
-/// A schema to be made, and where the answer goes: whether it is there now.
+/// A schema to create, and the channel for the answer: whether it exists now.
 type Request = (Arc<str>, oneshot::Sender<bool>);
 
-/// Does the work; it may run on another runtime than those who ask.
-pub struct Births {
+/// The worker; it may run on another runtime than the requests.
+pub struct ProvisionQueue {
     control: Control,
     most: usize,
     database: String,
@@ -29,11 +29,11 @@ pub struct Births {
 }
 
 impl Provisioner {
-    /// For a database with this name and control. The [`Births`] have to be run.
-    pub fn new(config: &Config, database: &str, control: Control) -> (Self, Births) {
+    /// For a database with this name and control. The [`ProvisionQueue`] must be run.
+    pub fn new(config: &Config, database: &str, control: Control) -> (Self, ProvisionQueue) {
         let (requests, queue) = mpsc::channel(QUEUE);
         let patterns = config.provision.auto.iter().map(|pattern| Pattern::new(pattern)).collect();
-        let births = Births {
+        let births = ProvisionQueue {
             control,
             most: config.provision.auto_max,
             database: database.to_owned(),
@@ -42,8 +42,8 @@ impl Provisioner {
         (Self { patterns, requests }, births)
     }
 
-    /// Makes the tenant, which has this schema, if it is one of those that are made by themselves.
-    /// `None`: it is not; else whether it is there now.
+    /// Creates the tenant with this schema if a pattern of `provision.auto` matches it. `None`: none matches; otherwise
+    /// whether the schema exists now.
     pub async fn ensure(&self, tenant: &TenantId, schema: &Arc<str>) -> Option<bool> {
         if !self.patterns.iter().any(|pattern| pattern.matches(tenant.as_str())) {
             return None;
@@ -56,11 +56,11 @@ impl Provisioner {
     }
 }
 
-impl Births {
-    /// Makes what is asked for, one after the other, until nobody can ask any more.
+impl ProvisionQueue {
+    /// Creates the requested schemas, one after the other, until all senders are dropped.
     pub async fn run(mut self) {
         while let Some((schema, answer)) = self.requests.recv().await {
-            // Who asked may have given up, and its driver tries again.
+            // The client may have disconnected; its driver tries again.
             if answer.is_closed() {
                 continue;
             }
@@ -86,7 +86,7 @@ impl Births {
     }
 }
 
-/// Makes a schema; whether it was not there before.
+/// Creates a schema; returns whether it did not exist before.
 async fn make(control: &Control, schema: &str, most: usize) -> Result<bool, String> {
     let text = |error: pgstrata_control::Error| error.to_string();
     let name = SchemaName::new(schema, control.settings()).map_err(text)?;

@@ -1,6 +1,6 @@
-//! `pgstrata reload`: has the proxy that serves a file read it again.
+//! `pgstrata reload`: makes the running proxy reload its configuration.
 //!
-//! It sends SIGHUP, and asks the HTTP port what came of it: that changes nothing there, and needs no login.
+//! It sends SIGHUP, and reads the result from the HTTP port, which needs no login.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -18,27 +18,27 @@ use crate::terminal;
 /// How long a reload may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Between two looks at what came of it.
+/// The interval at which the result is read.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Each question of the HTTP port.
+/// The time limit of each HTTP request.
 const QUESTION: Duration = Duration::from_secs(2);
 
-/// As a secret in an environment variable that the proxy has and this command has not.
-const ELSEWHERE: &str = "a secret of the proxy's environment, of which nothing is known here";
+/// In place of a secret in an environment variable that only the proxy has.
+const ELSEWHERE: &str = "a secret of the proxy's environment, unknown to this command";
 
-/// How the proxy is found.
+/// The arguments of `pgstrata reload`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The configuration file that the proxy serves.
+    /// The configuration file of the proxy.
     #[arg(long, default_value = "pgstrata.toml")]
     config: PathBuf,
-    /// The number of its process; from `process.pid_file` if it is left out.
+    /// The process ID of the proxy. Default: from `process.pid_file`.
     #[arg(long)]
     pid: Option<i32>,
 }
 
-/// The proxy's environment may be another one than this command's: what is in there alone is taken for granted.
+/// The proxy's environment may differ from this command's: variables that are missing here are assumed to exist there.
 struct Lenient;
 
 impl Surroundings for Lenient {
@@ -51,10 +51,10 @@ impl Surroundings for Lenient {
     }
 }
 
-/// How many reloads went well so far, and how many did not.
+/// The numbers of successful and failed reloads.
 type Counts = (u64, u64);
 
-/// Has it reload. The error is what is wrong with the file, or why there is no reload.
+/// Reloads. The error is the fault in the file, or the reason why there was no reload.
 pub fn run(args: &Args) -> Result<(), String> {
     let text = Os.read(&args.config).map_err(|error| format!("{}: {error}", args.config.display()))?;
     let config = Config::parse_with(&text, &args.config, &Lenient).map_err(|error| error.to_string())?;
@@ -62,20 +62,18 @@ pub fn run(args: &Args) -> Result<(), String> {
         (Some(pid), _) => pid,
         (None, Some(file)) => PidFile::read(file)?,
         (None, None) => {
-            return Err(
-                "which process? Set \"pid_file\" in [process], or give --pid; or send it SIGHUP".into()
-            );
+            return Err("the process is unknown: set \"pid_file\" in [process], or use --pid".into());
         }
     };
-    // 0 and less would mean more than one process.
+    // 0 and negative numbers denote several processes.
     if pid < 1 {
-        return Err(format!("{pid} is no process"));
+        return Err(format!("{pid} is not a process ID"));
     }
     let before = config.http.enabled.then(|| counts(config.http.address)).flatten();
     kill(Pid::from_raw(pid), Signal::SIGHUP).map_err(|error| format!("process {pid}: {error}"))?;
     let said = match before {
         Some(before) => outcome(config.http.address, before)?,
-        None => "SIGHUP sent; the log says what came of it",
+        None => "SIGHUP sent; the log has the result",
     };
     terminal::out(format_args!("{said}\n")).map_err(|error| error.to_string())
 }
@@ -85,16 +83,19 @@ fn outcome(http: SocketAddr, before: Counts) -> Result<&'static str, String> {
     while begun.elapsed() < PATIENCE {
         match counts(http) {
             Some((_, failed)) if failed > before.1 => {
-                return Err("not reloaded, and nothing was changed: the log says why".into());
+                return Err(
+                    "the configuration was not reloaded, and nothing has changed: the log has the reason"
+                        .into(),
+                );
             }
-            Some((well, _)) if well > before.0 => return Ok("reloaded; the log says what has changed"),
+            Some((well, _)) if well > before.0 => return Ok("reloaded; the log has the changed keys"),
             _ => sleep(PAUSE),
         }
     }
-    Err(format!("nothing was heard of the reload for {PATIENCE:?}: look into the log"))
+    Err(format!("no result of the reload within {PATIENCE:?}: the log has the reason"))
 }
 
-/// What the proxy's metrics say; `None` where they can't be had.
+/// The counters of the proxy's metrics; `None` if they cannot be read.
 fn counts(http: SocketAddr) -> Option<Counts> {
     let mut stream = TcpStream::connect_timeout(&reachable(http), QUESTION).ok()?;
     stream.set_read_timeout(Some(QUESTION)).ok()?;
@@ -108,7 +109,7 @@ fn counts(http: SocketAddr) -> Option<Counts> {
     Some((count("ok")?, count("failed")?))
 }
 
-/// An address that a listener on all of them has.
+/// An address at which a listener on all addresses is reachable.
 fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(match address {

@@ -1,5 +1,5 @@
-//! The signals of a running server: those that end it, the one that has it read its configuration again, and those
-//! that mean nothing.
+//! The signals of a running server: those that end it, the one that has it read its configuration again, the one that
+//! has a new process take over, and those that mean nothing.
 
 use std::future::poll_fn;
 use std::io;
@@ -7,14 +7,15 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinSet;
 
 use crate::exit::Stop;
+use crate::handover::Stage;
 use crate::shared::Shared;
 
 /// They would end the process, or say nothing of what they were meant for: the log has a line for each.
-const MEANINGLESS: [(&str, i32); 8] = [
+const MEANINGLESS: [(&str, i32); 7] = [
     ("SIGUSR1", nix::sys::signal::Signal::SIGUSR1 as i32),
-    ("SIGUSR2", nix::sys::signal::Signal::SIGUSR2 as i32),
     ("SIGALRM", nix::sys::signal::Signal::SIGALRM as i32),
     ("SIGVTALRM", nix::sys::signal::Signal::SIGVTALRM as i32),
     ("SIGPROF", nix::sys::signal::Signal::SIGPROF as i32),
@@ -29,6 +30,7 @@ pub struct Signals {
     interrupt: Signal,
     quit: Signal,
     hang_up: Signal,
+    hand_over: Signal,
     meaningless: Vec<(&'static str, Signal)>,
 }
 
@@ -37,6 +39,7 @@ enum Word {
     Stop(Stop),
     Quit,
     Reload,
+    HandOver,
     Nothing(&'static str),
 }
 
@@ -50,27 +53,31 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             quit: signal(SignalKind::quit())?,
             hang_up: signal(SignalKind::hangup())?,
+            hand_over: signal(SignalKind::user_defined2())?,
             meaningless: meaningless.collect::<io::Result<_>>()?,
         })
     }
 
     /// Done at SIGTERM or SIGINT. The second of them ends the process with no waiting for clients, as SIGQUIT does.
-    /// SIGHUP reloads the configuration of `shared` until then.
+    /// Until then SIGHUP reloads the configuration of `shared`, and SIGUSR2 has a new process take over.
     pub async fn stop(mut self, shared: Arc<Shared>) -> Stop {
+        let mut reloads = Reloads(JoinSet::new());
         let how = loop {
             match self.next().await {
                 Word::Stop(how) => break how,
-                Word::Quit => std::process::exit(1),
-                // Its result is in the log.
-                Word::Reload => _ = shared.reload().await,
+                Word::Quit => quit(&shared),
+                Word::Reload => reloads.begin(&shared),
+                Word::HandOver if shared.handover.ask() => {}
+                Word::HandOver => ignore("SIGUSR2"),
                 Word::Nothing(name) => ignore(name),
             }
         };
         tokio::spawn(async move {
             loop {
                 match self.next().await {
-                    Word::Stop(_) | Word::Quit => std::process::exit(1),
+                    Word::Stop(_) | Word::Quit => quit(&shared),
                     Word::Reload => ignore("SIGHUP"),
+                    Word::HandOver => ignore("SIGUSR2"),
                     Word::Nothing(name) => ignore(name),
                 }
             }
@@ -79,7 +86,7 @@ impl Signals {
     }
 
     async fn next(&mut self) -> Word {
-        let Self { terminate, interrupt, quit, hang_up, meaningless } = self;
+        let Self { terminate, interrupt, quit, hang_up, hand_over, meaningless } = self;
         let nothing = poll_fn(|cx| {
             let came = meaningless
                 .iter_mut()
@@ -91,9 +98,33 @@ impl Signals {
             _ = interrupt.recv() => Word::Stop(Stop::Fast),
             _ = quit.recv() => Word::Quit,
             _ = hang_up.recv() => Word::Reload,
+            _ = hand_over.recv() => Word::HandOver,
             name = nothing => Word::Nothing(name),
         }
     }
+}
+
+/// Reloads at work. Other signals are heard meanwhile.
+struct Reloads(JoinSet<()>);
+
+impl Reloads {
+    /// One more, which comes behind the one at work. One that has not begun to read yet is enough.
+    fn begin(&mut self, shared: &Arc<Shared>) {
+        while self.0.try_join_next().is_some() {}
+        if self.0.len() < 2 {
+            let shared = Arc::clone(shared);
+            // Its result is in the log.
+            self.0.spawn(async move { _ = shared.reload().await });
+        }
+    }
+}
+
+/// Ends the process at once. No process before this one is to serve again: somebody has asked for the end.
+fn quit(shared: &Shared) -> ! {
+    if shared.handover.stage() != Stage::Replaced {
+        shared.handover.predecessors.close_sockets();
+    }
+    std::process::exit(1)
 }
 
 fn ignore(name: &str) {

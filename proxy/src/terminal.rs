@@ -1,11 +1,11 @@
-//! What commands print. Nothing here panics where the reader is gone.
+//! The output of commands. Nothing here panics if the reader is gone.
 
 use std::fmt::Arguments;
 use std::io::{self, Write as _};
 
-/// Prints to stdout. A reader that has seen enough is no error.
+/// Prints to stdout. A reader that has closed the pipe is no error.
 ///
-/// The error: stdout can't be written to.
+/// The error: stdout cannot be written.
 pub fn out(text: Arguments<'_>) -> io::Result<()> {
     let mut stdout = io::stdout();
     match stdout.write_fmt(text).and_then(|()| stdout.flush()) {
@@ -14,7 +14,7 @@ pub fn out(text: Arguments<'_>) -> io::Result<()> {
     }
 }
 
-/// Prints to stderr, where that can be written to.
+/// Prints to stderr, if possible.
 pub fn err(text: Arguments<'_>) {
     let _ = io::stderr().write_fmt(text);
 }

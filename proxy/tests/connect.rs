@@ -29,6 +29,8 @@ fn database(postgres: &Postgres, user: &str) -> Database {
         tls: ServerTls::Disable,
         tls_ca: None,
         control: Default::default(),
+        limits: Default::default(),
+        cluster: None,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Identifiers, quoted as PostgreSQL's own `quote_ident` would when it must.
+//! Identifiers, quoted like the results of PostgreSQL's `quote_ident`.
 
 /// The longest identifier that PostgreSQL keeps, in bytes (`NAMEDATALEN - 1`).
 pub const MAX_BYTES: usize = 63;
@@ -6,7 +6,7 @@ pub const MAX_BYTES: usize = 63;
 /// Appends `name` in double quotes, inner quotes doubled.
 ///
 /// Always quotes: a quoted identifier is never a keyword and never folded.
-/// `name` must hold no NUL (PostgreSQL has no way to write one).
+/// `name` must not contain a NUL (PostgreSQL cannot write one).
 pub fn push_quoted(out: &mut String, name: &str) {
     out.push('"');
     for c in name.chars() {
@@ -25,7 +25,7 @@ pub fn quoted(name: &str) -> String {
     out
 }
 
-/// Appends `name` in double quotes and in ASCII alone: what is not ASCII is escaped (`U&"caf\00E9"`).
+/// Appends `name` in double quotes and in ASCII: other characters are escaped (`U&"caf\00E9"`).
 ///
 /// PostgreSQL reads a text in the session's `client_encoding`, whatever that is: such a name means the same in each.
 ///
@@ -51,14 +51,14 @@ pub fn push_ascii_quoted(out: &mut String, name: &str) {
     out.push('"');
 }
 
-/// `name` in double quotes and in ASCII alone; see [`push_ascii_quoted`].
+/// `name` in double quotes and in ASCII; see [`push_ascii_quoted`].
 pub fn ascii_quoted(name: &str) -> String {
     let mut out = String::with_capacity(name.len() + 2);
     push_ascii_quoted(&mut out, name);
     out
 }
 
-/// Appends a character's number in so many hexadecimal digits.
+/// Appends a character's number with `digits` hexadecimal digits.
 fn push_code(out: &mut String, mark: &str, code: u32, digits: usize) {
     out.push_str(mark);
     for digit in (0..digits).rev() {
@@ -69,7 +69,7 @@ fn push_code(out: &mut String, mark: &str, code: u32, digits: usize) {
 
 /// A `search_path` value: the schemas quoted and separated by commas.
 ///
-/// An empty list gives `""`, PostgreSQL's spelling of a path with nothing on it.
+/// An empty list gives `""`, PostgreSQL's notation for an empty path.
 pub fn search_path<'a>(schemas: impl IntoIterator<Item = &'a str>) -> String {
     let mut out = String::new();
     for schema in schemas {
@@ -112,7 +112,7 @@ pub fn split_path(path: &str) -> Option<Vec<String>> {
     Some(names)
 }
 
-/// The name that starts behind a quote, and what is behind its end.
+/// The name that starts behind a quote, and the rest behind its end.
 fn unquote(text: &str) -> Option<(String, &str)> {
     let (mut name, mut rest) = (String::new(), text);
     loop {
@@ -142,8 +142,8 @@ pub fn push_literal(out: &mut String, value: &str) {
     out.push('\'');
 }
 
-/// Appends `value` as a string literal in ASCII alone: what is not ASCII is escaped (`E'caf\u00E9'`). For why see
-/// [`push_ascii_quoted`].
+/// Appends `value` as a string literal in ASCII: other characters are escaped (`E'caf\u00E9'`). See
+/// [`push_ascii_quoted`] for the reason.
 ///
 /// ```
 /// let mut out = String::new();

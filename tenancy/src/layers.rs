@@ -1,8 +1,8 @@
-//! Metadata in layers: a public one that all tenants read, and one for each tenant that has something of its own.
+//! Metadata in layers: a public one that all tenants read, and one for each tenant with differences.
 //!
 //! # Layout
-//! - [`LayeredMetadataStore`] (`store`): the layers, and whose they are.
-//! - [`EntityMetadata`] (`metadata`): one entry, of which a layer may know a part only.
+//! - [`LayeredMetadataStore`] (`store`): the layers and their tenants.
+//! - [`EntityMetadata`] (`metadata`): one entry, of which a layer may define a part only.
 //!
 //! ```
 //! use pgstrata_tenancy::layers::{EntityMetadata, LayeredMetadataStore};
@@ -39,7 +39,7 @@ pub use store::{LayerInfo, LayeredMetadataStore};
 /// ```
 pub const PUBLIC: &str = "public";
 
-/// Layers at most.
+/// The maximum number of layers.
 ///
 /// ```
 /// use pgstrata_tenancy::layers::{LayerError, LayeredMetadataStore, MAX_LAYERS};
@@ -54,7 +54,7 @@ pub const PUBLIC: &str = "public";
 /// # }
 /// ```
 pub const MAX_LAYERS: usize = 100_000;
-/// Entries of one layer at most.
+/// The maximum number of entries in one layer.
 ///
 /// ```
 /// use pgstrata_tenancy::layers::{EntityMetadata, LayerError, LayeredMetadataStore, MAX_ENTRIES};
@@ -70,7 +70,7 @@ pub const MAX_LAYERS: usize = 100_000;
 /// # }
 /// ```
 pub const MAX_ENTRIES: usize = 10_000;
-/// Bytes of a key at most.
+/// The maximum size of a key, in bytes.
 ///
 /// ```
 /// use pgstrata_tenancy::layers::{EntityMetadata, LayerError, LayeredMetadataStore, MAX_KEY};
@@ -81,7 +81,7 @@ pub const MAX_ENTRIES: usize = 10_000;
 /// ```
 pub const MAX_KEY: usize = 255;
 
-/// Why a layer was not made, changed or removed. Nothing has changed.
+/// Why a layer was not created, changed or removed. Nothing has changed.
 ///
 /// ```
 /// use pgstrata_tenancy::layers::{EntityMetadata, LayerError, LayeredMetadataStore};
@@ -93,25 +93,25 @@ pub const MAX_KEY: usize = 255;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LayerError {
-    /// Nobody may write to it.
+    /// The layer is read-only.
     #[error("layer \"{0}\" is read-only: what differs for a tenant goes into the tenant's own layer")]
     ReadOnly(String),
-    /// There is one already.
+    /// The layer exists.
     #[error("there is a layer \"{0}\" already")]
     Exists(String),
-    /// There is none.
+    /// The layer does not exist.
     #[error("there is no layer \"{0}\"")]
     Missing(String),
-    /// The public layer stays.
+    /// The public layer cannot be removed.
     #[error("the layer \"{PUBLIC}\" can't be removed: every tenant reads it")]
     Public,
-    /// There is no room for more.
+    /// The maximum is reached.
     #[error("there are {0} already, the most that a store takes")]
     Full(&'static str),
     /// A key that is empty or too long.
     #[error("a key has 1 to {MAX_KEY} bytes")]
     Key,
-    /// No name of a tenant's.
+    /// Not a tenant name.
     #[error(transparent)]
     Tenant(#[from] crate::TenantIdError),
 }

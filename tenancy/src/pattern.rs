@@ -13,7 +13,7 @@
 pub struct Pattern(Box<str>);
 
 impl Pattern {
-    /// `*` stands for any text, also for none; all else for itself.
+    /// `*` stands for any text, also for none; any other character for itself.
     ///
     /// ```
     /// # use pgstrata_tenancy::Pattern;
@@ -24,7 +24,7 @@ impl Pattern {
         Self(pattern.into())
     }
 
-    /// Whether `name` fits.
+    /// Whether `name` matches.
     ///
     /// ```
     /// # use pgstrata_tenancy::Pattern;
@@ -35,7 +35,7 @@ impl Pattern {
         matches(&self.0, name)
     }
 
-    /// As it was written.
+    /// The pattern as written.
     ///
     /// ```
     /// # use pgstrata_tenancy::Pattern;
@@ -46,7 +46,7 @@ impl Pattern {
     }
 }
 
-/// Whether `name` fits `pattern`, in which each `*` stands for any text, also for none.
+/// Whether `name` matches `pattern`, in which each `*` stands for any text, also for none.
 ///
 /// What is between two stars is taken at its first place: a later one could
 /// only leave less for the rest. So no place is looked at twice.

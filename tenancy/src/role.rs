@@ -1,11 +1,11 @@
-//! The role of a tenant's in PostgreSQL, checked once where it comes in.
+//! The name of a tenant's role in PostgreSQL, checked once on input.
 
 use std::fmt;
 use std::sync::Arc;
 
 use crate::ident;
 
-/// The name of a role that can be a tenant's. Cheap to clone.
+/// The name of a tenant's role. Cheap to clone.
 ///
 /// ```
 /// use pgstrata_tenancy::RoleName;
@@ -19,7 +19,7 @@ use crate::ident;
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RoleName(Arc<str>);
 
-/// Why a text is no name for a tenant's role.
+/// Why a text is not a name for a tenant's role.
 ///
 /// ```
 /// use pgstrata_tenancy::{RoleName, RoleNameError};
@@ -28,22 +28,22 @@ pub struct RoleName(Arc<str>);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RoleNameError {
-    /// Nothing was given.
+    /// The name is empty.
     #[error("a role's name must not be empty")]
     Empty,
-    /// PostgreSQL would cut it, and two tenants could become one.
+    /// PostgreSQL would truncate it, and two tenants could become one.
     #[error("a role's name must not be longer than {} bytes", ident::MAX_BYTES)]
     TooLong,
-    /// PostgreSQL has no way to write it.
+    /// PostgreSQL cannot store it.
     #[error("a role's name must not contain a NUL byte")]
     Nul,
-    /// `SET ROLE "none"` means no role at all: whoever logged in.
+    /// `SET ROLE "none"` means no role: the role of the login.
     #[error("\"none\", \"public\" and names that begin with pg_ are PostgreSQL's own")]
     Reserved,
 }
 
 impl RoleName {
-    /// Checks `name` and takes it as it is: nothing is folded or trimmed.
+    /// Checks `name`, without folding or trimming it.
     ///
     /// ```
     /// # use pgstrata_tenancy::{RoleName, RoleNameError};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How a statement reaches the tenant's schema. Both give the same answers.
+/// How a statement reaches the tenant's schema. Both give the same results.
 ///
 /// ```
 /// use pgstrata_tenancy::Strategy;
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Strategy {
-    /// The path is set for exactly the transaction that the statement runs in.
+    /// The path is set for exactly the statement's transaction.
     #[default]
     SearchPath,
     /// The schema is written into the names, where that is proven to mean the
@@ -36,7 +36,7 @@ impl Strategy {
     }
 }
 
-/// A name that is no strategy's.
+/// A name that is not a strategy.
 ///
 /// ```
 /// use pgstrata_tenancy::Strategy;

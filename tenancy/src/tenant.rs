@@ -1,11 +1,11 @@
-//! A tenant's name, checked once where it comes in.
+//! A tenant's name, checked once on input.
 
 use std::fmt;
 use std::sync::Arc;
 
 use crate::ident;
 
-/// A tenant's name: 1 to 63 bytes with no NUL. Cheap to clone.
+/// A tenant's name: 1 to 63 bytes without NUL. Cheap to clone.
 ///
 /// It is any text that PostgreSQL can hold as an identifier, so wherever it
 /// enters SQL it goes through [`ident::push_quoted`].
@@ -22,7 +22,7 @@ use crate::ident;
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TenantId(Arc<str>);
 
-/// Why a text is no tenant name.
+/// Why a text is not a tenant name.
 ///
 /// ```
 /// use pgstrata_tenancy::{TenantId, TenantIdError};
@@ -33,19 +33,19 @@ pub struct TenantId(Arc<str>);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TenantIdError {
-    /// Nothing was given.
+    /// The name is empty.
     #[error("a tenant name must not be empty")]
     Empty,
-    /// PostgreSQL would cut it, and two tenants could become one.
+    /// PostgreSQL would truncate it, and two tenants could become one.
     #[error("a tenant name must not be longer than {} bytes", ident::MAX_BYTES)]
     TooLong,
-    /// PostgreSQL has no way to write it.
+    /// PostgreSQL cannot store it.
     #[error("a tenant name must not contain a NUL byte")]
     Nul,
 }
 
 impl TenantId {
-    /// Checks `name` and takes it as it is: nothing is folded or trimmed.
+    /// Checks `name`, without folding or trimming it.
     ///
     /// ```
     /// # use pgstrata_tenancy::{TenantId, TenantIdError};

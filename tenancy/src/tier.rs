@@ -1,14 +1,14 @@
-//! The three ways in which PostgreSQL is told whose SQL it runs.
+//! The three ways to keep tenants apart in PostgreSQL.
 
-/// How a tenant is kept apart from the others, beyond what the proxy itself refuses.
+/// How a tenant is kept apart from the others, in addition to the proxy's guard.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Tier {
-    /// By the proxy alone: for PostgreSQL all tenants are one role.
+    /// By the proxy: all tenants share one role in PostgreSQL.
     #[default]
     Names,
     /// Also by PostgreSQL's privileges: each transaction runs as the tenant's role.
     Role,
-    /// By servers of its own, which log in as the tenant's role.
+    /// By separate servers, which log in as the tenant's role.
     Login,
 }
 

@@ -120,8 +120,37 @@ function withPg(string $url, string $tenant): void
     check(pg_close($connection), 'pg_close');
 }
 
+// Behind an INSERT that is a transaction by itself. The proxy learns from the first connection that somebody asks.
+function lastIds(array $parts, array $query): void
+{
+    $first = pdo($parts, $query);
+    $first->exec('DROP TABLE IF EXISTS php_draws');
+    $first->exec('CREATE TABLE php_draws (id serial PRIMARY KEY, name text UNIQUE)');
+    try {
+        $first->exec("INSERT INTO php_draws (name) VALUES ('first')");
+        $first->lastInsertId();
+    } catch (PDOException $error) {
+        same($error->getCode(), '55000', $error->getMessage());
+    }
+    unset($first);
+    $all = [];
+    for ($n = 0; $n < 30; $n++) {
+        $all[] = $pdo = pdo($parts, $query);
+        $pdo->exec("INSERT INTO php_draws (name) VALUES ('n$n')");
+        // Another one uses the servers in between.
+        rows($all[0], 'SELECT count(*) FROM php_draws');
+        $id = rows($pdo, 'SELECT id FROM php_draws WHERE name = ?', ["n$n"])[0][0];
+        same((int) $pdo->lastInsertId(), $id, 'lastInsertId of a connection');
+        $insert = $pdo->prepare('INSERT INTO php_draws (name) VALUES (?)');
+        $insert->execute(["p$n"]);
+        $id = rows($pdo, 'SELECT id FROM php_draws WHERE name = ?', ["p$n"])[0][0];
+        same((int) $pdo->lastInsertId(), $id, 'lastInsertId behind a prepared statement');
+    }
+}
+
 withPdo(pdo($parts, $query), $tenant);
 withPdo(pdo($parts, $query, [PDO::ATTR_EMULATE_PREPARES => true]), $tenant);
 withPdo(pdo($parts, $query, [PDO::PGSQL_ATTR_DISABLE_PREPARES => true]), $tenant);
 withPdo(pdo($parts, $query, [PDO::ATTR_PERSISTENT => true]), $tenant, lastInsertId: false);
+lastIds($parts, $query);
 withPg($url, $tenant);

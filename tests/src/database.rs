@@ -55,7 +55,23 @@ pub async fn cluster_with(options: Options) -> Cluster {
 pub async fn cluster_like(options: Options, hardened: bool) -> Cluster {
     let install = options.install.clone().unwrap_or_else(install);
     let template = template(&install, hardened).await;
-    Cluster::start(Options { install: Some(install), template: Some(template), ..options }).unwrap()
+    let temp = options.temp.clone().or_else(folder_in_memory);
+    Cluster::start(Options { install: Some(install), temp, template: Some(template), ..options }).unwrap()
+}
+
+/// Room for the clusters of all tests that run at a time.
+const ROOM_IN_MEMORY: u64 = 4 << 30;
+
+/// A folder in memory, where the system has one with room: half of a test's time is spent on the copy of its cluster
+/// where that goes to a disk. `TMPDIR` names another.
+fn folder_in_memory() -> Option<PathBuf> {
+    if std::env::var_os("TMPDIR").is_some() {
+        return None;
+    }
+    let folder = Path::new("/dev/shm");
+    let volume = nix::sys::statvfs::statvfs(folder).ok()?;
+    let room = volume.blocks_available().saturating_mul(volume.fragment_size());
+    (room >= ROOM_IN_MEMORY).then(|| folder.to_owned())
 }
 
 /// The folder that build results go to: this program is in its `debug/deps`.

@@ -16,11 +16,13 @@
 //! - [`fuzz`]: texts and sessions that nobody wrote.
 //! - [`ground`]: a database with a schema that tenants are made from, and no proxy.
 //! - [`dump`]: whether a copy of a schema is like it, and how it differs.
+//! - [`shared_tables`]: shared tables that PostgreSQL lets the servers' role change.
 //! - [`schemas`]: a source, tenants, and a folder of migrations.
 //! - [`monitor`]: Prometheus and promtool.
 //! - [`neutral`]: a client that finds a server as a new one is.
 //! - [`tenants`]: `pgstrata tenant` on a cluster of its own.
 //! - [`shop`]: entities, and a database for them, for the tests of the ORM.
+//! - [`spread`]: a database on two clusters.
 //! - [`process`]: `pgstrata serve`, the real program.
 //! - [`program`]: psql, pgbench and drivers of other languages.
 
@@ -41,8 +43,10 @@ pub mod relay;
 pub mod roles;
 pub mod schemas;
 pub mod setup;
+pub mod shared_tables;
 pub mod shop;
 pub mod signals;
+pub mod spread;
 pub mod stage;
 pub mod tenants;
 pub mod wire;

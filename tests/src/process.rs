@@ -1,6 +1,6 @@
 //! `pgstrata serve`, the real program, in a process of its own.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -8,11 +8,14 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
-use tokio::process::Child;
+use tokio::process::{Child, Command};
 
 use crate::program::pgstrata;
 use crate::stage::{free_port, http, tenant_option};
 use crate::{Setup, Wire};
+
+/// See [`Process::start_by_name`].
+const PROGRAM: &str = "pgstrata";
 
 /// It is killed when this is dropped.
 #[derive(Debug)]
@@ -41,27 +44,52 @@ impl Process {
         stderr: impl Into<Stdio>,
         limit: Option<&str>,
     ) -> Self {
-        let (port, http_port) = (free_port(), free_port());
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("pgstrata.toml");
-        std::fs::write(&file, setup.toml(port, http_port, server)).unwrap();
         let program = pgstrata();
         let program = program.as_std().get_program();
-        let mut command = match limit {
-            None => tokio::process::Command::new(program),
+        let command = |_: &Path| match limit {
+            None => Command::new(program),
             Some(limit) => {
-                let mut shell = tokio::process::Command::new("sh");
+                let mut shell = Command::new("sh");
                 shell.args(["-c", &format!("{limit} && exec \"$0\" \"$@\"")]).arg(program);
                 shell
             }
         };
-        command.arg("serve").arg("--config").arg(&file).stderr(stderr.into()).kill_on_drop(true);
+        Self::launch(setup, server, stderr.into(), command).await
+    }
+
+    /// As [`Process::start`], by the name [`Process::program`]: another program may be put there.
+    pub async fn start_by_name(setup: &Setup, server: u16, stderr: impl Into<Stdio>) -> Self {
+        let link = |folder: &Path| {
+            let name = folder.join(PROGRAM);
+            std::os::unix::fs::symlink(pgstrata().as_std().get_program(), &name).unwrap();
+            Command::new(name)
+        };
+        Self::launch(setup, server, stderr.into(), link).await
+    }
+
+    async fn launch(
+        setup: &Setup,
+        server: u16,
+        stderr: Stdio,
+        command: impl FnOnce(&Path) -> Command,
+    ) -> Self {
+        let (port, http_port) = (free_port(), free_port());
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("pgstrata.toml");
+        std::fs::write(&file, setup.toml(port, http_port, server)).unwrap();
+        let mut command = command(folder.path());
+        command.arg("serve").arg("--config").arg(&file).stderr(stderr).kill_on_drop(true);
         let mut child = command.spawn().unwrap();
         while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
             assert!(child.try_wait().unwrap().is_none(), "it has ended");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         Self { child, port, http_port, server, folder }
+    }
+
+    /// The name of the program, where it was started by that.
+    pub fn program(&self) -> PathBuf {
+        self.folder().join(PROGRAM)
     }
 
     /// The folder of its configuration.

@@ -1,8 +1,8 @@
 //! A relay between proxy and PostgreSQL: counts round trips, delays, breaks.
 
 use std::net::Ipv4Addr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -30,6 +30,8 @@ struct Shared {
     /// Each change ends the connections of before.
     generation: watch::Sender<u64>,
     stalled: watch::Sender<bool>,
+    /// All stalls behind an answer with these bytes.
+    last: OnceLock<&'static [u8]>,
 }
 
 impl Relay {
@@ -45,6 +47,7 @@ impl Relay {
             delay_micros: AtomicU64::new(0),
             generation: watch::Sender::new(0),
             stalled: watch::Sender::new(false),
+            last: OnceLock::new(),
         });
         let accept = tokio::spawn(accept(listener, server, shared.clone()));
         Self { port, shared, accept }
@@ -99,6 +102,11 @@ impl Relay {
     /// Lets nothing through, or everything again.
     pub fn stall(&self, stalled: bool) {
         self.shared.stalled.send_replace(stalled);
+    }
+
+    /// Lets nothing through behind the next answer of PostgreSQL's with these bytes in it.
+    pub fn stall_behind(&self, answer: &'static [u8]) {
+        self.shared.last.set(answer).expect("it is said once");
     }
 }
 
@@ -172,6 +180,10 @@ async fn answers(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, shared: &Share
         }
         if to.write_all(&buffer[..count]).await.is_err() {
             return;
+        }
+        let is_last = |last: &&[u8]| buffer[..count].windows(last.len()).any(|part| part == *last);
+        if shared.last.get().is_some_and(is_last) {
+            shared.stalled.send_replace(true);
         }
     }
 }

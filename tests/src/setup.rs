@@ -23,6 +23,7 @@ pub struct Setup {
     pub(crate) max_connections: u32,
     lines: Vec<(&'static str, String)>,
     users: Vec<String>,
+    tables: Vec<String>,
     replaced: Vec<(&'static str, String)>,
 }
 
@@ -40,6 +41,7 @@ impl Default for Setup {
             max_connections: 60,
             lines: Vec::new(),
             users: Vec::new(),
+            tables: Vec::new(),
             replaced: Vec::new(),
         }
     }
@@ -117,6 +119,12 @@ impl Setup {
         self
     }
 
+    /// More tables, as they stand in the file: `table("[auth_file]\npath = 'userlist.txt'")`.
+    pub fn table(mut self, lines: impl Into<String>) -> Self {
+        self.tables.push(lines.into());
+        self
+    }
+
     /// The file with `by` where `what` was.
     pub fn replace(mut self, what: &'static str, by: impl Into<String>) -> Self {
         self.replaced.push((what, by.into()));
@@ -156,6 +164,9 @@ impl Setup {
         }
         for user in &self.users {
             write!(text, "[[users]]\n{user}\n").unwrap();
+        }
+        for table in &self.tables {
+            writeln!(text, "{table}").unwrap();
         }
         self.replaced.iter().fold(text, |text, (what, by)| text.replacen(what, by, 1))
     }

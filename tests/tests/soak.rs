@@ -61,7 +61,13 @@ async fn make_tenants(cluster: &Cluster) {
 async fn serve(folder: &Path, port: u16, cluster: &Cluster) -> Child {
     // Each thread keeps some texts: as many threads on any machine.
     let limits = "threads = 2\nplan_cache_bytes = 262144\nmax_prepared_statements_per_server = 50";
-    let setup = Setup::new().servers(8).line("limits", limits).line("log", "level = 'error'");
+    // Statistics fill what they may have in the first tenth.
+    let statistics = "statements_memory = 1048576";
+    let setup = Setup::new()
+        .servers(8)
+        .line("limits", limits)
+        .line("log", "level = 'error'")
+        .line("metrics", statistics);
     let mut text = setup.toml(port, free_port(), cluster.port());
     for number in (0..TENANTS).step_by(2) {
         write!(text, "[tenants.{}]\nstrategy = 'schema_qualified'\n", tenant(number)).unwrap();

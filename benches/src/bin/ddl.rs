@@ -29,7 +29,7 @@ struct Script {
 
 const SCRIPTS: [Script; 3] = [
     Script {
-        name: "tables that come and go",
+        name: "tables created and dropped",
         before: &[],
         each: &[
             "CREATE TABLE made_{} (a int)",
@@ -41,7 +41,7 @@ const SCRIPTS: [Script; 3] = [
         after: &[],
     },
     Script {
-        name: "one table that changes",
+        name: "one table altered",
         before: &["CREATE TABLE kept (id int PRIMARY KEY, name text)"],
         each: &[
             "ALTER TABLE kept ADD COLUMN c_{} int DEFAULT 1",

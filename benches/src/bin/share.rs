@@ -3,14 +3,14 @@
 //! `cargo run --release --bin share -- [--pgstrata PATH] [--holders 40] [--seconds 5]`
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::Parser;
 use pgstrata::demo::postgres::{Cluster, Options as ClusterOptions};
 use pgstrata::demo::seed::seed;
+use pgstrata_benches::neighbour::{connect, watch};
 use pgstrata_benches::program::Proxy;
 use tokio::task::JoinSet;
-use tokio_postgres::{Client, NoTls};
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
@@ -42,7 +42,10 @@ fn main() -> Outcome<()> {
     let options = Options::parse();
     let program = Proxy::program(options.pgstrata.clone())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    println!("| {SERVERS} servers; {} clients of another tenant: | no limit | default |", options.holders);
+    println!(
+        "| {SERVERS} servers; {} clients of another tenant, p50 / p99: | no limit | default |",
+        options.holders
+    );
     println!("| --- | --- | --- |");
     let none = format!("max_servers_per_tenant = {SERVERS}");
     for (way, sql) in [("none", None)].into_iter().chain(WAYS.map(|(way, sql)| (way, Some(sql)))) {
@@ -70,34 +73,5 @@ async fn case(options: &Options, program: &Path, line: &str, sql: Option<&'stati
         });
     }
     tokio::time::sleep(Duration::from_millis(500)).await;
-    Ok(watch(&quiet, Duration::from_secs(options.seconds)).await)
-}
-
-async fn connect(port: u16, tenant: &str) -> Outcome<Client> {
-    let url = format!("postgresql://app:app@127.0.0.1:{port}/app?options=-ctenant%3D{tenant}");
-    let config: tokio_postgres::Config = url.parse()?;
-    let (client, connection) = config.connect(NoTls).await?;
-    tokio::spawn(connection);
-    Ok(client)
-}
-
-/// One short statement after the other.
-async fn watch(client: &Client, time: Duration) -> String {
-    let (mut times, mut refused) = (Vec::new(), 0);
-    let until = Instant::now() + time;
-    while Instant::now() < until {
-        let begun = Instant::now();
-        match client.batch_execute("SELECT name FROM users WHERE id = 1").await {
-            Ok(()) => times.push(begun.elapsed()),
-            Err(_) => refused += 1,
-        }
-    }
-    times.sort_unstable();
-    let at = |percent| times.get(times.len() * percent / 100).map(Duration::as_secs_f64);
-    match (at(50), at(99)) {
-        (Some(p50), Some(p99)) => {
-            format!("p50 {:.2} ms, p99 {:.2} ms, {refused} errors", p50 * 1e3, p99 * 1e3)
-        }
-        _ => format!("not served: {refused} errors in {} s", time.as_secs()),
-    }
+    Ok(watch(&quiet, Duration::from_secs(options.seconds)).await.to_string())
 }

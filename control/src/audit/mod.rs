@@ -1,4 +1,4 @@
-//! What each tenant's role can reach, and what is wrong with the role of the proxy's servers.
+//! The objects that each tenant's role can reach, and problems of the servers' role.
 
 use std::collections::BTreeMap;
 
@@ -9,18 +9,18 @@ use crate::error::Error;
 use crate::harden::{Hardening, Weakness};
 use crate::name::SchemaName;
 
-/// What was found.
+/// The findings.
 #[derive(Debug, Serialize)]
 pub struct Audit {
     /// The role that the proxy's servers log in as.
     pub login: Option<String>,
-    /// What is wrong with it.
+    /// Problems of the servers' role.
     pub login_findings: Vec<String>,
-    /// What `pgstrata sql harden` would take away from it, and from everybody.
+    /// The privileges that `pgstrata sql harden` would revoke from the role and from `PUBLIC`.
     pub weaknesses: Vec<Weakness>,
-    /// Each tenant with a role of its own.
+    /// Each tenant with a role.
     pub tenants: Vec<Audited>,
-    /// How many tenants have none: for PostgreSQL they are all the same, and the proxy alone keeps them apart.
+    /// The number of tenants without a role: only the proxy keeps them apart.
     pub without_role: usize,
 }
 
@@ -31,12 +31,12 @@ pub struct Audited {
     pub schema: String,
     /// Its role.
     pub role: String,
-    /// What that can reach and should not, or lacks; nothing: it reaches its own and what all share.
+    /// Objects that the role can reach and should not, or missing privileges; empty if there are none.
     pub findings: Vec<String>,
 }
 
 impl Audit {
-    /// Whether there is nothing to say.
+    /// Whether there are no findings.
     pub fn is_clean(&self) -> bool {
         self.login_findings.is_empty()
             && self.weaknesses.is_empty()
@@ -45,7 +45,7 @@ impl Audit {
 }
 
 impl Control {
-    /// Asks PostgreSQL, of these tenants' roles, what they can reach.
+    /// Queries PostgreSQL for the objects that these tenants' roles can reach.
     pub async fn audit(&self, schemas: &[SchemaName]) -> Result<Audit, Error> {
         let (mut tenants, mut nologin) = (Vec::new(), Vec::new());
         for schema in schemas {

@@ -1,4 +1,4 @@
-//! What hangs on relations: constraints, indexes, triggers, rules, policies, statistics.
+//! Objects that belong to relations: constraints, indexes, triggers, rules, policies, statistics.
 
 use std::collections::HashMap;
 
@@ -29,16 +29,16 @@ struct Attached<'a> {
     relations: HashMap<u32, &'a Row>,
 }
 
-/// What PostgreSQL printed, without the qualified name that it always writes: `CREATE INDEX i ON s.t ..`.
+/// The printed definition without the qualified name that PostgreSQL always prints: `CREATE INDEX i ON s.t ..`.
 ///
-/// Refused if it does not begin as all versions of PostgreSQL have it: nothing is left out in silence.
+/// Fails if it has an unknown form, so that nothing is silently omitted.
 pub(super) fn unqualified(printed: Option<&String>, begins: &[(String, String)]) -> Result<String, Error> {
     let printed = printed.map_or("", String::as_str);
     let strip =
         |(with, without): &(String, String)| Some(format!("{without}{}", printed.strip_prefix(with)?));
     begins.iter().find_map(strip).ok_or_else(|| {
         let begin = printed.chars().take(80).collect::<String>();
-        Error::Refused(format!("this version of PostgreSQL prints what is not known here: \"{begin}..\""))
+        Error::Refused(format!("PostgreSQL printed a definition in an unknown form: \"{begin}..\""))
     })
 }
 
@@ -66,7 +66,8 @@ impl Attached<'_> {
                 continue;
             }
             let name = quoted(row.get("name"));
-            // A foreign key of a partitioned table goes down to its partitions; a key finds them there.
+            // A foreign key of a partitioned table is created on its partitions automatically; a key finds those that
+            // exist.
             let only = if kind == Kind::ForeignKey && partitioned { "" } else { "ONLY " };
             let item = Item::new(
                 kind,
@@ -76,7 +77,7 @@ impl Attached<'_> {
             );
             let id = ObjectId { class: self.facts.classes.pg_constraint, oid };
             let mut item = item.id(id).after(relation);
-            // That of the partitioned table takes it in, if it is there.
+            // The partitioned table's constraint adopts it, if it exists.
             let own = self.facts.constraints.iter().filter(|own| own.get::<_, u32>("parent") == oid);
             let own = own.filter(|own| kind == Kind::ForeignKey && self.is_own_key(own));
             let class = self.facts.classes.pg_constraint;
@@ -85,13 +86,13 @@ impl Attached<'_> {
         }
     }
 
-    /// Whether a foreign key is its table's own, or at least its name: what comes from a partitioned table's is
-    /// called as that is.
+    /// Whether a foreign key belongs to its table, or at least its name: an inherited one has the name of the
+    /// parent's.
     fn is_own_key(&self, row: &Row) -> bool {
         let parent: u32 = row.get("parent");
         let parent = self.facts.constraints.iter().find(|other| other.get::<_, u32>("oid") == parent);
         parent.is_none_or(|parent| {
-            // One of these for each partition that it references is the key itself.
+            // One of these for each referenced partition is the key itself.
             parent.get::<_, u32>("relation") != row.get::<_, u32>("relation")
                 && parent.get::<_, &str>("name") != row.get::<_, &str>("name")
         })
@@ -100,7 +101,7 @@ impl Attached<'_> {
     fn indexes(&self, items: &mut Vec<Item>) -> Result<(), Error> {
         for row in &self.facts.indexes {
             let Some((relation, table, _)) = self.relation(row) else { continue };
-            // One that CREATE INDEX CONCURRENTLY left behind is of no use to anybody.
+            // An invalid index, which CREATE INDEX CONCURRENTLY has left behind, is useless.
             if !row.get::<_, bool>("valid") {
                 continue;
             }
@@ -163,7 +164,7 @@ impl Attached<'_> {
         unqualified(printed, &begins)
     }
 
-    /// The index of a partition becomes part of its table's.
+    /// Attaches the index of a partition to that of its table.
     fn attach_index(&self, row: &Row, index: ObjectId, name: &str, items: &mut Vec<Item>) {
         let Some(parent) = row.get::<_, Option<u32>>("parent") else { return };
         let Some(parent_row) = self.facts.indexes.iter().find(|row| row.get::<_, u32>("oid") == parent)
@@ -176,7 +177,7 @@ impl Attached<'_> {
             None => ObjectId { class: self.facts.classes.pg_class, oid: parent },
         };
         let sql = format!("ALTER INDEX {parent_name} ATTACH PARTITION {name}");
-        // There is no way to detach it but to drop it.
+        // It can only be dropped, not detached.
         let item = Item::new(Kind::AttachIndex, name, sql, String::new());
         items.push(item.after(index).after(parent_id));
     }
@@ -279,7 +280,7 @@ impl Attached<'_> {
     }
 }
 
-/// How a trigger or rule is enabled, as `ALTER TABLE` says it.
+/// Whether and when a trigger or rule is enabled, in the syntax of `ALTER TABLE`.
 fn enabled(how: &str) -> &'static str {
     match how {
         "D" => "DISABLE",

@@ -75,7 +75,7 @@ impl Relations<'_> {
                 let kind = if kind == "v" { "VIRTUAL" } else { "STORED" };
                 let inline = format!("GENERATED ALWAYS AS ({}) {kind}", expression(default));
                 let drop = format!("{alter} DROP EXPRESSION");
-                // No statement adds it to a column that is there.
+                // No statement adds it to an existing column.
                 parts.push(part(
                     Kind::Default,
                     Some(self.default_id(default)),
@@ -89,7 +89,7 @@ impl Relations<'_> {
         }
         self.not_null(table, column, local, &alter, parts);
         if typed {
-            // `WITH OPTIONS` with no options behind it is none.
+            // `WITH OPTIONS` requires at least one option.
             if let [_] = parts.as_slice() {
                 parts.clear();
             }
@@ -133,7 +133,7 @@ impl Relations<'_> {
                 let table_level = format!("{named} {name}{ending}");
                 let separate = format!("ALTER TABLE {table_name} ADD {table_level}");
                 match (local, constraint.get("validated")) {
-                    // In the statement of its table PostgreSQL takes it for valid.
+                    // In the statement of its table, PostgreSQL considers it valid.
                     (_, false) => parts.push(part(String::new(), format!("{separate} NOT VALID"), false)),
                     (true, true) => parts.push(part(format!("{named}{ending}"), separate, true)),
                     (false, true) => parts.push(part(table_level, separate, false)),
@@ -154,7 +154,7 @@ impl Relations<'_> {
             "d" => "BY DEFAULT",
             _ => return None,
         };
-        // From 17 on a partition has its table's.
+        // From 17 on, a partition has that of its table.
         if table.get("is_partition") && self.facts.version >= 170_000 {
             return None;
         }

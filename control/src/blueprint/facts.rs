@@ -1,4 +1,4 @@
-//! What is said of objects that are there: comments, owners, privileges.
+//! Properties of existing objects: comments, owners, privileges.
 
 use std::collections::{HashMap, HashSet};
 
@@ -15,7 +15,7 @@ use crate::error::Error;
 /// How commands name an object: `TABLE "t"`, `TRIGGER "x" ON "t"`.
 pub(super) type Names = HashMap<ObjectId, String>;
 
-/// Names for all that can have a comment.
+/// The names of all objects that can have a comment.
 pub(super) fn names(facts: &Facts) -> Names {
     let classes = facts.classes;
     let mut names = Names::new();
@@ -33,7 +33,7 @@ pub(super) fn names(facts: &Facts) -> Names {
         let oid = row.get("oid");
         names.insert(ObjectId { class: classes.pg_class, oid }, format!("{word} {name}"));
         if word == "TYPE" {
-            // The comment is on the type, the columns are the relation's.
+            // The comment belongs to the type, the columns to the relation.
             names.insert(
                 ObjectId { class: classes.pg_type, oid: row.get("row_type") },
                 format!("{word} {name}"),
@@ -88,7 +88,7 @@ pub(super) fn names(facts: &Facts) -> Names {
     names
 }
 
-/// Comments on all that has a name, and on the schema.
+/// Comments on all objects with names, and on the schema.
 pub(super) async fn comments(
     tx: &Transaction<'_>,
     facts: &Facts,
@@ -108,7 +108,7 @@ pub(super) async fn comments(
         let id = ObjectId { class: row.get("class"), oid: row.get("oid") };
         let number: i32 = row.get("number");
         let name = if id == schema {
-            // What PostgreSQL itself says of public is no other schema's.
+            // PostgreSQL's own comment on public does not apply to another schema.
             if row.get::<_, &str>("text") == "standard public schema" {
                 continue;
             }
@@ -130,7 +130,7 @@ pub(super) async fn comments(
     Ok(())
 }
 
-/// Owners, where they are others than `me`, who makes all of it.
+/// Owners that differ from `me`, the creator of all objects.
 pub(super) async fn owners(
     tx: &Transaction<'_>,
     facts: &Facts,
@@ -158,7 +158,7 @@ pub(super) async fn owners(
         .map_err(Error::postgres("reading owners"))?;
     let roles: HashMap<u32, (String, bool)> =
         roles.iter().map(|row| (row.get(0), (row.get(1), row.get(2)))).collect();
-    // A sequence has its column's owner.
+    // A sequence has the owner of its column.
     let owned = facts.sequences.iter().filter(|row| row.get::<_, Option<u32>>("table_oid").is_some());
     let owned: HashSet<u32> = owned.map(|row| row.get("oid")).collect();
     for (id, owner) in rows {
@@ -167,7 +167,7 @@ pub(super) async fn owners(
             continue;
         }
         let mut sql = format!("ALTER {name} OWNER TO {role}");
-        // Who gets something in a schema must be one who could make it there.
+        // The new owner of an object needs CREATE on its schema.
         if !may_create {
             let create = format!("CREATE ON SCHEMA {SCHEMA}");
             sql = format!("GRANT {create} TO {role}; {sql}; REVOKE {create} FROM {role}");
@@ -177,10 +177,10 @@ pub(super) async fn owners(
     Ok(())
 }
 
-/// The class of privileges, which are no objects: that of no catalog.
+/// The class of privileges, which are not objects: not the oid of a catalog.
 const PRIVILEGES: u32 = 1;
 
-/// Privileges that are not as they are when an object is new.
+/// Privileges that differ from those of a new object.
 pub(super) async fn privileges(
     tx: &Transaction<'_>,
     facts: &Facts,
@@ -220,13 +220,13 @@ pub(super) async fn privileges(
         let (mut sql, undo) = if row.get("granted") { (grant, revoke) } else { (revoke, grant) };
         if let Some(grantor) = row.get::<_, Option<&str>>("grantor") {
             sql = format!("SET LOCAL ROLE {grantor}; {sql}; RESET ROLE");
-            // Once it could use the schema, or it would not have granted anything there.
+            // The grantor once had USAGE on the schema.
             if !row.get::<_, bool>("may_enter") {
                 let usage = format!("USAGE ON SCHEMA {SCHEMA}");
                 sql = format!("GRANT {usage} TO {grantor}; {sql}; REVOKE {usage} FROM {grantor}");
             }
         }
-        // In the order in which they were granted: who passes one on has got it first.
+        // In the order of the grants, because a grantor must have received the privilege first.
         let own = ObjectId { class: PRIVILEGES, oid: at };
         let mut item = Item::new(Kind::Privilege, sql.clone(), sql, undo).id(own).after(id);
         item.needs.extend(before.filter(|(object, _)| *object == id).map(|(_, privilege)| privilege));
@@ -267,9 +267,9 @@ pub(super) async fn extensions(
     Ok(())
 }
 
-/// As GRANT names an object: all relations but sequences are tables to it, aggregates functions.
+/// The name of an object in GRANT, which calls all relations except sequences tables, and aggregates functions.
 fn on(facts: &Facts, id: ObjectId, name: &str) -> String {
-    // It knows nothing of an aggregate's ORDER BY.
+    // GRANT does not accept the ORDER BY of an aggregate.
     if name.starts_with("AGGREGATE ")
         && let Some(signature) = facts.printed.names.get(&("signature".to_owned(), id.oid))
     {

@@ -1,7 +1,8 @@
-//! Columns that tables inherit, and in which order.
+//! Inherited columns of tables, and their order.
 //!
-//! A column that a table got when it had heirs already is the last of each heir's, behind the heir's own. Made with
-//! its table it would be among the first. So it is added to its table when these heirs are there.
+//! A column that was added to a table with inheritance children comes last in each child, behind the child's own
+//! columns. If it were created with its table, it would be among the first. So it is added to its table after these
+//! children exist.
 
 use std::collections::{HashMap, HashSet};
 
@@ -13,23 +14,23 @@ use super::relations::Relations;
 /// A column: its relation, and its number there.
 pub(super) type Column = (u32, i16);
 
-/// The columns that come when heirs are there.
+/// The columns that are added after the children exist.
 #[derive(Default)]
 pub(super) struct Late {
-    /// Each of them, and the heirs that come before it.
+    /// The children that must exist before each column.
     heirs: HashMap<Column, Vec<u32>>,
-    /// The same columns in the heirs: which column of an ancestor's each one is.
+    /// The same columns in the children: the ancestor's column for each one.
     roots: HashMap<Column, Column>,
-    /// Those at the ends of heirs, by the heirs.
+    /// The last columns of children, by child.
     last: HashSet<Column>,
-    /// Heirs that come after such a column.
+    /// The children that are created after such a column.
     followers: HashMap<u32, Vec<Column>>,
-    /// Those that some table has right in front of one.
+    /// The columns directly in front of another in some table.
     in_front: HashMap<Column, Vec<Column>>,
 }
 
 impl Late {
-    /// Finds them.
+    /// Determines these columns.
     pub fn new(relations: &Relations<'_>, tables: &[Row]) -> Self {
         let mut late = Self::default();
         let heirs: Vec<u32> =
@@ -37,7 +38,7 @@ impl Late {
         for heir in &heirs {
             for column in last(relations, *heir) {
                 late.last.insert((*heir, column.get("number")));
-                // Its own column, behind one that it got from above, was added to it as well.
+                // Its own column, behind an inherited one, was added later too.
                 if column.get("local") {
                     late.heirs.entry((*heir, column.get("number"))).or_default();
                     continue;
@@ -74,17 +75,17 @@ impl Late {
         late
     }
 
-    /// Which column of an ancestor's this one is, or itself.
+    /// The ancestor's column for this one, or itself.
     fn root(&self, column: Column) -> Column {
         self.roots.get(&column).copied().unwrap_or(column)
     }
 
-    /// The ancestor's column of this kind that one comes from.
+    /// The ancestor's column of this kind from which this one is inherited.
     pub fn ancestor(&self, column: Column) -> Option<ObjectId> {
         self.roots.get(&column).map(|root| id(*root))
     }
 
-    /// Whether an heir got the column when it was there.
+    /// Whether a child existed when the column was added.
     pub fn comes_to(&self, column: Column) -> bool {
         self.last.contains(&column)
     }
@@ -94,22 +95,23 @@ impl Late {
         self.heirs.is_empty()
     }
 
-    /// The columns that come before one.
+    /// The columns in front of one.
     pub fn in_front(&self, column: Column) -> impl Iterator<Item = ObjectId> {
         self.in_front.get(&column).into_iter().flatten().map(|column| id(*column))
     }
 
-    /// The heirs that are there before a column, if there are any.
+    /// The children that exist before a column, if there are any.
     pub fn heirs(&self, column: Column) -> Option<&[u32]> {
         self.heirs.get(&column).map(Vec::as_slice)
     }
 
-    /// What a table waits for, as it has these columns among its first.
+    /// The dependencies of a table that has these columns among its first.
     pub fn before(&self, table: u32) -> Vec<ObjectId> {
         self.followers.get(&table).into_iter().flatten().map(|column| id(*column)).collect()
     }
 
-    /// What depends on a column of an heir depends on that of its ancestor; on other columns, not more than on their tables.
+    /// A dependency on a column of a child becomes one on its ancestor's column; on any other column, one on the
+    /// table.
     pub fn resolve(&self, depends: &mut Vec<(ObjectId, ObjectId)>, columns: &[(ObjectId, Column)]) {
         for (object, column) in columns {
             let root = self.root(*column);
@@ -120,7 +122,7 @@ impl Late {
     }
 }
 
-/// What others know such a column by: no catalog has the id of a table as its own.
+/// The id of such a column for other items; no catalog has the oid of a table as its own.
 pub(super) fn id((relation, number): Column) -> ObjectId {
     ObjectId { class: relation, oid: number.unsigned_abs().into() }
 }
@@ -129,7 +131,7 @@ fn name(column: &Row) -> &str {
     column.get("name")
 }
 
-/// The columns at an heir's end which it got when it was there already.
+/// The last columns of a child that existed when they were added.
 fn last<'a>(relations: &'a Relations<'_>, heir: u32) -> &'a [&'a Row] {
     let columns = relations.columns_of(heir);
     let parents = relations.parents_of(heir).flat_map(|parent| relations.columns_of(parent));
@@ -144,11 +146,11 @@ fn last<'a>(relations: &'a Relations<'_>, heir: u32) -> &'a [&'a Row] {
             .map(|column| name(column))
             .collect::<Vec<_>>()
             .iter());
-        // One that has all by itself comes to its parents later, whatever its order.
+        // A child with all columns of its own was attached to its parents later, in any order.
         if as_made || first.iter().all(|column| column.get("local")) {
             return last;
         }
-        // No statement adds such a one to what is there.
+        // No statement adds such a column to an existing table.
         if first.last().is_some_and(|column| !column.get::<_, &str>("generated").is_empty()) {
             break;
         }
@@ -156,7 +158,7 @@ fn last<'a>(relations: &'a Relations<'_>, heir: u32) -> &'a [&'a Row] {
     &[]
 }
 
-/// The columns of that name which ancestors have by themselves.
+/// The columns with that name that ancestors define themselves.
 fn roots(relations: &Relations<'_>, heir: u32, column: &str) -> Vec<Column> {
     let mut roots = Vec::new();
     for parent in relations.parents_of(heir) {

@@ -1,4 +1,4 @@
-//! The parts that a schema is made of, each with the SQL that makes it and the SQL that takes it away.
+//! The definitions of a schema, each with the SQL that creates it and the SQL that drops it.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ pub struct ObjectId {
     pub oid: u32,
 }
 
-/// What an item is. Of items that do not depend on each other, those of an earlier kind are made first.
+/// The kind of an item. Independent items are created in the order of their kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
@@ -46,7 +46,7 @@ pub enum Kind {
     Sequence,
     /// A table, partitioned or foreign ones too.
     Table,
-    /// How a table is stored and what it inherits.
+    /// The storage of a table, and its parents.
     Tail,
     /// A column.
     Column,
@@ -74,7 +74,7 @@ pub enum Kind {
     Statistics,
     /// A rule.
     Rule,
-    /// The column that a sequence goes with.
+    /// The column that owns a sequence.
     Owned,
     /// Rows that are copied.
     Seed,
@@ -84,49 +84,50 @@ pub enum Kind {
     Trigger,
     /// A policy.
     Policy,
-    /// Something that is set on an object which is there.
+    /// A setting of an existing object.
     Setting,
     /// A comment.
     Comment,
     /// An owner.
     Owner,
-    /// A privilege that is not as it was at first.
+    /// A privilege that differs from the default.
     Privilege,
-    /// A privilege on what is yet to be made.
+    /// A default privilege for future objects.
     DefaultPrivilege,
     /// A materialized view's rows.
     Refresh,
 }
 
-/// One part of a schema. Names in its SQL have no schema where the source's is meant.
+/// One definition of a schema. Names of the source's objects are unqualified in its SQL.
 #[derive(Clone, Debug)]
 pub struct Item {
-    /// What it is.
+    /// The kind of the item.
     pub kind: Kind,
     /// Its name among those of its kind, quoted as in SQL.
     pub name: String,
-    /// What others know it by.
+    /// The ids under which other items depend on it.
     pub ids: Vec<ObjectId>,
-    /// What it is a part of, or hangs on: with that it is dropped.
+    /// The object that it belongs to, and with which it is dropped.
     pub of: Option<ObjectId>,
-    /// What has to be there before it.
+    /// The objects that must exist before it.
     pub needs: Vec<ObjectId>,
-    /// Makes it. [`SCHEMA`] stands for the tenant's schema, quoted.
+    /// Creates it. [`SCHEMA`] is the placeholder of the tenant's schema, quoted.
     pub create: Create,
-    /// Takes it away.
+    /// Drops it.
     pub drop: String,
 }
 
-/// Stands for the tenant's schema where SQL has to name it: no text of PostgreSQL's has a NUL.
+/// The placeholder of the tenant's schema: PostgreSQL's texts never contain a NUL.
 pub const SCHEMA: &str = "\0";
 
-/// The same within a string, `'..'`.
+/// The same in a string, `'..'`.
 pub const SCHEMA_IN_STRING: &str = "\0'";
 
-/// The same within a string that is a format.
+/// The same in a format string.
 pub const SCHEMA_IN_FORMAT: &str = "\0%";
 
-/// Stands for the dollars around a function's body in which [`SCHEMA`] is, as that may have any text in its name.
+/// The placeholder of the dollar quotes around a function's body that contains [`SCHEMA`], because the schema may
+/// have any name.
 pub const QUOTE: &str = "\0$";
 
 /// The SQL for a tenant whose schema is `name`.
@@ -143,22 +144,22 @@ pub fn filled(sql: &str, name: &str) -> String {
         .replace(SCHEMA, &name)
 }
 
-/// How an item is made.
+/// How an item is created.
 #[derive(Clone, Debug)]
 pub enum Create {
     /// By one statement or several.
     Sql(String),
-    /// By one statement that has parts, which can also come later: `head (parts) tail`.
+    /// By one statement with parts, which can also be added later: `head (parts) tail`.
     Whole(Whole),
-    /// A view, of which there can be an empty shell first.
+    /// A view, for which a placeholder can be created first.
     View {
-        /// With the same columns, and nothing that it depends on but their types.
+        /// A view with the same columns, which depends only on their types.
         shell: String,
-        /// These.
+        /// These types.
         shell_needs: Vec<ObjectId>,
         /// The view itself.
         create: String,
-        /// The view in the place of its shell.
+        /// The view, replacing its placeholder.
         replace: String,
     },
 }
@@ -168,7 +169,7 @@ pub enum Create {
 pub struct Whole {
     /// In front of them.
     pub head: String,
-    /// The bracket that is around them, if they are in one: a table's are, a domain's not.
+    /// Whether brackets are around the parts: for a table, not for a domain.
     pub brackets: bool,
     /// Its parts, in order.
     pub parts: Vec<Part>,
@@ -176,29 +177,29 @@ pub struct Whole {
     pub tail: String,
 }
 
-/// What can stand in the statement that makes its table, or in one of its own.
+/// A part of the statement that creates a table, or a separate statement.
 #[derive(Clone, Debug)]
 pub struct Part {
-    /// What it is.
+    /// The kind of the part.
     pub kind: Kind,
     /// Its name among those of its kind.
     pub name: String,
-    /// What others know it by; none for what no other depends on.
+    /// The id under which other items depend on it, if any can.
     pub id: Option<ObjectId>,
-    /// What has to be there before it.
+    /// The objects that must exist before it.
     pub needs: Vec<ObjectId>,
-    /// In the statement of its table; empty if it can't stand there.
+    /// In the statement of its table; empty if that is not possible.
     pub inline: String,
-    /// It goes on with the part before it: `NOT NULL` behind its column.
+    /// It continues the previous part: `NOT NULL` behind its column.
     pub continues: bool,
     /// By itself.
     pub separate: String,
-    /// Takes it away.
+    /// Drops it.
     pub drop: String,
 }
 
 impl Item {
-    /// An item that one statement makes.
+    /// An item that one statement creates.
     pub fn new(
         kind: Kind,
         name: impl Into<String>,
@@ -216,20 +217,20 @@ impl Item {
         }
     }
 
-    /// The same, known by `id` as well.
+    /// The same, with the additional id `id`.
     pub fn id(mut self, id: ObjectId) -> Self {
         self.ids.push(id);
         self
     }
 
-    /// The same, which comes after `id`; the first one that is named is what it hangs on.
+    /// The same, created after `id`; the first one is the object that it belongs to.
     pub fn after(mut self, id: ObjectId) -> Self {
         self.of.get_or_insert(id);
         self.needs.push(id);
         self
     }
 
-    /// What it and its parts need.
+    /// The dependencies of the item and its parts.
     pub fn all_needs(&self) -> Vec<ObjectId> {
         let parts = match &self.create {
             Create::Whole(whole) => whole.parts.as_slice(),
@@ -238,7 +239,7 @@ impl Item {
         self.needs.iter().chain(parts.iter().flat_map(|part| &part.needs)).copied().collect()
     }
 
-    /// All that makes it.
+    /// The complete SQL that creates it.
     pub fn sql(&self) -> String {
         match &self.create {
             Create::Sql(sql) | Create::View { create: sql, .. } => sql.clone(),
@@ -295,7 +296,7 @@ impl Kind {
         )
     }
 
-    /// Whether it has such parts.
+    /// Whether it can have such parts.
     pub fn is_whole(self) -> bool {
         matches!(self, Self::Table | Self::Type)
     }

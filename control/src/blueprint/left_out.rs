@@ -1,4 +1,4 @@
-//! What is not copied, and yet needed by what is.
+//! Objects that are needed and not copied.
 
 use std::collections::HashSet;
 
@@ -8,8 +8,8 @@ use super::item::ObjectId;
 use super::read::{Facts, columns, oids};
 use crate::error::Error;
 
-/// Refuses a copy that would need what stays behind in its source, unless all tenants `share` that: a table of
-/// the same name in a schema that they do share would take its place.
+/// Refuses a copy that would depend on objects of its source that are not copied, unless all tenants `share` these: a
+/// table with the same name in a shared schema replaces them.
 pub(super) async fn refuse(
     tx: &Transaction<'_>,
     facts: &Facts,
@@ -21,7 +21,7 @@ pub(super) async fn refuse(
         return Ok(());
     }
     let class = facts.classes.pg_class;
-    // An identity's comes along with its table.
+    // An identity's sequence is copied with its table.
     let along = oids(&facts.sequences).into_iter().map(|oid| ObjectId { class, oid });
     let copied: HashSet<ObjectId> = copied.iter().copied().chain(along).collect();
     let others: HashSet<ObjectId> =
@@ -35,8 +35,8 @@ pub(super) async fn refuse(
     match needed.is_empty() {
         true => Ok(()),
         false => Err(Error::Refused(format!(
-            "what is copied of schema \"{}\" needs what is not: {}. Copy that too, leave out what needs it, or \
-             make \"{0}\" a shared schema",
+            "objects to copy from schema \"{}\" need objects that are left out: {}. Copy these too, leave out the objects \
+             that need them, or make \"{0}\" a shared schema",
             facts.name,
             needed.join(", ")
         ))),

@@ -1,22 +1,22 @@
-//! Where texts name the schema that PostgreSQL does not read before they are run: bodies of functions, constants.
+//! Texts that name the schema and that PostgreSQL parses only at run time: bodies of functions, constants.
 
 use pgstrata_tenancy::ident::quoted;
 use pgstrata_tenancy::lexer::{Lexer, Token, TokenKind};
 
 use super::item::{Item, Kind, QUOTE, SCHEMA, SCHEMA_IN_FORMAT, SCHEMA_IN_STRING, filled};
 
-/// A function's body with the tenant's schema in the place of `source` wherever that qualifies a name, in the body
-/// itself or in a string there, which it may run; `None` where it does nowhere.
+/// A function's body with the tenant's schema in place of `source` wherever that qualifies a name, in the body itself
+/// or in a string there, which it may execute; `None` if there is no such place.
 pub(super) fn with_own_schema(body: &str, source: &str) -> Option<String> {
     replaced(body, source, Within::Body)
 }
 
-/// What `AS` is followed by in a function whose body is `body`.
+/// The quoted body of a function, which follows `AS`.
 pub(super) fn quoted_body(body: &str) -> String {
     format!("{QUOTE}{body}{QUOTE}")
 }
 
-/// Where a text stands, and so how a name is written there.
+/// The context of a text, which determines how a name is written.
 #[derive(Clone, Copy, PartialEq)]
 enum Within {
     Body,
@@ -27,7 +27,7 @@ enum Within {
 }
 
 impl Within {
-    /// What stands for the tenant's schema.
+    /// The placeholder of the tenant's schema.
     fn placeholder(self) -> &'static str {
         match self {
             Self::Body => SCHEMA,
@@ -78,7 +78,7 @@ fn is_name(kind: TokenKind, this: &str, name: &str, within: Within) -> bool {
     }
 }
 
-/// Whether the string is the first argument of `format`, to which `%` means something.
+/// Whether the string is the first argument of `format`, in which `%` is special.
 fn is_format(text: &str, tokens: &[Token], at: usize) -> bool {
     let Some([function, open]) = at.checked_sub(2).and_then(|from| tokens.get(from..at)) else {
         return false;
@@ -87,7 +87,7 @@ fn is_format(text: &str, tokens: &[Token], at: usize) -> bool {
     open.kind == TokenKind::Open && function.eq_ignore_ascii_case("format")
 }
 
-/// What the items still say of `source` in words that are not replaced: in a tenant they mean the source, too.
+/// References to `source` that are not replaced: in a tenant they still refer to the source.
 pub(super) fn remarks(items: &[Item], source: &str) -> Vec<String> {
     let silent = [Kind::Comment, Kind::Seed, Kind::Owner, Kind::Privilege, Kind::DefaultPrivilege];
     let said = items.iter().filter(|item| !silent.contains(&item.kind));
@@ -101,25 +101,25 @@ pub(super) fn remarks(items: &[Item], source: &str) -> Vec<String> {
     said.filter_map(remark).collect()
 }
 
-/// A string in `text`, or in a body there, that has `source` in it as the schema of something.
+/// A string in `text`, or in a nested body, that contains `source` as a qualifier.
 fn mention(text: &str, source: &str) -> Option<String> {
     Lexer::new(text.as_bytes(), true).filter(|token| token.kind.is_string()).find_map(|token| {
         let string = text.get(token.span())?;
         match token.kind {
-            // What it holds is SQL again.
+            // Its contents are SQL.
             TokenKind::DollarStr => mention(undollared(string)?, source),
             _ => names(string, source).then(|| string.to_owned()),
         }
     })
 }
 
-/// What is in `$tag$ .. $tag$`.
+/// The text between the tags of `$tag$ .. $tag$`.
 fn undollared(string: &str) -> Option<&str> {
     let tag = string.get(1..)?.find('$')? + 2;
     string.get(tag..string.len().checked_sub(tag)?)
 }
 
-/// Whether `source.` or `"source".` is in a string, and not as the end of a longer name.
+/// Whether a string contains `source.` or `"source".`, and not as the end of a longer name.
 fn names(string: &str, source: &str) -> bool {
     let plain = source.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
     let spelt = [Some(quoted(source)), plain.then(|| source.to_owned())];

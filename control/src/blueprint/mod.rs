@@ -1,15 +1,15 @@
-//! What a schema is made of, as SQL that makes another one like it.
+//! The definitions of a schema, as SQL that creates a copy of it.
 //!
 //! # Layout
-//! - [`item`]: the parts, each with the SQL that makes it and the SQL that takes it away.
-//! - `read`: the catalog's rows; `printed`: what PostgreSQL prints for them; `sql/`: the queries.
-//! - `relations` (`tables`, `columns`, `inherited`, `views`, `sequences`), `objects`, `attached`, `rare`, `facts`: from
-//!   these to items.
-//! - `left_out`: what is needed and not copied.
-//! - `mentions`: where texts name the schema.
-//! - `seed`: rows that come along.
+//! - [`item`]: the definitions, each with the SQL that creates it and the SQL that drops it.
+//! - `read`: the rows of the catalog; `printed`: the definitions that PostgreSQL prints; `sql/`: the queries.
+//! - `relations` (`tables`, `columns`, `inherited`, `views`, `sequences`), `objects`, `attached`, `rare`, `facts`:
+//!   convert these to items.
+//! - `left_out`: objects that are needed and not copied.
+//! - `mentions`: texts that name the schema.
+//! - `seed`: rows that are copied.
 //! - `refresh`: the rows of materialized views.
-//! - `order`: items in an order in which each finds what it needs.
+//! - `order`: sorts items so that each one's dependencies come first.
 
 mod attached;
 mod columns;
@@ -38,16 +38,16 @@ use crate::settings::Settings;
 use item::{Item, Kind, ObjectId, SCHEMA};
 use read::Facts;
 
-/// What of a schema is copied.
+/// The objects of a schema that are copied.
 #[derive(Clone, Copy, Debug)]
 pub enum Chosen<'a> {
-    /// Tables and rows as the settings want it: for a new tenant.
+    /// Tables and rows by the settings: for a new tenant.
     Some(&'a Settings),
     /// All tables and no rows.
     Structure,
-    /// The same of a copy of this schema, to compare: what is not copied and found there is called the same.
+    /// The structure of a copy of this schema, for a comparison: objects that are not copied have the same names.
     Like(&'a str),
-    /// All of it.
+    /// Everything.
     All,
 }
 
@@ -57,7 +57,7 @@ impl Chosen<'_> {
         (settings.include.is_empty() || any(&settings.include, table)) && !any(&settings.exclude, table)
     }
 
-    /// Whether all tenants can reach what stays behind in schema `source`.
+    /// Whether all tenants can reach the objects of schema `source` that are not copied.
     fn shares(self, source: &str) -> bool {
         match self {
             Self::Some(settings) => settings.shared.iter().any(|shared| shared == source),
@@ -79,23 +79,23 @@ fn any(patterns: &[Pattern], name: &str) -> bool {
     patterns.iter().any(|pattern| pattern.matches(name))
 }
 
-/// A schema's parts, in an order in which they can be made.
+/// The definitions of a schema, in an order in which they can be created.
 #[derive(Clone, Debug)]
 pub struct Blueprint {
     /// The schema that it was read from.
     pub source: String,
     /// Its parts.
     pub items: Vec<Item>,
-    /// What its texts say of the schema where nobody can tell whether they mean it.
+    /// Texts that contain the schema's name, and may refer to it.
     pub remarks: Vec<String>,
-    /// The source's objects themselves: nothing of a copy may depend on them.
+    /// The source's own objects: nothing in a copy may depend on them.
     originals: Vec<ObjectId>,
 }
 
 impl Blueprint {
-    /// Reads of schema `source` what is `chosen`.
+    /// Reads the `chosen` objects of schema `source`.
     ///
-    /// `tx` must be `REPEATABLE READ`, so that all of it is of one moment.
+    /// `tx` must be `REPEATABLE READ`, so that everything is from one snapshot.
     pub async fn read(tx: &Transaction<'_>, source: &str, chosen: Chosen<'_>) -> Result<Self, Error> {
         let like = match chosen {
             Chosen::Like(original) => Some(original),
@@ -119,7 +119,7 @@ impl Blueprint {
         late.resolve(&mut orderly, &columns);
         let ordered = order::order(items.into_iter().chain(said.clone()).collect(), &orderly);
         let mut items = match ordered {
-            // Some other way led to this order of columns. It is no reason to have none of them.
+            // The order of columns has another cause. The copy then has them in another order.
             Err(_) if !late.is_empty() => {
                 let parts = Parts::new(&facts, chosen, false)?.items;
                 order::order(parts.into_iter().chain(said).collect(), &depends)?
@@ -127,18 +127,18 @@ impl Blueprint {
             ordered => ordered?,
         };
         refresh::complete(&mut items, &facts);
-        // All of these name what others make.
+        // Each of these names objects that others create.
         items.sort_by_key(phase);
         let remarks = mentions::remarks(&items, source);
         Ok(Self { source: source.to_owned(), items, remarks, originals: objects })
     }
 
-    /// Its objects themselves.
+    /// The source's own objects.
     pub(crate) fn originals(&self) -> &[ObjectId] {
         &self.originals
     }
 
-    /// SQL that makes all of it in the new and empty schema `name`, which must be first on the path.
+    /// SQL that creates everything in the new and empty schema `name`, which must be first on the path.
     pub fn sql(&self, name: &str) -> String {
         let mut sql = String::new();
         for item in &self.items {
@@ -148,8 +148,8 @@ impl Blueprint {
         item::filled(&sql, name)
     }
 
-    /// SQL, for the path of pg_catalog, that fails if anything that its transaction has made depends on
-    /// an object of the source itself, or if it has changed one.
+    /// SQL, for the path pg_catalog, that fails if an object that its transaction has created depends on an object of
+    /// the source, or if the transaction has changed one.
     pub fn proof(&self) -> String {
         let list = |ids: Vec<u32>| ids.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
         let (classes, ids) = read::columns(&self.originals);
@@ -157,7 +157,7 @@ impl Blueprint {
     }
 }
 
-/// All that a schema is made of, in no order.
+/// All definitions of a schema, unsorted.
 struct Parts {
     items: Vec<Item>,
     late: inherited::Late,
@@ -192,7 +192,7 @@ async fn said_of(tx: &Transaction<'_>, facts: &Facts) -> Result<Vec<Item>, Error
     Ok(items)
 }
 
-/// What nobody knows how to copy is not left out in silence.
+/// Objects of unknown kinds are an error, never silently omitted.
 async fn refuse_strangers(tx: &Transaction<'_>, facts: &Facts) -> Result<(), Error> {
     let rows = tx
         .query(include_str!("sql/strangers.sql"), &[&facts.schema])
@@ -202,27 +202,27 @@ async fn refuse_strangers(tx: &Transaction<'_>, facts: &Facts) -> Result<(), Err
     match strange.is_empty() {
         true => Ok(()),
         false => Err(Error::Refused(format!(
-            "schema \"{}\" has what can not be copied: {}",
+            "schema \"{}\" has objects that cannot be copied: {}",
             facts.name,
             strange.join(", ")
         ))),
     }
 }
 
-/// What is made, what is copied into it, what is said of it, what is read from it, in this order.
+/// The phase of an item: definitions, rows, properties, and then queries.
 fn phase(item: &Item) -> u8 {
     match item.kind {
         Kind::Seed => 1,
-        // Rows that are there need not obey it.
+        // Existing rows need not satisfy it.
         Kind::Check | Kind::DomainConstraint | Kind::NotNull if item.sql().ends_with(" NOT VALID") => 2,
         Kind::ForeignKey | Kind::Trigger | Kind::Rule => 2,
         Kind::Setting | Kind::Policy => 3,
         Kind::Comment => 4,
-        // What owners need to own anything there.
+        // The privileges that owners need to own objects there.
         Kind::Privilege if item.name.contains(&format!(" ON SCHEMA {SCHEMA} ")) => 5,
         Kind::Owner => 6,
         Kind::Privilege | Kind::DefaultPrivilege => 7,
-        // It is its owner who reads, with the owner's rights.
+        // The owner runs the query, with the owner's privileges.
         Kind::Refresh => 8,
         _ => 0,
     }

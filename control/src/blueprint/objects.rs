@@ -1,4 +1,4 @@
-//! Functions and types, from what the catalog says of them.
+//! Functions and types, from the catalog's data.
 
 use pgstrata_tenancy::ident::{quoted, split_path};
 use tokio_postgres::Row;
@@ -43,7 +43,7 @@ fn function(facts: &Facts, row: &Row) -> Result<Item, Error> {
         && let Some(own) = mentions::with_own_schema(body, &facts.name)
         && let Some(at) = sql.rfind(body)
     {
-        // It stands between dollars, which follow AS at the end of all.
+        // It is between dollar quotes, which follow AS at the end.
         let begin = sql.get(..at).and_then(|before| before.rfind("AS $")).unwrap_or(at);
         sql.replace_range(begin.., &format!("AS {}", mentions::quoted_body(&own)));
     }
@@ -51,7 +51,7 @@ fn function(facts: &Facts, row: &Row) -> Result<Item, Error> {
     Ok(Item::new(Kind::Function, &signature, sql, format!("DROP {word} {signature}")).id(id))
 }
 
-/// The function with the tenant's schema in the place of the source's on the `path` that it sets.
+/// The function with the tenant's schema in place of the source's on the `path` that it sets.
 fn with_own_path(sql: &str, path: &str, source: &str) -> String {
     let Some(names) = split_path(path).filter(|names| names.iter().any(|name| name == source)) else {
         return sql.to_owned();
@@ -60,13 +60,13 @@ fn with_own_path(sql: &str, path: &str, source: &str) -> String {
         let names: Vec<String> = names.iter().map(each).collect();
         format!("\n SET search_path TO {}\n", names.join(", "))
     };
-    // Never as E'..', whatever is in it.
+    // Never as E'..', whatever it contains.
     let printed = line(&|name| format!("'{}'", name.replace('\'', "''")));
     let own = line(&|name| if name == source { SCHEMA.to_owned() } else { quoted(name) });
     sql.replacen(&printed, &own, 1)
 }
 
-/// The types that are no relations'. Of base types, which need a superuser and a library, there are none here.
+/// The types that belong to no relation. Base types, which need a superuser and a library, are not here.
 pub(super) fn types(facts: &Facts) -> Vec<Item> {
     facts.types.iter().filter_map(|row| one_type(facts, row)).collect()
 }

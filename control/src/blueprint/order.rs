@@ -1,4 +1,4 @@
-//! Puts items in an order in which each finds what it needs.
+//! Sorts items so that each one's dependencies come first.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
@@ -6,8 +6,8 @@ use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
 use super::item::{Create, Item, Kind, ObjectId, Part};
 use crate::error::Error;
 
-/// The items in order. Where some need each other, what can come later is split off:
-/// defaults and constraints from their tables, views from their shells.
+/// The items in order. If some depend on each other, parts that can come later are separated: defaults and
+/// constraints from their tables, views from their placeholders.
 pub(super) fn order(mut items: Vec<Item>, depends: &[(ObjectId, ObjectId)]) -> Result<Vec<Item>, Error> {
     note_needs(&mut items, depends);
     split_off(&mut items, |part| part.inline.is_empty());
@@ -25,14 +25,14 @@ pub(super) fn order(mut items: Vec<Item>, depends: &[(ObjectId, ObjectId)]) -> R
             let mut names: Vec<String> = names.collect();
             names.sort();
             return Err(Error::Refused(format!(
-                "these need each other, and none can be made without the others: {}",
+                "these objects depend on each other in a cycle, so none can be created first: {}",
                 names.join(", ")
             )));
         }
     }
 }
 
-/// Lets each item and each part know what the catalog says that it needs.
+/// Adds the dependencies of the catalog to each item and each part.
 fn note_needs(items: &mut [Item], depends: &[(ObjectId, ObjectId)]) {
     let mut needs: HashMap<ObjectId, Vec<ObjectId>> = HashMap::new();
     for (id, need) in depends {
@@ -49,14 +49,14 @@ fn note_needs(items: &mut [Item], depends: &[(ObjectId, ObjectId)]) {
                     part.needs.extend(part.id.iter().flat_map(of));
                 }
             }
-            // What is said of the view itself, and not of its query.
+            // The dependency of the view itself, not of its query.
             Create::View { shell_needs, .. } => shell_needs.extend(item.ids.iter().take(2).flat_map(of)),
             Create::Sql(_) => {}
         }
     }
 }
 
-/// Splits off what stands in the way of the items `stuck`. `false`: there is nothing (more) to split off.
+/// Separates parts so that the items `stuck` can be sorted. `false`: there is nothing (more) to separate.
 fn loosen(items: &mut Vec<Item>, stuck: &BTreeSet<usize>) -> bool {
     let mut parts = Vec::new();
     for at in stuck {
@@ -80,7 +80,8 @@ fn loosen(items: &mut Vec<Item>, stuck: &BTreeSet<usize>) -> bool {
         let Create::View { shell, shell_needs, replace, .. } = &item.create else { continue };
         let (shell, shell_needs) = (shell.clone(), shell_needs.clone());
         let mut view = Item::new(Kind::View, format!("{} itself", item.name), replace, String::new());
-        // Others find the shell, which needs the types of its columns; the view itself needs what it has to.
+        // Other items depend on the placeholder, which needs the types of its columns; the view itself keeps its
+        // dependencies.
         view.needs = std::mem::replace(&mut item.needs, shell_needs);
         view.needs.extend(&item.ids);
         item.create = Create::Sql(shell);
@@ -90,7 +91,7 @@ fn loosen(items: &mut Vec<Item>, stuck: &BTreeSet<usize>) -> bool {
     false
 }
 
-/// Makes items of the parts that are `meant`.
+/// Turns the parts that are `meant` into items.
 fn split_off(items: &mut Vec<Item>, meant: impl Fn(&Part) -> bool) {
     let mut off = Vec::new();
     for item in items.iter_mut() {
@@ -112,11 +113,11 @@ fn separate(part: Part, whole: &[ObjectId]) -> Item {
     item
 }
 
-/// Who needs whom, by their numbers.
+/// The dependencies, by item number.
 struct Graph {
-    /// How many each one waits for.
+    /// The number of unsorted dependencies of each item.
     waits: Vec<usize>,
-    /// Who waits for each one.
+    /// The dependents of each item.
     followers: Vec<Vec<usize>>,
 }
 
@@ -144,8 +145,8 @@ impl Graph {
                 edge(owners.get(&need), at);
             }
         }
-        // Indexes and keys find their place in those of a partitioned table once its partitions are attached,
-        // and later columns go down to heirs.
+        // Indexes and keys are attached to those of the partitioned table after its partitions are attached, and
+        // columns that are added later propagate to inheritance children.
         let attached = items.iter().enumerate().filter(|(_, item)| item.kind == Kind::Attach);
         let mut attaches: HashMap<ObjectId, Vec<usize>> = HashMap::new();
         for (at, item) in attached {
@@ -171,7 +172,7 @@ impl Graph {
         graph
     }
 
-    /// Of those that are `stuck`, the ones that need each other: the others just wait for them.
+    /// Of the items `stuck`, those that depend on each other; the others only depend on these.
     fn knot(&self, mut stuck: BTreeSet<usize>) -> BTreeSet<usize> {
         loop {
             let is_needed = |at: &usize| {
@@ -185,7 +186,7 @@ impl Graph {
         }
     }
 
-    /// The numbers in order, as far as there is one.
+    /// The item numbers in order, as far as there is one.
     fn sort(mut self, items: &[Item]) -> Vec<usize> {
         let key = |at: usize| items.get(at).map(|item| (item.kind, item.name.as_str()));
         let mut ready: BinaryHeap<_> = self

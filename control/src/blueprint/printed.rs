@@ -1,4 +1,4 @@
-//! What PostgreSQL prints of what it holds as trees, or names by ids.
+//! The definitions that PostgreSQL prints from trees or oids.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use super::rare;
 use super::read::{Facts, Reader, oids};
 use crate::error::Error;
 
-/// What PostgreSQL prints, by object.
+/// The printed definitions, by object.
 #[derive(Default)]
 pub(super) struct Printed {
     /// Types of columns, by relation and number.
@@ -17,7 +17,7 @@ pub(super) struct Printed {
     pub column_collations: HashMap<(u32, i16), String>,
     /// Relations' names.
     pub relations: HashMap<u32, String>,
-    /// Types' names, those that tables are of.
+    /// The names of types of typed tables.
     pub types: HashMap<u32, String>,
     pub defaults: HashMap<u32, String>,
     pub constraints: HashMap<u32, String>,
@@ -37,12 +37,12 @@ pub(super) struct Printed {
     pub domains: HashMap<u32, (String, Option<String>, Option<String>)>,
     /// Ranges: the subtype, its operator class, collation, canonical function, difference.
     pub ranges: HashMap<u32, [Option<String>; 5]>,
-    /// All that is named in what is rare.
+    /// The names in the rare objects.
     pub names: rare::Names,
 }
 
-/// A query that prints something of each object of a catalog. All in it is qualified: it runs under the
-/// path of a schema whose owner may have functions and operators of any name in it.
+/// A query that prints a definition of each object of a catalog. All its names are qualified, because it runs under
+/// the path of a schema whose owner may have created functions and operators with any name.
 macro_rules! printing {
     ($catalog:literal, $print:literal) => {
         concat!(
@@ -56,7 +56,7 @@ macro_rules! printing {
 }
 
 impl Printed {
-    /// Asks for all of it, under the path that it is to be found under.
+    /// Reads all of it, under the current path.
     pub async fn read(reader: &Reader<'_>, facts: &Facts) -> Result<Self, Error> {
         let relations = oids(&facts.relations);
         let of_kind = |kinds: &[&str]| -> Vec<u32> {

@@ -1,8 +1,8 @@
-//! What is rare in a schema: operators, their classes and families, casts, aggregates, base types, collations,
+//! Rare kinds of objects: operators, their classes and families, casts, aggregates, base types, collations,
 //! conversions, text search.
 //!
-//! The catalog's rows become statements in SQL (`sql/rare.sql`), in which names are marked by the ids of what they
-//! name; those by which PostgreSQL finds it under the schema's path take their places.
+//! Queries in SQL (`sql/rare.sql`) turn the catalog's rows into statements, in which marks with oids stand for names.
+//! The names by which PostgreSQL finds the objects under the schema's path replace these marks.
 
 use std::collections::HashMap;
 
@@ -12,10 +12,10 @@ use super::item::{Item, Kind, ObjectId, SCHEMA};
 use super::read::Facts;
 use crate::error::Error;
 
-/// Begins a mark, and ends it: `«type 25»` in the files, where they can be read.
+/// The beginning and the end of a mark: `«type 25»` in the files, where it must be readable.
 const MARKS: [char; 2] = ['\u{1}', '\u{2}'];
 
-/// Names by what they are (`type`, `function` ..) and the object's id.
+/// Names by kind (`type`, `function` ..) and oid.
 pub(super) type Names = HashMap<(String, u32), String>;
 
 /// The query for all of it.
@@ -24,7 +24,7 @@ pub(super) fn query() -> String {
     include_str!("sql/rare.sql").replace('«', &begin.to_string()).replace('»', &end.to_string())
 }
 
-/// Ids of all that is named in `rows`.
+/// The oids of all named objects in `rows`.
 pub(super) fn named(rows: &[Row]) -> Vec<u32> {
     let texts = rows.iter().flat_map(|row| [row.get::<_, &str>("name"), row.get("sql")]);
     let marks = texts.flat_map(|text| text.split(MARKS[0]).skip(1));
@@ -34,14 +34,14 @@ pub(super) fn named(rows: &[Row]) -> Vec<u32> {
     ids
 }
 
-/// `type 25» and so on`: what it is, its id, and the text behind it.
+/// `type 25» and so on`: the kind, the oid, and the text behind it.
 fn split(mark: &str) -> Option<(&str, u32, &str)> {
     let (mark, rest) = mark.split_once(MARKS[1])?;
     let (what, id) = mark.split_once(' ')?;
     Some((what, id.parse().ok()?, rest))
 }
 
-/// The text with names in the place of marks.
+/// The text with names in place of the marks.
 fn with_names(text: &str, names: &Names) -> Result<String, Error> {
     let mut parts = text.split(MARKS[0]);
     let mut out = parts.next().unwrap_or_default().to_owned();
@@ -50,16 +50,19 @@ fn with_names(text: &str, names: &Names) -> Result<String, Error> {
             "schema" => Some(SCHEMA),
             _ => names.get(&(what.to_owned(), id)).map(String::as_str),
         };
-        let named = split(mark)
-            .and_then(|(what, id, rest)| Some((name(what, id)?, rest)))
-            .ok_or_else(|| Error::Refused(format!("what is meant by \"{mark}\" is gone")))?;
+        let named =
+            split(mark).and_then(|(what, id, rest)| Some((name(what, id)?, rest))).ok_or_else(|| {
+                Error::Refused(format!(
+                    "the object \"{mark}\" was dropped while its definition was read: try again"
+                ))
+            })?;
         out.push_str(named.0);
         out.push_str(named.1);
     }
     Ok(out)
 }
 
-/// How commands name it, `OPERATOR = (a, b)`; `None` for what is part of another.
+/// How commands name it, `OPERATOR = (a, b)`; `None` for a part of another object.
 pub(super) fn command(row: &Row, names: &Names) -> Option<String> {
     let (word, name): (&str, &str) = (row.get("word"), row.get("name"));
     (!word.is_empty()).then(|| Some(format!("{word} {}", with_names(name, names).ok()?)))?
@@ -91,7 +94,7 @@ fn item(facts: &Facts, row: &Row) -> Result<Item, Error> {
     };
     let name = with_names(row.get("name"), names)?;
     let sql = with_names(row.get("sql"), names)?;
-    // What belongs to something bigger goes with it.
+    // A part is dropped with its object.
     let drop = command(row, names).map(|command| format!("DROP {command}")).unwrap_or_default();
     let mut item = Item::new(kind, name, sql, drop).id(id(row));
     let parts = parts(row);
@@ -118,12 +121,12 @@ fn parts(row: &Row) -> Vec<ObjectId> {
     classes.into_iter().zip(ids).map(|(class, oid)| ObjectId { class, oid }).collect()
 }
 
-/// A base type's shell: nothing in the catalog, so no catalog's id is its class.
+/// The placeholder of a base type. It has no row in a catalog, so no catalog's oid is its class.
 fn shell(base: ObjectId) -> ObjectId {
     ObjectId { class: 0, ..base }
 }
 
-/// The functions of a base type need its shell, where all others need the type.
+/// The functions of a base type depend on its placeholder, all others on the type.
 pub(super) fn shells_first(facts: &Facts, depends: &mut [(ObjectId, ObjectId)]) {
     let bases = facts.rare.iter().filter(|row| row.get::<_, &str>("kind") == "base");
     let functions: HashMap<ObjectId, ObjectId> =

@@ -1,8 +1,8 @@
-//! What the catalog says of a schema, as it says it.
+//! The catalog's data about a schema.
 //!
-//! What PostgreSQL holds as trees (defaults, views, constraints ...) it prints itself, with the names that its search
-//! path finds unqualified. So it is asked under the path of the schema alone: what comes out means the same
-//! under the path of another schema with the same things in it, and no text has to be rewritten.
+//! PostgreSQL itself prints definitions that it stores as trees (defaults, views, constraints ...), with the names
+//! that its search path finds unqualified. So it prints them under the path of the schema alone: the result means the
+//! same under the path of another schema with the same objects, and no text has to be rewritten.
 
 use std::collections::HashMap;
 
@@ -15,7 +15,7 @@ use super::printed::Printed;
 use super::rare;
 use crate::error::Error;
 
-/// Rows of the catalog, and what PostgreSQL prints for them.
+/// Rows of the catalog, and the definitions that PostgreSQL prints for them.
 pub(super) struct Facts {
     /// The schema itself.
     pub schema: u32,
@@ -27,9 +27,9 @@ pub(super) struct Facts {
     pub version: i32,
     /// Its relations that are copied.
     pub relations: Vec<Row>,
-    /// Columns of these.
+    /// The columns of these.
     pub columns: Vec<Row>,
-    /// What these and their indexes inherit from.
+    /// The parents of these and of their indexes.
     pub parents: Vec<Row>,
     pub sequences: Vec<Row>,
     pub constraints: Vec<Row>,
@@ -67,7 +67,7 @@ classes!(
     pg_statistic_ext, pg_namespace, pg_opfamily
 );
 
-/// Which relations of a schema are meant.
+/// Selects the relations of a schema.
 pub(super) type Wanted<'a> = &'a (dyn Fn(&str) -> bool + Sync);
 
 /// Reads schema `name`, which may be a copy of schema `like`. `wanted` decides by their names which tables are copied.
@@ -195,7 +195,7 @@ impl Facts {
         })
     }
 
-    /// What all of `objects` depend on.
+    /// The dependencies of `objects`.
     pub async fn depends(tx: &Transaction<'_>, objects: &[ObjectId]) -> Result<Depends, Error> {
         let (classes, ids) = columns(objects);
         let rows = tx

@@ -1,4 +1,4 @@
-//! Tables, views, sequences and composite types, from what the catalog says of them: see `tables`, `views`, `sequences`.
+//! Tables, views, sequences and composite types, from the catalog's data: see `tables`, `views`, `sequences`.
 
 use std::collections::HashMap;
 
@@ -109,7 +109,7 @@ impl<'a> Relations<'a> {
         self.ids(row).into_iter().chain(query).collect()
     }
 
-    /// What a relation inherits from, in order.
+    /// The parents of a relation, in order.
     pub fn parents_of(&self, relation: u32) -> impl Iterator<Item = u32> {
         self.parents.get(&relation).into_iter().flatten().map(|row| row.get("parent"))
     }

@@ -56,7 +56,7 @@ pub(super) fn items(facts: &Facts, wanted: &dyn Fn(&str) -> bool) -> Vec<Item> {
     items
 }
 
-/// Whether a table is wanted, or what it is a partition of.
+/// Whether a table, or the partitioned table to which it belongs, is wanted.
 fn comes_along(facts: &Facts, table: &Row, wanted: &dyn Fn(&str) -> bool) -> bool {
     let parent = || {
         let oid: u32 = table.get("oid");

@@ -25,7 +25,7 @@ impl Relations<'_> {
             true => Vec::new(),
             false => parents.iter().filter_map(|row| self.relation(row.get("parent"))).collect(),
         };
-        // A table that has all by itself keeps the order of its columns if it comes to its parents later.
+        // A table with all columns of its own keeps their order if it is attached to its parents later.
         let later = !self.has_inherited(oid);
         if !later && !inherits.is_empty() {
             tail = format!(" INHERITS ({})", inherits.join(", "));
@@ -148,7 +148,7 @@ impl Relations<'_> {
         }
     }
 
-    /// What is set on a table once it is there.
+    /// The settings of an existing table.
     pub(super) fn settings(&self, row: &Row, word: &str, name: &str, items: &mut Vec<Item>) {
         let oid: u32 = row.get("oid");
         let mut set = |what: String, sql: String, undo: String| {

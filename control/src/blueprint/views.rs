@@ -1,4 +1,4 @@
-//! Views, materialized views and composite types: what has columns and no rows of its own.
+//! Views, materialized views and composite types: relations with columns and without own rows.
 
 use pgstrata_tenancy::ident::quoted;
 use tokio_postgres::Row;

@@ -1,20 +1,20 @@
-//! What can become the source's without being made anew.
+//! Objects that can be altered, without being created again.
 
 use crate::blueprint::item::Kind;
 
-/// Whether rows go with it.
+/// Whether dropping it deletes rows.
 pub(super) fn keeps_data(kind: Kind) -> bool {
     matches!(kind, Kind::Table | Kind::Column | Kind::Sequence | Kind::Type | Kind::Attach)
 }
 
-/// Whether one that differs is dropped and made again.
+/// Whether it is dropped and created again if it differs.
 pub(super) fn is_remade(kind: Kind, old: &str, new: Option<&str>) -> bool {
     use Kind::{
         Aggregate, Check, DomainConstraint, ForeignKey, Function, Index, Key, MaterializedView, NotNull,
         Policy, Rule, Statistics, Trigger, View,
     };
     match kind {
-        // Another body can take the place of the old one; other arguments or results can't.
+        // `CREATE OR REPLACE` can change the body, but not arguments or result.
         Function => new.is_none_or(|new| head(old) != head(new)),
         Aggregate | Check | DomainConstraint | ForeignKey | Index | Key | MaterializedView | NotNull
         | Policy | Rule | Statistics | Trigger | View => true,
@@ -22,16 +22,16 @@ pub(super) fn is_remade(kind: Kind, old: &str, new: Option<&str>) -> bool {
     }
 }
 
-/// A function's arguments and what it returns.
+/// A function's arguments and result type.
 fn head(function: &str) -> &str {
     function.split_once("\n LANGUAGE ").map_or(function, |(head, _)| head)
 }
 
-/// SQL that makes the new of the old; `None` where there is no such command.
+/// SQL that alters the old definition into the new one; `None` if there is no such command.
 pub(super) fn altered(kind: Kind, name: &str, old: &str, new: &str) -> Option<String> {
     match kind {
         Kind::Function | Kind::Default | Kind::Setting | Kind::Comment | Kind::Owner | Kind::Owned => {
-            // A generated column's expression has no statement of its own.
+            // The expression of a generated column cannot be altered by itself.
             (!new.starts_with("GENERATED")).then(|| new.to_owned())
         }
         Kind::Sequence => {
@@ -55,7 +55,7 @@ fn column(name: &str, new: &str) -> Option<String> {
     Some(format!("ALTER TABLE {table} ALTER COLUMN {column} TYPE {ty} USING {column}::{bare}"))
 }
 
-/// Other settings of an identity, which goes on counting from where it is.
+/// Changed settings of an identity column, which keeps its current value.
 fn identity(new: &str) -> Option<String> {
     let (alter, rest) = new.split_once(" ADD GENERATED ")?;
     let (how, rest) = rest.split_once(" AS IDENTITY (SEQUENCE NAME ")?;
@@ -68,7 +68,7 @@ fn identity(new: &str) -> Option<String> {
     Some(format!("{alter} SET GENERATED {how}{set} SET {cycle}"))
 }
 
-/// More labels of an enum, in their places; `None` if some are gone.
+/// Added labels of an enum, in their places; `None` if labels were removed.
 fn labels(name: &str, old: &str, new: &str) -> Option<String> {
     let list = |text: &str| -> Option<Vec<String>> {
         let list = text.strip_prefix(&format!("CREATE TYPE {name} AS ENUM ("))?.strip_suffix(')')?;

@@ -1,4 +1,4 @@
-//! What is dropped, made and altered, in an order in which that works.
+//! The drops, creations and alterations of objects, in a possible order.
 
 use std::collections::HashSet;
 
@@ -8,7 +8,7 @@ use super::{Change, Difference};
 use crate::blueprint::Blueprint;
 use crate::blueprint::item::{Kind, ObjectId};
 
-/// What has to be done to `tenant` for it to be as `source` is.
+/// The changes that make `tenant` equal to `source`.
 pub fn compare(source: &Blueprint, tenant: &Blueprint) -> Vec<Change> {
     let (wanted, there) = (Definitions::new(source, &[]), Definitions::new(tenant, source.originals()));
     let remade = remade(&wanted, &there);
@@ -22,12 +22,12 @@ pub fn compare(source: &Blueprint, tenant: &Blueprint) -> Vec<Change> {
 struct Comparison<'a> {
     wanted: &'a Definitions<'a>,
     there: &'a Definitions<'a>,
-    /// The tenant's definitions that are dropped and made again.
+    /// The tenant's definitions that are dropped and created again.
     remade: HashSet<Key>,
     changes: Vec<Change>,
 }
 
-/// What differs and can't be altered is made again, and with it what needs it.
+/// A definition that differs and cannot be altered is created again, with everything that depends on it.
 fn remade(wanted: &Definitions<'_>, there: &Definitions<'_>) -> HashSet<Key> {
     let mut remade = HashSet::new();
     let mut queue: Vec<ObjectId> = Vec::new();
@@ -56,23 +56,23 @@ fn remade(wanted: &Definitions<'_>, there: &Definitions<'_>) -> HashSet<Key> {
     remade
 }
 
-/// The column that a part of one is of.
+/// The column of a part of a column.
 fn column_of((kind, name): &Key) -> Option<Key> {
     matches!(kind, Kind::Default | Kind::Identity | Kind::NotNull).then(|| (Kind::Column, name.clone()))
 }
 
 impl Comparison<'_> {
-    /// The tenant has it, the source not.
+    /// Whether only the tenant has it.
     fn is_extra(&self, key: &Key) -> bool {
         self.there.get(key).is_some() && self.wanted.get(key).is_none()
     }
 
-    /// The source has it, the tenant not.
+    /// Whether only the source has it.
     fn is_missing(&self, key: &Key) -> bool {
         self.wanted.get(key).is_some() && self.there.get(key).is_none()
     }
 
-    /// What goes; first what was made last.
+    /// The drops, in the reverse order of creation.
     fn dropped(&self) -> Vec<Change> {
         let mut changes = Vec::new();
         let (there, wanted) = (self.there, self.wanted);
@@ -85,7 +85,7 @@ impl Comparison<'_> {
             |old: &Definition<'_>, ids: &HashSet<ObjectId>| old.of.iter().any(|whole| ids.contains(whole));
         for (key, old) in there.iter().rev() {
             let with_column = column_of(key).is_some_and(|column| self.is_extra(&column));
-            // Tables that refer to each other are dropped once they no longer do.
+            // Tables that reference each other are dropped after these references.
             let along = key.0 != Kind::ForeignKey && is_in(old, &dropped);
             if goes(key) && !with_column && !along && key.0 != Kind::Tail {
                 changes.extend(self.dropping(key, old, is_in(old, &lost)));
@@ -94,11 +94,11 @@ impl Comparison<'_> {
         changes
     }
 
-    /// `lost`: it is a part of what takes data away with it, and goes only if that does.
+    /// `lost`: it belongs to an object whose drop deletes data, and is dropped only with that.
     fn dropping(&self, key: &Key, old: &Definition<'_>, lost: bool) -> Option<Change> {
         let extra = self.is_extra(key);
         let (kind, name) = key;
-        // An owner that is not the source's is changed when the source's is set.
+        // An owner that differs is changed when the source's is set.
         (*kind != Kind::Owner).then(|| Change {
             difference: if extra { Difference::Extra } else { Difference::Changed },
             kind: *kind,
@@ -138,7 +138,7 @@ impl Comparison<'_> {
         });
     }
 
-    /// What is the same thing in another way.
+    /// The changes of an object that exists in both.
     fn alter(&mut self, (kind, name): &Key, old: &Definition<'_>, new: &Definition<'_>) {
         let sql = altered(*kind, name, old.text, new.text);
         let why_not = sql.is_none().then(|| format!("the source has: {}", new.text.trim()));

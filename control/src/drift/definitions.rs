@@ -1,4 +1,4 @@
-//! A blueprint as single things that can be compared.
+//! A blueprint as single definitions that can be compared.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,33 +7,33 @@ use crate::blueprint::item::{Create, Item, Kind, ObjectId};
 
 /// One definition: an item, or a part of one.
 pub(super) struct Definition<'a> {
-    /// What it was made by.
+    /// The text of the definition.
     pub text: &'a str,
-    /// What makes it where its table is there already.
+    /// SQL that creates it if its table exists already.
     pub create: String,
-    /// What takes it away.
+    /// SQL that drops it.
     pub drop: &'a str,
     pub ids: Vec<ObjectId>,
-    /// What it is dropped with.
+    /// The objects with which it is dropped.
     pub of: Vec<ObjectId>,
-    /// The item whose statement makes it.
+    /// The item whose statement creates it.
     pub within: Option<Key>,
     pub needs: Vec<ObjectId>,
-    /// It needs what is another schema's: the same words mean something else in it.
+    /// It depends on an object of another schema: the same text has another meaning there.
     pub astray: bool,
 }
 
-/// A kind and a name: what a definition is found by.
+/// The kind and the name of a definition.
 pub(super) type Key = (Kind, String);
 
-/// The definitions of a schema, in their order.
+/// The definitions of a schema, in order.
 pub(super) struct Definitions<'a> {
     pub order: Vec<Key>,
     pub by_key: HashMap<Key, Definition<'a>>,
 }
 
 impl<'a> Definitions<'a> {
-    /// Those of a schema, in which nothing must need the `foreign` objects.
+    /// The definitions of a schema, which must not depend on the `foreign` objects.
     pub fn new(blueprint: &'a Blueprint, foreign: &[ObjectId]) -> Self {
         let mut all = Self { order: Vec::new(), by_key: HashMap::new() };
         let foreign: HashSet<&ObjectId> = foreign.iter().collect();
@@ -47,7 +47,7 @@ impl<'a> Definitions<'a> {
     }
 
     fn add(&mut self, item: &'a Item) {
-        // How many rows there are is no difference of structure.
+        // The number of rows is not a difference of structure.
         if matches!(item.kind, Kind::Seed | Kind::Refresh) {
             return;
         }
@@ -86,7 +86,7 @@ impl<'a> Definitions<'a> {
             let text = if this.separate.is_empty() { &this.inline } else { &this.separate };
             let mut create = this.separate.clone();
             if this.kind == Kind::Column {
-                // A column comes with its default and its NOT NULL: rows that are there need them.
+                // A column is added with its default and its NOT NULL, which existing rows need.
                 let more = whole.parts.iter().skip(at + 1).take_while(|part| part.continues);
                 create.extend(more.map(|part| format!(" {}", part.inline)));
             }

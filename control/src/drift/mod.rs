@@ -1,9 +1,9 @@
-//! How a tenant's schema differs from the source, as SQL that mends it.
+//! The differences between a tenant's schema and the source, as SQL that removes them.
 //!
 //! # Layout
-//! - `definitions`: a blueprint as single things that can be compared.
-//! - `compare`: what is dropped, made and altered, in an order in which that works.
-//! - `alter`: what needs not be made anew.
+//! - `definitions`: a blueprint as single definitions that can be compared.
+//! - `compare`: the drops, creations and alterations, in a possible order.
+//! - `alter`: changes that need no new object.
 
 mod alter;
 mod compare;
@@ -23,53 +23,53 @@ use crate::registry::lock;
 
 pub use compare::compare;
 
-/// How something differs.
+/// A kind of difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Difference {
-    /// The source has it, the tenant not.
+    /// Only the source has it.
     Missing,
-    /// The tenant has it, the source not.
+    /// Only the tenant has it.
     Extra,
-    /// Both have it, each in its way.
+    /// Both have it, with different definitions.
     Changed,
 }
 
-/// One thing that differs, and what mends it.
+/// One difference, and the SQL that removes it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Change {
-    /// How.
+    /// The kind of difference.
     pub difference: Difference,
-    /// What it is.
+    /// The kind of object.
     pub kind: Kind,
     /// Its name, quoted as in SQL.
     pub name: String,
-    /// What mends it, run in the order of the list; empty where nothing short of a migration does.
+    /// The SQL, to be run in the order of the list; empty if only a migration can remove the difference.
     pub sql: String,
-    /// It takes data away.
+    /// Whether the SQL deletes data.
     pub loses_data: bool,
-    /// Why there is no SQL.
+    /// The reason why there is no SQL.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why_not: Option<String>,
 }
 
-/// What stands around the changes of one tenant, as SQL.
+/// The SQL around the changes of one tenant.
 #[derive(Clone, Debug)]
 pub struct Frame {
     /// Begins the transaction, with the tenant's path.
     pub before: String,
-    /// Proves that nothing hangs on the source, and commits.
+    /// Checks that nothing depends on the source, and commits.
     pub after: String,
 }
 
 impl Control {
-    /// The source's structure, to compare with. With tables that tenants do not get left out.
+    /// The source's structure, for the comparison, without the tables that tenants do not get.
     pub async fn structure(&self) -> Result<Blueprint, Error> {
         self.install().await?;
         Ok(self.read_source(&self.settings().source, Chosen::Some(self.settings())).await?.into_blueprint())
     }
 
-    /// How the tenant differs from the source.
+    /// The differences between the tenant and the source.
     pub async fn diff(&self, schema: &SchemaName, source: &Blueprint) -> Result<Vec<Change>, Error> {
         let mut client = self.client().await?;
         let doing = || Error::postgres(format!("reading schema \"{schema}\""));
@@ -78,7 +78,7 @@ impl Control {
         let tenant = Blueprint::read(&tx, schema.as_str(), Chosen::Like(&source.source)).await?;
         tx.commit().await.map_err(doing())?;
         let mut changes = compare(source, &tenant);
-        // Whose a schema is, and so what is granted on it, is not the source's business.
+        // The owner of a schema, and so the privileges on it, are not compared with the source.
         let on_schema = format!(" ON SCHEMA {SCHEMA} ");
         changes.retain(|change| change.kind != Kind::Privilege || !change.sql.contains(&on_schema));
         if let Some(role) = self.settings().role(schema)? {
@@ -92,7 +92,7 @@ impl Control {
         Ok(changes)
     }
 
-    /// The transaction that changes of this tenant run in. The SQL of a [`Change`] means nothing outside of it.
+    /// The transaction for changes of this tenant. The SQL of a [`Change`] is valid only inside of it.
     pub fn frame(&self, schema: &SchemaName, source: &Blueprint) -> Frame {
         let path = search_path(self.settings().path(schema.as_str(), &source.source));
         let before = format!(
@@ -105,7 +105,8 @@ impl Control {
         Frame { before, after }
     }
 
-    /// Runs what mends the tenant, all or nothing; what loses data only if `lossy`. Gives what was run.
+    /// Runs the changes of the tenant, all or nothing; those that delete data only if `lossy`. Returns the changes
+    /// that ran.
     pub async fn mend(
         &self,
         schema: &SchemaName,

@@ -1,7 +1,7 @@
-//! What PostgreSQL itself can refuse to the proxy's servers, and so to whatever SQL gets through a proxy.
+//! Privileges that PostgreSQL itself can deny to the proxy's servers, and so to SQL that gets past the guard.
 //!
-//! One query, `items.sql`, says what is there and should not be, with the SQL that takes it away and the SQL that
-//! gives it back. `pgstrata sql harden` prints a block that runs all of it; the audit shows it item by item.
+//! One query, `items.sql`, finds the unneeded privileges, each with the SQL that revokes it and the SQL that grants
+//! it again. `pgstrata sql harden` prints a block that runs all of it; the audit shows the items.
 
 use std::collections::BTreeSet;
 
@@ -16,36 +16,36 @@ use crate::settings::Settings;
 /// The tag of the printed blocks' dollar quotes.
 const TAG: &str = "$pgstrata$";
 
-/// From whom privileges are taken, and which of them it needs.
+/// The roles whose privileges are revoked, and the exceptions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hardening {
     /// The role that the proxy's servers log in as.
     pub servers: String,
-    /// Schemas that all tenants have on their path.
+    /// The schemas that all tenants have on their path.
     pub shared: Vec<String>,
-    /// Tenants may write to them.
+    /// Whether tenants may write to them.
     pub shared_writes: bool,
     /// The schema that tenants are copies of.
     pub source: String,
-    /// The role makes and changes schemas itself: nobody else is named for it.
+    /// Whether the servers' role itself creates and changes schemas, without a control role.
     pub makes: bool,
-    /// Temporary tables are taken away as well.
+    /// Whether temporary tables are revoked too.
     pub temporary: bool,
 }
 
-/// Privileges of one kind that are there and should not be.
+/// Unneeded privileges of one kind.
 #[derive(Debug, Serialize)]
 pub struct Weakness {
-    /// What the role, or everybody, has: it stands behind "the servers' role".
+    /// The privilege of the role or of `PUBLIC`: it follows "the servers' role" in the message.
     pub what: String,
-    /// On which objects; empty where the sentence says it.
+    /// The objects; empty if the message names them.
     pub objects: Vec<String>,
-    /// The SQL that takes it away, for a superuser.
+    /// The SQL that revokes it, for a superuser.
     pub sql: Vec<String>,
 }
 
 impl Hardening {
-    /// As of these settings; `None` where it is not known what servers log in as.
+    /// For these settings; `None` if the servers' role is not known.
     pub fn of(settings: &Settings) -> Option<Self> {
         Some(Self {
             servers: settings.proxy_role.clone()?,
@@ -57,26 +57,26 @@ impl Hardening {
         })
     }
 
-    /// SQL that takes all of it away in the database that it runs in, for a superuser.
+    /// SQL that revokes all of it in the current database, for a superuser.
     pub fn take(&self) -> String {
         let items = self.items();
         let filled = self.fill(include_str!("take.sql"));
         in_quotes_that_hold(&filled.replace("{items}", items.trim_end()))
     }
 
-    /// SQL that gives back what [`Hardening::take`] has taken away.
+    /// SQL that grants everything again that [`Hardening::take`] has revoked.
     pub fn undo() -> &'static str {
         include_str!("undo.sql")
     }
 
-    /// The query for what is there now.
+    /// The query for the current findings.
     fn items(&self) -> String {
         self.fill(include_str!("items.sql"))
     }
 
     fn fill(&self, template: &str) -> String {
         let shared: Vec<String> = self.shared.iter().map(|schema| literal(schema)).collect();
-        // In this order: no value is looked at for the marks of the others.
+        // In this order, so that no mark is looked for in a value.
         let marks = [
             ("{makes}", self.makes.to_string()),
             ("{shared_writes}", self.shared_writes.to_string()),
@@ -89,7 +89,7 @@ impl Hardening {
     }
 }
 
-/// Puts values in the place of marks, and reads no mark in a value.
+/// Replaces marks by values; a mark in a value is not replaced.
 fn fill(template: &str, marks: &[(&str, String)]) -> String {
     let mut out = String::new();
     let mut rest = template;
@@ -110,7 +110,7 @@ fn fill(template: &str, marks: &[(&str, String)]) -> String {
     out + rest
 }
 
-/// With dollar quotes that nothing in the text ends: a role may be called anything.
+/// In dollar quotes with a tag that does not occur in the text: a role may have any name.
 fn in_quotes_that_hold(text: &str) -> String {
     if text.matches(TAG).count() == 2 {
         return text.to_owned();
@@ -132,7 +132,7 @@ fn in_quotes_that_hold(text: &str) -> String {
 }
 
 impl Control {
-    /// Asks PostgreSQL what [`Hardening::take`] would take away now.
+    /// The privileges that [`Hardening::take`] would revoke now.
     pub async fn weaknesses(&self, hardening: &Hardening) -> Result<Vec<Weakness>, Error> {
         let client = self.client().await?;
         let rows = client.query(&hardening.items(), &[]).await;
@@ -141,7 +141,7 @@ impl Control {
     }
 }
 
-/// Rows of one topic make one weakness; objects of one statement are listed in it.
+/// Rows of one topic are one weakness; objects of one statement are listed in it.
 fn weaknesses(rows: &[Row]) -> Vec<Weakness> {
     let mut found: Vec<(String, Vec<Statement>)> = Vec::new();
     for row in rows {
@@ -171,7 +171,7 @@ fn weakness(what: String, statements: Vec<Statement>) -> Weakness {
     Weakness { what, objects, sql: statements.into_iter().flat_map(Statement::sql).collect() }
 }
 
-/// One `REVOKE`, for several objects.
+/// One `REVOKE` for several objects.
 struct Statement {
     take: String,
     from: String,
@@ -187,7 +187,7 @@ impl Statement {
     }
 
     fn goes_with(&self, next: &Self) -> bool {
-        // `ALTER ROLE` takes one.
+        // `ALTER ROLE` takes a single role.
         (&self.take, &self.from, &self.keeper) == (&next.take, &next.from, &next.keeper)
             && self.take.starts_with("REVOKE")
     }

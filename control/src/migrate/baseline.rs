@@ -1,4 +1,4 @@
-//! Schemas that were there before the registry, and have some of the migrations already.
+//! Schemas that existed before the registry, and contain some of the migrations already.
 
 use tokio_postgres::types::Type;
 
@@ -7,8 +7,8 @@ use crate::error::Error;
 use crate::{Control, registry};
 
 impl Control {
-    /// Marks the source, and each tenant that has no version yet, as having all migrations up to
-    /// `version`. Nothing is run. Returns the schemas that were marked.
+    /// Marks the source, and each tenant without a version, as having all migrations up to `version`. Nothing runs.
+    /// Returns the marked schemas.
     pub async fn baseline(&self, migrations: &Migrations, version: i64) -> Result<Vec<String>, Error> {
         self.install().await?;
         self.register_source().await?;
@@ -21,13 +21,15 @@ impl Control {
         let at = "SELECT version FROM pgstrata_control.schemas WHERE schema = $1 FOR UPDATE";
         let row = transaction.query_typed_one(at, &[(source, Type::TEXT)]).await.map_err(doing())?;
         if let Some(at) = row.get::<_, Option<i64>>(0) {
-            return Err(Error::Refused(format!("\"{source}\" is at version {at} already")));
+            return Err(Error::Refused(format!(
+                "schema \"{source}\" already has version {at}: a baseline is for schemas without a version"
+            )));
         }
         let mark = "UPDATE pgstrata_control.schemas SET version = $1, changed_at = pg_catalog.now()
                     WHERE version IS NULL AND state IN ('source', 'active', 'migrating', 'suspended')
                     RETURNING schema";
         let marked = transaction.query_typed(mark, &[(&version, Type::INT8)]).await.map_err(doing())?;
-        // With its rows in the ledger a file that changes or comes too late is noticed.
+        // The rows in the ledger make later changes of a file, and files with a lower version, detectable.
         let write = "INSERT INTO pgstrata_control.migrations (schema, version, name, checksum, state)
                      VALUES ($1, $2, $3, $4, 'done') ON CONFLICT DO NOTHING";
         for migration in migrations.iter().filter(|migration| migration.version <= version) {

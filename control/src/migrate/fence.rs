@@ -1,7 +1,7 @@
-//! Tenants whose clients wait while they are migrated.
+//! Tenants whose clients wait during a migration.
 //!
-//! Only active tenants are fenced: others let nobody in anyway. So whatever is found `migrating` was
-//! active, also when the run that fenced it is long dead, and nothing else has to be kept.
+//! Only active tenants are fenced, because clients of the others are refused anyway. So every tenant in state
+//! `migrating` was active, even if the run that fenced it was killed, and no other information is needed.
 
 use tokio_postgres::types::Type;
 
@@ -23,8 +23,7 @@ impl Run {
         raised.map(drop).map_err(|error| Failure::postgres(None, &error))
     }
 
-    /// Lets clients in again, once nobody is at work on the schema. Another run that still wants them
-    /// out says so again before it goes on.
+    /// Admits clients again when no command works on the schema. Another run that needs the fence raises it again.
     pub(super) async fn lower_fence(&self, session: &mut Session, schema: &str) -> Result<bool, Failure> {
         let lower = "UPDATE pgstrata_control.schemas SET state = 'active', changed_at = pg_catalog.now()
                      WHERE schema = $1 AND state = 'migrating'";
@@ -38,8 +37,8 @@ impl Run {
 }
 
 impl Control {
-    /// Lets the clients of tenants in again that a run has left fenced, as one that was killed does.
-    /// Returns those tenants. The next run does the same by itself.
+    /// Admits the clients of tenants that an interrupted run has left fenced. Returns those tenants. The next run
+    /// does this automatically.
     pub async fn lift_fences(&self) -> Result<Vec<String>, Error> {
         let fenced = "SELECT schema FROM pgstrata_control.schemas WHERE state = 'migrating' ORDER BY schema";
         let rows = match self.client().await?.query_typed(fenced, &[]).await {
@@ -55,7 +54,9 @@ impl Control {
                 Ok(true) => lifted.push(schema),
                 Ok(false) => {}
                 Err(failure) => {
-                    return Err(Error::Refused(format!("\"{schema}\" is still fenced: {failure}")));
+                    return Err(Error::Refused(format!(
+                        "\"{schema}\" is still in the state migrating, so its clients wait: {failure}"
+                    )));
                 }
             }
         }

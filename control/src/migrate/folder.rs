@@ -8,7 +8,7 @@ use super::migration::{Invalid, Migration, Migrations};
 use super::script::Script;
 
 impl Migrations {
-    /// Reads the files `NNNN_name.sql` of a folder. What does not end in `.sql` is let be.
+    /// Reads the files `NNNN_name.sql` of a folder. Files with another ending than `.sql` are ignored.
     pub fn read(folder: &Path) -> Result<Self, Invalid> {
         let unreadable = |path: &Path| {
             let path = path.display().to_string();
@@ -19,7 +19,7 @@ impl Migrations {
         for entry in fs::read_dir(folder).map_err(unreadable(folder))? {
             paths.push(entry.map_err(unreadable(folder))?.path());
         }
-        // One order everywhere, for what is said about two of one version.
+        // Sorted, so that errors about two files of one version are the same on each system.
         paths.sort();
         for path in paths.iter().filter(|path| path.is_file() && has_ending(path)) {
             let file = path.file_name().map(OsStr::to_string_lossy).unwrap_or_default();
@@ -88,12 +88,12 @@ mod tests {
     #[test]
     fn files_that_do_not_fit_are_named() {
         for name in ["users.sql", "1.sql", "1_.sql", "1users.sql", "_1.sql", ".sql.sql", "-1_a.sql"] {
-            assert!(refusal(&[(name, b"")]).starts_with(&format!("{name} is no migration")), "{name}");
+            assert!(refusal(&[(name, b"")]).starts_with(&format!("{name} is not a migration")), "{name}");
         }
         assert!(refusal(&[("9223372036854775808_a.sql", b"")]).contains("too large"));
         assert_eq!(
             refusal(&[("1_b.sql", b""), ("0001_a.sql", b"")]),
-            "0001_a.sql and 1_b.sql are both version 1: one of them needs another"
+            "0001_a.sql and 1_b.sql both have version 1: rename one of them"
         );
         assert_eq!(
             refusal(&[("1_a.sql", b"-- \xc3\xa9\n\xff")]),

@@ -1,4 +1,4 @@
-//! A migration's transaction: how it begins, and the row in the ledger that ends it.
+//! The transaction of a migration: its beginning, and the row in the ledger that ends it.
 
 use std::fmt::Write;
 
@@ -9,36 +9,36 @@ use super::migration::Migration;
 use crate::registry::{self, State};
 use crate::settings::Settings;
 
-/// How a transaction in a schema began.
+/// The result of beginning a transaction in a schema.
 pub(super) enum Begin {
-    /// The schema is ours until its end.
+    /// The schema is locked for us until the end of the transaction.
     Open(Open),
-    /// Another command is at work on it.
+    /// Another command works on the schema.
     Busy,
-    /// The registry does not know it any more, or has it as one that is not migrated.
+    /// The registry no longer has the schema, or its state excludes migrations.
     Gone,
 }
 
-/// What holds while the schema is ours.
+/// What is known while the schema is locked.
 pub(super) struct Open {
     pub version: Option<i64>,
     pub state: State,
-    /// Whether names with no schema mean the schema's. They mean another's if there is no such schema,
-    /// or if the role may not use it.
+    /// Whether unqualified names resolve to the schema. They resolve to another one if the schema does not exist, or
+    /// if the role may not use it.
     pub is_usable: bool,
-    /// The version of a migration that was stopped in the middle.
+    /// The version of an interrupted migration.
     pub unfinished: Option<i64>,
-    /// Which transaction it is.
+    /// The identifier of the transaction.
     transaction: String,
 }
 
-/// Whatever a role or a database has set.
+/// Independent of the defaults of role and database.
 pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
 
-/// Begins a transaction, in which names mean the schema's and then those of the shared schemas.
+/// Begins a transaction in which names resolve to the schema and then to the shared schemas.
 ///
-/// Nothing waits here: who waits for a lock has a snapshot meanwhile, and `CREATE INDEX CONCURRENTLY`,
-/// which may be what the lock is held for, waits for all of them.
+/// It waits for no lock: a waiting transaction holds a snapshot, and a `CREATE INDEX CONCURRENTLY` that holds the
+/// lock would wait for that snapshot.
 pub(super) async fn begin(
     client: &Client,
     settings: &Settings,
@@ -70,7 +70,7 @@ pub(super) async fn begin(
 }
 
 impl Open {
-    /// `None` if its state is one that is not migrated.
+    /// `None` if the state of the schema excludes migrations.
     fn read(row: &SimpleQueryRow) -> Option<Self> {
         let number = |column| row.get(column).and_then(|number: &str| number.parse().ok());
         let state: State = row.get("state")?.parse().ok()?;
@@ -85,14 +85,14 @@ impl Open {
         })
     }
 
-    /// The end of a migration in this transaction: all that is deferred happens, then the migration is
-    /// written down, as ourselves. It fails if the transaction is another by now.
+    /// The end of a migration in this transaction: deferred constraints and triggers run, then the migration is
+    /// recorded under our own role. It fails if the transaction is another one by now.
     pub fn record(&self, schema: &str, migration: &Migration) -> String {
         record(schema, self.version, migration, &self.transaction)
     }
 }
 
-/// As [`Open::record`], for a migration that ran in no transaction.
+/// Like [`Open::record`], for a migration that ran outside of a transaction.
 pub(super) fn record_outside(schema: &str, version: Option<i64>, migration: &Migration) -> String {
     record(schema, version, migration, "NULL")
 }
@@ -108,7 +108,7 @@ fn record(schema: &str, version: Option<i64>, migration: &Migration, transaction
     )
 }
 
-/// Writes down that a migration begins that runs in no transaction, and holds on to the schema for the session.
+/// Records that a migration without a transaction begins, and locks the schema for the session.
 pub(super) fn claim(schema: &str, migration: &Migration) -> String {
     format!(
         "SELECT pg_catalog.pg_try_advisory_lock({});
@@ -122,7 +122,7 @@ pub(super) fn claim(schema: &str, migration: &Migration) -> String {
     )
 }
 
-/// Takes the claim back: nothing was done.
+/// Removes that record: nothing was done.
 pub(super) fn unclaim(schema: &str, migration: &Migration) -> String {
     format!(
         "DELETE FROM pgstrata_control.migrations WHERE schema = {} AND version = {} AND state = 'running'",
@@ -135,14 +135,14 @@ pub(super) fn unclaim(schema: &str, migration: &Migration) -> String {
 fn row(migration: &Migration) -> String {
     let mut sum = String::new();
     for byte in migration.checksum {
-        // Writing to a string does not fail.
+        // Writing to a string cannot fail.
         let _ = write!(sum, "{byte:02x}");
     }
     format!("{}, {}, pg_catalog.decode('{sum}', 'hex')", migration.version, literal(&migration.name))
 }
 
-/// Has PostgreSQL notice when this program is gone, and let go of what it had begun, also in the middle of a
-/// statement that takes an hour. Not all systems that it runs on can.
+/// Makes PostgreSQL detect that this program is gone and abort its transaction, even in the middle of a long
+/// statement. Not all operating systems support it.
 pub(super) fn notices_loss(local: bool) -> String {
     format!(
         "CASE WHEN pg_catalog.strpos(pg_catalog.version(), 'linux') > 0
@@ -150,7 +150,7 @@ pub(super) fn notices_loss(local: bool) -> String {
     )
 }
 
-/// What a migration's SQL is run under. `set`: `SET` or `SET LOCAL`.
+/// The settings for a migration's SQL. `set`: `SET` or `SET LOCAL`.
 pub(super) fn surroundings(set: &str, settings: &Settings, schema: &str) -> String {
     let shared = settings.shared.iter().map(String::as_str).filter(|shared| *shared != schema);
     let path = ident::search_path(std::iter::once(schema).chain(shared));

@@ -1,4 +1,4 @@
-//! One change: SQL, or code that runs it. And all of them, by version.
+//! One migration, as SQL or code, and all migrations by version.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -12,18 +12,18 @@ use ring::digest::{SHA256, digest};
 
 use super::script::{Place, Script};
 
-/// What a migration in code says when it fails.
+/// The error of a migration in code.
 pub type CodeError = Box<dyn StdError + Send + Sync>;
 
-/// What a migration in code gives back.
+/// The result of a migration in code.
 pub type CodeFuture<'a> = Pin<Box<dyn Future<Output = Result<(), CodeError>> + Send + 'a>>;
 
 type Code = dyn for<'a> Fn(Transaction<'a>) -> CodeFuture<'a> + Send + Sync;
 
-/// Why something is no migration, or can't be one next to the others.
+/// Why a migration is invalid, or conflicts with others.
 #[derive(Debug, thiserror::Error)]
 pub enum Invalid {
-    /// A file or a folder can't be read.
+    /// A file or a folder cannot be read.
     #[error("{path} can't be read: {source}")]
     Unreadable {
         /// Which.
@@ -31,46 +31,46 @@ pub enum Invalid {
         /// Why.
         source: std::io::Error,
     },
-    /// Its name tells no version.
-    #[error("{file} is no migration: {why}; they are called like 0001_create_users.sql")]
+    /// Its name contains no version.
+    #[error("{file} is not a migration: {why}; an example of a name is 0001_create_users.sql")]
     Name {
         /// Which file.
         file: String,
         /// What is wrong with its name.
         why: &'static str,
     },
-    /// Two are one version.
-    #[error("{first} and {second} are both version {version}: one of them needs another")]
+    /// Two migrations have the same version.
+    #[error("{first} and {second} both have version {version}: rename one of them")]
     Twice {
-        /// Theirs.
+        /// The version.
         version: i64,
-        /// The one.
+        /// The first one.
         first: String,
-        /// The other.
+        /// The second one.
         second: String,
     },
-    /// What is in it can't be run.
+    /// Its text cannot be run.
     #[error("{file}, {place}: {why}")]
     Text {
         /// Which file.
         file: String,
-        /// Where in it.
+        /// The position.
         place: Place,
-        /// What is wrong there.
+        /// The reason.
         why: String,
     },
-    /// The file is another than the one that ran.
+    /// The file has changed since it was applied.
     #[error(
-        "{file} was changed after it had been applied (to \"{schema}\", among others): bring it back and put \
-         what is new into a file of its own, or have the ledger take it as it is now"
+        "{file} was changed after it had been applied (to \"{schema}\", among others): restore it, and \
+         put the change into a new file; or accept it with --accept-changed"
     )]
     Changed {
         /// Which file.
         file: String,
-        /// A schema that has it as it was.
+        /// A schema that has the applied version.
         schema: String,
     },
-    /// The file comes too late.
+    /// The file's version is lower than an applied one.
     #[error("{file} is out of order: version {applied} was applied before it; give it a higher version")]
     OutOfOrder {
         /// Which file.
@@ -78,9 +78,9 @@ pub enum Invalid {
         /// The source's version.
         applied: i64,
     },
-    /// The file is needed and not there.
+    /// A required file is missing.
     #[error(
-        "{file} is missing: the source has it and \"{schema}\", among others, still lacks it; bring it back"
+        "{file} is missing: the source has it and \"{schema}\", among others, still lacks it; restore it"
     )]
     Missing {
         /// Which file.
@@ -90,7 +90,7 @@ pub enum Invalid {
     },
 }
 
-/// One change of a schema.
+/// One migration.
 #[derive(Clone)]
 pub struct Migration {
     pub(super) version: i64,
@@ -103,14 +103,14 @@ pub struct Migration {
 pub(super) enum Body {
     /// SQL in one transaction.
     Sql(Arc<Script>),
-    /// SQL whose statements run one by one, in no transaction.
+    /// SQL whose statements run one by one, outside of a transaction.
     Outside(Arc<Script>),
     Code(Arc<Code>),
 }
 
-/// The transaction that a migration in code runs in: a client's methods, and the schema.
+/// The transaction of a migration in code: the methods of a client, and the schema.
 ///
-/// Names with no schema mean the schema's own. It must not end the transaction.
+/// Unqualified names resolve to the schema. The code must not end the transaction.
 #[derive(Clone, Copy)]
 pub struct Transaction<'a> {
     pub(super) client: &'a tokio_postgres::Client,
@@ -118,7 +118,7 @@ pub struct Transaction<'a> {
 }
 
 impl Transaction<'_> {
-    /// The name of the schema that is migrated.
+    /// The name of the current schema.
     pub fn schema(&self) -> &str {
         self.schema
     }
@@ -138,14 +138,14 @@ impl fmt::Debug for Transaction<'_> {
     }
 }
 
-/// The first line of a file whose statements can't run in a transaction.
+/// The first line of a file whose statements cannot run in a transaction.
 const DIRECTIVE: &str = "pgstrata:";
 const OUTSIDE: &str = "no-transaction";
 
 impl Migration {
-    /// SQL, as a file of this name would have it.
+    /// A migration from SQL, like a file with this name.
     pub fn sql(version: i64, name: &str, text: &str) -> Result<Self, Invalid> {
-        // What editors and checkouts on other systems add is no part of it.
+        // A byte order mark and line endings do not count.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         if let Some(at) = text.find('\0') {
             let place = Script::new(text.get(..at).unwrap_or_default()).end();
@@ -157,9 +157,9 @@ impl Migration {
         Ok(Self { version, name: name.into(), checksum, body })
     }
 
-    /// Code, which gets the transaction and the schema's name.
+    /// A migration from code, which gets the transaction and the schema's name.
     ///
-    /// What it does can't be seen from outside: its checksum is that of its name.
+    /// The code cannot be compared, so its checksum is that of its name.
     pub fn code<F>(version: i64, name: &str, code: F) -> Self
     where
         F: for<'a> Fn(Transaction<'a>) -> CodeFuture<'a> + Send + Sync + 'static,
@@ -168,12 +168,12 @@ impl Migration {
         Self { version, name: name.into(), checksum, body: Body::Code(Arc::new(code)) }
     }
 
-    /// Its place in the order of all.
+    /// Its position in the order of migrations.
     pub fn version(&self) -> i64 {
         self.version
     }
 
-    /// As the ledger has it: of a file, the file's.
+    /// Its name in the ledger: for a file, the file's name.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -185,7 +185,7 @@ impl Migration {
         }
     }
 
-    /// What no file may do.
+    /// Checks the rules for files.
     pub(super) fn check(&self) -> Result<(), Invalid> {
         let Some((place, why)) = self.script().and_then(Script::refused) else { return Ok(()) };
         Err(Invalid::Text { file: self.name.to_string(), place: *place, why: why.clone() })
@@ -204,7 +204,7 @@ fn checksum(bytes: &[u8]) -> [u8; 32] {
     sum
 }
 
-/// Whether the first line says so. A word that is not known there is a mistake, not a comment.
+/// Whether the first line is the directive. An unknown word there is an error, not a comment.
 fn is_outside(file: &str, text: &str) -> Result<bool, Invalid> {
     let first = text.lines().next().unwrap_or_default();
     let comment = first.trim_start().strip_prefix("--").map(str::trim);
@@ -224,12 +224,12 @@ fn is_outside(file: &str, text: &str) -> Result<bool, Invalid> {
 pub struct Migrations(BTreeMap<i64, Migration>);
 
 impl Migrations {
-    /// None.
+    /// No migrations.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// One more, whose version no other has.
+    /// Adds a migration; its version must be new.
     pub fn add(&mut self, migration: Migration) -> Result<(), Invalid> {
         match self.0.entry(migration.version) {
             Entry::Vacant(place) => {
@@ -244,12 +244,12 @@ impl Migrations {
         }
     }
 
-    /// All of them.
+    /// All migrations.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Migration> {
         self.0.values()
     }
 
-    /// The version that a schema with all of them has.
+    /// The version of a schema with all of them.
     pub fn newest(&self) -> Option<i64> {
         self.0.last_key_value().map(|(version, _)| *version)
     }
@@ -258,7 +258,7 @@ impl Migrations {
         self.0.get(&version)
     }
 
-    /// What a schema of this version lacks.
+    /// The pending migrations of a schema with this version.
     pub(super) fn after(&self, version: Option<i64>) -> impl Iterator<Item = &Migration> {
         use std::ops::Bound::{Excluded, Unbounded};
         self.0.range((version.map_or(Unbounded, Excluded), Unbounded)).map(|(_, migration)| migration)

@@ -1,16 +1,16 @@
-//! Changes for the source and for every tenant.
+//! Migrations of the source and of every tenant.
 //!
-//! Each migration of each schema is one transaction, together with its row in the ledger and the
-//! schema's version: whoever is stopped, and however often it is run again, each schema gets it once.
+//! Each migration of each schema is one transaction, together with its row in the ledger and the schema's version. So
+//! each schema gets each migration once, whenever a run is interrupted and however often it is repeated.
 //!
 //! # Layout
-//! - [`Migrations`]: what there is, from a `folder` or from code; `script`: a file's statements.
-//! - [`Options`]: how a run is to be. [`Report`] and [`Event`]: what it says.
-//! - `survey`: what there is to do, in one query. `run`: who comes when.
-//! - `schema`: one schema, `step`: one migration, `outside`: one that can't run in a transaction.
-//! - `session`, `ledger`, `pause`: the connection, the transaction's two ends, the time between tries.
-//! - `fence`: clients that wait meanwhile.
-//! - [`Versions`]: who is where. `baseline`: who has something from before.
+//! - [`Migrations`]: the migrations, from a `folder` or from code; `script`: the statements of a file.
+//! - [`Options`]: the options of a run. [`Report`] and [`Event`]: its results.
+//! - `survey`: the pending migrations, in one query. `run`: the order of schemas.
+//! - `schema`: one schema, `step`: one migration, `outside`: one that cannot run in a transaction.
+//! - `session`, `ledger`, `pause`: the connection, the begin and end of the transaction, the time between attempts.
+//! - `fence`: makes clients wait meanwhile.
+//! - [`Versions`]: the version of each schema. `baseline`: marks migrations as applied.
 
 mod baseline;
 mod fence;

@@ -1,54 +1,55 @@
-//! How a run is to be.
+//! The options of a run.
 
 use std::fmt;
 use std::time::Duration;
 
 use super::report::{Event, Watch};
 
-/// How a run is to be.
+/// The options of a run.
 #[derive(Clone)]
 pub struct Options {
-    /// What is done.
+    /// The kind of run.
     pub mode: Mode,
     /// Tenants that come before all others, one after the other. If one fails, nothing else begins.
     pub canary: Vec<String>,
-    /// Only these tenants, behind the source and the canaries; empty: all that the registry knows.
+    /// Only these tenants, after the source and the canaries; empty: all registered tenants.
     pub only: Vec<String>,
-    /// After so many tenants that failed, no other begins.
+    /// After this number of failed tenants, no other begins.
     pub max_failures: usize,
-    /// Active tenants' clients wait while it is their turn. It begins so long after the proxies were told.
+    /// The clients of active tenants wait during their migration. The migration begins this long after the
+    /// notification.
     pub fence: Option<Duration>,
-    /// What is done about a migration that was stopped in the middle, outside of a transaction.
+    /// The handling of a migration outside of a transaction that was interrupted.
     pub unfinished: Unfinished,
-    /// Files that were changed after they had been applied are taken as they are now; nothing is run again.
+    /// Files that changed after they were applied are accepted as they are; nothing runs again.
     pub accept_changed: bool,
-    /// How long another command that is at work on a schema is waited for; without: to its end.
+    /// How long to wait for another command on the same schema; `None`: to its end.
     pub patience: Option<Duration>,
-    /// Is told what happens.
+    /// A callback for events.
     pub watch: Option<Watch>,
 }
 
-/// What a run does.
+/// The kind of run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
-    /// It migrates.
+    /// Applies the migrations.
     #[default]
     Apply,
-    /// It says what would run where.
+    /// Reports the pending migrations.
     Plan,
-    /// It runs everything and rolls it back, each schema in one transaction.
+    /// Runs everything and rolls it back, each schema in one transaction.
     Rehearse,
 }
 
-/// What is done about a migration that was stopped in the middle.
+/// The handling of an interrupted migration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Unfinished {
-    /// The tenant fails: somebody has to look.
+    /// The tenant fails and must be inspected.
     #[default]
     Refuse,
-    /// It runs again, from its first statement on.
+    /// The migration runs again from its first statement.
     Redo,
-    /// It counts as done.
+    /// The migration counts as done.
     Done,
 }
 

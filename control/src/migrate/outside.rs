@@ -1,4 +1,4 @@
-//! What can't run in a transaction: statement by statement, with a mark in the ledger meanwhile.
+//! Migrations that cannot run in a transaction: statement by statement, with a mark in the ledger meanwhile.
 
 use deadpool_postgres::Client;
 use tokio::time::sleep;
@@ -12,7 +12,7 @@ use super::script::{Script, Statement};
 use super::step::{End, Trouble, end};
 
 impl Run {
-    /// Runs a file in the session. If it is stopped on its way, the mark stays, and somebody has to look.
+    /// Runs a file in the session. If it is interrupted, the mark remains, and the schema must be inspected.
     pub(super) async fn outside(
         &self,
         client: &Client,
@@ -39,7 +39,7 @@ impl Run {
         end(client, migration, &format!("{BEGIN}; {record}; COMMIT")).await.map_err(Trouble::Final)
     }
 
-    /// Runs one statement, and again where that is safe and a lock was in the way.
+    /// Runs one statement, and tries again after a lock time-out if that is safe.
     async fn patiently(
         &self,
         client: &Client,
@@ -51,12 +51,13 @@ impl Run {
         let mut surroundings = ledger::surroundings("SET", self.settings(), schema);
         surroundings += &format!("; SELECT {}", ledger::notices_loss(false));
         if !statement.atomic {
-            // An index that is given up half-way is in the way of the next try. It holds up nobody meanwhile.
+            // An interrupted index creation leaves an invalid index, which the next attempt would find. It blocks no
+            // other session meanwhile.
             surroundings += "; SET lock_timeout TO 0";
         }
         let mut pauses = Pauses::long();
         loop {
-            // Set each time: a statement may have taken it off.
+            // Set each time, because a statement may have reset it.
             let (set, ran) =
                 tokio::join!(client.batch_execute(&surroundings), client.batch_execute(script.of(statement)));
             let Err(error) = set.and(ran) else { return Ok(()) };

@@ -1,8 +1,8 @@
-//! Pauses between tries: twice as long each time, and never the same for two who wait.
+//! Pauses between attempts: they double, with a random part, so that two waiting processes differ.
 
 use std::time::Duration;
 
-/// The pauses of one who tries again and again.
+/// The pauses of one operation.
 #[derive(Debug)]
 pub(super) struct Pauses {
     first: Duration,
@@ -11,7 +11,7 @@ pub(super) struct Pauses {
 }
 
 impl Pauses {
-    /// For a lock that others hold: whoever waits behind us has his turn first.
+    /// For a lock that others hold: queued transactions can run meanwhile.
     pub fn long() -> Self {
         Self { first: Duration::from_millis(100), longest: Duration::from_secs(5), taken: 0 }
     }
@@ -21,12 +21,12 @@ impl Pauses {
         Self { first: Duration::from_millis(20), longest: Duration::from_secs(1), taken: 0 }
     }
 
-    /// How many there were.
+    /// The number of pauses so far.
     pub fn taken(&self) -> u32 {
         self.taken
     }
 
-    /// The next one: half of it by chance.
+    /// The next pause; half of it is random.
     pub fn next(&mut self) -> Duration {
         let full = self.first.saturating_mul(1 << self.taken.min(16)).min(self.longest);
         self.taken += 1;

@@ -1,4 +1,4 @@
-//! What a run did, schema by schema, and what it says meanwhile.
+//! The results of a run by schema, and its events.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,18 +10,18 @@ use super::migration::{CodeError, Migration};
 use super::script::{Place, Script};
 use crate::error::{Error, postgres_words};
 
-/// What a run did.
+/// The results of a run.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    /// The version that all schemas were to have; none without a migration.
+    /// The version of the newest migration; `None` without migrations.
     pub newest: Option<i64>,
-    /// How many schemas migrations are for. Those that are not listed lacked nothing.
+    /// The number of schemas with migrations. Those that are not listed had nothing pending.
     pub known: u64,
-    /// How many are at a version that is newer than the newest migration at hand.
+    /// The number of schemas with a version above the newest known migration.
     pub ahead: u64,
-    /// The schemas that lacked something, in the order of the plan.
+    /// The schemas with pending migrations, in the order of the plan.
     pub schemas: Vec<Outcome>,
-    /// How long all of it took, in seconds.
+    /// The duration of the run, in seconds.
     #[serde(serialize_with = "seconds")]
     pub took: Duration,
 }
@@ -37,72 +37,72 @@ impl Report {
         self.schemas.iter().filter(|outcome| outcome.state == Ended::Failed)
     }
 
-    /// The outcome of one schema; none if it lacked nothing.
+    /// The outcome of one schema; `None` if nothing was pending.
     pub fn of(&self, schema: &str) -> Option<&Outcome> {
         self.schemas.iter().find(|outcome| outcome.schema == schema)
     }
 }
 
-/// What became of one schema.
+/// The outcome of one schema.
 #[derive(Debug, Serialize)]
 pub struct Outcome {
-    /// Which.
+    /// The schema.
     pub schema: String,
-    /// What it was among all.
+    /// Its place in the run.
     pub stage: Stage,
     /// How it ended.
     pub state: Ended,
-    /// What it got.
+    /// The applied migrations.
     pub applied: Vec<Applied>,
-    /// The names of the migrations that it lacks, or still lacks.
+    /// The names of the migrations that are (still) pending.
     pub lacks: Vec<String>,
-    /// How often something was tried again.
+    /// The number of retries.
     pub retries: u32,
-    /// How long it took, in seconds.
+    /// The duration, in seconds.
     #[serde(serialize_with = "seconds")]
     pub took: Duration,
     /// Why it failed.
     pub failure: Option<Failure>,
 }
 
-/// What a schema is among those that are migrated.
+/// The place of a schema in a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
-    /// It comes first.
+    /// The source, which comes first.
     Source,
-    /// It comes before the other tenants, alone.
+    /// A canary: before the other tenants, alone.
     Canary,
-    /// It comes with others.
+    /// A tenant, in parallel with others.
     Tenant,
 }
 
-/// How one schema ended.
+/// How a schema ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ended {
-    /// It lacks nothing any more.
+    /// Nothing is pending.
     Done,
-    /// It has what it got before something failed.
+    /// A migration failed; earlier ones are applied.
     Failed,
-    /// It was not begun, since others had failed.
+    /// Not begun, because others had failed.
     NotBegun,
-    /// It is no tenant that is migrated any more: it was being dropped meanwhile.
+    /// The tenant is no longer migrated: it was dropped meanwhile.
     Gone,
-    /// Nothing was run: this is what would be.
+    /// Nothing ran: the pending migrations are listed.
     Planned,
-    /// All was run and rolled back again; what can't run in a transaction, and what comes behind it, was not.
+    /// Everything ran and was rolled back, except migrations that cannot run in a transaction and those behind them.
     Rehearsed,
 }
 
-/// A migration that a schema got.
+/// An applied migration.
 #[derive(Clone, Debug, Serialize)]
 pub struct Applied {
     /// Its version.
     pub version: i64,
     /// Its name.
     pub name: String,
-    /// How long it took, in seconds.
+    /// The duration, in seconds.
     #[serde(serialize_with = "seconds")]
     pub took: Duration,
 }
@@ -110,15 +110,15 @@ pub struct Applied {
 /// Why a schema failed.
 #[derive(Clone, Debug, Serialize)]
 pub struct Failure {
-    /// The migration that failed, by its file's name; none if it never came to that.
+    /// The file of the failed migration; `None` if the failure came before a migration.
     pub name: Option<String>,
-    /// Where in the file.
+    /// The position in the file.
     pub place: Option<Place>,
     /// The SQLSTATE, if PostgreSQL gave one.
     pub sqlstate: Option<String>,
-    /// What was wrong, and what to do.
+    /// The error and the remedy.
     pub message: String,
-    /// Where in a function or a block, in PostgreSQL's words.
+    /// The function or block of the error, in PostgreSQL's words.
     pub context: Option<String>,
 }
 
@@ -142,14 +142,14 @@ impl Failure {
         Self { name, place: None, sqlstate: None, message: message.into(), context: None }
     }
 
-    /// PostgreSQL refused what belongs to a migration, or to none.
+    /// An error of PostgreSQL in a migration, or outside of one.
     pub(super) fn postgres(migration: Option<&Migration>, error: &tokio_postgres::Error) -> Self {
         let context = error.as_db_error().and_then(DbError::where_).map(str::to_owned);
         let sqlstate = error.code().map(|code| code.code().to_owned());
         Self { sqlstate, context, ..Self::new(migration, postgres_words(error)) }
     }
 
-    /// PostgreSQL refused a file's text from the byte `start` on, of which `done` statements had run.
+    /// An error of PostgreSQL in a file's text from the byte `start` on, after `done` statements.
     pub(super) fn script(
         (migration, script): (&Migration, &Script),
         (start, done): (usize, usize),
@@ -167,7 +167,7 @@ impl Failure {
         failure
     }
 
-    /// Code failed; its SQLSTATE is that of the PostgreSQL error that it hands on, if it does.
+    /// An error of code; the SQLSTATE is that of the contained PostgreSQL error, if there is one.
     pub(super) fn code(migration: &Migration, error: &CodeError) -> Self {
         let mut source: Option<&(dyn std::error::Error + 'static)> = Some(&**error);
         while let Some(error) = source {
@@ -179,7 +179,7 @@ impl Failure {
         Self::new(Some(migration), error.to_string())
     }
 
-    /// Whether it may go well when it is tried again: someone else had a lock.
+    /// Whether a retry may succeed: another session held a lock.
     pub(super) fn is_transient(&self) -> bool {
         let transient = [
             SqlState::LOCK_NOT_AVAILABLE,
@@ -197,52 +197,52 @@ impl From<Error> for Failure {
     }
 }
 
-/// What happens in a run, as it happens.
+/// An event of a run.
 #[derive(Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// So many schemas lack something.
+    /// The number of schemas with pending migrations.
     Planned {
-        /// How many.
+        /// The number.
         schemas: usize,
     },
-    /// It is a schema's turn.
+    /// A schema begins.
     Begun {
-        /// Which.
+        /// The schema.
         schema: &'a str,
-        /// What it is among all.
+        /// Its place in the run.
         stage: Stage,
     },
-    /// Another command is at work on the schema, which is waited for.
+    /// Another command works on the schema; the run waits for it.
     Waiting {
-        /// Which.
+        /// The schema.
         schema: &'a str,
     },
-    /// A lock was not to be had; it is tried again after a pause.
+    /// A lock time-out; a retry follows after a pause.
     Retrying {
-        /// Which.
+        /// The schema.
         schema: &'a str,
-        /// What went wrong.
+        /// The failure.
         failure: &'a Failure,
-        /// How often it will have been tried again.
+        /// The number of the retry.
         retry: u32,
     },
-    /// The schema has one more.
+    /// A migration was applied.
     Applied {
-        /// Which.
+        /// The schema.
         schema: &'a str,
-        /// What it has.
+        /// The migration.
         migration: &'a Applied,
     },
-    /// A schema is through, well or not.
+    /// A schema has ended, successfully or not.
     Ended {
-        /// What became of it.
+        /// Its outcome.
         outcome: &'a Outcome,
     },
 }
 
-/// Is told what happens; a progress bar, say. It is called by many tasks and must not block.
+/// A callback for events, for a progress bar for example. Many tasks call it, and it must not block.
 pub type Watch = Arc<dyn Fn(&Event<'_>) + Send + Sync>;
 
 fn seconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

@@ -1,4 +1,4 @@
-//! A run: the source, then canaries, then everybody.
+//! A run: the source, then the canaries, then all others.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::registry::State;
 use crate::settings::Settings;
 
-/// What all tasks of a run share.
+/// The state that all tasks of a run share.
 pub(super) struct Run {
     pub control: Control,
     pub migrations: Migrations,
@@ -25,10 +25,10 @@ pub(super) struct Run {
 }
 
 impl Control {
-    /// Brings the source and every tenant in the registry to the newest of these migrations.
+    /// Brings the source and every registered tenant to the newest of these migrations.
     ///
-    /// What a run did stands, schema by schema; run again, it goes on where it was stopped. It may be
-    /// dropped at any time, and several may run at once.
+    /// The results are permanent, schema by schema; a repeated run continues where it stopped. The future may be
+    /// dropped at any time, and several runs may work at the same time.
     pub async fn migrate(&self, migrations: &Migrations, options: &Options) -> Result<Report, Error> {
         let began = Instant::now();
         let mut survey = Survey::ask(self, migrations, options).await?;
@@ -54,7 +54,7 @@ impl Control {
             if failed || options.mode != Mode::Apply {
                 break;
             }
-            // Tenants that were made meanwhile, from the source as it was, lack something too.
+            // Tenants that were created meanwhile, from the old source, have pending migrations too.
             targets = run.targets(&Survey::ask(self, migrations, options).await?)?;
             targets.retain(|target| !seen.contains(&target.schema));
         }
@@ -81,19 +81,19 @@ impl Run {
         let newest = self.migrations.newest();
         let mut targets = survey.targets(&self.settings().source, newest, &self.options)?;
         if self.options.mode != Mode::Apply {
-            // A fence that was left is taken off by a run, not by a look.
+            // Only a run that applies migrations lifts a leftover fence.
             targets.retain(|target| target.version < newest);
         }
         Ok(targets)
     }
 
-    /// Looks at each file that somebody lacks, before anything runs.
+    /// Checks each pending file before anything runs.
     fn check_files(&self, targets: &[Target]) -> Result<(), Error> {
         let Some(oldest) = targets.iter().map(|target| target.version).min() else { return Ok(()) };
         self.migrations.after(oldest).try_for_each(|migration| migration.check()).map_err(Error::from)
     }
 
-    /// The ledger takes changed files as they are now.
+    /// Records the current checksums of changed files.
     async fn accept(&self, survey: &Survey) -> Result<(), Error> {
         let client = self.control.client().await?;
         let accept =
@@ -121,7 +121,7 @@ impl Run {
         outcomes
     }
 
-    /// The source and the canaries: nothing begins behind one that failed.
+    /// The source and the canaries: after a failure, nothing further begins.
     async fn one_by_one(&self, targets: Vec<Target>) -> (Vec<Outcome>, bool) {
         let mut session = Session::new(&self.control);
         let mut outcomes = Vec::new();
@@ -137,7 +137,7 @@ impl Run {
         (outcomes, all_well)
     }
 
-    /// As many at once as there are connections, until too many have failed.
+    /// In parallel, as many as there are connections, until too many have failed.
     async fn at_once(self: &Arc<Self>, targets: Vec<Target>) -> Vec<Outcome> {
         let workers = self.control.workers().min(targets.len());
         let queue = Arc::new(Mutex::new(VecDeque::from(targets)));
@@ -151,7 +151,7 @@ impl Run {
         while let Some(done) = tasks.join_next().await {
             match done {
                 Ok(mut done) => outcomes.append(&mut done),
-                // A watch that panics, say: it is the caller's.
+                // A callback that panics, for example: the panic is the caller's.
                 Err(error) => std::panic::resume_unwind(error.into_panic()),
             }
         }

@@ -12,18 +12,18 @@ use super::session::Session;
 use super::step::{Step, Trouble};
 use super::survey::Target;
 
-/// How far a schema has come.
+/// The progress of a schema.
 #[derive(Debug, Default)]
 pub(super) struct SoFar {
     pub version: Option<i64>,
     pub applied: Vec<Applied>,
     pub retries: u32,
-    /// Its clients wait.
+    /// Whether its clients wait.
     pub fenced: bool,
 }
 
 impl Run {
-    /// Runs what a schema lacks, and says what became of it.
+    /// Runs the pending migrations of a schema, and returns the outcome.
     pub(super) async fn bring(&self, session: &mut Session, target: &Target) -> Outcome {
         let began = Instant::now();
         let schema = &target.schema;
@@ -48,7 +48,7 @@ impl Run {
         outcome
     }
 
-    /// An outcome in which nothing happened.
+    /// The outcome if nothing ran.
     pub(super) fn outcome(&self, target: &Target, version: Option<i64>, state: Ended) -> Outcome {
         Outcome {
             schema: target.schema.clone(),
@@ -86,7 +86,7 @@ impl Run {
         }
     }
 
-    /// Lets the schema's clients in again, whatever became of it.
+    /// Admits the schema's clients again, whatever the result.
     async fn unfenced(
         &self,
         session: &mut Session,

@@ -1,4 +1,5 @@
-//! A file's SQL, read as PostgreSQL reads it: where each statement stands, and what none may be.
+//! The SQL of a file, parsed as PostgreSQL does: the positions of its statements, and statements that are not
+//! allowed.
 
 use std::fmt;
 use std::ops::Range;
@@ -17,13 +18,13 @@ pub(super) struct Script {
 /// One statement of it.
 #[derive(Clone, Debug)]
 pub(super) struct Statement {
-    /// Where it stands, without its semicolon.
+    /// Its position, without its semicolon.
     pub span: Range<usize>,
-    /// Whether it is done or not done. Others may leave a half behind: an index that is not valid.
+    /// Whether it is atomic. Other statements may leave an incomplete object, such as an invalid index.
     pub atomic: bool,
 }
 
-/// Where something stands in a file; both count from 1.
+/// A position in a file; both numbers count from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Place {
     /// The line.
@@ -48,12 +49,12 @@ impl Script {
         Self { text: text.into(), statements, refused }
     }
 
-    /// As PostgreSQL gets it.
+    /// The text that PostgreSQL gets.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// What no file may do, and where this one does it.
+    /// The first statement that is not allowed in a file, if there is one.
     pub(super) fn refused(&self) -> Option<&(Place, String)> {
         self.refused.as_ref()
     }
@@ -67,17 +68,17 @@ impl Script {
         self.text.get(statement.span.clone()).unwrap_or_default()
     }
 
-    /// Where the `n`th statement begins; they count from 0.
+    /// The beginning of the `n`th statement, counted from 0.
     pub(super) fn statement_at(&self, n: usize) -> Option<Place> {
         self.statements.get(n).map(|statement| place(&self.text, statement.span.start))
     }
 
-    /// Where it ends.
+    /// The end of the file.
     pub(super) fn end(&self) -> Place {
         place(&self.text, self.text.len())
     }
 
-    /// Where the character stands that is, from 1, the `position`th behind the byte `start`.
+    /// The position of the character that is, from 1, the `position`th behind the byte `start`.
     pub(super) fn character_at(&self, start: usize, position: usize) -> Place {
         let rest = self.text.get(start..).unwrap_or_default();
         let behind = rest.char_indices().nth(position.saturating_sub(1)).map_or(rest.len(), |(at, _)| at);
@@ -92,7 +93,7 @@ fn place(text: &str, at: usize) -> Place {
     Place { line: before.matches('\n').count() + 1, column }
 }
 
-/// Splits a text. Where it errs, it is PostgreSQL's syntax error too, and then nothing of the text runs.
+/// Splits a text. If it splits wrongly, the text is a syntax error for PostgreSQL too, and nothing of it runs.
 struct Reader<'a> {
     text: &'a str,
     statements: Vec<Statement>,
@@ -127,7 +128,7 @@ impl Reader<'_> {
         self.statement(&tokens);
     }
 
-    /// Whether `END` is the body's own: a `CASE` ends behind an expression, and no label stands there.
+    /// Whether `END` belongs to the body: a `CASE` ends behind an expression, and no label is there.
     fn ends_body(&self, token: Token, behind: Option<Token>) -> bool {
         let first = behind.is_some_and(|behind| behind.kind == TokenKind::Semicolon)
             || self.is(behind.as_ref(), "atomic");
@@ -176,7 +177,7 @@ impl Reader<'_> {
         Some(format!("{first} {why}; leave transactions out of the file"))
     }
 
-    /// `COPY .. {FROM | TO} {STDIN | STDOUT}`; PostgreSQL takes either word for the other.
+    /// `COPY .. {FROM | TO} {STDIN | STDOUT}`; PostgreSQL accepts either word for the other.
     fn copies_over_the_wire(&self, tokens: &[Token]) -> bool {
         let mut depth = 0usize;
         tokens.windows(2).any(|pair| {

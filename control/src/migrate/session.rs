@@ -1,11 +1,11 @@
-//! One connection that migrations run on. What one of them leaves there, the next does not find.
+//! One connection for migrations. The session state of one migration is reset before the next one.
 
 use deadpool_postgres::Client;
 
 use crate::Control;
 use crate::error::Error;
 
-/// A connection, taken when it is needed first. It never goes back to the pool.
+/// A connection, opened at first use. It never goes back to the pool.
 pub(super) struct Session {
     control: Control,
     client: Option<Client>,
@@ -26,17 +26,17 @@ impl Session {
         }
     }
 
-    /// Ends whatever is open, and takes off what was set.
+    /// Ends an open transaction, and resets the session.
     pub async fn clean(&mut self) {
         let Some(client) = &self.client else { return };
-        // Each in a message of its own: the second can't run in a transaction.
+        // Two messages, because the second cannot run in a transaction.
         let (ended, cleaned) = tokio::join!(client.batch_execute("ROLLBACK"), client.batch_execute(CLEAN));
         if ended.is_err() || cleaned.is_err() {
             self.leave();
         }
     }
 
-    /// Closes the connection. PostgreSQL rolls back what is open.
+    /// Closes the connection. PostgreSQL rolls an open transaction back.
     pub fn leave(&mut self) {
         if let Some(client) = self.client.take() {
             drop(Client::take(client));
@@ -44,11 +44,11 @@ impl Session {
     }
 }
 
-/// Prepared statements, temporary tables, session locks and all else.
+/// Prepared statements, temporary tables, session locks and all other session state.
 pub(super) const CLEAN: &str = "DISCARD ALL";
 
 impl Drop for Session {
-    // In a run that is given up in the middle, a transaction may be open.
+    // If a run is dropped in the middle, a transaction may be open.
     fn drop(&mut self) {
         self.leave();
     }

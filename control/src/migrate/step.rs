@@ -19,28 +19,28 @@ use super::script::Script;
 use super::session::{CLEAN, Session};
 use crate::registry::State;
 
-/// What a step came to.
+/// The result of a step.
 pub(super) enum Step {
-    /// There may be more.
+    /// More migrations may be pending.
     More,
-    /// The schema is through.
+    /// The schema has ended.
     Through(Ended),
 }
 
-/// What a migration left of its connection.
+/// The state of the connection after a migration.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
-    /// Nothing that it set is there any more.
+    /// The session is reset.
     Clean,
-    /// Nobody knows.
+    /// The state is unknown.
     Unclean,
 }
 
-/// Why a step was not done. Nothing is left of it, unless it runs in no transaction.
+/// Why a step failed. Nothing of it remains, unless it ran outside of a transaction.
 pub(super) enum Trouble {
-    /// It may go well when it is tried again.
+    /// A retry may succeed.
     Transient(Failure),
-    /// It will not.
+    /// A retry would not succeed.
     Final(Failure),
 }
 
@@ -57,7 +57,7 @@ impl From<crate::Error> for Trouble {
 }
 
 impl Run {
-    /// Begins a transaction in a schema once no other command is at work on it.
+    /// Begins a transaction in a schema when no other command works on it.
     pub(super) async fn open(&self, client: &Client, schema: &str) -> Result<Option<Open>, Failure> {
         let asked = Instant::now();
         let mut pauses = Pauses::short();
@@ -81,7 +81,7 @@ impl Run {
         }
     }
 
-    /// Runs what the schema lacks next. What it lacks is what it says itself, once it is ours.
+    /// Runs the next pending migration of the schema. The schema's version is read again after it is locked.
     pub(super) async fn step(
         &self,
         session: &mut Session,
@@ -115,11 +115,11 @@ impl Run {
             sleep(pause).await;
             return Ok(Step::More);
         }
-        // Seen before anything ran, except for those who came to lack it meanwhile.
+        // Checked before anything ran, except for schemas to which the migration became pending meanwhile.
         migration.check().map_err(crate::Error::from)?;
         let began = Instant::now();
         let end = self.apply(client, schema, &open, migration, &mut so_far.retries).await?;
-        // What code prepared by way of the client, the client takes for prepared from then on.
+        // The client keeps a record of the statements that the code has prepared, which the reset drops.
         if end == End::Unclean || matches!(migration.body, Body::Code(_)) {
             session.leave();
         }
@@ -132,7 +132,7 @@ impl Run {
         Ok(if is_last { Step::Through(Ended::Done) } else { Step::More })
     }
 
-    /// Runs a migration in its way, and writes it down.
+    /// Runs a migration, and records it.
     async fn apply(
         &self,
         client: &Client,
@@ -159,7 +159,7 @@ impl Run {
         Ok(commit(client, schema, open, migration).await?)
     }
 
-    /// Runs all that the schema lacks in this transaction, up to what can't run in one, and rolls it back.
+    /// Runs all pending migrations in this transaction, up to the first one that cannot run in one, and rolls back.
     async fn rehearse(
         &self,
         client: &Client,
@@ -188,13 +188,13 @@ impl Run {
     }
 }
 
-/// Runs a migration in the transaction that is open.
+/// Runs a migration in the open transaction.
 async fn run(client: &Client, schema: &str, migration: &Migration) -> Result<(), Failure> {
     match &migration.body {
         Body::Sql(script) | Body::Outside(script) => run_script(client, migration, script).await,
         Body::Code(code) => {
             let transaction = Transaction { client, schema };
-            // What panics fails as what returns an error does.
+            // A panic counts as an error.
             match AssertUnwindSafe(async { code(transaction).await }).catch_unwind().await {
                 Ok(result) => result.map_err(|error| Failure::code(migration, &error)),
                 Err(_) => Err(Failure::new(Some(migration), "the migration panicked")),
@@ -215,14 +215,14 @@ async fn run_script(client: &Client, migration: &Migration, script: &Script) -> 
     failed.await.map_err(|error| Failure::script((migration, script), (0, done), &error))
 }
 
-/// Writes the migration down and ends its transaction; nothing that it set outlives it.
+/// Records the migration and commits; no session state of it remains.
 async fn commit(client: &Client, schema: &str, open: &Open, migration: &Migration) -> Result<End, Failure> {
     end(client, migration, &format!("{}; COMMIT", open.record(schema, migration))).await
 }
 
-/// Runs what ends a migration, and takes off what it set.
+/// Runs the end of a migration, and resets the session.
 pub(super) async fn end(client: &Client, migration: &Migration, sql: &str) -> Result<End, Failure> {
-    // The second can't run in a transaction, so it is a message of its own. It fails if the first does.
+    // The second message cannot run in a transaction, so it is separate. It fails if the first does.
     let (ended, cleaned) = tokio::join!(client.batch_execute(sql), client.batch_execute(CLEAN));
     ended.map_err(|error| Failure::postgres(Some(migration), &error))?;
     Ok(if cleaned.is_ok() { End::Clean } else { End::Unclean })

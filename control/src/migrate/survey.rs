@@ -1,4 +1,4 @@
-//! What there is to do. One query tells.
+//! The pending work, in one query.
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
@@ -14,7 +14,7 @@ use crate::{Control, registry};
 
 const SURVEY: &str = include_str!("survey.sql");
 
-/// What one query told.
+/// The result of the query.
 #[derive(Debug, Default)]
 pub(super) struct Survey {
     registry: Option<String>,
@@ -26,7 +26,7 @@ pub(super) struct Survey {
     missing: Vec<Row>,
 }
 
-/// A schema as the registry has it.
+/// A registered schema.
 #[derive(Clone, Debug)]
 pub(super) struct Schema {
     pub name: String,
@@ -34,7 +34,7 @@ pub(super) struct Schema {
     pub state: State,
 }
 
-/// A schema whose turn comes.
+/// A schema with pending work.
 #[derive(Clone, Debug)]
 pub(super) struct Target {
     pub schema: String,
@@ -50,7 +50,7 @@ struct Row {
 }
 
 impl Survey {
-    /// Asks. A registry that is not there, or is an old one, is made first.
+    /// Runs the query. A missing or old registry is created or upgraded first.
     pub async fn ask(control: &Control, migrations: &Migrations, options: &Options) -> Result<Self, Error> {
         match Self::ask_once(control, migrations, options).await {
             Ok(survey) if registry::is_current(survey.registry.as_deref()) => return Ok(survey),
@@ -122,12 +122,12 @@ impl Survey {
         self.schemas.iter().find(|schema| schema.name == name)
     }
 
-    /// The versions whose files were changed.
+    /// The versions whose files have changed.
     pub fn changed(&self) -> BTreeSet<i64> {
         self.changed.iter().map(|row| row.version).collect()
     }
 
-    /// Where the files and the ledger disagree, nothing is run.
+    /// If the files and the ledger disagree, nothing runs.
     pub fn check(&self, migrations: &Migrations, options: &Options) -> Result<(), Invalid> {
         let name = |version| migrations.get(version).map_or_else(String::new, |file| file.name.to_string());
         if let Some(row) = self.late.first() {
@@ -145,7 +145,7 @@ impl Survey {
         }
     }
 
-    /// Whose turn comes, in order. What it lacks, if anything, is for the migrations to say.
+    /// The schemas of the run, in order. Their pending migrations are determined later.
     pub fn targets(
         &self,
         source: &str,
@@ -180,13 +180,12 @@ impl Survey {
         Ok(targets)
     }
 
-    /// Whether a name that somebody gave is a tenant's.
+    /// Refuses a name that is not a tenant which can be migrated.
     fn check_tenant(&self, name: &str) -> Result<(), Error> {
-        let refuse =
-            |why: String| Err(Error::Refused(format!("\"{name}\" is no tenant that is migrated: {why}")));
+        let refuse = |why: String| Err(Error::Refused(format!("\"{name}\" cannot be migrated: {why}")));
         match self.get(name).map(|schema| schema.state) {
-            None => refuse("the registry does not know it".into()),
-            Some(State::Source) => refuse("it is the source, which comes first in any case".into()),
+            None => refuse("the registry has no such tenant (`pgstrata tenant adopt` registers it)".into()),
+            Some(State::Source) => refuse("it is the source, which is migrated first in any case".into()),
             Some(state @ (State::Provisioning | State::Dropping)) => refuse(format!("it is {state}")),
             Some(State::Active | State::Migrating | State::Suspended) => Ok(()),
         }

@@ -1,4 +1,4 @@
-//! Who is at which version.
+//! The version of each schema.
 
 use std::collections::BTreeMap;
 
@@ -8,39 +8,39 @@ use crate::error::Error;
 use crate::registry::State;
 use crate::{Control, registry};
 
-/// Who is at which version.
+/// The versions of all schemas.
 #[derive(Debug, Serialize)]
 pub struct Versions {
-    /// How many schemas have each version, the source among them; those with none come first.
+    /// The number of schemas with each version, the source included; those without a version come first.
     pub counts: Vec<Count>,
-    /// All schemas of the registry, by name.
+    /// All registered schemas, by name.
     pub schemas: Vec<Standing>,
 }
 
-/// How many schemas have one version.
+/// The number of schemas with one version.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct Count {
     /// The version; none before the first migration.
     pub version: Option<i64>,
-    /// How many have it.
+    /// The number of schemas.
     pub schemas: usize,
 }
 
-/// How a schema stands.
+/// The version and state of a schema.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct Standing {
-    /// Which.
+    /// The schema.
     pub schema: String,
-    /// How it fares.
+    /// Its state.
     pub state: State,
-    /// The last migration that it has.
+    /// Its last migration.
     pub version: Option<i64>,
-    /// A migration that runs in no transaction and has not come to its end: it runs now, or was stopped.
+    /// A migration outside of a transaction that has not ended: it is running, or was interrupted.
     pub unfinished: Option<String>,
 }
 
 impl Control {
-    /// Who is at which version. Nobody is, where there is no registry.
+    /// The versions of all schemas; empty without a registry.
     pub async fn versions(&self) -> Result<Versions, Error> {
         let query = "SELECT s.schema, s.state, s.version, m.name FROM pgstrata_control.schemas AS s
                      LEFT JOIN pgstrata_control.migrations AS m ON m.schema = s.schema AND m.state = 'running'

@@ -1,4 +1,4 @@
-//! Schemas that were there before the registry knew them.
+//! Schemas that existed before their registration.
 
 use tokio_postgres::types::Type;
 
@@ -7,8 +7,8 @@ use crate::error::Error;
 use crate::name::SchemaName;
 
 impl Control {
-    /// Registers schemas that are there as active tenants, which have all migrations up to `version`.
-    /// All of them, or none. Returns those that were not registered before; the others stay as they are.
+    /// Registers existing schemas as active tenants with all migrations up to `version`, all or none. Returns those
+    /// that were not registered before; the others are not changed.
     pub async fn adopt(&self, schemas: &[SchemaName], version: Option<i64>) -> Result<Vec<String>, Error> {
         self.install().await?;
         let names: Vec<&str> = schemas.iter().map(SchemaName::as_str).collect();
@@ -31,7 +31,7 @@ impl Control {
         Ok(adopted.iter().map(|row| row.get(0)).collect())
     }
 
-    /// Registers the schema that tenants are made from, if it is not.
+    /// Registers the source schema, if it is not registered.
     pub async fn register_source(&self) -> Result<(), Error> {
         let source = &self.settings().source;
         let register = "INSERT INTO pgstrata_control.schemas (schema, state)
@@ -45,7 +45,7 @@ impl Control {
         match row.map(|row| row.get::<_, String>(0)).as_deref() {
             Some("source") => Ok(()),
             Some(_) => Err(Error::Refused(format!(
-                "\"{source}\" is a tenant in the registry, and can't be what tenants are made from"
+                "\"{source}\" is a tenant in the registry, so it cannot be the source: see \"source\" in [provision]"
             ))),
             None => Err(Error::Missing(source.clone())),
         }

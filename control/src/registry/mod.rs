@@ -1,10 +1,13 @@
-//! Which schemas are tenants', and how each one fares. See `install.sql`.
+//! The registry: the schemas of tenants, and their states. See `install.sql`, and `install` for its versions.
 
 mod adopt;
+mod install;
+pub mod placements;
 
 use std::fmt;
 use std::str::FromStr;
 
+use pgstrata_tenancy::schema;
 use serde::Serialize;
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
@@ -13,34 +16,30 @@ use crate::Control;
 use crate::error::Error;
 use crate::name::SchemaName;
 
-/// What makes the registry, and what later versions of it change, in order. Each can be run again: whoever
-/// finds fewer steps done than there are here runs all of them.
-const STEPS: [&str; 1] = [include_str!("install.sql")];
+pub(crate) use install::is_current;
+pub use install::{reading_grants, writing_grants};
 
-/// The comment on the registry's schema, with the number of steps that were done.
-const COMMENT: &str = "pgstrata registry, version ";
+/// The schema of the registry, which no tenant can have.
+pub const SCHEMA: &str = schema::REGISTRY;
 
-/// The schema that holds it, which no tenant can have.
-pub const SCHEMA: &str = "pgstrata_control";
-
-/// The channel that tells, with the schema's name as payload, of each change in it.
+/// The channel for notifications of each change; the payload is the schema's name.
 pub const CHANNEL: &str = "pgstrata_tenants";
 
-/// How a schema fares.
+/// The state of a schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// Tenants are made from it. No client is let in.
+    /// The source of tenants. Clients are refused.
     Source,
-    /// It is being made. Clients wait.
+    /// The schema is being created. Clients wait.
     Provisioning,
     /// Clients are served.
     Active,
-    /// A migration runs that wants nobody near. Clients wait.
+    /// A migration with a fence is running. Clients wait.
     Migrating,
     /// Clients are refused until it is resumed.
     Suspended,
-    /// It is about to be gone. Clients are refused.
+    /// The schema is about to be dropped. Clients are refused.
     Dropping,
 }
 
@@ -48,7 +47,7 @@ impl State {
     const ALL: [Self; 6] =
         [Self::Source, Self::Provisioning, Self::Active, Self::Migrating, Self::Suspended, Self::Dropping];
 
-    /// As the registry has it.
+    /// The name in the registry.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Source => "source",
@@ -73,39 +72,39 @@ impl FromStr for State {
     fn from_str(state: &str) -> Result<Self, Error> {
         let known = Self::ALL.into_iter().find(|known| known.as_str() == state);
         known.ok_or_else(|| {
-            Error::Refused(format!("the registry has a state that is not known here: \"{state}\""))
+            Error::Refused(format!("the registry has the unknown state \"{state}\": a newer version of pgstrata may have written it"))
         })
     }
 }
 
-/// A tenant, as far as the registry and the catalog know it.
+/// A tenant in the registry and the catalog.
 #[derive(Clone, Debug, Serialize)]
 pub struct Tenant {
     /// Its schema.
     pub schema: String,
-    /// How it fares; active where the registry has no row for it.
+    /// Its state; active if the registry has no row for it.
     pub state: State,
-    /// Of the last migration that it has.
+    /// The version of its last migration.
     pub version: Option<i64>,
     /// Whether the registry has a row for it.
     pub registered: bool,
-    /// When that was changed last, as PostgreSQL writes it.
+    /// The time of the row's last change, in PostgreSQL's format.
     pub changed_at: Option<String>,
 }
 
-/// A tenant, and how much of it there is.
+/// A tenant with its size.
 #[derive(Clone, Debug, Serialize)]
 pub struct Shown {
     /// The tenant.
     #[serde(flatten)]
     pub tenant: Tenant,
-    /// Who owns its schema.
+    /// The owner of its schema.
     pub owner: String,
-    /// How many tables it has, partitions not counted.
+    /// The number of its tables, without partitions.
     pub tables: i64,
-    /// What its tables and indexes take on the disk, in bytes.
+    /// The size of its tables and indexes on disk, in bytes.
     pub bytes: i64,
-    /// The same for people.
+    /// The same, for people.
     pub size: String,
 }
 
@@ -122,7 +121,7 @@ impl Tenant {
 }
 
 impl Control {
-    /// All tenants, by name: of each one its schema, or a row in the registry.
+    /// All tenants, by name: schemas, and rows in the registry.
     pub async fn tenants(&self) -> Result<Vec<Tenant>, Error> {
         self.install().await?;
         let client = self.client().await?;
@@ -151,7 +150,7 @@ impl Control {
         })
     }
 
-    /// Brings a tenant from one of the states `from` to the state `to`. Proxies are told at once.
+    /// Changes a tenant's state from one of `from` to `to`. Proxies are notified at once.
     pub async fn set_state(&self, schema: &SchemaName, to: State, from: &[State]) -> Result<(), Error> {
         if !self.is_provisioned(schema.as_str()).await? {
             return Err(Error::Missing(schema.to_string()));
@@ -159,7 +158,8 @@ impl Control {
         self.install().await?;
         let client = self.client().await?;
         let states: Vec<&str> = from.iter().map(|state| state.as_str()).collect();
-        // To register one that is to be dropped is safe; any other would be given all migrations from the first one on.
+        // A tenant that is about to be dropped may be registered; any other one would get all migrations from the
+        // first one on.
         let sql = "INSERT INTO pgstrata_control.schemas AS s (schema, state) \
                    SELECT $1::text::name, $2 WHERE $2 = 'dropping' \
                        OR EXISTS (SELECT FROM pgstrata_control.schemas WHERE schema = $1::text::name) \
@@ -175,13 +175,13 @@ impl Control {
         let now = client.query_opt(sql, &[&schema.as_str()]).await.map_err(doing())?;
         let Some(now) = now.map(|row| row.get::<_, String>(0)) else {
             return Err(Error::Refused(format!(
-                "tenant \"{schema}\" is not registered: adopt it first, with the version that it has"
+                "tenant \"{schema}\" is not registered: register it first with `pgstrata tenant adopt`"
             )));
         };
-        Err(Error::Refused(format!("tenant \"{schema}\" is {now}, and so can't become {to} now")))
+        Err(Error::Refused(format!("tenant \"{schema}\" is {now}: its state cannot be changed to {to}")))
     }
 
-    /// Gives a schema a row in the registry, or changes the one that it has.
+    /// Inserts or updates a schema's row in the registry.
     pub(crate) async fn register(
         &self,
         schema: &SchemaName,
@@ -196,7 +196,7 @@ impl Control {
         done.map(drop).map_err(Error::postgres(format!("registering \"{schema}\"")))
     }
 
-    /// Takes a schema's rows away. `false`: it had none.
+    /// Deletes a schema's rows. `false` if there were none.
     pub(crate) async fn unregister(&self, schema: &SchemaName) -> Result<bool, Error> {
         let client = self.client().await?;
         let sql = "WITH ledger AS (DELETE FROM pgstrata_control.migrations WHERE schema = $1::text::name) \
@@ -204,44 +204,9 @@ impl Control {
         let done = client.execute(sql, &[&schema.as_str()]).await;
         done.map(|rows| rows > 0).map_err(Error::postgres(format!("forgetting \"{schema}\"")))
     }
-
-    /// Makes the registry if there is none or an old one, and lets proxies read it.
-    pub async fn install(&self) -> Result<(), Error> {
-        let client = self.client().await?;
-        // Where it is there, nothing is to be done, and no right to create schemas is needed.
-        let ready = format!(
-            "SELECT pg_catalog.obj_description(pg_catalog.to_regnamespace('{SCHEMA}')::oid, 'pg_namespace')"
-        );
-        let doing = Error::postgres("making the registry");
-        let row = match client.query_one(&ready, &[]).await {
-            Ok(row) => row,
-            Err(error) => return Err(doing(error)),
-        };
-        if is_current(row.get(0)) {
-            return Ok(());
-        }
-        let steps = STEPS.join(";");
-        let lock = lock_key(SCHEMA);
-        let mut sql = format!("BEGIN; SELECT pg_catalog.pg_advisory_xact_lock({lock}); {steps};");
-        sql += &format!("COMMENT ON SCHEMA {SCHEMA} IS '{COMMENT}{}';", STEPS.len());
-        let role = self.settings().proxy_role.as_deref();
-        if let Some(role) = role.map(pgstrata_tenancy::ident::quoted) {
-            sql += &format!(
-                "GRANT USAGE ON SCHEMA {SCHEMA} TO {role}; GRANT SELECT ON {SCHEMA}.schemas TO {role};"
-            );
-        }
-        sql += "COMMIT";
-        client.batch_execute(&sql).await.map_err(doing)
-    }
 }
 
-/// Whether the registry's comment says that all steps were done; one that is newer is as good.
-pub(crate) fn is_current(comment: Option<&str>) -> bool {
-    let version = comment.and_then(|comment| comment.strip_prefix(COMMENT));
-    version.and_then(|version| version.parse().ok()).is_some_and(|done: usize| done >= STEPS.len())
-}
-
-/// Whether an error says that there is no registry, or an old one.
+/// Whether an error means that the registry is missing or old.
 pub(crate) fn is_missing(error: &tokio_postgres::Error) -> bool {
     let missing = [SqlState::INVALID_SCHEMA_NAME, SqlState::UNDEFINED_TABLE, SqlState::UNDEFINED_COLUMN];
     error.code().is_some_and(|code| missing.contains(code))
@@ -249,8 +214,8 @@ pub(crate) fn is_missing(error: &tokio_postgres::Error) -> bool {
 
 /// SQL that takes a schema's lock for the transaction, or fails at once with 55P03.
 ///
-/// It never waits: who does has a snapshot meanwhile, and a `CREATE INDEX CONCURRENTLY` that the lock is held for
-/// waits for all of these.
+/// It never waits: a waiting transaction holds a snapshot, and a `CREATE INDEX CONCURRENTLY` that holds the lock
+/// would wait for that snapshot.
 pub(crate) fn lock(schema: &str, shared: bool) -> String {
     let (keys, kind) = (lock_key(schema), if shared { "_shared" } else { "" });
     let words = literal(&format!("another command is at work on schema \"{schema}\""));
@@ -260,7 +225,7 @@ pub(crate) fn lock(schema: &str, shared: bool) -> String {
     ))
 }
 
-/// A `DO` of this body, whatever quotes are in it.
+/// A `DO` block with this body, whatever quotes it contains.
 pub(crate) fn block(body: &str) -> String {
     format!("DO {}", literal(body))
 }
@@ -271,12 +236,12 @@ pub(crate) fn literal(text: &str) -> String {
     out
 }
 
-/// The keys of the advisory lock that keeps those apart who change one schema, as SQL's arguments.
+/// The keys of the advisory lock that serializes changes of one schema, as SQL arguments.
 pub(crate) fn lock_key(schema: &str) -> String {
     let hash = ring::digest::digest(&ring::digest::SHA256, schema.as_bytes());
     let key = hash.as_ref().first_chunk().copied().map(i32::from_be_bytes).unwrap_or_default();
     format!("{LOCK}, {key}")
 }
 
-/// The first key of these locks: no one else's, as far as that can be.
+/// The first key of these locks, chosen to differ from those of other programs.
 const LOCK: i32 = 0x7067_7374;

@@ -1,9 +1,8 @@
-//! Which names a statement depends on, from sqlparser's tree and our own tokens.
+//! The names on which a statement depends, from sqlparser's tree and our own tokens.
 //!
-//! The parser is fed with our tokens, and a token's place is its number: so the
-//! two never disagree on where a string or a comment ends, and a name in the tree
-//! leads straight back to its bytes. What the walk doesn't know is never guessed:
-//! the statement is `unproven` and goes by the search path.
+//! sqlparser is fed with our tokens, and the position of a token is its number. So the two agree on where a string or
+//! a comment ends, and a name in the tree leads back to its bytes. An unknown node is never guessed: the statement is
+//! then `unproven` and uses the search path.
 
 mod budget;
 mod expr;
@@ -30,31 +29,31 @@ use super::marks::Marks;
 use super::shape::{Alias, Named, Qualified};
 use super::tokens::Tokens;
 
-/// How deep our walk goes into a tree; the parser's own limit is far below.
+/// The maximum depth of our walk; sqlparser's own limit is far below.
 const MAX_DEPTH: usize = 400;
-/// So many statements may stand around one: `EXPLAIN DECLARE c CURSOR FOR`, and PostgreSQL takes no more.
+/// The maximum number of enclosing statements: `EXPLAIN DECLARE c CURSOR FOR`, and PostgreSQL accepts no more.
 const MAX_AROUND: usize = 4;
-/// How deep the parser may recurse.
+/// The maximum recursion of sqlparser.
 const PARSER_DEPTH: usize = 60;
 
 /// All names of one statement.
 #[derive(Debug, Default)]
 pub struct Names {
-    /// Unqualified relations that are no CTEs.
+    /// Unqualified relations that are not CTEs.
     pub relations: Vec<Named>,
-    /// Relations with a schema.
+    /// Schema-qualified relations.
     pub qualified: Vec<Qualified>,
     /// Unqualified functions.
     pub functions: Vec<Box<str>>,
-    /// The last parts of column references with dots.
+    /// The last parts of dotted column references.
     pub columns: Vec<Box<str>>,
-    /// Unqualified types that the grammar does not know.
+    /// Unqualified types that are not built into the grammar.
     pub types: Vec<Box<str>>,
-    /// First tokens of chains of names that are proven to be column references.
+    /// First tokens of dotted names that are proven to be column references.
     pub column_chains: HashSet<usize>,
-    /// Something in it depends on the path in a way that is not listed.
+    /// The statement depends on the path in a way that is not listed.
     pub unproven: bool,
-    /// No parser has read it: nothing above is known.
+    /// No parser has read the statement: the other fields are unknown.
     pub unread: bool,
 }
 
@@ -64,10 +63,10 @@ impl Names {
     }
 }
 
-/// So much the parser may be given for one text, in tokens; some count for several.
+/// The maximum number of tokens that sqlparser gets for one text; some tokens count more than once.
 pub const ALLOWANCE: usize = 12_000;
 
-/// The names in statement `range` of `t`. What the parser took for it is taken off `allowance`.
+/// The names in statement `range` of `t`. The cost of parsing it is deducted from `allowance`.
 pub fn names(t: &Tokens<'_>, range: Range<usize>, allowance: &mut usize) -> Names {
     let (mut lo, mut hi) = (range.start, range.end);
     for _ in 0..MAX_AROUND {
@@ -86,7 +85,7 @@ pub fn names(t: &Tokens<'_>, range: Range<usize>, allowance: &mut usize) -> Name
     Names::unproven()
 }
 
-/// The same of a statement that has no other inside.
+/// The same for a statement without an inner statement.
 fn names_inside(t: &Tokens<'_>, range: Range<usize>, allowance: &mut usize) -> Names {
     let (lo, hi) = (range.start, range.end);
     match () {
@@ -116,7 +115,7 @@ fn copy(t: &Tokens<'_>, lo: usize, hi: usize) -> Names {
     let mut names = Names::default();
     let at = lo + 1 + usize::from(t.kw(lo + 1, "binary") && !t.any_kw(lo + 2, &["to", "from"]));
     let next = names.relation_at(t, at, hi);
-    // `COPY t FROM STDIN WHERE ..` holds an expression.
+    // `COPY t FROM STDIN WHERE ..` contains an expression.
     names.unproven |= (next..hi).any(|i| t.kw(i, "where"));
     names
 }
@@ -145,7 +144,7 @@ fn listed(t: &Tokens<'_>, Range { start: lo, end: hi }: Range<usize>, allowance:
     names
 }
 
-/// A SELECT, INSERT, UPDATE, DELETE, MERGE, VALUES or WITH, by the parser.
+/// A SELECT, INSERT, UPDATE, DELETE, MERGE, VALUES or WITH, by sqlparser.
 fn parsed(t: &Tokens<'_>, range: Range<usize>, allowance: &mut usize) -> Names {
     let Some(feed) = feed::feed(t, range.clone(), allowance) else {
         return Names::unproven();
@@ -177,7 +176,7 @@ fn parsed(t: &Tokens<'_>, range: Range<usize>, allowance: &mut usize) -> Names {
 }
 
 impl Names {
-    /// Takes the relation whose first token is `at`; answers the token behind it.
+    /// Adds the relation whose first token is `at`; returns the token behind it.
     fn relation_at(&mut self, t: &Tokens<'_>, at: usize, hi: usize) -> usize {
         let Some(name) = t.name(at).filter(|_| at < hi) else {
             self.unproven = true;
@@ -198,13 +197,13 @@ impl Names {
     }
 }
 
-/// Walks a tree with the CTE names that are in scope.
+/// Walks a tree with the CTEs in scope.
 struct Walk<'a> {
     t: &'a Tokens<'a>,
     names: Names,
     /// The statement's tokens.
     range: Range<usize>,
-    /// Words of which the walk knows what they are.
+    /// Words that the walk has understood.
     claimed: Marks,
     ctes: Ctes,
     /// Functions of the grammar whose words are claimed.
@@ -217,7 +216,7 @@ impl Walk<'_> {
         self.names.unproven = true;
     }
 
-    /// Runs `step` one level deeper, unless that is too deep.
+    /// Runs `step` one level deeper, unless that exceeds the maximum.
     fn deeper(&mut self, step: impl FnOnce(&mut Self)) {
         if self.depth >= MAX_DEPTH {
             return self.unproven();
@@ -227,12 +226,12 @@ impl Walk<'_> {
         self.depth -= 1;
     }
 
-    /// The token of an identifier of the tree; it counts as understood from now on.
+    /// The token of an identifier in the tree, which counts as understood from now on.
     fn claim(&mut self, ident: &Ident) -> Option<usize> {
         let token = feed::token_of(ident.span);
         match token.filter(|&i| self.t.kind(i).is_some_and(TokenKind::is_word)) {
             Some(i) => {
-                // The parser takes more words for names than PostgreSQL does.
+                // sqlparser reads more words as names than PostgreSQL does.
                 if words::is_no_name(self.t, i) {
                     self.unproven();
                 }
@@ -274,7 +273,7 @@ impl Walk<'_> {
         self.relation(name, aliased, true);
     }
 
-    /// A relation that is written: never a CTE.
+    /// A written relation, which is never a CTE.
     fn target(&mut self, name: &ObjectName, aliased: bool) {
         self.relation(name, aliased, false);
     }
@@ -297,8 +296,8 @@ impl Walk<'_> {
         }
     }
 
-    /// Of a relation with no alias, whose name has these tokens: whether it could have one. The parser is not shown
-    /// the words that decide that.
+    /// For a relation without an alias, whose name has these tokens: whether an alias could follow. sqlparser does
+    /// not get the words that decide this.
     fn alias_between(&self, first: usize, last: usize) -> Alias {
         let before = |n: usize, keyword: &str| first >= n && self.t.kw(first - n, keyword);
         match () {
@@ -316,21 +315,21 @@ impl Walk<'_> {
                 let name = self.text(*function);
                 self.names.functions.push(name);
             }
-            // A user's function, whose body may name anything.
+            // A user's function, whose body may use any name.
             _ => self.unproven(),
         }
     }
 
     fn function_at(&mut self, token: usize) {
         let name = self.text(token);
-        // In quotes it is no word of the grammar, but a function that any schema may hold.
+        // Quoted, it is not a keyword of the grammar, but a function that any schema may contain.
         if !self.t.is(token, TokenKind::Word) && builtin::is_grammar(&name) {
             self.unproven();
         }
         self.names.functions.push(name);
     }
 
-    /// A chain of names that refers to a column.
+    /// A dotted name that refers to a column.
     fn column(&mut self, tokens: &[usize]) {
         if let [first, .., last] = tokens {
             self.names.column_chains.insert(*first);
@@ -339,8 +338,8 @@ impl Walk<'_> {
         }
     }
 
-    /// Whether a column is named with the name of a table that has an alias: PostgreSQL's error tells of
-    /// that, unless the table has got a schema.
+    /// Whether a column is qualified with the name of a table that has an alias. PostgreSQL's error says so, unless
+    /// the table has got a schema.
     fn names_behind_alias(&self) -> bool {
         let aliased = self.names.relations.iter().filter(|relation| relation.alias == Alias::Given);
         let hidden: HashSet<&str> = aliased.map(|relation| &*relation.name).collect();
@@ -348,7 +347,7 @@ impl Walk<'_> {
             && self.names.column_chains.iter().any(|token| hidden.contains(&*self.text(*token)))
     }
 
-    /// The names, if no word is left over that the walk has not understood.
+    /// The names, if the walk has understood every word.
     fn finish(mut self) -> Names {
         let whole = self.range.clone().all(|i| match self.t.kind(i) {
             Some(TokenKind::Word) => self.claimed.contains(i) || words::is_grammar(self.t.raw(i)),

@@ -1,23 +1,26 @@
-//! How much of a text is looked at: what it takes up, in time and in room, has an end.
+//! Limits on the text that is analysed, so that time and memory are bounded.
 
 use super::plan::Refusal;
 
-/// A text up to this length is read where it comes in, which others wait for.
+/// Texts up to this length are tokenized on the client's thread, on which other clients wait.
 pub(super) const SHORT_TEXT: usize = 8 * 1024;
-/// And if its shape is not known, it is judged there if it has up to so many tokens.
+/// If the shape is not cached, texts up to this number of tokens are analysed on the client's thread.
 pub(super) const SHORT: usize = 512;
 
-/// A text of more tokens is refused. With what is found in it, and with its tree, so many take some 100 MB while it
-/// is judged.
+/// A text with more tokens is refused. With the findings and the tree, this many tokens take about 100 MB during the
+/// analysis.
 pub(super) const MAX_TOKENS: usize = 512 << 10;
-/// A text with more operators side by side is refused: PostgreSQL looks at all of them again for each of them.
+/// A text with more adjacent operators is refused: PostgreSQL's scanner reads all of them again for each of them.
 pub(super) const MAX_SIGNS: usize = 1024;
-/// A text with comments and operators that take PostgreSQL's scanner more steps than these, of a nanosecond each, is refused.
+/// A text with more dots in one name is refused: PostgreSQL's grammar copies the name of a setting for each of its parts.
+pub(super) const MAX_DOTS: usize = 1024;
+/// A text is refused if its comments and operators cost PostgreSQL's scanner more steps than this, of a nanosecond
+/// each.
 pub(super) const MAX_COMMENT_STEPS: usize = 4 << 20;
-/// A text of more statements is refused: each is looked at on its way to PostgreSQL, and on the way back.
+/// A text with more statements is refused: each takes time in the request and in the reply.
 pub(super) const MAX_STATEMENTS: usize = 100_000;
 
-/// Why a text is not looked at any further.
+/// The reason why a text is not analysed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TooComplex {
     /// See [`MAX_TOKENS`].
@@ -26,6 +29,9 @@ pub enum TooComplex {
     /// See [`MAX_SIGNS`].
     #[error("it has more than {MAX_SIGNS} operators with nothing between them")]
     Signs,
+    /// See [`MAX_DOTS`].
+    #[error("it has a name with more than {MAX_DOTS} dots")]
+    Dots,
     /// See [`MAX_COMMENT_STEPS`].
     #[error("it has too many comments and operators with nothing between them")]
     Comments,
@@ -37,6 +43,7 @@ pub enum TooComplex {
 impl From<TooComplex> for Refusal {
     fn from(error: TooComplex) -> Self {
         let hint = match error {
+            TooComplex::Dots => "Write a name with fewer parts.",
             TooComplex::Signs => "Leave a blank between two operators.",
             TooComplex::Comments => "Leave a blank between two comments, and behind each /* and operator.",
             _ => "Send it in several messages.",

@@ -1,4 +1,4 @@
-//! What is known of PostgreSQL's own functions.
+//! Facts about PostgreSQL's own functions.
 
 /// Calls that the grammar makes: no schema can hold a function of that name that
 /// an unqualified call would reach.
@@ -25,7 +25,7 @@ pub fn is_grammar(name: &str) -> bool {
     )
 }
 
-/// Functions of `pg_` names that read no names.
+/// Functions with the prefix `pg_` that do not read names.
 const FREE: &[&str] = &[
     "pg_advisory_lock",
     "pg_advisory_lock_shared",
@@ -53,8 +53,8 @@ const FREE: &[&str] = &[
     "pg_try_advisory_xact_lock_shared",
 ];
 
-/// Functions that are not immutable, and look no names up: their values hang on the time, the session, its other
-/// settings, or chance. The values of composite types that they read or show are of types that were judged themselves.
+/// Functions that are not immutable, and do not resolve names: their results depend on the time, the session, other
+/// settings, or random numbers. If they read or return composite values, the types of these are checked separately.
 const STEADY: &[&str] = &[
     "age",
     "array_sample",
@@ -159,8 +159,7 @@ const STEADY: &[&str] = &[
     "xml_is_well_formed",
 ];
 
-/// Functions whose result depends on the path, or whose arguments are names that
-/// it gives a meaning to.
+/// Functions whose result depends on the path, or that resolve names in their arguments by it.
 const BOUND: &[&str] = &[
     "current_schema",
     "current_schemas",
@@ -204,9 +203,9 @@ const BOUND: &[&str] = &[
 const BOUND_PREFIXES: &[&str] =
     &["pg_", "has_", "to_reg", "ts_", "binary_upgrade_", "index_", "amvalidate", "lo_"];
 
-/// Whether a function of `pg_catalog` may answer differently under another path; `immutable`: each form of it is that.
+/// Whether the result of a function of `pg_catalog` may depend on the path; `immutable`: all its forms are immutable.
 ///
-/// What is not immutable looks names up, for all that anybody knows, unless it is listed here as one that does not.
+/// A function that is not immutable may resolve names, unless this file lists it.
 pub fn depends_on_path(name: &str, immutable: bool) -> bool {
     if FREE.contains(&name) {
         return false;

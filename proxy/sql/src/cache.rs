@@ -1,8 +1,7 @@
-//! Shapes by the text that they are the shape of, in a bounded number of bytes.
+//! The plan cache: shapes by normalized query, with a bounded size in bytes.
 //!
-//! The key is the text itself with its literals and comments taken out, compared
-//! byte by byte: a hash alone, however wide, would leave a chance (and, unkeyed, a
-//! way for a client to look for it) that one statement runs with another's plan.
+//! The key is the text itself without its literals and comments, compared byte by byte. With a hash alone, two texts
+//! could collide, by chance or by intent, and one statement would run with another's plan.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -16,17 +15,18 @@ use super::lexer::TokenKind;
 use super::shape::Shape;
 use super::tokens::Tokens;
 
-/// A key longer than this is not kept: it would push out thousands of common ones.
+/// A longer key is not cached: it would evict thousands of common ones.
 const MAX_KEY: usize = 32 * 1024;
 
-/// A literal stands in the key as its kind, above the blanks and below all that starts a token.
+/// The key contains the kind of each literal; this offset keeps the byte above blanks and below the first byte of any
+/// token.
 const LITERAL: u8 = 0x10;
 
-/// Writes the key of a text: the text with each literal replaced by its kind, and each comment
-/// or run of blanks by one blank. `false` where it is not to be kept.
+/// Writes the key of a text: each literal is replaced by its kind, and each comment or run of blanks by one blank.
+/// `false` if the text must not be cached.
 ///
-/// Read again, a key gives the tokens of the text with the literals' values left out, so no
-/// two texts that differ in more than that have the same.
+/// Tokenizing a key gives the tokens of the text without the literals' values. So two texts that differ in anything
+/// else have different keys.
 pub fn key(t: &Tokens<'_>, key: &mut Vec<u8>) -> bool {
     key.clear();
     key.push(u8::from(t.conforming));
@@ -38,12 +38,12 @@ pub fn key(t: &Tokens<'_>, key: &mut Vec<u8>) -> bool {
         }
         room
     };
-    // What stands from here on is not in the key yet.
+    // The text from here on is not in the key yet.
     let mut from = 0;
     let mut behind = 0;
     for token in t.all {
         let Range { start, end } = token.span();
-        // A blank is in the key as it is, unless there is more of them, or a comment.
+        // A single blank is copied; longer runs and comments are replaced.
         if start > behind + 1 {
             if !copy(from..behind, b' ') {
                 return false;
@@ -56,7 +56,7 @@ pub fn key(t: &Tokens<'_>, key: &mut Vec<u8>) -> bool {
             }
             from = end;
         } else if matches!(token.kind, TokenKind::Other | TokenKind::Error) {
-            // PostgreSQL refuses it; and it may be the very byte that a literal leaves.
+            // PostgreSQL refuses the byte, and it could be mistaken for a literal's kind.
             return false;
         }
         behind = end;
@@ -69,7 +69,7 @@ struct Bytes;
 
 impl Weighter<Box<[u8]>, Arc<Shape>> for Bytes {
     fn weight(&self, key: &Box<[u8]>, shape: &Arc<Shape>) -> u64 {
-        // What the cache itself keeps for an entry counts as well.
+        // Includes the cache's own overhead for an entry.
         key.len() as u64 + shape.weight() + 64
     }
 }
@@ -82,7 +82,7 @@ pub struct Shapes {
 }
 
 impl Shapes {
-    /// Room for `bytes` of shapes.
+    /// A cache with a maximum size of `bytes`.
     pub fn new(bytes: u64) -> Self {
         let about = usize::try_from(bytes / 1024).unwrap_or(usize::MAX).clamp(16, 1 << 20);
         Self {
@@ -99,18 +99,18 @@ impl Shapes {
         Some(found)
     }
 
-    /// Counts a hit that did not come here.
+    /// Counts a hit that did not need the cache.
     pub fn count_hit(&self) {
         self.hits.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Keeps a shape that had to be made, which is counted as a miss.
+    /// Inserts a newly analysed shape, counted as a miss.
     pub fn insert(&self, key: &[u8], shape: Arc<Shape>) {
         self.misses.fetch_add(1, Ordering::Relaxed);
         self.cache.insert(key.into(), shape);
     }
 
-    /// What was found and what it weighs.
+    /// The counters and the size.
     pub fn stats(&self) -> CacheStats {
         CacheStats {
             hits: self.hits.load(Ordering::Relaxed),

@@ -1,37 +1,41 @@
-//! What comments and operators cost PostgreSQL's scanner.
+//! The cost of comments and operators for PostgreSQL's scanner.
 //!
-//! Where one begins it reads on as far as there are signs of operators, and gives back what is none of it: `/*/*/*`,
-//! `/**//**/` and `+/**/+/**/` cost it the square of their length.
+//! At the beginning of each, the scanner reads on as long as there are operator characters, and then returns the part
+//! that does not belong to it. So `/*/*/*`, `/**//**/` and `+/**/+/**/` cost the square of their length.
+
+use std::ops::Range;
 
 use super::bounds::{MAX_COMMENT_STEPS, TooComplex};
 use super::steps;
 
-/// What those of a text have cost so far.
+/// The cost of the comments and operators of a text so far.
 pub struct Comments<'a> {
     text: &'a [u8],
     steps: usize,
-    /// Where the signs end that were looked at last.
+    /// The end of the operator characters that were read last.
     end: usize,
 }
 
 impl<'a> Comments<'a> {
-    /// Of a text of which nothing is read yet.
+    /// For a text of which nothing has been read.
     pub fn new(text: &'a [u8]) -> Self {
         Self { text, steps: 0, end: 0 }
     }
 
-    /// What stands in `range` is between two tokens, or a comment with no end. The error says that it is too much.
-    pub fn see(&mut self, range: std::ops::Range<usize>) -> Result<(), TooComplex> {
+    /// Counts `range`, which is between two tokens or an unterminated comment. Fails if the total is too large.
+    #[inline]
+    pub fn see(&mut self, range: Range<usize>) -> Result<(), TooComplex> {
+        // Most of them are a single blank.
+        if range.len() < 2 { Ok(()) } else { self.look_for(range) }
+    }
+
+    fn look_for(&mut self, range: Range<usize>) -> Result<(), TooComplex> {
         let blank = self.text.get(range.clone()).unwrap_or_default();
-        // Most of them are one blank.
-        if blank.len() < 2 {
-            return Ok(());
-        }
         steps::count(blank.len());
         memchr::memmem::find_iter(blank, b"/*").try_for_each(|at| self.begin(range.start + at))
     }
 
-    /// A comment or an operator begins here.
+    /// Counts the beginning of a comment or an operator.
     pub fn begin(&mut self, at: usize) -> Result<(), TooComplex> {
         if at >= self.end {
             let signs = self.text.get(at..).unwrap_or_default().iter().take_while(|byte| is_sign(**byte));
@@ -43,7 +47,7 @@ impl<'a> Comments<'a> {
     }
 }
 
-/// Whether operators are made of it.
+/// Whether the byte is an operator character.
 fn is_sign(byte: u8) -> bool {
     b"~!@#^&|`?+-*/%<>=".contains(&byte)
 }

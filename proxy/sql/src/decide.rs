@@ -1,4 +1,4 @@
-//! A shape and a scope -> a plan. This is all that a cached text costs.
+//! Shape and scope to plan. A cached text costs only this step.
 
 use std::fmt::Display;
 
@@ -16,15 +16,17 @@ use super::moved::{self, Use};
 use super::plan::{
     Execution, Insert, PinReason, Plan, Refusal, Route, SchemaRef, Setting, Splice, Statement, StatementKind,
 };
+use super::relations;
 use super::scope::{Currency, Moved, Names, SchemaNames, Scope, TextMode};
 use super::shape::{Named, Shape, StatementShape, Way};
 use super::tokens::{Literals, Tokens};
 
 use pgstrata_tenancy::{Strategy, ident};
 
-/// The plan for this text, whose shape is known, into an empty one: filled where it stands,
-/// since handed from function to function it would be copied each time.
+/// Fills `plan` for a text whose shape is known. The plan is filled in place, because returning it would copy it from
+/// function to function.
 pub fn decide(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode, plan: &mut Plan) {
+    plan.form = shape.form;
     if shape.unreadable {
         return unreadable(t, plan);
     }
@@ -62,8 +64,9 @@ pub fn decide(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode, plan
     }
 }
 
-/// A text that PostgreSQL's grammar can't read is sent for its error. Another version's grammar may take it, so it is
-/// made certain that none does; what ends in a string or comment with no end is refused by all.
+/// A text that PostgreSQL's grammar cannot parse is sent, so that the client gets PostgreSQL's error. Another
+/// version's grammar could accept it, so the proxy appends text that no grammar accepts. A string or comment without
+/// an end is refused by every version.
 fn unreadable(t: &Tokens<'_>, plan: &mut Plan) {
     if t.all.iter().all(|token| token.kind.is_closed()) {
         plan.splices.push(Splice::new(t.text.len(), Insert::Unreadable));
@@ -73,19 +76,19 @@ fn unreadable(t: &Tokens<'_>, plan: &mut Plan) {
 type Splices = SmallVec<[Splice; 4]>;
 
 impl Plan {
-    /// Not to be sent, for this reason.
+    /// Makes the plan a refusal.
     pub(super) fn refuse(&mut self, refusal: Refusal) {
         self.splices.clear();
         self.checks.clear();
         (self.route, self.opaque) = (Route::Refuse(Box::new(refusal)), false);
     }
 
-    /// With what holds its targets to what they may be.
+    /// Adds the prefixes and checks that confine the targets of writes.
     fn pin(&mut self, pins: &[(u32, Pin)], t: &Tokens<'_>, scope: &Scope) {
         if matches!(self.route, Route::Refuse(_) | Route::NeedNames) {
             return;
         }
-        // What is spliced has the tenant's schema in front of its name already.
+        // A spliced name has the tenant's schema already.
         let spliced: SmallVec<[usize; 4]> = self.splices.iter().map(|splice| splice.at).collect();
         self.pins_temporary |= pins.iter().any(|(_, pin)| *pin == Pin::Temp);
         let pins = pins.iter().filter_map(|(token, pin)| pinned(*token as usize, *pin, t, scope));
@@ -94,7 +97,7 @@ impl Plan {
         self.splices.dedup_by_key(|splice| splice.at);
     }
 
-    /// With the checks that a grant asks for, or refused.
+    /// Adds the checks of a grant, or refuses.
     fn ask(&mut self, grant: &Grant, shape: &Shape, scope: &Scope) {
         if matches!(self.route, Route::Refuse(_) | Route::NeedNames) {
             return;
@@ -105,7 +108,7 @@ impl Plan {
         }
     }
 
-    /// With these splices as well, or refused; what is not sent needs none.
+    /// Adds these splices, or refuses; a text that is not sent needs none.
     fn add<S: IntoIterator<Item = Splice>>(&mut self, splices: impl FnOnce() -> Result<S, Refusal>) {
         if matches!(self.route, Route::Refuse(_) | Route::NeedNames) {
             return;
@@ -113,7 +116,7 @@ impl Plan {
         match splices() {
             Ok(splices) => {
                 self.splices.extend(splices);
-                // What gives way to another does so behind what is only put in.
+                // A replacement comes behind an insertion at the same place.
                 self.splices.sort_by_key(|splice| (splice.at, splice.cut > 0));
             }
             Err(refusal) => self.refuse(refusal),
@@ -121,7 +124,7 @@ impl Plan {
     }
 }
 
-/// What goes in front of the name at this token, or in the place of the string that holds it.
+/// The prefix of the name at this token, or the replacement of the string that contains it.
 fn pinned(token: usize, pin: Pin, t: &Tokens<'_>, scope: &Scope) -> Option<Splice> {
     let place = t.all.get(token)?;
     let (start, length) = (place.start as usize, place.end - place.start);
@@ -137,7 +140,7 @@ fn pinned(token: usize, pin: Pin, t: &Tokens<'_>, scope: &Scope) -> Option<Splic
     Some(Splice::new(start, insert))
 }
 
-/// Whether the statement leaves the tenant's schema the first on the path.
+/// Whether the tenant's schema stays first on the path after the statement.
 fn keeps_tenant_first(kind: &StatementKind, t: &Tokens<'_>, scope: &Scope) -> bool {
     let literals = Literals(t);
     let first = match kind {
@@ -158,7 +161,7 @@ fn keeps_tenant_first(kind: &StatementKind, t: &Tokens<'_>, scope: &Scope) -> bo
 fn statements(shape: &Shape, t: &Tokens<'_>, out: &mut SmallVec<[Statement; 1]>) {
     let place = |kind: &StatementKind| match kind {
         StatementKind::Plain => StatementKind::Plain,
-        // Token numbers until here: a literal's length differs from text to text.
+        // Token numbers until here, because the length of a literal differs from text to text.
         StatementKind::Set(setting) => {
             StatementKind::Set(Box::new(Setting { value: t.bytes(&setting.value), ..(**setting).clone() }))
         }
@@ -171,7 +174,7 @@ fn statements(shape: &Shape, t: &Tokens<'_>, out: &mut SmallVec<[Statement; 1]>)
     };
     let each = |s: &StatementShape| {
         let kind = place(&s.kind);
-        // What is set can't be read, and so can't be followed.
+        // The value cannot be parsed, so it cannot be tracked.
         let lost =
             matches!(s.kind, StatementKind::SetConfig { local: false, .. }) && kind == StatementKind::Plain;
         Statement {
@@ -189,7 +192,7 @@ fn statements(shape: &Shape, t: &Tokens<'_>, out: &mut SmallVec<[Statement; 1]>)
     }
 }
 
-/// What the call sets, as far as that is plain to see.
+/// The setting of the call, if it is recognizable.
 fn set_config(t: &Tokens<'_>, name: usize, local: bool) -> StatementKind {
     let literals = Literals(t);
     let Some(setting) = literals.string(name).map(|name| name.to_ascii_lowercase().into()) else {
@@ -213,7 +216,10 @@ fn route(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode, plan: &mu
     };
     let unproven: &dyn Display = match shape.way {
         Way::Names if is_settled(mode) => match proven(shape, t, scope, &mut plan.splices) {
-            Ok(()) => return plan.route = spliced(&plan.splices),
+            Ok(()) => {
+                plan.lasting = !shape.arguments;
+                return plan.route = spliced(&plan.splices);
+            }
             Err(unproven) => &unproven.to_string(),
         },
         _ => &"it depends on the search path in ways that its text does not show",
@@ -221,8 +227,8 @@ fn route(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode, plan: &mu
     plan.refuse(moved::refusal(moved, mode, unproven));
 }
 
-/// The route of a text with tables that are kept elsewhere, where what the tenant's schema holds is not known: each of
-/// them gets its schema, and the path finds all else. Where that does not show in the text, the names must be known.
+/// The route of a text with remapped tables while the tenant's catalog is not loaded: each remapped table gets its
+/// schema, and the path finds the others. If their places are not known, the catalog is needed.
 fn unknown(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode, plan: &mut Plan) {
     let mut splices = Splices::new();
     let each = |relation: &Named| {
@@ -239,24 +245,29 @@ fn unknown(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode, plan: &
     }
 }
 
-/// The route of a text whose tables are all where the path finds them.
+/// The route of a text without remapped tables.
 fn usual(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode, plan: &mut Plan) {
     (plan.route, plan.opaque) = match shape.way {
         Way::Free => (Route::Pass, false),
         Way::Own => (Route::OwnTransaction, true),
         Way::Path => (Route::SearchPath, true),
         Way::Names => match proven(shape, t, scope, &mut plan.splices) {
-            Ok(()) if plan.splices.is_empty() || may_splice(scope, mode) => (spliced(&plan.splices), false),
+            Ok(()) if plan.splices.is_empty() || may_splice(scope, mode) => {
+                plan.lasting = !shape.arguments && is_settled(mode);
+                (spliced(&plan.splices), false)
+            }
             proof => {
-                plan.splices.clear();
                 let opaque = proof.is_err() || is_shadowed(shape, scope, mode);
+                plan.lasting =
+                    !opaque && !shape.arguments && is_settled(mode) && relations::are_own(shape, scope);
+                plan.splices.clear();
                 (Route::SearchPath, opaque)
             }
         },
     }
 }
 
-/// Whether names that are proven may mean something else than what they are proven to be.
+/// Whether proven names may have another meaning at run time.
 fn is_shadowed(shape: &Shape, scope: &Scope, mode: TextMode) -> bool {
     let hides = |name: &str| {
         let names = scope.names.as_deref();
@@ -270,7 +281,7 @@ fn spliced(splices: &Splices) -> Route {
     if splices.is_empty() { Route::Pass } else { Route::Splice }
 }
 
-/// Why a text that is let through takes the route that it takes, for people.
+/// Why a text takes its route, for people.
 pub fn why(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode) -> String {
     match shape.way {
         Way::Free => "it means the same under every search path".into(),
@@ -296,7 +307,7 @@ pub fn why(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode) -> Stri
     }
 }
 
-/// What keeps a text from being spliced.
+/// The reason why a text is not spliced.
 #[derive(Debug, thiserror::Error)]
 enum Unproven<'a> {
     #[error("the catalog of the schemas is not loaded")]
@@ -317,7 +328,7 @@ enum Unproven<'a> {
     Triggers,
 }
 
-/// Whether names mean what the schemas were found to hold.
+/// Whether names have the meaning that the cached catalog shows.
 fn is_settled(mode: TextMode) -> bool {
     !mode.own_path && !mode.stale_names && !mode.temp_tables
 }
@@ -326,8 +337,8 @@ fn may_splice(scope: &Scope, mode: TextMode) -> bool {
     is_settled(mode) && scope.strategy == Strategy::SchemaQualified
 }
 
-/// The splices of a text whose names are all known; none if it means the same under each path.
-/// Where it is not proven, some may be in `out`.
+/// The splices of a text whose names are all known; none if it means the same under each path. If it is not proven,
+/// `out` may hold some of them.
 fn proven<'a>(shape: &'a Shape, t: &Tokens<'_>, scope: &'a Scope, out: &mut Splices) -> Proof<'a> {
     let bare = shape.relations.is_empty() && shape.qualified.is_empty() && shape.columns.is_empty();
     let calls = shape.functions.iter().any(|name| !builtin::is_grammar(name));
@@ -349,7 +360,7 @@ fn proven<'a>(shape: &'a Shape, t: &Tokens<'_>, scope: &'a Scope, out: &mut Spli
     known.splices(t, out)
 }
 
-/// The names of a shape in the light of what the schemas hold.
+/// The names of a shape, with the catalog of the schemas.
 struct Known<'a> {
     scope: &'a Scope,
     names: &'a Names,
@@ -363,7 +374,7 @@ impl<'a> Known<'a> {
         held(&self.names.tenant) || self.names.shared.iter().any(|schema| held(schema))
     }
 
-    /// PostgreSQL's own, not overloaded, and the same under each path.
+    /// Whether all functions are PostgreSQL's own, not overloaded, and independent of the path.
     fn functions(&self) -> Proof<'a> {
         let mut names = self.shape.functions.iter().filter(|name| !builtin::is_grammar(name));
         let unknown = names.find(|name| {
@@ -388,7 +399,7 @@ impl<'a> Known<'a> {
         if self.names.tenant.has_operators { Err(Unproven::Operators) } else { Ok(()) }
     }
 
-    /// `t.f` calls `f(t)` where `t` has no such column.
+    /// `t.f` calls `f(t)` if `t` has no such column.
     fn columns(&self) -> Proof<'a> {
         let mut names = self.shape.columns.iter();
         let called = names.find(|name| self.schemas_hold(|schema| schema.functions.contains(*name)));
@@ -433,7 +444,7 @@ impl<'a> Known<'a> {
         Ok(())
     }
 
-    /// Whether a table that is kept elsewhere is there, and nothing behind it looks names up.
+    /// Whether a remapped table exists, and none of its triggers, rules or defaults resolves names.
     fn is_plain(&self, moved: &Moved) -> bool {
         let held = match moved.schema {
             SchemaRef::Tenant => Some(&self.names.tenant),
@@ -444,9 +455,9 @@ impl<'a> Known<'a> {
         !self.names.builtin.relations.contains(&moved.name) && relation.is_some_and(|found| found.plain)
     }
 
-    /// Where the search path would find a relation.
+    /// The schema in which the search path finds a relation.
     fn schema_of(&self, name: &str) -> Option<SchemaRef> {
-        // The catalog comes first on each path, and shows names by the path.
+        // The catalog comes first on each path, and its contents depend on the path.
         if self.names.builtin.relations.contains(name) {
             return None;
         }

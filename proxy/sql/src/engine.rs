@@ -1,4 +1,4 @@
-//! The engine: a text is lexed, its shape found or made, and a plan decided from it.
+//! The engine: tokenizes a text, finds or builds its shape, and decides the plan.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -6,13 +6,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::analyse::{self, Names};
 use super::bounds::{MAX_STATEMENTS, MAX_TOKENS, SHORT, SHORT_TEXT, TooComplex};
+use super::builtin;
 use super::cache::{self, Shapes};
 use super::decide::{decide, why};
+use super::form::FormId;
 use super::guard;
 use super::keys;
 use super::lexer::{Token, TokenKind};
 use super::plan::{Plan, StatementKind};
 use super::recent::{self, Recent};
+use super::relations;
 use super::rows;
 use super::scope::{Scope, TextMode};
 use super::shape::{Shape, StatementShape, Way};
@@ -20,38 +23,38 @@ use super::statement::classify;
 use super::tokens::{self, Tokens};
 use super::witness;
 
-/// Room for more tokens, or bytes of a key, than this is given back.
+/// Larger buffers for tokens or for the bytes of a key are freed.
 const KEPT: usize = 8 * 1024;
 
 thread_local! {
-    /// Kept from text to text, so that a hit allocates nothing.
+    /// Reused for each text, so that a cache hit allocates nothing.
     static ROOM: RefCell<Room> =
         RefCell::new(Room { tokens: Vec::new(), key: Vec::new(), recent: Recent::new() });
 }
 
-/// Room for the tokens and the key of one text, and what is known of those that came lately.
+/// Buffers for the tokens and the key of one text, and the analysis of recent texts.
 struct Room {
     recent: Recent,
     tokens: Vec<Token>,
     key: Vec<u8>,
 }
 
-/// How often the plan cache was asked, and how often it knew.
+/// The counters of the plan cache.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CacheStats {
-    /// Shapes found.
+    /// Lookups that found a shape.
     pub hits: u64,
-    /// Shapes that had to be analysed.
+    /// Lookups after which a shape was analysed.
     pub misses: u64,
-    /// What the cached shapes weigh now, in bytes.
+    /// The current size of the cached shapes, in bytes.
     pub bytes: u64,
-    /// How many there are.
+    /// The number of cached shapes.
     pub plans: usize,
 }
 
-/// Turns the text of a statement into a plan, from its cache where it has seen the shape.
+/// Turns the text of a statement into a plan, from its cache if the shape is cached.
 pub struct Engine {
-    /// Among the engines of this process.
+    /// Identifies the engine in this process.
     id: u64,
     shapes: Shapes,
 }
@@ -63,17 +66,17 @@ impl Engine {
         Self { id: NEXT.fetch_add(1, Ordering::Relaxed), shapes: Shapes::new(cache_bytes) }
     }
 
-    /// What `text` (the client's bytes, without the closing NUL) needs.
+    /// The plan of `text` (the client's bytes, without the terminating NUL).
     ///
-    /// Never fails: a text that can't be understood goes by the search path,
-    /// where PostgreSQL says what is wrong with it, unless the guard refuses it.
+    /// Never fails: a text that cannot be analysed uses the search path, and PostgreSQL reports the error, unless the
+    /// guard refuses the text.
     pub fn plan(&self, text: &[u8], scope: &Scope, mode: TextMode) -> Plan {
         let mut plan = Plan::default();
         self.fill(text, scope, mode, MAX_TOKENS, &mut plan);
         plan
     }
 
-    /// The same on a thread that serves others, too. `None`: it would take long, and must be done elsewhere.
+    /// The same, on a thread that serves other clients. `None`: the analysis would take long, and must run elsewhere.
     pub fn plan_at_once(&self, text: &[u8], scope: &Scope, mode: TextMode) -> Option<Plan> {
         if text.len() > SHORT_TEXT {
             return None;
@@ -83,7 +86,7 @@ impl Engine {
         plan.filter(|_| known)
     }
 
-    /// Makes the plan. `false`: the text's shape is not known, and it has more than `most` tokens.
+    /// Fills the plan. `false`: the text's shape is not cached, and the text has more than `most` tokens.
     fn fill(&self, text: &[u8], scope: &Scope, mode: TextMode, most: usize, plan: &mut Plan) -> bool {
         ROOM.with_borrow_mut(|Room { tokens, key, recent }| {
             let conforming = mode.standard_conforming_strings;
@@ -115,7 +118,7 @@ impl Engine {
         })
     }
 
-    /// The shape of a text by its key. One that has more than `most` tokens is not made.
+    /// The shape of a text by its key. A text with more than `most` tokens is not analysed.
     fn shape_of(&self, t: &Tokens<'_>, key: &mut Vec<u8>, most: usize) -> Found {
         let kept = cache::key(t, key);
         if let Some(known) = kept.then(|| self.shapes.get(key)).flatten() {
@@ -125,7 +128,7 @@ impl Engine {
             return Found::Unknown;
         }
         match shape(t).map(Arc::new) {
-            // What is refused for a byte in a literal must not be refused for all texts of the shape.
+            // A refusal because of a byte in a literal must not apply to all texts of the shape.
             Ok(shape) if kept && !shape.unreadable && std::str::from_utf8(t.text).is_ok() => {
                 self.shapes.insert(key, Arc::clone(&shape));
                 Found::Kept(shape)
@@ -135,7 +138,7 @@ impl Engine {
         }
     }
 
-    /// The plan of a text, and why it is this one, in words. For people: nothing is cached.
+    /// The plan of a text with its reasons, for people. Nothing is cached.
     pub fn explain(&self, text: &[u8], scope: &Scope, mode: TextMode) -> (Plan, String) {
         let (mut all, mut plan) = (Vec::new(), Plan::default());
         let collected = rows::collect(text, mode.standard_conforming_strings, &mut all);
@@ -153,21 +156,29 @@ impl Engine {
         }
     }
 
-    /// What the plan cache has done so far.
+    /// A query over all relations of a text whose plan is lasting: the result has their columns. `Some("")` if there
+    /// are no relations, `None` if there are too many. For few texts: nothing is cached.
+    pub fn columns_of(&self, text: &[u8], scope: &Scope, mode: TextMode) -> Option<String> {
+        let mut all = Vec::new();
+        rows::collect(text, mode.standard_conforming_strings, &mut all).ok()?;
+        relations::query(&shape(&whole(text, &all, mode)).ok()?, scope)
+    }
+
+    /// The counters of the plan cache.
     pub fn stats(&self) -> CacheStats {
         self.shapes.stats()
     }
 }
 
-/// What is known of a text's shape.
+/// The result of looking a text's shape up.
 enum Found {
-    /// Nothing, and it takes long to find out.
+    /// Not cached, and the analysis would take long.
     Unknown,
-    /// It is in the cache.
+    /// In the cache.
     Kept(Arc<Shape>),
-    /// It is none to keep.
+    /// A shape that must not be cached.
     NotKept(Arc<Shape>),
-    /// Nothing, as it takes too much.
+    /// Not analysed: the analysis would take too much.
     TooComplex(TooComplex),
 }
 
@@ -175,7 +186,7 @@ fn whole<'a>(text: &'a [u8], all: &'a [Token], mode: TextMode) -> Tokens<'a> {
     Tokens { text, all, conforming: mode.standard_conforming_strings, closes: &[] }
 }
 
-/// The shape of a text, whoever's it is.
+/// The shape of a text, independent of the tenant.
 pub fn shape(t: &Tokens<'_>) -> Result<Shape, TooComplex> {
     let closes = tokens::closes(t.all);
     let t = &Tokens { closes: &closes, ..*t };
@@ -193,7 +204,7 @@ pub fn shape(t: &Tokens<'_>) -> Result<Shape, TooComplex> {
 }
 
 struct Builder {
-    /// What the parser may still be given.
+    /// The number of tokens that the parser may still get.
     allowance: usize,
     statements: Vec<StatementShape>,
     names: Names,
@@ -229,9 +240,9 @@ impl Builder {
         self.names.types.extend(names.types);
     }
 
-    /// How much the text as a whole depends on the path.
+    /// How far the whole text depends on the path.
     fn way(&self, t: &Tokens<'_>) -> Way {
-        // PostgreSQL says what is wrong with it: under the path, so that it says the same.
+        // PostgreSQL reports the error, under the path, so that the error is the same.
         if t.all.iter().any(|token| token.kind == TokenKind::Error) {
             return Way::Path;
         }
@@ -239,7 +250,7 @@ impl Builder {
         let several = self.statements.len() > 1;
         match most {
             Way::Own if several => Way::Path,
-            // A path that is set in the middle is the client's for the rest of the text.
+            // A path that the text sets applies to the rest of the text.
             Way::Names if several && self.statements.iter().any(|s| changes_path(&s.kind)) => Way::Path,
             other => other,
         }
@@ -253,8 +264,11 @@ impl Builder {
             list.dedup();
             std::mem::take(list).into_boxed_slice()
         };
+        let arguments = calls_with_arguments(t, &names.functions);
         Shape {
+            form: FormId::of(t),
             way,
+            arguments,
             relations: in_order(names.relations, |relation| relation.token),
             qualified: in_order(names.qualified, |relation| relation.named.token),
             functions: unique(&mut names.functions),
@@ -270,7 +284,23 @@ impl Builder {
     }
 }
 
-/// A list of names in the order of the text.
+/// Whether one of these functions is called with arguments. Functions that the grammar calls by other words than
+/// their names are PostgreSQL's own.
+fn calls_with_arguments(t: &Tokens<'_>, functions: &[Box<str>]) -> bool {
+    let has_arguments = |at: usize| {
+        let none = t.is(at, TokenKind::Close) || t.op(at, "*") && t.is(at + 1, TokenKind::Close);
+        !none
+    };
+    let is_called = |name: &str| !builtin::is_grammar(name) && functions.iter().any(|known| **known == *name);
+    !functions.is_empty()
+        && (0..t.all.len()).any(|at| {
+            t.is(at + 1, TokenKind::Open)
+                && t.name(at).is_some_and(|name| is_called(&name))
+                && has_arguments(at + 2)
+        })
+}
+
+/// Sorts a list of names by their position in the text.
 fn in_order<T>(mut list: Vec<T>, token: impl Fn(&T) -> u32) -> Box<[T]> {
     list.sort_by_key(token);
     list.into()
@@ -282,13 +312,13 @@ fn changes_path(kind: &StatementKind) -> bool {
         StatementKind::Reset { name, .. } => &**name == "search_path",
         StatementKind::SetConfig { .. } => true,
         StatementKind::ResetAll | StatementKind::Discard(_) => true,
-        // A path that was set in the transaction goes with it.
+        // A rollback reverts a path that was set in the transaction.
         StatementKind::Rollback { .. } | StatementKind::RollbackTo(_) | StatementKind::Commit { .. } => true,
         _ => false,
     }
 }
 
-/// Words that stand for operators, or that find one by its name.
+/// Words that are operators, or that find an operator by its name.
 const OPERATORS: &[&str] = &[
     "all", "any", "between", "case", "collate", "distinct", "greatest", "ilike", "in", "is", "least", "like",
     "natural", "nullif", "overlaps", "similar", "some", "using",

@@ -9,13 +9,13 @@ use crate::keys::KeySpaces;
 use crate::level::Level;
 use crate::scope::{Builtins, CommonFunctions, Currency, Names, Relation, SchemaNames};
 
-/// A schema that holds tables of these names.
+/// A schema with tables of these names.
 pub fn schema(relations: &[&str]) -> SchemaNames {
     let relation = |name: &&str| ((*name).into(), Relation { kind: b'r', plain: true });
     SchemaNames { relations: relations.iter().map(relation).collect(), ..SchemaNames::default() }
 }
 
-/// Some of what `pg_catalog` holds.
+/// A part of the contents of `pg_catalog`.
 pub fn builtins() -> Builtins {
     let names = |list: &str| list.split_whitespace().map(Into::into).collect();
     let functions = "\
@@ -38,7 +38,7 @@ pub fn builtins() -> Builtins {
     builtins
 }
 
-/// What the tenant's schema and the shared one hold.
+/// The contents of the tenant's schema and of the shared one.
 pub fn names() -> Names {
     let mut tenant = schema(&["users", "items", "orders", "order_items", "t", "u", "v", "Odd Name"]);
     tenant.functions.insert("full_name".into());
@@ -62,7 +62,7 @@ fn common_functions() -> CommonFunctions {
     CommonFunctions { builtin: Arc::new(builtins()), shared: vec![Arc::new(shared)] }
 }
 
-/// The scope of `acme`, routed by the schema in the names.
+/// The scope of `acme`, with the strategy `schema_qualified`.
 pub fn scope() -> Scope {
     Scope {
         tenant: Some("acme".into()),
@@ -72,6 +72,7 @@ pub fn scope() -> Scope {
         role: "app_role".into(),
         strategy: Strategy::SchemaQualified,
         dynamic_sql: false,
+        large_objects: false,
         statements: Level::All,
         shared_writes: false,
         moved: Arc::default(),

@@ -1,46 +1,51 @@
-//! What PostgreSQL itself is asked about names, in the transaction of the statement that they stand in.
+//! Checks of names that run in PostgreSQL, in the transaction of the statement that uses the names.
 //!
-//! A *look* runs in front of a statement that writes what the catalog's picture does not know as a table of
-//! the tenant's. It finds the name as the statement will, follows views, rules and partitions to all that they
-//! lead to, and fails where that is not the tenant's to write.
+//! A *look* runs in front of a write whose target the cached catalog does not know as a table of the tenant. It
+//! resolves the name as the statement will, follows views, rules and partitions to all relations behind it, and fails
+//! if one of them is not writable for the tenant.
 //!
-//! A *seal* runs behind a statement that makes, renames or grants a view. A view over what the tenant may not
-//! write loses the privileges that it would be written with. From then on PostgreSQL refuses that itself, whoever
-//! believes what of the view's name: another proxy, a statement that has waited for a lock.
+//! A *seal* runs behind a statement that creates, renames or grants a view. A view over relations that the tenant may
+//! not write loses its write privileges. From then on PostgreSQL itself refuses such writes, even from another proxy
+//! or from a statement that has waited for a lock.
 //!
-//! All of it is ASCII, and each name and operator is qualified: it means the same in every encoding and under
-//! every path.
+//! All SQL here is ASCII, and each name and operator is qualified, so that it means the same in every encoding and
+//! under every path.
 
 use std::collections::HashSet;
 use std::fmt::Write;
 
-use super::guard::aims::Look;
-use super::guard::check::{Grant, SHARED, Seal, denied};
+use super::guard::aims::{Extent, Look};
+use super::guard::check::{Grant, SHARED, Seal, denied, key_of_others};
+use super::hidden;
 use super::limits;
 use super::plan::{Check, Refusal, StatementKind};
 use super::scope::Scope;
-use super::shape::{Object, Site, StatementShape};
+use super::shape::{Object, Site, StatementShape, Way};
 
-/// What the message of a check's error has in it. The client gets the refusal in its place.
+/// The mark in the message of a check's error. The client gets the refusal in its place.
 pub(super) const MARK: &str = "pgstrata: ";
 
-/// So many questions are asked for one text at most.
+/// The maximum number of checks for one text.
 const MOST: usize = 5000;
 
-/// Whether an error is that of a check that has found something, and none that it has run into.
+/// Whether an error is the result of a check, and not a failure to run it.
 pub fn is_found(code: &[u8], message: &[u8]) -> bool {
     matches!(code, b"22023" | b"42501") && memchr::memmem::find(message, MARK.as_bytes()).is_some()
 }
 
-/// The checks that a grant asks for, in the order in which they are to run.
+/// The checks of a grant, in the order in which they run.
 pub fn checks(grant: &Grant, statements: &[StatementShape], scope: &Scope) -> Result<Vec<Check>, Refusal> {
     let looks = once_each(&grant.looks, statements);
     if looks.len() + grant.seals.len() + grant.limits.len() + grant.unlimited.len() > MOST {
         let hint = "Send it in parts, or write the schema in front of each table that is written.";
-        let message = "too many statements of one text write what is not known";
+        let message = "too many statements of one text write tables that the proxy does not know";
         return Err(Refusal { code: "54000", message: message.into(), hint: Some(hint.into()) });
     }
-    let front = looks.chunk_by(|a, b| a.0 == b.0).map(|looks| front(looks, scope));
+    let (of_keys, of_names): (Vec<_>, Vec<_>) =
+        looks.into_iter().partition(|(_, look)| look.extent.is_of_keys());
+    let front = [of_names, of_keys]
+        .map(|looks| looks.chunk_by(|a, b| a.0 == b.0).map(|looks| front(looks, scope)).collect::<Vec<_>>());
+    let front = front.into_iter().flatten();
     let limits = grant.limits.iter().map(|(at, name)| limits::check(*at, name));
     let unlimited = grant.unlimited.iter().map(|(at, name)| limits::check_none(*at, name));
     let behind = grant.seals.chunk_by(|a, b| a.0 == b.0).map(|seals| behind(seals, scope));
@@ -49,15 +54,17 @@ pub fn checks(grant: &Grant, statements: &[StatementShape], scope: &Scope) -> Re
     Ok(checks)
 }
 
-/// The looks without those whose answer is known from one before, in the same transaction and with no DDL since.
+/// The looks, without those whose result is known from an earlier look with nothing in between that could change it.
 fn once_each<'a>(looks: &'a [(usize, Look)], statements: &[StatementShape]) -> Vec<(usize, &'a Look)> {
-    let ends = |statement: &StatementShape| {
-        statement.ddl
-            || matches!(statement.kind, StatementKind::Commit { .. } | StatementKind::Rollback { .. })
+    // The statement only reads and writes rows, so no name changes its meaning.
+    let keeps = |statement: &StatementShape| {
+        matches!(statement.kind, StatementKind::Plain | StatementKind::CopyIn | StatementKind::BlockOnly)
+            && !statement.ddl
+            && statement.way < Way::Path
     };
     let (mut known, mut last, mut out) = (HashSet::new(), 0, Vec::new());
     for (at, look) in looks {
-        if statements.get(last..*at).unwrap_or_default().iter().any(ends) {
+        if statements.get(last..*at).unwrap_or_default().iter().any(|statement| !keeps(statement)) {
             known.clear();
         }
         last = *at;
@@ -68,7 +75,8 @@ fn once_each<'a>(looks: &'a [(usize, Look)], statements: &[StatementShape]) -> V
     out
 }
 
-/// The question that is asked in front of a statement. It has no answer: what is found is no identifier, and an error.
+/// The check in front of a statement. It returns no rows; a finding is an error, because it is not a valid
+/// identifier.
 fn front(looks: &[(usize, &Look)], scope: &Scope) -> Check {
     let mut with = String::new();
     let mut places = Places::default();
@@ -86,6 +94,15 @@ fn front(looks: &[(usize, &Look)], scope: &Scope) -> Check {
             places.followed.join(", ")
         );
     }
+    if !places.keyed.is_empty() {
+        _ = write!(
+            with,
+            "\"{MARK}keyed\" (oid) AS (SELECT v.oid FROM pg_catalog.unnest(ARRAY[{}]) v (oid) \
+             UNION SELECT i.inhrelid FROM \"{MARK}keyed\" p \
+             JOIN pg_catalog.pg_inherits i ON i.inhparent OPERATOR(pg_catalog.=) p.oid), ",
+            places.keyed.join(", ")
+        );
+    }
     let found = places.queries(scope);
     let sql = format!(
         "WITH RECURSIVE {with}\"{MARK}found\" (name) AS ({}) \
@@ -96,18 +113,41 @@ fn front(looks: &[(usize, &Look)], scope: &Scope) -> Check {
     Check { statement, behind: false, sql: sql.into(), refusal: denied(scope, &what, Some(SHARED)) }
 }
 
-/// What is refused where something is found.
+/// The check that types, given by oid, are in a schema that the tenant may name.
+pub fn types(numbers: &[u32], scope: &Scope) -> Check {
+    let numbers: Vec<String> = numbers.iter().map(u32::to_string).collect();
+    let sql = format!(
+        "SELECT pg_catalog.parse_ident(pg_catalog.concat('{MARK}', t.typname)) FROM pg_catalog.pg_type t \
+         WHERE t.oid OPERATOR(pg_catalog.=) ANY (ARRAY[{}]::pg_catalog.oid[]) \
+         AND (t.typnamespace OPERATOR(pg_catalog.=) {}) IS NOT TRUE",
+        numbers.join(","),
+        hidden::own_schemas(scope)
+    );
+    let refusal = denied(scope, "use a type of another schema by its number", None);
+    Check { statement: 0, behind: false, sql: sql.into(), refusal }
+}
+
+/// The refusal for a finding.
 fn refused(look: &Look) -> String {
-    match look.follow {
-        true => format!("write to \"{}\", which is not the tenant's own, or shows what is not", look.name),
-        false => format!("change \"{}\", which is not the tenant's own", look.name),
+    let name = &look.name;
+    match look.extent {
+        Extent::Rows => format!(
+            "write to \"{name}\", which is outside of the tenant's schema, or reads objects outside of it"
+        ),
+        Extent::Itself => format!("change \"{name}\", which is outside of the tenant's schema"),
+        Extent::Keys => key_of_others(name),
+        Extent::AllKeys => "drop a type that foreign keys to tables of other schemas may use".into(),
     }
 }
 
-/// Expressions for what is looked at: oids, but of routines their names.
+/// SQL expressions for the objects to check: oids, but names of routines.
 #[derive(Default)]
 struct Places {
     followed: Vec<String>,
+    /// Tables whose foreign keys are checked.
+    keyed: Vec<String>,
+    /// Schemas, all of whose foreign keys are checked.
+    schemas: Vec<String>,
     relations: Vec<String>,
     types: Vec<String>,
     routines: Vec<String>,
@@ -118,16 +158,20 @@ impl Places {
         let by =
             |function: &str| format!("pg_catalog.{function}({})::pg_catalog.oid", literal(&quoted(look)));
         match look.object {
-            Object::Relation if look.follow => self.followed.push(by("to_regclass")),
+            _ if look.extent == Extent::Keys => self.keyed.push(by("to_regclass")),
+            _ if look.extent == Extent::AllKeys => {
+                self.schemas.extend(look.schema.as_deref().map(namespace));
+            }
+            Object::Relation if look.extent == Extent::Rows => self.followed.push(by("to_regclass")),
             Object::Relation => self.relations.push(by("to_regclass")),
             Object::Type => self.types.push(by("to_regtype")),
             Object::Routine => self.routines.push(format!("{}::pg_catalog.name", literal(&look.name))),
-            // Their names are put behind the tenant's schema.
+            // Their names get the tenant's schema in front.
             Object::Other => {}
         }
     }
 
-    /// A query of each kind, for the names of what stands elsewhere.
+    /// A query of each kind, for the names of objects outside of the tenant.
     fn queries(&self, scope: &Scope) -> Vec<String> {
         let mut queries = Vec::new();
         if !self.followed.is_empty() {
@@ -137,7 +181,27 @@ impl Places {
                 elsewhere(NAMESPACE, scope)
             ));
         }
-        // A routine in pg_catalog is its owner's alone, and a tenant's may have its name.
+        let keys = format!(
+            "SELECT k.conname::pg_catalog.text FROM pg_catalog.pg_constraint k \
+             CROSS JOIN LATERAL (SELECT k.confrelid) p (oid) \
+             WHERE k.contype OPERATOR(pg_catalog.=) 'f' AND {}",
+            elsewhere(NAMESPACE, scope)
+        );
+        if !self.keyed.is_empty() {
+            let among = format!("ARRAY(SELECT t.oid FROM \"{MARK}keyed\" t)");
+            queries.push(format!("{keys} AND k.conrelid OPERATOR(pg_catalog.=) ANY ({among})"));
+            queries.push(format!(
+                "SELECT p.oid::pg_catalog.regclass::pg_catalog.text FROM pg_catalog.pg_inherits i \
+                 CROSS JOIN LATERAL (SELECT i.inhparent) p (oid) \
+                 WHERE i.inhrelid OPERATOR(pg_catalog.=) ANY ({among}) AND {}",
+                elsewhere(NAMESPACE, scope)
+            ));
+        }
+        if !self.schemas.is_empty() {
+            let among = self.schemas.join(", ");
+            queries.push(format!("{keys} AND k.connamespace OPERATOR(pg_catalog.=) ANY (ARRAY[{among}])"));
+        }
+        // Only the owner can change a routine in pg_catalog, and a tenant's routine may have its name.
         let visible = "pg_catalog.pg_function_is_visible(o.oid) \
              AND o.pronamespace OPERATOR(pg_catalog.<>) 'pg_catalog'::pg_catalog.regnamespace";
         for (places, table, name, key, schema, more) in [
@@ -158,17 +222,20 @@ impl Places {
     }
 }
 
-/// What is done behind a statement.
+/// The check behind a statement.
 fn behind(seals: &[(usize, Seal)], scope: &Scope) -> Check {
     let own = format!("GRANT {READING} ON %s TO CURRENT_USER");
-    let views = open_views(seals, scope);
+    let (all, open) = (open_views(seals, scope, OLD_SNAPSHOT), open_views(seals, scope, "false"));
+    let unknown = unknown_views(seals, scope);
     let sql = format!(
         "DO $pgstrata$ DECLARE pgstrata pg_catalog.regclass; BEGIN \
-         FOR pgstrata IN {views} LOOP \
+         IF {OLD_SNAPSHOT} AND ({unknown}) THEN \
+         RAISE SQLSTATE '42501' USING MESSAGE = '{MARK}'; END IF; \
+         FOR pgstrata IN {all} LOOP \
          EXECUTE pg_catalog.format('REVOKE ALL ON %s FROM CURRENT_USER', pgstrata); \
          EXECUTE pg_catalog.format('REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON %s FROM PUBLIC', pgstrata); \
          EXECUTE pg_catalog.format('{own}', pgstrata); END LOOP; \
-         FOR pgstrata IN {views} LOOP \
+         FOR pgstrata IN {open} LOOP \
          RAISE SQLSTATE '42501' USING MESSAGE = pg_catalog.concat('{MARK}', pgstrata); \
          END LOOP; END $pgstrata$"
     );
@@ -177,16 +244,43 @@ fn behind(seals: &[(usize, Seal)], scope: &Scope) -> Check {
     Check { statement, behind: true, sql: sql.into(), refusal: denied(scope, what, Some(SHARED)) }
 }
 
-/// Whether the current user may write everything, whatever is revoked. A superuser is kept from nothing.
+/// Whether the current user may write everything, whatever is revoked. Nothing can be revoked from a superuser.
 const WRITES_ALL: &str = "EXISTS (SELECT FROM pg_catalog.pg_roles u \
 WHERE u.rolname OPERATOR(pg_catalog.=) CURRENT_USER AND NOT u.rolsuper \
 AND pg_catalog.pg_has_role('pg_write_all_data', 'USAGE'))";
 
-/// What an owner keeps of a view that is sealed.
+/// The privileges that an owner keeps on a sealed view.
 const READING: &str = "SELECT, REFERENCES, TRIGGER";
 
-/// A query for the views among these that lead elsewhere, and that the current user has the right to write.
-fn open_views(seals: &[(usize, Seal)], scope: &Scope) -> String {
+/// Whether the transaction sees an old snapshot of the catalog: a view and its privileges may have changed since.
+const OLD_SNAPSHOT: &str = "pg_catalog.current_setting('transaction_isolation') \
+OPERATOR(pg_catalog.=) ANY (ARRAY['repeatable read', 'serializable'])";
+
+/// A condition: a privilege is granted on one of these relations, or one of these names is given, and the
+/// transaction's snapshot does not show that the relation is not a view.
+fn unknown_views(seals: &[(usize, Seal)], scope: &Scope) -> String {
+    let old = seals.iter().filter(|(_, seal)| seal.is_old);
+    let each = old.map(|(_, seal)| match &seal.name {
+        Some(name) => {
+            let places = places(seal, scope).map(|schema| {
+                let view = literal(&format!("{}.{}", quote(schema), quote(name)));
+                format!(
+                    "pg_catalog.to_regclass({view}) IS NOT NULL AND NOT EXISTS (SELECT FROM pg_catalog.pg_class c \
+                     WHERE c.oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass({view})::pg_catalog.oid \
+                     AND c.relkind OPERATOR(pg_catalog.<>) 'v')"
+                )
+            });
+            places.collect::<Vec<_>>().join(" OR ")
+        }
+        None => "true".to_owned(),
+    });
+    let each: Vec<String> = each.filter(|condition| !condition.is_empty()).collect();
+    if each.is_empty() { "false".to_owned() } else { each.join(" OR ") }
+}
+
+/// A query for the views among these that read relations outside of the tenant, and that the current user may write;
+/// or all of them if the condition `all` is true.
+fn open_views(seals: &[(usize, Seal)], scope: &Scope, all: &str) -> String {
     let mut among = Vec::new();
     for (_, seal) in seals {
         match &seal.name {
@@ -214,7 +308,7 @@ fn open_views(seals: &[(usize, Seal)], scope: &Scope) -> String {
          UNION SELECT p.view, e.oid FROM \"{MARK}\" p CROSS JOIN LATERAL ({LEADS}) e (oid)) \
          SELECT c.oid FROM (SELECT DISTINCT p.view FROM \"{MARK}\" p WHERE {}) v CROSS JOIN LATERAL (\
          SELECT k.oid, k.relacl, k.relowner FROM pg_catalog.pg_class k \
-         WHERE k.oid OPERATOR(pg_catalog.=) v.view OFFSET 0) c WHERE ({} OR {WRITES_ALL} OR EXISTS (SELECT FROM pg_catalog.pg_attribute b \
+         WHERE k.oid OPERATOR(pg_catalog.=) v.view OFFSET 0) c WHERE ({all} OR {} OR {WRITES_ALL} OR EXISTS (SELECT FROM pg_catalog.pg_attribute b \
          WHERE b.attrelid OPERATOR(pg_catalog.=) c.oid AND {}))",
         among.join(" OR "),
         elsewhere(NAMESPACE, scope),
@@ -223,7 +317,7 @@ fn open_views(seals: &[(usize, Seal)], scope: &Scope) -> String {
     )
 }
 
-/// The schemas that a name may have come to stand in.
+/// The schemas in which a name may have been created.
 fn places<'a>(seal: &'a Seal, scope: &'a Scope) -> impl Iterator<Item = &'a str> {
     let written = seal.schema.as_deref();
     let own = Some(&*scope.schema).filter(|own| scope.may_write(own) && seal.site != Site::Temporary);
@@ -233,7 +327,8 @@ fn places<'a>(seal: &'a Seal, scope: &'a Scope) -> impl Iterator<Item = &'a str>
     written.into_iter().chain(found)
 }
 
-/// What the relation `p.oid` leads to: what its rules name, a view's query among them, and its partitions and heirs.
+/// The relations behind the relation `p.oid`: those that its rules name, a view's query included, and its partitions
+/// and inheritance children.
 const LEADS: &str = "\
 SELECT d.refobjid FROM pg_catalog.pg_depend d \
 WHERE d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_rewrite'::pg_catalog.regclass \
@@ -242,12 +337,12 @@ SELECT r.oid FROM pg_catalog.pg_rewrite r WHERE r.ev_class OPERATOR(pg_catalog.=
 AND d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass \
 UNION ALL SELECT i.inhrelid FROM pg_catalog.pg_inherits i WHERE i.inhparent OPERATOR(pg_catalog.=) p.oid";
 
-/// The schema of the relation `p.oid`. As a subquery of its own it is found by the index, however many relations
-/// there are and however few PostgreSQL expects.
+/// The schema of the relation `p.oid`. As a separate subquery it uses the index, however many relations there are and
+/// however few PostgreSQL expects.
 const NAMESPACE: &str =
     "(SELECT n.relnamespace FROM pg_catalog.pg_class n WHERE n.oid OPERATOR(pg_catalog.=) p.oid)";
 
-/// Whether this schema's oid, an expression, is of none that may be written.
+/// Whether this schema's oid, an expression, is not the oid of a writable schema.
 fn elsewhere(namespace_of: &str, scope: &Scope) -> String {
     let schemas = std::iter::once(&scope.schema).chain(scope.shared.iter());
     let mut writable: Vec<String> =
@@ -265,7 +360,7 @@ fn quote(name: &str) -> String {
     pgstrata_tenancy::ident::quoted(name)
 }
 
-/// The name that is looked at, as a function takes it.
+/// The name to check, as the argument of a function.
 fn quoted(look: &Look) -> String {
     match &look.schema {
         Some(schema) => format!("{}.{}", quote(schema), quote(&look.name)),
@@ -273,7 +368,7 @@ fn quoted(look: &Look) -> String {
     }
 }
 
-/// The same, as it stands in SQL.
+/// The same, as an SQL identifier.
 fn identifier(look: &Look) -> String {
     let name = format!("U&\"{}\"", escaped(&look.name));
     match &look.schema {
@@ -282,12 +377,12 @@ fn identifier(look: &Look) -> String {
     }
 }
 
-/// A string literal of ASCII alone.
+/// A string literal in ASCII.
 pub(super) fn literal(text: &str) -> String {
     format!("U&'{}'", escaped(text))
 }
 
-/// What stands between the quotes of `U&'..'` or `U&".."`.
+/// The text between the quotes of `U&'..'` or `U&".."`.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 16);
     for c in text.chars() {
@@ -306,7 +401,7 @@ mod tests {
 
     fn look(schema: Option<&str>, name: &str, hold: bool) -> Look {
         let object = Object::Relation;
-        Look { schema: schema.map(Into::into), name: name.into(), object, follow: true, hold }
+        Look { schema: schema.map(Into::into), name: name.into(), object, extent: Extent::Rows, hold }
     }
 
     #[test]
@@ -324,7 +419,8 @@ mod tests {
         let sql = front(&[(0, &odd), (0, &look(Some("acme"), "v", false))], &scope()).sql;
         assert!(sql.is_ascii() && !sql.contains(';'), "{sql}");
         assert_eq!(sql.matches(" AS (SELECT 1 FROM ").count(), 1, "{sql}");
-        let seal = Seal { schema: None, name: Some("$pgstrata$ é'".into()), site: Site::Made };
+        let seal =
+            Seal { schema: None, name: Some("$pgstrata$ é'".into()), site: Site::Made, is_old: false };
         let sql = behind(&[(0, seal)], &scope()).sql;
         assert!(sql.is_ascii() && sql.matches("$pgstrata$").count() == 2, "{sql}");
     }

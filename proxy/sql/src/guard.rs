@@ -1,16 +1,16 @@
-//! What a tenant may not do, said in 42501 before PostgreSQL sees it. It fails closed.
+//! Statements that a tenant may not run; they are refused with 42501 before PostgreSQL sees them. It fails closed.
 //!
 //! # Layout
-//! - [`chains`]: names with dots: each must start with a schema that may be named,
-//!   unless it is proven to be a column.
-//! - [`functions`], [`relations`]: what reaches over tenants whatever the schema.
-//! - `sequences`: how functions of sequences name one.
-//! - `called`: functions that are none of those of PostgreSQL that are known.
-//! - [`commands`]: statements that are refused, or held within the tenant.
-//! - [`targets`]: the objects that a statement makes, changes or drops; `kinds`: of which kind those are. The
-//!   second witness adds the relations that it writes.
-//! - [`bodies`]: what may not stand in what is run later, where nobody looks.
-//! - [`check`]: the demands that those make, held against a scope; [`aims`]: of them, those for what is written.
+//! - [`chains`]: dotted names: each must start with a schema that the tenant may name, unless it is proven to be a
+//!   column.
+//! - [`functions`], [`relations`]: functions and relations with effects on all tenants, whatever the schema.
+//! - `sequences`: how sequence functions name a sequence.
+//! - `called`: functions that are not known functions of PostgreSQL.
+//! - [`commands`]: statements that are refused, or restricted to the tenant.
+//! - [`targets`]: the objects that a statement creates, changes or drops; `kinds`: the kinds of these. The witness
+//!   adds the relations that the statement writes.
+//! - [`bodies`]: functions that must not be in code that runs later.
+//! - [`check`]: evaluates the demands in a scope; [`aims`]: the demands about written objects.
 
 pub mod aims;
 mod bodies;
@@ -31,12 +31,12 @@ use super::analyse::Names;
 use super::shape::{Demand, StatementShape};
 use super::tokens::Tokens;
 
-/// The string in front of every demand of the same kind is built in one place.
+/// The beginning of each demand of one kind is built in one place.
 pub(crate) fn never(what: impl Into<Box<str>>, hint: Option<&'static str>) -> Demand {
     Demand::Never { what: what.into(), hint }
 }
 
-/// All that the guard asks of one statement. `names` is what the tree proved, if it could be read.
+/// The demands of one statement. `names` has the names of the tree, if it could be parsed.
 pub fn demands(t: &Tokens<'_>, statement: &StatementShape, names: Option<&Names>) -> Vec<Demand> {
     let mut out = Vec::new();
     commands::demands(t, statement, &mut out);

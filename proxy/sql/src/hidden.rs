@@ -1,8 +1,8 @@
-//! The catalog as a tenant sees it that is not to see others' objects: each relation of it is
-//! read through a filter by the schema that an object is in.
+//! The catalog for a tenant that must not see other tenants' objects: each relation is read through a filter on the
+//! schema of the objects.
 //!
-//! Every relation of the catalog is either listed here or can't be read: what a newer
-//! PostgreSQL adds shows nothing until somebody has looked at it.
+//! Every relation of the catalog is either listed here or cannot be read. So a relation that a newer PostgreSQL adds
+//! stays hidden until it is reviewed.
 
 use std::sync::Arc;
 
@@ -18,20 +18,20 @@ use super::shape::{Alias, Named, Shape, Way};
 use super::statistics;
 use super::tokens::Tokens;
 
-/// How a relation of the catalog tells which schema a row is about.
+/// The column by which the schema of a row's object is found.
 #[derive(Clone, Copy, Debug)]
 enum By {
     /// These columns hold schemas' names.
     Names(&'static [&'static str]),
     /// This column holds a schema's oid.
     Schema(&'static str),
-    /// This one the oid of a relation.
+    /// This column holds the oid of a relation.
     Relation(&'static str),
-    /// This one the oid of a type.
+    /// This column holds the oid of a type.
     Type(&'static str),
-    /// This one the oid of a function; those of the system have any.
+    /// This column holds the oid of a function; functions of the system schemas are always shown.
     Function(&'static str),
-    /// As `Schema`, where 0 stands for all schemas.
+    /// Like `Schema`; 0 means all schemas.
     SchemaOrAll(&'static str),
     /// It is the list of schemas.
     Own,
@@ -40,7 +40,7 @@ enum By {
 }
 
 const CATALOG: &str = "pg_catalog";
-/// Holds a value of rows.
+/// Contains a value from rows.
 const ATTRIBUTES: &str = "pg_attribute";
 const INFORMATION: &str = "information_schema";
 
@@ -90,7 +90,7 @@ const CATALOG_BY: &[(&str, By)] = &[
     ("pg_views", By::Names(&["schemaname"])),
 ];
 
-/// Relations of `pg_catalog` that name no object of a schema.
+/// Relations of `pg_catalog` without objects of schemas.
 const CATALOG_OPEN: &[&str] = &[
     "pg_am",
     "pg_amop",
@@ -176,7 +176,7 @@ const INFORMATION_BY: &[(&str, By)] = &[
     ("views", By::Names(&["table_schema"])),
 ];
 
-/// Relations of `information_schema` that name no object of a schema.
+/// Relations of `information_schema` without objects of schemas.
 const INFORMATION_OPEN: &[&str] = &[
     "administrable_role_authorizations",
     "applicable_roles",
@@ -193,17 +193,20 @@ const INFORMATION_OPEN: &[&str] = &[
     "sql_sizing",
 ];
 
-/// Relations that compute definitions: PostgreSQL locks what stands in one until the transaction ends.
+/// Relations that compute definitions, or that contain them for `pg_get_expr`. PostgreSQL locks the objects in a
+/// definition until the end of the transaction.
 const DEFINITIONS: &[(&str, &str)] = &[
     (CATALOG, "pg_matviews"),
     (CATALOG, "pg_policies"),
+    (CATALOG, "pg_policy"),
+    (CATALOG, "pg_rewrite"),
     (CATALOG, "pg_rules"),
     (CATALOG, "pg_views"),
     (INFORMATION, "views"),
 ];
 
-/// Whether a relation, whose schema is written or not, computes definitions or counts: others' rows of it are hidden
-/// always, and nothing of the client's query is evaluated before that.
+/// Whether a relation (with or without a written schema) computes definitions or counters. Its rows about other
+/// tenants are always hidden, and no expression of the client's query is evaluated before the filter.
 fn is_filtered_always(schema: Option<&str>, name: &str) -> bool {
     let defines =
         |(of, known): &(&str, &str)| *known == name && (schema.map_or(*of == CATALOG, |s| s == *of));
@@ -211,16 +214,16 @@ fn is_filtered_always(schema: Option<&str>, name: &str) -> bool {
         || schema.is_none_or(|schema| schema == CATALOG) && statistics::find(name).is_some()
 }
 
-/// The number of the first view of statistics, behind all others.
+/// The index of the first view of statistics, behind all other filters.
 const FIRST_VIEW: usize = CATALOG_BY.len() + INFORMATION_BY.len();
 
-/// What is to be done about a relation.
+/// How a relation is handled.
 enum Cover {
-    /// Nothing.
+    /// Read as it is.
     Open,
-    /// It is read through this filter.
+    /// Read through this filter.
     Filtered(u16),
-    /// It can't be read.
+    /// Refused.
     Closed,
 }
 
@@ -232,7 +235,7 @@ fn cover(by: &[(&str, By)], open: &[&str], first: usize, name: &str) -> Cover {
     found.ok().and_then(|i| u16::try_from(first + i).ok()).map_or(Cover::Closed, Cover::Filtered)
 }
 
-/// What becomes of a relation, whose schema is written or not.
+/// How a relation is handled, with or without a written schema.
 fn cover_of(schema: Option<&str>, name: &str, scope: &Scope) -> Cover {
     let counts = statistics::find(name).filter(|_| schema.is_none_or(|schema| schema == CATALOG));
     if let Some(index) = counts.and_then(|view| u16::try_from(FIRST_VIEW + view).ok()) {
@@ -243,7 +246,7 @@ fn cover_of(schema: Option<&str>, name: &str, scope: &Scope) -> Cover {
         Some(INFORMATION) => cover(INFORMATION_BY, INFORMATION_OPEN, CATALOG_BY.len(), name),
         Some(CATALOG) => cover(CATALOG_BY, CATALOG_OPEN, 0, name),
         None if name.starts_with("pg_") => match cover(CATALOG_BY, CATALOG_OPEN, 0, name) {
-            // Some table of the tenant's.
+            // A table of the tenant.
             Cover::Closed if !is_builtin() => Cover::Open,
             known => known,
         },
@@ -251,10 +254,10 @@ fn cover_of(schema: Option<&str>, name: &str, scope: &Scope) -> Cover {
     }
 }
 
-/// The splices that put a filter in front of each relation of the catalog that `shape` reads, in
-/// the order of the text; or why it can't be read.
+/// The splices that put a filter in front of each relation of the catalog that `shape` reads, in the order of the
+/// text; or the reason why it cannot be read.
 pub fn filters(shape: &Shape, t: &Tokens<'_>, scope: &Scope) -> Result<SmallVec<[Splice; 4]>, Refusal> {
-    let mut out: SmallVec<[Splice; 4]> = SmallVec::new();
+    let (mut out, mut tableoid): (SmallVec<[Splice; 4]>, _) = (SmallVec::new(), None);
     match shape.way {
         Way::Free => {}
         Way::Names => {
@@ -265,7 +268,11 @@ pub fn filters(shape: &Shape, t: &Tokens<'_>, scope: &Scope) -> Result<SmallVec<
                     Cover::Open => {}
                     Cover::Closed => return Err(refusal(&named.name, scope)),
                     Cover::Filtered(index) => {
-                        let filter = filter(named, schema.is_some(), Insert::Filtered(index), t);
+                        let rows = Insert::Filtered(showing(
+                            index,
+                            *tableoid.get_or_insert_with(|| asks_for_tableoid(t)),
+                        ));
+                        let filter = filter(named, schema.is_some(), rows, t);
                         out.extend(filter.ok_or_else(|| refusal(&named.name, scope))?);
                     }
                 }
@@ -275,7 +282,7 @@ pub fn filters(shape: &Shape, t: &Tokens<'_>, scope: &Scope) -> Result<SmallVec<
             }
             out.sort_by_key(|splice| splice.at);
         }
-        // Nobody knows where in it a relation stands: it may name none.
+        // The places of relations in the text are not known, so it must not name one.
         Way::Path | Way::Own => {
             let hidden = (0..t.all.len()).find_map(|i| hidden_at(i, t, scope));
             hidden.map_or(Ok(()), |name| Err(refusal(&name, scope)))?;
@@ -284,12 +291,13 @@ pub fn filters(shape: &Shape, t: &Tokens<'_>, scope: &Scope) -> Result<SmallVec<
     Ok(out)
 }
 
-/// The splices that put a filter in front of each relation that computes definitions or counts, whether others are hidden or not.
+/// The splices that put a filter in front of each relation that computes definitions or counters, with or without
+/// `hide_other_tenants`.
 ///
 /// # Errors
-/// Where no filter can stand.
+/// If no filter is possible.
 pub fn definitions(shape: &Shape, t: &Tokens<'_>, scope: &Scope) -> Result<SmallVec<[Splice; 4]>, Refusal> {
-    let mut out: SmallVec<[Splice; 4]> = SmallVec::new();
+    let (mut out, mut tableoid): (SmallVec<[Splice; 4]>, _) = (SmallVec::new(), None);
     let refused = |name: &str| {
         let hint = "Read it in a plain SELECT: only then is it known to show nothing of others.";
         denied(scope, &format!("read \"{name}\" in this form"), Some(hint))
@@ -304,7 +312,10 @@ pub fn definitions(shape: &Shape, t: &Tokens<'_>, scope: &Scope) -> Result<Small
         bare.chain(qualified).filter(|(schema, named)| is_filtered_always(*schema, &named.name))
     {
         let rows = match cover_of(Some(schema.unwrap_or(CATALOG)), &named.name, scope) {
-            Cover::Filtered(index) => Insert::Text(subquery(usize::from(index), &visible(scope)).into()),
+            Cover::Filtered(index) => {
+                let tableoid = *tableoid.get_or_insert_with(|| asks_for_tableoid(t));
+                Insert::Text(subquery(usize::from(showing(index, tableoid)), &visible(scope)).into())
+            }
             _ => return Err(refused(&named.name)),
         };
         out.extend(filter(named, schema.is_some(), rows, t).ok_or_else(|| refused(&named.name))?);
@@ -321,7 +332,8 @@ pub fn definitions(shape: &Shape, t: &Tokens<'_>, scope: &Scope) -> Result<Small
     Ok(out)
 }
 
-/// The relation at token `i` that computes definitions or counts, if nobody knows where in the text it stands.
+/// The relation at token `i` that computes definitions or counters, if the places of relations in the text are not
+/// known.
 fn defines_at(i: usize, t: &Tokens<'_>) -> Option<&'static str> {
     let name = t.name(i)?;
     let within = |schema: &str| i >= 2 && t.is(i - 1, TokenKind::Dot) && t.kw(i - 2, schema);
@@ -332,10 +344,10 @@ fn defines_at(i: usize, t: &Tokens<'_>) -> Option<&'static str> {
     (found.0 == CATALOG || within(found.0)).then_some(found.1)
 }
 
-/// The splices that take out of `pg_attribute` what it holds of other tenants' rows, in a text that may show it.
+/// The splices that remove the values of other tenants' rows from `pg_attribute`, in a text that may show them.
 ///
 /// # Errors
-/// Where nobody knows where in the text it stands.
+/// If the place of the relation in the text is not known.
 pub fn missing_values(
     shape: &Shape,
     t: &Tokens<'_>,
@@ -348,8 +360,9 @@ pub fn missing_values(
     if shape.way != Way::Names {
         return Err(refused());
     }
+    let tableoid = if asks_for_tableoid(t) { "tableoid, " } else { "" };
     let rows: Arc<str> = format!(
-        "(SELECT * FROM pg_catalog.pg_attribute WHERE attmissingval IS NULL OR {}) ",
+        "(SELECT {tableoid}* FROM pg_catalog.pg_attribute WHERE attmissingval IS NULL OR {}) ",
         among("attrelid", "pg_class", "rel", &schemas(&visible(scope)))
     )
     .into();
@@ -369,7 +382,7 @@ pub fn missing_values(
     Ok(out)
 }
 
-/// `pg_catalog.pg_class.relname`: a subquery has no schema, so its columns can't be named with one.
+/// `pg_catalog.pg_class.relname`: a subquery has no schema, so its columns cannot be qualified with one.
 fn bare_column(i: usize, t: &Tokens<'_>, scope: &Scope) -> Option<Splice> {
     let schema = t.name(i).filter(|_| t.is(i + 1, TokenKind::Dot) && t.is(i + 3, TokenKind::Dot))?;
     let inside = i.checked_sub(1).is_some_and(|before| t.is(before, TokenKind::Dot));
@@ -382,12 +395,12 @@ fn bare_column(i: usize, t: &Tokens<'_>, scope: &Scope) -> Option<Splice> {
     })
 }
 
-/// The name of the relation at token `i`, if it can't be read as it is.
+/// The name of the relation at token `i`, if it cannot be read as it is.
 fn hidden_at(i: usize, t: &Tokens<'_>, scope: &Scope) -> Option<String> {
     let name = t.name(i)?;
     let (schema, name) = match &*name {
         INFORMATION if t.is(i + 1, TokenKind::Dot) => (Some(INFORMATION), t.name(i + 2)?),
-        // Functions show what they show, whatever the name.
+        // A function's output does not depend on the name.
         _ if t.is(i + 1, TokenKind::Open) || t.is(i + 1, TokenKind::Dot) => return None,
         CATALOG | "pg_temp" | "pg_toast" => return None,
         _ => (None, name),
@@ -395,8 +408,8 @@ fn hidden_at(i: usize, t: &Tokens<'_>, scope: &Scope) -> Option<String> {
     (!matches!(cover_of(schema, &name, scope), Cover::Open)).then(|| name.into_owned())
 }
 
-/// The splices that put the filter in the place of one relation; `None` where the grammar has no
-/// room for them, or what would be hidden in a comment could end it.
+/// The splices that replace one relation by its filter; `None` if the grammar does not allow it there, or if a hidden
+/// part could end the comment around it.
 fn filter(named: &Named, qualified: bool, rows: Insert, t: &Tokens<'_>) -> Option<SmallVec<[Splice; 4]>> {
     let first = named.token as usize;
     let last = first + if qualified { 2 } else { 0 };
@@ -439,9 +452,25 @@ fn refusal(name: &str, scope: &Scope) -> Refusal {
     }
 }
 
-/// How many filters there are.
+/// The number of filters: two for each relation, one of them with `tableoid`.
 pub fn count() -> usize {
+    2 * relations()
+}
+
+fn relations() -> usize {
     FIRST_VIEW + statistics::count()
+}
+
+/// Whether the text names `tableoid`. A subquery has no system columns, so the filter then returns it as an ordinary
+/// column: `pg_dump` reads it.
+fn asks_for_tableoid(t: &Tokens<'_>) -> bool {
+    (0..t.all.len()).any(|i| t.name(i).is_some_and(|name| name == "tableoid"))
+}
+
+/// The index of a relation's filter, with or without `tableoid`.
+fn showing(index: u16, tableoid: bool) -> u16 {
+    let more = u16::try_from(relations()).ok().filter(|_| tableoid);
+    index + more.unwrap_or(0)
 }
 
 /// The schemas whose objects a tenant may see, as an array of names in SQL.
@@ -461,29 +490,29 @@ fn array<'a>(names: impl Iterator<Item = &'a str>) -> String {
     out
 }
 
-/// Whether a row of `pg_namespace` is one of these schemas, or that of temporary tables.
+/// Whether a row of `pg_namespace` is one of these schemas, or a schema of temporary tables.
 fn own(visible: &str) -> String {
     format!(
         "nspname OPERATOR(pg_catalog.=) ANY ({visible}) OR oid OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()"
     )
 }
 
-/// The same as oids, to compare with.
+/// The same as an expression of oids.
 fn schemas(visible: &str) -> String {
     format!("ANY (ARRAY(SELECT oid FROM pg_catalog.pg_namespace WHERE {}))", own(visible))
 }
 
-/// The oids of the schemas whose objects a tenant may see, to compare with.
+/// The oids of the schemas whose objects a tenant may see, as an SQL expression.
 pub fn own_schemas(scope: &Scope) -> String {
     schemas(&visible(scope))
 }
 
-/// The same of the schemas on its path alone.
+/// The same for the schemas on its path only.
 pub fn path_schemas(scope: &Scope) -> String {
     schemas(&array(scope.path()))
 }
 
-/// The same of the schemas whose objects a tenant may write.
+/// The same for the schemas whose objects a tenant may write.
 pub fn written_schemas(scope: &Scope) -> String {
     schemas(&array(scope.path().filter(|schema| scope.may_write(schema))))
 }
@@ -495,10 +524,11 @@ fn among(column: &str, table: &str, prefix: &str, schemas: &str) -> String {
     )
 }
 
-/// The subquery that stands for the relation with this index, and a blank behind it.
+/// The subquery that replaces the relation with this index, with a blank behind it.
 ///
-/// All in it is named in full: nothing that a tenant's path leads to first takes its place.
+/// All names in it are qualified, so that no object on a tenant's path replaces them.
 pub fn subquery(index: usize, visible: &str) -> String {
+    let (index, shows_tableoid) = (index % relations(), index >= relations());
     let view = index.checked_sub(FIRST_VIEW).and_then(|view| Some((view, statistics::name(view)?)));
     if let Some((view, name)) = view {
         let condition = statistics::condition(view, visible);
@@ -544,9 +574,11 @@ pub fn subquery(index: usize, visible: &str) -> String {
             )
         }
     };
-    // Nothing of the client's query is evaluated before the filter.
+    // No expression of the client's query is evaluated before the filter.
     let barrier = if is_filtered_always(Some(schema), relation) { " OFFSET 0" } else { "" };
-    format!("(SELECT * FROM {schema}.{relation} WHERE {condition}{barrier}) ")
+    // Views have no `tableoid`.
+    let tableoid = if shows_tableoid && !matches!(by, By::Names(_)) { "tableoid, " } else { "" };
+    format!("(SELECT {tableoid}* FROM {schema}.{relation} WHERE {condition}{barrier}) ")
 }
 
 #[cfg(test)]

@@ -1,15 +1,16 @@
-//! Keys that all of a database shares, made the tenant's own: channels, the numbers of
-//! advisory locks, names of prepared transactions.
+//! Names and numbers that all schemas of a database share, made private to the tenant: channels, keys of advisory
+//! locks, identifiers of prepared transactions.
 //!
-//! A channel `orders` is `acme_corp.orders` for PostgreSQL, and so is a prepared transaction; the key
-//! of an advisory lock is one that an expression of SQL makes of the schema and the client's key. Anybody
-//! past the proxy can write that as well (docs/isolation.md), but no tenant can find one that gives
-//! another's: it is a part of a SHA-256.
+//! PostgreSQL gets `acme_corp.orders` for a tenant's channel `orders`, and likewise for a prepared transaction. An
+//! SQL expression computes the key of an advisory lock from the schema and the client's key. Programs that bypass the
+//! proxy can use the same names (docs/isolation.md). No tenant can find a key that equals another tenant's, because
+//! the key is a part of a SHA-256.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use pgstrata_tenancy::ident;
+pub use pgstrata_tenancy::{KeySpace, KeySpaces};
 
 use super::guard::check::denied;
 use super::guard::sequences;
@@ -20,37 +21,15 @@ use super::scope::Scope;
 use super::shape::{Key, Shape, StatementShape};
 use super::tokens::{Literals, Tokens};
 
-/// Whose the keys of one kind are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum KeySpace {
-    /// Each tenant's own.
-    #[default]
-    Tenant,
-    /// The whole database's, as PostgreSQL has it.
-    Shared,
-    /// Nobody's: what would use one is refused.
-    Refuse,
-}
-
-/// The keys of a tenant.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct KeySpaces {
-    /// `LISTEN`, `NOTIFY`.
-    pub channels: KeySpace,
-    /// `pg_advisory_lock` and its kin.
-    pub advisory_locks: KeySpace,
-    /// `PREPARE TRANSACTION`.
-    pub two_phase: KeySpace,
-}
-
 /// The longest name of a channel, in bytes.
 const LONGEST_CHANNEL: usize = ident::MAX_BYTES;
 
-/// Sent in the place of `LISTEN`, and of what changes nothing: it does nothing, and PostgreSQL answers it where and as it would.
+/// Sent in place of `LISTEN` and of statements without effect. It has no effect, and PostgreSQL answers it at the
+/// same place and in the same way.
 pub const IDLE: &str = "UNLISTEN \"pgstrata\"";
 
-/// What stands in front of a tenant's names: its schema and a dot. A dot in the schema is written in
-/// another way, so that no tenant's name can begin with what stands in front of another's.
+/// The prefix of a tenant's names: its schema and a dot. A dot in the schema is escaped, so that no tenant's name can
+/// begin with another tenant's prefix.
 fn prefix(scope: &Scope) -> String {
     let schema = &scope.schema;
     match schema.contains(['.', '~']) {
@@ -59,7 +38,7 @@ fn prefix(scope: &Scope) -> String {
     }
 }
 
-/// `channel` of the tenant, as PostgreSQL knows it; `None` if that is too long.
+/// `channel` of the tenant, as PostgreSQL gets it; `None` if that is too long.
 pub fn channel_of(scope: &Scope, channel: &str) -> Option<String> {
     let name = match scope.keys.channels {
         KeySpace::Tenant => format!("{}{channel}", prefix(scope)),
@@ -68,7 +47,7 @@ pub fn channel_of(scope: &Scope, channel: &str) -> Option<String> {
     (name.len() <= LONGEST_CHANNEL).then_some(name)
 }
 
-/// In front of an expression for a channel, in brackets.
+/// Inserted in front of a bracketed expression for a channel.
 pub fn channel(scope: &Scope) -> String {
     let mut out = String::new();
     ident::push_ascii_literal(&mut out, &prefix(scope));
@@ -76,17 +55,18 @@ pub fn channel(scope: &Scope) -> String {
     out
 }
 
-/// In front of an expression for the one key of an advisory lock.
+/// Inserted in front of an expression for the single key of an advisory lock.
 pub fn lock_key(scope: &Scope) -> String {
     lock(scope, "int8")
 }
 
-/// The same for the first of two keys.
+/// Inserted in front of the first of two keys.
 pub fn lock_pair(scope: &Scope) -> String {
     lock(scope, "int4")
 }
 
-/// The operator lets in what the function would, tells PostgreSQL a parameter's type, and leaves the key as it is.
+/// The operator accepts the same types as the function, lets PostgreSQL infer a parameter's type, and does not change
+/// the key.
 fn lock(scope: &Scope, integer: &str) -> String {
     let mut out = String::from(
         "('x'::pg_catalog.text OPERATOR(pg_catalog.||) pg_catalog.encode(pg_catalog.substr(pg_catalog.sha256(\
@@ -99,16 +79,16 @@ fn lock(scope: &Scope, integer: &str) -> String {
     out
 }
 
-/// In the place of the comma between two keys.
+/// Replaces the comma between two keys.
 pub const LOCK_COMMA: &str = "))::pg_catalog.text OPERATOR(pg_catalog.||) ','::pg_catalog.text \
                               OPERATOR(pg_catalog.||) (0::pg_catalog.int4 OPERATOR(pg_catalog.#) (";
 
-/// Behind the last key.
+/// Inserted behind the last key.
 pub const LOCK_END: &str =
     "))::pg_catalog.text, 'UTF8')), 1, 8), 'hex'))::pg_catalog.bit(64)::pg_catalog.int8";
 
-/// Whether a statement is about the role that statements run as. The guard lets it through where it changes nothing,
-/// and no server gets to see it: with a role of the tenant's, it would take that off.
+/// Whether a statement sets the role that statements run as. The guard allows it if it has no effect, and it is never
+/// sent to a server, because it would reset a tenant's role there.
 pub fn keeps_role(kind: &StatementKind) -> bool {
     let is_role = |name: &str| matches!(name, "role" | "session_authorization");
     match kind {
@@ -118,7 +98,7 @@ pub fn keeps_role(kind: &StatementKind) -> bool {
     }
 }
 
-/// The keys that a statement names.
+/// The shared names in a statement.
 pub fn of(t: &Tokens<'_>, statement: &StatementShape, out: &mut Vec<Key>) {
     let Range { start, end } = statement.tokens;
     if matches!(statement.kind, StatementKind::Listen(_)) {
@@ -154,7 +134,7 @@ pub fn prepared(t: &Tokens<'_>, i: usize, statement: &Range<usize>) -> Option<Ke
     let qualified = i >= 2 && t.is(i - 1, TokenKind::Dot) && t.kw(i - 2, "pg_catalog");
     let first = if qualified { i - 2 } else { i };
     let in_list = first > 0 && t.any_kw(first - 1, &["from", "join"]);
-    // Behind it an alias, or what ends it.
+    // An alias follows, or the end of the FROM item.
     let ends = [
         "where", "order", "group", "having", "limit", "offset", "fetch", "join", "left", "right", "full",
         "inner", "cross", "natural", "on", "using", "union", "except", "intersect", "window",
@@ -166,8 +146,8 @@ pub fn prepared(t: &Tokens<'_>, i: usize, statement: &Range<usize>) -> Option<Ke
     (in_list && (over || named)).then(|| Key::Prepared { tokens: first as u32..i as u32 + 1, named: !over })
 }
 
-/// `SELECT set_config(name, 'value', false) FROM pg_settings WHERE name = 'setting'`, as pg_dump sets what
-/// some servers do not have: the relation, the operator and the setting's name.
+/// `SELECT set_config(name, 'value', false) FROM pg_settings WHERE name = 'setting'`, with which pg_dump sets
+/// parameters that some servers do not have: the relation, the operator and the parameter's name.
 pub fn pinned_setting(t: &Tokens<'_>, statement: &Range<usize>) -> Option<(u32, u32, u32)> {
     let catalog = |at| if t.kw(at, "pg_catalog") && t.is(at + 1, TokenKind::Dot) { at + 2 } else { at };
     let call = catalog(statement.start + 1);
@@ -190,7 +170,7 @@ pub fn pinned_setting(t: &Tokens<'_>, statement: &Range<usize>) -> Option<(u32, 
     known.then_some((relation as u32, relation as u32 + 3, relation as u32 + 4))
 }
 
-/// `FROM pg_sequence, pg_get_sequence_data(seqrelid)`, as pg_dump reads all sequences at once: the tokens of
+/// `FROM pg_sequence, pg_get_sequence_data(seqrelid)`, with which pg_dump reads all sequences at once: the tokens of
 /// the relation, for the function at `i`.
 pub fn sequence_data(t: &Tokens<'_>, i: usize) -> Option<Range<u32>> {
     let relation = i.checked_sub(2)?;
@@ -243,7 +223,7 @@ fn call(t: &Tokens<'_>, i: usize, statement: &Range<usize>, out: &mut Vec<Key>) 
         1 if first.end + 1 < close as u32 => {
             out.push(Key::Lock { keys: first.start..close as u32, comma: Some(first.end) });
         }
-        // PostgreSQL knows no such function.
+        // PostgreSQL has no such function.
         _ => {}
     }
 }
@@ -263,7 +243,7 @@ fn commas(t: &Tokens<'_>, arguments: Range<usize>) -> Vec<usize> {
     out
 }
 
-/// The splices that make the keys of a text the tenant's own.
+/// The splices that make the names of a text private to the tenant.
 pub fn splices(shape: &Shape, t: &Tokens<'_>, scope: &Scope) -> Result<Vec<Splice>, Refusal> {
     let mut out = Vec::new();
     for key in &shape.keys {
@@ -281,7 +261,7 @@ pub fn splices(shape: &Shape, t: &Tokens<'_>, scope: &Scope) -> Result<Vec<Splic
                 let token = *token as usize;
                 out.extend(replace(t, token..token + 1, Insert::Text(ident::ascii_quoted(&channel).into())));
             }
-            // PostgreSQL refuses it.
+            // PostgreSQL refuses an empty name.
             Key::ChannelArgument(tokens) if is_empty_string(t, tokens) => {}
             Key::ChannelArgument(tokens) if scope.keys.channels == KeySpace::Tenant => {
                 around(t, tokens, (Insert::Channel, Insert::End), &mut out);
@@ -298,14 +278,14 @@ pub fn splices(shape: &Shape, t: &Tokens<'_>, scope: &Scope) -> Result<Vec<Splic
             }
             Key::Setting(relation, equals) => {
                 let (relation, equals) = (*relation as usize, *equals as usize);
-                // Unless the client has written it.
+                // Unless the client has qualified it.
                 if !t.is(relation - 1, TokenKind::Dot) {
                     let start = t.bytes(&(relation..relation + 1)).start;
                     out.push(Splice::new(start, Insert::Text("pg_catalog.".into())));
                 }
                 out.extend(replace(t, equals..equals + 1, Insert::Text(" OPERATOR(pg_catalog.=) ".into())));
             }
-            // Where others are hidden, so are their sequences, unless a CTE has the name.
+            // With `hide_other_tenants`, other tenants' sequences are hidden too, unless a CTE has the name.
             Key::Sequences(tokens) if scope.hide_others && !is_relation(shape, tokens.start) => {
                 return Err(odd_sequences(scope));
             }
@@ -330,7 +310,7 @@ pub fn splices(shape: &Shape, t: &Tokens<'_>, scope: &Scope) -> Result<Vec<Splic
     Ok(out)
 }
 
-/// Whether a relation, and no CTE, is named at this token.
+/// Whether a relation, and not a CTE, is named at this token.
 fn is_relation(shape: &Shape, token: u32) -> bool {
     let mut named = shape.relations.iter().chain(shape.qualified.iter().map(|q| &q.named));
     named.any(|named| named.token == token)
@@ -348,7 +328,7 @@ fn own_sequences(scope: &Scope) -> Arc<str> {
     out.into()
 }
 
-/// The tenant's rows of `pg_prepared_xacts`, by the names that the tenant gave.
+/// The tenant's rows of `pg_prepared_xacts`, with the tenant's own identifiers.
 fn own_prepared(scope: &Scope, named: bool) -> Arc<str> {
     let prefix = prefix(scope);
     let mut out = format!(
@@ -365,7 +345,7 @@ fn own_prepared(scope: &Scope, named: bool) -> Arc<str> {
     out.into()
 }
 
-/// A prepared transaction's name as PostgreSQL knows it, as a literal.
+/// The identifier of a prepared transaction as PostgreSQL gets it, as a literal.
 fn gid_of(scope: &Scope, gid: &str) -> Arc<str> {
     let mut out = String::new();
     ident::push_ascii_literal(&mut out, &format!("{}{gid}", prefix(scope)));

@@ -1,8 +1,8 @@
-//! What a user's SQL may do at most: `statements` of a user. An allow list by the kind of statement: a kind
-//! that is not known here is let through with [`Level::All`] alone.
+//! The kinds of statements that a user may run: the key `statements` of a user. This is an allow list: a kind that is
+//! not known here is allowed with [`Level::All`] only.
 //!
-//! It limits what an injected statement can do to its own tenant; that no statement reaches another tenant is
-//! the guard's part, at each level.
+//! A level limits the damage of an injected statement in its own tenant. The guard keeps tenants apart, at each
+//! level.
 
 mod class;
 pub mod read_only;
@@ -10,40 +10,15 @@ pub mod read_only;
 mod tests;
 
 pub use class::{StatementClass, class_of};
+pub use pgstrata_tenancy::Level;
 
 use super::plan::Refusal;
 use super::scope::{Scope, TextMode};
 use super::shape::Shape;
 use super::tokens::Tokens;
 
-/// What is let through, in the order of what it allows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Level {
-    /// Queries, in transactions that PostgreSQL holds to be read only.
-    Read,
-    /// Changes of rows, locks and sequences as well.
-    Write,
-    /// The definition and maintenance of objects as well.
-    Ddl,
-    /// Whatever the guard lets through.
-    #[default]
-    All,
-}
-
-impl Level {
-    /// The name in configuration files.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Level::Read => "read",
-            Level::Write => "write",
-            Level::Ddl => "ddl",
-            Level::All => "all",
-        }
-    }
-}
-
 impl StatementClass {
-    /// The least level that lets statements of this class through.
+    /// The lowest level that allows statements of this class.
     pub fn level(self) -> Level {
         match self {
             StatementClass::Control | StatementClass::Query => Level::Read,
@@ -54,7 +29,7 @@ impl StatementClass {
     }
 }
 
-/// The refusal of a text that holds a statement beyond the user's level.
+/// The refusal of a text with a statement beyond the user's level.
 pub fn refusal(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode) -> Option<Refusal> {
     if scope.statements == Level::All {
         return None;
@@ -65,10 +40,12 @@ pub fn refusal(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode) -> 
         let what = match statement.class {
             StatementClass::Change => "changes or locks rows",
             StatementClass::Define => "defines or maintains objects",
-            StatementClass::Control | StatementClass::Query | StatementClass::Other => "is not limited",
+            StatementClass::Control | StatementClass::Query | StatementClass::Other => {
+                "runs code, or is of an unknown kind"
+            }
         };
         let needs = statement.class.level().as_str();
-        return Some(refused(scope, &format!("run {verb} here, which {what} and needs \"{needs}\"")));
+        return Some(refused(scope, &format!("run {verb}, which {what}: it needs statements = \"{needs}\"")));
     }
     (scope.statements == Level::Read).then(|| read_only::refusal(shape, t, scope, mode)).flatten()
 }

@@ -1,22 +1,22 @@
-//! text -> plan: how a statement reaches its tenant's schema. No I/O, no runtime.
+//! Text to plan: decides how a statement reaches its tenant's schema. No I/O, no runtime.
 //!
 //! # Layout
-//! - [`plan`]: the answer: a [`Route`], and what each statement does to its session.
-//! - [`scope`]: the question's other half: whose SQL it is, and what its schemas hold.
-//! - [`engine`]: the way from one to the other, which the rest are steps of.
-//! - [`lexer`] (of the tenancy crate), `rows`, [`tokens`], [`name`]: the text as PostgreSQL's scanner sees it.
-//! - [`masked`]: what can be read of a text that is not in UTF-8.
-//! - [`statement`]: what each statement is, by its keywords.
-//! - [`analyse`]: which names it depends on, by its tree.
-//! - [`guard`]: what it may not do; [`level`]: and what its user may do at most.
-//! - [`fresh`]: what PostgreSQL itself is asked about names, where the catalog's picture may be old.
-//! - [`shape`], [`cache`]: what was found, kept for all texts of the same shape; `recent`: for the very same text.
-//! - [`decide`], [`builtin`]: a shape and a scope make a plan; `moved`: of tables that are kept elsewhere;
-//!   `hidden`: of a catalog that shows the tenant's own objects only; `statistics`: and its own locks and counts;
-//!   [`keys`]: of channels and locks that are the tenant's own.
-//! - `bounds`: how much of a text is looked at.
-//! - `marks`: sets of tokens; `steps`: what is done, counted in tests.
-//! - [`rewrite`]: the plan's prefixes put in, error positions brought back.
+//! - [`plan`]: the result: a [`Route`], and the effects of each statement on its session.
+//! - [`scope`]: the second input: tenant, schemas, permissions, and the catalog of the schemas.
+//! - [`engine`]: the steps from text and scope to plan.
+//! - [`lexer`] (of the tenancy crate), `rows`, [`tokens`], [`name`]: the text as PostgreSQL's scanner reads it.
+//! - [`masked`]: texts that are not in UTF-8.
+//! - [`statement`]: the kind of each statement, by its keywords.
+//! - [`analyse`]: the names that a statement depends on, by sqlparser's tree.
+//! - [`guard`]: statements that are refused; [`level`]: the kinds of statements that a user may run.
+//! - [`fresh`]: checks of names that run in PostgreSQL, because the cached catalog may be outdated.
+//! - [`form`]: the normalized query, the key of statistics.
+//! - [`shape`], [`cache`]: the analysis of a normalized query; `recent`: the tokens of the same text.
+//! - [`decide`], [`builtin`]: shape and scope to plan; `moved`: remapped tables; `hidden`: catalog filters;
+//!   `statistics`: filters for locks and counters; [`keys`]: channels and locks that are private to the tenant.
+//! - `bounds`: limits on the text to analyse.
+//! - `marks`: sets of tokens; `steps`: the number of steps, counted in tests.
+//! - [`rewrite`]: applies the splices of a plan, and maps error positions back.
 
 pub mod analyse;
 mod bounds;
@@ -27,10 +27,12 @@ pub mod decide;
 pub mod engine;
 #[cfg(any(test, feature = "testing"))]
 pub mod fixture;
+pub mod form;
 pub mod fresh;
 pub mod guard;
 mod hidden;
 pub mod keys;
+pub mod large_objects;
 pub mod level;
 pub mod limits;
 mod marks;
@@ -40,6 +42,7 @@ pub mod name;
 mod opens;
 pub mod plan;
 mod recent;
+mod relations;
 pub mod rewrite;
 mod rows;
 pub mod scope;

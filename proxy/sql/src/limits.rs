@@ -1,9 +1,9 @@
-//! Time-outs that end what others wait for: a client may set them lower than role, database and configuration do, and not
+//! Time-outs that protect others: a client may set them lower than role, database and configuration do, but not
 //! higher.
 //!
-//! What those give is the parameter's value for `RESET`, which PostgreSQL alone knows, on the server at hand. So a
-//! statement that sets one is sent, and looked at behind that, in its transaction: a value that is too high takes the
-//! statement back.
+//! The limit is the parameter's value for `RESET`, which only PostgreSQL knows, on the current server. So the
+//! statement is sent, and a check runs behind it in its transaction: a higher value fails, and the statement is
+//! rolled back.
 
 use std::fmt::Write;
 
@@ -13,20 +13,20 @@ use super::scope::Scope;
 use super::shape::Shape;
 use super::tokens::{Literals, Tokens};
 
-/// The parameters, in lower case. `idle_session_timeout` is none of them: it acts between two transactions, where a
-/// server is nobody's.
+/// The parameters, in lower case. `idle_session_timeout` is not included: it applies between transactions, when no
+/// client holds the server.
 pub const LIMITED: [&str; 4] =
     ["idle_in_transaction_session_timeout", "lock_timeout", "statement_timeout", "transaction_timeout"];
 
-/// Stands in a hint where the limit is to stand.
+/// The placeholder of the limit in a hint.
 const LIMIT: &str = "{limit}";
 
-/// The parameter of this name, in lower case, if it is one of them.
+/// The parameter with this name (in lower case), if it is limited.
 pub fn limited(name: &str) -> Option<&'static str> {
     LIMITED.into_iter().find(|limited| *limited == name)
 }
 
-/// Those that the statements of a text set, by the statements' numbers.
+/// The limited parameters that the statements of a text set, with the statements' numbers.
 pub(super) fn set_by(shape: &Shape, t: &Tokens<'_>, scope: &Scope) -> Vec<(usize, &'static str)> {
     if !scope.limits_time {
         return Vec::new();
@@ -40,13 +40,13 @@ pub(super) fn set_by(shape: &Shape, t: &Tokens<'_>, scope: &Scope) -> Vec<(usize
     each.filter_map(|(at, statement)| Some((at, name_of(&statement.kind)?))).collect()
 }
 
-/// What is asked behind the statement that sets `name`.
+/// The check behind the statement that sets `name`.
 pub(super) fn check(statement: usize, name: &'static str) -> Check {
     Check { statement, behind: true, sql: question(name).into(), refusal: refusal(name) }
 }
 
-/// What is asked in front of a statement that sets `name` in its middle, where nobody can look at the value: there must be
-/// no limit that it could be above.
+/// The check in front of a statement that sets `name` in the middle, where the value cannot be checked: there must be
+/// no limit.
 pub(super) fn check_none(statement: usize, name: &'static str) -> Check {
     let sql = format!(
         "SELECT pg_catalog.parse_ident(pg_catalog.concat('{MARK}', s.reset_val)) FROM pg_catalog.pg_settings s \
@@ -55,8 +55,8 @@ pub(super) fn check_none(statement: usize, name: &'static str) -> Check {
     Check { statement, behind: false, sql: sql.into(), refusal: unseen(name) }
 }
 
-/// A statement that fails where a parameter is higher than it would be by itself. Its own change of the parameter is the
-/// transaction's, and is taken back by itself; it has no rows.
+/// A statement that fails if a parameter is higher than its reset value. Its own change of the parameter is local to
+/// the transaction and is reverted; it returns no rows.
 pub fn question(name: &str) -> String {
     let mut sql = String::new();
     let (zero, above) = ("'0'::pg_catalog.interval", "OPERATOR(pg_catalog.>)");
@@ -73,7 +73,7 @@ pub fn question(name: &str) -> String {
     sql
 }
 
-/// The refusal of a value that is too high.
+/// The refusal of a value above the limit.
 pub fn refusal(name: &str) -> Refusal {
     Refusal {
         code: "42501",
@@ -85,7 +85,7 @@ pub fn refusal(name: &str) -> Refusal {
     }
 }
 
-/// The refusal of a `SET` where nobody could look at what it sets.
+/// The refusal of a `SET` whose value cannot be checked.
 pub fn unseen(name: &str) -> Refusal {
     Refusal {
         code: "42501",
@@ -97,7 +97,7 @@ pub fn unseen(name: &str) -> Refusal {
     }
 }
 
-/// The refusal with the limit in it that stands in the message of the check's error.
+/// The refusal with the limit from the message of the check's error.
 pub fn with_limit(mut refusal: Refusal, message: &[u8]) -> Refusal {
     let Some(hint) = refusal.hint.as_mut().filter(|hint| hint.contains(LIMIT)) else { return refusal };
     let message = String::from_utf8_lossy(message);

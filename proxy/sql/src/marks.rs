@@ -10,7 +10,7 @@ pub struct Marks {
 }
 
 impl Marks {
-    /// None of the tokens in `range`.
+    /// An empty set for the tokens in `range`.
     pub fn of(range: &Range<usize>) -> Self {
         Self { first: range.start, bits: vec![0; range.len().div_ceil(64)] }
     }
@@ -20,7 +20,7 @@ impl Marks {
         Some((at / 64, 1 << (at % 64)))
     }
 
-    /// Adds a token; one outside of the statement is not taken.
+    /// Adds a token; a token outside of the statement is ignored.
     pub fn insert(&mut self, token: usize) {
         let Some((word, bit)) = self.place(token) else { return };
         if let Some(word) = self.bits.get_mut(word) {
@@ -28,7 +28,7 @@ impl Marks {
         }
     }
 
-    /// Whether this token is one of them.
+    /// Whether the set contains this token.
     pub fn contains(&self, token: usize) -> bool {
         let found = self.place(token).and_then(|(word, bit)| Some(self.bits.get(word)? & bit != 0));
         found.unwrap_or(false)

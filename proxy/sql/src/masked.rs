@@ -1,18 +1,18 @@
-//! A text in another encoding than UTF-8: what of it can be read.
+//! Texts in another encoding than UTF-8.
 //!
-//! The engine reads names as UTF-8. The same bytes are another name for PostgreSQL where the client's encoding
-//! is another one, and that may be another tenant's. So such a text may have names in ASCII alone. Its strings
-//! may hold anything, and what is not ASCII in them is put out of sight: it is read by nobody as a name or a value.
+//! The engine reads names as UTF-8. In another client encoding, the same bytes are another name for PostgreSQL,
+//! possibly the name of another tenant's schema. So such a text may have only ASCII names. Its strings may contain
+//! any bytes; their non-ASCII bytes are masked, so that the engine does not read them as a name or a value.
 
 use std::borrow::Cow;
 
 use super::lexer::{Lexer, Token, TokenKind};
 use super::plan::Refusal;
 
-/// No byte of UTF-8.
+/// Not a byte of UTF-8.
 const MASK: u8 = 0xFF;
 
-/// `text` with all hidden that is not ASCII, at the same offsets. The error: a name has something of that.
+/// `text` with all non-ASCII bytes masked, at the same offsets. Fails if a name contains such a byte.
 pub fn mask(text: &[u8]) -> Result<Cow<'_, [u8]>, Refusal> {
     if text.is_ascii() {
         return Ok(Cow::Borrowed(text));
@@ -28,10 +28,10 @@ pub fn mask(text: &[u8]) -> Result<Cow<'_, [u8]>, Refusal> {
     Ok(Cow::Owned(masked))
 }
 
-/// Whether a token is a string, in whose marks there is nothing else than ASCII.
+/// Whether a token is a string whose delimiters are ASCII.
 fn names_nothing(token: Token, raw: &[u8]) -> bool {
     match token.kind {
-        // Two tags that differ must not become one.
+        // Two different tags must not become equal.
         TokenKind::DollarStr => {
             let tag = raw.iter().skip(1).position(|byte| *byte == b'$');
             tag.and_then(|end| raw.get(..=end)).is_some_and(<[u8]>::is_ascii)
@@ -40,7 +40,7 @@ fn names_nothing(token: Token, raw: &[u8]) -> bool {
     }
 }
 
-/// For a name that could be another one to PostgreSQL.
+/// For a name that could be another one in PostgreSQL.
 pub fn refusal() -> Refusal {
     Refusal {
         code: "0A000",

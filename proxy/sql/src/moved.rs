@@ -1,8 +1,8 @@
-//! Tables that are kept in another place than the path would find: a tenant's own name for a
-//! table, or a shared table that a tenant's schema has too.
+//! Remapped tables: a tenant's own name for a table, or a shared table in place of a tenant's table with the same
+//! name.
 //!
-//! No path leads to them, so a statement that names one is rewritten whatever the strategy,
-//! and refused where it can't be: never is the table read that has the name by chance.
+//! No path leads to them. So a statement that names one is rewritten under both strategies, and refused if it cannot
+//! be rewritten: a table that has the name by chance is never read.
 
 use super::lexer::TokenKind;
 use super::plan::{Insert, Refusal, SchemaRef, Splice};
@@ -10,18 +10,18 @@ use super::scope::{Currency, Moved, Names, Scope, TextMode};
 use super::shape::{Alias, Named, Shape, Way};
 use super::tokens::Tokens;
 
-/// What a text has to do with such tables.
+/// The relation of a text to remapped tables.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Use<'a> {
     /// Nothing.
     None,
-    /// It names this one, and the path would lead elsewhere.
+    /// The text names this one, and the path would find another table.
     Named(&'a Moved),
-    /// It names one; where the path would lead is not known now.
+    /// The text names one; whether the path would find another table is not known now.
     Unknown,
 }
 
-/// Whether `shape` names a table that the path does not lead to.
+/// Whether `shape` names a remapped table that the path does not find.
 pub fn used<'a>(shape: &Shape, t: &Tokens<'_>, scope: &'a Scope) -> Use<'a> {
     if scope.moved.is_empty() {
         return Use::None;
@@ -42,7 +42,7 @@ pub fn used<'a>(shape: &Shape, t: &Tokens<'_>, scope: &'a Scope) -> Use<'a> {
     }
 }
 
-/// Whether the path leads to the table by its own name.
+/// Whether the path finds the table by its own name.
 fn is_on_path(moved: &Moved, names: &Names) -> bool {
     let tenants = names.tenant.relations.contains_key(&moved.name);
     let found = match tenants {
@@ -55,8 +55,7 @@ fn is_on_path(moved: &Moved, names: &Names) -> bool {
     moved.name == moved.table && found == Some(moved.schema)
 }
 
-/// The splices that put the table with this index in the place of `named`; `None` where
-/// the grammar has no room for it.
+/// The splices that replace `named` by the table with this index; `None` if the grammar does not allow it.
 pub fn splices(named: &Named, index: u16, moved: &Moved, t: &Tokens<'_>) -> Option<Vec<Splice>> {
     let token = t.all.get(named.token as usize)?;
     let (start, end) = (token.start as usize, token.end as usize);
@@ -65,7 +64,7 @@ pub fn splices(named: &Named, index: u16, moved: &Moved, t: &Tokens<'_>) -> Opti
     }
     match named.alias {
         Alias::Name => Some(vec![Splice::new(start, Insert::Aliased(index))]),
-        // What is hidden in a comment must not end it, which `UESCAPE` with a comment of its own could.
+        // The hidden part must not end the comment around it, which `UESCAPE` with a comment could.
         Alias::Given | Alias::None if token.kind != TokenKind::UnicodeQuoted => {
             Some(vec![Splice::new(start, Insert::Instead(index)), Splice::new(end, Insert::Close)])
         }
@@ -73,7 +72,7 @@ pub fn splices(named: &Named, index: u16, moved: &Moved, t: &Tokens<'_>) -> Opti
     }
 }
 
-/// The refusal of a text that names `moved` and can't be rewritten, for the reason `why`.
+/// The refusal of a text that names `moved` and cannot be rewritten, with the reason `why`.
 pub fn refusal(moved: &Moved, mode: TextMode, why: &dyn std::fmt::Display) -> Refusal {
     let why: &dyn std::fmt::Display = match () {
         () if mode.own_path => &"the session has a search_path of its own",

@@ -1,4 +1,4 @@
-//! Identifiers as PostgreSQL reads them: folded, decoded, and cut to length.
+//! Identifiers as PostgreSQL reads them: folded, decoded, and truncated.
 
 use std::borrow::Cow;
 
@@ -6,16 +6,15 @@ use pgstrata_tenancy::ident::MAX_BYTES;
 
 use super::lexer::TokenKind;
 
-/// What the names of prepared statements and portals begin with that the proxy makes on servers. No client
-/// makes one, and none is found by it.
+/// The prefix of the proxy's prepared statements and portals on servers. Clients cannot create or use names with it.
 pub const RESERVED: &str = "pgstrata_";
 
-/// Whether a name is one of those that the proxy keeps for its own.
+/// Whether a name is reserved for the proxy.
 pub fn is_reserved(name: &str) -> bool {
     name.starts_with(RESERVED)
 }
 
-/// The name that a word token means; `raw` is the token's text.
+/// The name in a word token; `raw` is the token's text.
 pub fn decode(kind: TokenKind, raw: &[u8]) -> Cow<'_, str> {
     let name = match kind {
         TokenKind::Quoted => unquoted(raw.get(1..raw.len().saturating_sub(1)).unwrap_or_default()),
@@ -25,7 +24,7 @@ pub fn decode(kind: TokenKind, raw: &[u8]) -> Cow<'_, str> {
     cut(name)
 }
 
-/// ASCII letters in lower case. PostgreSQL leaves all others as they are in UTF-8.
+/// ASCII letters in lower case. In UTF-8, PostgreSQL does not fold other characters.
 fn folded(raw: &[u8]) -> Cow<'_, str> {
     let text = String::from_utf8_lossy(raw);
     match text.bytes().any(|c| c.is_ascii_uppercase()) {
@@ -34,7 +33,7 @@ fn folded(raw: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// The inside of a quoted identifier, doubled quotes made one.
+/// The inside of a quoted identifier, with doubled quotes replaced by one.
 fn unquoted(inner: &[u8]) -> Cow<'_, str> {
     let text = String::from_utf8_lossy(inner);
     match text.contains('"') {
@@ -43,7 +42,7 @@ fn unquoted(inner: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// Cut to the length that PostgreSQL keeps, at a character's edge.
+/// Truncated to PostgreSQL's maximum length, at a character boundary.
 fn cut(name: Cow<'_, str>) -> Cow<'_, str> {
     if name.len() <= MAX_BYTES {
         return name;
@@ -52,12 +51,12 @@ fn cut(name: Cow<'_, str>) -> Cow<'_, str> {
     Cow::Owned(name.get(..end).unwrap_or_default().to_owned())
 }
 
-/// `U&"d!0061" UESCAPE '!'`. What PostgreSQL would refuse becomes U+FFFD, a name that nothing has.
+/// `U&"d!0061" UESCAPE '!'`. A sequence that PostgreSQL would refuse becomes U+FFFD, which occurs in no name.
 fn unicode(raw: &[u8]) -> String {
     let close = raw.iter().rposition(|&c| c == b'"').unwrap_or(0);
     let inner = unquoted(raw.get(3..close).unwrap_or_default());
     let escape = match raw.get(close + 1..) {
-        // The suffix is `UESCAPE 'c'`: the lexer takes no other form.
+        // The suffix is `UESCAPE 'c'`: the lexer accepts no other form.
         Some([.., c, b'\'']) => char::from(*c),
         _ => '\\',
     };
@@ -93,8 +92,8 @@ fn scalar(unit: u32) -> char {
     char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER)
 }
 
-/// The text of a string literal, where it has no escapes that need more than
-/// doubled quotes; `None` for all others, whose value nobody should guess.
+/// The text of a string literal without escapes except doubled quotes; `None` for all others, whose value is not
+/// interpreted here.
 pub fn plain_string(kind: TokenKind, raw: &[u8], conforming: bool) -> Option<Cow<'_, str>> {
     let inner = match kind {
         TokenKind::Str => raw.get(1..raw.len().checked_sub(1)?)?,
@@ -109,7 +108,7 @@ pub fn plain_string(kind: TokenKind, raw: &[u8], conforming: bool) -> Option<Cow
     let backslash = inner.contains(&b'\\');
     let escapes = kind == TokenKind::EscapeStr || !conforming;
     let text = std::str::from_utf8(inner).ok()?;
-    // A quote that is not doubled ends one piece of a continued string.
+    // A quote that is not doubled ends one part of a continued string.
     if (backslash && escapes) || text.replace("''", "").contains('\'') {
         return None;
     }
@@ -119,8 +118,8 @@ pub fn plain_string(kind: TokenKind, raw: &[u8], conforming: bool) -> Option<Cow
     })
 }
 
-/// `text` read as PostgreSQL reads a name inside of a string (`'Acme."T"'::regclass`):
-/// its parts, or `None` if it is no list of identifiers with dots between them.
+/// The parts of `text`, parsed as PostgreSQL parses a name in a string (`'Acme."T"'::regclass`); `None` if it is not
+/// a list of dotted identifiers.
 pub fn parts(text: &str) -> Option<Vec<String>> {
     let mut parts = Vec::new();
     let mut rest = text.trim_start_matches(blank);
@@ -136,7 +135,7 @@ pub fn parts(text: &str) -> Option<Vec<String>> {
     }
 }
 
-/// As PostgreSQL's `scanner_isspace`: no other blank parts names.
+/// Like PostgreSQL's `scanner_isspace`: other blanks do not separate names.
 pub fn blank(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\n' | '\r' | '\x0b' | '\x0c')
 }

@@ -1,9 +1,9 @@
-//! Functions of the catalog that open what their argument names, and keep its locks until the transaction ends: a
-//! view's definition locks all relations in it. Their argument becomes NULL where it is another tenant's, so that
-//! no tenant delays another's DDL by reading about it.
+//! Functions of the catalog that open the object in their argument, and hold its locks until the end of the
+//! transaction. For example, reading a view's definition locks all relations in it. For another tenant's object, the
+//! argument becomes NULL, so that no tenant delays another tenant's DDL.
 //!
-//! So it is with functions of sequences that take an expression: which sequence that is, only PostgreSQL knows, when
-//! it runs. Another tenant's does not exist, as one that nobody has made does not.
+//! The same applies to sequence functions with an expression as the argument: only PostgreSQL knows the sequence, at
+//! run time. Another tenant's sequence does not exist, like one that was never created.
 
 use super::hidden;
 use super::lexer::TokenKind;
@@ -11,10 +11,10 @@ use super::scope::Scope;
 use super::statistics;
 use super::tokens::Tokens;
 
-/// What the first argument of a function names.
+/// The object in the first argument of a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opens {
-    /// A relation, by its oid or by its name in a text.
+    /// A relation, by its oid or by its name in a string.
     Relation,
     /// A relation, by its oid as `regclass`.
     Class,
@@ -22,23 +22,23 @@ pub enum Opens {
     Rule,
     /// A function, by its oid.
     Function,
-    /// A relation whose uses are counted, by its oid.
+    /// A relation whose statistics are read, by its oid.
     Counted,
-    /// A function, likewise.
+    /// A function whose statistics are read, by its oid.
     Called,
-    /// A sequence that is read or drawn from, by its name in a text or by its oid.
+    /// A sequence that is read or advanced, by its name in a string or by its oid.
     Sequence,
     /// A sequence that is set.
     Setting,
-    /// A table whose sequence is asked for, by its name in a text.
+    /// A table whose sequence is returned, by its name in a string.
     Owner,
 }
 
-/// What the function of `pg_catalog` with this name opens for good.
+/// The kind of object that the function of `pg_catalog` with this name opens.
 pub fn by(name: &str) -> Option<Opens> {
     Some(match name {
         "pg_get_viewdef" => Opens::Relation,
-        "pg_partition_tree" => Opens::Class,
+        "pg_partition_tree" | "pg_get_partition_constraintdef" => Opens::Class,
         "pg_get_ruledef" => Opens::Rule,
         "pg_get_functiondef" | "pg_get_function_sqlbody" => Opens::Function,
         name if statistics::counts_relation(name) => Opens::Counted,
@@ -47,26 +47,26 @@ pub fn by(name: &str) -> Option<Opens> {
     })
 }
 
-/// What the call at token `i` opens.
+/// The kind of object that the call at token `i` opens.
 pub fn of(t: &Tokens<'_>, i: usize, name: &str) -> Option<Opens> {
     by(name).filter(|_| is_builtin(t, i))
 }
 
-/// Whether no other schema than `pg_catalog` is written in front of the name at token `i`.
+/// Whether the name at token `i` has no written schema, or `pg_catalog`.
 pub fn is_builtin(t: &Tokens<'_>, i: usize) -> bool {
     let qualified = i >= 2 && t.is(i - 1, TokenKind::Dot);
     !qualified || t.name(i - 2).is_some_and(|schema| schema == "pg_catalog")
 }
 
 impl Opens {
-    /// What stands around the argument. It is evaluated once, in a subquery of its own without a FROM, where no name
-    /// in it can be taken for one of ours.
+    /// The SQL around the argument. The argument is evaluated once, in a separate subquery without a FROM, so that
+    /// its names cannot refer to the proxy's.
     pub fn around(self, scope: &Scope) -> (String, String) {
         match self {
             Self::Sequence => by_name(&hidden::own_schemas(scope), "", ""),
             Self::Setting => by_name(&hidden::written_schemas(scope), "", ""),
             Self::Owner => {
-                // Where all of the catalog is shown, it is read table by table: others' have no sequence then.
+                // If the whole catalog is visible, it is read table by table: tables of others then have no sequence.
                 let other = " WHEN pg_catalog.to_regclass(w.x) IS NOT NULL THEN NULL";
                 let other = if scope.hide_others { "" } else { other };
                 by_name(&hidden::own_schemas(scope), "::pg_catalog.text", other)
@@ -77,7 +77,7 @@ impl Opens {
 
     /// The argument, or NULL if it is another tenant's.
     fn or_null(self, scope: &Scope) -> (String, String) {
-        // Text is cast to `regclass` as a name alone; `bpchar` is read as what is written, a number too.
+        // Text is cast to `regclass` as a name only; `bpchar` keeps the written form, numbers included.
         let (read, table, schema) = match self {
             Self::Relation => (
                 "::pg_catalog.text::pg_catalog.bpchar::pg_catalog.regclass::pg_catalog.oid",
@@ -90,7 +90,7 @@ impl Opens {
             _ => ("::pg_catalog.oid", "pg_proc", "pronamespace"),
         };
         let schemas = match self {
-            // What is counted of the catalog itself is of all tenants.
+            // The statistics of the catalog itself cover all tenants.
             Self::Counted | Self::Called => hidden::path_schemas(scope),
             _ => hidden::own_schemas(scope),
         };
@@ -109,11 +109,12 @@ impl Opens {
     }
 }
 
-/// What stands around a relation's name or oid, to get it as `regclass` and `cast` if it is in one of these schemas. `other` is
-/// what else may come of it; all that is left does not exist (42P01), whether another tenant has it or nobody.
+/// The SQL around a relation's name or oid. It returns the relation as `regclass` and `cast` if it is in one of these
+/// schemas. `other` is an additional case; every other relation does not exist (42P01), whether it belongs to another
+/// tenant or to none.
 ///
-/// A cast to `regclass` is what raises that. Where it finds something under the name, a sequence that is not to be
-/// set, it is tried with a word behind the name that says so.
+/// A cast to `regclass` raises that error. If the cast would find a relation with the name, such as a sequence that
+/// must not be set, a suffix makes the name one that does not exist.
 fn by_name(schemas: &str, cast: &str, other: &str) -> (String, String) {
     let fails =
         |name: &str| format!(" WHEN pg_catalog.quote_ident({name})::pg_catalog.regclass IS NULL THEN NULL");

@@ -1,119 +1,126 @@
-//! What the engine answers: a route for the text, and what each statement in it does.
+//! The result of the engine: a route for the text, and the effects of each statement.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-/// What one text (of a `Query` or a `Parse` message) needs.
+use super::form::FormId;
+
+/// The plan of one text (of a `Query` or a `Parse` message).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plan {
     /// How the text reaches the tenant's schema.
     pub route: Route,
-    /// What goes into the text, sorted by offset: with [`Route::Splice`] at least one schema, with
-    /// every route that is sent the filters of catalogs that hide other tenants, and what makes
-    /// channels, locks and prepared transactions the tenant's own.
+    /// The splices of the text, sorted by offset. With [`Route::Splice`] they include at least one schema. With every
+    /// route that sends the text they include the filters of the catalog, and the splices that make channels, locks
+    /// and prepared transactions private to the tenant.
     pub splices: SmallVec<[Splice; 4]>,
-    /// The statements of the text in their order; empty ones are left out, so
-    /// that entry *i* is the one that gets the *i*th `CommandComplete`.
+    /// The statements of the text in order. Empty ones are left out, so entry *i* gets the *i*th `CommandComplete`.
     pub statements: SmallVec<[Statement; 1]>,
-    /// It may run code that is not in it: a user's function, a trigger, a `DO` block. What
-    /// that leaves in its server's session can't be seen, so the session is wiped for the next client.
+    /// The text may run code outside of it: a user's function, a trigger, a `DO` block. The effects of such code on
+    /// the server's session are unknown, so the session is reset before the next client uses it.
     pub opaque: bool,
-    /// It can not run in a transaction block, whatever its route is.
+    /// The names keep their meaning as long as their objects exist: no new object can replace them. PostgreSQL
+    /// revalidates a prepared statement when one of its objects changes, but not when a new object would be found
+    /// first.
+    pub lasting: bool,
+    /// The text cannot run in a transaction block, whatever its route is.
     pub runs_alone: bool,
-    /// It sends notifications.
+    /// The text sends notifications.
     pub notifies: bool,
-    /// `pg_temp` goes in front of a name in it.
+    /// A name in the text is qualified with `pg_temp`.
     pub pins_temporary: bool,
-    /// What PostgreSQL is asked around its statements, in that order.
+    /// The key of the statistics of the text.
+    pub form: FormId,
+    /// The checks that run in PostgreSQL around the statements, in order.
     pub checks: Vec<Check>,
 }
 
-/// A statement of ours around one of the text's, in the same transaction. It fails where the text may not run.
-#[derive(Clone, Debug, PartialEq)]
+/// A statement of the proxy around one of the text's, in the same transaction. It fails if the text may not run.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
-    /// The number of the text's statement.
+    /// The index of the text's statement.
     pub statement: usize,
-    /// It runs behind that one, not in front.
+    /// The check runs behind that statement, not in front of it.
     pub behind: bool,
     /// The statement.
     pub sql: Arc<str>,
-    /// What the client is told where it fails.
+    /// The error for the client if the check fails.
     pub refusal: Refusal,
 }
 
 /// How a text reaches the tenant's schema. It is one route for the whole text.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Route {
-    /// Means the same under every search path: sent as it is.
+    /// Sent unchanged: the text means the same under every search path.
     #[default]
     Pass,
     /// Sent with a schema in front of each name that needs one.
     Splice,
     /// Sent under the tenant's search path.
     SearchPath,
-    /// As [`Route::SearchPath`], for one statement that can't run in a transaction
-    /// block: the server's session path is set before and put back after it.
+    /// Like [`Route::SearchPath`], for one statement that cannot run in a transaction block: the path of the server's
+    /// session is set before the statement and reset after it.
     OwnTransaction,
-    /// Not sent at all.
+    /// Not sent.
     Refuse(Box<Refusal>),
-    /// Not to be sent yet: whether it may be hangs on what the schemas hold, which is not known now.
+    /// Not sent yet: the decision needs the catalog of the schemas, which is not loaded.
     NeedNames,
 }
 
-/// A place where something goes into the text.
+/// A change of the text at one place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Splice {
-    /// The byte offset in the client's text before which it goes.
+    /// The byte offset in the client's text at which the insert goes.
     pub at: usize,
-    /// So many bytes of the client's text give way to it.
+    /// The number of bytes of the client's text that the insert replaces.
     pub cut: u32,
-    /// What it is.
+    /// The inserted SQL.
     pub insert: Insert,
 }
 
 impl Splice {
-    /// `insert` in front of the byte `at`.
+    /// `insert` in front of the byte `at`, replacing nothing.
     pub fn new(at: usize, insert: Insert) -> Self {
         Self { at, cut: 0, insert }
     }
 }
 
-/// What goes into a text.
+/// SQL that the proxy inserts into a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Insert {
     /// A schema and the dot, in front of a relation's name.
     Schema(SchemaRef),
-    /// Another table with its schema, to which the client's name becomes an alias. It is an
-    /// index of [`super::Scope::moved`], as in the next one.
+    /// A schema-qualified table whose alias is the client's name for it. The value is an index into
+    /// [`super::Scope::moved`], as in the next variant.
     Aliased(u16),
-    /// Another table with its schema, and the start of a comment that hides the client's name.
+    /// A schema-qualified table, and the start of a comment around the client's name.
     Instead(u16),
-    /// A filter over a relation of the catalog: a subquery, for which an alias must follow.
+    /// A subquery with a filter over a relation of the catalog; an alias must follow.
     Filtered(u16),
-    /// `AS`, to which the client's name becomes the alias.
+    /// `AS`, which turns the client's name into an alias.
     As,
     /// The start of a comment.
     Open,
     /// The end of a comment.
     Close,
-    /// What makes the channel behind it, an expression in brackets, the tenant's own.
+    /// Opens the expression that makes the channel behind it private to the tenant.
     Channel,
-    /// The bracket that ends it.
+    /// Closes that expression.
     End,
-    /// What makes the key of an advisory lock behind it the tenant's own.
+    /// Opens the expression that makes the key of an advisory lock private to the tenant.
     LockKey,
     /// The same for the first of two keys.
     LockPair,
-    /// In the place of the comma between them.
+    /// Replaces the comma between the two keys.
     LockComma,
-    /// The end of one of these.
+    /// Closes an expression of a lock key.
     LockEnd,
-    /// Behind a text that PostgreSQL's grammar can't read: what no grammar takes, so that no version of PostgreSQL runs
-    /// the text.
+    /// Behind a text that PostgreSQL's grammar cannot parse: text that no grammar accepts, so that no version of
+    /// PostgreSQL runs it.
     Unreadable,
-    /// A text of its own.
+    /// Any other text.
     Text(Arc<str>),
 }
 
@@ -129,43 +136,42 @@ pub enum SchemaRef {
 /// Why the guard refuses a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// The SQLSTATE: 42501 mostly.
+    /// The SQLSTATE, usually 42501.
     pub code: &'static str,
-    /// What was refused, in words for the application's developer.
+    /// The refused action, for the application's developer.
     pub message: String,
-    /// What to do about it.
+    /// The remedy.
     pub hint: Option<String>,
 }
 
 /// One statement of a text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Statement {
-    /// Where it stands in the text, in bytes, from its first token to the end
-    /// of its last one (its semicolon is outside).
+    /// The position in the text, in bytes, from the first token to the end of the last one, without the semicolon.
     pub span: Range<usize>,
-    /// What it does to the session.
+    /// The effect on the session.
     pub kind: StatementKind,
-    /// Set where the statement leaves state on its server that ties the client to it.
+    /// Set if the statement leaves state on its server that pins the client.
     pub pin: Option<PinReason>,
-    /// Whether it (may) write: anything but a SELECT, VALUES, TABLE, SHOW or EXPLAIN
-    /// with no data-modifying CTE and no locking clause.
+    /// Whether the statement may write: anything but a SELECT, VALUES, TABLE, SHOW or EXPLAIN without a
+    /// data-modifying CTE and without a locking clause.
     pub writes: bool,
-    /// Whether it changes what a catalog snapshot holds (DDL of any kind).
+    /// Whether the statement changes the catalog (DDL of any kind).
     pub ddl: bool,
-    /// It may end what a pin is for: `DROP`, `CLOSE`, `DEALLOCATE`, `pg_advisory_unlock` ...
+    /// Whether the statement may end a pin: `DROP`, `CLOSE`, `DEALLOCATE`, `pg_advisory_unlock` ...
     pub frees: bool,
-    /// It calls a function of sequences by its name.
+    /// Whether the statement calls a sequence function by its name.
     pub draws: bool,
 }
 
-/// What a statement does to the session that runs it.
+/// The effect of a statement on its session.
 #[derive(Clone, Debug, PartialEq)]
 pub enum StatementKind {
-    /// Nothing that the session must know.
+    /// No effect.
     Plain,
     /// `BEGIN`, `START TRANSACTION`.
     Begin,
-    /// `COMMIT`, `END`, `PREPARE TRANSACTION`; with `AND CHAIN`, a new one begins at once.
+    /// `COMMIT`, `END`, `PREPARE TRANSACTION`; with `AND CHAIN`, a new transaction begins at once.
     Commit {
         /// `AND CHAIN`.
         chain: bool,
@@ -183,23 +189,24 @@ pub enum StatementKind {
     Release(Box<str>),
     /// `SET TRANSACTION ...`: must come before any snapshot, and needs no path.
     SetTransaction,
-    /// `SET SESSION CHARACTERISTICS`: the settings that it sets, with their values.
+    /// `SET SESSION CHARACTERISTICS`, with the settings and their values.
     Characteristics(Box<[(&'static str, &'static str)]>),
     /// `SET [SESSION | LOCAL] name = value`, `SET TIME ZONE`, and each other spelling.
     Set(Box<Setting>),
-    /// A `SELECT` from nowhere that calls `set_config('name', value, local)` once. In a shape only, as
-    /// numbers of tokens: with its values known it is a [`StatementKind::Set`] or a [`StatementKind::SetParameter`].
+    /// A `SELECT` without FROM that calls `set_config('name', value, local)` once. This variant exists in a shape
+    /// only, with token numbers. With known values it becomes a [`StatementKind::Set`] or a
+    /// [`StatementKind::SetParameter`].
     SetConfig {
-        /// The token of the name; that of the value is two behind it.
+        /// The token of the name; the token of the value is two further.
         name: usize,
         /// `SET LOCAL`.
         local: bool,
     },
-    /// The same, with a parameter for the value.
+    /// `set_config` with a parameter as the value.
     SetParameter {
         /// The setting's name in lower case.
         name: Box<str>,
-        /// Which parameter, from 1.
+        /// The number of the parameter, from 1.
         number: usize,
         /// `SET LOCAL`.
         local: bool,
@@ -221,12 +228,12 @@ pub enum StatementKind {
     Prepare {
         /// The statement's name.
         name: Box<str>,
-        /// What it prepares may write.
+        /// Whether the prepared statement may write.
         writes: bool,
     },
     /// `EXECUTE`, by itself, in `EXPLAIN`, or in `CREATE TABLE AS`.
     Execute(Box<Execution>),
-    /// `FETCH`, `MOVE`: what the cursor's query calls is run by it.
+    /// `FETCH`, `MOVE`: it executes functions that the cursor's query calls.
     Fetch,
     /// `DEALLOCATE name`; `None` is `DEALLOCATE ALL`.
     Deallocate(Option<Box<str>>),
@@ -234,25 +241,25 @@ pub enum StatementKind {
     Listen(Box<str>),
     /// `UNLISTEN channel`; `None` is `UNLISTEN *`.
     Unlisten(Option<Box<str>>),
-    /// `CREATE SCHEMA IF NOT EXISTS name`, with nothing in it: the tenant's own is there already.
+    /// `CREATE SCHEMA IF NOT EXISTS name` without elements: the tenant's own schema exists already.
     KeptSchema(Box<str>),
     /// `COPY ... FROM STDIN`.
     CopyIn,
-    /// Leaves nothing, and PostgreSQL refuses it outside a block, or does nothing there: `LOCK`,
-    /// `DECLARE` without `WITH HOLD`, `SET CONSTRAINTS`.
+    /// Leaves no state, and PostgreSQL refuses it outside of a block, or it has no effect there: `LOCK`, `DECLARE`
+    /// without `WITH HOLD`, `SET CONSTRAINTS`.
     BlockOnly,
     /// `COMMIT PREPARED`, `ROLLBACK PREPARED`: PostgreSQL refuses it inside a block.
     EndPrepared,
 }
 
-/// A `SET` that holds beyond the statement.
+/// A `SET` whose effect lasts beyond the statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setting {
     /// The parameter's name in lower case (`TIME ZONE` is `timezone`, `NAMES` is `client_encoding`).
     pub name: Box<str>,
-    /// The value as it stands in the text, in bytes: all that is behind `=` or `TO`.
+    /// The value's position in the text, in bytes: everything behind `=` or `TO`.
     pub value: Range<usize>,
-    /// The value given to `set_config`, which is read in another way than one behind `SET`.
+    /// The argument of `set_config`, which has another syntax than a value behind `SET`.
     pub given: Option<Box<str>>,
     /// `SET LOCAL`.
     pub local: bool,
@@ -263,7 +270,7 @@ pub struct Setting {
 pub struct Execution {
     /// Its name.
     pub name: Box<str>,
-    /// Where the name stands in the text, in bytes.
+    /// The name's position in the text, in bytes.
     pub at: Range<usize>,
 }
 
@@ -280,7 +287,7 @@ pub enum Discard {
     Temp,
 }
 
-/// What ties a client to its server.
+/// The reason why a client is pinned to its server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum PinReason {
     /// Session pooling, by configuration.
@@ -293,16 +300,16 @@ pub enum PinReason {
     HoldCursor,
     /// A session-level advisory lock.
     AdvisoryLock,
-    /// `LISTEN`, where nothing is routed.
+    /// `LISTEN`, if the proxy does not route (`mode = "observe"`).
     Listen,
-    /// `lastval()`, `currval()`: what the session has drawn from sequences.
+    /// `lastval()`, `currval()`: the session's sequence state.
     Sequence,
     /// `set_config(.., false)`, `LOAD`, `SET` in a form that is not tracked.
     SessionState,
 }
 
 impl PinReason {
-    /// All of them.
+    /// All reasons.
     pub const ALL: [Self; 8] = [
         Self::SessionPooling,
         Self::TempTable,
@@ -314,7 +321,7 @@ impl PinReason {
         Self::SessionState,
     ];
 
-    /// What it is, for people.
+    /// A description of the reason, for people.
     pub fn in_words(self) -> &'static str {
         match self {
             PinReason::SessionPooling => "session pooling",
@@ -328,7 +335,7 @@ impl PinReason {
         }
     }
 
-    /// The name in metrics and logs.
+    /// The name of the reason in metrics and logs.
     pub fn as_str(self) -> &'static str {
         match self {
             PinReason::SessionPooling => "session_pooling",

@@ -1,8 +1,8 @@
-//! Texts that this thread has seen again and again, with their tokens and shapes.
+//! Repeated texts on this thread, with their tokens and shapes.
 //!
-//! Drivers send the same bytes for each run of a statement with parameters: such a text need
-//! not be read again. A text is kept when it comes for the second time, so that those with
-//! literals in them, of which each is another, cost no more than their hash.
+//! Drivers send the same bytes for each execution of a statement with parameters; such a text need not be tokenized
+//! again. A text is kept when it comes for the second time. So texts with literals, each of which differs, cost only
+//! their hash.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -10,9 +10,9 @@ use std::sync::Arc;
 use super::lexer::Token;
 use super::shape::Shape;
 
-/// A power of two. With [`MAX_TEXT`] it bounds what a thread keeps, at about 3 MiB.
+/// A power of two. With [`MAX_TEXT`] it bounds the memory of a thread to about 3 MiB.
 const SLOTS: usize = 256;
-/// A longer text is read each time: that it is costs little next to what it does.
+/// A longer text is tokenized each time, which costs little compared with its execution.
 const MAX_TEXT: usize = 1024;
 
 /// The texts of one thread.
@@ -21,10 +21,10 @@ pub struct Recent {
     hasher: foldhash::fast::FixedState,
 }
 
-/// One text at most; another with the same slot takes its place.
+/// At most one text; another text with the same slot replaces it.
 #[derive(Default)]
 struct Slot {
-    /// Of the text that came last and was not kept yet.
+    /// The hash of the last text, which is not kept yet.
     candidate: u64,
     engine: u64,
     conforming: bool,
@@ -52,13 +52,13 @@ pub struct Place {
 }
 
 impl Recent {
-    /// Nothing, with a hash that nobody can foresee.
+    /// An empty table with a random hash key.
     pub fn new() -> Self {
         let seed = RandomState::new().hash_one(0);
         Self { slots: Vec::new(), hasher: foldhash::fast::FixedState::with_seed(seed) }
     }
 
-    /// Where `key` belongs; `None` for a text that is too long.
+    /// The slot of `key`; `None` for a text that is too long.
     pub fn place(&mut self, key: Key<'_>) -> Option<Place> {
         if key.text.len() > MAX_TEXT {
             return None;
@@ -70,14 +70,14 @@ impl Recent {
         Some(Place { slot: hash as usize % SLOTS, hash })
     }
 
-    /// The tokens and the shape of `key`, if it is kept.
+    /// The tokens and the shape of `key`, if they are kept.
     pub fn get(&self, key: Key<'_>, place: Place) -> Option<(&[Token], &Shape)> {
         let slot = self.slots.get(place.slot)?;
         let same = slot.text == key.text && slot.conforming == key.conforming && slot.engine == key.engine;
         slot.shape.as_deref().filter(|_| same).map(|shape| (slot.tokens.as_slice(), shape))
     }
 
-    /// Notes what was found for `key`; kept if it is not the first time.
+    /// Records the result for `key`; keeps it from the second time on.
     pub fn note(&mut self, key: Key<'_>, place: Place, tokens: &[Token], shape: &Arc<Shape>) {
         let Some(slot) = self.slots.get_mut(place.slot) else { return };
         if slot.candidate != place.hash {

@@ -1,4 +1,4 @@
-//! Schemas and path settings put into a text, and error positions brought back out of it.
+//! Applies the splices of a plan and the settings of path and role to a text, and maps error positions back.
 
 use std::sync::OnceLock;
 
@@ -14,9 +14,9 @@ use super::steps;
 /// A text as it is sent, in pieces.
 #[derive(Debug, Default)]
 pub struct Rewritten<'a> {
-    /// One behind the other, they are the text.
+    /// The pieces in order; joined, they are the text.
     pub pieces: SmallVec<[&'a [u8]; 8]>,
-    /// Where the client's text is in it.
+    /// Maps positions in the sent text to the client's text.
     pub map: PositionMap,
 }
 
@@ -27,24 +27,24 @@ impl Rewritten<'_> {
     }
 }
 
-/// What a scope puts into texts, as it stands there.
+/// The prefixes of a scope, ready to be inserted.
 #[derive(Clone, Debug)]
 pub struct Prefixes {
     /// The tenant's schema and the shared ones: quoted, with the dot.
     schemas: Box<[Box<str>]>,
-    /// For each table that is kept elsewhere: that table, as [`Piece::Aliased`] and as [`Piece::Instead`].
+    /// For each remapped table: the table as [`Piece::Aliased`] and as [`Piece::Instead`].
     moved: Box<[(Box<str>, Box<str>)]>,
     /// The schemas that the catalog may show, and its filters as they are needed; none if it shows all.
     visible: Box<str>,
     filters: Box<[OnceLock<Box<str>>]>,
-    /// What makes a channel, the key of an advisory lock and one of two keys the tenant's own.
+    /// The prefixes that make a channel, the key of an advisory lock and one of two keys private to the tenant.
     channel: Box<str>,
     lock_key: Box<str>,
     lock_pair: Box<str>,
 }
 
 impl Prefixes {
-    /// Those of `scope`.
+    /// The prefixes of `scope`.
     pub fn of(scope: &Scope) -> Self {
         let schemas = std::iter::once(&scope.schema).chain(scope.shared.iter());
         let mut prefixes = Self {
@@ -81,7 +81,7 @@ impl Prefixes {
         filter.map_or("", |filter| filter.get_or_init(|| hidden::subquery(index, &self.visible).into()))
     }
 
-    /// How many bytes these splices put into a text.
+    /// The number of bytes that these splices add to a text.
     pub fn length(&self, splices: &[Splice]) -> usize {
         splices.iter().map(|splice| self.get(&splice.insert).len()).sum()
     }
@@ -109,11 +109,11 @@ impl Prefixes {
     }
 }
 
-/// What a statement that is put in behind one of the text's begins with.
+/// The beginning of a statement that is added behind one of the text's.
 pub const BEHIND: &str = "; ";
 
-/// `text` with a prefix at each splice, and with the statements of `places` at their byte offsets.
-/// Both are sorted, as a plan has them. What begins with [`BEHIND`] comes behind a splice in the same place.
+/// `text` with an insert at each splice, and with the statements of `places` at their byte offsets. Both are sorted,
+/// as in a plan. An insert that begins with [`BEHIND`] comes behind a splice at the same place.
 pub fn rewrite<'a>(
     text: &'a [u8],
     splices: &'a [Splice],
@@ -151,42 +151,41 @@ pub fn rewrite<'a>(
     }
 }
 
-/// Where a text was added to, in the order of the text. Counted in characters, as
-/// PostgreSQL counts the `P` field of an error.
+/// The changes of a text, in order. Positions are counted in characters, like the `P` field of PostgreSQL's errors.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PositionMap {
     inserts: SmallVec<[Insert; 2]>,
-    /// The last one is [`Piece::Unreadable`].
+    /// The last change is [`Piece::Unreadable`].
     unreadable: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Insert {
-    /// Characters of the client's text in front of it.
+    /// The number of characters of the client's text in front of it.
     at: usize,
-    /// Characters of the text that was sent in front of it.
+    /// The number of characters of the sent text in front of it.
     sent: usize,
-    /// Characters that were put in.
+    /// The number of inserted characters.
     length: usize,
-    /// Characters of the client's text that gave way to them.
+    /// The number of replaced characters of the client's text.
     cut: usize,
 }
 
 impl PositionMap {
-    /// Whether the client's text went out as it was.
+    /// Whether the client's text was sent unchanged.
     pub fn is_empty(&self) -> bool {
         self.inserts.is_empty()
     }
 
-    /// Whether `position` (from 1) in the text that was sent is behind the client's text, which PostgreSQL can't read:
-    /// the error that it reports there is about the text's end.
+    /// Whether `position` (from 1) in the sent text is behind the client's text, which PostgreSQL cannot parse: such
+    /// an error is about the text's end.
     pub fn is_end_of_input(&self, position: usize) -> bool {
         let last = self.inserts.last().filter(|_| self.unreadable);
         last.is_some_and(|last| position > last.at)
     }
 
-    /// The position (from 1) in the client's text for one in the text that was sent.
-    /// What points into an insert points to the character behind it.
+    /// The position (from 1) in the client's text for one in the sent text. A position in an insert maps to the
+    /// character behind the insert.
     pub fn to_client(&self, position: usize) -> usize {
         let sent = position.saturating_sub(1);
         let before = self.inserts.partition_point(|insert| {
@@ -202,7 +201,8 @@ impl PositionMap {
         }
     }
 
-    /// Behind `at` characters of the client's text, `length` were put in, and `cut` of the client's gave way.
+    /// Records an insert of `length` characters behind `at` characters of the client's text, in place of `cut`
+    /// characters.
     fn add(&mut self, at: usize, length: usize, cut: usize) {
         let sent = match self.inserts.last() {
             Some(last) => last.sent + last.length + (at - last.at - last.cut),
@@ -212,7 +212,7 @@ impl PositionMap {
     }
 }
 
-/// How many characters UTF-8 text has; for a single-byte encoding a few too few.
+/// The number of characters of UTF-8 text; for a single-byte encoding slightly too few.
 fn chars(text: &[u8]) -> usize {
     text.iter().filter(|b| (**b & 0xC0) != 0x80).count()
 }
@@ -267,7 +267,7 @@ mod tests {
 
     #[test]
     fn position_behind_what_was_cut_moves_on() {
-        // `aaaa` gave way to `bb`, and `cc` to nothing.
+        // `aaaa` was replaced by `bb`, and `cc` was removed.
         let map = map(&[(7, 2, 4), (20, 0, 2)]);
         assert_eq!(map.to_client(7), 7);
         assert_eq!(map.to_client(8), 8);

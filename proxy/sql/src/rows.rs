@@ -1,25 +1,32 @@
-//! The tokens of a text, with no more of its rows of constants than there need be.
+//! The tokens of a text, with as few of its rows of constants as necessary.
 //!
-//! `VALUES (1, 'a', NULL), (2, 'b', -3.5), ..`: nothing in such a row names anything or is called, so of many
-//! that stand side by side the first and the last say all. A load of a million rows takes as much room as one of
-//! two, and has the same key.
+//! `VALUES (1, 'a', NULL), (2, 'b', -3.5), ..`: such rows contain no names and no calls, so the first and the last of
+//! adjacent ones suffice. An insert of a million rows takes as much memory as one of two, and has the same key.
 
-use super::bounds::{MAX_SIGNS, MAX_TOKENS, TooComplex};
+use super::bounds::{MAX_DOTS, MAX_SIGNS, MAX_TOKENS, TooComplex};
 use super::comments::Comments;
 use super::lexer::{Lexer, Token, TokenKind};
 use super::steps;
 
-/// Reads `text` into `out`; not to its end, if that would be too much.
+/// Tokenizes `text` into `out`, and stops if the text is too large.
 pub fn collect(text: &[u8], conforming: bool, out: &mut Vec<Token>) -> Result<(), TooComplex> {
     let (mut rows, mut depth) = (Rows::default(), 0usize);
-    // Where the operators end that stand side by side, and how many they are.
+    // The end of the adjacent operators, and their number.
     let (mut behind, mut signs) = (0, 0);
+    // The dots of the current name, and whether the last token is one.
+    let (mut dots, mut joins) = (0, false);
     let (mut comments, mut read) = (Comments::new(text), 0);
     for token in Lexer::new(text, conforming) {
         let span = token.span();
         comments.see(read..span.start)?;
         read = span.end;
         out.push(token);
+        let is_dot = token.kind == TokenKind::Dot;
+        dots = if is_dot || joins { dots + usize::from(is_dot) } else { 0 };
+        joins = is_dot;
+        if dots > MAX_DOTS {
+            return Err(TooComplex::Dots);
+        }
         match token.kind {
             TokenKind::Open => depth += 1,
             TokenKind::Close => depth = depth.saturating_sub(1),
@@ -34,7 +41,7 @@ pub fn collect(text: &[u8], conforming: bool, out: &mut Vec<Token>) -> Result<()
             TokenKind::Error if token.of(text).starts_with(b"/*") => comments.see(span)?,
             _ => {}
         }
-        // In brackets they may be what a function is called with, and that is looked at.
+        // In brackets they may be arguments of a function, which are checked.
         if rows.place != Place::Elsewhere || depth == 0 && is_word(token, text, b"values") {
             rows.see(token, depth, text, out);
         }
@@ -49,7 +56,7 @@ fn is_word(token: Token, text: &[u8], word: &[u8]) -> bool {
     token.kind == TokenKind::Word && token.of(text).eq_ignore_ascii_case(word)
 }
 
-/// Where in a list of rows a token stands.
+/// The place of a token in a list of rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Place {
     /// In none.
@@ -57,15 +64,15 @@ enum Place {
     Elsewhere,
     /// Behind `VALUES`, or behind the comma between two rows.
     Before,
-    /// In a row whose tokens so far are those of constants.
+    /// In a row that consists of constants so far.
     Row(Part),
-    /// In a row that holds something else.
+    /// In a row with other contents.
     OtherRow,
     /// Behind a row.
     Behind,
 }
 
-/// What comes next in a row.
+/// The next part of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Part {
     Value,
@@ -76,16 +83,16 @@ enum Part {
 #[derive(Default)]
 struct Rows {
     place: Place,
-    /// Where the row at hand begins in the tokens.
+    /// The first token of the current row.
     open: usize,
-    /// How many rows of constants stand in front of it, side by side; two at most, as others are taken out.
+    /// The number of adjacent rows of constants in front of it; at most two, because others are removed.
     kept: usize,
     /// Where the second of them begins.
     second: usize,
 }
 
 impl Rows {
-    /// Looks at a token, the last one in `out`; `depth` is that of the brackets behind it.
+    /// Handles a token, the last one in `out`; `depth` is the nesting of brackets behind it.
     fn see(&mut self, token: Token, depth: usize, text: &[u8], out: &mut Vec<Token>) {
         steps::count(1);
         self.place = match (self.place, token.kind) {
@@ -116,7 +123,7 @@ impl Rows {
         };
     }
 
-    /// A row of constants is over: it takes the place of the one in front of it, unless that is the first.
+    /// A row of constants has ended: it replaces the previous one, unless that is the first.
     fn keep(&mut self, out: &mut Vec<Token>) {
         match self.kept {
             0 => self.kept = 1,
@@ -130,7 +137,7 @@ impl Rows {
 }
 
 impl Part {
-    /// What comes behind this token; `None` if it is no part of a constant.
+    /// The part behind this token; `None` if the token is not part of a constant.
     fn behind(self, token: Token, text: &[u8]) -> Option<Part> {
         let is_sign = || matches!(token.of(text), b"-" | b"+");
         let is_constant =
@@ -139,7 +146,7 @@ impl Part {
             (Part::Comma, TokenKind::Comma) => Some(Part::Value),
             (Part::Value | Part::Number, TokenKind::Number) => Some(Part::Comma),
             (Part::Value, TokenKind::Op) if is_sign() => Some(Part::Number),
-            // A type and a string, to PostgreSQL.
+            // For PostgreSQL a type and a string.
             (Part::Value, TokenKind::NationalStr) => None,
             (Part::Value, kind) if kind.is_literal() || is_constant() => Some(Part::Comma),
             _ => None,
@@ -182,7 +189,7 @@ mod tests {
         for text in [
             "values ( now ( ) ) , ( 'a' :: regclass ) , ( a . b ) , ( - - 1 ) , ( ) , ( 1 2 ) , ( 1 , )",
             "values ( 1 ) , ( ( 2 ) ) , ( 3 ) , ( regclass 'a' ) , ( 4 ) , ( - 'a' ) , ( 5 ) , ( 1 a )",
-            // Here a function is called with them.
+            // Here they are arguments of a function.
             "select to_regclass ( ( values ( 'a' ) , ( 'b' ) , ( 'globex.users' ) , ( 'c' ) offset 2 ) )",
             "select f ( 1 ) , ( 2 ) , ( 3 ) , ( 4 )",
             "values ( 1 ) , ( 2 ) values , ( 3 ) , ( 4 )",

@@ -1,4 +1,4 @@
-//! Whose SQL it is, and what the schemas hold that its names may mean.
+//! The input of a plan besides the text: tenant, permissions, and the catalog of the schemas.
 
 use std::sync::Arc;
 
@@ -11,51 +11,53 @@ use super::keys::KeySpaces;
 use super::level::Level;
 use super::plan::SchemaRef;
 
-/// All that a plan depends on besides the text. One for each tenant and user
-/// policy, shared by its clients, replaced when the catalog changes.
+/// Everything that a plan depends on besides the text. There is one scope for each tenant and user policy. Its
+/// clients share it, and it is replaced when the catalog changes.
 #[derive(Clone, Debug)]
 pub struct Scope {
-    /// The tenant's name, for messages; `None` for a client with no tenant.
+    /// The tenant's name, for messages; `None` for a client without a tenant.
     pub tenant: Option<Box<str>>,
-    /// The schema that unqualified names mean first.
+    /// The first schema on the path of unqualified names.
     pub schema: Box<str>,
     /// The schemas behind it on the path, in order; the tenant may read them.
     pub shared: Arc<[Box<str>]>,
-    /// The name of the database, for names of three parts.
+    /// The name of the database, for names with three parts.
     pub database: Box<str>,
-    /// The role that statements run as: what `"$user"` would mean.
+    /// The role that statements run as: the meaning of `"$user"`.
     pub role: Box<str>,
-    /// The way that is wanted where both are possible.
+    /// The preferred strategy, if both are possible.
     pub strategy: Strategy,
-    /// SQL that carries SQL (`DO`, function bodies, `query_to_xml` ...) is let through.
+    /// Whether dynamic SQL (`DO`, function bodies, `query_to_xml` ...) is allowed.
     pub dynamic_sql: bool,
-    /// What kinds of statements are let through at all.
+    /// Whether large objects, which belong to the database, are allowed.
+    pub large_objects: bool,
+    /// The kinds of statements that are allowed.
     pub statements: Level,
-    /// Writes and DDL in shared schemas are let through.
+    /// Whether writes and DDL in shared schemas are allowed.
     pub shared_writes: bool,
-    /// Tables that are not where the path would find them, sorted by the names that statements use.
+    /// The remapped tables, sorted by the names that statements use.
     pub moved: Arc<[Moved]>,
     /// The catalog shows no object of another schema.
     pub hide_others: bool,
-    /// Whose channels, advisory locks and prepared transactions are.
+    /// Whether channels, advisory locks and prepared transactions are private to the tenant.
     pub keys: KeySpaces,
-    /// What the schemas hold. `None` until what all tenants share is loaded; nothing is spliced by names that are
-    /// not [`Currency::Current`].
+    /// The catalog of the schemas. `None` until the shared schemas are loaded. Names are spliced only if the catalog
+    /// is [`Currency::Current`].
     pub names: Option<Arc<Names>>,
-    /// Functions that the administrator has listed: `name` or `schema.name`.
+    /// Functions that the administrator trusts: `name` or `schema.name`.
     pub trusted_functions: Arc<[Box<str>]>,
     /// Parameters that clients may not set, in lower case.
     pub locked_settings: Arc<[Box<str>]>,
-    /// Time-outs may be set lower only: see [`super::limits`].
+    /// Whether time-outs may only be lowered: see [`super::limits`].
     pub limits_time: bool,
-    /// Functions that all tenants can call. `None` until they are loaded.
+    /// The functions that all tenants can call. `None` until they are loaded.
     pub functions: Option<Arc<CommonFunctions>>,
 }
 
 impl Scope {
-    /// Whether its rules are those of the other, whatever is known of the schemas.
+    /// Whether both scopes have the same rules, whatever catalog they have.
     pub fn has_the_rules_of(&self, other: &Self) -> bool {
-        // All of them by name: a rule that is added must be added here.
+        // All fields by name, so that a new rule must be added here.
         let Self {
             tenant,
             schema,
@@ -64,6 +66,7 @@ impl Scope {
             role,
             strategy,
             dynamic_sql,
+            large_objects,
             statements,
             shared_writes,
             moved,
@@ -82,6 +85,7 @@ impl Scope {
             && *role == other.role
             && *strategy == other.strategy
             && *dynamic_sql == other.dynamic_sql
+            && *large_objects == other.large_objects
             && *statements == other.statements
             && *shared_writes == other.shared_writes
             && *moved == other.moved
@@ -92,13 +96,13 @@ impl Scope {
             && *limits_time == other.limits_time
     }
 
-    /// The schemas on the path, in their order.
+    /// The schemas on the path, in order.
     pub fn path(&self) -> impl Iterator<Item = &str> {
         let shared = self.shared.iter().map(|schema| &**schema).filter(|schema| **schema != *self.schema);
         std::iter::once(&*self.schema).chain(shared)
     }
 
-    /// Whether clients may not set the parameter of this name, in lower case.
+    /// Whether clients may not set this parameter (name in lower case).
     pub fn locks(&self, name: &str) -> bool {
         self.locked_settings.iter().any(|locked| **locked == *name)
     }
@@ -110,89 +114,91 @@ impl Scope {
             || self.shared.iter().any(|shared| **shared == *name)
     }
 
-    /// Where the table is kept that statements call `name`, with its index, if not where the
-    /// path would find it.
+    /// The remapped table for the name `name`, with its index, if there is one.
     pub fn moved(&self, name: &str) -> Option<(u16, &Moved)> {
         let index = self.moved.binary_search_by(|moved| (*moved.name).cmp(name)).ok()?;
         Some((u16::try_from(index).ok()?, self.moved.get(index)?))
     }
 
-    /// Whether [`Scope::names`] says what the schemas hold now, as far as the proxy has heard.
+    /// Whether [`Scope::names`] is the current catalog of the schemas, as far as the proxy knows.
     pub fn is_current(&self) -> bool {
         self.names.as_ref().is_some_and(|names| names.currency == Currency::Current)
     }
 
-    /// Whether some schema on the path is to be read only: what a name means then decides.
+    /// Whether a schema on the path is read-only, so that the meaning of a name decides.
     pub fn guards_shared(&self) -> bool {
         !self.shared_writes && self.shared.iter().any(|shared| *shared != self.schema)
     }
 
-    /// Whether the first schema of the path is read only itself, being one that is shared: for a client
-    /// with no tenant.
+    /// Whether the first schema of the path is itself read-only because it is shared: for a client without a tenant.
     pub fn is_read_only(&self) -> bool {
         !self.shared_writes && self.shared.contains(&self.schema)
     }
 
-    /// Whether objects of this schema may be written, temporary ones left aside.
+    /// Whether objects of this schema may be written; temporary objects are not considered.
     pub fn may_write(&self, schema: &str) -> bool {
         let own = *schema == *self.schema && !self.is_read_only();
         own || self.shared_writes && self.shared.iter().any(|shared| **shared == *schema)
     }
 }
 
-/// A table that is kept elsewhere.
+/// A remapped table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Moved {
     /// The name that statements use.
     pub name: Box<str>,
-    /// The schema that it is in.
+    /// The schema that contains the table.
     pub schema: SchemaRef,
-    /// Its name there.
+    /// The table's real name.
     pub table: Box<str>,
 }
 
-/// What the schemas on one path hold.
+/// The catalog of the schemas on one path.
 #[derive(Clone, Debug)]
 pub struct Names {
     /// The tenant's schema.
     pub tenant: Arc<SchemaNames>,
-    /// The shared schemas, as [`Scope::shared`] orders them.
+    /// The shared schemas, in the order of [`Scope::shared`].
     pub shared: Vec<Arc<SchemaNames>>,
     /// `pg_catalog`.
     pub builtin: Arc<Builtins>,
-    /// What of it may be relied on.
+    /// How far the catalog can be relied on.
     pub currency: Currency,
 }
 
-/// What may be relied on of [`Names`]. By names that are not current nothing is spliced and nothing is refused that
-/// they have not; targets are named with the tenant's schema, or PostgreSQL is asked about them.
+/// How far [`Names`] can be relied on. Names that are not current are not spliced, and a name that they lack is not
+/// refused for that. Targets get the tenant's schema in front, or are checked in PostgreSQL.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Currency {
-    /// All of it, as far as the proxy has heard.
+    /// Everything, as far as the proxy knows.
     #[default]
     Current,
-    /// The tenant has run DDL since. What no tenant can make holds still: code whose arguments nobody can judge.
+    /// The tenant has run DDL since. Only facts that no tenant can change are reliable: which functions have unknown
+    /// code.
     Overtaken,
-    /// Nothing about the tenant's schema, which they show as an empty one.
+    /// Nothing about the tenant's schema, which appears as an empty one.
     SharedOnly,
 }
 
-/// What one schema holds.
+/// The catalog of one schema.
 #[derive(Clone, Debug, Default)]
 pub struct SchemaNames {
-    /// Tables, views, sequences ... by name. Indexes and composite types are left out.
+    /// Tables, views, sequences and so on, by name, without indexes and composite types.
     pub relations: HashMap<Box<str>, Relation>,
     /// The names of its functions, procedures and aggregates.
     pub functions: HashSet<Box<str>>,
-    /// The names of its types, the row types of its relations left out.
+    /// The names of its types, without the row types of its relations.
     pub types: HashSet<Box<str>>,
-    /// Functions in C that no known extension brought: what they do with their arguments is not known.
+    /// Functions in C that belong to no known extension, so that the use of their arguments is unknown.
     pub unknown_code: HashSet<Box<str>>,
-    /// It holds operators, casts' operator classes or collations of its own.
+    /// Whether it contains operators, operator classes or collations.
     pub has_operators: bool,
-    /// Some table in it has a trigger or rule that runs a user's function.
+    /// Whether a table in it has a trigger or rule that runs a user's function.
     pub has_triggers: bool,
-    /// The relations through which others are written or locked, and the schemas of those.
+    /// Whether a table in it has a foreign key to another schema. A tenant cannot create one to a schema that it may
+    /// not write.
+    pub refers_outward: bool,
+    /// The relations through which other relations are written or locked, with the schemas of those.
     pub outward: HashMap<Box<str>, Vec<Box<str>>>,
 }
 
@@ -201,44 +207,43 @@ pub struct SchemaNames {
 pub struct Relation {
     /// `pg_class.relkind`.
     pub kind: u8,
-    /// Nothing behind it resolves names at run time: no trigger, rule or policy
-    /// with a user's function, no user function in a default, check or index,
-    /// and, if it is a view, the same for all that it reads.
+    /// Whether no code behind the relation resolves names at run time: no trigger, rule or policy with a user's
+    /// function, and no user function in a default, check or index. A view also requires this of all relations that
+    /// it reads.
     pub plain: bool,
 }
 
 impl Relation {
-    /// Whether its rows are its own: whatever is written to it is not written elsewhere, but for what its
-    /// rules do.
+    /// Whether the relation stores its own rows: a write to it goes nowhere else, except by its rules.
     pub fn is_table(&self) -> bool {
         matches!(self.kind, b'r' | b'p' | b'f' | b'S' | b'm')
     }
 }
 
-/// Functions that every tenant can call, as they were when they were last looked at: a tenant changes none of them.
+/// The functions that every tenant can call, as of the last load. No tenant can change them.
 #[derive(Clone, Debug, Default)]
 pub struct CommonFunctions {
-    /// What `pg_catalog` holds.
+    /// The catalog of `pg_catalog`.
     pub builtin: Arc<Builtins>,
-    /// What the shared schemas hold, in their order.
+    /// The catalog of the shared schemas, in order.
     pub shared: Vec<Arc<SchemaNames>>,
 }
 
-/// What `pg_catalog` holds.
+/// The catalog of `pg_catalog`.
 #[derive(Clone, Debug, Default)]
 pub struct Builtins {
     /// Relations, by name.
     pub relations: HashSet<Box<str>>,
     /// Functions and aggregates, by name.
     pub functions: HashSet<Box<str>>,
-    /// Those that answer in the same way under each path.
+    /// Functions whose result does not depend on the path.
     pub steady: HashSet<Box<str>>,
     /// Types, by name.
     pub types: HashSet<Box<str>>,
 }
 
 impl Builtins {
-    /// A function, or all of one name; `immutable`: so PostgreSQL has each of them.
+    /// Adds a function, or all functions of one name; `immutable`: all of them are declared immutable.
     pub fn add_function(&mut self, name: Box<str>, immutable: bool) {
         if !builtin::depends_on_path(&name, immutable) {
             self.steady.insert(name.clone());
@@ -247,22 +252,22 @@ impl Builtins {
     }
 }
 
-/// How the bytes of the text are to be read, and what the session has done before it.
+/// How to read the bytes of the text, and the state of the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TextMode {
     /// The session's `standard_conforming_strings`.
     pub standard_conforming_strings: bool,
-    /// The client has a `search_path` of its own in force: nothing is spliced.
+    /// The client has set its own `search_path`: nothing is spliced.
     pub own_path: bool,
     /// That path, if there is one, begins with the tenant's schema.
     pub tenant_first: bool,
-    /// The transaction has changed what the schemas hold: nothing is spliced.
+    /// The transaction has changed the catalog: nothing is spliced.
     pub stale_names: bool,
-    /// The client may hold temporary tables, which shadow the tenant's: nothing is spliced.
+    /// The client may have temporary tables, which hide the tenant's: nothing is spliced.
     pub temp_tables: bool,
-    /// What `EXECUTE` would run may write.
+    /// Whether the statement that `EXECUTE` runs may write.
     pub replays_write: bool,
-    /// Others of the extended protocol may run behind it before its `Sync`.
+    /// Whether other statements of the extended protocol may run behind it before its `Sync`.
     pub pipelined: bool,
 }
 

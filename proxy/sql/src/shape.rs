@@ -1,86 +1,92 @@
-//! What one shape of text needs, whoever's it is: the part of a plan that is cached.
+//! The analysis of a normalized query, independent of the tenant: the part of a plan that is cached.
 
 use std::ops::Range;
 
+use super::form::FormId;
 use super::level::StatementClass;
 use super::opens::Opens;
 use super::plan::{PinReason, StatementKind};
 
-/// What is known of all texts of one shape. Positions are token numbers, so
-/// that it holds whatever the literals are.
+/// The analysis of all texts that differ in literals and comments only. Positions are token numbers, so that they are
+/// valid whatever the literals are.
 #[derive(Clone, Debug, Default)]
 pub struct Shape {
-    /// The statements, empty ones left out.
+    /// The statements, without empty ones.
     pub statements: Box<[StatementShape]>,
-    /// How much the text as a whole depends on the path.
+    /// The normalized query.
+    pub form: FormId,
+    /// How far the whole text depends on the path.
     pub way: Way,
-    /// Unqualified relations that are no CTEs.
+    /// Unqualified relations that are not CTEs.
     pub relations: Box<[Named]>,
-    /// Relations with a schema: that schema, and the name.
+    /// Schema-qualified relations: schema and name.
     pub qualified: Box<[Qualified]>,
     /// Unqualified functions.
     pub functions: Box<[Box<str>]>,
-    /// The last parts of column references with dots, which may mean a function.
+    /// Whether one of the functions is called with arguments: a new function of the same name could match them
+    /// better.
+    pub arguments: bool,
+    /// The last parts of dotted column references, which may be function calls.
     pub columns: Box<[Box<str>]>,
-    /// Unqualified types that the grammar does not know.
+    /// Unqualified types that are not built into the grammar.
     pub types: Box<[Box<str>]>,
-    /// It has operators, which a schema may overload.
+    /// Whether the text contains operators, which a schema may overload.
     pub operators: bool,
-    /// What the guard asks of the scope.
+    /// The conditions of the guard, to be evaluated in a scope.
     pub demands: Box<[Demand]>,
-    /// Keys in it that all of the database shares, in the order of the text.
+    /// The names and numbers that all schemas of a database share, in the order of the text.
     pub keys: Box<[Key]>,
-    /// It may show the values that `pg_attribute` holds of rows.
+    /// Whether the text may show the row values in `pg_attribute`.
     pub missing_values: bool,
-    /// PostgreSQL's grammar can't read it: nothing above is known of it, and it must not run. This may hang on a
-    /// literal (`E'\\xff'`), so that such a shape is not kept.
+    /// PostgreSQL's grammar cannot parse the text: the other fields are unknown, and the text must not run. A literal
+    /// may be the cause (`E'\\xff'`), so such a shape is not cached.
     pub unreadable: bool,
 }
 
-/// A key that all of a database shares, and the tokens that it stands in.
+/// A name or number that all schemas of a database share, and its tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Key {
-    /// All of a `LISTEN`, which no server gets to see.
+    /// A whole `LISTEN`, which is never sent to a server.
     Listen {
         /// The statement's tokens.
         tokens: Range<usize>,
     },
-    /// All of a statement that changes nothing: it sets the role that is in force, or goes back to it, or makes the schema
-    /// that is there.
+    /// A whole statement without effect: it sets the current role again, resets to it, or creates the schema that
+    /// exists.
     Idle {
         /// The statement's tokens.
         tokens: Range<usize>,
     },
     /// The name of a channel.
     Channel(u32),
-    /// An expression for one.
+    /// An expression for a channel.
     ChannelArgument(Range<u32>),
-    /// Expressions for the key of an advisory lock, or for its two keys.
+    /// The expressions for the key of an advisory lock, or for its two keys.
     Lock {
         /// Their tokens.
         keys: Range<u32>,
-        /// The token between two.
+        /// The comma between two keys.
         comma: Option<u32>,
     },
-    /// The literal that names a prepared transaction.
+    /// The literal that identifies a prepared transaction.
     Transaction(u32),
     /// `pg_prepared_xacts`, of which only the tenant's rows may be read.
     Prepared {
         /// Its tokens.
         tokens: Range<u32>,
-        /// An alias stands behind it.
+        /// Whether an alias follows.
         named: bool,
     },
-    /// `pg_settings WHERE name = '..'`, which must be PostgreSQL's own: the relation and the operator.
+    /// `pg_settings WHERE name = '..'`: the relation and the operator, both of which must be PostgreSQL's own.
     Setting(u32, u32),
-    /// The argument of a function that opens what it names, which must be the tenant's or shared.
+    /// The argument of a function that opens the named object, which must be the tenant's or shared.
     Opened {
         /// Its tokens.
         argument: Range<u32>,
-        /// What the function opens.
+        /// The kind of object that the function opens.
         opens: Opens,
     },
-    /// `pg_sequence`, of which only the tenant's rows may be read: these tokens.
+    /// `pg_sequence`, of which only the tenant's rows may be read, at these tokens.
     Sequences(Range<u32>),
 }
 
@@ -89,131 +95,151 @@ pub enum Key {
 pub struct StatementShape {
     /// Its tokens.
     pub tokens: Range<usize>,
-    /// What it does; a [`super::plan::Setting`]'s value and an [`super::plan::Execution`]'s name are ranges
-    /// of tokens here.
+    /// The effect on the session. A [`super::plan::Setting`]'s value and an [`super::plan::Execution`]'s name are
+    /// token ranges here.
     pub kind: StatementKind,
-    /// What it does, as far as a user's level is concerned.
+    /// The class of the statement, for the user's level.
     pub class: StatementClass,
-    /// What of it ties the client to its server.
+    /// The reason why the statement pins the client, if it does.
     pub pin: Option<PinReason>,
     /// Whether it may write.
     pub writes: bool,
     /// Whether it changes the catalog.
     pub ddl: bool,
-    /// Whether it may end what a pin is for.
+    /// The foreign keys that the statement may drop or create again.
+    pub keys: KeyChange,
+    /// Whether the statement may end a pin.
     pub frees: bool,
-    /// Whether it calls a function of sequences.
+    /// Whether the statement calls a sequence function.
     pub draws: bool,
-    /// How much it depends on the path.
+    /// How far the statement depends on the path.
     pub way: Way,
 }
 
-/// How much a statement depends on the search path; the later, the more.
+/// The foreign keys that a statement may drop or create again. PostgreSQL takes ACCESS EXCLUSIVE on the referenced
+/// tables.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum KeyChange {
+    /// None.
+    #[default]
+    None,
+    /// Those of the named tables, and of their partitions and inheritance children.
+    Named,
+    /// Those of any table in the schema.
+    Any,
+}
+
+/// How far a statement depends on the search path, in increasing order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Way {
     /// Not at all.
     #[default]
     Free,
-    /// By the names in it and nothing else: all are listed.
+    /// By the listed names only.
     Names,
     /// In ways that are not listed.
     Path,
-    /// As `Path`, and it can't run in a transaction block.
+    /// Like `Path`, and the statement cannot run in a transaction block.
     Own,
 }
 
-/// A relation's name and where it stands.
+/// The name of a relation and its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Named {
     /// The token.
     pub token: u32,
     /// The name, as PostgreSQL reads it.
     pub name: Box<str>,
-    /// What the rest of the statement calls it.
+    /// The name by which the rest of the statement refers to the relation.
     pub alias: Alias,
 }
 
-/// A relation's name with its schema.
+/// The schema-qualified name of a relation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Qualified {
     /// The schema.
     pub schema: Box<str>,
-    /// The relation; its token is the schema's, and its own is two behind that.
+    /// The relation. Its token is that of the schema; the name itself is two tokens further.
     pub named: Named,
 }
 
-/// What a relation is called where it is not named in full.
+/// The name by which a statement refers to a relation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Alias {
-    /// As the alias says that stands behind it.
+    /// The alias behind the relation.
     Given,
-    /// As the relation itself is; an alias could stand behind it.
+    /// The relation's own name; an alias could follow.
     Name,
-    /// Nothing calls it, and no alias may stand there: `COPY t`, `TRUNCATE t`, `TABLE t`.
+    /// No name, and no alias may follow: `COPY t`, `TRUNCATE t`, `TABLE t`.
     None,
-    /// As the relation itself is, and no alias may stand right behind it: `ONLY (t)`, `t *`.
+    /// The relation's own name, and no alias may follow directly: `ONLY (t)`, `t *`.
     Fixed,
 }
 
-/// Something that the guard holds against the scope.
+/// A condition of the guard, to be evaluated in a scope.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Demand {
-    /// A chain of names that starts with a schema (or, with three parts, a database).
+    /// A dotted name that starts with a schema (or, with three parts, a database).
     Schema {
         /// The first part.
         first: Box<str>,
-        /// The second of three or more.
+        /// The second part, if there are three or more.
         second: Option<Box<str>>,
     },
     /// A relation or other object that is written or changed.
     Write(Write),
-    /// Views whose privileges are looked at once the statement has run: a view over what the tenant may
-    /// not write loses those that it would be written with.
+    /// Views whose privileges are checked after the statement: a view over objects that the tenant may not write
+    /// loses its write privileges.
     Seal {
-        /// The schema that is written in front of the view, or whose views all of them are.
+        /// The written schema of the view, or the schema whose views are all checked.
         schema: Option<Box<str>>,
-        /// The view; none: all of the schema's.
+        /// The view; none: all views of the schema.
         name: Option<Box<str>>,
         /// A token of the statement.
         token: u32,
-        /// Where the view stands.
+        /// The schema of a view without a written schema.
         site: Site,
     },
-    /// All of a schema is changed.
+    /// All objects of a schema are changed.
     WriteSchema(Box<str>),
-    /// Never let through.
+    /// Never allowed.
     Never {
-        /// What it is, as it stands behind "may not".
+        /// The refused action, as it follows "may not" in the message.
         what: Box<str>,
-        /// What to do about it.
+        /// The remedy.
         hint: Option<&'static str>,
     },
-    /// A prepared statement or a cursor shall have this name, which the proxy keeps for its own.
+    /// A prepared statement or a cursor would get this name, which is reserved for the proxy.
     Reserved(Box<str>),
-    /// A cursor of such a name, which no client can have made, is used.
+    /// A cursor with a name that no client can have created.
     NoCursor(Box<str>),
-    /// Too much of it to look at.
+    /// The text is too complex to analyse.
     TooComplex,
-    /// Let through with `dynamic_sql` only.
+    /// The definition of an operator makes another operator its commutator or negator, and thereby changes that one.
+    /// The value is the other operator's schema, if it is written.
+    Operator(Option<Box<str>>),
+    /// A large object function is called.
+    LargeObject(Box<str>),
+    /// Allowed with `dynamic_sql` only.
     Dynamic(Box<str>),
-    /// A function that is none of those of `pg_catalog` that are known.
+    /// A function that is not a known function of `pg_catalog`.
     Function {
-        /// The schema that is written in front of it.
+        /// The written schema of the function.
         schema: Option<Box<str>>,
         /// Its name.
         name: Box<str>,
-        /// It is a trigger's, and is given arguments.
+        /// It is a trigger function with arguments.
         trigger_arguments: bool,
     },
-    /// The token is a relation of which the tenant may read its own rows, where it stands as one.
+    /// The token may be a relation of which the tenant may read only its own rows.
     Filtered(u32),
-    /// The role that something shall belong to.
+    /// The role that becomes the owner of an object.
     Owner(Box<str>),
-    /// A schema is made, unless it is there: let through if it is the tenant's own, which is.
+    /// `CREATE SCHEMA IF NOT EXISTS`: allowed for the tenant's own schema, which exists.
     KeptSchema(Box<str>),
-    /// `pg_prepared_xacts` is read where it can give way to the tenant's rows.
+    /// `pg_prepared_xacts` is read at a place where a subquery can replace it.
     OwnPrepared,
-    /// Let through where keys of this kind may be used.
+    /// Allowed if names of this kind may be used.
     Keys(KeyKind),
     /// The string literal at this token names an object.
     ObjectLiteral {
@@ -221,67 +247,67 @@ pub enum Demand {
         token: u32,
         /// The object is changed (`setval`).
         write: bool,
-        /// Its number will not do.
+        /// Its oid is not accepted.
         by_name: bool,
     },
     /// The string literal at this token names a schema.
     SchemaLiteral(u32),
-    /// `SET ROLE`, `SET SESSION AUTHORIZATION` and their `RESET`.
+    /// `SET ROLE`, `SET SESSION AUTHORIZATION` and their `RESET` forms.
     Role {
-        /// Which of them.
+        /// The setting.
         setting: Box<str>,
         /// The tokens of the value.
         value: Option<Range<usize>>,
     },
     /// A parameter of this name, in lower case, is set.
     Setting(Box<str>),
-    /// The same of a function's clause.
+    /// The same in a function's clause.
     Clause(Box<str>),
-    /// A value for `search_path`: these tokens.
+    /// A value for `search_path`, at these tokens.
     Path(Range<usize>),
-    /// Something that was let through under the tenant's own path is run again: what it
-    /// names must not mean other things now.
+    /// A statement that was allowed under the tenant's own path runs again: its names must still have the same
+    /// meaning.
     Replay,
     /// A call of `set_config`, whose first argument is this token.
     Config {
         /// The token.
         token: u32,
-        /// Where it is called.
+        /// The place of the call.
         place: ConfigPlace,
     },
 }
 
-/// What a statement does to an object.
+/// The effect of a statement on an object.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Write {
-    /// The schema that is written in front of the name.
+    /// The written schema of the name.
     pub schema: Option<Box<str>>,
     /// The name.
     pub name: Box<str>,
-    /// The first token of both.
+    /// The first token of schema and name.
     pub token: u32,
-    /// What the object is.
+    /// The kind of the object.
     pub object: Object,
-    /// What is done to it.
+    /// The action.
     pub act: Act,
-    /// It is certain that a target stands there: in doubt, nothing is put in front of it.
+    /// Whether the place certainly holds a target. Otherwise no prefix is inserted.
     pub sure: bool,
-    /// It stands in what is run later: a rule, a function's body, a prepared statement.
+    /// Whether it is in code that runs later: a rule, a function's body, a prepared statement.
     pub kept: bool,
 }
 
-/// Where a view stands that has no schema in front of its name.
+/// The schema of a view that is named without one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Site {
-    /// Where the statement makes it: in the first schema of the path, or among the temporary ones.
+    /// Where the statement creates it: the first schema of the path, or the schema of temporary objects.
     Made,
-    /// Among the temporary ones.
+    /// The schema of temporary objects.
     Temporary,
-    /// Where it has been.
+    /// The schema where it exists.
     Found,
 }
 
-/// What kind of object is written, as far as its name is looked up by it.
+/// The kind of an object, as far as it matters for the lookup of its name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Object {
     /// A table, view, sequence ...
@@ -289,25 +315,25 @@ pub enum Object {
     Relation,
     /// A type or domain.
     Type,
-    /// A function or the like, of which several have one name.
+    /// A function or another routine, several of which may have one name.
     Routine,
-    /// Of a kind whose names are not known here: an index, an operator, a collation ...
+    /// Of a kind whose names are not in the catalog: an index, an operator, a collation ...
     Other,
 }
 
-/// What is done to an object.
+/// An action on an object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Act {
-    /// It comes into being.
+    /// It is created.
     Create,
-    /// Its rows are written or locked, and so is what stands behind it, if it is a view.
+    /// Its rows are written or locked; for a view, also those of the relations behind it.
     Rows,
-    /// It is changed or dropped itself.
+    /// The object itself is changed or dropped.
     #[default]
     Change,
 }
 
-/// What a key is of.
+/// A kind of shared name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum KeyKind {
     /// `LISTEN`, `NOTIFY`.
@@ -318,10 +344,10 @@ pub enum KeyKind {
     Transaction,
 }
 
-/// Where `set_config` is called: what it sets must be seen to hold when it is called.
+/// The place of a call of `set_config`. The effect must be known at the time of the call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ConfigPlace {
-    /// In a `SELECT` with nothing else in it, which is as good as a `SET`.
+    /// In a `SELECT` with nothing else in it, which is equivalent to a `SET`.
     Alone,
     /// The same for the session, with a parameter for the value.
     Bound,
@@ -329,14 +355,14 @@ pub enum ConfigPlace {
     BoundLocally,
     /// Somewhere in a statement.
     Inside,
-    /// With a name that comes from `pg_settings` and is pinned to a literal: this token.
+    /// With a name that comes from `pg_settings` and is compared with a literal: this token.
     Known,
-    /// In the body of what is created: it would act where nobody looks.
+    /// In the body of a new object: it would take effect where the proxy cannot see it.
     Body,
 }
 
 impl Shape {
-    /// About how many bytes it holds on the heap.
+    /// The approximate size on the heap, in bytes.
     pub fn weight(&self) -> u64 {
         let names = |names: &[Box<str>]| names.iter().map(|n| n.len() + 16).sum::<usize>();
         let bytes = size_of::<Self>()

@@ -1,4 +1,4 @@
-//! What one statement is: recognised by its keywords, with no parser.
+//! The kind of a statement, recognized by its keywords, without a parser.
 
 mod setting;
 #[cfg(test)]
@@ -9,10 +9,10 @@ use std::ops::Range;
 use super::level::class_of;
 use super::lexer::TokenKind;
 use super::plan::{Discard, Execution, PinReason, StatementKind};
-use super::shape::{StatementShape, Way};
+use super::shape::{KeyChange, StatementShape, Way};
 use super::tokens::Tokens;
 
-/// What can be said of the statement `range` before its names are looked at.
+/// The properties of the statement `range`, before its names are analysed.
 pub fn classify(t: &Tokens<'_>, range: Range<usize>) -> StatementShape {
     let reader = Reader { t, lo: range.start, hi: range.end };
     let (kind, way) = reader.kind();
@@ -20,7 +20,20 @@ pub fn classify(t: &Tokens<'_>, range: Range<usize>) -> StatementShape {
     let writes = ddl || reader.writes(&kind);
     let (frees, draws) = (reader.frees(), reader.calls(&["nextval", "setval", "lastval", "currval"]));
     let class = class_of(t, &range);
-    StatementShape { pin: reader.pin(&kind), tokens: range, kind, class, writes, ddl, frees, draws, way }
+    // PostgreSQL's parser determines this.
+    let keys = KeyChange::None;
+    StatementShape {
+        pin: reader.pin(&kind),
+        tokens: range,
+        kind,
+        class,
+        writes,
+        ddl,
+        keys,
+        frees,
+        draws,
+        way,
+    }
 }
 
 /// Reads one statement.
@@ -36,7 +49,7 @@ impl Reader<'_> {
         self.lo + offset < self.hi && self.t.any_kw(self.lo + offset, keywords)
     }
 
-    /// Whether these keywords stand somewhere in it, side by side.
+    /// Whether these keywords occur in it, side by side.
     fn has(&self, keywords: &[&str]) -> bool {
         (self.lo..self.hi).any(|i| self.t.kws(i, keywords))
     }
@@ -61,7 +74,7 @@ impl Reader<'_> {
         (self.lo..self.hi).any(is_call)
     }
 
-    /// Whether it may end what ties a client to its server.
+    /// Whether it may end a pin.
     fn frees(&self) -> bool {
         self.at(0, &["drop", "discard", "deallocate", "close"])
             || self.calls(&["pg_advisory_unlock", "pg_advisory_unlock_shared", "pg_advisory_unlock_all"])
@@ -78,7 +91,7 @@ impl Reader<'_> {
             b"begin" | b"start" => (Kind::Begin, Way::Free),
             b"commit" | b"end" if !self.at(1, &["prepared"]) => (Kind::Commit { chain }, Way::Free),
             b"rollback" | b"abort" if !self.at(1, &["prepared"]) => (self.rollback(chain), Way::Free),
-            // `PREPARE transaction AS ..` prepares a statement of that name.
+            // `PREPARE transaction AS ..` prepares a statement with the name `transaction`.
             b"prepare" if self.at(1, &["transaction"]) && self.t.is_string(self.lo + 2) => {
                 (Kind::Commit { chain: false }, Way::Free)
             }
@@ -135,7 +148,7 @@ impl Reader<'_> {
         known.then(|| self.name_at(self.lo + 5)).flatten()
     }
 
-    /// What PostgreSQL will refuse is none.
+    /// A `DISCARD` that PostgreSQL would refuse is not one.
     fn discard(&self) -> Option<Discard> {
         let known = [
             ("all", Discard::All),
@@ -148,7 +161,7 @@ impl Reader<'_> {
     }
 
     fn deallocate(&self) -> Option<StatementKind> {
-        // `DEALLOCATE prepare` drops a statement of that name.
+        // `DEALLOCATE prepare` drops a statement with the name `prepare`.
         let at = if self.at(1, &["prepare"]) && !self.is_last(2) { 2 } else { 1 };
         let name = self.name_at(self.lo + at).filter(|_| self.is_last(at + 1))?;
         Some(StatementKind::Deallocate((!self.at(at, &["all"])).then_some(name)))
@@ -174,7 +187,7 @@ impl Reader<'_> {
         Some(Execution { name: self.name_at(name).filter(|_| runs)?, at: name..name + 1 })
     }
 
-    /// What a `CREATE TABLE` takes its rows from; `at` is the word behind `CREATE`.
+    /// The source of the rows of a `CREATE TABLE`; `at` is the word behind `CREATE`.
     fn behind_as(&self, mut at: usize) -> Option<usize> {
         while self.t.any_kw(at, &["global", "local", "temp", "temporary", "unlogged"]) {
             at += 1;
@@ -197,7 +210,7 @@ impl Reader<'_> {
                 continue;
             }
             if self.t.kw(i, "from") {
-                // `STDOUT` is taken for `STDIN` there, by PostgreSQL's own grammar.
+                // PostgreSQL's own grammar accepts `STDOUT` as `STDIN` there.
                 return self.t.any_kw(i + 1, &["stdin", "stdout"]);
             }
             i += 1;
@@ -213,7 +226,7 @@ impl Reader<'_> {
             () if self.at(0, &["create", "drop"]) => {
                 self.at(1, &["database", "tablespace"]) || (concurrently && self.at(1, &["index", "unique"]))
             }
-            // Of a partitioned relation, they can't.
+            // For a partitioned relation, they cannot run in a transaction block.
             () if self.at(0, &["reindex", "cluster"]) => true,
             () if self.at(0, &["alter"]) => {
                 self.at(1, &["system"])
@@ -225,14 +238,14 @@ impl Reader<'_> {
     }
 
     fn is_ddl(&self) -> bool {
-        // A `DO` block or a procedure may do anything, so it counts.
+        // A `DO` block or a procedure may run DDL.
         self.at(0, &["create", "alter", "drop", "import", "do", "call"])
-            // What was prepared may have been.
+            // The prepared transaction may contain DDL.
             || self.at(0, &["commit"]) && self.at(1, &["prepared"])
             || (!self.at(0, &["insert", "merge"]) && self.selects_into())
     }
 
-    /// `SELECT .. INTO table`: an `INTO` that no `INSERT` or `MERGE` stands in front of.
+    /// `SELECT .. INTO table`: an `INTO` without an `INSERT` or `MERGE` in front of it.
     fn selects_into(&self) -> bool {
         (self.lo + 1..self.hi).any(|i| self.t.kw(i, "into") && !self.t.any_kw(i - 1, &["insert", "merge"]))
     }
@@ -263,7 +276,7 @@ impl Reader<'_> {
         if matches!(kind, StatementKind::Plain) && self.at(0, &["set"]) {
             return Some(PinReason::SessionState);
         }
-        // What a block sets, nobody sees; and what it makes.
+        // The settings and objects that a block creates are unknown.
         if self.at(0, &["load", "do"]) {
             return Some(PinReason::SessionState);
         }
@@ -288,7 +301,7 @@ impl Reader<'_> {
                     || (self.t.any_kw(i - 1, &["local", "global"])
                         && i > self.lo + 1
                         && self.t.kw(i - 2, "into")));
-            // Named in a path or in front of a name: what comes to stand there shadows a tenant's table.
+            // Named in a path or in front of a name: an object that is created there hides a tenant's table.
             let named = self.t.name(i).is_some_and(|n| n == "pg_temp");
             (temp && (behind_into || creates)) || named
         })

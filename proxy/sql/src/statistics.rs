@@ -1,16 +1,16 @@
-//! Views of locks, counts and sessions: a tenant reads its own, whether others' objects are hidden or not.
+//! Views of locks, counters and sessions: a tenant reads its own rows, with or without `hide_other_tenants`.
 //!
-//! Each is read through a filter, as the catalog is ([`hidden`](super::hidden)), and nowhere else: where no filter can stand,
-//! the statement is refused. Views that are not listed hold what no filter tells apart, and are refused as well.
+//! Each is read through a filter, like the catalog ([`hidden`](super::hidden)). Where no filter is possible, the
+//! statement is refused. Views that are not listed contain rows that no filter can separate, and are refused as well.
 
-/// What of a view is the tenant's.
+/// The rows of a view that belong to the tenant.
 #[derive(Clone, Copy, Debug)]
 enum Rows {
-    /// Those about objects in its own schema, and in the shared ones: the column `schemaname`.
+    /// Rows about objects in its own schema and in the shared ones: the column `schemaname`.
     Objects,
-    /// Locks of its own session, and those on relations in its own schema.
+    /// Locks of its own session, and locks on relations in its own schema.
     Locks,
-    /// The one of its own session: the column `pid`.
+    /// The row of its own session: the column `pid`.
     Session,
     /// None: they are the server's.
     None,
@@ -59,18 +59,18 @@ pub fn count() -> usize {
     VIEWS.len()
 }
 
-/// What holds for the tenant's rows of a view. `visible`: the schemas whose objects it may see, its own first, as an
-/// array of names in SQL.
+/// The condition for the tenant's rows of a view. `visible`: the schemas whose objects it may see, its own first, as
+/// an SQL array of names.
 pub fn condition(index: usize, visible: &str) -> String {
     let rows = VIEWS.get(index).map_or(Rows::None, |(_, rows)| *rows);
     let own_session = "pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()";
     match rows {
-        // What is counted of the catalog itself, and of tables behind others' tables, is of all tenants.
+        // The statistics of the catalog itself, and of TOAST tables of other tenants, cover all tenants.
         Rows::Objects => format!(
             "schemaname OPERATOR(pg_catalog.=) ANY ({visible}) AND schemaname OPERATOR(pg_catalog.<>) \
              ALL (ARRAY['pg_catalog','information_schema','pg_toast']::pg_catalog.name[])"
         ),
-        // A relation's number means one in the database that is named beside it.
+        // A relation's oid is valid in the database of the same row.
         Rows::Locks => format!(
             "{own_session} OR database OPERATOR(pg_catalog.=) (SELECT oid FROM pg_catalog.pg_database \
              WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database()) \
@@ -82,7 +82,7 @@ pub fn condition(index: usize, visible: &str) -> String {
     }
 }
 
-/// Whether a function counts what its argument, a relation's oid, names.
+/// Whether a function returns statistics about a relation, given by oid.
 pub fn counts_relation(name: &str) -> bool {
     counted(name).is_some_and(|what| RELATIONS.contains(&what))
 }
@@ -92,7 +92,7 @@ pub fn counts_function(name: &str) -> bool {
     counted(name).is_some_and(|what| FUNCTIONS.contains(&what))
 }
 
-/// What a function of statistics counts, in its transaction or at all.
+/// The subject of a statistics function, with or without the prefix for the current transaction.
 fn counted(name: &str) -> Option<&str> {
     let rest = name.strip_prefix("pg_stat_get_")?;
     Some(rest.strip_prefix("xact_").unwrap_or(rest))

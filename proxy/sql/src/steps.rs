@@ -1,6 +1,6 @@
-//! What the engine does, counted in tests: a reader that takes more steps than its text is long shows without a clock.
+//! Steps of the engine, counted in tests: a recognizer that is not linear is detected without a clock.
 
-/// So many steps were taken: tokens or bytes that were looked at, entries that were compared.
+/// Counts steps: tokens or bytes that were read, entries that were compared.
 #[cfg(not(test))]
 #[inline(always)]
 pub fn count(_: usize) {}
@@ -16,12 +16,12 @@ mod counted {
         static STEPS: Cell<u64> = const { Cell::new(0) };
     }
 
-    /// So many steps were taken.
+    /// Counts steps.
     pub fn count(steps: usize) {
         STEPS.set(STEPS.get() + steps as u64);
     }
 
-    /// The steps that `work` takes on this thread.
+    /// The number of steps that `work` takes on this thread.
     pub fn of<T>(work: impl FnOnce() -> T) -> u64 {
         let before = STEPS.get();
         drop(work());

@@ -5,6 +5,7 @@ mod currency;
 mod fuzz;
 mod hidden;
 mod keys;
+mod lasting;
 mod linear;
 mod moved;
 pub(crate) mod oracle;

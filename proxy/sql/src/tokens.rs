@@ -1,4 +1,4 @@
-//! The tokens of a text, with the questions that the recognisers ask of them.
+//! The tokens of a text, with the queries that the recognizers need.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -6,23 +6,23 @@ use std::ops::Range;
 use super::lexer::{Token, TokenKind};
 use super::{name, steps};
 
-/// A text and its tokens. Indexes are token numbers in the whole text; what is
-/// outside of the text answers `None` or `false`.
+/// A text and its tokens. Indexes are token numbers in the whole text; positions outside of the text give `None` or
+/// `false`.
 #[derive(Clone, Copy, Debug)]
 pub struct Tokens<'a> {
-    /// The text that the tokens are of.
+    /// The text.
     pub text: &'a [u8],
-    /// All of its tokens.
+    /// All tokens.
     pub all: &'a [Token],
     /// The session's `standard_conforming_strings`.
     pub conforming: bool,
-    /// For each opening bracket the token that closes it, as [`closes`] finds them.
+    /// For each opening bracket, the token that closes it, as computed by [`closes`].
     pub closes: &'a [u32],
 }
 
-/// For each token its closing bracket, if it is an opening one that is closed; else 0.
+/// For each token that is an opening bracket, the closing one; 0 for all others and for unclosed brackets.
 ///
-/// Found once for all, so that no nesting makes a reader quadratic.
+/// Computed once, so that nesting makes no recognizer quadratic.
 pub fn closes(all: &[Token]) -> Vec<u32> {
     let mut out = vec![0; all.len()];
     let mut open = Vec::new();
@@ -41,7 +41,7 @@ pub fn closes(all: &[Token]) -> Vec<u32> {
 }
 
 impl<'a> Tokens<'a> {
-    /// What token `i` is.
+    /// The kind of token `i`.
     pub fn kind(&self, i: usize) -> Option<TokenKind> {
         steps::count(1);
         self.all.get(i).map(|t| t.kind)
@@ -52,20 +52,20 @@ impl<'a> Tokens<'a> {
         self.kind(i) == Some(kind)
     }
 
-    /// The bytes of token `i`; none of a literal, which is no part of a shape. See [`Literals`].
+    /// The bytes of token `i`; empty for a literal, which is not part of a shape. See [`Literals`].
     pub fn raw(&self, i: usize) -> &'a [u8] {
         steps::count(1);
         self.all.get(i).filter(|t| t.kind.is_spelt()).map_or(&[], |t| t.of(self.text))
     }
 
-    /// The bytes of token `i`, if it is a word that is not quoted.
+    /// The bytes of token `i`, if it is an unquoted word.
     fn word(&self, i: usize) -> Option<&'a [u8]> {
         steps::count(1);
         let token = self.all.get(i).filter(|token| token.kind == TokenKind::Word)?;
         Some(token.of(self.text))
     }
 
-    /// Whether token `i` is this keyword (in lower case), not quoted.
+    /// Whether token `i` is this keyword (in lower case), unquoted.
     pub fn kw(&self, i: usize, keyword: &str) -> bool {
         self.word(i).is_some_and(|word| word.eq_ignore_ascii_case(keyword.as_bytes()))
     }
@@ -86,7 +86,7 @@ impl<'a> Tokens<'a> {
         self.is(i, TokenKind::Op) && self.raw(i) == operator.as_bytes()
     }
 
-    /// The name that token `i` means, if it is a word.
+    /// The name in token `i`, if it is a word.
     pub fn name(&self, i: usize) -> Option<Cow<'a, str>> {
         let kind = self.kind(i).filter(|k| k.is_word())?;
         let raw = self.raw(i);
@@ -106,7 +106,7 @@ impl<'a> Tokens<'a> {
         first..last.map_or(first, |t| t.end as usize).max(first)
     }
 
-    /// Behind the bracket that closes the one at `open`, or `end`.
+    /// The token behind the closing bracket of the one at `open`, or `end`.
     pub fn behind_close(&self, open: usize, end: usize) -> usize {
         steps::count(1);
         match self.closes.get(open) {
@@ -116,13 +116,13 @@ impl<'a> Tokens<'a> {
     }
 }
 
-/// The values of a text's literals. For what is decided text by text: a shape must
-/// not be made with them, as it holds for all texts that differ in nothing else.
+/// The values of a text's literals, for decisions about a single text. A shape must not depend on them, because it
+/// applies to all texts that differ in literals only.
 #[derive(Clone, Copy, Debug)]
 pub struct Literals<'a>(pub &'a Tokens<'a>);
 
 impl<'a> Literals<'a> {
-    /// The value of string literal `i`, where it is plain to see.
+    /// The value of string literal `i`, if it is recognizable.
     pub fn string(&self, i: usize) -> Option<Cow<'a, str>> {
         let token = self.0.all.get(i)?;
         steps::count(token.span().len());
@@ -130,7 +130,7 @@ impl<'a> Literals<'a> {
     }
 }
 
-/// Statements of a text as ranges of token numbers; empty ones are left out.
+/// The statements of a text as ranges of token numbers, without empty ones.
 pub fn statements(t: &Tokens<'_>) -> Vec<Range<usize>> {
     let mut out = Vec::new();
     let (mut start, mut parens, mut body) = (0, 0usize, Body::default());
@@ -154,7 +154,7 @@ pub fn statements(t: &Tokens<'_>) -> Vec<Range<usize>> {
     out
 }
 
-/// How deep in `BEGIN ATOMIC .. END` we stand.
+/// The nesting in `BEGIN ATOMIC .. END`.
 #[derive(Default)]
 struct Body {
     depth: usize,

@@ -1,17 +1,17 @@
-//! The second witness: PostgreSQL's own grammar reads each new shape as well, and must read what we read.
+//! The witness: PostgreSQL's own grammar parses each new shape too, and both readings must agree.
 //!
-//! Our lexer and sqlparser give spans and are fast; `pgstrata-grammar` is PostgreSQL's parser. They agree on the
-//! statements, their kinds, their names and where those stand, or nothing is sent. It happens once for a shape:
-//! what comes of it is kept with the shape, so that nothing here may hang on a literal's value.
+//! Our lexer and sqlparser give positions and are fast; `pgstrata-grammar` is PostgreSQL's parser. They must agree on
+//! the statements, their kinds, their names and the positions of those; otherwise nothing is sent. This happens once
+//! for a shape. The result is stored with the shape, so it must not depend on the value of a literal.
 //!
 //! # Layout
-//! - [`places`]: from the parser's byte offsets to our tokens.
-//! - [`kinds`]: statements that are known, and whether we take them for what they are.
-//! - [`names`]: names of objects with their schemas.
-//! - [`attributes`]: whether it may show what `pg_attribute` holds of rows.
+//! - [`places`]: maps the parser's byte offsets to our tokens.
+//! - [`kinds`]: known statements, and whether both readings give the same kind.
+//! - [`names`]: schema-qualified names of objects.
+//! - [`attributes`]: whether a statement may show row values in `pg_attribute`.
 //! - [`calls`]: functions, and casts to types whose values are names.
-//! - [`targets`]: what it writes, locks, makes or changes.
-//! - [`proof`]: whether the names that a splice rests on are all there are.
+//! - [`targets`]: relations that a statement writes, locks, creates or changes.
+//! - [`proof`]: whether the names of a spliced statement are complete.
 
 mod attributes;
 mod calls;
@@ -27,18 +27,19 @@ use foldhash::HashSet;
 use pgstrata_grammar::{Item, Statement, Tree, Walk};
 
 use self::places::{Excerpt, Places};
+use super::form::FormId;
 use super::guard::never;
 use super::plan::PinReason;
-use super::shape::{Demand, Shape, StatementShape, Way};
+use super::shape::{Demand, KeyChange, Shape, StatementShape, Way};
 use super::tokens::Tokens;
 
-/// A longer text, in bytes, is read in an excerpt: a tree takes some 20 times as much room as its text.
+/// A longer text, in bytes, is parsed as an excerpt: a tree takes about 20 times as much memory as its text.
 const LONG: usize = 256 << 10;
 
-/// The parser and we read a text in two ways.
+/// A difference between the two readings of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Disagreement {
-    /// What about.
+    /// The subject of the difference.
     what: &'static str,
 }
 
@@ -48,64 +49,66 @@ fn differ<T>(what: &'static str) -> Agreed<T> {
     Err(Disagreement { what })
 }
 
-/// What the guard has found in a text.
+/// The guard's findings in a text.
 struct Judged {
     calls: calls::Judged,
     targets: HashSet<u32>,
 }
 
-/// What the witness adds to a text.
+/// The witness's findings in a text.
 #[derive(Default)]
 struct Findings {
     demands: Vec<Demand>,
-    /// A statement that was to be spliced names more than we know of.
+    /// A statement that was to be spliced has more names than our reading found.
     unproven: Vec<usize>,
     /// See [`Shape::missing_values`].
     missing_values: bool,
 }
 
-/// Holds the parser's reading of a text against `shape`, which is ours, and adds to it what only the parser sees.
+/// Compares the parser's reading of a text with `shape`, which is ours, and adds findings that only the parser has.
 ///
-/// A text that the parser can't read is marked: PostgreSQL refuses it, and is made certain to.
+/// A text that the parser cannot read is marked: PostgreSQL refuses it, and the proxy makes sure of that.
 pub fn confirm(t: &Tokens<'_>, shape: &mut Shape) {
     if !t.conforming {
         let hint = "Set standard_conforming_strings to on.";
-        return refuse(shape, "send texts with standard_conforming_strings off", Some(hint));
+        return refuse(t, shape, "send texts with standard_conforming_strings off", Some(hint));
     }
     let Some(text) = places::readable(t) else {
         let hint = "Set client_encoding to UTF8, or write names in ASCII.";
-        return refuse(shape, "write names in another encoding than UTF8", Some(hint));
+        return refuse(t, shape, "write names in another encoding than UTF8", Some(hint));
     };
     let whole = if t.text.len() > LONG { None } else { Tree::parse(&text).ok() };
-    // The parser's scanner makes tokens of comments, and its grammar looks at two tokens at once in some places
-    // (`NOT /* */ IN`): what it can't read with its comments is read without them.
+    // The parser's scanner makes tokens of comments, and its grammar looks ahead two tokens in some places
+    // (`NOT /* */ IN`). So a text that it cannot parse with its comments is parsed without them.
     let excerpt = match whole {
         Some(_) => None,
         None => match Excerpt::of(t, &text) {
             Some(excerpt) => Some(excerpt),
-            None => return refuse_with(shape, Demand::TooComplex),
+            None => return refuse_with(t, shape, Demand::TooComplex),
         },
     };
     let excerpted = excerpt.as_ref().and_then(|excerpt| Tree::parse(&excerpt.text).ok());
     let Some(tree) = whole.or(excerpted) else {
-        *shape = Shape { unreadable: true, ..Shape::default() };
+        *shape = Shape { unreadable: true, form: FormId::unread(t), ..Shape::default() };
         return;
     };
     match compare(&Places::new(t, excerpt.as_ref()), &tree, shape) {
         Ok(findings) => take(shape, findings),
         Err(Disagreement { what }) => {
             let hint = "Write it more plainly: PostgreSQL's grammar and the proxy's reading of it differ.";
-            refuse(shape, &format!("send a text whose {what} can be read in two ways"), Some(hint));
+            refuse(t, shape, &format!("send a text whose {what} can be read in two ways"), Some(hint));
         }
     }
 }
 
-fn refuse(shape: &mut Shape, what: &str, hint: Option<&'static str>) {
-    refuse_with(shape, never(what, hint));
+fn refuse(t: &Tokens<'_>, shape: &mut Shape, what: &str, hint: Option<&'static str>) {
+    refuse_with(t, shape, never(what, hint));
 }
 
-fn refuse_with(shape: &mut Shape, demand: Demand) {
-    // What was refused before says more.
+fn refuse_with(t: &Tokens<'_>, shape: &mut Shape, demand: Demand) {
+    // Statistics show nothing of a text whose literals may stand elsewhere for PostgreSQL.
+    shape.form = FormId::unread(t);
+    // An earlier refusal is more specific.
     let mut demands = std::mem::take(&mut shape.demands).into_vec();
     demands.push(demand);
     shape.demands = demands.into();
@@ -147,11 +150,12 @@ fn compare(places: &Places<'_>, tree: &Tree, shape: &mut Shape) -> Agreed<Findin
     Ok(findings)
 }
 
-/// What the tree says of a statement that the session must know.
+/// Properties of a statement from the tree that the session needs.
 #[derive(Clone, Copy, Default)]
 struct Flags {
     writes: bool,
     ddl: bool,
+    keys: KeyChange,
     pin: Option<PinReason>,
 }
 
@@ -159,11 +163,12 @@ impl Flags {
     fn add_to(self, ours: &mut StatementShape) {
         ours.writes |= self.writes;
         ours.ddl |= self.ddl;
+        ours.keys = ours.keys.max(self.keys);
         ours.pin = ours.pin.or(self.pin);
     }
 }
 
-/// One statement, as the parser and as we read it.
+/// One statement in both readings.
 fn statement<'t>(
     places: &Places<'_>,
     theirs: &Statement<'t>,
@@ -196,7 +201,7 @@ fn statement<'t>(
     }
     findings.missing_values |= attributes.shows();
     names.finish()?;
-    calls.finish()?;
+    calls.finish(&mut findings.demands)?;
     if !proof.holds() {
         findings.unproven.push(index);
     }

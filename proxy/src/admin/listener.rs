@@ -23,6 +23,10 @@ use crate::config::Http;
 /// How long to wait where the system has no descriptor.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// How long the end waits for answers to requests that have begun.
+const LAST_ANSWERS: Duration = Duration::from_millis(500);
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
 /// How much nicer the thread is than those that serve clients: scrapes come after them where processors are short.
 #[cfg(target_os = "linux")]
 const BEHIND: i32 = 5;
@@ -74,16 +78,24 @@ fn run(
             Ok(listener) => listener,
             Err(error) => return tracing::error!(%error, "HTTP listener stopped"),
         };
+        let mut open = VecDeque::with_capacity(limits.max_connections);
         tokio::select! {
-            () = accept(&listener, &router, limits) => {}
+            () = accept(&listener, &router, limits, &mut open) => {}
             _ = stopped => {}
         }
+        // Requests that have begun are answered, whoever accepts the next ones.
+        drop(listener);
+        let answered = async {
+            while open.iter().any(|connection| !connection.is_finished()) {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        };
+        let _ = timeout(LAST_ANSWERS, answered).await;
     });
 }
 
 /// Takes connections in. One too many closes the oldest: it is the likeliest to be of no use.
-async fn accept(listener: &TcpListener, router: &Router, limits: &Http) {
-    let mut open: VecDeque<AbortHandle> = VecDeque::with_capacity(limits.max_connections);
+async fn accept(listener: &TcpListener, router: &Router, limits: &Http, open: &mut VecDeque<AbortHandle>) {
     loop {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,

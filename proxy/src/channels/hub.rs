@@ -1,4 +1,4 @@
-//! The one connection that listens for all, and who hears what.
+//! The connection that listens for all clients, and the channels of each client.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::future::{Future, poll_fn};
@@ -16,36 +16,38 @@ use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{AsyncMessage, Client, NoTls, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::{Deaf, Notification, Outlet};
+use super::{ListenError, Notification, Outlet};
 use crate::catalog::{CatalogError, connection_settings};
 use crate::config::Database;
 
-/// How long connecting may take, and each question.
+/// The time limit for connecting, and for each query.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// It waits for most of its life.
+/// The connection is idle for most of its life.
 const OPTIONS: &str =
     "-c search_path=pg_catalog -c default_transaction_read_only=on -c idle_session_timeout=0";
 
-/// What a client wants.
+/// A request of a client.
 pub(super) enum Command {
-    /// To hear of `channel` from now on; `to` where it heard of nothing before.
+    /// Listen to `channel` from now on; `to` if the client had no channel before.
     Listen {
         id: u64,
         to: Option<Outlet>,
         channel: Arc<str>,
         name: Arc<str>,
-        reply: oneshot::Sender<Result<usize, Deaf>>,
+        reply: oneshot::Sender<Result<usize, ListenError>>,
     },
-    /// To hear no more of `channel`, or of any.
+    /// Stop listening to `channel`, or to all channels.
     Unlisten { id: u64, channel: Option<Arc<str>>, reply: oneshot::Sender<usize> },
-    /// To know that all that was sent before has arrived.
-    CatchUp { reply: oneshot::Sender<Result<(), Deaf>> },
-    /// That PostgreSQL tells no more of these, unless somebody listens again.
+    /// Wait until all earlier notifications have arrived.
+    CatchUp { reply: oneshot::Sender<Result<(), ListenError>> },
+    /// Stop listening in PostgreSQL, unless a client listens again.
     Silence(Vec<Arc<str>>),
+    /// Nothing more: all are told that nothing is heard.
+    Close,
 }
 
-/// How the database is reached.
+/// The connection settings.
 pub struct Settings {
     name: String,
     config: tokio_postgres::Config,
@@ -53,14 +55,14 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// For `database`, which clients call `name`; `tls` says how certificates are verified.
+    /// For `database`, whose name for clients is `name`; `tls` has the verification of certificates.
     pub fn new(
         name: &str,
         database: &Database,
         tls: Option<Arc<ClientConfig>>,
     ) -> Result<Self, CatalogError> {
         let mut config = connection_settings(name, database, tls.is_some())?;
-        // Nothing is sent for long times: without probes, a connection that died in silence would look alive.
+        // The connection may be silent for a long time: without probes, a broken one would not be noticed.
         config
             .application_name("pgstrata channels")
             .options(OPTIONS)
@@ -72,44 +74,47 @@ impl Settings {
     }
 }
 
-/// One client, and what it calls the channels that it listens to.
+/// One client, and its names for its channels.
 struct Ear {
     to: Outlet,
     channels: HashMap<Arc<str>, Arc<str>>,
 }
 
-/// Something that PostgreSQL is asked for, and who waits for it.
+/// A query to PostgreSQL, and the clients that wait for it.
 struct Work {
     asked: Pin<Box<dyn Future<Output = Result<(), tokio_postgres::Error>> + Send>>,
     then: Then,
 }
 
 enum Then {
-    Listening { id: u64, channel: Arc<str>, reply: oneshot::Sender<Result<usize, Deaf>> },
-    CaughtUp(oneshot::Sender<Result<(), Deaf>>),
+    Listening { id: u64, channel: Arc<str>, reply: oneshot::Sender<Result<usize, ListenError>> },
+    CaughtUp(oneshot::Sender<Result<(), ListenError>>),
     Nothing,
 }
 
 pub(super) struct Hub {
-    /// Those of the next connection.
+    /// The settings of the next connection.
     settings: Arc<ArcSwap<Settings>>,
     commands: mpsc::UnboundedReceiver<Command>,
     ears: HashMap<u64, Ear>,
     channels: HashMap<Arc<str>, HashSet<u64>>,
+    /// It was told to close.
+    closed: bool,
 }
 
 impl Hub {
     pub fn new(settings: Arc<ArcSwap<Settings>>, commands: mpsc::UnboundedReceiver<Command>) -> Self {
-        Self { settings, commands, ears: HashMap::new(), channels: HashMap::new() }
+        Self { settings, commands, ears: HashMap::new(), channels: HashMap::new(), closed: false }
     }
 
-    /// Serves clients for as long as there may be some. It is connected while anybody listens.
+    /// Serves clients as long as there can be any. It is connected while a client listens.
     pub async fn run(mut self) {
         while let Some(command) = self.commands.recv().await {
             match command {
                 Command::Unlisten { reply, .. } => drop(reply.send(0)),
                 Command::CatchUp { reply } => drop(reply.send(Ok(()))),
                 Command::Silence(_) => {}
+                Command::Close => return,
                 first @ Command::Listen { .. } => {
                     let settings = self.settings.load_full();
                     let ended = match settings.tls.clone() {
@@ -119,15 +124,18 @@ impl Hub {
                     if let Err(error) = ended {
                         tracing::warn!(database = settings.name, error, "notification listener disconnected");
                     }
-                    // Whoever still listened finds its sender gone.
+                    // Clients that still listened see that their sender is dropped.
                     self.ears.clear();
                     self.channels.clear();
+                    if self.closed {
+                        return;
+                    }
                 }
             }
         }
     }
 
-    /// One connection's life.
+    /// Runs one connection.
     async fn connected<T>(&mut self, settings: &Settings, tls: T, first: Command) -> Result<(), String>
     where
         T: MakeTlsConnect<Socket>,
@@ -139,7 +147,7 @@ impl Hub {
             Err(_) => "no answer in time".to_owned(),
         };
         if let Command::Listen { reply, .. } = first {
-            let _ = reply.send(Err(Deaf::Refused("PostgreSQL can not be reached".into())));
+            let _ = reply.send(Err(ListenError::Refused("PostgreSQL can not be reached".into())));
         }
         Err(failed)
     }
@@ -187,6 +195,10 @@ impl Hub {
                     Err(_) => return Err("no answer in time".into()),
                 },
                 command = self.commands.recv() => match command {
+                    Some(Command::Close) => {
+                        self.closed = true;
+                        return Ok(());
+                    }
                     Some(command) => queue.push_back(command),
                     None => return Ok(()),
                 },
@@ -194,7 +206,7 @@ impl Hub {
         }
     }
 
-    /// Does what a client wants, as far as that is ours to do.
+    /// Handles a client's request, except for queries to PostgreSQL.
     fn begin(&mut self, command: Command, client: &Arc<Client>) -> Option<Work> {
         let ask = |sql: String, then| {
             let client = Arc::clone(client);
@@ -206,7 +218,7 @@ impl Hub {
                     self.ears.insert(id, Ear { to, channels: HashMap::new() });
                 }
                 let Some(ear) = self.ears.get_mut(&id) else {
-                    let _ = reply.send(Err(Deaf::Lost));
+                    let _ = reply.send(Err(ListenError::Lost));
                     return None;
                 };
                 ear.channels.insert(Arc::clone(&channel), name);
@@ -226,6 +238,8 @@ impl Hub {
                 unlisten(&silent).and_then(|sql| ask(sql, Then::Nothing))
             }
             Command::CatchUp { reply } => ask(String::new(), Then::CaughtUp(reply)),
+            // It never gets this far.
+            Command::Close => None,
             Command::Silence(mut channels) => {
                 channels.retain(|channel| !self.channels.contains_key(channel));
                 unlisten(&channels).and_then(|sql| ask(sql, Then::Nothing))
@@ -233,7 +247,7 @@ impl Hub {
         }
     }
 
-    /// Takes a client off `channel`, or off all of its; gives the channels that nobody hears any more.
+    /// Removes a client from `channel`, or from all channels; returns the channels without any client.
     fn forget(&mut self, id: u64, channel: Option<&Arc<str>>) -> Vec<Arc<str>> {
         let Some(ear) = self.ears.get_mut(&id) else { return Vec::new() };
         let over: Vec<Arc<str>> = match channel {
@@ -262,20 +276,20 @@ impl Hub {
             Some(Then::Listening { id, channel, reply }) => {
                 let count = self.ears.get(&id).map_or(0, |ear| ear.channels.len());
                 let answer =
-                    done.map(|()| count).map_err(|error| Deaf::Refused(postgres_words(&error).into()));
+                    done.map(|()| count).map_err(|error| ListenError::Refused(postgres_words(&error).into()));
                 if answer.is_err() {
                     self.forget(id, Some(&channel));
                 }
                 let _ = reply.send(answer);
             }
             Some(Then::CaughtUp(reply)) => {
-                let _ = reply.send(done.map_err(|_| Deaf::Lost));
+                let _ = reply.send(done.map_err(|_| ListenError::Lost));
             }
             Some(Then::Nothing) | None => {}
         }
     }
 
-    /// Passes a notification to all who listen; gives the channels that nobody hears any more.
+    /// Passes a notification to all clients of its channel; returns the channels without any client.
     fn tell(&mut self, heard: &tokio_postgres::Notification) -> Vec<Arc<str>> {
         let Some(ids) = self.channels.get(heard.channel()) else { return Vec::new() };
         let payload: Arc<str> = heard.payload().into();
@@ -287,7 +301,7 @@ impl Hub {
                 let Some(channel) = ear.channels.get(heard.channel()).cloned() else { return true };
                 let notification =
                     Notification { channel, payload: Arc::clone(&payload), pid: heard.process_id() };
-                // One that does not read must not hold up the others.
+                // A client that does not read must not delay the others.
                 !ear.to.send(notification)
             })
             .collect();

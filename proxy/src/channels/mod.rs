@@ -1,17 +1,17 @@
 //! `LISTEN` for all clients of a database, on one connection to PostgreSQL.
 //!
 //! # Layout
-//! - [`hub`]: the task that holds the connection, and who hears what.
-//! - this file: a client's end of it.
+//! - [`hub`]: the task that holds the connection, and the clients of each channel.
+//! - this file: a client's side.
 //!
-//! A client that listens keeps no server for it. What PostgreSQL tells is passed to each client that
-//! listens to the channel; where that can't be done (the connection was lost, or a client does not read),
-//! the client's session ends, as nobody could tell it what it has missed.
+//! A client that listens keeps no server for it. Each notification is passed to each client of its channel. If that is
+//! not possible (the connection was lost, or a client does not read), the client's session ends, because it would miss
+//! notifications without noticing.
 
 mod hub;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use arc_swap::ArcSwap;
@@ -20,28 +20,28 @@ use tokio::sync::{mpsc, oneshot};
 pub use self::hub::Settings;
 use self::hub::{Command, Hub};
 
-/// What may wait for one client to take it, in bytes.
+/// The maximum size of the notifications that wait for one client, in bytes.
 const INBOX: usize = 8 << 20;
 
 /// A notification for one client.
 #[derive(Clone, Debug)]
 pub struct Notification {
-    /// The channel, as the client calls it.
+    /// The client's name for the channel.
     pub channel: Arc<str>,
-    /// What was sent with it.
+    /// The payload.
     pub payload: Arc<str>,
-    /// The process of PostgreSQL's that sent it.
+    /// The process ID of the sender.
     pub pid: i32,
 }
 
 impl Notification {
-    /// About how many bytes it holds.
+    /// Its approximate size in bytes.
     fn weight(&self) -> usize {
         64 + self.payload.len()
     }
 }
 
-/// The hub's end of a client's inbox, which is bounded in bytes.
+/// The hub's side of a client's inbox, which is limited in bytes.
 struct Outlet {
     to: mpsc::UnboundedSender<Notification>,
     waiting: Arc<AtomicUsize>,
@@ -75,15 +75,18 @@ fn inbox() -> (Outlet, Inbox) {
     (Outlet { to, waiting: Arc::clone(&waiting) }, Inbox { from, waiting })
 }
 
-/// Why a client hears nothing (any more).
+/// Why a client gets no notifications (any more).
 #[derive(Clone, Debug, thiserror::Error)]
-pub enum Deaf {
-    /// PostgreSQL could not be asked to tell.
+pub enum ListenError {
+    /// PostgreSQL refused the `LISTEN`.
     #[error("can not listen: {0}")]
     Refused(Arc<str>),
-    /// Nobody knows what was sent meanwhile.
+    /// Notifications may have been lost.
     #[error("notifications were lost: the connection that hears them broke, or they were not read in time")]
     Lost,
+    /// The configuration has the database elsewhere, or no more.
+    #[error("the configuration of the PostgreSQL that the client listens on has changed")]
+    Closed,
 }
 
 /// The channels of one database.
@@ -91,10 +94,11 @@ pub struct Channels {
     commands: mpsc::UnboundedSender<Command>,
     settings: Arc<ArcSwap<Settings>>,
     next: AtomicU64,
+    closed: Arc<AtomicBool>,
 }
 
 impl Channels {
-    /// Nobody listens yet, and nothing is connected. Must be called inside a runtime.
+    /// Without clients and without a connection. Must be called inside a runtime.
     pub fn new(settings: Settings) -> Self {
         #[expect(
             clippy::disallowed_methods,
@@ -103,33 +107,42 @@ impl Channels {
         let (commands, inbox) = mpsc::unbounded_channel();
         let settings = Arc::new(ArcSwap::from_pointee(settings));
         tokio::spawn(Hub::new(Arc::clone(&settings), inbox).run());
-        Self { commands, settings, next: AtomicU64::new(1) }
+        Self { commands, settings, next: AtomicU64::new(1), closed: Arc::default() }
     }
 
-    /// The next connection is made like this. The one that stands goes on: nothing that it hears is lost.
+    /// Nothing is heard from now on: all who listen are told so, and those who would.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        // If it is gone, nobody listens.
+        let _ = self.commands.send(Command::Close);
+    }
+
+    /// Changes the settings of the next connection. The current one remains, so no notification is lost.
     pub fn change(&self, settings: Settings) {
         self.settings.store(Arc::new(settings));
     }
 
-    /// An ear for one client.
+    /// A subscription for one client.
     pub fn subscribe(&self) -> Subscriber {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        Subscriber { id, inbox: None, commands: self.commands.clone(), channels: 0 }
+        let (commands, closed) = (self.commands.clone(), Arc::clone(&self.closed));
+        Subscriber { id, inbox: None, commands, channels: 0, closed }
     }
 }
 
-/// What one client listens to. Dropped, it listens to nothing.
+/// The channels of one client. Dropping it ends all of them.
 pub struct Subscriber {
     id: u64,
-    /// While it listens to anything.
+    /// While the client listens to any channel.
     inbox: Option<Inbox>,
     commands: mpsc::UnboundedSender<Command>,
     channels: usize,
+    closed: Arc<AtomicBool>,
 }
 
 impl Subscriber {
-    /// Hears what is sent to `channel`, which the client calls `name`, from now on.
-    pub async fn listen(&mut self, channel: &str, name: &str) -> Result<(), Deaf> {
+    /// Listens to `channel`, which the client calls `name`.
+    pub async fn listen(&mut self, channel: &str, name: &str) -> Result<(), ListenError> {
         let to = match self.inbox {
             Some(_) => None,
             None => {
@@ -144,8 +157,8 @@ impl Subscriber {
         Ok(())
     }
 
-    /// Hears no more of `channel`, or of any.
-    pub async fn unlisten(&mut self, channel: Option<&str>) -> Result<(), Deaf> {
+    /// Stops listening to `channel`, or to all channels.
+    pub async fn unlisten(&mut self, channel: Option<&str>) -> Result<(), ListenError> {
         let (id, channel) = (self.id, channel.map(Into::into));
         self.channels = self.ask(|reply| Command::Unlisten { id, channel, reply }).await?;
         if self.channels == 0 {
@@ -154,17 +167,17 @@ impl Subscriber {
         Ok(())
     }
 
-    /// Returns once all that was sent before has arrived.
-    pub async fn catch_up(&mut self) -> Result<(), Deaf> {
+    /// Returns when all earlier notifications have arrived.
+    pub async fn catch_up(&mut self) -> Result<(), ListenError> {
         self.ask(|reply| Command::CatchUp { reply }).await?
     }
 
-    /// To how many channels it listens.
+    /// The number of channels.
     pub fn count(&self) -> usize {
         self.channels
     }
 
-    /// The next notification, if there is one already.
+    /// The next notification, if it has arrived.
     pub fn next_now(&mut self) -> Option<Notification> {
         let inbox = self.inbox.as_mut()?;
         let notification = inbox.from.try_recv().ok()?;
@@ -172,16 +185,21 @@ impl Subscriber {
     }
 
     /// The next notification.
-    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Notification, Deaf>> {
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Notification, ListenError>> {
         let Some(inbox) = &mut self.inbox else { return Poll::Pending };
         let next = std::task::ready!(inbox.from.poll_recv(cx));
-        Poll::Ready(next.map(|next| inbox.taken(next)).ok_or(Deaf::Lost))
+        Poll::Ready(next.map(|next| inbox.taken(next)).ok_or_else(|| self.why()))
     }
 
-    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, Deaf> {
+    /// Why nothing is heard any more.
+    fn why(&self) -> ListenError {
+        if self.closed.load(Ordering::Acquire) { ListenError::Closed } else { ListenError::Lost }
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, ListenError> {
         let (reply, answer) = oneshot::channel();
-        self.commands.send(command(reply)).map_err(|_| Deaf::Lost)?;
-        answer.await.map_err(|_| Deaf::Lost)
+        self.commands.send(command(reply)).map_err(|_| self.why())?;
+        answer.await.map_err(|_| self.why())
     }
 }
 

@@ -1,69 +1,51 @@
-//! The clients of this process: one slot for each connection that is logged in, the console's included.
+//! The clients of this process: a slot for each logged-in connection, including those of the console.
 //!
-//! A slot is written by its client's session alone, with relaxed stores and no lock, and read by whoever wants to know
-//! what goes on. Where a client leaves, its counts are added to those of its database: a sum over all never falls.
+//! Only the client's session writes to a slot, with relaxed stores and without a lock. When a client disconnects, its
+//! counters are added to those of its database, so a sum over all never decreases.
 //!
 //! # Layout
-//! - [`slot`]: what is known of one client.
-//! - [`counts`]: what is counted for it.
-//! - [`period`]: the same a while ago, for averages.
+//! - [`slot`]: the state of one client.
+//! - [`counts`]: its counters.
+//! - [`journal`]: log lines for logins and disconnections.
+//! - [`period`]: earlier values of the counters, for averages.
 
 pub mod counts;
+pub mod journal;
 pub mod period;
 pub mod slot;
+
+pub use crate::pool::origin::Origin;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Instant, SystemTime};
 
 use self::counts::{Counts, Sums};
+use self::journal::Journal;
 use self::period::Period;
 use self::slot::{ClientSlot, Who};
+use tokio::time::Instant;
 
-/// All clients. There are as many slots as connections, which `listen.max_clients` bounds.
+/// All clients. `listen.max_clients` limits the number of slots.
 pub struct Clients {
     next: AtomicU64,
-    /// Times in slots count from here.
+    /// The origin of times in slots.
     origin: Origin,
     all: Mutex<All>,
     period: Mutex<Period>,
     arriving: AtomicUsize,
+    /// The log lines for logins and disconnections.
+    pub journal: Journal,
 }
 
 #[derive(Default)]
 struct All {
     slots: BTreeMap<u64, Arc<ClientSlot>>,
-    /// What those have left that are gone, by database: one of the configured, or the console.
+    /// The counters of disconnected clients, by database: a configured one, or the console.
     gone: HashMap<Box<str>, Sums>,
 }
 
-/// The moment that microseconds count from, by both clocks.
-#[derive(Clone, Copy, Debug)]
-pub struct Origin {
-    instant: Instant,
-    time: SystemTime,
-}
-
-impl Origin {
-    /// This moment.
-    pub fn now() -> Self {
-        Self { instant: Instant::now(), time: SystemTime::now() }
-    }
-
-    /// That moment, in microseconds; never 0, which stands for none.
-    pub fn micros(&self, at: Instant) -> u64 {
-        let since = at.saturating_duration_since(self.instant).as_micros();
-        u64::try_from(since).unwrap_or(u64::MAX).max(1)
-    }
-
-    /// What the clock on the wall showed then.
-    pub fn time(&self, micros: u64) -> SystemTime {
-        self.time + std::time::Duration::from_micros(micros)
-    }
-}
-
-/// A client's slot, taken by its session: it is free when this is dropped.
+/// A client's slot, in use by its session; free when this value is dropped.
 pub struct ClientEntry {
     slot: Arc<ClientSlot>,
     clients: Arc<Clients>,
@@ -78,23 +60,24 @@ impl Default for Clients {
             all: Mutex::default(),
             period: Mutex::new(Period::new(origin)),
             arriving: AtomicUsize::new(0),
+            journal: Journal::default(),
         }
     }
 }
 
 impl Clients {
-    /// Somebody has connected, and is not logged in as long as what this gives is there.
+    /// Counts a connection that is not logged in, until the returned value is dropped.
     pub fn arrive(self: &Arc<Self>) -> Arriving {
         self.arriving.fetch_add(1, Ordering::Relaxed);
         Arriving(Arc::clone(self))
     }
 
-    /// How many have connected and are not logged in.
+    /// The number of connections that are not logged in.
     pub fn arriving(&self) -> usize {
         self.arriving.load(Ordering::Relaxed)
     }
 
-    /// A client has logged in.
+    /// Adds a client that has logged in.
     pub fn enter(self: &Arc<Self>, who: Who) -> ClientEntry {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let slot = Arc::new(ClientSlot::new(id, who, self.origin));
@@ -103,32 +86,32 @@ impl Clients {
         ClientEntry { slot, clients: Arc::clone(self) }
     }
 
-    /// All that are there now, in the order in which they came.
+    /// All clients, in the order of their logins.
     pub fn all(&self) -> Vec<Arc<ClientSlot>> {
         self.lock().slots.values().cloned().collect()
     }
 
-    /// Has all sessions look again at what others may have changed.
+    /// Makes all sessions check for changes by others.
     pub fn wake_all(&self) {
         self.all().iter().for_each(|slot| slot.wake());
     }
 
-    /// The one with that number.
+    /// The client with that number.
     pub fn get(&self, id: u64) -> Option<Arc<ClientSlot>> {
         self.lock().slots.get(&id).cloned()
     }
 
-    /// How many there are.
+    /// The number of clients.
     pub fn len(&self) -> usize {
         self.lock().slots.len()
     }
 
-    /// Whether there is none.
+    /// Whether there is no client.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// What was counted for all clients of a database since the start, those that have left included.
+    /// The sums of all clients of a database since the start, including disconnected ones.
     pub fn sums(&self, database: &str) -> Sums {
         let all = self.lock();
         let mut sums = all.gone.get(database).copied().unwrap_or_default();
@@ -138,7 +121,7 @@ impl Clients {
         sums
     }
 
-    /// The same of each database that has had a client.
+    /// The same for each database that has had a client.
     pub fn all_sums(&self) -> HashMap<Box<str>, Sums> {
         let all = self.lock();
         let mut sums = all.gone.clone();
@@ -151,7 +134,7 @@ impl Clients {
         sums
     }
 
-    /// Begins a new period of averages where the last one is over. For each second or so.
+    /// Begins a new period of averages if the last one is over. Called about once a second.
     pub fn tick(&self) {
         let now = Instant::now();
         if self.period().is_over(now) {
@@ -160,12 +143,12 @@ impl Clients {
         }
     }
 
-    /// What was counted up to the beginning of the last whole period, and how many microseconds ago that was.
+    /// The sums at the beginning of the last complete period, and its age in microseconds.
     pub fn before(&self, database: &str) -> (Sums, u64) {
         self.period().before(database)
     }
 
-    /// The moment that times in slots count from.
+    /// The origin of times in slots.
     pub fn origin(&self) -> Origin {
         self.origin
     }
@@ -189,7 +172,12 @@ impl Drop for Arriving {
 }
 
 impl ClientEntry {
-    /// What it is entered in.
+    /// The client has got the answer to its login.
+    pub fn log_connection(&self) {
+        self.clients.journal.connected(&self.slot);
+    }
+
+    /// The client's slot.
     pub fn slot(&self) -> &Arc<ClientSlot> {
         &self.slot
     }
@@ -205,7 +193,8 @@ impl std::ops::Deref for ClientEntry {
 
 impl Drop for ClientEntry {
     fn drop(&mut self) {
-        // Both at once: whoever adds up finds its counts in one place.
+        self.clients.journal.disconnected(&self.slot);
+        // Under one lock, so that a sum contains its counters exactly once.
         let mut all = self.clients.lock();
         all.slots.remove(&self.slot.id);
         let sums = self.slot.counts.sums();

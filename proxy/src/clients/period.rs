@@ -1,22 +1,24 @@
-//! Counts of a while ago, so that averages are of the last minute or two and not of all times.
+//! Earlier values of the counters, so that averages are of the last one or two minutes.
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::Origin;
 use super::counts::Sums;
 
-/// How long a period is.
+/// The length of a period.
 const PERIOD: Duration = Duration::from_secs(60);
 
-/// All databases' counts.
+/// The counters of all databases.
 type All = HashMap<Box<str>, Sums>;
 
-/// The counts at the beginning of this period and of the one before. Averages are of both, so that they are never of
-/// a few moments.
+/// The counters at the beginning of this period and of the previous one. Averages are over both, so that they never
+/// cover a few moments only.
 pub(super) struct Period {
     origin: Origin,
-    /// As of when, in microseconds.
+    /// With their time, in microseconds.
     older: (u64, All),
     newer: (u64, All),
 }
@@ -36,7 +38,7 @@ impl Period {
         self.older = std::mem::replace(&mut self.newer, (now, sums));
     }
 
-    /// The older counts of a database, and how many microseconds ago they were taken: 1 at least.
+    /// The older counters of a database, and their age in microseconds, at least 1.
     pub(super) fn before(&self, database: &str) -> (Sums, u64) {
         let (at, sums) = &self.older;
         (sums.get(database).copied().unwrap_or_default(), self.passed(*at, Instant::now()).max(1))

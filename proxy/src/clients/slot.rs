@@ -4,15 +4,19 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
 use pgstrata_tenancy::RoleName;
+use tokio::time::Instant;
 
 use super::Origin;
 use super::counts::Counts;
+use crate::cancel::CancelSlot;
 use crate::config::User;
+use crate::net::socket::Peer;
 use crate::pool::turns::Tenant;
-use crate::session::cancel::CancelSlot;
+use crate::shared::cluster::ClusterId;
+use crate::sql::form::FormId;
 use crate::sql::plan::PinReason;
 
 /// Who a client is. Fixed for its session.
@@ -22,7 +26,7 @@ pub struct Who {
     /// The database that it asked for.
     pub database: Box<str>,
     /// Where it comes from.
-    pub peer: SocketAddr,
+    pub peer: Peer,
     /// Where it connected to, if the system tells.
     pub local: Option<SocketAddr>,
     /// Version and cipher of its TLS.
@@ -60,6 +64,8 @@ pub struct ClientSlot {
     waits: AtomicU64,
     /// The number of the server that it has; 0: none.
     server: AtomicU64,
+    /// The statement that it runs, or ran last, by its form.
+    form: AtomicU64,
     /// Its transaction, as `ReadyForQuery` had it last.
     status: AtomicU8,
     /// One bit for each reason why it keeps its server.
@@ -68,6 +74,7 @@ pub struct ClientSlot {
     prepared: AtomicU32,
     place: Mutex<Place>,
     ends: AtomicBool,
+    leaves: AtomicBool,
     waker: Mutex<Option<Waker>>,
 }
 
@@ -78,6 +85,8 @@ pub struct Place {
     pub tenant: Tenant,
     /// The role that its servers log in as, in the tier `login`.
     pub login: Option<RoleName>,
+    /// The cluster that the tenant lives on; `None`: the one with the registry.
+    pub away: Option<ClusterId>,
 }
 
 impl ClientSlot {
@@ -92,11 +101,13 @@ impl ClientSlot {
             requested: AtomicU64::new(now),
             waits: AtomicU64::new(0),
             server: AtomicU64::new(0),
+            form: AtomicU64::new(0),
             status: AtomicU8::new(b'I'),
             pins: AtomicU16::new(0),
             prepared: AtomicU32::new(0),
             place: Mutex::default(),
             ends: AtomicBool::new(false),
+            leaves: AtomicBool::new(false),
             waker: Mutex::default(),
         }
     }
@@ -120,6 +131,12 @@ impl ClientSlot {
     /// It waits for a server since then; `None`: no longer.
     pub fn wait(&self, since: Option<Instant>) {
         self.waits.store(since.map_or(0, |since| self.origin.micros(since)), Ordering::Relaxed);
+    }
+
+    /// It runs a statement of this form.
+    #[inline]
+    pub fn run(&self, form: FormId) {
+        self.form.store(form.0, Ordering::Relaxed);
     }
 
     /// What `ReadyForQuery` says of its transaction.
@@ -154,7 +171,19 @@ impl ClientSlot {
         self.ends.load(Ordering::Acquire)
     }
 
+    /// Whether it is to leave between two transactions, as another process has taken over.
+    #[inline]
+    pub fn leaves(&self) -> bool {
+        self.leaves.load(Ordering::Acquire)
+    }
+
     // === by others ===
+
+    /// Has the client leave between two transactions: another process has taken over.
+    pub fn leave(&self) {
+        self.leaves.store(true, Ordering::Release);
+        self.wake();
+    }
 
     /// Ends the client, whatever it does.
     pub fn end(&self) {
@@ -190,6 +219,11 @@ impl ClientSlot {
             0 => 0,
             since => self.origin.micros(Instant::now()).saturating_sub(since).max(1),
         }
+    }
+
+    /// The statement that it runs, or ran last.
+    pub fn form(&self) -> FormId {
+        FormId(self.form.load(Ordering::Relaxed))
     }
 
     /// `I`, `T` or `E`: its transaction.
@@ -231,21 +265,18 @@ impl Who {
         let user = User {
             name: "app".into(),
             password: crate::config::Secret::default(),
-            tenants: Vec::new(),
-            auth: crate::config::AuthMethod::Trust,
+            rights: crate::config::Rights::default(),
             admin: false,
             stats: false,
-            dynamic_sql: crate::config::DynamicSql::Refuse,
-            statements: crate::config::Level::All,
-            tenant_switch: false,
-            pool_mode: None,
-            time_limits: None,
+            granted: None,
+            system_users: Vec::new(),
+            limits: crate::config::LimitTable::default(),
         };
-        let cancels = Arc::new(crate::session::cancel::Cancels::default());
+        let cancels = Arc::new(crate::cancel::Cancels::default());
         Self {
             user: Arc::new(user),
             database: database.into(),
-            peer: ([127, 0, 0, 1], 1).into(),
+            peer: SocketAddr::from(([127, 0, 0, 1], 1)).into(),
             local: None,
             tls: None,
             application: "".into(),

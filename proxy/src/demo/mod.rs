@@ -1,13 +1,13 @@
-//! `pgstrata demo`: the proxy with a PostgreSQL of its own, to try it out.
+//! `pgstrata demo`: the proxy with a temporary PostgreSQL, to try it out.
 //!
 //! # Layout
-//! - [`find`]: where PostgreSQL's programs are.
-//! - [`account`]: who runs them; PostgreSQL refuses to run as root.
-//! - [`postgres`]: a cluster of our own, started and ended.
-//! - `keeper`: ends it where we are killed and can't.
-//! - [`seed`]: what its database holds.
-//! - [`background`]: the proxy on a thread beside us.
-//! - `words`: what it writes for people: a configuration, and what to try.
+//! - [`find`]: the location of PostgreSQL's programs.
+//! - [`account`]: the account that runs them; PostgreSQL refuses to run as root.
+//! - [`postgres`]: a temporary cluster.
+//! - `keeper`: stops the cluster if this process is killed.
+//! - [`seed`]: the contents of its database.
+//! - [`background`]: the proxy on another thread.
+//! - `words`: the configuration, and the printed text.
 
 pub mod account;
 pub mod background;
@@ -43,7 +43,7 @@ pub struct Args {
     /// The port for metrics and health checks.
     #[arg(long, default_value_t = 9187)]
     pub http_port: u16,
-    /// Keep the data in this folder, and use it again the next time.
+    /// Keep the data in this directory, and use it again the next time.
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// How statements reach the tenant's schema.
@@ -51,10 +51,10 @@ pub struct Args {
     pub strategy: Strategy,
 }
 
-/// Why the demonstration can't run.
+/// Why the demo cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
-    /// Somebody else listens there.
+    /// The port is in use.
     #[error("port {port} is in use: choose another one with {flag}")]
     PortInUse {
         /// The port.
@@ -62,34 +62,34 @@ pub enum DemoError {
         /// The flag that chooses another one.
         flag: &'static str,
     },
-    /// Two demonstrations must not share their data.
+    /// Two demos cannot share their data.
     #[error("another demo is running with its data in {0}")]
     FolderInUse(PathBuf),
-    /// The folder for the data can't be used.
-    #[error("can't use the folder {path}: {source}")]
+    /// The directory of the data cannot be used.
+    #[error("cannot use the directory {path}: {source}")]
     Folder {
-        /// Which one.
+        /// The directory.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
     /// PostgreSQL did not start.
     #[error(transparent)]
     Cluster(#[from] ClusterError),
-    /// The tables could not be made.
+    /// The tables could not be created.
     #[error("filling the database failed: {}", pgstrata_control::error::postgres_words(.0))]
     Seed(#[from] tokio_postgres::Error),
-    /// What the command line needs could not be made.
+    /// The schemas could not be created.
     #[error(transparent)]
     Control(#[from] pgstrata_control::Error),
-    /// Nobody would hear of refused clients.
+    /// The log could not be started.
     #[error(transparent)]
     Log(#[from] LogError),
-    /// The configuration that we wrote ourselves is wrong.
-    #[error("the demo's configuration is wrong: {0}")]
+    /// The demo's own configuration has an error.
+    #[error("the demo's configuration has an error: {0}")]
     Config(#[from] ConfigError),
     /// The operating system refused something.
-    #[error("can't start: {0}")]
+    #[error("cannot start: {0}")]
     Io(#[from] io::Error),
     /// The proxy ended with an error.
     #[error(transparent)]
@@ -99,7 +99,7 @@ pub enum DemoError {
 /// Runs until Ctrl-C or SIGTERM.
 pub fn run(args: &Args) -> Result<(), DemoError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    // Caught from here on: a signal while PostgreSQL starts must not leave it behind.
+    // From here on signals are handled, so that a signal while PostgreSQL starts does not leave it running.
     let mut signals = runtime.block_on(async { Signals::new() })?;
     check_port(args.port, "--port")?;
     check_port(args.http_port, "--http-port")?;
@@ -116,7 +116,7 @@ pub fn run(args: &Args) -> Result<(), DemoError> {
     runtime.block_on(seed::register(&config))?;
     let log = logging::init(&config.log)?;
     let mut proxy = Background::start(config)?;
-    // Nobody may be reading, and that is no reason to stop.
+    // A closed stdout is no reason to stop.
     let _ = terminal::out(format_args!("{}", words::welcome(args, &cluster, &file)));
     runtime.block_on(async {
         while !proxy.has_ended() && !signals.arrive_within(Duration::from_millis(200)).await {}
@@ -126,7 +126,7 @@ pub fn run(args: &Args) -> Result<(), DemoError> {
     stopped.map_err(DemoError::from)
 }
 
-/// The signals that end the demonstration.
+/// The signals that end the demo.
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
@@ -154,8 +154,7 @@ fn check_port(port: u16, flag: &'static str) -> Result<(), DemoError> {
     }
 }
 
-/// Makes the folder if it is missing, and keeps others out of it as long as the
-/// file that is returned stays open.
+/// Creates the directory if it is missing, and locks it as long as the returned file is open.
 fn lock_folder(dir: &Path) -> Result<File, DemoError> {
     let folder = |source| DemoError::Folder { path: dir.to_owned(), source };
     fs::create_dir_all(dir).map_err(folder)?;
@@ -167,7 +166,7 @@ fn lock_folder(dir: &Path) -> Result<File, DemoError> {
     }
 }
 
-/// Writes the configuration, for its owner alone: there are passwords in it. Where it is, in full.
+/// Writes the configuration, readable by its owner only, because it contains passwords. Returns the full path.
 fn write(file: &Path, text: &str) -> Result<PathBuf, DemoError> {
     fs::write(file, text)?;
     fs::set_permissions(file, fs::Permissions::from_mode(0o600))?;

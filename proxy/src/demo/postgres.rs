@@ -32,6 +32,8 @@ pub struct Options {
     pub install: Option<Install>,
     /// Where its data is kept. Left out, it goes when the cluster goes.
     pub data: Option<PathBuf>,
+    /// The folder for its temporary folder; left out, it is that of `TMPDIR`.
+    pub temp: Option<PathBuf>,
     /// A stopped cluster's data to begin with, in place of an empty cluster.
     pub template: Option<PathBuf>,
     /// `max_connections`
@@ -49,6 +51,7 @@ impl Default for Options {
         Self {
             install: None,
             data: None,
+            temp: None,
             template: None,
             max_connections: 100,
             settings: Vec::new(),
@@ -107,7 +110,8 @@ impl Cluster {
     pub fn start(options: Options) -> Result<Self, ClusterError> {
         let install = options.install.clone().or_else(Install::find).ok_or(ClusterError::NotFound)?;
         let account = Account::choose().map_err(io_error("choosing an account for PostgreSQL"))?;
-        let temp = short_temp_dir(&account).map_err(io_error("making a temporary folder"))?;
+        let temp = short_temp_dir(options.temp.as_deref(), &account)
+            .map_err(io_error("making a temporary folder"))?;
         let install = reachable(install, &account, temp.path())?;
         let data = options.data.clone().unwrap_or_else(|| temp.path().join("data"));
         if let Some(outer) = data.parent().filter(|outer| !account.reaches(outer)) {
@@ -325,8 +329,13 @@ impl Drop for Cluster {
 }
 
 /// A folder whose path leaves room for a socket's name, which the account owns.
-fn short_temp_dir(account: &Account) -> io::Result<TempDir> {
-    let temp = tempfile::Builder::new().prefix("pgs-").tempdir()?;
+fn short_temp_dir(parent: Option<&Path>, account: &Account) -> io::Result<TempDir> {
+    let mut builder = tempfile::Builder::new();
+    let builder = builder.prefix("pgs-");
+    let temp = match parent {
+        Some(parent) => builder.tempdir_in(parent)?,
+        None => builder.tempdir()?,
+    };
     account.give(temp.path())?;
     Ok(temp)
 }

@@ -24,7 +24,7 @@ level = \"warn\"
 strategy = \"{strategy}\"
 missing_tenant = \"public\"
 
-# What new tenants are copies of.
+# The schema that new tenants are copies of.
 [provision]
 source = \"{template}\"
 
@@ -35,18 +35,18 @@ user = \"{role}\"
 password = \"{password}\"
 tls = \"disable\"
 
-# Who makes tenants.
+# The role that creates tenants.
 [databases.{database}.control]
 user = \"{owner}\"
 password = \"{owner}\"
 
-# For applications: no statement of theirs, injected or not, defines objects or reaches another tenant.
+# For applications: no statement, injected or not, defines objects or reaches another tenant.
 [[users]]
 name = \"{role}\"
 password = \"{password}\"
 tenants = [\"*\"]
 statements = \"write\"
-# May ask EXPLAIN ROUTE.
+# May run EXPLAIN ROUTE, and all commands of the console.
 admin = true
 
 # For migrations.

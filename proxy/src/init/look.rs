@@ -1,27 +1,27 @@
-//! What a server is like, in a few questions of one transaction that only reads.
+//! The properties of a server, read by a few queries in one read-only transaction.
 
 use tokio_postgres::{Client, Error, Row};
 
-/// What was found.
+/// The properties.
 #[derive(Debug, Default)]
 pub(super) struct Server {
-    /// `server_version`, as it says.
+    /// `server_version`.
     pub(super) version: String,
     /// The major version.
     pub(super) major: i32,
-    /// The database's name there.
+    /// The name of the database.
     pub(super) database: String,
-    /// Who looks.
+    /// The role of the connection.
     pub(super) role: String,
-    /// Whether nothing can be refused to who looks.
+    /// Whether that role is a superuser.
     pub(super) is_superuser: bool,
-    /// Whether who looks may make roles.
+    /// Whether that role may create roles.
     pub(super) may_make_roles: bool,
-    /// Connections at most, those of superusers' alone, and those that there are now.
+    /// `max_connections`, the connections reserved for superusers, and the current connections.
     pub(super) connections: (i32, i32, i64),
-    /// Parameters whose value makes a difference, with their values.
+    /// Relevant parameters, with their values.
     pub(super) settings: Vec<(String, String)>,
-    /// Schemas that are no system's.
+    /// The schemas, without those of the system.
     pub(super) schemas: Vec<Schema>,
     /// Roles that may log in.
     pub(super) logins: Vec<Login>,
@@ -32,7 +32,7 @@ pub(super) struct Server {
 pub(super) struct Schema {
     /// Its name.
     pub(super) name: String,
-    /// Who owns it or something in it, in order.
+    /// The owners of the schema and of its objects, in order.
     pub(super) owners: Vec<String>,
     /// The superusers among them.
     pub(super) superusers: Vec<String>,
@@ -83,7 +83,7 @@ SELECT rolname::text, rolsuper, rolbypassrls FROM pg_catalog.pg_roles
 WHERE rolcanlogin AND rolname !~ '^pg_' ORDER BY 1 LIMIT 100";
 
 impl Server {
-    /// Asks the server. The error is PostgreSQL's.
+    /// Reads the properties. The error is PostgreSQL's.
     pub(super) async fn look(client: &Client) -> Result<Self, Error> {
         client.batch_execute("BEGIN READ ONLY; SET LOCAL search_path TO pg_catalog").await?;
         let about = client.query_one(ABOUT, &[]).await?;
@@ -105,7 +105,7 @@ impl Server {
         })
     }
 
-    /// A parameter's value; empty where it is not known.
+    /// The value of a parameter; empty if it is unknown.
     pub(super) fn setting(&self, name: &str) -> &str {
         self.settings.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
     }

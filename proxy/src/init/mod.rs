@@ -1,9 +1,9 @@
-//! `pgstrata init`: looks at a PostgreSQL, and writes a configuration for it.
+//! `pgstrata init`: inspects a database, and writes a configuration for it.
 //!
 //! # Layout
-//! - `look`: what the server is like. It reads, and changes nothing.
-//! - `tenants`: which of its schemas are tenants'.
-//! - `words`: the configuration, and the SQL that makes the roles.
+//! - `look`: the properties of the server. It only reads.
+//! - `tenants`: which schemas are probably tenants.
+//! - `words`: the configuration, and the SQL that creates the roles.
 
 mod look;
 mod tenants;
@@ -21,20 +21,20 @@ use tokio_postgres::{Client, Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use self::look::Server;
-use crate::config::{ControlLogin, Database, Secret, ServerTls};
-use crate::pool::tls::client_tls_config;
+use crate::config::{ControlLogin, Database, LimitTable, Secret, ServerTls};
+use crate::net::tls::client_tls_config;
 use crate::terminal;
 
-/// How long the server may take to answer.
+/// The time limit for the inspection.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// `pgstrata init`
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  pgstrata init --url postgresql://postgres@127.0.0.1/app\n  \
                   pgstrata init --url postgresql://postgres@127.0.0.1/app --output pgstrata.toml > roles.sql\n\n\
-                  It changes nothing: the SQL that it prints is for an administrator to read and run.")]
+                  The command changes nothing. An administrator reads the printed SQL and runs it.")]
 pub struct Args {
-    /// The database: postgresql://USER:PASSWORD@HOST:PORT/DATABASE. PGPASSWORD is read, too.
+    /// The database: postgresql://USER:PASSWORD@HOST:PORT/DATABASE. PGPASSWORD is used if the URL has no password.
     #[arg(long, env = "PGSTRATA_ADMIN_URL", hide_env_values = true)]
     url: String,
     /// Writes the configuration to this new file, and only the SQL to standard output.
@@ -43,7 +43,7 @@ pub struct Args {
     /// The role that the proxy's servers will log in as.
     #[arg(long, default_value = "pgstrata_servers", value_name = "NAME")]
     role: String,
-    /// The role that will make and change tenants.
+    /// The role that will create and change tenants.
     #[arg(long, default_value = "pgstrata_owner", value_name = "NAME")]
     owner: String,
     /// The user that the application will log in to the proxy as.
@@ -51,34 +51,34 @@ pub struct Args {
     user: String,
 }
 
-/// Where the server is, as the URL says.
+/// The address of the server in the URL.
 struct Place {
     host: String,
     port: u16,
     tls: ServerTls,
 }
 
-/// Looks and writes. The error is one line for the one who asked.
+/// Inspects the database and writes the results. The error is one line.
 pub fn run(args: &Args) -> Result<(), String> {
     let config: Config = args.url.parse().map_err(|error| no_url(&args.url, &error))?;
     let place = Place::of(&config)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let looking = async { timeout(PATIENCE, look(config, &place)).await };
     let server = runtime.map_err(|error| error.to_string())?.block_on(looking);
-    let server = server.map_err(|_| format!("{} does not answer", place.host))??;
+    let server = server.map_err(|_| format!("{} does not answer within {PATIENCE:?}", place.host))??;
     let configuration = words::configuration(args, &place, &server);
     let roles = words::roles(args, &server);
     match &args.output {
         Some(file) => {
             write(file, &configuration)
-                .map_err(|error| format!("can't write {}: {error}", file.display()))?;
+                .map_err(|error| format!("cannot write {}: {error}", file.display()))?;
             terminal::err(format_args!("{}", words::next(file)));
             terminal::out(format_args!("{roles}"))
         }
         None => {
             let roles: String =
                 roles.lines().map(|line| format!("# {line}").trim_end().to_owned() + "\n").collect();
-            terminal::out(format_args!("{configuration}\n# The SQL that makes its roles:\n#\n{roles}"))
+            terminal::out(format_args!("{configuration}\n# The SQL that creates its roles:\n#\n{roles}"))
         }
     }
     .map_err(|error| error.to_string())
@@ -87,14 +87,14 @@ pub fn run(args: &Args) -> Result<(), String> {
 fn no_url(url: &str, error: &tokio_postgres::Error) -> String {
     match url.contains("sslmode=verify-") {
         true => {
-            "--url takes no sslmode=verify-..: look with sslmode=require, and set \"tls\" in the file that is written"
+            "--url does not support sslmode=verify-ca and verify-full: use sslmode=require, and set \"tls\" in the written file"
                 .into()
         }
-        false => format!("--url is no connection URL: {error}"),
+        false => format!("--url is not a connection URL: {error}"),
     }
 }
 
-/// A file that is there already is somebody's work.
+/// An existing file is not overwritten.
 fn write(file: &Path, text: &str) -> std::io::Result<()> {
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
     file.write_all(text.as_bytes())
@@ -105,8 +105,8 @@ impl Place {
         let host = match config.get_hosts() {
             [Host::Tcp(host)] => host.clone(),
             [Host::Unix(folder)] => folder.to_string_lossy().into_owned(),
-            [] => return Err("--url names no host".into()),
-            _ => return Err("--url names several hosts: name the primary".into()),
+            [] => return Err("--url has no host".into()),
+            _ => return Err("--url has several hosts: use that of the primary".into()),
         };
         let tls = match config.get_ssl_mode() {
             SslMode::Disable => ServerTls::Disable,
@@ -116,7 +116,7 @@ impl Place {
         Ok(Self { host, port: config.get_ports().first().copied().unwrap_or(5432), tls })
     }
 
-    /// Its entry in a configuration, as far as TLS goes.
+    /// The database entry of the configuration, for the connection's TLS.
     fn entry(&self) -> Database {
         Database {
             host: self.host.clone(),
@@ -127,6 +127,8 @@ impl Place {
             tls: self.tls,
             tls_ca: None,
             control: ControlLogin::default(),
+            limits: LimitTable::default(),
+            cluster: None,
         }
     }
 }
@@ -144,7 +146,7 @@ async fn look(mut config: Config, place: &Place) -> Result<Server, String> {
 
 async fn connect(config: &Config, place: &Place) -> Result<Client, String> {
     let words = |error: tokio_postgres::Error| {
-        format!("can't connect to {}: {}", place.host, crate::session::start::with_sources(&error))
+        format!("cannot connect to {}: {}", place.host, crate::error_text::with_sources(&error))
     };
     match client_tls_config(&place.entry()).map_err(|error| error.to_string())? {
         Some(tls) => {

@@ -1,26 +1,26 @@
-//! Which schemas are tenants': those that hold the same tables as others do.
+//! Which schemas are probably tenants: those with the same tables as others.
 
 use std::collections::BTreeMap;
 
 use super::look::Schema;
 
-/// The schemas of a database, by what they seem to be for.
+/// The schemas of a database, by their probable use.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Sorted<'a> {
-    /// Tenants': the largest group of schemas with the same tables.
+    /// Tenants: the largest group of schemas with the same tables.
     pub(super) tenants: Vec<&'a Schema>,
-    /// What new ones may be copies of: a schema with these tables that is called like it, or `public`.
+    /// The probable source: a schema with these tables and a typical name, or `public`.
     pub(super) source: Option<&'a Schema>,
-    /// Shared: `public`, and where extensions are.
+    /// Shared schemas: `public`, and those with extensions.
     pub(super) shared: Vec<&'a Schema>,
-    /// Those of which nobody knows.
+    /// Schemas of unknown use.
     pub(super) others: Vec<&'a Schema>,
 }
 
-/// Names of schemas that tenants are made from.
+/// Typical names of a source.
 const SOURCES: [&str; 5] = ["template", "tenant_template", "tenant", "public", "source"];
 
-/// Sorts them. Names are a guess, tables are not: the one who reads the configuration decides.
+/// Sorts the schemas. It is a guess, which the reader of the configuration decides.
 pub(super) fn sort(schemas: &[Schema]) -> Sorted<'_> {
     let mut groups: BTreeMap<&[String], Vec<&Schema>> = BTreeMap::new();
     for schema in schemas.iter().filter(|schema| !schema.tables.is_empty() && !is_source(schema)) {

@@ -1,4 +1,4 @@
-//! The configuration that is written, and the SQL for its roles.
+//! The written configuration, and the SQL for its roles.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -12,16 +12,16 @@ use super::{Args, Place};
 
 /// The oldest and the newest PostgreSQL that pgstrata is tested with.
 const TESTED: std::ops::RangeInclusive<i32> = 15..=18;
-/// Variables of the passwords, in the configuration and in the SQL.
+/// The environment variables of the passwords, in the configuration and in the SQL.
 const SERVERS_PASSWORD: &str = "PGSTRATA_SERVERS_PASSWORD";
 const OWNER_PASSWORD: &str = "PGSTRATA_OWNER_PASSWORD";
 const USER_PASSWORD: &str = "PGSTRATA_USER_PASSWORD";
-/// Names of one kind that are listed.
+/// The maximum number of listed names of one kind.
 const LISTED: usize = 20;
-/// Where the proxy can do without.
+/// The largest `max_servers` that is written.
 const FEW_SERVERS: i32 = 20;
 
-/// The configuration file, with what was seen as comments.
+/// The configuration file, with the inspected properties as comments.
 pub(super) fn configuration(args: &Args, place: &Place, server: &Server) -> String {
     let sorted = sort(&server.schemas);
     let seen = comments(&seen(server, &sorted));
@@ -90,7 +90,7 @@ statements = \"write\"
     )
 }
 
-/// The tables of the source that are tenants', where it has others as well.
+/// The tables of the source that tenants have, if the source has others as well.
 fn include(sorted: &Sorted<'_>) -> String {
     let (Some(source), Some(tenant)) = (sorted.source, sorted.tenants.first()) else { return String::new() };
     if source.tables == tenant.tables {
@@ -98,12 +98,12 @@ fn include(sorted: &Sorted<'_>) -> String {
     }
     let tables: Vec<_> = tenant.tables.iter().map(|table| toml(table)).collect();
     format!(
-        "# The others of its tables are shared: tenants have none of their own.\ninclude = [{}]\n",
+        "# Its other tables are shared: tenants have no copy of them.\ninclude = [{}]\n",
         tables.join(", ")
     )
 }
 
-/// What was seen, and what of it is wrong.
+/// The inspected properties, with warnings.
 fn seen(server: &Server, sorted: &Sorted<'_>) -> String {
     let mut text = format!("PostgreSQL {}, database {}.\n", server.version, server.database);
     if !TESTED.contains(&server.major) {
@@ -118,33 +118,33 @@ fn seen(server: &Server, sorted: &Sorted<'_>) -> String {
         let encoding = server.setting("server_encoding");
         let _ = writeln!(
             text,
-            "WARNING: the encoding is {encoding}: names with letters beyond ASCII are refused."
+            "WARNING: the encoding is {encoding}: names with non-ASCII characters are refused."
         );
     }
     if server.setting("standard_conforming_strings") != "on" {
         text += "WARNING: standard_conforming_strings is off; pgstrata sets it to on.\n";
     }
     if server.setting("password_encryption") != "scram-sha-256" {
-        text += "WARNING: password_encryption is not scram-sha-256: set it before the roles are made.\n";
+        text += "WARNING: password_encryption is not scram-sha-256: set it before you create the roles.\n";
     }
     if !server.may_make_roles {
-        let _ = writeln!(text, "Role {} may not make roles: somebody else has to run the SQL.", server.role);
+        let _ = writeln!(text, "Role {} may not create roles: run the SQL as another role.", server.role);
     }
-    text += &line("Tenants, as it seems (they have the same tables)", &names(&sorted.tenants));
+    text += &line("Probable tenants (schemas with the same tables)", &names(&sorted.tenants));
     if let Some(tenant) = sorted.tenants.first() {
         text += &line("Their tables", &tenant.tables);
     }
     text += &line("Other schemas", &names(&sorted.others));
     let strong = server.logins.iter().filter(|login| login.is_superuser || login.bypasses_rls);
     let strong: Vec<_> = strong.map(|login| login.name.clone()).collect();
-    text += &line("Roles to which nothing can be refused (never for the proxy's servers)", &strong);
+    text += &line("Superusers, and roles with BYPASSRLS (never use them for the proxy's servers)", &strong);
     if server.is_superuser {
-        let _ = writeln!(text, "Looked at as {}, a superuser.", server.role);
+        let _ = writeln!(text, "Inspected as {}, a superuser.", server.role);
     }
     text
 }
 
-/// The SQL that makes the roles of the configuration, for psql: passwords come from the environment.
+/// The SQL that creates the roles of the configuration, for psql: passwords come from the environment.
 pub(super) fn roles(args: &Args, server: &Server) -> String {
     let sorted = sort(&server.schemas);
     let (role, owner) = (quoted(&args.role), quoted(&args.owner));
@@ -157,7 +157,7 @@ pub(super) fn roles(args: &Args, server: &Server) -> String {
 \\getenv owner_password {OWNER_PASSWORD}
 BEGIN;
 
--- The proxy's servers log in as the first, which owns nothing; the second makes and changes tenants.
+-- The proxy's servers log in as the first role, which owns nothing. The second role creates and changes tenants.
 CREATE ROLE {role} LOGIN PASSWORD :'servers_password';
 CREATE ROLE {owner} LOGIN PASSWORD :'owner_password';
 GRANT CONNECT, TEMPORARY ON DATABASE {database} TO {role};
@@ -175,9 +175,9 @@ GRANT CONNECT, CREATE ON DATABASE {database} TO {owner};
     sql
 }
 
-/// What all tenants read.
+/// Privileges on shared schemas.
 fn shared(sorted: &Sorted<'_>, role: &str, owner: &str) -> String {
-    let mut sql = "\n-- What all tenants read.\n".to_owned();
+    let mut sql = "\n-- Shared schemas, which all tenants read.\n".to_owned();
     for schema in &sorted.shared {
         let name = quoted(&schema.name);
         let _ = writeln!(sql, "GRANT USAGE ON SCHEMA {name} TO {role}, {owner};");
@@ -188,7 +188,7 @@ fn shared(sorted: &Sorted<'_>, role: &str, owner: &str) -> String {
     sql
 }
 
-/// Rows of one schema, those of tables that come later as well.
+/// Privileges on one schema, including future tables.
 fn rights(schema: &Schema, role: &str) -> String {
     let name = quoted(&schema.name);
     let mut sql = format!(
@@ -206,26 +206,26 @@ GRANT USAGE ON ALL SEQUENCES IN SCHEMA {name} TO {role};
     sql
 }
 
-/// Who changes tenants must have what their owners have.
+/// The role that changes tenants must be a member of their owners.
 fn memberships(sorted: &Sorted<'_>, owner: &str) -> String {
     let schemas = || sorted.tenants.iter().copied().chain(sorted.source);
     let superusers: BTreeSet<&String> = schemas().flat_map(|schema| &schema.superusers).collect();
     let owners: BTreeSet<&String> = schemas().flat_map(|schema| &schema.owners).collect();
-    let mut sql = "\n-- Who owns tenants' schemas, and what is in them.\n".to_owned();
+    let mut sql = "\n-- The owners of tenants' schemas and objects.\n".to_owned();
     for name in owners.difference(&superusers) {
         let _ = writeln!(sql, "GRANT {} TO {owner};", quoted(name));
     }
     for name in superusers {
         let _ = writeln!(
             sql,
-            "-- {} is a superuser: what it owns there can't be changed by `pgstrata tenant` before another role owns it.",
+            "-- {} is a superuser: `pgstrata tenant` cannot change its objects there before another role owns them.",
             in_comment(&quoted(name))
         );
     }
     sql
 }
 
-/// What to do with the file that was written.
+/// The next steps.
 pub(super) fn next(file: &Path) -> String {
     let file = file.display();
     format!(
@@ -240,7 +240,7 @@ fn names(schemas: &[&Schema]) -> Vec<String> {
     schemas.iter().map(|schema| schema.name.clone()).collect()
 }
 
-/// One line about a list; nothing about an empty one.
+/// A line with a list; empty for an empty list.
 fn line(what: &str, names: &[String]) -> String {
     let more = names.len().saturating_sub(LISTED);
     let listed: Vec<_> = names.iter().take(LISTED).map(String::as_str).collect();
@@ -255,7 +255,7 @@ fn comments(text: &str) -> String {
     text.lines().map(|line| format!("# {}\n", in_comment(line))).collect()
 }
 
-/// A name may hold any character, and none ends a comment.
+/// A name without control characters, which cannot end a comment.
 fn in_comment(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).collect()
 }

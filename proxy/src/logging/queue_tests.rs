@@ -86,8 +86,8 @@ fn queue_has_a_bound_and_nobody_waits_for_it() {
 fn log_says_once_how_many_lines_it_lacks() {
     let (sink, dropped) = (Sink::default(), count());
     let queue = Queue::start(sink.clone(), dropped).unwrap();
-    let told = Told::default();
-    let subscriber = tracing_subscriber::fmt().with_writer(told.clone()).with_ansi(false).finish();
+    let written = WrittenLines::default();
+    let subscriber = tracing_subscriber::fmt().with_writer(written.clone()).with_ansi(false).finish();
     // The thread that writes has no subscriber of its own in this test: it is asked in its place.
     let mut outlet = Outlet { to: sink, waiting: Arc::default(), dropped, told: 0 };
     drop(queue);
@@ -97,16 +97,16 @@ fn log_says_once_how_many_lines_it_lacks() {
         outlet.tell();
         outlet.tell();
     });
-    let said = String::from_utf8(told.0.lock().unwrap().clone()).unwrap();
+    let said = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
     assert_eq!(said.lines().count(), 1, "{said}");
     assert!(said.contains("lines=7"), "{said}");
 }
 
 /// What a subscriber has written.
 #[derive(Clone, Default)]
-struct Told(Arc<Mutex<Vec<u8>>>);
+struct WrittenLines(Arc<Mutex<Vec<u8>>>);
 
-impl Write for Told {
+impl Write for WrittenLines {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.0.lock().unwrap().write(line)
     }
@@ -116,7 +116,7 @@ impl Write for Told {
     }
 }
 
-impl<'a> MakeWriter<'a> for Told {
+impl<'a> MakeWriter<'a> for WrittenLines {
     type Writer = Self;
 
     fn make_writer(&'a self) -> Self {

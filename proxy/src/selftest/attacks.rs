@@ -1,15 +1,15 @@
-//! What is tried in one text, as classes: the rows of docs/isolation.md. `{own}` and `{other}` are the schemas,
-//! `{o1}` and `{o2}` the two halves of the latter.
+//! Attacks with one text, by class: the rows of docs/isolation.md. `{own}` and `{other}` are the schemas, `{o1}` and
+//! `{o2}` the two halves of the latter.
 
-/// Ways to reach what one should not.
+/// A class of attacks.
 pub struct Class {
-    /// As docs/isolation.md calls it.
+    /// The name of the class.
     pub name: &'static str,
-    /// The texts, each tried by itself on a connection of the first tenant. All are to be refused.
+    /// The texts, each tried separately on a connection of the first tenant. All must be refused.
     pub texts: &'static [&'static str],
 }
 
-/// All of them but logins and leftovers, which are no texts.
+/// All classes except logins and leftovers, which are no texts.
 pub const CLASSES: &[Class] = &[
     Class {
         name: "another schema by name",
@@ -104,7 +104,7 @@ pub const CLASSES: &[Class] = &[
         ],
     },
     Class {
-        name: "SQL that carries SQL",
+        name: "dynamic SQL",
         texts: &[
             "DO $$ BEGIN DELETE FROM {other}.secrets; END $$",
             "DO $$ BEGIN EXECUTE 'DELETE FROM {other}.secrets'; END $$",
@@ -143,7 +143,7 @@ pub const CLASSES: &[Class] = &[
         ],
     },
     Class {
-        name: "functions over tenants",
+        name: "functions with effects on other tenants",
         texts: &[
             "SELECT pg_terminate_backend(pg_backend_pid())",
             "SELECT pg_cancel_backend(pg_backend_pid())",
@@ -156,7 +156,7 @@ pub const CLASSES: &[Class] = &[
         ],
     },
     Class {
-        name: "going over to another tenant",
+        name: "switching to another tenant",
         texts: &[
             "SET tenant = '{other}'",
             "SET LOCAL tenant = '{other}'",
@@ -178,11 +178,11 @@ pub const CLASSES: &[Class] = &[
     },
 ];
 
-/// What no tenant writes to, while `shared_writes` is false.
+/// The class of writes to shared schemas, while `shared_writes` is false.
 pub const SHARED: &str = "writing to shared schemas";
 
-/// `{shared}` is one of the deployment's own tables in a shared schema, `{bare}` its name alone: nothing of this would
-/// change a row of it, if it were let through.
+/// `{shared}` is an existing table in a shared schema, `{bare}` its name without the schema. No text would change a row
+/// if it were allowed.
 pub const SHARED_TABLES: Class = Class {
     name: SHARED,
     texts: &[
@@ -204,10 +204,10 @@ pub const SHARED_TABLES: Class = Class {
     ],
 };
 
-/// What a user with `dynamic_sql` may send, and PostgreSQL itself must refuse, in the tiers in which a tenant has a role
-/// of its own. In the tier `role` code can take the role off (`RESET ROLE`), as docs/isolation.md says: that is not tried.
+/// Texts that a user with `dynamic_sql` may send, and PostgreSQL itself must refuse, in the tiers with a role for each
+/// tenant. In the tier `role` code can run `RESET ROLE`, as docs/isolation.md says: that is not tried.
 pub const DYNAMIC: Class = Class {
-    name: "what PostgreSQL itself refuses",
+    name: "refusals of PostgreSQL itself",
     texts: &[
         "DO $$ DECLARE v text; BEGIN SELECT value INTO v FROM {other}.secrets; RAISE EXCEPTION 'read %', v; END $$",
         "DO $$ BEGIN EXECUTE 'INSERT INTO {own}.notes (value) SELECT value FROM {other}.secrets'; END $$",

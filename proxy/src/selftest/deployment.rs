@@ -1,4 +1,4 @@
-//! What of a deployment weakens the isolation, whatever the proxy does. Read only.
+//! Weaknesses of a deployment itself. Read only.
 
 use pgstrata_control::harden::Hardening;
 
@@ -7,7 +7,7 @@ use super::tenants::{Tenants, literal};
 use crate::config::{Config, Database, DynamicSql, Level, MissingTenant, Mode, ServerTls};
 use crate::tenant::connect::control;
 
-/// Notes all of it. `url` is another login than that of the file.
+/// Adds all warnings. `url` is another login than that of the file.
 pub async fn warnings(
     (config, name, url): (&Config, &str, Option<&str>),
     database: &Database,
@@ -31,35 +31,36 @@ pub async fn warnings(
     let reaching = "SELECT extname::text FROM pg_extension WHERE extname IN
         ('dblink', 'postgres_fdw', 'file_fdw', 'plpython3u', 'plperlu', 'pltclu', 'adminpack')";
     for extension in tenants.ask(reaching).await? {
-        report.warn(format!("extension {extension} reaches outside of the database"));
+        report
+            .warn(format!("extension {extension} can connect to other systems, read files or run programs"));
     }
     Ok(())
 }
 
 fn of_the_file(config: &Config, database: &Database, report: &mut Report) {
     if config.tenancy.mode == Mode::Observe {
-        report.warn("mode is \"observe\": nothing of this holds until it is \"route\"");
+        report.warn("mode is \"observe\": the results hold only with mode = \"route\"");
     }
     if config.tenancy.missing_tenant == MissingTenant::Public {
-        report.warn("missing_tenant is \"public\": a forgotten tenant is no error");
+        report.warn("missing_tenant is \"public\": a client without a tenant is no error");
     }
     if config.tenancy.shared_writes {
-        report.warn("shared_writes is true: each tenant changes what all tenants read");
+        report.warn("shared_writes is true: each tenant can change tables that all tenants read");
     }
     if database.tls != ServerTls::VerifyFull && !database.host.starts_with('/') {
-        report.warn("tls to PostgreSQL is not \"verify-full\": nothing proves which server it is");
+        report.warn("tls to PostgreSQL is not \"verify-full\": the identity of the server is not verified");
     }
     for user in &config.users {
         let name = &user.name;
-        if user.dynamic_sql == DynamicSql::Allow {
+        if user.rights.dynamic_sql == DynamicSql::Allow {
             report.warn(format!("user \"{name}\" has dynamic_sql: its SQL in strings is not checked"));
         }
-        if user.tenant_switch {
+        if user.rights.tenant_switch {
             report.warn(format!(
                 "user \"{name}\" has tenant_switch: an injected statement reaches each tenant that it may name"
             ));
         }
-        if user.statements == Level::All {
+        if user.rights.statements == Level::All {
             report.warn(format!(
                 "user \"{name}\" has statements = \"all\": an application needs \"write\", a migration \"ddl\""
             ));
@@ -67,7 +68,7 @@ fn of_the_file(config: &Config, database: &Database, report: &mut Report) {
     }
 }
 
-/// What PostgreSQL lets the servers' role do, and could refuse.
+/// The privileges of the servers' role that it does not need.
 async fn of_the_servers_role(
     (config, name, url): (&Config, &str, Option<&str>),
     database: &Database,
@@ -80,7 +81,7 @@ async fn of_the_servers_role(
         report.warn(format!("the servers' role \"{}\" {}", database.user, weakness.what));
     }
     if !found.is_empty() {
-        report.warn("what takes all of that away: pgstrata sql harden");
+        report.warn("SQL that revokes all of these privileges: pgstrata sql harden");
     }
     Ok(())
 }

@@ -1,11 +1,11 @@
-//! `pgstrata selftest`: attacks a deployment with two throw-away tenants, and says what held.
+//! `pgstrata selftest`: attacks a deployment with two temporary tenants, and reports the attacks that succeeded.
 //!
 //! # Layout
-//! - [`attacks`], [`scripts`]: what is tried, in one text and in several steps.
-//! - [`tenants`]: whose data is attacked, made and looked at past the proxy; [`roles`]: their roles.
-//! - [`proxy`]: the deployment's own configuration, as a proxy under test; `wire`: a client of it.
-//! - [`run`]: one tier and one strategy; `neighbour`: what the second tenant's clients find after an attack.
-//! - [`deployment`]: what weakens the deployment itself; [`report`]: what is said of it all.
+//! - [`attacks`], [`scripts`]: attacks with one text, and with several steps.
+//! - [`tenants`]: the two tenants, created and inspected outside of the proxy; [`roles`]: their roles.
+//! - [`proxy`]: a proxy with the deployment's configuration; `wire`: a client of it.
+//! - [`run`]: one tier and one strategy; `neighbour`: the second tenant's client after an attack.
+//! - [`deployment`]: weaknesses of the deployment itself; [`report`]: the report.
 
 mod attacks;
 mod deployment;
@@ -29,26 +29,25 @@ use crate::config::{Config, Database};
 use crate::demo::background::Background;
 use crate::terminal;
 
-/// What is to be tested.
+/// The arguments of `pgstrata selftest`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The configuration file.
     #[arg(long, default_value = "pgstrata.toml")]
     config: PathBuf,
-    /// The database, by its name in the file; needed where there are several.
+    /// The database: NAME of a [databases.NAME]. Required if the file has several.
     #[arg(long)]
     database: Option<String>,
-    /// A connection URL of a login that may create schemas, past the proxy; else that of [databases.NAME.control],
-    /// or the servers' own.
+    /// A connection URL that bypasses the proxy, of a role that may create schemas. Default: the role of
+    /// [databases.NAME.control], or the servers' role.
     #[arg(long)]
     admin_url: Option<String>,
-    /// One JSON object instead of lines for people.
+    /// Prints one JSON object.
     #[arg(long)]
     json: bool,
 }
 
-/// Runs the test, and prints what held. The error is what to tell the one who asked: that
-/// something is broken, or why nothing could be tested.
+/// Runs the test, and prints the report. The error: attacks succeeded, or the test could not run.
 pub fn run(args: &Args) -> Result<(), String> {
     let config = Config::load(&args.config).map_err(|error| error.to_string())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
@@ -60,11 +59,11 @@ pub fn run(args: &Args) -> Result<(), String> {
     said.map_err(|error| error.to_string())?;
     match report.broken() {
         0 => Ok(()),
-        broken => Err(format!("{broken} classes of attack are not held")),
+        broken => Err(format!("{broken} classes of attacks succeeded")),
     }
 }
 
-/// Attacks in each tier that the configuration has, with tenants of that tier.
+/// Attacks in each tier of the configuration, with tenants of that tier.
 async fn test(args: &Args, config: Config) -> Result<Report, String> {
     let (name, database) = chosen(args, &config)?;
     let login = (&config, name.as_str(), args.admin_url.as_deref());
@@ -72,7 +71,10 @@ async fn test(args: &Args, config: Config) -> Result<Report, String> {
     for (i, tier) in tiers(&config).into_iter().enumerate() {
         let tenants = Tenants::create(login, &database, tier).await?;
         if let Some(why) = &tenants.roles.lacking {
-            report.warn(format!("tier \"{tier}\" was not tested, but \"{}\": {why}", tenants.roles.tier));
+            report.warn(format!(
+                "tier \"{tier}\" was not tested, and \"{}\" was tested instead: {why}",
+                tenants.roles.tier
+            ));
         }
         let again = tested.contains(&tenants.roles.tier);
         let attacked = tokio::select! {
@@ -91,7 +93,7 @@ async fn test(args: &Args, config: Config) -> Result<Report, String> {
     Ok(report)
 }
 
-/// That of all tenants, and those of single ones.
+/// The tier of all tenants, and those of single tenants.
 fn tiers(config: &Config) -> Vec<Tier> {
     let own = config.tenants.values().filter_map(|tenant| tenant.tier);
     let mut tiers = vec![config.tenancy.tier];
@@ -105,19 +107,21 @@ fn tiers(config: &Config) -> Vec<Tier> {
 
 fn chosen(args: &Args, config: &Config) -> Result<(String, Database), String> {
     let mut entries =
-        config.databases.iter().filter(|(name, _)| args.database.as_ref().is_none_or(|d| d == *name));
+        config.entrances().filter(|(name, _)| args.database.as_ref().is_none_or(|d| d == *name));
     match (entries.next(), entries.next()) {
-        (Some((name, database)), None) => Ok((name.clone(), database.clone())),
-        (None, _) => Err("there is no such database in the file".into()),
-        _ => Err("the file has several databases: name one with --database".into()),
+        (Some((name, database)), None) => Ok((name.to_owned(), database.clone())),
+        (None, _) => {
+            Err("the configuration has no such database: --database takes NAME of a [databases.NAME]".into())
+        }
+        _ => Err("the configuration has several databases: name one with --database".into()),
     }
 }
 
-/// Runs all classes under both strategies.
+/// Runs all classes with both strategies.
 async fn attack(config: &Config, name: &str, tenants: &Tenants, report: &mut Report) -> Result<(), String> {
     for strategy in [Strategy::SearchPath, Strategy::SchemaQualified] {
         let (config, target) = proxy::configured(config, name, strategy, tenants)?;
-        // On a thread of its own, so that it can stop while this one waits.
+        // On a separate thread, so that the proxy can stop while this one waits.
         let proxy = tokio::task::spawn_blocking(|| Background::start(config)).await;
         let proxy = proxy.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
         let done = Run { target, tenants, strategy }.all(report).await;

@@ -1,4 +1,4 @@
-//! The proxy under test: the deployment's own configuration, with a port, users and a pool for the test.
+//! The proxy under test: the deployment's configuration, with a separate port, users and a pool.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
@@ -8,16 +8,16 @@ use rand::RngExt;
 use super::tenants::Tenants;
 use super::wire::Raw;
 use crate::config::{
-    AuthMethod, Config, Database, DynamicSql, Level, ListenTls, Mode, PoolMode, Secret, ServerTls,
-    TenantSource, User,
+    Config, Database, DynamicSql, Level, LimitTable, ListenTls, Mode, PoolMode, Rights, Secret, ServerTls,
+    TenantLimits, TenantSource, User,
 };
 use crate::pool::connect::ConnectError;
 use crate::pool::target;
 
-/// The user that may run SQL which carries SQL, as the first tenant.
+/// The user with dynamic SQL, for the first tenant.
 pub const DYNAMIC: &str = "dynamic";
 
-/// Where the proxy under test is.
+/// The address of the proxy under test.
 pub struct Target {
     port: u16,
     database: String,
@@ -25,7 +25,7 @@ pub struct Target {
 }
 
 impl Target {
-    /// A client of a user, for a tenant, with more in its start-up options.
+    /// A client of a user, for a tenant, with additional start-up options.
     pub async fn client(&self, user: &str, tenant: &str, options: &str) -> Result<Raw, ConnectError> {
         let database = Database {
             host: Ipv4Addr::LOCALHOST.to_string(),
@@ -36,6 +36,8 @@ impl Target {
             tls: ServerTls::Disable,
             tls_ca: None,
             control: Default::default(),
+            limits: LimitTable::default(),
+            cluster: None,
         };
         let target = target::Target::new(&self.database, &database);
         let target = target.map_err(|error| ConnectError::Protocol(error.to_string()))?;
@@ -43,7 +45,7 @@ impl Target {
     }
 }
 
-/// The configuration of the proxy for one strategy, and where it will be.
+/// The configuration of the proxy for one strategy, and its address.
 pub fn configured(
     config: &Config,
     name: &str,
@@ -57,25 +59,31 @@ pub fn configured(
     config.listen.address = address;
     config.listen.tls = ListenTls::Off;
     config.http.enabled = false;
-    // One server: what one client leaves there, the next would find.
+    // One server, so that the next client gets the server that the previous one has left.
     (config.pool.min_servers, config.pool.max_servers, config.pool.mode) = (0, 1, PoolMode::Transaction);
     (config.pool.max_servers_per_tenant, config.pool.max_tenant_servers) = (1, 2);
+    // Without limits of tenants.
+    config.tenant_limits = TenantLimits::default();
+    config.databases.values_mut().for_each(|database| database.limits = LimitTable::default());
     (config.tenancy.mode, config.tenancy.strategy) = (Mode::Route, strategy);
     config.tenancy.tier = tenants.roles.tier;
     config.tenancy.sources = vec![TenantSource::Options];
     let user = |name: &str, tenant: &str, dynamic_sql| User {
         name: name.to_owned(),
         password: Secret::new(&password),
-        tenants: vec![tenant.to_owned()],
-        auth: AuthMethod::ScramSha256,
+        rights: Rights {
+            tenants: vec![tenant.to_owned()],
+            databases: vec!["*".to_owned()],
+            dynamic_sql,
+            // All kinds of statements are allowed, so that only the guard can refuse an attack.
+            statements: Level::All,
+            ..Rights::default()
+        },
         admin: false,
         stats: false,
-        dynamic_sql,
-        // What is refused here is refused by the guard, and not for its kind.
-        statements: Level::All,
-        time_limits: None,
-        tenant_switch: false,
-        pool_mode: None,
+        granted: None,
+        system_users: Vec::new(),
+        limits: LimitTable::default(),
     };
     let (own, other) = (tenants.own.as_str(), tenants.other.as_str());
     config.users = vec![

@@ -1,8 +1,8 @@
-//! What was tried and what held.
+//! The report of attacks.
 
 use std::fmt::{self, Display, Formatter};
 
-/// All classes in the order in which they were first tried.
+/// All classes in the order of their first attempts.
 #[derive(Default)]
 pub struct Report {
     classes: Vec<Outcome>,
@@ -16,7 +16,7 @@ struct Outcome {
 }
 
 impl Report {
-    /// Notes one attempt; `what` is asked for only where it was not held.
+    /// Records one attempt; `what` is called only if the attack succeeded.
     pub fn attempt(&mut self, class: &'static str, held: bool, what: impl FnOnce() -> String) {
         let at = self.classes.iter().position(|outcome| outcome.name == class).unwrap_or_else(|| {
             self.classes.push(Outcome { name: class, attempts: 0, broken_by: Vec::new() });
@@ -28,17 +28,17 @@ impl Report {
         }
     }
 
-    /// Notes what is not safe in the deployment itself.
+    /// Records a weakness of the deployment itself.
     pub fn warn(&mut self, what: impl Into<String>) {
         self.warnings.push(what.into());
     }
 
-    /// How many classes were not held.
+    /// The number of classes with successful attacks.
     pub fn broken(&self) -> usize {
         self.classes.iter().filter(|outcome| !outcome.broken_by.is_empty()).count()
     }
 
-    /// All of it as one JSON object.
+    /// The report as a JSON object.
     pub fn json(&self) -> String {
         let class = |outcome: &Outcome| {
             serde_json::json!({

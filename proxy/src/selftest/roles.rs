@@ -1,4 +1,4 @@
-//! The roles of the two tenants, in the tiers that take some: made as `pgstrata tenant create` makes them.
+//! The roles of the two tenants, in the tiers that need them: created like those of `pgstrata tenant create`.
 
 use pgstrata_control::{Control, SchemaName};
 use pgstrata_tenancy::ident::quoted;
@@ -9,26 +9,26 @@ use super::tenants::{literal, words};
 use crate::config::{Config, Database};
 use crate::tenant::connect::control;
 
-/// Which roles are made for the test.
+/// The roles of the test.
 pub struct Roles {
-    /// The tier that is tested.
+    /// The tested tier.
     pub tier: Tier,
-    /// The names of the two, quoted, in the order of the schemas. The servers' own in the tier `names`.
+    /// The names of the two roles, quoted, in the order of the schemas. In the tier `names`, the servers' role.
     pub names: [String; 2],
-    /// What keeps the tier that was asked for from being tested.
+    /// Why the requested tier cannot be tested.
     pub lacking: Option<String>,
-    /// Who makes and drops them, and whose they are.
+    /// The connection that creates and drops them, and their schemas.
     made: Option<(Control, [SchemaName; 2])>,
 }
 
 impl Roles {
-    /// None: both are the role that servers log in as.
+    /// No roles: both tenants use the servers' role.
     pub fn none(database: &Database) -> Self {
         let names = [quoted(&database.user), quoted(&database.user)];
         Self { tier: Tier::Names, names, lacking: None, made: None }
     }
 
-    /// Makes those of a tier, or none where that can't be done. `url` is another login than that of the file.
+    /// Creates the roles of a tier, or none if that is not possible. `url` is another login than that of the file.
     pub async fn make(
         admin: &Client,
         (config, name, url): (&Config, &str, Option<&str>),
@@ -44,7 +44,9 @@ impl Roles {
         (config.tenancy.tier, config.provision.workers) = (tier, 1);
         let control = control(&config, name, database, url).map_err(|error| error.to_string())?;
         let schemas = schemas.map(|schema| SchemaName::new(schema, control.settings()));
-        let [Ok(own), Ok(other)] = schemas else { return Err("no tenant can have such a schema".into()) };
+        let [Ok(own), Ok(other)] = schemas else {
+            return Err("the names of the two temporary schemas are not valid for tenants".into());
+        };
         let mut roles = Self { tier, made: Some((control.clone(), [own.clone(), other.clone()])), ..none };
         for (schema, name) in [own, other].iter().zip(&mut roles.names) {
             match grant(admin, &control, schema, tier).await {
@@ -61,12 +63,12 @@ impl Roles {
         }
     }
 
-    /// Drops them, once nothing is left of their schemas but what they may do there.
+    /// Drops the roles when their schemas are dropped.
     pub async fn remove(&self, admin: &Client) -> Result<(), String> {
         let Some((control, schemas)) = &self.made else { return Ok(()) };
         for schema in schemas {
             let role = role_of(control, schema)?;
-            // Where it could not be given, it can't be taken.
+            // A privilege that could not be granted cannot be revoked.
             let revoke = format!(
                 "BEGIN EXECUTE format('REVOKE ALL ON DATABASE %I FROM %I', current_database(), {}); \
                  EXCEPTION WHEN insufficient_privilege OR undefined_object THEN NULL; END",
@@ -84,7 +86,7 @@ fn role_of(control: &Control, schema: &SchemaName) -> Result<RoleName, String> {
     Ok(role.ok_or_else(|| "the tenant has no role in this tier".to_owned())?.name)
 }
 
-/// The role of one of the tenants, made, and let in where it logs in. The error: what is in the way of that.
+/// Creates the role of a tenant, with the privilege to connect. The error: why it could not be created.
 async fn grant(
     admin: &Client,
     control: &Control,

@@ -1,4 +1,4 @@
-//! All attacks in one tier under one strategy.
+//! All attacks in one tier with one strategy.
 
 use pgstrata_tenancy::{Strategy, Tier};
 
@@ -10,18 +10,18 @@ use super::scripts::{SCRIPTS, Script, Step};
 use super::tenants::Tenants;
 use super::wire::{Answer, Raw};
 
-/// One of them.
+/// One run.
 pub struct Run<'a> {
     /// The proxy.
     pub target: Target,
-    /// Whose data is attacked.
+    /// The two tenants.
     pub tenants: &'a Tenants,
-    /// How statements reach the schema.
+    /// The strategy.
     pub strategy: Strategy,
 }
 
 impl Run<'_> {
-    /// Tries everything, and notes what held.
+    /// Runs all attacks, and records the results.
     pub async fn all(&self, report: &mut Report) -> Result<(), String> {
         self.own_data().await?;
         let own = self.tenants.own.clone();
@@ -45,7 +45,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// In front of what is said of an attempt.
+    /// The tier and the strategy, for the report.
     fn place(&self) -> String {
         match self.tenants.roles.tier {
             Tier::Names => self.strategy.to_string(),
@@ -58,12 +58,12 @@ impl Run<'_> {
         self.target.client(own, own, "").await.map_err(|error| format!("the first tenant: {error}"))
     }
 
-    /// Else nothing would be proven: the attacker must reach what is its own.
+    /// Checks that the attacker can read its own data, because the test would otherwise prove nothing.
     async fn own_data(&self) -> Result<(), String> {
         let answer = self.attacker().await?.query("SELECT * FROM secrets").answer().await;
         match answer.holds(&self.tenants.own_secret) {
             true => Ok(()),
-            false => Err(format!("the first tenant can not read its own table: {}", answer.shown())),
+            false => Err(format!("the first tenant cannot read its own table: {}", answer.shown())),
         }
     }
 
@@ -79,7 +79,8 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// One text, on a connection of its own: whether it is refused, and nothing of the other tenant's came back.
+    /// Tries one text on a new connection: returns whether it was refused, and no data of the other tenant was
+    /// returned.
     async fn attempt(&self, text: &str, user: &str, extended: bool) -> Result<bool, String> {
         let client = self.target.client(user, &self.tenants.own, "").await;
         let mut client = client.map_err(|error| format!("user \"{user}\": {error}"))?;
@@ -87,17 +88,18 @@ impl Run<'_> {
             true => client.statement(text).sync().answer().await,
             false => client.query(text).answer().await,
         };
-        // What the session may have been turned to shows in the next statement.
+        // The next statement shows a changed session.
         let next = client.query("SELECT value FROM secrets").answer().await;
         Ok(answer.errors > 0 && !self.tells(&answer) && !self.tells(&next))
     }
 
-    /// Whether an answer to the first tenant has something of the second's, or names a statement of the proxy's.
+    /// Whether an answer to the first tenant contains data of the second tenant, or the name of a statement of the
+    /// proxy.
     fn tells(&self, answer: &Answer) -> bool {
         names_statement(&answer.bytes) || self.tenants.are_told_in(&answer.bytes)
     }
 
-    /// The other tenant, named when connecting.
+    /// Tries to log in to the other tenant.
     async fn logins(&self, report: &mut Report) {
         let (own, other) = (&self.tenants.own, &self.tenants.other);
         for (tenant, options) in [
@@ -120,7 +122,7 @@ impl Run<'_> {
         }
     }
 
-    /// What the first tenant leaves on the one server that there is, for the second to find.
+    /// Leaves state of the first tenant on the only server, and looks for it as the second tenant.
     async fn leftovers(&self, report: &mut Report) -> Result<(), String> {
         let other = &self.tenants.other;
         for left in [
@@ -133,12 +135,12 @@ impl Run<'_> {
             "DECLARE left_over CURSOR WITH HOLD FOR SELECT 'left'",
         ] {
             let answer = self.attacker().await?.query(left).answer().await;
-            // Some databases have no temporary tables.
+            // Temporary tables may be revoked in the database.
             if answer.holds("C42501") {
                 continue;
             }
             if answer.errors > 0 {
-                return Err(format!("the first tenant can not run {left}: {}", answer.shown()));
+                return Err(format!("the first tenant cannot run {left}: {}", answer.shown()));
             }
             let client = self.target.client(other, other, "").await;
             let mut client = client.map_err(|error| format!("the second tenant: {error}"))?;
@@ -155,17 +157,17 @@ impl Run<'_> {
             }
             let traces = ["left", "1234s", "20min", "falselock"];
             let clean = !traces.iter().any(|trace| found.holds(trace)) && found.holds(&self.tenants.secret);
-            report.attempt("what a client leaves behind", clean, || {
+            report.attempt("state left by a client", clean, || {
                 format!("{}: {left}, and then: {}", self.place(), found.shown())
             });
         }
         Ok(())
     }
 
-    /// What the administrator has put into shared schemas must not show one tenant's rows to another: each view
-    /// there is asked for them.
+    /// Reads each view in shared schemas as the first tenant, and looks for rows of the second tenant: an administrator
+    /// may have created such views.
     async fn shared_schemas(&self, report: &mut Report) -> Result<(), String> {
-        const CLASS: &str = "what shared schemas show";
+        const CLASS: &str = "views of shared schemas";
         let (first, second) = self.tenants.secret.split_at(self.tenants.secret.len() / 2);
         for view in self.tenants.shared_views().await? {
             let text = format!(
@@ -183,7 +185,7 @@ impl Run<'_> {
         let broken = self.steps(script, health).await;
         let ailment = self.ailment(health).await;
         let changed =
-            (!self.tenants.is_untouched().await?).then(|| "the second tenant is changed".to_owned());
+            (!self.tenants.is_untouched().await?).then(|| "the second tenant was changed".to_owned());
         let what = broken.or(ailment).or(changed);
         report.attempt(script.class, what.is_none(), || {
             let steps: Vec<String> =
@@ -193,11 +195,11 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Runs them on one connection; what came to light there.
+    /// Runs a script on one connection; returns what went wrong.
     async fn steps(&self, script: &Script, health: &Health) -> Option<String> {
         let mut client = match self.attacker().await {
             Ok(client) => client,
-            Err(why) => return Some(format!("{why} (what was tried before may hold it up)")),
+            Err(why) => return Some(format!("{why} (earlier attacks may have caused it)")),
         };
         for (number, step) in script.steps.iter().enumerate() {
             if matches!(step, Step::Anew) {
@@ -214,14 +216,14 @@ impl Run<'_> {
             self.put(step, number, &mut client);
             let answer = client.answer().await;
             if self.tells(&answer) {
-                return Some(format!("the first tenant is told: {}", answer.shown()));
+                return Some(format!("the first tenant got: {}", answer.shown()));
             }
             if matches!(step, Step::Refused(_)) && answer.errors == 0 {
-                return Some("it is not refused".into());
+                return Some("the text was not refused".into());
             }
             match answer.broken {
                 Some(why) if matches!(step, Step::Long(..)) => return Some(why.into()),
-                // The connection is lost to who attacks.
+                // A lost connection of the attacker is no success.
                 Some(_) => return None,
                 None => {}
             }
@@ -231,7 +233,7 @@ impl Run<'_> {
 }
 
 impl Run<'_> {
-    /// Puts the messages of a step together.
+    /// Writes the messages of a step.
     fn put(&self, step: &Step, number: usize, client: &mut Raw) {
         let fill = |text: &str| self.tenants.fill(text);
         match step {
@@ -262,7 +264,7 @@ impl Run<'_> {
     }
 }
 
-/// Whether `pgstrata_0123456789abcdef_` is in it: with such a name a statement of another's could be run.
+/// Whether the bytes contain `pgstrata_0123456789abcdef_`: such a name could denote a statement of another client.
 fn names_statement(bytes: &[u8]) -> bool {
     const BEGIN: &[u8] = b"pgstrata_";
     memchr::memmem::find_iter(bytes, BEGIN).any(|at| {

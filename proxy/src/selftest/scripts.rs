@@ -1,11 +1,11 @@
-//! Attacks of several steps on one connection of the first tenant's, which then leaves. What holds is that no byte
-//! of the second tenant's came back, that the second tenant is as it was, and that its clients find nothing of this.
+//! Attacks with several steps on one connection of the first tenant, which is then closed. An attack fails if no byte
+//! of the second tenant was returned, that tenant is unchanged, and its clients find no trace of the attack.
 
 use super::attacks::SHARED;
 
 /// One step.
 pub enum Step {
-    /// A `Query`, whatever becomes of it.
+    /// A `Query` with any result.
     Query(&'static str),
     /// A `Query` that must fail.
     Refused(&'static str),
@@ -15,33 +15,33 @@ pub enum Step {
     Behind(&'static [&'static str], &'static str),
     /// The same with a name for each, under which the statement is prepared.
     Prepared(&'static [&'static str]),
-    /// A statement of the extended protocol of which one row is asked for.
+    /// A statement of the extended protocol with a row limit of one.
     Part(&'static str),
     /// Statements of the extended protocol and a message that fails, with no `Sync`.
     Unfinished(&'static [&'static str]),
-    /// The second tenant's client works, and then the first one's connects anew.
+    /// The second tenant's client works, and then the first tenant's connects again.
     Anew,
-    /// A `Query` of a text so long that no reader may look at it twice: this, so many times, and that.
+    /// A `Query` with a long text: the first string repeated this many times, and then the second.
     Long(&'static str, usize, &'static str),
 }
 
 use Step::{Anew, Behind, Long, Part, Pipeline, Prepared, Query, Refused, Unfinished};
 
-/// Steps that belong together.
+/// The steps of one attack.
 pub struct Script {
-    /// As docs/isolation.md calls it.
+    /// The class of the attack.
     pub class: &'static str,
-    /// In their order.
+    /// The steps, in order.
     pub steps: &'static [Step],
 }
 
-const NAMES: &str = "names of what others made";
-const CATALOG: &str = "what the catalog was, and is no more";
-const STATE: &str = "what a session is believed to hold";
-const COSTS: &str = "what one tenant costs the others";
+const NAMES: &str = "objects of other sessions by name";
+const CATALOG: &str = "outdated knowledge of the catalog";
+const STATE: &str = "tracked state of sessions";
+const COSTS: &str = "load on other tenants";
 const ENCODINGS: &str = "encodings";
 
-/// All of them.
+/// All scripts.
 pub const SCRIPTS: &[Script] = &[
     Script {
         class: NAMES,

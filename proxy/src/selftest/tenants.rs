@@ -1,4 +1,4 @@
-//! The two throw-away tenants, by a connection that goes past the proxy.
+//! The two temporary tenants, by a connection that bypasses the proxy.
 
 use std::sync::Mutex;
 
@@ -10,40 +10,40 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::roles::Roles;
 use crate::config::{Config, Database};
-use crate::pool::tls::client_tls_config;
+use crate::net::tls::client_tls_config;
 use crate::tenant::connect::login;
 
-/// What all of their names begin with.
+/// The prefix of their names.
 const PREFIX: &str = "pgstrata_selftest_";
 
-/// Two tenants whose tables nobody needs.
+/// The two tenants.
 pub struct Tenants {
     admin: Client,
-    /// The schema, and so the name, of the one that attacks.
+    /// The schema, and so the name, of the attacking tenant.
     pub own: String,
-    /// Of the one that is attacked.
+    /// The schema of the attacked tenant.
     pub other: String,
-    /// What only the first may read.
+    /// A value that only the first tenant may read.
     pub own_secret: String,
-    /// What only the second may read.
+    /// A value that only the second tenant may read.
     pub secret: String,
-    /// What else is in no answer to the first: a value of the second's rows that the catalog keeps, and the beginning of
-    /// the numbers that the second draws.
+    /// Other values that no answer to the first tenant may contain: a value of the second tenant's rows that the
+    /// catalog keeps, and the first digits of the numbers in its sequence.
     more: [String; 2],
-    /// As whom PostgreSQL knows them.
+    /// Their roles.
     pub roles: Roles,
-    /// A table in a shared schema that no tenant may write to, as it stands in SQL, with its schema and without.
+    /// A table in a shared schema that no tenant may write to, quoted, with its schema and without.
     pub shared_table: Option<[String; 2]>,
     shared: Vec<String>,
-    /// What it was when it was looked at last.
+    /// The last inspected state.
     before: Mutex<String>,
 }
 
-/// A connection past the proxy: as `url` says, as who makes schemas, or as the proxy's servers log in.
+/// A connection that bypasses the proxy: by `url`, as the control role, or as the servers' role.
 async fn connect(name: &str, database: &Database, url: Option<&str>) -> Result<Client, String> {
     let tls = client_tls_config(database).map_err(|error| error.to_string())?;
     let config = login(name, database, url, tls.is_some()).map_err(|error| error.to_string())?;
-    let failed = |error: tokio_postgres::Error| format!("can not connect to PostgreSQL: {}", words(&error));
+    let failed = |error: tokio_postgres::Error| format!("cannot connect to PostgreSQL: {}", words(&error));
     let client = match tls {
         Some(tls) => {
             let (client, connection) =
@@ -60,14 +60,14 @@ async fn connect(name: &str, database: &Database, url: Option<&str>) -> Result<C
     Ok(client)
 }
 
-/// PostgreSQL's own words, which its error's Display leaves out.
+/// PostgreSQL's message, which its error's Display omits.
 pub fn words(error: &tokio_postgres::Error) -> String {
     pgstrata_control::error::postgres_words(error)
 }
 
 impl Tenants {
-    /// Makes them for a tier, all or nothing, in the database that the configuration has by this name. `url` is another
-    /// login than that of the file.
+    /// Creates both tenants for a tier, or none, in this database of the configuration. `url` is another login than
+    /// that of the file.
     pub async fn create(
         (config, name, url): (&Config, &str, Option<&str>),
         database: &Database,
@@ -109,7 +109,7 @@ impl Tenants {
     ) -> Result<(), String> {
         self.admin.batch_execute(&self.sql()).await.map_err(|error| {
             format!(
-                "can not make two throw-away schemas: {}. Name a role that may create schemas in \
+                "cannot create two temporary schemas: {}. Name a role that may create schemas in \
                  [databases.{name}.control] or with --admin-url",
                 words(&error)
             )
@@ -130,7 +130,7 @@ impl Tenants {
         Ok(())
     }
 
-    /// What makes the schemas.
+    /// The SQL that creates the schemas.
     fn sql(&self) -> String {
         let mut sql = String::from("BEGIN;");
         for (schema, secret) in [(&self.own, &self.own_secret), (&self.other, &self.secret)] {
@@ -144,7 +144,7 @@ impl Tenants {
         }
         let [kept, draws] = &self.more;
         let other = &self.other;
-        // The catalog keeps the value of a column that came later, as a row's.
+        // The catalog keeps the value of an added column.
         sql += &format!(
             "ALTER TABLE {other}.secrets ADD COLUMN later text NOT NULL DEFAULT '{kept}';
              ALTER TABLE {other}.secrets ALTER COLUMN later DROP DEFAULT;
@@ -154,7 +154,7 @@ impl Tenants {
         sql + "COMMIT"
     }
 
-    /// A text of an attack with the two schemas in it.
+    /// The text of an attack with the names of the two schemas.
     pub fn fill(&self, text: &str) -> String {
         let (o1, o2) = self.other.split_at(PREFIX.len() / 2);
         let text = text.replace("{o1}", o1).replace("{o2}", o2);
@@ -165,23 +165,23 @@ impl Tenants {
         }
     }
 
-    /// Whether something of the second tenant's is in these bytes.
+    /// Whether the bytes contain a value of the second tenant.
     pub fn are_told_in(&self, bytes: &[u8]) -> bool {
         let markers = self.more.iter().chain([&self.secret]);
         markers.into_iter().any(|marker| memchr::memmem::find(bytes, marker.as_bytes()).is_some())
     }
 
-    /// Whether the attacked tenant is as it was the last time, and so is what all share.
+    /// Whether the attacked tenant and the shared schemas are unchanged since the last call.
     pub async fn is_untouched(&self) -> Result<bool, String> {
         let now = self.state().await?;
         let mut before = self.before.lock().map_err(|error| error.to_string())?;
         Ok(std::mem::replace(&mut *before, now.clone()) == now)
     }
 
-    /// All that an attack could change of the second tenant, and what there is in shared schemas.
+    /// Everything that an attack could change in the second tenant and in shared schemas.
     async fn state(&self) -> Result<String, String> {
         let schema = &self.other;
-        // By name, so that a table which is gone is a difference and no error.
+        // By name, so that a missing table is a difference and no error.
         let catalog = format!(
             "SELECT concat_ws('|', n.nspacl, (SELECT string_agg(concat_ws(',', c.relname, c.relkind, c.relacl, \
              c.relhassubclass, obj_description(c.oid), (SELECT string_agg(attname, '.' ORDER BY attnum) FROM \
@@ -204,19 +204,19 @@ impl Tenants {
                 Ok(Some(row)) => state += row.get::<_, Option<&str>>(0).unwrap_or_default(),
                 Ok(None) => state += "gone",
                 Err(error) if error.as_db_error().is_some() => state += &words(&error),
-                Err(error) => return Err(format!("can not look at the second tenant: {error}")),
+                Err(error) => return Err(format!("cannot inspect the second tenant: {error}")),
             }
         }
         Ok(state)
     }
 
-    /// One column that the database says of itself.
+    /// The values of one column of a query.
     pub async fn ask(&self, sql: &str) -> Result<Vec<String>, String> {
         let rows = self.admin.query(sql, &[]).await.map_err(|error| words(&error))?;
         Ok(rows.iter().filter_map(|row| row.try_get(0).ok()).collect())
     }
 
-    /// The views in shared schemas, as they stand in SQL.
+    /// The views in shared schemas, quoted.
     pub async fn shared_views(&self) -> Result<Vec<String>, String> {
         let schemas: Vec<String> = self.shared.iter().map(|schema| literal(schema)).collect();
         let sql = format!(
@@ -227,7 +227,7 @@ impl Tenants {
         self.ask(&sql).await
     }
 
-    /// The first that the servers' role reads.
+    /// The first shared table that the servers' role may read.
     async fn a_shared_table(&self, role: &str) -> Result<Option<[String; 2]>, String> {
         let schemas: Vec<String> = self.shared.iter().map(|schema| literal(schema)).collect();
         let (schemas, role) = (schemas.join(", "), literal(role));
@@ -241,10 +241,10 @@ impl Tenants {
         Ok(row.map(|row| [row.get(0), row.get(1)]))
     }
 
-    /// Takes both away.
+    /// Drops both schemas.
     pub async fn remove(&self) -> Result<(), String> {
         let sql = format!("ROLLBACK; DROP SCHEMA IF EXISTS {}, {} CASCADE", self.own, self.other);
-        let failed = |error| format!("can not drop {} and {}: {}", self.own, self.other, words(&error));
+        let failed = |error| format!("cannot drop {} and {}: {}", self.own, self.other, words(&error));
         self.admin.batch_execute(&sql).await.map_err(failed)?;
         self.roles.remove(&self.admin).await
     }

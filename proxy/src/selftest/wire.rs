@@ -1,4 +1,4 @@
-//! A client that keeps every byte that it is sent, and waits for none for ever.
+//! A client that keeps all received bytes, and never waits without a limit.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::pool::connect::{ConnectError, connect};
 use crate::pool::target::Target;
 use crate::wire::{frame, message};
 
-/// An answer that takes longer is none.
+/// The time limit of an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// One connection.
@@ -18,30 +18,30 @@ pub struct Raw {
     stream: crate::stream::ServerStream,
     buffer: BytesMut,
     out: BytesMut,
-    /// How many times it has to be `ReadyForQuery` until all that was sent is answered.
+    /// The number of outstanding `ReadyForQuery`.
     owed: usize,
 }
 
-/// What came back for what was sent.
+/// The answer to the sent messages.
 #[derive(Debug, Default)]
 pub struct Answer {
-    /// All of it, as it came.
+    /// All of its bytes.
     pub bytes: Vec<u8>,
-    /// Its rows alone.
+    /// Its rows only.
     pub rows: Vec<u8>,
-    /// How many errors are in it.
+    /// The number of errors in it.
     pub errors: usize,
-    /// It was not complete in time, or the connection ended.
+    /// Why it is incomplete: a time-out, or the end of the connection.
     pub broken: Option<&'static str>,
 }
 
 impl Answer {
-    /// Whether these bytes are somewhere in it.
+    /// Whether it contains these bytes.
     pub fn holds(&self, text: &str) -> bool {
         memchr::memmem::find(&self.bytes, text.as_bytes()).is_some()
     }
 
-    /// What of it can be shown to people.
+    /// A readable form for the report.
     pub fn shown(&self) -> String {
         let printable = |byte: &u8| if (b' '..=b'~').contains(byte) { char::from(*byte) } else { ' ' };
         let text: String = self.bytes.iter().map(printable).collect();
@@ -67,12 +67,12 @@ impl Raw {
         self
     }
 
-    /// A statement of the extended protocol, parsed, bound and executed, with no `Sync`.
+    /// A statement of the extended protocol: `Parse`, `Bind`, `Execute`, without `Sync`.
     pub fn statement(&mut self, text: &str) -> &mut Self {
         self.prepared("", text)
     }
 
-    /// The same, prepared under a name.
+    /// The same, with a name.
     pub fn prepared(&mut self, name: &str, text: &str) -> &mut Self {
         message::parse(&mut self.out, name.as_bytes(), text.as_bytes(), &[0, 0]);
         message::bind_nothing(&mut self.out, b"", name.as_bytes());
@@ -80,7 +80,7 @@ impl Raw {
         self
     }
 
-    /// One of one row at most, as the first part of what it answers, with no `Sync`.
+    /// A statement with a row limit of one, without `Sync`.
     pub fn part(&mut self, text: &str) -> &mut Self {
         message::parse(&mut self.out, b"", text.as_bytes(), &[0, 0]);
         message::bind_nothing(&mut self.out, b"", b"");
@@ -88,7 +88,7 @@ impl Raw {
         self
     }
 
-    /// A `Bind` of a statement that is not there.
+    /// A `Bind` of a missing statement.
     pub fn bind_missing(&mut self) -> &mut Self {
         message::bind_nothing(&mut self.out, b"", b"missing");
         self
@@ -101,7 +101,7 @@ impl Raw {
         self
     }
 
-    /// Sends all of it in one write, and reads what comes back.
+    /// Sends all messages in one write, and reads the answer.
     pub async fn answer(&mut self) -> Answer {
         let mut answer = Answer::default();
         match timeout(PATIENCE, self.exchange(&mut answer)).await {

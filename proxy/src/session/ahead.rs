@@ -1,4 +1,4 @@
-//! The path that is in force behind statements which are on their way: what stands behind them is read under it.
+//! The path in force behind statements that are in progress. Statements behind them are resolved under this path.
 
 use std::sync::Arc;
 
@@ -8,19 +8,19 @@ use super::tenant::Tenancy;
 use crate::pool::settings::{Assignment, LOCAL_PATH, SEARCH_PATH, Settings, Tracked};
 use crate::sql::plan::{Statement, StatementKind};
 
-/// A client's settings as they are to become, as far as its path depends on them.
+/// The client's settings after the statements in progress, as far as they determine the path.
 pub(super) struct Ahead {
     settings: Tracked,
 }
 
 impl Ahead {
-    /// Behind what PostgreSQL has confirmed so far.
+    /// The settings that PostgreSQL has confirmed so far.
     pub fn of(settings: &Tracked) -> Self {
         Self { settings: settings.clone() }
     }
 
-    /// Behind `statement` too, if it goes well. `failed`: in a transaction that has failed; `base`: the settings of the
-    /// start-up packet; `home`: the tenant's own path.
+    /// The settings behind `statement`, if it succeeds. `failed`: it is in a transaction that has failed; `base`: the
+    /// settings of the start-up packet; `home`: the tenant's own path.
     pub fn run(
         &mut self,
         statement: &Statement,
@@ -44,18 +44,18 @@ impl Ahead {
         self.settings.distrust_path();
     }
 
-    /// Whether it was, and none that is right has been set since.
+    /// Whether a path was refused, and no permitted one has been set since.
     pub fn distrusts_path(&self) -> bool {
         self.settings.distrusts_path()
     }
 
-    /// What texts that come then are read with.
+    /// The path under which texts behind these statements are resolved.
     pub fn effective(&self, tenancy: &Arc<Tenancy>) -> Effective {
         Effective::of(self.settings.current(), tenancy)
     }
 }
 
-/// Whether the effect of a statement changes the path, or what a rollback brings back.
+/// Whether the effect of a statement changes the path, or the path to which a rollback returns.
 pub(super) fn matters(effect: &Effect) -> bool {
     match effect {
         Effect::Set(name, _) | Effect::Reset(name) => **name == *SEARCH_PATH,
@@ -70,7 +70,7 @@ pub(super) fn matters(effect: &Effect) -> bool {
     }
 }
 
-/// What the effect of a statement does to the path.
+/// Applies the effect of a statement to the path.
 pub(super) fn follow(settings: &mut Tracked, effect: &Effect, base: &Arc<Settings>, home: &str) {
     match effect {
         Effect::Set(name, list) if **name == *SEARCH_PATH => settings.set(name, list.clone()),

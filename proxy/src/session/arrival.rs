@@ -1,32 +1,31 @@
-//! A login is let in to its tenant once that is served, or told why not.
+//! Admits a login to its tenant as soon as the tenant is served, or refuses it.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio::time::sleep;
 
 use super::request::HIGH_WATER;
 use super::standing::{Held, LOOK_AGAIN, Unserved, no_answer, patiently};
 use crate::auth::error::OpenError;
 use crate::auth::login::Login;
-use crate::catalog::Found;
 use crate::config::{Config, WhileMigrating};
 use crate::metrics::Metrics;
-use crate::shared::DatabaseHandle;
+use crate::shared::{DatabaseHandle, Found};
 use crate::wire::refusal::Refusal;
 
-/// Of what is left of a login's time, this part is for its answer.
+/// The part of a login's remaining time that is reserved for its answer.
 const FOR_THE_ANSWER: f64 = 0.1;
 
-/// How long a login waits for PostgreSQL, before its own time is over.
+/// How long a login waits for PostgreSQL, so that its own time is not over before.
 pub(super) fn login_patience(config: &Config) -> Duration {
     config.pool.wait_timeout.min(config.listen.login_timeout / 2)
 }
 
-/// Admits a client to its tenant, and finds that; `None` for one with no tenant. The login's time is
-/// over at `until`.
+/// Finds the tenant of a login; `None` for a client without a tenant. The time of the login ends at `until`.
 pub(super) async fn arrive<S>(
     mut login: Login<S>,
     (metrics, config): (&Metrics, &Config),
@@ -43,8 +42,8 @@ where
     let mut schema: Option<Arc<str>> = None;
     let mut held = None;
     loop {
-        // Before the look: news that comes during it must count.
-        let news = schema.as_deref().map(|schema| database.directory.news(schema));
+        // Created before the lookup, so that a change during the lookup counts.
+        let news = schema.as_deref().map(|schema| database.home.directory.news(schema));
         let mut found = None;
         let user = Arc::clone(&login.user);
         login = login
@@ -54,8 +53,11 @@ where
                     true => database.find_or_make(tenant, config).await,
                     false => database.find(tenant, config).await,
                 });
-                let finding = finding.await;
-                found = finding.map_err(|error| for_login(no_answer(&error, database)))?;
+                found = match finding.await {
+                    // What is wrong with a tenant is no business of who may not name it.
+                    Err(error) if !user.may_name(tenant.as_str()) && !error.is_passing() => None,
+                    found => found.map_err(|error| for_login(no_answer(&error, database)))?,
+                };
                 let state = found.as_ref().map(|found| found.state);
                 Ok(Unserved::of(state) != Some(Unserved::Gone))
             })
@@ -83,7 +85,7 @@ where
     }
 }
 
-/// Done when the client has gone, for whatever it sends ahead is kept.
+/// Returns when the client has disconnected. Data that it sends ahead is kept.
 async fn hung_up<S>(login: &mut Login<S>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -96,7 +98,7 @@ where
     std::future::pending().await
 }
 
-/// The same, as the last words to a client that is turned away.
+/// The refusal as the FATAL error of a login.
 pub(super) fn for_login(refusal: crate::sql::plan::Refusal) -> Refusal {
     Refusal { code: refusal.code, message: refusal.message, detail: None, hint: refusal.hint }
 }

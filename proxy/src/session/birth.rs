@@ -1,4 +1,5 @@
-//! A server comes that was born with other parameters than the client was told: `ALTER DATABASE .. SET timezone`.
+//! A server whose initial parameters differ from those that the client was sent, after `ALTER DATABASE .. SET timezone`
+//! for example.
 
 use std::sync::Arc;
 
@@ -11,12 +12,12 @@ use crate::pool::settings::SEARCH_PATH;
 use crate::wire::message;
 
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
-    /// Tells the client what has become of the parameters that it has not set itself: PostgreSQL reports them to a new
-    /// session, and to no client of ours. Those that it has set, it has on this server, too.
+    /// Sends the client the new values of parameters that it has not set itself: PostgreSQL reports them to a new
+    /// session only. Parameters that the client has set have the client's values on this server, too.
     pub(super) fn tell_birth(&mut self, lease: &Lease) {
         self.told_of = lease.birth;
         let own = self.settings.current();
-        // What its last client has left is set back, and PostgreSQL reports that by itself.
+        // Settings of the server's last client are reset, and PostgreSQL reports that itself.
         let stays = |name: &str| {
             let key = name.to_ascii_lowercase();
             !own.has(&key) && !lease.settings.has(&key) && key != SEARCH_PATH

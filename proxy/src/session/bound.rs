@@ -1,4 +1,4 @@
-//! `SELECT set_config('name', $1, false)`: what a portal sets, by the value that is bound.
+//! `SELECT set_config('name', $1, false)`: the setting of a portal, with the bound value.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::sql::limits;
 use crate::sql::plan::{Plan, Refusal, Setting, Statement, StatementKind};
 use crate::wire::frame;
 
-/// Whether a statement calls `set_config`, for more than the transaction.
+/// Whether a statement calls `set_config` for longer than the transaction.
 pub(super) fn is_function_that_sets(statement: &Statement) -> bool {
     match &statement.kind {
         StatementKind::Set(setting) => setting.given.is_some() && !setting.local,
@@ -23,8 +23,8 @@ pub(super) fn is_function_that_sets(statement: &Statement) -> bool {
     }
 }
 
-/// The refusal of a portal with a name for a statement that sets something and is looked at behind that: a `FETCH` would
-/// run it, and nobody would look.
+/// The refusal of a named portal for a statement that sets something and is checked afterwards: a `FETCH` could run the
+/// portal without the check.
 fn refuses_portal(statement: &ClientStatement, portal: &[u8]) -> Option<Refusal> {
     let [only] = &statement.plan.statements[..] else { return None };
     let name = match &only.kind {
@@ -36,7 +36,7 @@ fn refuses_portal(statement: &ClientStatement, portal: &[u8]) -> Option<Refusal>
     (looked_at && !portal.is_empty()).then(|| limits::unseen(name))
 }
 
-/// Whether a parameter of a `Parse` with these types is text, as it is bound: others are made text by PostgreSQL.
+/// Whether a parameter of a `Parse` with these types is bound as text; PostgreSQL converts other types.
 fn is_text(types: &[u8], number: usize) -> bool {
     let Some((count, types)) = frame::u16(types) else { return false };
     if number > usize::from(count) {
@@ -47,7 +47,7 @@ fn is_text(types: &[u8], number: usize) -> bool {
     matches!(oid, Some(0 | 25 | 1043))
 }
 
-/// The value of the only parameter that a statement sets something to, if it is text that can be read.
+/// The value of the only parameter of a statement that sets something, if it is readable text.
 fn bound_text<'a>(
     statement: &ClientStatement,
     number: usize,
@@ -60,7 +60,8 @@ fn bound_text<'a>(
 }
 
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
-    /// The refusal of a `Bind` for what it sets, or for what was set before; `values` is behind its names.
+    /// The refusal of a `Bind` for the setting that it makes, or for an earlier refused path; `values` is the rest of
+    /// the message behind its names.
     pub(super) fn refuses_bind(&mut self, name: &[u8], portal: &[u8], values: &[u8]) -> Option<Refusal> {
         if let Some(refusal) = self.refuses_bound_path(name, values) {
             self.distrust_path();
@@ -68,14 +69,14 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         let statement = self.statements.get(name)?;
         let behind = || match &statement.tied {
-            // Its text says whose it is.
+            // The text of the statement names its tenant.
             Some(_) => None,
             None => self.refuses_behind_path(&statement.plan),
         };
         refuses_portal(statement, portal).or_else(behind)
     }
 
-    /// The refusal of a `Bind` that sets a path which is not the tenant's to set.
+    /// The refusal of a `Bind` that sets a path which the tenant may not set.
     fn refuses_bound_path(&self, name: &[u8], values: &[u8]) -> Option<Refusal> {
         let statement = self.statements.get(name)?;
         let [Statement { kind: StatementKind::SetParameter { name, number, .. }, .. }] =
@@ -96,7 +97,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     }
 }
 
-/// The path that a `Bind` with these values sets, as [`ident::search_path`] writes it, if it can be read.
+/// The path that a `Bind` with these values sets, in the form of [`ident::search_path`], if it is readable.
 pub(super) fn bound_path(statement: &ClientStatement, values: &[u8], utf8: bool) -> Option<String> {
     let [Statement { kind: StatementKind::SetParameter { number, .. }, .. }] = &statement.plan.statements[..]
     else {
@@ -106,7 +107,8 @@ pub(super) fn bound_path(statement: &ClientStatement, values: &[u8], utf8: bool)
     Some(ident::search_path(names.iter().map(String::as_str)))
 }
 
-/// Puts the value that was bound into a statement that sets something to it; `values` is a `Bind` behind its names.
+/// Puts the bound value into the effect of a statement that sets something; `values` is the rest of the `Bind` behind
+/// its names.
 pub(super) fn bind_setting(statement: &mut ClientStatement, values: &[u8], utf8: bool) {
     let [Statement { kind: StatementKind::SetParameter { name, number, local }, .. }] =
         &statement.plan.statements[..]
@@ -136,7 +138,7 @@ mod tests {
         };
         assert!(is_text(&types(&[]), 1) && is_text(&types(&[23]), 2));
         assert!(is_text(&types(&[0, 25, 1043]), 1) && is_text(&types(&[0, 25, 1043]), 3));
-        // Blanks are lost of the one, and all behind 63 bytes of the other.
+        // PostgreSQL removes trailing blanks of `bpchar`, and everything behind 63 bytes of `name`.
         assert!(!is_text(&types(&[1042]), 1) && !is_text(&types(&[25, 19]), 2));
         assert!(!is_text(&[], 1) && !is_text(&[0, 2, 0, 0, 0, 25], 2));
     }

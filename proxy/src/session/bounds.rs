@@ -1,4 +1,4 @@
-//! What a text may make of a session and of what is sent: neither grows without an end.
+//! Limits of the state that a text adds to a session, and of the SQL that the proxy adds to a text.
 
 use std::collections::HashSet;
 
@@ -9,23 +9,23 @@ use super::effect::{PathChange, path_change};
 use crate::pool::settings::SEARCH_PATH;
 use crate::sql::plan::{Plan, Refusal, Setting, Statement, StatementKind};
 
-/// A client may set so many parameters.
+/// The maximum number of settings of a client.
 const MAX_SETTINGS: usize = 1000;
 
-/// And so many bytes of values.
+/// The maximum total size of their values, in bytes.
 const MAX_SETTINGS_BYTES: usize = 1 << 20;
 
-/// The longest path that a client may set, in bytes: it goes with each of its transactions.
+/// The longest path that a client may set, in bytes: the path is sent with each of its transactions.
 pub(super) const MAX_PATH: usize = 4096;
 
-/// A text may become so much longer by what is put in.
+/// The maximum size of the SQL that is added to a text, in bytes.
 const MAX_GROWTH: usize = 16 << 20;
 
-/// What stands around a path, or sets a role, with room to spare.
+/// The size of the SQL around a path or a role, rounded up.
 const AROUND: usize = 256;
 
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
-    /// The refusal of a plan that sets more than is remembered.
+    /// The refusal of a plan that sets more than the session may hold.
     pub(super) fn refuses_setting(&self, plan: &Plan) -> Option<Refusal> {
         let set = || plan.statements.iter().filter_map(lasting);
         set().next()?;
@@ -33,7 +33,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let is_new = |setting: &&Setting| !current.has(&setting.name);
         let more = match set().filter(is_new).take(MAX_SETTINGS).count() {
             few if current.count() + few <= MAX_SETTINGS => few,
-            // A text may set one of them again and again.
+            // A text may set one parameter several times.
             _ => set().filter(is_new).map(|setting| &*setting.name).collect::<HashSet<_>>().len(),
         };
         if more > 0 && current.count() + more > MAX_SETTINGS {
@@ -47,7 +47,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             |setting: &Setting| setting.given.as_ref().map_or(setting.value.len(), |given| given.len());
         let bytes: usize = set().map(length).sum();
         let held = || current.bytes();
-        // Short ones are bounded by their number.
+        // Short values are limited by their number.
         (bytes > MAX_SETTINGS_BYTES / MAX_SETTINGS && bytes + held() > MAX_SETTINGS_BYTES).then(|| Refusal {
             code: "53400",
             message: format!(
@@ -57,19 +57,19 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         })
     }
 
-    /// The refusal of a plan whose text would become too long by what is put in.
+    /// The refusal of a plan whose text would become too long by the added SQL.
     pub(super) fn refuses_growth(&self, plan: &Plan) -> Option<Refusal> {
-        // What is put in at one place is short.
+        // The added SQL at one place is short.
         if plan.splices.len().max(plan.statements.len()) < MAX_GROWTH / (2 * (MAX_PATH + AROUND)) {
             return None;
         }
         let sets_path = |s: &Statement| lasting(s).is_some_and(|setting| &*setting.name == SEARCH_PATH);
         let path = match plan.statements.iter().any(sets_path) {
-            // With quotes and blanks around its names.
+            // The path has quotes and blanks around its names.
             true => 3 * MAX_PATH,
             false => self.effective.path.len(),
         };
-        // It is put in again behind the end of a transaction, and behind what may have set another.
+        // The SQL is added again behind the end of a transaction, and behind statements that may set another path.
         let again = match plan.opaque {
             true => plan.statements.len(),
             false => plan.statements.iter().filter(|s| path_change(s) == PathChange::Lost).count(),
@@ -83,7 +83,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     }
 }
 
-/// What a statement sets beyond its transaction.
+/// The setting that a statement makes beyond its transaction.
 fn lasting(statement: &Statement) -> Option<&Setting> {
     match &statement.kind {
         StatementKind::Set(setting) if !setting.local => Some(setting),

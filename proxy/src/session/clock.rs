@@ -1,9 +1,10 @@
-//! Whose time a request's time is. The proxy's own is what is left when it waits for nobody: from the bytes
-//! of a client's to those that PostgreSQL gets, and from PostgreSQL's last to the end of the request.
+//! The proxy's own time for a request: from the client's last bytes until PostgreSQL gets its first, and from
+//! PostgreSQL's last bytes until the end of the request, without any waits.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
 
 use super::{Session, Status};
 use crate::clients::counts::Counts;
@@ -11,39 +12,39 @@ use crate::metrics::tally::Tally;
 use crate::metrics::{Kind, Naive, Served};
 use crate::sql::plan::{PinReason, Plan, StatementKind};
 
-/// The time that the proxy spends on the request at hand.
+/// The time that the proxy has spent on the request at hand.
 pub(super) struct Clock {
-    /// It is at work since then.
+    /// The time since when it is working.
     since: Option<Instant>,
-    /// So long it has been before.
+    /// The working time before that.
     own: Duration,
     latest: Instant,
 }
 
 impl Clock {
-    /// Stands still.
+    /// A stopped clock.
     pub fn new() -> Self {
         Self { since: None, own: Duration::ZERO, latest: Instant::now() }
     }
 
-    /// Bytes of the client's are there, or what was waited for is.
+    /// Starts the clock: the client's bytes have arrived, or a wait is over.
     pub fn start(&mut self, now: Instant) {
         self.since = Some(now);
         self.latest = now;
     }
 
-    /// Something else was waited for until now.
+    /// Excludes a wait that lasted until now.
     pub fn see(&mut self, now: Instant) {
         self.latest = now;
     }
 
-    /// The time when it was last looked at: good enough where milliseconds count, and free. Whatever waits sees to it
-    /// that it is looked at behind the wait.
+    /// The time of the last reading. It costs nothing, and is accurate to the milliseconds: every wait is followed by a
+    /// reading.
     pub fn latest(&self) -> Instant {
         self.latest
     }
 
-    /// From now on somebody else is waited for; gives the time.
+    /// Stops the clock for a wait, and returns the time.
     pub fn stop(&mut self) -> Instant {
         let now = Instant::now();
         self.stop_at(now);
@@ -57,8 +58,8 @@ impl Clock {
         }
     }
 
-    /// The request is over that was last `heard` of from PostgreSQL, and the next may begin: all of the time that was
-    /// spent on this one.
+    /// The request whose last answer came at `heard` is over, and the next may begin. Returns all working time of the
+    /// request.
     fn finish(&mut self, heard: Instant, now: Instant) -> Duration {
         self.start(heard);
         self.stop_at(now);
@@ -68,7 +69,7 @@ impl Clock {
 }
 
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
-    /// Counts a request that is answered, and leaves the session at `status`.
+    /// Counts an answered request, which leaves the session at `status`.
     pub(super) fn count_request(&mut self, status: Status) {
         let now = Instant::now();
         let Some(link) = &mut self.link else { return };
@@ -77,7 +78,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let alone = self.status == Status::Idle && !request.begins;
         let naive = match request.kind {
             Kind::Shared => Naive::AsItIs,
-            // It would set the path once.
+            // A session with its own server would set the path once.
             _ if self.pins.has(PinReason::SessionPooling) => Naive::AsItIs,
             _ if alone => Naive::Alone,
             _ if link.has_reached => Naive::AsItIs,
@@ -105,9 +106,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         link.lease.entry.set_prepared(link.lease.prepared.len());
         self.shared.metrics.request(&served, self.tenants.now().tally.as_deref());
+        self.request_ran(false);
     }
 
-    /// A client got a server, or none; `since`: where it had to wait, since when.
+    /// Counts a wait for a server, successful or not; `since`: the begin of the wait, if there was one.
     pub(super) fn count_wait(&mut self, since: Option<Instant>) {
         let took = since.map_or(Duration::ZERO, |since| {
             let now = Instant::now();
@@ -115,13 +117,14 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             now.saturating_duration_since(since)
         });
         self.entry.counts.add_time(Counts::WAIT_TIME, took);
+        self.accounts.wait(took);
         self.shared.metrics.waited(took);
         if let Some(tally) = self.tally() {
             tally.waited(took);
         }
     }
 
-    /// The client is sent an error with this SQLSTATE.
+    /// Counts an error with this SQLSTATE that the client gets.
     pub(super) fn count_error(&self, code: &[u8]) {
         self.shared.metrics.error(code);
         if let Some(tally) = self.tally() {
@@ -129,7 +132,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
     }
 
-    /// The guard refuses a statement.
+    /// Counts a statement that the guard refuses.
     pub(super) fn count_refusal(&self, code: &'static str) {
         self.shared.metrics.guarded(code);
         if let Some(tally) = self.tally() {
@@ -144,7 +147,7 @@ impl<C> Session<C> {
     }
 }
 
-/// Whether a text opens a transaction block of the client's.
+/// Whether a text opens a transaction block.
 pub(super) fn begins_block(plan: &Plan) -> bool {
     plan.statements.iter().any(|statement| statement.kind == StatementKind::Begin)
 }

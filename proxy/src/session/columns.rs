@@ -1,9 +1,9 @@
-//! What a client was told of a statement's parameters and columns must stay so, or it would read
-//! rows by what is no longer true.
+//! The parameters and columns of a statement that a client has described must stay the same, or the client would decode
+//! rows wrongly.
 //!
-//! PostgreSQL sees to that where it has the statement ("cached plan must not change result type"). Where
-//! a statement is prepared anew, as DDL has overtaken it, we do: it is described again, and the client
-//! gets that error if the answer is another.
+//! PostgreSQL checks that for a statement on its server ("cached plan must not change result type"). If the proxy
+//! prepares a statement again, after DDL, the proxy checks it: it describes the statement again, and the client gets
+//! that error if the description differs.
 
 use std::hash::{BuildHasher, Hash, Hasher};
 
@@ -18,37 +18,37 @@ use super::statements::Prepared;
 use crate::sql::plan::Refusal;
 use crate::wire::{frame, message};
 
-/// What a client knows of a statement's parameters and columns, as a hash of them.
+/// The client's description of a statement, as a hash.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Columns {
-    /// Nothing: it has not asked.
+    /// The client has not described the statement.
     #[default]
-    Untold,
-    /// What is so.
-    Told(Shape),
-    /// What was so before the statement was prepared anew.
+    Undescribed,
+    /// The client has the current description.
+    Described(Shape),
+    /// The description is of before the statement was prepared again.
     Doubtful(Shape),
-    /// What is no longer so.
+    /// The description has changed since.
     Changed(Shape),
 }
 
-/// Parameters and columns, as hashes.
+/// Hashes of parameters and columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
-    /// 0 where it is not known: of a portal, PostgreSQL tells the columns alone.
+    /// 0 if unknown: for a portal, PostgreSQL describes the columns only.
     parameters: u64,
     columns: u64,
     count: u16,
 }
 
 impl Shape {
-    /// What a `RowDescription` or `NoData` with this body says, behind those parameters.
+    /// The description in a `RowDescription` or `NoData` with this body, with those parameters.
     pub fn of(parameters: u64, body: &[u8]) -> Self {
         let count = body.first_chunk().copied().map_or(0, u16::from_be_bytes);
         Self { parameters, columns: columns(body), count }
     }
 
-    /// Whether a client that was told the one can read by the other.
+    /// Whether a client with the one description can decode rows of the other.
     fn fits(self, other: Self) -> bool {
         let known = self.parameters != 0 && other.parameters != 0;
         self.columns == other.columns && (!known || self.parameters == other.parameters)
@@ -56,38 +56,38 @@ impl Shape {
 }
 
 impl Columns {
-    /// How many columns the client was told of.
+    /// The number of columns in the client's description.
     pub fn count(self) -> Option<u16> {
         match self {
-            Self::Untold => None,
-            Self::Told(shape) | Self::Doubtful(shape) | Self::Changed(shape) => Some(shape.count),
+            Self::Undescribed => None,
+            Self::Described(shape) | Self::Doubtful(shape) | Self::Changed(shape) => Some(shape.count),
         }
     }
 
-    /// The same for the statement that is prepared anew.
+    /// The same for a statement that is prepared again.
     pub fn in_doubt(self) -> Self {
         match self {
-            Self::Untold => Self::Untold,
-            Self::Told(shape) | Self::Doubtful(shape) | Self::Changed(shape) => Self::Doubtful(shape),
+            Self::Undescribed => Self::Undescribed,
+            Self::Described(shape) | Self::Doubtful(shape) | Self::Changed(shape) => Self::Doubtful(shape),
         }
     }
 
-    /// What becomes of it once the statement is described: `asked` by the client, or by us.
+    /// The state after a description, which the client requested (`asked`) or the proxy.
     fn described(self, shape: Shape, asked: bool) -> Self {
         match self {
             Self::Doubtful(told) if !asked && !told.fits(shape) => Self::Changed(told),
-            Self::Doubtful(told) if !asked => Self::Told(told),
-            _ => Self::Told(shape),
+            Self::Doubtful(told) if !asked => Self::Described(told),
+            _ => Self::Described(shape),
         }
     }
 }
 
-/// `ParameterDescription`: the types. Never 0, which stands for what is not known.
+/// `ParameterDescription`: a hash of the types. Never 0, which stands for unknown.
 pub fn parameters(body: &[u8]) -> u64 {
     FixedState::default().hash_one(body).max(1)
 }
 
-/// `RowDescription`: names and types; not which table they are from.
+/// `RowDescription`: a hash of names and types, without the tables of the columns.
 fn columns(mut body: &[u8]) -> u64 {
     let mut hasher = FixedState::default().build_hasher();
     body.advance(body.len().min(2));
@@ -105,8 +105,8 @@ fn columns(mut body: &[u8]) -> u64 {
 }
 
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
-    /// The statement of the client's with that name and number was described: told it, or asked by us (`client` is
-    /// false). By now the name may be another's.
+    /// Records the description of the statement with that name and number, for the client or for the proxy itself
+    /// (`client` is false). By now the name may belong to another statement.
     pub(super) fn note_columns(&mut self, (name, id): (&[u8], u64), shape: Shape, client: bool) {
         if let Some(statement) = self.statements.get_mut(name).filter(|known| known.prepared.id == id) {
             statement.columns = statement.columns.described(shape, client);
@@ -114,12 +114,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         self.checking &= client;
     }
 
-    /// Asks what a statement's columns are now. The message at hand waits for the answer.
+    /// Requests the current description of a statement. The message at hand waits for it.
     pub(super) fn check_columns(&mut self, name: &[u8], on_server: &Prepared) -> Step {
         let Some(link) = &mut self.link else { return Step::NeedServer };
         message::describe_statement(&mut link.lease.outbuf, on_server.name.as_bytes());
         link.flush();
-        link.owe(Expect::Describe {
+        link.expect_reply(Expect::Describe {
             statement: Some((Bytes::copy_from_slice(name), on_server.id)),
             client: false,
             parameters: 0,
@@ -131,18 +131,18 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
 const CHANGED: &str = "cached plan must not change result type";
 
-/// As PostgreSQL says it.
+/// PostgreSQL's error.
 pub(super) fn changed() -> Refusal {
     Refusal { code: "0A000", message: CHANGED.into(), hint: None }
 }
 
-/// Whether PostgreSQL refuses a statement because its columns are no longer those that it was planned for.
+/// Whether PostgreSQL refuses a statement because its columns have changed since it was planned.
 pub(super) fn is_overtaken(body: &[u8], code: &[u8]) -> bool {
     code == b"0A000" && frame::field(body, b'R') == Some(b"RevalidateCachedQuery")
 }
 
-/// Whether PostgreSQL refuses a `Bind` that names a result format for each of the `told` columns, of a statement that
-/// has another number of columns by now: its server has prepared it since.
+/// Whether PostgreSQL refuses a `Bind` with a result format for each of the `told` columns, because the statement has
+/// another number of columns since it was prepared again.
 ///
 /// The routine and the first number are the same in each language of the message.
 pub(super) fn is_outnumbered(body: &[u8], code: &[u8], told: Option<u16>) -> bool {
@@ -157,12 +157,12 @@ pub(super) fn is_outnumbered(body: &[u8], code: &[u8], told: Option<u16>) -> boo
         && told.is_some_and(|told| first(message()) == Some(told))
 }
 
-/// Whether it is this one.
+/// Whether it is this error.
 pub(super) fn is_changed(refusal: &Refusal) -> bool {
     refusal.message == CHANGED
 }
 
-/// Drivers know it by the routine that raises it.
+/// Drivers recognize the error by the routine that raises it.
 pub(super) fn put_changed(out: &mut BytesMut) {
     let fields: [(u8, &[u8]); 5] = [
         (b'S', b"ERROR"),
@@ -212,12 +212,12 @@ mod tests {
     #[test]
     fn only_what_was_told_can_change() {
         let [one, two] = [1, 2].map(|columns| Shape { parameters: 1, columns, count: 1 });
-        assert_eq!(Columns::Untold.in_doubt(), Columns::Untold);
-        let doubtful = Columns::Told(one).in_doubt();
-        assert_eq!(doubtful.described(one, false), Columns::Told(one));
+        assert_eq!(Columns::Undescribed.in_doubt(), Columns::Undescribed);
+        let doubtful = Columns::Described(one).in_doubt();
+        assert_eq!(doubtful.described(one, false), Columns::Described(one));
         assert_eq!(doubtful.described(two, false), Columns::Changed(one));
-        // A client that asks anew knows anew.
-        assert_eq!(doubtful.described(two, true), Columns::Told(two));
-        assert_eq!(Columns::Changed(one).in_doubt().described(one, false), Columns::Told(one));
+        // A client that describes the statement again has the current description.
+        assert_eq!(doubtful.described(two, true), Columns::Described(two));
+        assert_eq!(Columns::Changed(one).in_doubt().described(one, false), Columns::Described(one));
     }
 }

@@ -1,7 +1,8 @@
-//! A `Query` as it is sent: the client's text, with the path and the role in front of the statements that need them.
+//! A `Query` as PostgreSQL gets it: the client's text, with the path and the role in front of the statements that need
+//! them.
 //!
-//! They are put in once, and again behind whatever may have set others: the end of a transaction, and each
-//! statement that may run code which is not in the text.
+//! Both are added once, and again behind each statement that may change them: the end of a transaction, and a statement
+//! that may run code outside of the text.
 
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use smallvec::SmallVec;
 
 use super::ahead::Ahead;
 use super::effect::{PathChange, effect_of, may_move, needs_path, path_change, strays};
-use super::expect::QueryReply;
+use super::expect::{Effect, QueryReply};
 use super::link::Link;
 use super::listen::name_channel;
 use super::names::Names;
@@ -20,61 +21,62 @@ use super::role::InForce;
 use super::switch::touches;
 use super::tenant::Tenancy;
 use crate::pool::settings::{Settings, Tracked};
+use crate::simulation::{Fault, fault};
 use crate::sql::plan::{Check, Plan, Statement, StatementKind};
 use crate::sql::rewrite::BEHIND;
 
-/// Statements that are put in, and where: byte offsets in the client's text.
+/// Added statements, with their byte offsets in the client's text.
 pub(super) type Places = SmallVec<[(usize, String); 1]>;
 
-/// What a text is composed under.
+/// The state of the session under which a text is composed.
 pub(super) struct Under<'a> {
-    /// The tenant that it is for.
+    /// The tenant of the text.
     pub tenancy: &'a Arc<Tenancy>,
-    /// Its role, where it has one.
+    /// The tenant's role, in the tiers that have one.
     pub role: Option<&'a RoleName>,
-    /// The path that holds in front of the text.
+    /// The path in front of the text.
     pub effective: &'a Effective,
-    /// The path that servers are born with, if clients are held to it.
+    /// The path of a new server's session, if clients are restricted to it.
     pub baseline: Option<&'a Arc<str>>,
     /// The client's settings, and those of its start-up packet.
     pub settings: &'a Tracked,
     /// See [`Under::settings`].
     pub base: &'a Arc<Settings>,
-    /// The only one who may have drawn from sequences on a server that need not forget what others drew.
+    /// The client that may draw from sequences on this server without a `DISCARD SEQUENCES` in front.
     pub drawer: (i32, u64),
     /// The transaction has failed.
     pub failed: bool,
     /// The text is in UTF-8.
     pub utf8: bool,
-    /// The checks of the plan stand in front of the text, or must not be put into it.
+    /// The checks of the plan run in front of the text, or must not be added to it.
     pub asked: bool,
 }
 
-/// A text on its way to become what is sent.
+/// Builds the text that is sent.
 pub(super) struct Composer<'a> {
     link: &'a mut Link,
     under: &'a Under<'a>,
     plan: &'a Plan,
     text: &'a [u8],
-    /// The path behind the statements so far; there is none ahead in a text of one statement.
+    /// The path behind the statements so far; `None` for a text of one statement.
     ahead: Option<Ahead>,
-    /// Code may have set another path where the server's own is right.
+    /// Code may have changed the path where the server's baseline is right.
     doubts_baseline: bool,
     path_set: bool,
-    /// The transaction has failed where the text is now.
+    /// The transaction has failed at this place of the text.
     aborted: bool,
     /// A transaction has ended in the text.
     ended: bool,
-    /// What others drew from sequences must be forgotten behind the end of the failed transaction.
+    /// `DISCARD SEQUENCES` must run behind the end of the failed transaction.
     forgets: bool,
-    /// The checks that are still to be put in.
+    /// The checks that are not added yet.
     checks: &'a [Check],
     places: Places,
     reply: QueryReply,
 }
 
 impl<'a> Composer<'a> {
-    /// For the text of `plan`, on its way to the server of `link`.
+    /// For the text of `plan`, which is sent to the server of `link`.
     pub fn new(link: &'a mut Link, under: &'a Under<'a>, plan: &'a Plan, text: &'a [u8]) -> Self {
         let several = plan.statements.len() > 1;
         Self {
@@ -83,7 +85,7 @@ impl<'a> Composer<'a> {
             path_set: link.path_set || under.failed,
             aborted: under.failed,
             ended: false,
-            forgets: under.failed && link.lease.drawn_by != Some(under.drawer),
+            forgets: under.failed && link.lease.sequence_owner != Some(under.drawer),
             checks: if under.asked { &[] } else { &plan.checks },
             places: Places::new(),
             reply: QueryReply::default(),
@@ -94,7 +96,7 @@ impl<'a> Composer<'a> {
         }
     }
 
-    /// What is put into the text, and what will be answered.
+    /// The added statements, and the expected reply.
     pub fn compose(mut self, names: &Names) -> (Places, QueryReply) {
         self.link.note_plan(self.plan);
         for (index, statement) in self.plan.statements.iter().enumerate() {
@@ -102,6 +104,9 @@ impl<'a> Composer<'a> {
             self.set_role(index, statement);
             self.set_path(index, statement);
             self.check(index, statement, false);
+            for check in names.checks.iter().filter(|check| check.statement == index && !self.under.asked) {
+                self.put_check(index, statement, check);
+            }
             self.run(index, statement);
             if let Some((_, refusal)) = names.fails.as_ref().filter(|(fails, _)| *fails == index) {
                 self.reply.fails = Some((self.number(index), Box::new(refusal.clone())));
@@ -112,38 +117,42 @@ impl<'a> Composer<'a> {
         (self.places, self.reply)
     }
 
-    /// The number of a statement among all that are sent.
+    /// The number of a statement among all sent ones.
     fn number(&self, index: usize) -> u32 {
         (index + self.places.len()) as u32
     }
 
-    /// Puts a statement of ours in front of one of the client's.
+    /// Adds a statement of the proxy in front of one of the client's.
     fn put(&mut self, index: usize, statement: &Statement, sql: String) {
         self.reply.injected.push(self.number(index));
         self.places.push((statement.span.start, sql));
     }
 
-    /// Puts in the checks of one statement, in front of it or behind it.
+    /// Adds the checks of one statement, in front of it or behind it.
     fn check(&mut self, index: usize, statement: &Statement, behind: bool) {
         while let Some((check, rest)) = self.checks.split_first()
             && (check.statement, check.behind) == (index, behind)
         {
             self.checks = rest;
-            let number = self.number(index) + u32::from(behind);
-            self.reply.injected.push(number);
-            self.reply.checks.push((number, check.refusal.clone()));
-            let (at, sql) = match behind {
-                true => (statement.span.end, format!("{BEHIND}{}", check.sql)),
-                false => (statement.span.start, format!("{}; ", check.sql)),
-            };
-            self.places.push((at, sql));
+            self.put_check(index, statement, check);
         }
     }
 
-    /// In a failed transaction it could not be done in front of the text.
+    fn put_check(&mut self, index: usize, statement: &Statement, check: &Check) {
+        let number = self.number(index) + u32::from(check.behind);
+        self.reply.injected.push(number);
+        self.reply.checks.push((number, check.refusal.clone()));
+        let (at, sql) = match check.behind {
+            true => (statement.span.end, format!("{BEHIND}{}", check.sql)),
+            false => (statement.span.start, format!("{}; ", check.sql)),
+        };
+        self.places.push((at, sql));
+    }
+
+    /// In a failed transaction, `DISCARD SEQUENCES` could not run in front of the text.
     fn forget_draws(&mut self, index: usize, statement: &Statement) {
         if self.forgets && self.ended && touches(statement) {
-            self.link.lease.drawn_by = Some(self.under.drawer);
+            self.link.lease.sequence_owner = Some(self.under.drawer);
             self.put(index, statement, "DISCARD SEQUENCES; ".to_owned());
             self.forgets = false;
         }
@@ -175,12 +184,19 @@ impl<'a> Composer<'a> {
         }
     }
 
-    /// What the statement does, and what of it must be known for those behind it.
+    /// Applies the effects of the statement that matter to the statements behind it.
     fn run(&mut self, index: usize, statement: &Statement) {
         let number = self.number(index);
         let scope = &self.under.tenancy.scope;
         let effect =
             effect_of(statement, self.text, self.under.utf8).map(|effect| name_channel(effect, scope));
+        let effect = effect.map(|effect| match effect {
+            Effect::Prepared(name, _) => {
+                let asked = self.plan.checks.iter().filter(|check| check.statement == index && !check.behind);
+                Effect::Prepared(name, asked.cloned().collect())
+            }
+            effect => effect,
+        });
         if let Some(ahead) = &mut self.ahead {
             let home = &self.under.tenancy.home;
             ahead.run(statement, effect.as_ref(), self.aborted, self.under.base, home);
@@ -197,7 +213,7 @@ impl<'a> Composer<'a> {
                 self.link.strayed |= strays(statement, self.text, &scope.schema);
             }
             PathChange::Lost => {
-                self.path_set = false;
+                self.path_set &= fault(Fault::PathKeptBehindEnd);
                 self.link.local_path = false;
             }
         }

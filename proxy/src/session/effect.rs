@@ -1,4 +1,4 @@
-//! What statements leave behind in a session.
+//! The effects of statements on the session.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -13,12 +13,13 @@ use super::switch;
 use super::{Session, Status};
 use crate::pool::parameters::{gives_meaning, is_of_transaction};
 use crate::pool::settings::{Assignment, DATESTYLE, SEARCH_PATH, newest_name};
+use crate::simulation::{Fault, fault};
 use crate::sql::keys;
 use crate::sql::lexer::{Lexer, TokenKind};
 use crate::sql::name;
 use crate::sql::plan::{Discard, PinReason, Plan, Route, Setting, Statement, StatementKind};
 
-/// What a statement does once it is complete. `text` is the text that it stands in; `utf8`: it is in UTF-8.
+/// The effect of a complete statement. `text` is the text that contains it; `utf8`: the text is in UTF-8.
 pub(super) fn effect_of(statement: &Statement, text: &[u8], utf8: bool) -> Option<Effect> {
     if keys::keeps_role(&statement.kind) {
         let sql = text.get(statement.span.clone())?;
@@ -49,10 +50,10 @@ pub(super) fn effect_of(statement: &Statement, text: &[u8], utf8: bool) -> Optio
         StatementKind::Release(name) => Some(Effect::Release(name.clone())),
         StatementKind::KeptSchema(name) => Some(Effect::KeepSchema(name.clone())),
         StatementKind::Listen(channel) => {
-            Some(Effect::Listen { channel: channel.clone(), name: channel.clone() })
+            Some(Effect::Listen { channel: channel.clone(), name: channel.clone(), of: None })
         }
         StatementKind::Unlisten(channel) => Some(Effect::Unlisten(channel.clone())),
-        StatementKind::Prepare { name, .. } => Some(Effect::Prepared(name.clone())),
+        StatementKind::Prepare { name, .. } => Some(Effect::Prepared(name.clone(), Arc::default())),
         StatementKind::Deallocate(Some(name)) => Some(Effect::Deallocated(name.clone())),
         StatementKind::Deallocate(None) => Some(Effect::DeallocateAll),
         StatementKind::Begin => Some(Effect::Begin),
@@ -62,7 +63,7 @@ pub(super) fn effect_of(statement: &Statement, text: &[u8], utf8: bool) -> Optio
     }
 }
 
-/// How another server is given what `setting` sets, in ASCII; `sql` is its statement. `None`: nobody can tell.
+/// The SQL, in ASCII, that makes `setting` on another server; `sql` is its statement. `None`: unknown.
 fn assignment(name: &str, setting: &Setting, sql: &[u8], text: &[u8], utf8: bool) -> Option<Assignment> {
     if let Some(value) = &setting.given {
         return (utf8 || value.is_ascii()).then(|| Assignment::of_value(name, value));
@@ -71,12 +72,12 @@ fn assignment(name: &str, setting: &Setting, sql: &[u8], text: &[u8], utf8: bool
     if sql.is_ascii() {
         return Some(Assignment::of_statement(name, std::str::from_utf8(sql).ok()?, value.as_deref()));
     }
-    // As a whole it is one name of the list there, and to `set_config` it is a list.
+    // `SET` reads the whole value as one name of the list, and `set_config` as a list.
     let of_names = name == "temp_tablespaces" || name.ends_with("_preload_libraries");
     value.filter(|_| utf8 && !of_names).map(|value| Assignment::of_value(name, &value))
 }
 
-/// The value of a `SET`, if it is one word, string or number.
+/// The value of a `SET`, if it is a single word, string or number.
 pub(super) fn plain_value(raw: &[u8]) -> Option<Cow<'_, str>> {
     let mut tokens = Lexer::new(raw, true);
     let token = tokens.next().filter(|_| tokens.next().is_none())?;
@@ -88,12 +89,12 @@ pub(super) fn plain_value(raw: &[u8]) -> Option<Cow<'_, str>> {
     }
 }
 
-/// Whether the path must be set before the statement runs. `opaque`: code that is not in the text may have run in this
-/// transaction; then a cursor's query may be such code.
+/// Whether the path must be set before the statement runs. `opaque`: code outside of the text may have run in this
+/// transaction; the query of a cursor may then be such code.
 pub(crate) fn needs_path(statement: &Statement, route: &Route, opaque: bool) -> bool {
     match &statement.kind {
         StatementKind::Fetch => opaque,
-        // A rollback to it must come back to this path, not to none.
+        // A rollback to the savepoint must return to this path.
         StatementKind::Savepoint(_) => true,
         StatementKind::Show(name) => matches!(&**name, SEARCH_PATH | "all"),
         StatementKind::Set(setting) if setting.given.is_some() => matches!(route, Route::SearchPath),
@@ -110,16 +111,16 @@ pub(crate) fn needs_path(statement: &Statement, route: &Route, opaque: bool) -> 
     }
 }
 
-/// What a statement does to the path of the transaction that it runs in.
+/// The effect of a statement on the path of its transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PathChange {
-    /// Nothing.
+    /// None.
     Keep,
-    /// A right path is in force behind it.
+    /// The tenant's path is in force afterwards.
     Set,
-    /// The client's own path is in force behind it.
+    /// The client's own path is in force afterwards.
     Own,
-    /// The server's own is, which is the path of no tenant.
+    /// The baseline is in force afterwards, which is the path of no tenant.
     Lost,
 }
 
@@ -130,7 +131,7 @@ pub(super) fn path_change(statement: &Statement) -> PathChange {
         | StatementKind::Rollback { .. }
         | StatementKind::ResetAll
         | StatementKind::Discard(Discard::All) => PathChange::Lost,
-        // The savepoint was set under a right path.
+        // The path was set before the savepoint.
         StatementKind::RollbackTo(_) => PathChange::Set,
         StatementKind::Set(setting) if &*setting.name == SEARCH_PATH => PathChange::Own,
         StatementKind::Reset { name, .. } if &**name == SEARCH_PATH => PathChange::Lost,
@@ -138,8 +139,8 @@ pub(super) fn path_change(statement: &Statement) -> PathChange {
     }
 }
 
-/// Whether code that is not in the text may run with the statement, and set another path or another role.
-/// `opaque`: the text may run such code; for a cursor's rows, whether any of the transaction may.
+/// Whether the statement may run code outside of the text, which could change the path or the role. `opaque`: the text
+/// may run such code; for the rows of a cursor, any statement of the transaction may have.
 pub(super) fn may_move(statement: &Statement, opaque: bool) -> bool {
     use StatementKind::{BlockOnly, CopyIn, EndPrepared, Execute, Fetch, Plain, Set, SetParameter};
     let runs = matches!(
@@ -149,7 +150,7 @@ pub(super) fn may_move(statement: &Statement, opaque: bool) -> bool {
     opaque && runs
 }
 
-/// What the status is behind a statement that went well, if it sets it.
+/// The transaction status behind a statement that succeeds, if the statement determines it.
 fn status_behind(statement: &Statement) -> Option<Status> {
     match &statement.kind {
         StatementKind::Commit { chain: false } | StatementKind::Rollback { chain: false } => {
@@ -171,19 +172,18 @@ pub(super) fn strays(statement: &Statement, text: &[u8], schema: &str) -> bool {
 }
 
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
-    /// The status behind what was sent so far, as far as it is foreseen.
+    /// The predicted status behind all sent messages.
     pub(super) fn status_then(&self) -> Status {
         self.foreseen.unwrap_or(self.status)
     }
 
-    /// Whether unqualified names may mean another schema's objects before the tenant's.
+    /// Whether unqualified names may find objects of another schema before the tenant's.
     pub(super) fn has_strayed(&self) -> bool {
         let own = self.effective.own && path::strays(&self.effective.path, &self.tenancy().scope.schema);
         own || self.link.as_ref().is_some_and(|link| link.strayed)
     }
 
-    /// A statement is about to be sent: what it may do that a failure would not take back. `plan` is the one
-    /// that it is of.
+    /// Records the effects of a statement of `plan`, before it is sent, that a failure would not undo.
     pub(super) fn before(&mut self, statement: &Statement, plan: &Plan, text: &[u8]) {
         if let Some(reason) = statement.pin {
             self.pin(reason);
@@ -193,10 +193,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             StatementKind::Set(setting) => {
                 !setting.local && effect_of(statement, text, self.reads_utf8()).is_none()
             }
-            // A value that was not to be seen when it was bound.
+            // The value could not be read when it was bound.
             StatementKind::SetParameter { local, .. } => !local,
             StatementKind::RollbackTo(name) => !self.settings.knows_savepoint(name),
-            // It may end the transaction by itself: what was set before is kept then, or is not.
+            // The statement may end the transaction itself, so that earlier settings are kept or not.
             _ => plan.route == Route::OwnTransaction && self.has_set_in_pipeline(),
         };
         if untracked {
@@ -216,7 +216,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             self.pins.doubt();
         }
         self.sql_writes |= matches!(statement.kind, StatementKind::Prepare { writes: true, .. });
-        // A path of the client's own may begin with pg_temp: what is created then is temporary.
+        // A path of the client may begin with pg_temp; new objects are then temporary.
         if statement.ddl && (self.effective.own || self.link.as_ref().is_some_and(|link| link.local_path)) {
             self.pin(PinReason::TempTable);
         }
@@ -226,13 +226,13 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             if statement.ddl {
                 link.ddl = Some(Arc::clone(tenancy));
             }
-            // The seed of random() is not the next client's.
+            // The seed of random() must not reach the next client.
             link.opaque |= statement.pin == Some(PinReason::SessionState);
         }
     }
 
-    /// Which settings hold from now on is known to PostgreSQL alone: its session is the client's until the client
-    /// discards all, and then wiped.
+    /// The settings in force are unknown from now on: the client keeps its server until it runs `DISCARD ALL`, and the
+    /// server is then reset.
     pub(super) fn lose_track(&mut self) {
         self.pin(PinReason::SessionState);
         if let Some(link) = &mut self.link {
@@ -240,7 +240,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
     }
 
-    /// Whether a statement of the implicit transaction that is open in a pipeline sets something.
+    /// Whether a statement in the implicit transaction of a pipeline sets something.
     fn has_set_in_pipeline(&self) -> bool {
         let Some(link) = self.link.as_ref().filter(|_| self.has_open_pipeline()) else { return false };
         let sets =
@@ -248,12 +248,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         link.settings.is_pending() || link.expects.iter().any(sets)
     }
 
-    /// A statement is complete.
+    /// Applies the effect of a complete statement.
     ///
-    /// In a pipeline what it dropped on the server was forgotten when it was sent; see [`Session::foresee`].
+    /// In a pipeline, dropped statements were removed when the message was sent; see [`Session::foresee`].
     pub(super) fn apply(&mut self, effect: Effect, pipelined: bool) {
         if let Effect::End { rolls_back, chain } = effect {
-            // A block that has failed is rolled back, whatever ends it.
+            // A failed block is rolled back by any statement that ends it.
             let undone = rolls_back || self.reached == Status::Failed;
             self.reached = if chain { Status::Block } else { Status::Idle };
             return if undone { self.undo_settings() } else { self.keep_settings() };
@@ -275,7 +275,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 link.forget_settings();
             }
             Effect::DiscardAll => {
-                // It is a transaction by itself, and that is over.
+                // The statement is a transaction of its own, which is over.
                 self.settings.reset_all(base);
                 self.settings.commit();
                 link.settings.reset_all(&Default::default());
@@ -309,10 +309,13 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             Effect::SetLocalPath(_) | Effect::ResetLocalPath => {
                 follow(&mut self.settings, &effect, base, &self.tenants.now().home);
             }
-            Effect::Prepared(name) if !pipelined => self.note_prepared(&name),
+            Effect::Prepared(name, checks) if !pipelined => self.note_prepared(&name, &checks),
             Effect::Deallocated(name) if !pipelined => drop(self.statements.remove(name.as_bytes())),
-            Effect::Prepared(_) | Effect::Deallocated(_) => {}
-            Effect::DiscardSequences => self.pins.remove(PinReason::Sequence),
+            Effect::Prepared(..) | Effect::Deallocated(_) => {}
+            Effect::DiscardSequences => {
+                self.pins.remove(PinReason::Sequence);
+                self.forget_draws();
+            }
             Effect::Listen { .. } | Effect::Unlisten(_) => self.note_wish(effect),
             Effect::DeallocateAll => {
                 self.sql_writes = false;
@@ -329,19 +332,23 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
     }
 
-    /// `DISCARD ALL`: no temporary table, no pin.
+    /// `DISCARD ALL`: there are no temporary tables and no pins afterwards.
     pub(super) fn forget_session(&mut self) {
         let in_doubt = self.link.as_ref().is_some_and(|link| link.lease.in_doubt);
         self.note_wish(Effect::Unlisten(None));
+        self.forget_draws();
         if !in_doubt {
             self.pins.clear();
             self.sql_writes = false;
         }
     }
 
-    /// The transaction was rolled back: settings are as they were before it.
+    /// The transaction was rolled back: settings return to their values before it.
     pub(super) fn undo_settings(&mut self) {
-        self.settings.roll_back();
+        match fault(Fault::SettingOutlivesRollback) {
+            true => self.settings.commit(),
+            false => self.settings.roll_back(),
+        }
         self.tenants.roll_back();
         self.listening.roll_back();
         self.touched = false;
@@ -361,8 +368,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
     }
 
-    /// A transaction is over in which `datestyle` was set: what was named of it may have been a part. PostgreSQL
-    /// has reported all of it.
+    /// A transaction that set `datestyle` is over. The value in the statement may be a part only; PostgreSQL has
+    /// reported the whole value.
     pub(super) fn complete_datestyle(&mut self) {
         let Some(link) = &mut self.link else { return };
         if !std::mem::take(&mut link.sets_datestyle) || !self.settings.current().has(DATESTYLE) {
@@ -377,7 +384,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         link.settings.set_for_good(DATESTYLE, to);
     }
 
-    /// A request is over: the next is read with what now holds.
+    /// A request is over: the next one is resolved under the path that is now in force.
     pub(super) fn refresh_effective(&mut self) {
         let same = Arc::ptr_eq(&self.effective_of, self.settings.current());
         if !same || !Arc::ptr_eq(&self.effective.tenancy, self.tenancy()) {
@@ -386,7 +393,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
     }
 
-    /// The path behind a statement of a pipeline, where that is not plain to see.
+    /// The path behind a statement of a pipeline, if it is not obvious.
     fn foresee_path(&mut self, statement: &Statement, effect: Option<&Effect>, failed: bool) {
         if self.ahead.is_none() && effect.is_some_and(ahead::matters) {
             self.ahead = Some(Box::new(Ahead::of(&self.settings)));
@@ -396,7 +403,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
     }
 
-    /// A statement of a pipeline was sent: what comes behind it is read with what it sets.
+    /// Predicts the effects of a statement of a pipeline that was sent, for the messages behind it.
     pub(super) fn foresee(&mut self, statement: &Statement, text: &[u8]) {
         let change = path_change(statement);
         let failed = self.status_then() == Status::Failed;
@@ -433,7 +440,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                     self.effective = ahead.effective(self.tenants.now());
                 }
             }
-            Some(Effect::Prepared(name)) => self.foresee_prepared(&name),
+            Some(Effect::Prepared(name, _)) => self.foresee_prepared(&name),
             Some(Effect::Deallocated(name)) => self.foresee_deallocated(&name),
             Some(Effect::DeallocateAll) => self.foresee_dropped(),
             Some(
@@ -442,10 +449,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 if effect == Effect::DiscardAll {
                     self.foresee_dropped();
                 }
-                // Until PostgreSQL has confirmed it, nothing is taken for granted.
+                // Until PostgreSQL has confirmed the statement, nothing is assumed.
                 self.effective = Effective::home(self.tenants.now(), true);
             }
-            // What comes behind it is another transaction, of the session's tenant.
+            // The next statement belongs to another transaction, of the session's tenant.
             Some(Effect::End { rolls_back, .. }) => {
                 self.touched = false;
                 let request = &mut link.request;
@@ -460,7 +467,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             }
             _ => {}
         }
-        // Whatever is foreseen here is looked at again when the request is over.
+        // Predictions are verified when the request is over.
         if change != PathChange::Keep {
             self.effective_of = Arc::default();
         }

@@ -1,31 +1,31 @@
-//! Commands of the admin console that are sent to a database: PostgreSQL's own error, and where they belong.
+//! Console commands that a client sends to a database: PostgreSQL's error, with a hint about the console.
 
 use crate::sql::lexer::{Lexer, TokenKind};
 use crate::sql::plan::{Plan, Refusal, Statement, StatementKind};
 
-/// What PgBouncer's console shows. PostgreSQL has no parameter of such a name.
+/// The tables of PgBouncer's `SHOW`. PostgreSQL has no parameter with one of these names.
 const SHOWN: [&str; 24] = [
     "active_sockets", "clients", "config", "databases", "dns_hosts", "dns_zones", "fds", "help", "lists",
     "mem", "peer_pools", "peers", "pools", "servers", "sockets", "state", "stats", "stats_averages",
     "stats_totals", "tenants", "totals", "users", "version", "statements",
 ];
 
-/// What it does. No statement of PostgreSQL begins like that.
+/// The commands of PgBouncer. No statement of PostgreSQL begins with one of these words.
 const DONE: [&str; 10] = [
     "disable", "enable", "kill", "kill_client", "pause", "reconnect", "reload", "resume", "shutdown",
     "suspend",
 ];
 
-/// No command of the console is longer, in bytes.
+/// The longest command of the console, in bytes.
 const LONGEST: usize = 128;
 
-/// PostgreSQL's refusal of a text that is such a command; `None`: it is none.
+/// The refusal of a text that is such a command; `None`: it is not.
 pub(super) fn refusal(plan: &Plan, text: &[u8]) -> Option<Refusal> {
     let (code, message) = match &plan.statements[..] {
         [Statement { kind: StatementKind::Show(name), .. }] if SHOWN.contains(&&**name) => {
             ("42704", format!("unrecognized configuration parameter \"{name}\""))
         }
-        // PostgreSQL's grammar can't read it.
+        // PostgreSQL's grammar cannot parse the text.
         [] if text.len() <= LONGEST => {
             let word = only_command(text)?;
             ("42601", format!("syntax error at or near \"{word}\""))
@@ -37,7 +37,7 @@ pub(super) fn refusal(plan: &Plan, text: &[u8]) -> Option<Refusal> {
     Some(Refusal { code, message, hint: Some(hint.into()) })
 }
 
-/// The first word of a text that is one of [`DONE`], with a name behind it or without.
+/// The first word of a text that is one of [`DONE`], with or without a name behind it.
 fn only_command(text: &[u8]) -> Option<&str> {
     let mut tokens = Lexer::new(text, true);
     let first = tokens.next().filter(|token| token.kind == TokenKind::Word)?;

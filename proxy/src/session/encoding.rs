@@ -1,6 +1,6 @@
-//! What the bytes of a client's text mean to PostgreSQL: in which encoding it is, and under which settings it is read.
+//! The encoding of a client's text, and the settings under which PostgreSQL reads it.
 //!
-//! Names are read here as UTF-8. Where that is not certain to be what PostgreSQL reads, they must be ASCII
+//! The engine reads names as UTF-8. If PostgreSQL may read them in another encoding, they must be ASCII
 //! ([`crate::sql::masked`]).
 
 use std::borrow::Cow;
@@ -15,17 +15,17 @@ use crate::pool::settings::{CLIENT_ENCODING, Settings, Tracked, newest_name};
 use crate::sql::masked::mask;
 use crate::sql::plan::{Discard, Refusal, Statement, StatementKind};
 
-/// The settings that texts are read with.
+/// The settings that determine how literals are read.
 #[derive(Default)]
 pub(super) struct Reading {
-    /// Those that count.
+    /// These settings.
     settings: Arc<Settings>,
-    /// What they were taken from.
+    /// All settings that they were taken from.
     of: Arc<Settings>,
 }
 
 impl Reading {
-    /// Those of a session with `settings`.
+    /// The reading settings of a session with `settings`.
     fn now(&mut self, settings: &Tracked) -> &Arc<Settings> {
         if !Arc::ptr_eq(&self.of, settings.current()) {
             self.of = Arc::clone(settings.current());
@@ -52,13 +52,13 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             && link.is_none_or(|link| !link.request.reencodes)
     }
 
-    /// The text as the engine may read it: all is there of one in UTF-8.
+    /// The text for the engine; a text that is not in UTF-8 is masked.
     pub(super) fn legible<'t>(&self, text: &'t [u8]) -> Result<Cow<'t, [u8]>, Refusal> {
         if self.reads_utf8() { Ok(Cow::Borrowed(text)) } else { mask(text) }
     }
 
-    /// A statement of a pipeline was sent: what comes behind it may be read in another encoding, or under other
-    /// settings. PostgreSQL tells of that at the end of the request.
+    /// A statement of a pipeline was sent that may change the encoding or the settings for the messages behind it.
+    /// PostgreSQL reports that at the end of the request.
     pub(super) fn foresee_reading(&mut self, statement: &Statement) {
         let set = match &statement.kind {
             StatementKind::Set(setting) => Some(&setting.name),
@@ -82,7 +82,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
     }
 
-    /// The refusal of a statement that would be prepared, and nobody knows in which encoding it is.
+    /// The refusal of a statement that would be prepared in an unknown encoding.
     pub(super) fn refuses_encoding(&self, text: &[u8]) -> Option<Refusal> {
         let in_doubt = self.link.as_ref().is_some_and(|link| link.request.reencodes);
         (in_doubt && !text.is_ascii()).then(|| Refusal {
@@ -93,22 +93,22 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         })
     }
 
-    /// The encoding of a text, where that counts.
+    /// The encoding of a text, if it matters.
     pub(super) fn encoding_of(&self, text: &[u8]) -> Option<Box<[u8]>> {
         let known = self.told.get(CLIENT_ENCODING.as_bytes());
         if text.is_ascii() { None } else { Some(known.cloned().unwrap_or_default()) }
     }
 
-    /// Whether PostgreSQL would read a statement's text now as it did when it came.
+    /// Whether PostgreSQL would read the text of a statement in the same way as at its `Parse`.
     pub(super) fn reads_the_same(&self, statement: &ClientStatement) -> bool {
         let Some(encoding) = &statement.encoding else { return true };
         let now = self.told.get(CLIENT_ENCODING.as_bytes());
-        // What was told to the client may be no longer so; see Session::tell_again.
+        // The reported parameters may be outdated; see `Session::tell_again`.
         let certain = if is_utf8(encoding) { self.reads_utf8() } else { !self.stale_told };
         now == Some(encoding) && certain && self.link.as_ref().is_none_or(|link| !link.request.reencodes)
     }
 
-    /// Whether the server at hand has read the statement's text already, in the encoding that the client was told.
+    /// Whether the server at hand has already read the text of the statement, in the reported encoding.
     pub(super) fn has_read(&self, statement: &ClientStatement) -> bool {
         let id = statement.prepared.id;
         let told = self.told.get(CLIENT_ENCODING.as_bytes());
@@ -119,13 +119,13 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             })
     }
 
-    /// The settings that a statement is read with which is prepared now.
+    /// The reading settings of a statement that is prepared now.
     pub(super) fn reading(&mut self) -> Arc<Settings> {
         Arc::clone(self.reading.now(&self.settings))
     }
 }
 
-/// For a statement that came in another encoding.
+/// The refusal of a statement that came in another encoding.
 pub(super) fn other_encoding() -> Refusal {
     Refusal {
         code: "0A000",

@@ -1,4 +1,4 @@
-//! What the server still owes: one entry for each message that it was sent, in their order.
+//! The replies that the server still has to send: one entry for each message that it got, in order.
 
 use std::sync::Arc;
 
@@ -6,37 +6,48 @@ use bytes::Bytes;
 use pgstrata_tenancy::RoleName;
 use smallvec::SmallVec;
 
+use super::accounts::Run;
+use super::draws::DrawAnswer;
 use super::pins::Probe;
 use super::statements::{ClientStatement, ClientStatements};
 use super::tenant::Tenancy;
 use crate::pool::server::PreparedState;
 use crate::pool::settings::Assignment;
 use crate::sql::fresh;
-use crate::sql::plan::Refusal;
+use crate::sql::plan::{Check, Refusal};
 use crate::sql::rewrite::PositionMap;
 
-/// What a statement does to the session once PostgreSQL says that it is complete.
+/// The tenant of a channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Home {
+    /// Its name.
+    pub tenant: Box<str>,
+    /// Its schema.
+    pub schema: Box<str>,
+}
+
+/// The effect of a statement on the session, once PostgreSQL has completed it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// A setting holds: its name, and how it is set elsewhere.
+    /// A setting: its name, and the SQL that makes it on another server.
     Set(Box<str>, Assignment),
-    /// The path that holds for the transaction.
+    /// The path of the transaction.
     SetLocalPath(Box<str>),
-    /// The role stays as it is. With the command tag.
+    /// The role stays the same. With the command tag.
     KeepRole(&'static str),
-    /// The schema of this name was there already.
+    /// The schema of this name existed already.
     KeepSchema(Box<str>),
-    /// A setting is back at the start-up's value.
+    /// A setting returns to the value of the start-up packet.
     Reset(Box<str>),
-    /// The path is, for the transaction.
+    /// The path does, for the transaction.
     ResetLocalPath,
-    /// All of them are.
+    /// All settings do.
     ResetAll,
     /// `DISCARD ALL`.
     DiscardAll,
-    /// `PREPARE`: a statement of this name is there.
-    Prepared(Box<str>),
-    /// `DEALLOCATE`: it is there no more.
+    /// `PREPARE` of this name, with the checks in front of each `EXECUTE`.
+    Prepared(Box<str>, Arc<[Check]>),
+    /// `DEALLOCATE` of this name.
     Deallocated(Box<str>),
     /// `DEALLOCATE ALL`.
     DeallocateAll,
@@ -52,7 +63,7 @@ pub enum Effect {
     Release(Box<str>),
     /// A transaction block began.
     Begin,
-    /// The transaction ended. Unless its block had failed before, it was kept, or is prepared.
+    /// The transaction ended. It was committed or prepared, unless its block had failed before.
     End {
         /// `ROLLBACK`.
         rolls_back: bool,
@@ -65,111 +76,121 @@ pub enum Effect {
         channel: Box<str>,
         /// As the client calls it.
         name: Box<str>,
+        /// The tenant whose channel it is; `None`: no tenant's.
+        of: Option<Box<Home>>,
     },
     /// `UNLISTEN`, likewise, of a channel as PostgreSQL knows it; `None` is all channels.
     Unlisten(Option<Box<str>>),
 }
 
 impl Effect {
-    /// Whether it changes settings of the session.
+    /// Whether the effect changes settings of the session.
     pub fn sets(&self) -> bool {
         use Effect::{Characteristics, DiscardAll, Reset, ResetAll, Set};
         matches!(self, Set(..) | Reset(_) | ResetAll | DiscardAll | Characteristics(_))
     }
 
-    /// Whether it is more than the state of the transaction.
+    /// Whether the effect lasts longer than the transaction.
     pub fn outlives_transaction(&self) -> bool {
         !matches!(self, Effect::Begin)
     }
 }
 
-/// The statement that sets the path, which stays prepared.
+/// The statement that sets the path at the head of a request, and stays prepared.
 pub const PATH_FIRST: u64 = 0;
-/// The one that sets it later on, which does not.
+/// The statement that sets the path later in a pipeline, and is not kept.
 pub const PATH_BEHIND: u64 = u64::MAX;
-/// The one that sets role and path, which stays prepared.
+/// The statement that sets role and path, and stays prepared.
 pub const ROLE_FIRST: u64 = u64::MAX - 1;
 
-/// An answer that is due.
+/// An expected reply.
 #[derive(Debug)]
 pub enum Expect {
-    /// All of a `Query`, up to `ReadyForQuery`.
-    Query(QueryReply),
-    /// A `Query` of our own: nothing of it reaches the client.
+    /// The whole reply to a `Query`, up to `ReadyForQuery`. Boxed, because it is far larger than the frequent ones.
+    Query(Box<QueryReply>),
+    /// A `Query` of the proxy: no part of the reply reaches the client.
     OwnQuery,
-    /// The same, that sets a role for the session: it must be in force before anything else is sent.
+    /// The same, for a role of the session. The role must be in force before anything else is sent.
     SessionRole(RoleName),
-    /// The same, which takes off what the client leaves. It is not answered before the server is on its way back.
+    /// The same, for the reset of what the client leaves. Its end is awaited when the server is on its way back.
     Restored,
-    /// The same, to find out what still ties the client to its server.
+    /// The same, for the question whether the client is still pinned.
     Probe(Probe),
+    /// The same, for the values that the client has drawn from sequences.
+    Draw(DrawAnswer),
     /// `ParseComplete`.
     Parse {
-        /// The statement's number; [`PATH_FIRST`], [`PATH_BEHIND`] and [`ROLE_FIRST`] are our own.
+        /// The number of the statement; [`PATH_FIRST`], [`PATH_BEHIND`] and [`ROLE_FIRST`] are the proxy's own.
         id: u64,
-        /// It has a name on the server.
+        /// The statement has a name on the server.
         named: bool,
-        /// The client's `Parse`, and the name that it gave.
+        /// The client's `Parse`, and its name for the statement.
         client: Option<Bytes>,
-        /// Where errors stand in the client's text.
+        /// The position map for errors.
         map: PositionMap,
     },
     /// `BindComplete`.
     Bind {
-        /// The client sent it.
+        /// The client sent the message.
         client: bool,
-        /// How many columns the client was told that its statement has.
+        /// The number of the client's portal.
+        portal: u64,
+        /// The number of columns in the client's description of the statement.
         told: Option<u16>,
+        /// The `Parse` in front was not sent: the client gets `ParseComplete` with this reply.
+        spared: bool,
     },
     /// `ParameterDescription`, then `RowDescription` or `NoData`.
     Describe {
-        /// The statement's name and number; none for a portal.
+        /// The name and the number of the statement; `None` for a portal.
         statement: Option<(Bytes, u64)>,
-        /// The client sent it.
+        /// The client sent the message.
         client: bool,
-        /// The hash of the parameters, once they have come.
+        /// The hash of the parameters, once they have arrived.
         parameters: u64,
     },
     /// Rows up to `CommandComplete`, `EmptyQueryResponse` or `PortalSuspended`.
     Execute {
-        /// The client sent it.
+        /// The client sent the message.
         client: bool,
-        /// What it does when it is complete.
+        /// The effect of the statement.
         effect: Option<Effect>,
+        /// The statistics of the statement.
+        run: Option<Run>,
     },
-    /// The end of a check of ours; if it finds something, the client gets this.
+    /// The end of a check; if it finds something, the client gets this refusal.
     Check(Box<Refusal>),
     /// `CloseComplete`.
     Close {
-        /// The client sent it.
+        /// The client sent the message.
         client: bool,
     },
-    /// Nothing: this is the client's when its turn has come.
+    /// No reply of the server: the client gets this message in order.
     Local {
-        /// The message, or several.
+        /// One message, or several.
         message: Bytes,
-        /// The name of a statement that came about with it.
+        /// The name of a statement that this message creates.
         opened: Option<Bytes>,
-        /// A statement that the client closed; it lives on if the pipeline failed before.
-        closed: Option<(Bytes, ClientStatement)>,
+        /// A statement that the client has closed; it exists again if the pipeline failed before.
+        closed: Option<Box<(Bytes, ClientStatement)>>,
     },
-    /// Nothing: what the statement in front of it drops, which comes back if that fails.
+    /// No reply: the statements that the statement in front drops, which exist again if that fails.
     Dropped(Box<Dropped>),
-    /// `ParseComplete` of a statement that is not kept: the client gets its error, and nothing else.
+    /// `ParseComplete` of a statement that is not kept: only an error reaches the client.
     Trial(PositionMap),
-    /// An error, made to happen: the client gets this one instead.
+    /// A forced error: the client gets this refusal instead.
     Poison(Box<Refusal>),
     /// `ReadyForQuery`.
     Sync,
-    /// The same, behind messages of our own: nothing of it reaches the client.
+    /// The same, behind messages of the proxy: it does not reach the client.
     OwnSync,
 }
 
 impl Expect {
-    /// The tenants that texts tie statements to which come back if what is on its way fails.
+    /// The tenants of statements that exist again if a message in progress fails.
     pub fn tied(&self) -> impl Iterator<Item = &Arc<Tenancy>> {
         let (closed, dropped) = match self {
-            Expect::Local { closed: Some((_, statement)), .. } => (statement.tied.as_ref(), None),
+            Expect::Local { closed: Some(closed), .. } => (closed.1.tied.as_ref(), None),
             Expect::Dropped(dropped) => (None, Some(dropped.of_client.tied())),
             _ => (None, None),
         };
@@ -177,45 +198,45 @@ impl Expect {
     }
 }
 
-/// The prepared statements of before a statement that drops all of them.
+/// The prepared statements before a statement that drops all of them.
 #[derive(Debug)]
 pub struct Dropped {
-    /// As their client knows them.
+    /// The client's.
     pub of_client: ClientStatements,
-    /// As the server does.
+    /// The server's.
     pub on_server: PreparedState,
 }
 
-/// What is known of a `Query` on its way.
+/// The expected reply to a `Query`.
 #[derive(Debug, Default)]
 pub struct QueryReply {
-    /// Which `CommandComplete`s are those of statements that were put in.
+    /// The numbers of `CommandComplete`s of added statements.
     pub injected: SmallVec<[u32; 2]>,
-    /// How many came already.
+    /// The number of those that have arrived.
     pub seen: u32,
-    /// Where errors stand in the client's text.
+    /// The position map for errors.
     pub map: PositionMap,
-    /// What each of the statements sent does, by its number.
+    /// The effect of each sent statement, by its number.
     pub effects: SmallVec<[(u32, Effect); 1]>,
-    /// The error that is made to happen, and what the client gets instead.
+    /// The refusal that the client gets in place of a forced error.
     pub poison: Option<Box<Refusal>>,
-    /// The same, of one statement of the text, by its number.
+    /// The same, for one statement of the text, by its number.
     pub fails: Option<(u32, Box<Refusal>)>,
-    /// Statements were prepared for it in front of it.
+    /// Statements were prepared in front of the text.
     pub prepared: bool,
-    /// Which of the injected statements are checks, and what the client gets where one finds something.
+    /// The added statements that are checks, by number, with the refusal of each.
     pub checks: Vec<(u32, Refusal)>,
 }
 
 impl QueryReply {
-    /// Whether what comes now answers a statement that was put in.
+    /// Whether the next reply belongs to an added statement.
     pub fn is_injected(&self) -> bool {
         self.injected.contains(&self.seen)
     }
 }
 
 impl Expect {
-    /// Whether what arrives now is for the client.
+    /// Whether the next reply belongs to the client.
     pub fn is_clients(&self) -> bool {
         match self {
             Expect::OwnQuery
@@ -223,6 +244,7 @@ impl Expect {
             | Expect::SessionRole(_)
             | Expect::Restored
             | Expect::Probe(_)
+            | Expect::Draw(_)
             | Expect::Check(_) => false,
             Expect::Parse { client, .. } => client.is_some(),
             Expect::Bind { client, .. }
@@ -233,17 +255,18 @@ impl Expect {
         }
     }
 
-    /// Whether it is what takes off what the client leaves.
+    /// Whether it is the reset of what the client leaves.
     pub fn is_restored(&self) -> bool {
         matches!(self, Expect::Restored)
     }
 
-    /// Whether it is a `Query` of the proxy's own.
+    /// Whether it is a `Query` of the proxy.
     pub fn is_own_query(&self) -> bool {
-        matches!(self, Expect::OwnQuery | Expect::SessionRole(_) | Expect::Probe(_) | Expect::Restored)
+        use Expect::{Draw, OwnQuery, Probe, Restored, SessionRole};
+        matches!(self, OwnQuery | SessionRole(_) | Probe(_) | Draw(_) | Restored)
     }
 
-    /// What the client gets in the place of an error, if that is a check's that has found something.
+    /// The refusal that replaces an error, if the error is that of a check.
     pub fn found(&self, code: &[u8], message: &[u8]) -> Option<&Refusal> {
         let refusal = match self {
             Expect::Check(refusal) => Some(&**refusal),
@@ -255,7 +278,7 @@ impl Expect {
         refusal.filter(|_| fresh::is_found(code, message))
     }
 
-    /// Whether `ReadyForQuery` ends it.
+    /// Whether `ReadyForQuery` is its last message.
     pub fn ends_ready(&self) -> bool {
         matches!(
             self,
@@ -265,6 +288,7 @@ impl Expect {
                 | Expect::SessionRole(_)
                 | Expect::Restored
                 | Expect::Probe(_)
+                | Expect::Draw(_)
                 | Expect::Sync
         )
     }

@@ -1,4 +1,4 @@
-//! `EXPLAIN ROUTE statement`, for administrators: answered here, and nothing of it runs.
+//! `EXPLAIN ROUTE statement`, for administrators: the proxy answers it, and runs no part of the statement.
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -9,13 +9,13 @@ use crate::sql::lexer::{Lexer, TokenKind};
 use crate::sql::plan::Refusal;
 use crate::wire::message;
 
-/// It is judged here, while others wait.
+/// The text is analysed on this thread, while other clients wait.
 const LONGEST: usize = 64 << 10;
 
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
-    /// Answers `text` if it is such a question, from one who may ask it.
+    /// Answers `text` if it is an `EXPLAIN ROUTE` of a user that may run it.
     pub(super) fn explain_route(&mut self, text: &[u8]) -> Option<Step> {
-        // In a failed transaction, and behind what is still running, it is PostgreSQL's turn.
+        // In a failed transaction, and behind messages in progress, PostgreSQL answers it.
         if !self.identity.user.admin || self.status == Status::Failed || self.has_sent() {
             return None;
         }
@@ -26,7 +26,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         let isolation = self.tenancy().isolation.clone();
         let mut scope = (*self.tenancy().scope).clone();
-        scope.names = self.identity.database.catalog.get(&scope.schema);
+        scope.names = self.cluster().catalog.get(&scope.schema);
         let late = std::mem::take(&mut self.names_late);
         if scope.names.is_none() && !late {
             self.refresh_scope();
@@ -41,7 +41,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     }
 }
 
-/// What is to be explained.
+/// The statement behind `EXPLAIN ROUTE`.
 fn behind_explain_route(text: &[u8]) -> Option<&[u8]> {
     let mut tokens = Lexer::new(text, true);
     for word in ["explain", "route"] {

@@ -1,23 +1,22 @@
-//! The extended protocol: statements by name, on whichever server it is.
+//! The extended protocol: named statements, on whichever server the client has.
 
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::bound::{bind_setting, is_function_that_sets};
 use super::columns::{self, Columns};
-use super::effect::{effect_of, may_move};
 use super::expect::Expect;
 use super::judge::Source;
 use super::link::Link;
-use super::listen::name_channel;
+use super::prepared::Sharing;
+use super::prepared::user_types;
 use super::request::Step;
-use super::statements::{ClientStatement, Origin, Runs};
-use super::{End, Session, Status, names, path_switch, switch};
+use super::statements::Origin;
+use super::{End, Session, Status, names, path_switch, spare, switch};
 use crate::clients::counts::Counts;
 use crate::sql::name;
-use crate::sql::plan::{Plan, Refusal, Route, Statement, StatementKind};
+use crate::sql::plan::{Refusal, Route};
 use crate::wire::frame::{self, Header};
 use crate::wire::message;
 
@@ -27,15 +26,17 @@ const CLOSE_COMPLETE: Bytes = Bytes::from_static(b"3\0\0\0\x04");
 /// `BindComplete`.
 const BIND_COMPLETE: Bytes = Bytes::from_static(b"2\0\0\0\x04");
 
-/// A request up to this length is kept until its first answer, so that it can be run again.
-const MAX_REPLAY: usize = 64 << 10;
+/// The maximum length of a request that is kept until its first answer, so that it can run again.
+pub(super) const MAX_REPLAY: usize = 64 << 10;
 
-/// So many portals of statements that do something to the session may be open at once.
+/// The maximum number of open portals whose statements have an effect on the session.
 const MAX_PORTALS: usize = 1000;
 
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// `Parse`: name, text, parameter types.
-    pub(super) fn parse(&mut self, body: &[u8]) -> Result<Step, End> {
+    ///
+    /// `behind` is the data that has arrived behind the message.
+    pub(super) fn parse(&mut self, body: &[u8], behind: &[u8]) -> Result<Step, End> {
         let parts = frame::cstr(body).and_then(|(name, rest)| Some((name, frame::cstr(rest)?)));
         let Some((name, (text, types))) = parts else { return Ok(self.refuse_in_pipeline(malformed())) };
         let mut tied = match self.tied_to(text) {
@@ -46,7 +47,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return Ok(self.refuse_in_pipeline(refusal));
         }
         let plan = match self.plan.take() {
-            Some(plan) => plan,
+            Some(plan) => *plan,
             None => {
                 let source = Source::Head(frame::HEADER + name.len() + 1);
                 match self.on_behalf_of(tied.clone(), |session| session.plan_pipelined(text, source)) {
@@ -69,7 +70,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             (limits.max_prepared_statements_per_client, limits.max_prepared_bytes_per_client);
         let full = !name.is_empty() && !self.statements.fits(text.len(), count, bytes);
         if self.is_ours(&plan) && !taken && !full {
-            let mut statement = self.statement(text, types, plan, tied, false);
+            let mut statement = self.statement(text, types, plan, tied, Sharing::Unnamed);
             statement.origin = Origin::Here;
             self.statements.insert(Bytes::copy_from_slice(name), statement);
             self.no_second_run();
@@ -81,11 +82,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return Ok(Step::NeedState(Arc::clone(tenancy)));
         }
         if let Err(step) = self.renew_run(&plan) {
-            self.plan = Some(plan);
+            self.plan = Some(Box::new(plan));
             return Ok(step);
         }
         if let Err(step) = self.on_behalf_of(tied.clone(), |session| session.begin_extended(b'P', body)) {
-            self.plan = Some(plan);
+            self.plan = Some(Box::new(plan));
             return Ok(step);
         }
         if let Some(refusal) = self.refuses_encoding(text) {
@@ -93,6 +94,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         if let Route::Refuse(ref refusal) = plan.route {
             self.count_refusal(refusal.code);
+            self.text_refused(refusal, plan.form, text);
             self.note_refused_path(&plan, text);
             return Ok(self.poison(*refusal.clone()));
         }
@@ -100,11 +102,18 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return Ok(self.poison(too_many_statements(count, bytes)));
         }
         if let Some(step) = self.on_behalf_of(tied.clone(), |session| session.settle_role(&plan, false)) {
-            self.plan = Some(plan);
+            self.plan = Some(Box::new(plan));
             return Ok(step);
         }
+        let plain = name.is_empty() && tied.is_none() && user_types(types).is_empty();
+        let sharing = match plain && self.may_repeat(&plan, text, behind) {
+            true => Sharing::Repeated,
+            false if taken => Sharing::Unnamed,
+            false => Sharing::of(name),
+        };
         self.on_behalf_of(tied.clone(), |session| {
-            let statement = session.statement(text, types, plan, tied, !name.is_empty() && !taken);
+            session.ask_for_types(types);
+            let statement = session.statement(text, types, plan, tied, sharing);
             match taken {
                 true => session.try_parse(&statement),
                 false => session.send_parse(Bytes::copy_from_slice(name), statement),
@@ -113,18 +122,21 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         Ok(if taken { self.poison(names::taken(name)) } else { Step::Done })
     }
 
-    /// `Bind`: portal, statement, and the rest as it comes.
+    /// `Bind`: portal, statement, and the rest of the message.
     ///
-    /// `next` is the type of the message behind it, if that is there already.
+    /// `next` is the type of the next message, if it has arrived.
     pub(super) fn bind(&mut self, body: &[u8], header: Header, next: Option<u8>) -> Result<Step, End> {
         let names = frame::cstr(body).and_then(|(portal, rest)| Some((portal, frame::cstr(rest)?)));
         let Some((portal, (name, rest))) = names else {
-            // Of a long message only the names are waited for, and not for ever.
+            // Of a long message, only the names must be complete, and only up to this length.
             let partial = body.len() + frame::HEADER < header.total.min(MAX_REPLAY);
             return if partial { self.no_message() } else { Ok(self.refuse_in_pipeline(malformed())) };
         };
         if let Some(step) = self.settle_path(name, rest) {
             return Ok(step);
+        }
+        if let Some(refusal) = self.refuses_old_draw(name) {
+            return Ok(self.refuse_in_pipeline(refusal));
         }
         if let Some(step) = self.bind_here(portal, name, body) {
             return Ok(step);
@@ -151,51 +163,58 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if let Some(step) = self.settle_role_of(name) {
             return Ok(step);
         }
+        // A `FETCH` could run the portal without the check.
+        if !portal.is_empty() && self.statements.get(name).is_some_and(|one| self.runs_what_is_asked(one)) {
+            return Ok(self.poison(execute_in_a_portal()));
+        }
         let plan = self.statements.get(name).map(|statement| Arc::clone(&statement.plan));
         let asked = plan.filter(|plan| !plan.checks.is_empty() && !self.fails_alone(plan));
         let Some(on_server) = self.ensure_statement(name) else { return Ok(Step::Done) };
-        // PostgreSQL does not look at what an EXECUTE returns.
+        // PostgreSQL does not compare the columns of an `EXECUTE`.
         let bound = self.statements.get(name).filter(|statement| !statement.has_run());
         let columns = bound.map(|statement| statement.columns).unwrap_or_default();
         match columns {
-            // It will be told anew before it reads a row.
+            // The client gets a new description before it reads a row.
             _ if next == Some(b'D') => {}
             Columns::Doubtful(_) => return Ok(self.check_columns(name, &on_server)),
             Columns::Changed(_) => return Ok(self.poison(columns::changed())),
-            Columns::Told(_) | Columns::Untold => {}
+            Columns::Described(_) | Columns::Undescribed => {}
         }
-        // From here on it may run, by a FETCH too.
+        // From here on the statement may run, also by a `FETCH`.
         if let Some(plan) = asked {
             self.ask_for_portal(portal, &plan);
         }
+        let spared = self.take_due_parse();
         let behind = header.total - frame::HEADER - portal.len() - name.len() - 2;
         let Some(link) = &mut self.link else { return Ok(Step::NeedServer) };
         link.give_up_portal(portal);
         message::bind_head(&mut link.lease.outbuf, portal, on_server.name.as_bytes(), behind);
         link.lease.outbuf.extend_from_slice(rest);
-        link.owe(Expect::Bind { client: true, told: columns.count() });
+        let number = self.accounts.next_portal();
+        link.expect_reply(Expect::Bind { client: true, portal: number, told: columns.count(), spared });
         link.request.bound = true;
         if !name.is_empty() {
             self.entry.counts.add(Counts::BINDS, 1);
         }
         link.request.bound_by_name |= !portal.is_empty();
-        link.request.described |= columns != Columns::Untold && next != Some(b'D');
+        link.request.described |= columns != Columns::Undescribed && next != Some(b'D');
         if portal.is_empty() {
             self.bound.0.clear();
             self.bound.0.extend_from_slice(name);
             self.bound.1 = on_server.id;
         }
-        // From here on it may run, by a FETCH too.
+        // From here on the statement may run, also by a `FETCH`.
         self.touched |=
             self.statements.get(name).is_some_and(|s| s.plan.statements.iter().any(switch::touches));
         if behind > rest.len() {
             link.request.replay = None;
         }
+        self.bind_run(portal, name, number);
         self.note_portal(portal, name, rest);
         Ok(Step::Done)
     }
 
-    /// What of a `Bind` is ours: a statement that is answered here, or one that is tied to another tenant.
+    /// Handles a `Bind` of a statement that the proxy answers, or that belongs to another tenant.
     fn bind_here(&mut self, portal: &[u8], name: &[u8], body: &[u8]) -> Option<Step> {
         let statement = self.statements.get(name)?;
         if statement.is_here() {
@@ -210,7 +229,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return Some(Step::Done);
         }
         let tied = statement.tied.clone()?;
-        // A path holds as PostgreSQL's settings do; a comment is its statement's.
+        // A tenant switch by a path lasts as PostgreSQL's settings do; one by a comment lasts for its statement.
         let local = !statement.plan.statements.iter().any(path_switch::is_for_session);
         let sets_path = statement.plan.statements.iter().any(path_switch::is_path);
         if let Err(hindered) = self.may_enter(&tied) {
@@ -222,36 +241,6 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             }
             self.refuse_in_pipeline(refusal)
         })
-    }
-
-    /// Remembers a portal whose statement does something to the session, or is looked at behind it.
-    fn note_portal(&mut self, portal: &[u8], name: &[u8], values: &[u8]) {
-        self.portals.retain(|(open, _)| &open[..] != portal);
-        let Some(statement) = self.statements.get(name) else { return };
-        let plan = &statement.plan;
-        let opaque = plan.opaque;
-        let notable = |s: &Statement| opaque || s.kind != StatementKind::Plain || s.pin.is_some() || s.ddl;
-        if plan.checks.is_empty() && !plan.statements.iter().any(notable) {
-            return;
-        }
-        let mut statement = statement.clone();
-        bind_setting(&mut statement, values, self.reads_utf8());
-        if !portal.is_empty() && statement.plan.statements.iter().any(is_function_that_sets) {
-            self.lose_track();
-        }
-        let run = match &statement.runs {
-            Runs::Own(name, _) => self.statements.get(name).map(|run| Arc::clone(&run.plan)),
-            _ => None,
-        };
-        // A FETCH can run a portal too, and no Execute is seen then.
-        let plans = std::iter::once(&statement.plan).chain(&run);
-        for reason in plans.flat_map(|plan| &plan.statements).filter_map(|s| s.pin) {
-            self.pin(reason);
-        }
-        if let Some(link) = self.link.as_mut().filter(|_| opaque) {
-            link.moved_by = Some(Bytes::copy_from_slice(portal));
-        }
-        self.portals.push((Bytes::copy_from_slice(portal), statement));
     }
 
     /// `Describe` of a statement or portal.
@@ -288,12 +277,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let (bound, id) = &self.bound;
         let statement = name.is_empty().then(|| (Bytes::copy_from_slice(bound), *id));
         if let Some(link) = &mut self.link {
-            link.owe(Expect::Describe { statement, client: true, parameters: 0 });
+            link.expect_reply(Expect::Describe { statement, client: true, parameters: 0 });
         }
         Ok(Step::Done)
     }
 
-    /// `Describe` of a statement, whose names are read for the tenant that is in force.
+    /// `Describe` of a statement, whose names are resolved for the current tenant.
     fn describe_statement(&mut self, name: &[u8], body: &[u8]) -> Step {
         if let Err(step) = self.renew(name) {
             return step;
@@ -308,102 +297,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if let Some(link) = &mut self.link {
             message::describe_statement(&mut link.lease.outbuf, on_server.name.as_bytes());
             let statement = Some((Bytes::copy_from_slice(name), on_server.id));
-            link.owe(Expect::Describe { statement, client: true, parameters: 0 });
+            link.expect_reply(Expect::Describe { statement, client: true, parameters: 0 });
         }
         Step::Done
     }
 
-    /// `Execute` of a portal.
-    pub(super) fn execute(&mut self, body: &[u8]) -> Result<Step, End> {
-        let Some((portal, rows)) = frame::cstr(body) else { return Ok(self.refuse_in_pipeline(malformed())) };
-        let found = self.portals.iter().find(|(name, _)| &name[..] == portal);
-        let statement = found.map(|(_, statement)| statement.clone());
-        if let Some(statement) = statement.as_ref().filter(|statement| statement.is_here()) {
-            let step = self.execute_command(statement);
-            if matches!(step, Step::Done) {
-                self.keep(b'E', body);
-            }
-            return Ok(step);
-        }
-        if let Err(step) = self.begin_extended(b'E', body) {
-            return Ok(step);
-        }
-        if self.is_foreign_portal(portal) {
-            return Ok(self.poison(names::no_portal(portal)));
-        }
-        self.set_up_portal(portal, statement.as_ref());
-        if let Some(step) = statement.as_ref().and_then(|statement| self.execute_by_name(statement)) {
-            return Ok(step);
-        }
-        if let Some(statement) = &statement {
-            self.ask_again(portal, &statement.plan);
-        }
-        // Of a portal that nothing is known of, it is known that it reads or writes.
-        self.touched |= statement.is_none();
-        let mut effect = None;
-        if let Some(statement) = &statement {
-            for one in &statement.plan.statements {
-                self.before(one, &statement.plan, &statement.text);
-                effect = effect_of(one, &statement.text, self.reads_utf8())
-                    .map(|effect| name_channel(effect, &self.tenants.now().scope));
-            }
-            // Run once more, it gives what is left of its rows, and sets nothing.
-            if statement.plan.statements.iter().any(is_function_that_sets) {
-                self.portals.retain(|(open, _)| &open[..] != portal);
-            }
-        }
-        self.pass_message(b'E', body);
-        let copies = |statement: &ClientStatement| {
-            statement.plan.statements.iter().any(|one| one.kind == StatementKind::CopyIn)
-        };
-        if let Some(link) = &mut self.link {
-            link.owe(Expect::Execute { client: true, effect });
-            link.request.ran = true;
-            link.request.asked = None;
-            link.request.runs += 1;
-            link.request.limited |= frame::u32(rows).is_none_or(|(rows, _)| rows != 0);
-            if statement.as_ref().is_some_and(copies) {
-                link.awaits_copy = true;
-                link.flush();
-            }
-        }
-        if let Some(statement) = &statement {
-            self.ask(&statement.plan, true);
-            for one in &statement.plan.statements {
-                self.foresee(one, &statement.text);
-                self.foresee_moves(one, statement.plan.opaque);
-            }
-        }
-        Ok(Step::Done)
-    }
-
-    /// Asks what must be known in front of a portal's statement.
-    fn ask_for_portal(&mut self, portal: &[u8], plan: &Plan) {
-        self.ask(plan, false);
-        if let Some(link) = &mut self.link {
-            link.request.asked = Some(Bytes::copy_from_slice(portal));
-        }
-    }
-
-    /// The same as far as it was not asked since something else ran: a utility statement looks its names up when it runs,
-    /// and one that has to be in a transaction block may be in one by now.
-    fn ask_again(&mut self, portal: &[u8], plan: &Plan) {
-        let asked = self.link.as_ref().and_then(|link| link.request.asked.as_deref());
-        if !plan.checks.is_empty() && asked != Some(portal) && !self.fails_alone(plan) {
-            self.ask_for_portal(portal, plan);
-        }
-    }
-
-    /// What code of a statement that was sent may set is set anew in front of what comes behind it.
-    fn foresee_moves(&mut self, statement: &Statement, opaque: bool) {
-        let Some(link) = &mut self.link else { return };
-        let opaque = opaque || link.opaque && statement.kind == StatementKind::Fetch;
-        if may_move(statement, opaque) {
-            link.moved();
-        }
-    }
-
-    /// `Close` of a statement, which is ours to answer, or of a portal.
+    /// `Close` of a statement, which the proxy answers, or of a portal.
     pub(super) fn close(&mut self, body: &[u8]) -> Result<Step, End> {
         let parts = body.split_first().and_then(|(what, rest)| Some((*what, frame::cstr(rest)?)));
         let Some((what, (name, b""))) = parts else { return Ok(self.refuse_in_pipeline(malformed())) };
@@ -414,7 +313,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             self.portals.retain(|(open, _)| &open[..] != name);
             self.pass_message(b'C', body);
             if let Some(link) = &mut self.link {
-                link.owe(Expect::Close { client: true });
+                link.expect_reply(Expect::Close { client: true });
                 link.own_portal &= !name.is_empty();
             }
             return Ok(Step::Done);
@@ -422,14 +321,16 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if self.statements.get(name).is_some_and(|statement| statement.origin == Origin::Sql) {
             return Ok(self.close_sql(name, body));
         }
-        let closed = self.statements.remove(name).map(|statement| (Bytes::copy_from_slice(name), statement));
+        let closed = self.statements.remove(name);
+        let closed = closed.map(|statement| Box::new((Bytes::copy_from_slice(name), statement)));
         self.keep(b'C', body);
-        let (role, login) = (self.role(), self.tenants.now().isolation.login());
-        let fits = |link: &&mut Box<Link>| link.request.sent || link.login.as_ref() == login;
-        match self.link.as_mut().filter(fits) {
+        let role = self.role();
+        let fits =
+            self.link.as_ref().is_some_and(|link| link.request.sent || self.suits(link, self.tenancy()));
+        match self.link.as_mut().filter(|_| fits) {
             Some(link) => {
                 link.begin(&self.settings, self.status, role.as_ref());
-                link.owe(Expect::Local { message: CLOSE_COMPLETE, opened: None, closed });
+                link.expect_reply(Expect::Local { message: CLOSE_COMPLETE, opened: None, closed });
                 self.emit_locals();
             }
             None => self.outbuf.extend_from_slice(&CLOSE_COMPLETE),
@@ -437,14 +338,14 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         Ok(Step::Done)
     }
 
-    /// `Close` of a statement that SQL has prepared.
+    /// `Close` of a statement of SQL `PREPARE`.
     fn close_sql(&mut self, name: &[u8], body: &[u8]) -> Step {
         if let Err(step) = self.begin_extended(b'C', body) {
             return step;
         }
         self.pass_message(b'C', body);
         if let Some(link) = &mut self.link {
-            link.owe(Expect::Close { client: true });
+            link.expect_reply(Expect::Close { client: true });
         }
         self.pins.doubt();
         self.foresee_deallocated(&String::from_utf8_lossy(name));
@@ -466,7 +367,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             Some(link) => {
                 link.keep(b'S', &[]);
                 message::sync(&mut link.lease.outbuf);
-                link.owe(Expect::Sync);
+                link.expect_reply(Expect::Sync);
                 link.request.awaiting = true;
                 self.clean_behind(ends);
             }
@@ -478,7 +379,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         Step::Done
     }
 
-    /// `CopyData`, `CopyDone`, `CopyFail`, and what PostgreSQL ignores in between.
+    /// `CopyData`, `CopyDone`, `CopyFail`, and messages that PostgreSQL ignores in between.
     pub(super) fn copy_in(&mut self, header: Header, buf: &mut BytesMut) {
         let Some(link) = &mut self.link else { return };
         let part = buf.split_to(header.total.min(buf.len()));
@@ -491,8 +392,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
     }
 
-    /// The first message of a pipeline needs a server, with the right settings. `Err`: it is dealt with, or
-    /// there is no such server yet.
+    /// Begins a pipeline on a server with the right settings. `Err`: the message is answered, or there is no such
+    /// server yet.
     pub(super) fn begin_extended(&mut self, tag: u8, body: &[u8]) -> Result<(), Step> {
         match self.lacks_server() {
             Ok(false) => {}
@@ -504,48 +405,49 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if !link.request.sent {
             link.begin(&self.settings, self.status, role.as_ref());
             let again = tag == b'B' && self.status == Status::Idle;
-            link.request.replay = again.then(BytesMut::new);
+            link.request.replay = again.then(spare::buffer);
         }
         link.keep(tag, body);
         Ok(())
     }
 
-    /// Keeps a message that is answered here, for the case that its request is run again.
-    fn keep(&mut self, tag: u8, body: &[u8]) {
+    /// Keeps a message that the proxy answers, in case its request runs again.
+    pub(super) fn keep(&mut self, tag: u8, body: &[u8]) {
         if let Some(link) = &mut self.link {
             link.keep(tag, body);
         }
     }
 
-    /// What was done here can't be done twice.
+    /// The request has had an effect in the proxy, so it cannot run again.
     pub(super) fn no_second_run(&mut self) {
         if let Some(link) = &mut self.link {
             link.request.replay = None;
         }
     }
 
-    /// Passes a message on as it is.
-    fn pass_message(&mut self, tag: u8, body: &[u8]) {
+    /// Passes a message on unchanged.
+    pub(super) fn pass_message(&mut self, tag: u8, body: &[u8]) {
         let Some(link) = &mut self.link else { return };
         message::raw(&mut link.lease.outbuf, tag, body);
     }
 
-    /// Makes the server fail where the client was refused, so that its transaction fails with it.
+    /// Makes the server fail at the place of the refusal, so that its transaction fails, too.
     pub(super) fn poison(&mut self, refusal: Refusal) -> Step {
+        self.settle_due_parse();
         let Some(link) = &mut self.link else { return Step::NeedServer };
         message::fail(&mut link.lease.outbuf);
-        link.owe(Expect::Poison(Box::new(refusal)));
+        link.expect_reply(Expect::Poison(Box::new(refusal)));
         link.request.failed = true;
         Step::Done
     }
 }
 
 impl Link {
-    /// The client is about to bind a portal: our unnamed one must not be in its way, nor be taken for its own.
+    /// The client binds a portal: the proxy's unnamed portal is closed, so that the two are not confused.
     fn give_up_portal(&mut self, portal: &[u8]) {
         if self.own_portal && !portal.is_empty() {
             message::close(&mut self.lease.outbuf, b'P', b"");
-            self.owe(Expect::Close { client: false });
+            self.expect_reply(Expect::Close { client: false });
         }
         self.own_portal = false;
     }
@@ -573,11 +475,17 @@ pub(super) fn too_many_statements(count: usize, bytes: usize) -> Refusal {
     refusal
 }
 
+fn execute_in_a_portal() -> Refusal {
+    let mut refusal = refusal("0A000", "this EXECUTE can't be bound to a portal with a name".into());
+    refusal.hint = Some("Bind it to the unnamed portal, or bind the statement itself.".into());
+    refusal
+}
+
 fn too_many_portals() -> Refusal {
     refusal("53400", "too many open portals in one transaction".into())
 }
 
-/// What PostgreSQL says of a message that it can't read: the session goes on.
+/// PostgreSQL's error for an unreadable message; the session continues.
 pub(super) fn malformed() -> Refusal {
     refusal("08P01", "invalid message format".to_owned())
 }

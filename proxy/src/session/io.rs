@@ -1,15 +1,15 @@
-//! Bytes in and out. Reading stops where what was read before has not been written yet,
-//! so that a slow peer never makes us hold more than a few buffers.
+//! Reads and writes bytes. Reading stops while earlier data is not written yet, so a slow peer never makes the proxy
+//! hold more than a few buffers.
 
 use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
 use tokio_util::io::poll_read_buf;
 
 use super::request::HIGH_WATER;
@@ -17,15 +17,15 @@ use super::{End, Session, Status, spare};
 use crate::clients::counts::Counts;
 use crate::wire::frame;
 
-/// What one read from a client can bring. On the stack: an idle client has no buffer.
+/// The maximum size of one read from a client. On the stack, so that an idle client has no buffer.
 const CLIENT_READ: usize = 16 << 10;
 
-/// The room that a server's read buffer is given.
+/// The size of a server's read buffer.
 const SERVER_READ: usize = 32 << 10;
 
-/// What moved the session on.
+/// The event for which the session continues.
 enum Event {
-    /// Bytes came, or went.
+    /// Bytes were read or written.
     Progress,
     /// PostgreSQL closed the connection, or it broke.
     ServerGone,
@@ -33,9 +33,11 @@ enum Event {
     ClientGone,
     /// The proxy is shutting down.
     Shutdown,
+    /// A new process of the proxy has taken over.
+    Replaced,
     /// There is a newer configuration.
     News,
-    /// The session can't go on.
+    /// The session cannot continue.
     Ended(End),
 }
 
@@ -48,11 +50,15 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             Event::ClientGone => Err(End::ClientGone),
             Event::Ended(end) => Err(end),
             Event::Shutdown => Err(shutting_down()),
+            Event::Replaced => Err(replaced()),
         }
     }
 
     fn is_between_transactions(&self) -> bool {
-        self.status == Status::Idle && !self.has_sent() && self.outbuf.is_empty()
+        self.status == Status::Idle
+            && !self.has_sent()
+            && self.outbuf.is_empty()
+            && self.waits_for_draw().is_none()
     }
 
     pub(super) fn server_is_full(&self) -> bool {
@@ -76,7 +82,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return Poll::Ready(Event::ClientGone);
         }
         self.leave_room();
-        // What PostgreSQL has said goes first: the client is looked at when there is nothing else to do.
+        // Answers of PostgreSQL go first: the client is read when there is nothing else to do.
         if !moved && !self.eof && self.wants_more() {
             match self.poll_client(cx) {
                 Poll::Ready(Ok(())) => moved = true,
@@ -88,12 +94,15 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return Poll::Ready(Event::ClientGone);
         }
         if was_full && !(self.outbuf.len() > HIGH_WATER || self.server_is_full()) {
-            // A slow peer has made room, who knows after how long.
+            // A slow peer has read data; the wait for it may have been long.
             self.clock.see(Instant::now());
             moved = true;
         }
         if moved {
             return Poll::Ready(Event::Progress);
+        }
+        if self.entry.leaves() && self.is_between_transactions() {
+            return Poll::Ready(Event::Replaced);
         }
         if self.is_between_transactions() && self.is_stopping() {
             return Poll::Ready(Event::Shutdown);
@@ -101,7 +110,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         self.news.poll(&self.shutdown, cx).map(|()| Event::News)
     }
 
-    /// Whether the proxy is shutting down, or has. For each event, so without a lock as long as it is not.
+    /// Whether the proxy is shutting down. Called for each event, so it takes no lock before a shutdown.
     pub(super) fn is_stopping(&self) -> bool {
         self.shutdown.has_changed().map_or(true, |changed| changed && *self.shutdown.borrow())
     }
@@ -118,18 +127,18 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
     }
 
-    /// Whether the client's next message is not in the buffer yet, and there is room for it.
+    /// Whether the client's next message is incomplete, and may be read further.
     fn wants_more(&self) -> bool {
         let whole = match frame::header(&self.inbuf) {
-            // What comes of a message that is passed on as it comes is no header.
-            Ok(Some(header)) if self.stream_left == 0 => header.total.max(HIGH_WATER),
+            // A streamed message has no header here. A long message needs room first.
+            Ok(Some(header)) if self.stream_left == 0 && self.room.is_some() => header.total.max(HIGH_WATER),
             _ => HIGH_WATER,
         };
         self.inbuf.len() < whole
     }
 
-    /// While its request waits: writes what the client has to hear of those before, and takes in what it
-    /// sends. Ready once it has hung up.
+    /// While a request waits: writes outstanding output to the client, and reads from it. Ready when the client has
+    /// disconnected.
     pub(super) fn poll_waiting_client(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if let Poll::Ready(Err(_)) = self.poll_tell(cx) {
             return Poll::Ready(());
@@ -144,7 +153,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if self.eof { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    /// Writes what the client has to hear.
+    /// Writes outstanding output to the client.
     fn poll_tell(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let due = self.outbuf.len();
         let written = poll_write_all(&mut self.stream, &mut self.outbuf, cx);
@@ -169,7 +178,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         Poll::Ready(Ok(()))
     }
 
-    /// Writes what is due to the server; reads once from it, if the client can take more.
+    /// Writes outstanding output to the server, and reads once from it if the client can take more.
     fn poll_server(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Some(link) = &mut self.link else { return Poll::Pending };
         let server = &mut *link.lease;
@@ -178,13 +187,14 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             link.request.round_trips += 1;
             let now = self.clock.stop();
             link.request.begun.get_or_insert(now);
+            link.request.ran_so_far.write(now);
             link.in_use_since.get_or_insert(now);
         }
         let due = server.outbuf.len();
         let written = poll_write_all(&mut server.stream, &mut server.outbuf, cx);
         link.request.written += (due - server.outbuf.len()) as u64;
         if let Poll::Ready(Err(error)) = written {
-            // PostgreSQL may have said why before it closed: that is read first.
+            // PostgreSQL may have sent the reason before it closed the connection: read that first.
             if server.inbuf.is_empty() && self.outbuf.len() > HIGH_WATER {
                 return Poll::Ready(Err(error));
             }
@@ -206,12 +216,17 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     }
 }
 
-/// The end of a session that is between two transactions when the proxy stops.
+/// The end of a session without an open transaction at a shutdown.
 pub(super) fn shutting_down() -> End {
     End::fatal("57P01", "terminating connection: the proxy is shutting down")
 }
 
-/// The end of a session that an administrator ends. In PostgreSQL's own words.
+/// The end of a session without an open transaction after a hand-over.
+fn replaced() -> End {
+    End::fatal("57P01", "terminating connection: the proxy was restarted")
+}
+
+/// The end of a session that an administrator closes. The message is PostgreSQL's.
 pub(super) fn ended() -> End {
     End::fatal("57P01", "terminating connection due to administrator command")
 }
@@ -228,7 +243,7 @@ where
         }
         buf.advance(written);
     }
-    // TLS keeps the rest of a record until it is told to let go: once more, if the socket was full then.
+    // TLS may keep the rest of a record until the next flush, if the socket was full.
     Pin::new(stream).poll_flush(cx)
 }
 
@@ -238,7 +253,7 @@ mod tests {
 
     use super::*;
 
-    /// Takes what it is given, as TLS does, whose socket is full when it is first told to let go.
+    /// A stream that accepts all data, as TLS does, and whose socket is full at the first flush.
     #[derive(Default)]
     struct Full {
         kept: usize,

@@ -1,6 +1,6 @@
-//! A text that takes long to judge is judged elsewhere, while this thread serves others.
+//! Texts that take long to analyse are planned on other threads, while this thread serves other clients.
 //!
-//! The message is read again from its beginning behind that, with the answer at hand.
+//! Afterwards the message is processed again from its beginning, with the finished plan.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -16,16 +16,16 @@ use crate::sql::plan::{Plan, Refusal};
 use crate::sql::scope::TextMode;
 use crate::wire::frame;
 
-/// Where a text is.
+/// The place of a text.
 #[derive(Clone, Copy)]
 pub(super) enum Source<'a> {
     /// In the message at the head of the buffer, from this byte on.
     Head(usize),
-    /// In a statement that the client has prepared.
+    /// In a prepared statement of the client.
     Kept(&'a Bytes),
 }
 
-/// What is to be found out of a text.
+/// A text to plan.
 pub(super) struct Question {
     text: Place,
     scope: Arc<Scope>,
@@ -39,7 +39,7 @@ enum Place {
     Kept(Bytes),
 }
 
-/// The answer, and what it holds for.
+/// A finished plan, and the conditions under which it is valid.
 pub(super) struct Judged {
     rules: Arc<Scope>,
     mode: TextMode,
@@ -48,7 +48,7 @@ pub(super) struct Judged {
 }
 
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
-    /// The plan of a text that comes now, as far as that is quickly found out.
+    /// The plan of a text, if it takes little time to find.
     pub(super) fn plan_now(
         &mut self,
         text: &[u8],
@@ -57,7 +57,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     ) -> Result<Plan, Box<Question>> {
         let rules = &self.tenants.now().scope;
         let judges = &self.shared.judges;
-        let is_it = |judged: &mut Judged| {
+        let is_it = |judged: &mut Box<Judged>| {
             let same = Arc::ptr_eq(&judged.rules, rules) && judged.mode == mode;
             same && judged.text == judges.fingerprint(text)
         };
@@ -75,7 +75,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         Err(Box::new(Question { text, scope: Arc::clone(&self.scope), rules: Arc::clone(rules), mode, turn }))
     }
 
-    /// Has a text judged. Behind that the message at the head of the buffer goes on, or has been refused.
+    /// Waits for the plan of a text. Afterwards the message at the head of the buffer continues, or has been refused.
     pub(super) async fn await_judgement(&mut self, question: Question) -> Result<(), End> {
         let Question { text, scope, rules, mode, turn } = question;
         let (head, text) = match text {
@@ -98,14 +98,14 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             self.put_head_back(head);
         }
         match answer? {
-            Some(Ok(judged)) => self.judged = Some(judged),
+            Some(Ok(judged)) => self.judged = Some(Box::new(judged)),
             Some(Err(error)) => self.refuse_head(Refusal::from(error)),
             None => self.refuse_head(cancelled()),
         }
         Ok(())
     }
 
-    /// The message at the head of the buffer, with no copy of it made.
+    /// Takes the message out of the head of the buffer, without a copy.
     fn take_head(&mut self) -> Bytes {
         let total = frame::header(&self.inbuf).ok().flatten().map_or(0, |header| header.total);
         let behind = BytesMut::from(self.inbuf.get(total..).unwrap_or_default());
@@ -113,9 +113,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         std::mem::replace(&mut self.inbuf, behind).freeze()
     }
 
-    /// The message in front of what has come meanwhile.
+    /// Puts the message back in front of the data that has arrived meanwhile.
     fn put_head_back(&mut self, head: Bytes) {
-        // A text that nobody waits for any more may still be looked at.
+        // A cancelled job may still hold a reference to the text.
         let head = head.try_into_mut().unwrap_or_else(|head| BytesMut::from(&head[..]));
         let behind = std::mem::replace(&mut self.inbuf, head);
         self.inbuf.extend_from_slice(&behind);

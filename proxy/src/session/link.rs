@@ -1,17 +1,20 @@
-//! The server at hand: what is known of it, and how it becomes clean.
+//! The leased server: the tracked state of its session, and its clean-up.
 
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::{Buf, Bytes, BytesMut};
 use pgstrata_tenancy::RoleName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::time::Instant;
 
+use super::accounts::Run;
 use super::expect::{Effect, Expect};
+use super::kept::Kept;
 use super::request::MAX_OWED;
 use super::role::{InForce, Settled};
-use super::spare::Expects;
+use super::runs::Ran;
+use super::spare::{self, Expects};
 use super::tenant::Tenancy;
 use super::{Session, Status};
 use crate::metrics::{Kind, Metrics};
@@ -19,102 +22,106 @@ use crate::pool::restore::Dirt;
 use crate::pool::server::User;
 use crate::pool::servers::Lease;
 use crate::pool::settings::{self, Tracked};
+use crate::shared::cluster::ClusterId;
+use crate::simulation::{Fault, fault};
 use crate::sql::plan::Plan;
 use crate::wire::{frame, message};
 
-/// A server, and what is known of the request that it works on.
+/// A server, and the state of the request in progress on it.
 pub(super) struct Link {
     pub lease: Lease,
-    /// As whom it has logged in; `None`: as all do.
+    /// The cluster of the server.
+    pub cluster: ClusterId,
+    /// The role that it has logged in as; `None`: the servers' role.
     pub login: Option<RoleName>,
     pub expects: Expects,
     /// The settings of its session, with those of the open transaction.
     pub settings: Tracked,
-    /// The path is set for the transaction, as of what was written.
+    /// The path is set for the transaction by the messages written so far.
     pub path_set: bool,
     /// The role that is in force.
     pub role: InForce,
-    /// Code ran in this transaction, or this pipeline, that may have set another path.
+    /// Code in this transaction, or in this pipeline, may have set another path.
     pub path_moved: bool,
-    /// The portal that was bound last, if code may have run with that.
+    /// The portal that was bound last, if its `Bind` may have run code.
     pub moved_by: Option<Bytes>,
-    /// The client has set a path for this transaction by itself.
+    /// The client has set a path for this transaction itself.
     pub local_path: bool,
     /// A request of this transaction has reached the tenant's schema.
     pub has_reached: bool,
-    /// In this transaction a path was in force on which the tenant's schema is not the first. A
-    /// rollback to a savepoint may bring it back.
+    /// In this transaction a path was in force on which the tenant's schema is not the first. A rollback to a savepoint
+    /// may restore that path.
     pub strayed: bool,
-    /// Since when the client has it for a transaction.
+    /// The time since which the client has the server for a transaction.
     pub in_use_since: Option<Instant>,
-    /// Code ran that we do not know.
+    /// Code outside of the text has run.
     pub opaque: bool,
-    /// It ran for the tenant that is in force, and may have prepared statements.
+    /// It ran for the current tenant, and may have prepared statements.
     pub may_hide: bool,
-    /// What others than the tenant in force have prepared is to be dropped.
+    /// Statements that were not prepared for the current tenant must be dropped.
     pub voids_prepared: bool,
-    /// The unnamed portal is ours.
+    /// The unnamed portal is the proxy's.
     pub own_portal: bool,
-    /// What was answered last is ours.
+    /// The last answer was to a message of the proxy.
     pub own_last: bool,
-    /// The client has begun the open transaction by itself: it ends where the client ends it.
+    /// The client has begun the open transaction itself, so only the client ends it.
     pub explicit: bool,
     /// `datestyle` was set in this transaction.
     pub sets_datestyle: bool,
-    /// For this transaction, the client has set what gives texts their meaning.
+    /// The client has changed settings that determine the meaning of texts, for this transaction.
     pub reads_otherwise: bool,
     /// The tenant for which DDL ran in this transaction.
     pub ddl: Option<Arc<Tenancy>>,
-    /// A COPY from the client was sent, and it is not known yet whether PostgreSQL waits for its data.
+    /// A `COPY .. FROM STDIN` was sent, and PostgreSQL has not answered yet.
     pub awaits_copy: bool,
     /// PostgreSQL waits for `CopyData`.
     pub copy_in: bool,
-    /// So many bytes of PostgreSQL's message are still to come.
+    /// The number of bytes of PostgreSQL's message that are still to come.
     pub pass_left: usize,
     /// They are for the client.
     pub pass_on: bool,
-    /// PostgreSQL's FATAL error, if it sent one.
+    /// PostgreSQL's FATAL error, if there was one.
     pub last_words: Option<Box<[u8]>>,
     pub request: Request,
 }
 
-/// One request on its way.
+/// A request in progress.
 pub(super) struct Request {
-    /// Something was sent for it.
+    /// A message of it was sent.
     pub sent: bool,
-    /// The transaction of all that was sent for it so far has been ended by us.
+    /// The proxy has ended the transaction of the messages sent so far.
     pub ended: bool,
-    /// A portal of ours was run in the implicit transaction that is open.
+    /// A portal of the proxy has run in the open implicit transaction.
     pub ran_ours: bool,
-    /// How many portals of the client's were run, and whether only some of a portal's rows were asked for.
+    /// The number of portals of the client that have run, and whether one of them had a row limit.
     pub runs: u32,
     /// See [`Request::runs`].
     pub limited: bool,
-    /// A portal of the client's was run in the implicit transaction that is open.
+    /// A portal of the client has run in the open implicit transaction.
     pub ran: bool,
-    /// One was bound.
+    /// A portal was bound.
     pub bound: bool,
-    /// One that has a name was.
+    /// A named portal was bound.
     pub bound_by_name: bool,
-    /// A statement of it may have changed the encoding that the next is read in.
+    /// One of its statements may have changed the client encoding of the next messages.
     pub reencodes: bool,
-    /// One may have changed other settings that give the next its meaning.
+    /// One of its statements may have changed other settings that determine the meaning of the next messages.
     pub rereads: bool,
-    /// The answers to all that was sent were asked for.
+    /// A `Flush` or `Sync` behind all sent messages was sent.
     pub flushed: bool,
-    /// Something of ours stands in one of its texts, such as the tenant's schema in front of a name.
+    /// One of its texts contains additions of the proxy, such as a schema in front of a name.
     pub spliced: bool,
-    /// `pg_temp` stands in front of a name of one of its texts, put there by us.
+    /// The proxy has put `pg_temp` in front of a name in one of its texts.
     pub pins_temporary: bool,
-    /// Its last message was sent: `ReadyForQuery` will come.
+    /// Its last message was sent: `ReadyForQuery` will follow.
     pub awaiting: bool,
-    /// An error came: everything up to `Sync` is void.
+    /// An error has arrived: all messages up to `Sync` are void.
     pub failed: bool,
-    /// Some answer of it has reached the client.
+    /// A part of its answer has reached the client.
     pub delivered: bool,
-    /// An error was among its answers.
+    /// Its answer contains an error.
     pub erred: bool,
-    /// What it is counted as.
+    /// The kind for the metrics.
     pub kind: Kind,
     /// It opens a transaction block.
     pub begins: bool,
@@ -130,17 +137,25 @@ pub(super) struct Request {
     pub round_trips: u64,
     /// The last that happened on the wire was a read: the next write begins a round trip.
     pub heard: bool,
-    /// It binds a statement whose columns the client was told.
+    /// It binds a statement that the client has described.
     pub described: bool,
-    /// It may run code that we do not know.
+    /// It may run code outside of the text.
     pub opaque: bool,
-    /// An error to what was prepared for a `Query`, in front of it.
+    /// The error of a statement that was prepared in front of a `Query`.
     pub early: Option<Box<[u8]>>,
-    /// Whether the role that it needs for the session is in force.
+    /// Whether the role for the session, if it needs one, is in force.
     pub role: Settled,
-    /// The portal whose statement PostgreSQL was asked about last, if nothing has run since.
+    /// The portal of the last check, if nothing has run since.
     pub asked: Option<Bytes>,
-    /// Its messages as the client sent them, while it can still be run again.
+    /// Its unnamed statement, if that has a name on the server.
+    pub kept: Option<Kept>,
+    /// The statistics of the text of a `Query`.
+    pub run: Option<Run>,
+    /// The rows that its statements returned or changed.
+    pub rows: u64,
+    /// The statements that have run so far.
+    pub ran_so_far: Ran,
+    /// Its messages, unchanged, while it can still run again.
     pub replay: Option<BytesMut>,
 }
 
@@ -177,17 +192,22 @@ impl Request {
             early: None,
             role: Settled::No,
             asked: None,
+            kept: None,
+            run: None,
+            rows: 0,
+            ran_so_far: Ran::default(),
             replay: None,
         }
     }
 }
 
 impl Link {
-    pub(super) fn new(lease: Lease, login: Option<RoleName>) -> Self {
+    pub(super) fn new(lease: Lease, login: Option<RoleName>, cluster: ClusterId) -> Self {
         Self {
             settings: Tracked::new(Arc::clone(&lease.settings)),
             lease,
             login,
+            cluster,
             expects: Expects::new(),
             path_set: false,
             role: InForce::Servers,
@@ -215,8 +235,8 @@ impl Link {
         }
     }
 
-    /// A message was put in the write buffer, and this is what it is answered with.
-    pub fn owe(&mut self, expect: Expect) {
+    /// Records the expected reply to a message in the write buffer.
+    pub fn expect_reply(&mut self, expect: Expect) {
         (self.request.sent, self.request.ended, self.request.flushed) = (true, false, false);
         self.expects.push_back(expect);
         if self.expects.len().is_multiple_of(MAX_OWED / 2) {
@@ -224,20 +244,20 @@ impl Link {
         }
     }
 
-    /// Asks for all answers that are due.
+    /// Requests all outstanding answers.
     pub fn flush(&mut self) {
         message::flush(&mut self.lease.outbuf);
         self.request.flushed = true;
     }
 
-    /// The message in front of the queue is answered.
+    /// The reply in front of the queue has arrived.
     pub fn answered(&mut self) -> Option<Expect> {
         let front = self.expects.pop_front();
         self.own_last = front.as_ref().is_some_and(|front| !front.is_clients());
         front
     }
 
-    /// A plan is about to be sent.
+    /// Records the effects of a plan before it is sent.
     pub fn note_plan(&mut self, plan: &Plan) {
         self.opaque |= plan.opaque;
         self.may_hide |= plan.opaque;
@@ -246,7 +266,7 @@ impl Link {
         self.request.pins_temporary |= plan.pins_temporary;
     }
 
-    /// Code ran that may have set another path and another role.
+    /// Code may have set another path and another role.
     pub fn moved(&mut self) {
         (self.path_set, self.path_moved, self.moved_by) = (false, true, None);
         if self.role != InForce::Servers {
@@ -254,19 +274,20 @@ impl Link {
         }
     }
 
-    /// A portal is about to be used: what ran with the `Bind` of another may have set another path.
+    /// A portal is used: the `Bind` of another one may have run code that set another path.
     pub fn settle_bind(&mut self, portal: Option<&[u8]>) {
         if self.moved_by.as_deref().is_some_and(|bound| Some(bound) != portal) {
             self.moved();
         }
     }
 
-    /// Whether code that we do not know may have run in this session since it was wiped.
+    /// Whether code outside of the text may have run in this session since its last reset.
     pub fn has_run_code(&self) -> bool {
         self.opaque || self.lease.used_by.is_some()
     }
 
-    /// The session goes over to another tenant: what code of the one before has prepared must not run for it.
+    /// The session switches to another tenant: statements that code of the previous one has prepared must not run for
+    /// it.
     pub fn change_tenant(&mut self) {
         if self.has_run_code() {
             self.lease.lose_prepared();
@@ -274,13 +295,21 @@ impl Link {
         }
     }
 
-    /// Whether the client has the beginning of a message, and the rest is still to come.
+    /// Whether the client has got only a part of a message.
     pub fn is_in_a_message(&self) -> bool {
         self.pass_left > 0 && self.pass_on
     }
 
+    /// Whether the next answer has the values that the client has drawn.
+    pub fn awaits_draw(&self) -> bool {
+        matches!(self.expects.front(), Some(Expect::Draw(_)))
+    }
+
     /// The request is over.
     pub fn next_request(&mut self) {
+        if let Some(replay) = self.request.replay.take() {
+            spare::leave(replay);
+        }
         self.request = Request::new();
     }
 }
@@ -298,8 +327,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         self.link.as_ref().is_some_and(|link| link.request.failed)
     }
 
-    /// Whether a statement was run in this request, the client's or one of the proxy's: it may have made a transaction
-    /// block of the pipeline.
+    /// Whether a statement has run in this request, of the client or of the proxy: it may have turned the pipeline into
+    /// a transaction block.
     pub(super) fn has_run(&self) -> bool {
         self.link.as_ref().is_some_and(|link| link.request.ran || link.request.ran_ours)
     }
@@ -310,7 +339,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 }
 
 impl Link {
-    /// Makes the server's session the client's, in front of its first request. Its settings are set under `role`.
+    /// Gives the server's session to the client, in front of its first request. The client's settings are made under
+    /// `role`.
     pub fn hand_over(&mut self, user: User<'_>, wants: &Tracked, role: Option<&RoleName>) {
         if let Some(sql) = self.lease.forget_last_user(user) {
             self.ask(&sql);
@@ -318,7 +348,7 @@ impl Link {
         self.bring_settings(wants, Status::Idle, role);
     }
 
-    /// Drops what others than the tenant in force have prepared.
+    /// Drops the prepared statements of others than the current tenant.
     pub fn drop_prepared(&mut self, status: Status) {
         if self.voids_prepared && status != Status::Failed {
             self.ask("DEALLOCATE ALL");
@@ -327,7 +357,7 @@ impl Link {
         }
     }
 
-    /// Ends a request of our own in front of the client's.
+    /// Ends a request of the proxy in front of the client's.
     pub fn sync_own(&mut self, status: Status) {
         message::sync(&mut self.lease.outbuf);
         self.expects.push_back(Expect::OwnSync);
@@ -338,19 +368,23 @@ impl Link {
         }
     }
 
-    /// Writes what brings the server's settings to the client's, in front of a request.
+    /// Writes the statements that change the server's settings to the client's, in front of a request.
     pub fn bring_settings(&mut self, wants: &Tracked, status: Status, role: Option<&RoleName>) {
         if status == Status::Failed {
             return;
         }
         let (has, wants, idle) = (self.settings.current(), wants.current(), status == Status::Idle);
         if !settings::are_the_same(has, wants) {
-            let statements = settings::difference(has, wants, idle, role);
+            let mut statements = settings::difference(has, wants, idle, role);
+            if fault(Fault::SettingNotReplayed) {
+                statements.pop();
+            }
             let now = settings::after(has, wants, idle);
             match idle {
                 true if statements.is_empty() => {}
                 true => self.ask(&statements.join("; ")),
-                // Several in one text would end a transaction that is open since a pipeline, and no block.
+                // Several statements in one text would end a transaction that is open since a pipeline without being a
+                // block.
                 false => statements.iter().for_each(|statement| self.ask(statement)),
             }
             self.settings.replace(now);
@@ -361,20 +395,20 @@ impl Link {
         }
     }
 
-    /// A `Query` of our own, whose answer nobody hears of.
+    /// Sends a `Query` of the proxy, whose answer does not reach the client.
     pub fn ask(&mut self, sql: &str) {
         self.lease.query(&[sql.as_bytes()]);
         self.expects.push_back(Expect::OwnQuery);
     }
 
-    /// Closes the server: the pool makes a new one when it is needed.
+    /// Closes the server; the pool opens another one when it is needed.
     pub fn discard(self) {
         drop(self.lease);
     }
 
-    /// Ends whatever is open on the server: a COPY, a pipeline, a transaction, a session.
+    /// Ends everything that is open on the server: a COPY, a pipeline, a transaction, a session.
     pub(super) async fn clean(&mut self, status: Status, session: bool, metrics: &Metrics) -> io::Result<()> {
-        // Which of these came about can't be told from here on.
+        // From here on, the effects of these statements are unknown.
         let leaves = |expect: &Expect| match expect {
             Expect::Parse { named, .. } => *named,
             Expect::Execute { effect, .. } => effect.as_ref().is_some_and(Effect::outlives_transaction),
@@ -384,11 +418,14 @@ impl Link {
         if self.lease.in_doubt || self.expects.iter().any(leaves) {
             return Err(io::ErrorKind::Other.into());
         }
+        if self.copy_in && fault(Fault::CopyLeftOpen) {
+            return Ok(());
+        }
         if self.copy_in {
             message::copy_fail(&mut self.lease.outbuf, b"the client is gone");
         }
         if self.request.sent && !self.request.awaiting {
-            // PostgreSQL would not commit a pipeline whose client is gone: it must fail before its Sync.
+            // PostgreSQL would commit the pipeline at its `Sync`, although its client is gone: it must fail before.
             message::fail(&mut self.lease.outbuf);
             message::sync(&mut self.lease.outbuf);
             self.expects.push_back(Expect::Sync);
@@ -402,7 +439,7 @@ impl Link {
             };
             let ours = self.expects.iter().any(ours);
             status = self.drain(due, ours).await?;
-            // Nor can it whether the transaction was kept that ended just now.
+            // Whether a transaction that ended just now was committed is unknown, too.
             if status == b'I' && self.settings.is_pending() {
                 return Err(io::ErrorKind::Other.into());
             }
@@ -428,9 +465,9 @@ impl Link {
         Ok(())
     }
 
-    /// Reads and drops answers until so many `ReadyForQuery` have come; gives the last one's status.
+    /// Reads and discards answers until `due` `ReadyForQuery` have arrived; returns the status of the last.
     ///
-    /// `ours`: what the proxy believes the server to have hangs on some of them, so that none may be an error.
+    /// `ours`: the tracked state depends on some of the answers, so none may be an error.
     async fn drain(&mut self, due: usize, ours: bool) -> io::Result<u8> {
         let (mut left, mut status) = (due, b'I');
         loop {
@@ -442,7 +479,7 @@ impl Link {
                         left -= 1;
                     }
                     b'E' if ours => return Err(io::ErrorKind::InvalidData.into()),
-                    // PostgreSQL has read our Sync as part of the COPY.
+                    // PostgreSQL has read the `Sync` as part of the COPY.
                     b'G' => {
                         message::copy_fail(&mut self.lease.outbuf, b"the client is gone");
                         if self.expects.iter().any(|expect| matches!(expect, Expect::Execute { .. })) {
@@ -465,7 +502,7 @@ impl Link {
         }
     }
 
-    /// Takes one message off the read buffer: its type and its last byte.
+    /// Removes one message from the read buffer; returns its type and its last byte.
     fn drop_message(&mut self) -> io::Result<Option<(u8, u8)>> {
         let server = &mut *self.lease;
         let rest = self.pass_left.min(server.inbuf.len());

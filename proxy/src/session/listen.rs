@@ -1,51 +1,60 @@
-//! `LISTEN`, `UNLISTEN`, and what is heard: with no server of the client's own.
+//! `LISTEN`, `UNLISTEN` and notifications, without a server of the client's own.
 //!
-//! On a server, `LISTEN` is run as a statement that does nothing, so that it fails, waits for its
-//! transaction and is rolled back as PostgreSQL would have it. Once it is committed, the one connection
-//! that listens for all ([`crate::channels`]) is told, and only then the client.
+//! On a server, `LISTEN` is replaced by a statement without effect, so that it fails, waits for its transaction and is
+//! rolled back as in PostgreSQL. When the transaction is committed, the connection that listens for all clients
+//! ([`crate::channels`]) subscribes, and then the client gets its answer.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
 
-use super::expect::Effect;
+use super::expect::{Effect, Home};
 use super::request::HIGH_WATER;
+use super::whereabouts::Watches;
 use super::{End, Session, Status};
-use crate::channels::{Deaf, Subscriber};
+use crate::channels::{ListenError, Subscriber};
+use crate::shared::cluster::{Cluster, ClusterId};
 use crate::sql::keys;
 use crate::sql::plan::{Plan, Refusal, Statement, StatementKind};
 use crate::sql::scope::Scope;
 use crate::wire::message;
 
-/// A client listens to so many channels at most.
+/// The maximum number of channels of a client.
 const MAX_CHANNELS: usize = 1000;
 
-/// What one client listens to, and what it wants to.
+/// The channels of one client, and their pending changes.
 #[derive(Default)]
 pub(super) struct Listening {
-    ear: Option<Subscriber>,
-    /// What the open transaction wants.
+    /// The subscription on each cluster.
+    ears: Vec<(ClusterId, Subscriber)>,
+    /// The tenants of the channels.
+    pub(super) watches: Watches,
+    /// The changes in the open transaction.
     wanted: Wanted,
-    /// What a committed one wanted.
-    due: Vec<Wish>,
+    /// The changes of a committed transaction.
+    due: Vec<PendingListen>,
     /// The transaction may have sent notifications.
     notified: bool,
 }
 
-enum Wish {
-    Listen { channel: String, name: Box<str> },
+enum PendingListen {
+    Listen { channel: String, wish: ListenWish },
     Unlisten(Option<String>),
 }
 
-/// The last wish for each channel: so one statement run again and again holds no more memory.
+/// The client's name for a channel, and the tenant of the channel.
+type ListenWish = (Box<str>, Option<Box<Home>>);
+
+/// The last change for each channel, so that a repeated statement takes no more memory.
 #[derive(Default)]
 struct Wanted {
-    /// `UNLISTEN *` came before all others.
+    /// `UNLISTEN *` came before the other changes.
     none: bool,
-    /// By channel, as the client calls it where it is to be heard.
-    channels: BTreeMap<Box<str>, Option<Box<str>>>,
+    /// By channel; the value is set for a channel to listen to.
+    channels: BTreeMap<Box<str>, Option<ListenWish>>,
 }
 
 impl Wanted {
@@ -53,14 +62,14 @@ impl Wanted {
         !self.none && self.channels.is_empty()
     }
 
-    /// Takes the wishes out, in an order in which they can be done.
-    fn take(&mut self) -> impl Iterator<Item = Wish> {
+    /// Takes the changes, in an order in which they can be made.
+    fn take(&mut self) -> impl Iterator<Item = PendingListen> {
         let Self { none, channels } = std::mem::take(self);
-        let each = channels.into_iter().map(|(channel, name)| match name {
-            Some(name) => Wish::Listen { channel: channel.into(), name },
-            None => Wish::Unlisten(Some(channel.into())),
+        let each = channels.into_iter().map(|(channel, wish)| match wish {
+            Some(wish) => PendingListen::Listen { channel: channel.into(), wish },
+            None => PendingListen::Unlisten(Some(channel.into())),
         });
-        none.then_some(Wish::Unlisten(None)).into_iter().chain(each)
+        none.then_some(PendingListen::Unlisten(None)).into_iter().chain(each)
     }
 }
 
@@ -78,14 +87,44 @@ impl Listening {
         self.notified = false;
     }
 
-    /// Whether a plan would listen to too much.
+    /// Makes a change of a transaction on that cluster. `UNLISTEN *` applies to all clusters.
+    async fn settle(&mut self, cluster: &Arc<Cluster>, wish: PendingListen) -> Result<(), ListenError> {
+        let at = self.ears.iter().position(|(id, _)| *id == cluster.id);
+        match (wish, at.and_then(|at| self.ears.get_mut(at))) {
+            (PendingListen::Listen { channel, wish: (name, of) }, Some((_, ear))) => {
+                ear.listen(&channel, &name).await?;
+                self.watches.add(channel, of, cluster);
+            }
+            (PendingListen::Listen { channel, wish: (name, of) }, None) => {
+                let mut ear = cluster.channels.subscribe();
+                ear.listen(&channel, &name).await?;
+                self.ears.push((cluster.id, ear));
+                self.watches.add(channel, of, cluster);
+            }
+            (PendingListen::Unlisten(Some(channel)), Some((_, ear))) => {
+                ear.unlisten(Some(&channel)).await?;
+                self.watches.remove(&channel);
+            }
+            (PendingListen::Unlisten(Some(_)), None) => {}
+            (PendingListen::Unlisten(None), _) => {
+                for (_, ear) in &mut self.ears {
+                    ear.unlisten(None).await?;
+                }
+                self.watches = Watches::default();
+            }
+        }
+        self.ears.retain(|(_, ear)| ear.count() > 0);
+        Ok(())
+    }
+
+    /// Whether a plan would exceed the maximum number of channels.
     fn is_too_much(&self, plan: &Plan) -> bool {
         let listens =
             |s: &Statement| matches!(s.kind, StatementKind::Listen(_) | StatementKind::Unlisten(Some(_)));
         if !plan.statements.iter().any(listens) {
             return false;
         }
-        // A text may name one of them again and again.
+        // A text may name a channel several times.
         let distinct = |named: fn(&StatementKind) -> Option<&str>| {
             plan.statements.iter().filter_map(|s| named(&s.kind)).collect::<HashSet<_>>().len()
         };
@@ -98,37 +137,41 @@ impl Listening {
             _ => None,
         });
         let wanted = self.wanted.channels.len();
-        let so_far = self.ear.as_ref().map_or(0, Subscriber::count) + wanted;
-        // What it no longer wants is remembered up to the end of its transaction.
+        let so_far = self.ears.iter().map(|(_, ear)| ear.count()).sum::<usize>() + wanted;
+        // Channels that the client leaves count until the end of the transaction.
         more > 0 && so_far + more > MAX_CHANNELS || less > 0 && wanted + less > 2 * MAX_CHANNELS
     }
 }
 
-/// The effect of a statement that is sent now: a channel is that of the tenant in force.
+/// The effect of a statement with the channel of the current tenant.
 pub(super) fn name_channel(effect: Effect, scope: &Scope) -> Effect {
-    // What is too long was refused; where nothing is routed, servers listen themselves.
+    // Too long names were refused before; in observe mode, servers listen themselves.
     let channel = |name: &str| keys::channel_of(scope, name).unwrap_or_default().into();
     match effect {
-        Effect::Listen { name, .. } => Effect::Listen { channel: channel(&name), name },
+        Effect::Listen { name, .. } => {
+            let home = |tenant: &str| Home { tenant: tenant.into(), schema: scope.schema.clone() };
+            let of = scope.tenant.as_deref().map(home).map(Box::new);
+            Effect::Listen { channel: channel(&name), name, of }
+        }
         Effect::Unlisten(Some(name)) => Effect::Unlisten(Some(channel(&name))),
         other => other,
     }
 }
 
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
-    /// `LISTEN` or `UNLISTEN` is complete.
+    /// Records a complete `LISTEN` or `UNLISTEN`.
     pub(super) fn note_wish(&mut self, effect: Effect) {
-        let quiet = self.listening.ear.is_none() && self.listening.wanted.is_empty();
+        let quiet = self.listening.ears.is_empty() && self.listening.wanted.is_empty();
         let wanted = &mut self.listening.wanted;
         match effect {
-            Effect::Listen { channel, name } => drop(wanted.channels.insert(channel, Some(name))),
+            Effect::Listen { channel, name, of } => drop(wanted.channels.insert(channel, Some((name, of)))),
             Effect::Unlisten(Some(channel)) if !quiet => drop(wanted.channels.insert(channel, None)),
             Effect::Unlisten(None) if !quiet => *wanted = Wanted { none: true, ..Wanted::default() },
             _ => {}
         }
     }
 
-    /// The refusal of a plan that would listen to too much.
+    /// The refusal of a plan that would exceed the maximum number of channels.
     pub(super) fn refuses_listen(&self, plan: &Plan) -> Option<Refusal> {
         self.listening.is_too_much(plan).then(|| Refusal {
             code: "53400",
@@ -137,31 +180,37 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         })
     }
 
-    /// A plan was sent: it may send notifications that this client hears itself.
+    /// Records that a plan may send notifications which this client receives itself.
     pub(super) fn note_notifier(&mut self, plan: &Plan) {
-        self.listening.notified |= self.listening.ear.is_some() && (plan.notifies || plan.opaque);
+        self.listening.notified |= !self.listening.ears.is_empty() && (plan.notifies || plan.opaque);
     }
 
-    /// Whether the client must not hear of the end of its request before [`Session::settle_channels`].
+    /// Whether [`Session::settle_channels`] must run before the client gets the end of its request.
     pub(super) fn has_channels_to_settle(&self) -> bool {
         self.status == Status::Idle && (!self.listening.due.is_empty() || self.listening.notified)
     }
 
-    /// Does what the committed transaction wanted, and waits for what it sent to itself.
+    /// Whether the client listens on that cluster.
+    pub(super) fn listens_on(&self, cluster: ClusterId) -> bool {
+        self.listening.ears.iter().any(|(id, _)| *id == cluster)
+    }
+
+    /// The cluster of the transaction that has just ended; `None`: it is no longer one of the database's.
+    fn cluster_at_hand(&self) -> Option<Arc<Cluster>> {
+        match &self.link {
+            Some(link) => self.identity.database.clusters().into_iter().find(|one| one.id == link.cluster),
+            None => Some(Arc::clone(self.cluster())),
+        }
+    }
+
+    /// Makes the changes of the committed transaction, and waits for the notifications that it sent to this client.
     pub(super) async fn settle_channels(&mut self) -> Result<(), End> {
+        let cluster = self.cluster_at_hand().ok_or_else(|| deaf(ListenError::Closed))?;
         for wish in std::mem::take(&mut self.listening.due) {
-            let ear = self.listening.ear.get_or_insert_with(|| self.identity.database.channels.subscribe());
-            let done = match wish {
-                Wish::Listen { channel, name } => ear.listen(&channel, &name).await,
-                Wish::Unlisten(channel) => ear.unlisten(channel.as_deref()).await,
-            };
-            done.map_err(deaf)?;
-            if ear.count() == 0 {
-                self.listening.ear = None;
-            }
+            self.listening.settle(&cluster, wish).await.map_err(deaf)?;
         }
         if std::mem::take(&mut self.listening.notified) {
-            if let Some(ear) = &mut self.listening.ear {
+            if let Some((_, ear)) = self.listening.ears.iter_mut().find(|(id, _)| *id == cluster.id) {
                 ear.catch_up().await.map_err(deaf)?;
             }
             self.tell_heard();
@@ -173,34 +222,47 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         Ok(())
     }
 
-    /// Passes on what has been heard so far.
+    /// Passes on the notifications that have arrived.
     fn tell_heard(&mut self) {
-        let own = self.link.as_ref().map(|link| link.lease.pid);
-        let Some(ear) = &mut self.listening.ear else { return };
-        while let Some(heard) = ear.next_now() {
-            // A client knows itself by the number that it was given at the login.
-            let pid = if own == Some(heard.pid) { self.cancel.slot().pid } else { heard.pid };
-            message::notification(&mut self.outbuf, pid, heard.channel.as_bytes(), heard.payload.as_bytes());
+        let own = self.link.as_ref().map(|link| (link.cluster, link.lease.pid));
+        for (cluster, ear) in &mut self.listening.ears {
+            while let Some(heard) = ear.next_now() {
+                // A client recognizes itself by the process ID that it got at the login.
+                let is_own = own == Some((*cluster, heard.pid));
+                let pid = if is_own { self.cancel.slot().pid } else { heard.pid };
+                let (channel, payload) = (heard.channel.as_bytes(), heard.payload.as_bytes());
+                message::notification(&mut self.outbuf, pid, channel, payload);
+            }
         }
     }
 
-    /// Between two transactions: whether something was heard, and put in the write buffer.
+    /// Between two transactions: whether notifications have arrived and are in the write buffer.
     pub(super) fn poll_channels(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
         let idle = self.status == Status::Idle && !self.has_sent() && self.stream_left == 0;
         let idle = idle && self.outbuf.len() < HIGH_WATER;
-        let Some(ear) = self.listening.ear.as_mut().filter(|_| idle) else { return Poll::Pending };
-        match ear.poll_next(cx) {
-            Poll::Ready(Ok(heard)) => {
-                let (channel, payload) = (heard.channel.as_bytes(), heard.payload.as_bytes());
-                message::notification(&mut self.outbuf, heard.pid, channel, payload);
-                Poll::Ready(Ok(()))
+        for (_, ear) in self.listening.ears.iter_mut().filter(|_| idle) {
+            match ear.poll_next(cx) {
+                Poll::Ready(Ok(heard)) => {
+                    let (channel, payload) = (heard.channel.as_bytes(), heard.payload.as_bytes());
+                    message::notification(&mut self.outbuf, heard.pid, channel, payload);
+                    return Poll::Ready(Ok(()));
+                }
+                // The configuration says more of it.
+                Poll::Ready(Err(ListenError::Closed)) if self.news.is_there() => return Poll::Ready(Ok(())),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(deaf(error))),
+                Poll::Pending => {}
             }
-            Poll::Ready(Err(error)) => Poll::Ready(Err(deaf(error))),
-            Poll::Pending => Poll::Pending,
         }
+        if idle {
+            return self.listening.watches.poll(&self.identity.database, cx).map(Ok);
+        }
+        Poll::Pending
     }
 }
 
-fn deaf(error: Deaf) -> End {
+fn deaf(error: ListenError) -> End {
+    if let ListenError::Closed = error {
+        return End::fatal("57P01", format!("terminating connection: {error}"));
+    }
     End::fatal("08006", error.to_string())
 }

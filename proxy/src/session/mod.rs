@@ -1,56 +1,73 @@
-//! One client: the state machine that joins wire, engine and pool.
+//! One client: the state machine that connects wire, engine and pool.
 //!
-//! A *request* is a `Query` message, or the extended messages up to their `Sync`. The
-//! next one is looked at when PostgreSQL has answered the one before, so that the state
-//! of the transaction is known, not guessed, wherever a decision hangs on it.
+//! A *request* is a `Query` message, or the extended messages up to their `Sync`. The next request is processed when
+//! PostgreSQL has answered the previous one, so that the state of the transaction is known, not guessed, wherever a
+//! decision depends on it.
 //!
 //! # Layout
-//! - [`start`]: from a proven identity to a session that runs.
+//! - [`start`]: from an authenticated user to a running session.
 //! - [`request`]: the client's messages, one step for each.
-//! - [`query`], [`extended`]: what goes to the server for them; [`compose`]: what goes in between the statements of a text; [`bound`]: what is bound of a setting.
-//! - [`expect`], [`reply`], [`outcome`]: what the server owes, what becomes of its answers, and how a request ends; `wording`: errors as the client may read them.
-//! - `values`: settings that decide how texts are read.
-//! - [`statements`]: prepared statements by identity; [`prepared`]: on the server at hand; [`columns`]: what clients were told of theirs.
+//! - [`query`], [`extended`], `function_call`: messages for the server; `portals`: the state of portals, and their
+//!   `Execute`; [`compose`]: statements that are added to a text; [`bound`]: settings with bound values.
+//! - [`expect`], [`reply`], [`outcome`]: expected replies, their processing, and the end of a request; `wording`:
+//!   errors with the client's names.
+//! - `values`: settings that determine how texts are read.
+//! - [`statements`]: prepared statements by identity; [`prepared`]: on the leased server; [`columns`]: their
+//!   descriptions.
 //! - [`path`]: the search path, and when it must be set; [`role`]: the tenant's role, likewise.
-//! - [`names`]: the prepared statements that texts name, and the portals: a session finds its own, and no others.
-//! - [`effect`]: what statements leave behind in a session; [`ahead`]: the path behind those that are on their way; [`boundary`]: where transactions end.
-//! - [`encoding`]: what the bytes of a text mean. `elsewhere`: commands that belong to the admin console.
-//! - [`listen`]: `LISTEN`, and what is heard.
-//! - [`news`]: a newer configuration, and whether the client may go on by it.
-//! - [`standing`]: whether a tenant's clients are served now; [`arrival`], [`admission`]: at the login, and later.
-//! - [`tenant`], [`switch`]: which tenant the session works for, and how it goes over to another; `path_switch`: by its search path.
-//! - [`pins`]: what ties the client to its server, and how that ends.
-//! - [`sequences`]: `lastval()` is the tenant's own.
-//! - [`spare`]: room that is there while it is needed.
-//! - `bounds`: what a text may make of a session, and of what is sent.
-//! - `judge`: texts that are judged elsewhere, as it takes long.
-//! - [`io`]: bytes in, bytes out, nothing buffered without bound.
-//! - `birth`: a server comes that was born with other parameters than the client was told.
-//! - [`attach`]: a server comes, and goes back; [`link`]: what is known of it, and how it becomes clean; [`login`]: it is one of the tenant's own, where it has its own; [`handback`]: it goes back clean.
-//! - [`cancel`]: cancel keys. [`clock`]: whose time a request's time is; [`deadline`]: how long it may be.
+//! - [`names`]: prepared statements and portals by name: a session finds its own only.
+//! - [`effect`]: effects of statements on the session; [`ahead`]: the path behind statements in progress; [`boundary`]:
+//!   where transactions end.
+//! - [`encoding`]: the encoding of texts. `elsewhere`: console commands that are sent to a database.
+//! - [`listen`]: `LISTEN`, and notifications; [`whereabouts`]: whether the tenant of a channel is still on its cluster.
+//! - [`news`]: a newer configuration, and whether the client may continue with it.
+//! - `follow`: a tenant that has moved to another cluster.
+//! - [`standing`]: whether a tenant's clients are served; [`arrival`], [`admission`]: checked at the login, and later.
+//! - [`tenant`], [`switch`]: the tenant of the session, and the switch to another; `path_switch`: by the search path.
+//! - [`pins`]: why a client keeps its server, and how that ends.
+//! - [`sequences`]: `lastval()` returns the client's own draws.
+//! - [`spare`]: reused buffers.
+//! - `bounds`: limits of what a text adds to the session and to what is sent.
+//! - `judge`: texts that are analysed on other threads.
+//! - [`io`]: reads and writes, with bounded buffers.
+//! - `birth`: a server with other initial parameters than reported to the client.
+//! - [`allowance`]: the limits of the client.
+//! - [`rate`]: requests per second.
+//! - [`attach`]: checkout and return of a server; [`link`]: its tracked state and its clean-up; [`login`]: servers of
+//!   the tier `login`; [`handback`]: the reset before a return.
+//! - [`comment`]: the tenant in a comment in front of statements.
+//! - [`runs`]: statistics by statement; [`accounts`]: the running statements that they count.
+//! - [`clock`]: the proxy's own time for a request; [`deadline`]: time limits.
 
+mod accounts;
 mod admission;
 mod ahead;
+mod allowance;
 mod arrival;
 mod attach;
 mod birth;
 mod bound;
 mod boundary;
 mod bounds;
-pub mod cancel;
 mod clock;
 pub mod columns;
+mod comment;
 mod compose;
 mod deadline;
+pub mod draws;
 pub(crate) mod effect;
 mod elsewhere;
 mod encoding;
 mod expect;
 mod explain;
 mod extended;
+mod follow;
+mod function_call;
 mod handback;
+pub mod incoming;
 mod io;
 mod judge;
+mod kept;
 mod link;
 mod listen;
 mod login;
@@ -62,11 +79,15 @@ pub mod path;
 mod path_fuzz;
 mod path_switch;
 mod pins;
+mod portals;
 mod prepared;
 mod query;
+mod rate;
+mod repeated;
 mod reply;
 mod request;
 pub(crate) mod role;
+mod runs;
 mod sequences;
 mod spare;
 mod standing;
@@ -75,26 +96,31 @@ pub mod statements;
 mod switch;
 pub mod tenant;
 mod values;
+mod whereabouts;
 mod wording;
 
-use std::collections::HashMap;
+use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use pgstrata_tenancy::TenantId;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
-use self::admission::Attendance;
+use self::accounts::Accounts;
+use self::admission::TenantCheck;
 use self::ahead::Ahead;
-use self::cancel::CancelEntry;
+use self::allowance::Allowance;
 use self::clock::Clock;
+use self::draws::Draws;
 use self::encoding::Reading;
 use self::expect::Expect;
+use self::incoming::Room;
 use self::judge::Judged;
 use self::link::Link;
 use self::listen::Listening;
@@ -104,27 +130,34 @@ use self::pins::Pins;
 use self::request::Step;
 use self::statements::{ClientStatement, ClientStatements};
 use self::tenant::{Basis, Tenancy, Tenants};
+use crate::cancel::CancelEntry;
 use crate::clients::ClientEntry;
-use crate::config::{Config, Isolation, User};
+use crate::config::{Config, User};
+use crate::limits::places::Places;
+use crate::net::socket::Peer;
 use crate::pool::birth::Birth;
 use crate::pool::settings::{Settings, Tracked};
 use crate::pool::turns;
 use crate::shared::{DatabaseHandle, Shared};
+use crate::simulation::{Fault, fault};
 use crate::sql::plan::{Plan, Refusal};
 use crate::sql::scope::Scope;
 use crate::wire::message::{self, Severity};
 
-/// The parameters that a client was told, with their values.
-pub type Told = HashMap<Box<[u8]>, Box<[u8]>>;
+/// A requested tenant, and the result of its lookup.
+type TenantLookup = (TenantId, Result<Arc<Tenancy>, Refusal>);
+
+/// The parameters that were reported to a client, with their values.
+pub type ReportedParameters = BTreeMap<Box<[u8]>, Box<[u8]>>;
 
 /// The transaction status of `ReadyForQuery`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
     /// `I`: in no transaction block.
     Idle,
-    /// `T`: in one.
+    /// `T`: in a transaction block.
     Block,
-    /// `E`: in one that failed.
+    /// `E`: in a failed transaction block.
     Failed,
 }
 
@@ -141,15 +174,15 @@ impl Status {
 /// The end of a session.
 #[derive(Debug)]
 pub enum End {
-    /// The client said `Terminate`, and all it asked for was done before.
+    /// The client sent `Terminate`, and all earlier messages are processed.
     Terminated,
     /// The client's connection broke or was closed.
     ClientGone,
-    /// The client is told this, and then closed.
+    /// The client gets this error, and its connection is closed.
     Fatal {
         /// The SQLSTATE.
         code: String,
-        /// What is wrong.
+        /// The message of the error.
         message: String,
     },
 }
@@ -160,121 +193,134 @@ impl End {
     }
 }
 
-/// Who the client is. Fixed for the session.
+/// The client's identity, fixed for the session.
 pub struct Identity {
     /// The database's pool and catalog.
     pub database: Arc<DatabaseHandle>,
-    /// What it may do.
+    /// The user, with its permissions.
     pub user: Arc<User>,
-    /// The settings of the start-up packet: what `RESET` goes back to.
+    /// The settings of the start-up packet, to which `RESET` returns.
     pub base: Arc<Settings>,
-    /// What servers report with these.
-    pub base_told: Arc<Told>,
+    /// The parameters that servers report with these settings.
+    pub base_told: Arc<ReportedParameters>,
     /// For the log.
-    pub peer: std::net::SocketAddr,
-    /// It speaks TLS.
+    pub peer: Peer,
+    /// The client uses TLS.
     pub tls: bool,
 }
 
-/// One client that is logged in.
+/// A logged-in client.
 pub struct Session<C> {
     stream: C,
-    /// Read from the client and not yet looked at.
+    /// Data from the client that is not processed yet.
     inbuf: BytesMut,
-    /// To be written to the client.
+    /// Output for the client.
     outbuf: BytesMut,
-    /// The client will send no more.
+    /// The client will send no more data.
     eof: bool,
-    /// The client said `Terminate` behind what is still running.
+    /// The client sent `Terminate` behind a request in progress.
     leaving: bool,
-    /// So many bytes of the client's message are still to come and to be passed on.
+    /// The number of bytes of the client's message that are still to come and to be passed on.
     stream_left: usize,
-    /// To the server, as its head was; else they are dropped.
+    /// They are passed on to the server, like the head of the message; otherwise they are discarded.
     stream_on: bool,
-    /// The client has the beginning of a message whose end will never come.
-    torn: bool,
-    /// The message at the head of the buffer waits for what a statement's columns are.
+    /// The client has got the head of a message whose end will never come.
+    mid_message: bool,
+    /// The message at the head of the buffer waits for the description of a statement.
     checking: bool,
-    /// An error was answered with no server at hand: everything up to `Sync` is void.
+    /// The room of an incomplete message.
+    room: Option<Room>,
+    /// The time since which it is incomplete.
+    message_since: Option<Instant>,
+    /// An error was answered without a server: all messages up to `Sync` are void.
     skip_to_sync: bool,
     shared: Arc<Shared>,
-    /// The configuration that it goes by.
+    /// The configuration of the session.
     config: Arc<Config>,
     news: News,
     identity: Identity,
     tenants: Tenants,
-    /// A tenant that was asked for, and what was found.
-    asked: Option<(TenantId, Result<Arc<Tenancy>, Refusal>)>,
-    /// How often the tenant has changed.
+    /// A requested tenant, and the result of its lookup.
+    asked: Option<Box<TenantLookup>>,
+    /// The number of tenant switches.
     changes: u64,
     /// The transaction has read or written.
     touched: bool,
-    /// The tenant's scope with the newest names in it, and what it was made of.
+    /// The tenant's scope with the newest catalog, and its basis.
     scope: Arc<Scope>,
     scope_basis: Basis,
     settings: Tracked,
     effective: Effective,
-    /// The settings that `effective` was made of.
+    /// The settings from which `effective` was computed.
     effective_of: Arc<Settings>,
-    told: Arc<Told>,
-    /// It was told that its texts are in UTF-8.
+    told: Arc<ReportedParameters>,
+    /// UTF-8 was reported to the client as its encoding.
     told_utf8: bool,
-    /// What it was told may not be so on the server that it has next.
+    /// The reported parameters may differ on the next server.
     stale_told: bool,
-    /// The settings that its texts are read with.
+    /// The settings that determine how its texts are read.
     reading: Reading,
-    /// How the servers were born whose parameters it was told.
+    /// The initial parameters of the servers whose values were reported.
     told_of: Birth,
     statements: ClientStatements,
-    /// Portals whose statement does something to the session.
+    /// Portals whose statement has an effect on the session.
     portals: Vec<(Bytes, ClientStatement)>,
     status: Status,
-    /// What it will be behind what was sent so far, where that is foreseen.
+    /// The predicted status behind all sent messages, where it can be predicted.
     foreseen: Option<Status>,
-    /// What its path will be behind that, where it is not what PostgreSQL has confirmed.
+    /// The predicted path behind them, if it differs from the confirmed one.
     ahead: Option<Box<Ahead>>,
-    /// What it was behind what is complete so far.
+    /// The status behind all complete statements.
     reached: Status,
-    /// The statement that the unnamed portal was bound from, by its name and its number.
+    /// The statement of the unnamed portal, by its name and its number.
     bound: (Vec<u8>, u64),
     pins: Pins,
+    /// The values that the client has drawn from sequences, if clients of its tenant read them.
+    draws: Option<Box<Draws>>,
     listening: Listening,
-    /// `ReadyForQuery`, while the client must not have it yet.
+    /// `ReadyForQuery` that must not reach the client yet.
     held_ready: Option<Status>,
-    /// It made temporary tables at some time: a server with their schema is what PostgreSQL would be to it.
+    /// It has created temporary tables at some time.
     made_temp: bool,
-    /// A statement that SQL has prepared may write.
+    /// A statement of SQL `PREPARE` may write.
     sql_writes: bool,
-    /// What the schemas hold was waited for, and did not come.
+    /// The session has waited for the catalog, which could not be loaded.
     names_late: bool,
-    /// For whom the server is that a message waits for.
-    wanted: Isolation,
-    /// What the engine said of the message that waits for a server.
-    plan: Option<Plan>,
-    /// The same, where it took long.
-    judged: Option<Judged>,
+    /// The tenant for which the waiting message needs a server; `None`: the current one.
+    wanted: Option<Arc<Tenancy>>,
+    /// The plan of the message that waits for a server.
+    plan: Option<Box<Plan>>,
+    /// The plan of a long text, from another thread.
+    judged: Option<Box<Judged>>,
     link: Option<Box<Link>>,
-    attendance: Attendance,
+    attendance: TenantCheck,
+    allowance: Allowance,
+    /// The request at hand has passed the rate limit.
+    has_turn: Cell<bool>,
+    /// Its place among the clients of its tenant, its user and its database.
+    _place: Places,
     clock: Clock,
     cancel: CancelEntry,
-    /// Cancel requests wait, as PostgreSQL works on a statement of the proxy's own.
+    /// Cancel requests are delayed, because PostgreSQL runs a statement of the proxy.
     holds_cancels: bool,
-    /// What others may know of it.
+    /// The statements with statistics.
+    accounts: Accounts,
+    /// The client's entry in `SHOW CLIENTS`.
     entry: ClientEntry,
-    /// The tenant that is shown there.
+    /// The tenant in that entry.
     shown: turns::Tenant,
     shutdown: watch::Receiver<bool>,
 }
 
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
-    /// Serves the client until it leaves, and puts its server back.
+    /// Serves the client until its session ends, and returns its server.
     pub async fn run(mut self: Box<Self>) -> End {
         let end = self.serve_until_ended().await;
         if let End::Fatal { code, message } = &end {
             tracing::info!(peer = %self.identity.peer, code, reason = ?message, "client closed");
             self.count_error(code.as_bytes());
-            // In the middle of a row it would be read as a part of it.
-            if !self.torn && !self.link.as_ref().is_some_and(|link| link.is_in_a_message()) {
+            // In the middle of a row, the client would read it as a part of the row.
+            if !self.mid_message && !self.link.as_ref().is_some_and(|link| link.is_in_a_message()) {
                 message::error(&mut self.outbuf, Severity::Fatal, code, message, None);
             }
         }
@@ -282,11 +328,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         end
     }
 
-    /// Serves it until an administrator ends it, whatever it waits for then: what it has is cleaned as if it had left.
+    /// Serves the client until the session ends, also by an administrator, in any wait. The server is then cleaned as
+    /// if the client had disconnected.
     async fn serve_until_ended(&mut self) -> End {
         let slot = Arc::clone(self.entry.slot());
         let mut serving = pin!(self.serve());
-        // Asked once, as for the stop: the task is the same for all of the session.
+        // Polled once: the task is the same for the whole session.
         poll_fn(|cx| {
             slot.wakes(cx.waker());
             Poll::Ready(())
@@ -304,16 +351,20 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         .await
     }
 
-    /// A cancel request reaches the client's own statements only.
-    fn hold_cancels(&mut self) {
-        let held = self.link.as_ref().and_then(|link| link.expects.front()).is_some_and(Expect::is_own_query);
-        if held != self.holds_cancels {
-            self.holds_cancels = held;
-            self.cancel.hold(held);
+    /// Delays cancel requests, which may reach the client's own statements only. `true`: one is on its way to the
+    /// server, and could reach the statement of the proxy that is about to be written.
+    fn hold_cancels(&mut self) -> bool {
+        let link = self.link.as_ref();
+        let held = link.and_then(|link| link.expects.front()).is_some_and(Expect::is_own_query);
+        if held == self.holds_cancels {
+            return false;
         }
+        self.holds_cancels = held;
+        let in_flight = self.cancel.hold(held);
+        held && in_flight && link.is_some_and(|link| !link.lease.outbuf.is_empty())
     }
 
-    /// Waits for what must be known before the message at hand can go on.
+    /// Waits for the condition of the message at hand.
     async fn await_answer(&mut self, step: Step) -> Result<(), End> {
         self.clock.stop();
         match step {
@@ -321,13 +372,14 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             Step::NeedTenant(tenant) => self.ask_for_tenant(tenant).await?,
             Step::NeedState(tenancy) => self.await_tenant(tenancy).await?,
             Step::NeedJudgement(question) => self.await_judgement(*question).await?,
+            Step::NeedRoom(bytes) => self.await_room(bytes).await?,
             Step::Done | Step::NeedServer | Step::Wait => {}
         }
         self.clock.start(Instant::now());
         Ok(())
     }
 
-    /// What is rare is on the heap while it lasts: an idle session must not carry its room along.
+    /// Rare states are on the heap while they last, so that an idle session does not include their size.
     async fn serve(&mut self) -> Result<std::convert::Infallible, End> {
         loop {
             if self.news.is_there() {
@@ -339,17 +391,27 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 Step::Done if self.held_ready.is_some() => Box::pin(self.settle_channels()).await?,
                 Step::Done => {}
                 Step::NeedServer => self.attach().await?,
-                Step::NeedNames | Step::NeedTenant(_) | Step::NeedState(_) | Step::NeedJudgement(_) => {
+                Step::NeedNames
+                | Step::NeedTenant(_)
+                | Step::NeedState(_)
+                | Step::NeedJudgement(_)
+                | Step::NeedRoom(_) => {
                     Box::pin(self.await_answer(step)).await?;
                 }
                 Step::Wait => {
-                    self.hold_cancels();
+                    if self.hold_cancels() && !fault(Fault::CancelOvertaken) {
+                        Box::pin(self.cancel.settled()).await;
+                        self.clock.see(Instant::now());
+                    }
                     self.exchange_in_time().await?;
                     self.relay()?;
+                    if self.listening.watches.due {
+                        Box::pin(self.look_after_channels()).await?;
+                    }
                     if self.held_ready.is_some() {
                         Box::pin(self.settle_channels()).await?;
                     }
-                    while self.release().await {
+                    while self.release().await? {
                         self.relay()?;
                     }
                 }

@@ -1,10 +1,10 @@
-//! The prepared statements that a client's texts name, and its portals: a session finds what it made, and nothing else.
+//! The prepared statements that a client's texts name, and its portals: a session finds its own only.
 //!
-//! Statements of `Parse` and of SQL `PREPARE` have one name space, which is [`super::statements::ClientStatements`]. A name of the one
-//! kind gives way to the server's own for it; one of the other kind is the server's, to which the client is tied.
-//! What is in neither does not exist, and PostgreSQL's error says so, where PostgreSQL would. Only where code may
-//! have prepared statements that no text shows (a `DO` block, a function) is PostgreSQL asked, on a server that nobody
-//! else has: the proxy's own names are not asked for there either.
+//! Statements of `Parse` and of SQL `PREPARE` share one name space, [`super::statements::ClientStatements`]. The name
+//! of a protocol-level statement is replaced by the server's name for it; a statement of SQL `PREPARE` has its own name
+//! on the server to which the client is pinned. Any other name does not exist, and the error has PostgreSQL's words and
+//! comes at the same place. Only if code outside of the text (a `DO` block, a function) may have prepared statements,
+//! the proxy asks PostgreSQL, on a server that no other client uses, and never for names of the proxy.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -26,50 +26,54 @@ use crate::sql::guard::check;
 use crate::sql::keys;
 use crate::sql::lexer::Lexer;
 use crate::sql::name;
-use crate::sql::plan::{Discard, Execution, Insert, Plan, Refusal, Route, Splice, Statement, StatementKind};
+use crate::sql::plan::{
+    Check, Discard, Execution, Insert, Plan, Refusal, Route, Splice, Statement, StatementKind,
+};
 use crate::wire::message;
 
-/// Sent in the place of a statement that shall fail: it does, whatever anybody has made, with [`FAILED`]. In a
-/// transaction that has failed it fails as any statement does.
+/// Replaces a statement that must fail: it always fails with [`FAILED`], whatever objects exist. In a failed
+/// transaction it fails like any statement.
 const FAILS: &str = "SELECT 1 OPERATOR(pg_catalog./) 0 AS \"pgstrata: refused\"";
 
 /// The SQLSTATE of its error.
 pub(super) const FAILED: &[u8] = b"22012";
 
-/// Sent in the place of a statement that is answered here.
+/// Replaces a statement that the proxy answers.
 pub(super) const IDLE: &str = keys::IDLE;
 
-/// What a name in a text stands for.
+/// The object that a name in a text denotes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Found {
-    /// A statement that the client made with `Parse`.
+    /// A statement of the client's `Parse`.
     Own,
-    /// One that it made with SQL `PREPARE`.
+    /// A statement of the client's SQL `PREPARE`.
     Sql,
-    /// Perhaps one that code has prepared on the server at hand.
+    /// Possibly a statement that code has prepared on the leased server.
     Hidden,
-    /// Nothing.
+    /// No object.
     Nowhere,
 }
 
-/// What is to be done about the names in the text of a `Query`.
+/// The changes of the text of a `Query` for the names in it.
 #[derive(Default)]
 pub(super) struct Names {
-    /// What goes into the text in addition to what the plan says, in the order of the text.
+    /// Splices in addition to those of the plan, in the order of the text.
     splices: Vec<Splice>,
-    /// The statement that fails, and what it fails with.
+    /// The statement that must fail, and its refusal.
     pub fails: Option<(usize, Refusal)>,
-    /// The statements that it runs, by the client's names.
+    /// The statements that the text runs, by the client's names.
     runs: Vec<Box<str>>,
+    /// The checks of these statements, which run in front of them.
+    pub checks: Vec<Check>,
 }
 
 impl Names {
-    /// Whether statements have to be prepared in front of it.
+    /// Whether statements must be prepared in front of the text.
     pub fn has_runs(&self) -> bool {
         !self.runs.is_empty()
     }
 
-    /// All that goes into the text.
+    /// All splices of the text.
     pub fn splices<'a>(&self, plan: &'a Plan) -> Cow<'a, [Splice]> {
         if self.splices.is_empty() {
             return Cow::Borrowed(&plan.splices);
@@ -82,9 +86,15 @@ impl Names {
         Cow::Owned(all)
     }
 
-    /// Another text in the place of a statement.
+    /// Replaces a statement by another text.
     fn replace(&mut self, statement: &Statement, text: &str) {
         self.put(statement.span.clone(), text);
+    }
+
+    /// Adds the checks of a statement in front of the statement `index`, which runs it.
+    fn ask_for_run(&mut self, index: usize, checks: &[Check]) {
+        let front = checks.iter().filter(|check| !check.behind);
+        self.checks.extend(front.map(|check| Check { statement: index, ..check.clone() }));
     }
 
     fn put(&mut self, place: std::ops::Range<usize>, text: &str) {
@@ -93,11 +103,11 @@ impl Names {
     }
 }
 
-/// The names behind those statements of a text that have been looked at, if all of them go well.
+/// The names behind the processed statements of a text, if these succeed.
 struct Ahead<'a> {
-    /// Whether SQL has prepared a statement of that name, or dropped it.
+    /// Whether SQL has prepared or dropped a statement of that name.
     changed: HashMap<&'a str, bool>,
-    /// All that were there before are dropped.
+    /// All earlier statements are dropped.
     cleared: bool,
     /// Code may have prepared others.
     hides: bool,
@@ -105,14 +115,14 @@ struct Ahead<'a> {
     strays: bool,
 }
 
-/// Whether the names in a plan have to be looked at.
+/// Whether a plan names prepared statements.
 fn has_names(plan: &Plan) -> bool {
     use StatementKind::{Deallocate, Execute, Prepare};
     plan.statements.iter().any(|s| matches!(&s.kind, Prepare { .. } | Execute(_) | Deallocate(Some(_))))
 }
 
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
-    /// What the client's name stands for now.
+    /// The object that the client's name denotes now.
     pub(super) fn find(&self, name: &str) -> Found {
         match self.statements.get(name.as_bytes()).filter(|_| !name.is_empty()) {
             Some(statement) if statement.origin == Origin::Sql => Found::Sql,
@@ -121,13 +131,13 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
     }
 
-    /// Whether code may have prepared statements on a server that is this client's for as long as they last.
+    /// Whether code may have prepared statements on a server that is the client's for as long as they exist.
     fn may_hide(&self) -> bool {
         let keeps = !self.pins.is_empty() || self.status_then() != Status::Idle || self.has_sent();
         keeps && self.link.as_ref().is_some_and(|link| link.may_hide)
     }
 
-    /// Looks the names of a text up. The error: what its statements name must be known first.
+    /// Looks up the names of a text. The error: a condition that must be met first.
     pub(super) fn look_names_up(&mut self, plan: &Plan, text: &[u8]) -> Result<Names, Step> {
         let mut names = Names::default();
         if !has_names(plan) {
@@ -137,7 +147,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let strays = plan.statements.iter().any(|s| strays(s, text, schema));
         let mut ahead = Ahead { changed: HashMap::new(), cleared: false, hides: self.may_hide(), strays };
         for (index, statement) in plan.statements.iter().enumerate() {
-            if let Err(refusal) = self.look_up(statement, plan, &mut ahead, &mut names)? {
+            if let Err(refusal) = self.look_up((index, statement), plan, &mut ahead, &mut names)? {
                 names.replace(statement, FAILS);
                 names.fails = Some((index, refusal));
                 break;
@@ -146,17 +156,19 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         Ok(names)
     }
 
-    /// One statement of a text. The refusal is what it fails with.
+    /// Looks up the names of one statement. The refusal is the error of the statement.
     fn look_up<'a>(
         &mut self,
-        statement: &'a Statement,
+        (index, statement): (usize, &'a Statement),
         plan: &Plan,
         ahead: &mut Ahead<'a>,
         names: &mut Names,
     ) -> Result<Result<(), Refusal>, Step> {
         match &statement.kind {
             StatementKind::Prepare { name, .. } => return Ok(self.may_prepare(name, ahead)),
-            StatementKind::Execute(execution) => return self.look_execution_up(execution, ahead, names),
+            StatementKind::Execute(execution) => {
+                return self.look_execution_up((index, execution), plan, ahead, names);
+            }
             StatementKind::Deallocate(Some(name)) => match self.find_ahead(name, ahead) {
                 Found::Nowhere => return Ok(Err(unknown(name))),
                 found => {
@@ -183,7 +195,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
     }
 
-    /// SQL `PREPARE`. Where SQL has prepared one of that name, PostgreSQL says so.
+    /// SQL `PREPARE`. If the name belongs to a statement of SQL `PREPARE`, PostgreSQL raises the error.
     fn may_prepare<'a>(&self, name: &'a str, ahead: &mut Ahead<'a>) -> Result<(), Refusal> {
         if self.find_ahead(name, ahead) == Found::Own {
             return Err(taken(name.as_bytes()));
@@ -200,13 +212,17 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     fn look_execution_up(
         &mut self,
-        execution: &Execution,
+        (index, execution): (usize, &Execution),
+        plan: &Plan,
         ahead: &Ahead<'_>,
         names: &mut Names,
     ) -> Result<Result<(), Refusal>, Step> {
         let name = &execution.name;
         match self.find_ahead(name, ahead) {
-            Found::Sql => return Ok(Ok(())),
+            Found::Sql => {
+                names.ask_for_run(index, &self.checks_of_sql(name, plan, index));
+                return Ok(Ok(()));
+            }
             Found::Hidden => return Ok(self.may_replay(true, ahead.strays)),
             Found::Nowhere => return Ok(Err(unknown(name))),
             Found::Own => {}
@@ -220,6 +236,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             Err(refusal) => return Ok(Err(refusal)),
         };
         names.put(execution.at.clone(), &ident::quoted(&prepared.name));
+        if let Some(statement) = self.statements.get(name.as_bytes()) {
+            names.ask_for_run(index, &statement.plan.checks);
+        }
         if !names.runs.contains(name) {
             if names.runs.len() >= self.config.limits.max_prepared_statements_per_server {
                 return Ok(Err(too_many_runs()));
@@ -229,9 +248,18 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         Ok(Ok(()))
     }
 
-    /// The statement of this name that the client made with `Parse`, if `EXECUTE` may run it.
+    /// The checks of a statement that SQL has prepared, in the same text in front of its statement `index`, or before.
+    fn checks_of_sql(&self, name: &str, plan: &Plan, index: usize) -> Vec<Check> {
+        let prepares = |statement: &Statement| matches!(&statement.kind, StatementKind::Prepare { name: made, .. } if **made == *name);
+        match plan.statements.iter().take(index).rposition(prepares) {
+            Some(at) => plan.checks.iter().filter(|check| check.statement == at).cloned().collect(),
+            None => self.statements.get(name.as_bytes()).map_or_else(Vec::new, |s| s.plan.checks.clone()),
+        }
+    }
+
+    /// The statement of this name from the client's `Parse`, if `EXECUTE` may run it.
     ///
-    /// `strays`: under a path that is set in the same text, and does not begin with the tenant's schema.
+    /// `strays`: the same text sets a path that does not begin with the tenant's schema.
     fn runnable(&self, name: &str, strays: bool) -> Result<Arc<Prepared>, Refusal> {
         let statement = self.statements.get(name.as_bytes()).ok_or_else(|| unknown(name))?;
         if let Route::Refuse(refusal) = &statement.plan.route {
@@ -250,7 +278,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         Ok(Arc::clone(&statement.prepared))
     }
 
-    /// Whether a statement may be run that was let through under another path, perhaps: one that writes must not find
+    /// Whether a statement may run that was possibly checked under another path: a statement that writes must not find
     /// other tables under this one.
     fn may_replay(&self, writes: bool, strays: bool) -> Result<(), Refusal> {
         let scope = &self.tenancy().scope;
@@ -260,7 +288,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
     }
 
-    /// Prepares the statements that a text runs, in front of it. The error: there is no room for all of them.
+    /// Prepares the statements that a text runs, in front of it. The error: the server has no place for all of them.
     pub(super) fn prepare_runs(&mut self, names: &Names) -> Result<(), Refusal> {
         let (status, role) = (self.status, self.role());
         let Some(link) = self.link.as_mut().filter(|_| !names.runs.is_empty()) else { return Ok(()) };
@@ -281,19 +309,19 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             }
         }
         let all_there = ids.iter().all(|id| self.has_prepared(*id));
-        // Behind an error PostgreSQL reads nothing up to a Sync: not the text either.
+        // After an error, PostgreSQL ignores all messages up to a Sync, including the text.
         if let Some(link) = self.link.as_mut().filter(|link| !sent && link.request.sent) {
             link.sync_own(status);
         }
         if all_there { Ok(()) } else { Err(too_many_runs()) }
     }
 
-    /// Whether the server at hand has the statement. Counts as a use.
+    /// Whether the leased server has the statement. Counts as a use.
     fn has_prepared(&mut self, id: u64) -> bool {
         self.link.as_mut().is_some_and(|link| link.lease.prepared.touch(id))
     }
 
-    /// What a client's statement runs by its name, with what goes into its text for that.
+    /// The statement that a client's statement runs by name, with the change of its text.
     pub(super) fn runs(&self, plan: &Plan) -> Runs {
         let [Statement { kind: StatementKind::Execute(execution), .. }] = &plan.statements[..] else {
             return Runs::Nothing;
@@ -309,7 +337,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
     }
 
-    /// Looks at the statement anew that another runs by its name. The error: what must be known first.
+    /// Looks up again the statement that another one runs by name. The error: a condition that must be met first.
     pub(super) fn renew_run(&mut self, plan: &Plan) -> Result<(), Step> {
         let [Statement { kind: StatementKind::Execute(execution), .. }] = &plan.statements[..] else {
             return Ok(());
@@ -322,7 +350,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         Ok(())
     }
 
-    /// Whether a portal's statement may be executed, as far as the names in it tell. `Some`: it has been dealt with.
+    /// Whether the statement of a portal may be executed, as far as its names are concerned. `Some`: it has been
+    /// answered.
     pub(super) fn execute_by_name(&mut self, statement: &ClientStatement) -> Option<Step> {
         let [only] = &statement.plan.statements[..] else { return None };
         if statement.origin == Origin::Sql || self.status_then() == Status::Failed {
@@ -344,7 +373,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
     }
 
-    /// `EXECUTE`, which was bound when its name stood for `runs`.
+    /// `EXECUTE`, bound when its name denoted `runs`.
     fn run_by_name(&mut self, name: &str, runs: &Runs) -> Option<Step> {
         let found = self.find(name);
         let refusal = match runs {
@@ -354,7 +383,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                     for one in &target.plan.statements {
                         self.before(one, &target.plan, &target.text);
                     }
-                    // Others may have taken its place on the server.
+                    self.ask(&target.plan, false);
+                    // The server may have closed it in favour of others.
                     self.prepare_again(prepared);
                     return None;
                 }
@@ -362,7 +392,14 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             },
             Runs::AsNamed if found != Found::Nowhere => {
                 let writes = self.sql_writes || found == Found::Hidden;
-                self.may_replay(writes, false).err()?
+                match self.may_replay(writes, false) {
+                    Err(refusal) => refusal,
+                    Ok(()) => {
+                        let plan = self.statements.get(name.as_bytes()).map(|run| Arc::clone(&run.plan))?;
+                        self.ask(&plan, false);
+                        return None;
+                    }
+                }
             }
             Runs::Nothing => return None,
             _ => self.runnable(name, false).err().unwrap_or_else(|| unknown(name)),
@@ -370,7 +407,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         Some(self.poison(refusal))
     }
 
-    /// `Execute` of a `DEALLOCATE` that no server need know of.
+    /// `Execute` of a `DEALLOCATE` that needs no server.
     pub(super) fn deallocate(&mut self, name: &str) -> Step {
         self.no_second_run();
         if self.status_then() == Status::Failed {
@@ -390,7 +427,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
     }
 
-    /// The same, of a statement that SQL has prepared since it was bound.
+    /// The same, of a statement of SQL `PREPARE` since the `Bind`.
     fn deallocate_on_server(&mut self, name: &str) -> Step {
         if let Err(step) = self.begin_extended(b'E', &[]) {
             return step;
@@ -406,9 +443,13 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     }
 
     /// `PREPARE` is complete.
-    pub(super) fn note_prepared(&mut self, name: &str) {
+    ///
+    /// `checks`: the checks in front of it, which run again in front of each `EXECUTE`, because the names in the
+    /// statement are resolved again after changes.
+    pub(super) fn note_prepared(&mut self, name: &str, checks: &[Check]) {
         let text = format!("EXECUTE {}", ident::quoted(name));
-        let plan = self.plan_own(text.as_bytes());
+        let mut plan = self.plan_own(text.as_bytes());
+        plan.checks = checks.iter().map(|check| Check { statement: 0, ..check.clone() }).collect();
         let text = Bytes::from(text);
         let identity = Identity {
             text: text.clone(),
@@ -430,30 +471,49 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             tied: None,
             origin: Origin::Sql,
             runs: Runs::Nothing,
-            columns: Columns::Untold,
+            columns: Columns::Undescribed,
         };
         self.statements.insert(Bytes::copy_from_slice(name.as_bytes()), statement);
     }
 
-    /// `PREPARE` was sent in a pipeline: it comes about, unless that fails.
+    /// `PREPARE` was sent in a pipeline: predicts the statement.
     pub(super) fn foresee_prepared(&mut self, name: &str) {
-        // What is there already is there whatever becomes of this.
+        // An existing statement remains even if this one fails.
         if self.find(name) == Found::Sql {
             return;
         }
-        self.note_prepared(name);
+        self.note_prepared(name, &[]);
         let opened = Some(Bytes::copy_from_slice(name.as_bytes()));
         if let Some(link) = &mut self.link {
-            link.owe(Expect::Local { message: Bytes::new(), opened, closed: None });
+            link.expect_reply(Expect::Local { message: Bytes::new(), opened, closed: None });
         }
+    }
+
+    /// Records a statement that SQL has prepared in a pipeline: `checks` run in front of each `EXECUTE`.
+    pub(super) fn note_checks(&mut self, name: &str, checks: &[Check]) {
+        let Some(mut statement) = self.statements.remove(name.as_bytes()) else { return };
+        if statement.origin == Origin::Sql {
+            Arc::make_mut(&mut statement.plan).checks = checks.to_vec();
+        }
+        self.statements.insert(Bytes::copy_from_slice(name.as_bytes()), statement);
+    }
+
+    /// Whether a statement runs another one by name that has checks.
+    pub(super) fn runs_what_is_asked(&self, statement: &ClientStatement) -> bool {
+        let [Statement { kind: StatementKind::Execute(execution), .. }] = &statement.plan.statements[..]
+        else {
+            return false;
+        };
+        let run = self.statements.get(execution.name.as_bytes());
+        statement.origin != Origin::Sql && run.is_some_and(|run| !run.plan.checks.is_empty())
     }
 
     /// The same of `DEALLOCATE`, or `Close`, of a statement that SQL has prepared.
     pub(super) fn foresee_deallocated(&mut self, name: &str) {
         let Some(statement) = self.statements.remove(name.as_bytes()) else { return };
-        let closed = Some((Bytes::copy_from_slice(name.as_bytes()), statement));
+        let closed = Some(Box::new((Bytes::copy_from_slice(name.as_bytes()), statement)));
         if let Some(link) = &mut self.link {
-            link.owe(Expect::Local { message: Bytes::new(), opened: None, closed });
+            link.expect_reply(Expect::Local { message: Bytes::new(), opened: None, closed });
         }
     }
 
@@ -462,10 +522,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let Some(link) = &mut self.link else { return };
         let of_client = std::mem::take(&mut self.statements);
         let on_server = link.lease.forget_prepared();
-        link.owe(Expect::Dropped(Box::new(Dropped { of_client, on_server })));
+        link.expect_reply(Expect::Dropped(Box::new(Dropped { of_client, on_server })));
     }
 
-    /// Why a portal of this name can't be looked at, executed or closed: it is none of the client's.
+    /// The error for a portal of this name, if the portal is not the client's.
     pub(super) fn is_foreign_portal(&self, portal: &[u8]) -> bool {
         match portal {
             [] => self.link.as_ref().is_some_and(|link| link.own_portal),
@@ -474,7 +534,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     }
 }
 
-/// What goes into a text that runs one of the client's statements by its name.
+/// The splices of a text that runs one of the client's statements by name.
 pub(super) fn with_run<'a>(plan: &'a Plan, runs: &Runs) -> Cow<'a, [Splice]> {
     let mut names = Names::default();
     if let (Runs::Own(_, prepared), [Statement { kind: StatementKind::Execute(execution), .. }]) =
@@ -485,25 +545,25 @@ pub(super) fn with_run<'a>(plan: &'a Plan, runs: &Runs) -> Cow<'a, [Splice]> {
     names.splices(plan)
 }
 
-/// What code has prepared, perhaps, and never what the proxy has.
+/// A name that code may have prepared, if it is not a name of the proxy.
 fn hidden(name: &str, may_hide: bool) -> Found {
     if may_hide && !name::is_reserved(name) { Found::Hidden } else { Found::Nowhere }
 }
 
-/// Whether `EXECUTE` may run the statement: SQL `PREPARE` could have made it.
+/// Whether `EXECUTE` may run the statement: SQL `PREPARE` accepts its kind.
 fn can_be_run(statement: &ClientStatement) -> bool {
     let [only] = &statement.plan.statements[..] else { return false };
     let text = statement.text.get(only.span.clone()).unwrap_or_default();
     let first = Lexer::new(text, true).next().map(|token| token.of(text)).unwrap_or_default();
     statement.origin == Origin::Parse
         && only.kind == StatementKind::Plain
-        // What is asked behind it would not be asked there.
+        // A check behind the statement would not run there.
         && !statement.plan.checks.iter().any(|check| check.behind)
         && !only.ddl
         && PREPARABLE.iter().any(|word| first.eq_ignore_ascii_case(word.as_bytes()))
 }
 
-/// What the statements begin with that SQL `PREPARE` takes.
+/// The first words of statements that SQL `PREPARE` accepts.
 const PREPARABLE: [&str; 9] =
     ["select", "insert", "update", "delete", "merge", "values", "with", "table", "("];
 
@@ -514,24 +574,24 @@ fn too_many_runs() -> Refusal {
     refusal
 }
 
-/// As PostgreSQL says it.
+/// PostgreSQL's error.
 pub(super) fn unknown(name: &str) -> Refusal {
     refusal("26000", format!("prepared statement \"{name}\" does not exist"))
 }
 
-/// As PostgreSQL says it.
+/// PostgreSQL's error.
 pub(super) fn taken(name: &[u8]) -> Refusal {
     let name = String::from_utf8_lossy(name);
     refusal("42P05", format!("prepared statement \"{name}\" already exists"))
 }
 
-/// As PostgreSQL says it.
+/// PostgreSQL's error.
 pub(super) fn no_portal(name: &[u8]) -> Refusal {
     let name = String::from_utf8_lossy(name);
     refusal("34000", format!("portal \"{name}\" does not exist"))
 }
 
-/// Names that the proxy keeps for its portals.
+/// The error for names of the proxy's portals.
 pub(super) fn reserved(name: &[u8]) -> Refusal {
     let name = String::from_utf8_lossy(name);
     let hint = format!("Names that begin with \"{}\" are the proxy's own.", name::RESERVED);

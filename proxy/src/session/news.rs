@@ -1,8 +1,8 @@
-//! A newer configuration: whether the client may go on by it.
+//! A newer configuration: whether the client may continue with it.
 //!
-//! It may where its database, its user and what its tenants' names mean are the same; then it goes on by the newer
-//! one at once. Else it finishes its transaction by the older one, and is closed. Nothing of a session is ever read by
-//! one configuration in one part, and by another in the other.
+//! The client may if its database, its user and the meaning of its tenants' names stay the same; then the session uses
+//! the newer configuration at once. Otherwise the session finishes its transaction with the older one, and is closed.
+//! No session mixes the two.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,33 +17,35 @@ use super::tenant::Tenancy;
 use super::{End, Identity, Session, Status};
 use crate::config::{Config, User};
 use crate::shared::snapshot::Snapshot;
+use crate::simulation::{Fault, fault};
 
-/// The configuration that a session goes by, and those that come behind it.
+/// The configuration of a session, and newer ones.
 pub(super) struct News {
     newest: watch::Receiver<Arc<Snapshot>>,
-    /// Wakes the session when the proxy stops. For a newer configuration its slot does, however often that comes.
+    /// Wakes the session at a shutdown. For a newer configuration the client's slot wakes it, however often there is
+    /// one.
     stop: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
-    /// Why the client has to leave.
+    /// The reason why the client has to leave.
     leave: Option<String>,
 }
 
 impl News {
-    /// What comes behind the one that `newest` has seen.
+    /// Watches for snapshots after the current one of `newest`.
     pub fn new(newest: watch::Receiver<Arc<Snapshot>>) -> Self {
         Self { newest, stop: None, leave: None }
     }
 
-    /// Whether there is something to look at. For each message, so without a lock.
+    /// Whether there is something to process. Called for each message, so it takes no lock.
     pub fn is_there(&self) -> bool {
         self.leave.is_some() || self.is_new()
     }
 
-    /// Whether there is one that was not looked at.
+    /// Whether there is a newer configuration that was not processed.
     fn is_new(&self) -> bool {
         self.newest.has_changed().unwrap_or(false)
     }
 
-    /// Ready when there is a newer one, or the proxy stops. Else the task of `cx` is woken for that.
+    /// Ready at a newer configuration or a shutdown; otherwise the task of `cx` is woken then.
     pub fn poll(&mut self, shutdown: &watch::Receiver<bool>, cx: &mut Context<'_>) -> Poll<()> {
         if self.is_new() {
             return Poll::Ready(());
@@ -54,7 +56,7 @@ impl News {
         let mut shutdown = shutdown.clone();
         let mut stop: Pin<Box<dyn Future<Output = ()> + Send>> =
             Box::pin(async move { _ = shutdown.wait_for(|stop| *stop).await });
-        // Asked once, it wakes once; and the proxy stops once.
+        // Polled once, it wakes once; and there is one shutdown.
         let came = stop.as_mut().poll(cx);
         self.stop = Some(stop);
         came
@@ -70,27 +72,29 @@ impl News {
 }
 
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
-    /// Looks at a newer configuration, if there is one. The error: the client has to leave, and can.
+    /// Processes a newer configuration, if there is one. The error: the client has to leave, and can.
     pub(super) fn heed_news(&mut self) -> Result<(), End> {
         if let Some(newer) = self.news.take() {
             match self.judge_by(&newer) {
+                Err(_) if fault(Fault::ReloadUnheeded) => self.config = Arc::clone(&newer.config),
                 Ok(user) => {
                     self.identity.user = user;
-                    // What was found by the older one is looked for again.
+                    // Results of lookups under the older configuration are discarded.
                     self.asked = None;
                     self.config = Arc::clone(&newer.config);
+                    self.renew_allowance();
                 }
                 Err(why) => self.news.leave = Some(why),
             }
         }
         let over = self.status == Status::Idle && !self.has_sent() && self.held_ready.is_none();
-        match self.news.leave.take_if(|_| over) {
+        match self.news.leave.take_if(|_| over || fault(Fault::ReloadInTransaction)) {
             Some(why) => Err(End::fatal("57P01", format!("terminating connection: {why}"))),
             None => Ok(()),
         }
     }
 
-    /// The user as the newer configuration has it; or why the client can't go on by that.
+    /// The user in the newer configuration, or the reason why the client cannot continue with it.
     fn judge_by(&self, newer: &Snapshot) -> Result<Arc<User>, String> {
         let (database, user) = (&self.identity.database, &self.identity.user);
         match newer.databases.get(&database.name) {
@@ -102,27 +106,33 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             }
             Some(_) => {}
         }
-        let Some(account) = newer.accept.users.get(&user.name) else {
+        let Some(renewed) = newer.accept.users.renew(user) else {
             return Err(format!("user \"{}\" was removed from the configuration", user.name));
         };
-        if account.user.policy() != user.policy() {
+        if !renewed.may_connect_to(&database.name) {
+            let (user, database) = (&user.name, &database.name);
+            return Err(format!(
+                "user \"{user}\" may no longer connect to database \"{database}\" by the configuration"
+            ));
+        }
+        if renewed.policy() != user.policy() {
             return Err(format!("what user \"{}\" may run has changed in the configuration", user.name));
         }
         let expects = || self.link.iter().flat_map(|link| link.expects.iter());
         let tied = || self.statements.tied().chain(expects().flat_map(Expect::tied));
         let new_meaning = newer.config.meaning != self.config.meaning;
-        // What was planned for another tenant before is not looked through.
+        // Plans for earlier tenants are not inspected.
         let visited = new_meaning && (self.changes > 0 || tied().next().is_some());
         for tenancy in self.tenants.all().into_iter().chain(tied()) {
-            may_use(&account.user, tenancy)?;
+            may_use(&renewed, tenancy)?;
             if visited || new_meaning && !self.still_means(tenancy, &newer.config) {
                 return Err(changed(tenancy));
             }
         }
-        Ok(Arc::clone(&account.user))
+        Ok(renewed)
     }
 
-    /// Whether names go on meaning what they mean for a tenant of the session's.
+    /// Whether names keep their meaning for a tenant of the session.
     fn still_means(&self, tenancy: &Tenancy, newer: &Config) -> bool {
         let meaning = || {
             let id = tenancy.scope.tenant.as_deref().map(TenantId::new).transpose().ok()?;
@@ -131,7 +141,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 None => "public".into(),
             };
             let Identity { database, user, .. } = &self.identity;
-            database.tenancy(id.as_ref(), &schema, user.policy(), newer).ok()
+            let place = (self.cluster_of(tenancy), &*schema);
+            database.tenancy(id.as_ref(), place, user.policy(), newer).ok()
         };
         meaning().is_some_and(|other| tenancy.means_the_same(&other))
     }

@@ -6,7 +6,9 @@ use std::mem;
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::draws::DrawAnswer;
 use super::expect::{Expect, PATH_BEHIND, PATH_FIRST, QueryReply, ROLE_FIRST};
+use super::kept::KeptError;
 use super::link::{Link, Request};
 use super::names::FAILED;
 use super::reply::Relayed;
@@ -15,23 +17,27 @@ use super::sequences::with_advice;
 use super::wording::{TEMPORARY, without_schema};
 use super::{End, Session, Status, columns};
 use crate::pool::server::Standing;
+use crate::simulation::{Fault, fault};
 use crate::sql::limits;
 use crate::sql::plan::Refusal;
 use crate::sql::rewrite::PositionMap;
 use crate::wire::frame;
 use crate::wire::message::{self, Severity};
 
-/// There is no such prepared statement.
+/// The SQLSTATE for a missing prepared statement.
 const NO_STATEMENT: &[u8] = b"26000";
 
-/// A write in a transaction that may only read.
+/// The SQLSTATE for a write in a read-only transaction.
 const READ_ONLY: &[u8] = b"25006";
 
-/// Asked for a position in an error or a notice.
+/// The SQLSTATE for a function that needs a value which the session has not drawn yet.
+const UNDRAWN: &[u8] = b"55000";
+
+/// The field of a position in an error or a notice.
 const POSITION: u8 = b'P';
-/// The text of an error or a notice.
+/// The field of the message in an error or a notice.
 const MESSAGE: u8 = b'M';
-/// PostgreSQL's message where a text ends too early.
+/// PostgreSQL's message at an unexpected end of a text.
 const END_OF_INPUT: &[u8] = b"syntax error at end of input";
 
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
@@ -40,23 +46,42 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let severity = frame::field(body, b'V').or_else(|| frame::field(body, b'S'));
         let Some(link) = &mut self.link else { return Ok(()) };
         if matches!(severity, Some(b"FATAL" | b"PANIC")) {
-            // The connection ends: what the client hears of it is decided when it has.
+            // The connection ends; the client's error is chosen when it has ended.
             link.last_words = Some(body.into());
             link.lease.in_doubt = true;
             return Ok(());
         }
+        if let Some(Expect::Draw(answer)) = link.expects.front_mut() {
+            // PostgreSQL's error if the session has drawn nothing.
+            let undrawn = frame::field(body, b'C') == Some(UNDRAWN);
+            *answer = if undrawn { DrawAnswer::Nothing } else { DrawAnswer::Unknown };
+            return Ok(());
+        }
         (link.copy_in, link.awaits_copy) = (false, false);
         link.request.erred = true;
-        // What was to be pinned did not come about.
+        // The state that would have pinned the client may not exist.
         self.pins.doubt();
         let code = frame::field(body, b'C').unwrap_or(b"XX000");
+        match self.error_of_kept(code) {
+            KeptError::Other => {}
+            KeptError::BehindParse => self.tell_due_parse(),
+            KeptError::Again { refused } => {
+                self.drop_kept(refused);
+                if columns::is_overtaken(body, code) {
+                    // DDL has bypassed the proxy. The server closes its outdated statements when their places are
+                    // needed.
+                    self.cluster().catalog.invalidate(&self.tenants.now().scope.schema);
+                }
+                return if code == NO_STATEMENT { self.run_again() } else { self.send_again() };
+            }
+        }
         if self.can_run_again(body, code) {
             return self.run_again();
         }
         let outnumbered = self.is_outnumbered(body, code);
         if outnumbered || columns::is_overtaken(body, code) {
-            // The catalog changed behind our back: what is prepared from now on shares nothing of before.
-            self.identity.database.catalog.invalidate(&self.tenants.now().scope.schema);
+            // DDL has bypassed the proxy: statements prepared from now on share nothing with earlier ones.
+            self.cluster().catalog.invalidate(&self.tenants.now().scope.schema);
         }
         let message = frame::field(body, b'M').unwrap_or_default();
         let front = self.link.as_ref().and_then(|link| link.expects.front());
@@ -86,15 +111,15 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         link.lease.in_doubt |= code == READ_ONLY && link.lease.is_standby();
         let added = link.expects.front().is_some_and(|front| !front.is_clients());
         if code == NO_STATEMENT && whole.is_none() {
-            // Code of the client's has dropped it, as it may: the client is told so, and nobody else relies on it.
+            // Code of the client has dropped the statement: only this client relies on it, and gets the error.
             link.lease.lose_prepared();
         } else if added && matches!(code, NO_STATEMENT | b"34000" | b"42P03" | b"42P05") {
-            // What we believe this server to hold is not what it holds.
+            // The tracked state of this server is wrong.
             link.lease.in_doubt = true;
             return Err(End::fatal("XX000", "the server lost a prepared statement of the proxy's"));
         }
         if link.is_early() {
-            // PostgreSQL goes on with the text: there the client gets it.
+            // PostgreSQL continues with the text: the client gets the error there.
             link.request.early = Some(body.into());
             self.void_pipeline(added);
             return Ok(());
@@ -104,7 +129,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 link.request.role = Settled::Refused(body.into());
                 return Ok(());
             }
-            // Cancelled, or out of its time: what ties the client to its server stays as it is known.
+            // A cancel request or a time-out: the known pins remain.
             Some(Expect::Probe(_)) => return Ok(()),
             Some(Expect::OwnQuery) => {
                 link.lease.in_doubt = true;
@@ -127,29 +152,30 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             Some(Expect::Poison(refusal)) => put_refusal(&mut self.outbuf, refusal),
             Some(Expect::Bind { .. }) if outnumbered => columns::put_changed(&mut self.outbuf),
             _ if found.is_some() => found.iter().for_each(|refusal| put_refusal(&mut self.outbuf, refusal)),
-            // It stands in no text of the client's.
+            // The error has no position in a text of the client.
             Some(front) if !front.is_clients() => put_unplaced(&mut self.outbuf, body),
             Some(Expect::Parse { map, .. } | Expect::Trial(map)) => {
                 put_error(&mut self.outbuf, body, whole, map)
             }
             _ => put_error(&mut self.outbuf, body, whole, &PositionMap::default()),
         }
+        self.message_failed();
         self.void_pipeline(added);
         Ok(())
     }
 
-    /// PostgreSQL drops everything up to `Sync`: what was foreseen of it did not come about. `ours`: for an error to a
-    /// message of ours.
+    /// PostgreSQL discards all messages up to `Sync`: predictions about them are reverted. `ours`: the error answers a
+    /// message of the proxy.
     fn void_pipeline(&mut self, ours: bool) {
         (self.checking, self.foreseen) = (false, None);
         let Some(link) = &mut self.link else { return };
         let until = link.expects.iter().position(|expect| matches!(expect, Expect::Sync | Expect::OwnSync));
         let end = until.unwrap_or(link.expects.len());
         let void: Vec<Expect> = link.expects.drain(..end).collect();
-        // PostgreSQL reads no Query that stands behind an error of ours, and its sender waits for its end.
+        // PostgreSQL ignores a Query behind an error of the proxy's message, and its sender waits for an answer.
         let lost = |expect: &Expect| matches!(expect, Expect::Query(reply) if ours || reply.prepared);
         let ends_here = until.is_none() && void.iter().any(lost);
-        // From back to front: what was foreseen last is taken back first.
+        // From back to front: the last prediction is reverted first.
         for expect in void.into_iter().rev() {
             match expect {
                 Expect::Parse { id, named, client, .. } => {
@@ -157,6 +183,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                         (PATH_FIRST, _) => link.lease.path_statement = Standing::Doubtful,
                         (ROLE_FIRST, _) => link.lease.role_statement = Standing::Doubtful,
                         (PATH_BEHIND, _) => {}
+                        (_, true) if fault(Fault::PreparedDespiteError) => {}
                         (id, true) => link.lease.prepared.remove(id),
                         (_, false) => link.lease.unnamed = None,
                     }
@@ -168,10 +195,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                     if let Some(name) = opened {
                         self.statements.remove(&name);
                     }
-                    if let Some((name, statement)) = closed {
+                    if let Some((name, statement)) = closed.map(|closed| *closed) {
                         self.statements.insert(name, statement);
                     }
                 }
+                Expect::Bind { spared: true, .. } => drop(self.statements.remove(b"")),
                 Expect::SessionRole(_) => link.request.role = Settled::No,
                 Expect::Dropped(dropped) => {
                     self.statements = dropped.of_client;
@@ -204,7 +232,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         };
         let Some(link) = &mut self.link else { return Ok(Relayed::Not) };
         match link.expects.pop_front() {
-            Some(Expect::OwnQuery | Expect::OwnSync) => return Ok(Relayed::Not),
+            Some(Expect::OwnQuery | Expect::OwnSync) if !fault(Fault::ReadyMiscounted) => {
+                return Ok(Relayed::Not);
+            }
             Some(Expect::SessionRole(role)) => {
                 self.role_settled(role);
                 return Ok(Relayed::Not);
@@ -213,12 +243,19 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 self.pins_probed(&probe);
                 return Ok(Relayed::Not);
             }
+            Some(Expect::Draw(value)) => {
+                self.draw_answered(value);
+                return Ok(Relayed::Not);
+            }
             Some(front) if !front.ends_ready() => link.expects.retain(Expect::is_restored),
             _ => {}
         }
         self.end_request(status);
         self.tell_again()?;
         self.probe_pins();
+        if self.ask_for_draw(status) {
+            return Ok(Relayed::Not);
+        }
         if self.has_channels_to_settle() {
             self.held_ready = Some(status);
             return Ok(Relayed::Not);
@@ -226,7 +263,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         Ok(Relayed::AsItIs)
     }
 
-    /// A request is answered: what holds now is what PostgreSQL says.
+    /// A request is answered: PostgreSQL's status replaces the predicted one.
     pub(super) fn end_request(&mut self, status: Status) {
         self.count_request(status);
         self.note_use(status);
@@ -244,19 +281,23 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         link.next_request();
         link.own_last = false;
-        // What ran was read in the encoding that has been reported by now.
+        // The statements that ran were read in the encoding that is reported by now.
         self.reached = status;
         if status == Status::Idle {
-            (link.path_set, link.path_moved) = (false, false);
-            (link.role, link.own_portal) = (link.resting_role(), false);
+            (link.path_set, link.path_moved) = (link.path_set && fault(Fault::PathKeptBehindEnd), false);
+            if !fault(Fault::RoleKeptBehindEnd) {
+                link.role = link.resting_role();
+            }
+            link.own_portal = false;
             link.local_path = false;
             link.strayed = false;
             (link.explicit, link.reads_otherwise) = (false, false);
             if let Some(tenancy) = link.ddl.take() {
-                self.identity.database.catalog.overtake(&tenancy.scope.schema);
+                self.cluster_of(&tenancy).catalog.overtake(&tenancy.scope.schema);
             }
             self.portals.clear();
-            // An error is the last of a request: no transaction is open behind it, so it ended the one that was.
+            self.accounts.close_portals();
+            // An error is the last answer of a request: if no transaction is open behind it, it ended the open one.
             if erred {
                 self.undo_settings()
             } else {
@@ -267,14 +308,15 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         self.refresh_effective();
     }
 
-    /// Whether the `Bind` at hand names formats for the columns that its client was told of, which are others now.
+    /// Whether the `Bind` at hand has result formats for the columns in the client's description, and the columns have
+    /// changed.
     fn is_outnumbered(&self, body: &[u8], code: &[u8]) -> bool {
         let front = self.link.as_ref().and_then(|link| link.expects.front());
         matches!(front, Some(Expect::Bind { told, .. }) if columns::is_outnumbered(body, code, *told))
     }
 
-    /// Whether this is PostgreSQL refusing a plan that DDL has overtaken, or one that code has dropped, with nothing
-    /// lost by trying again.
+    /// Whether PostgreSQL refuses a plan because of DDL, or a statement that code has dropped, and a second run loses
+    /// nothing.
     fn can_run_again(&self, body: &[u8], code: &[u8]) -> bool {
         let Some(link) = &self.link else { return false };
         let overtaken = columns::is_overtaken(body, code);
@@ -283,18 +325,25 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             && self.status == Status::Idle
             && !link.request.delivered
             && link.request.replay.is_some()
-            // The client would read the rows by what it was told.
+            // The client would decode the rows by its earlier description.
             && !link.request.described
     }
 
-    /// Runs the request once more, with its statements prepared anew.
+    /// Runs the request again, with newly prepared statements.
     fn run_again(&mut self) -> Result<(), End> {
+        // DDL has bypassed the proxy: no earlier statement is bound again.
+        self.cluster().catalog.invalidate(&self.tenants.now().scope.schema);
+        if let Some(link) = &mut self.link {
+            link.lease.lose_prepared();
+        }
+        self.send_again()
+    }
+
+    /// Sends the request again.
+    fn send_again(&mut self) -> Result<(), End> {
         let Some(link) = &mut self.link else { return Ok(()) };
         let Some(replay) = link.request.replay.take() else { return Ok(()) };
         tracing::debug!("retrying a request: DDL invalidated its plan");
-        // The catalog changed behind our back: no statement of before is bound again.
-        self.identity.database.catalog.invalidate(&self.tenants.now().scope.schema);
-        link.lease.lose_prepared();
         if !link.request.awaiting {
             message::sync(&mut link.lease.outbuf);
         }
@@ -303,7 +352,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         link.expects.retain(Expect::is_restored);
         link.expects.push_front(Expect::OwnQuery);
         if link.expects.len() > 1 {
-            // It begins on a server that is as it was born.
+            // The request begins on a server with its initial settings.
             link.settings = Default::default();
         }
         link.path_set = false;
@@ -316,15 +365,25 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         Ok(())
     }
 
-    /// PostgreSQL closed the connection. Outside a transaction the client loses a request and no more.
+    /// PostgreSQL has closed the connection. Outside of a transaction the client loses only its request.
     pub(super) fn server_gone(&mut self) -> Result<(), End> {
         self.relay()?;
         let Some(link) = &mut self.link else { return Ok(()) };
         link.lease.in_doubt = true;
+        self.runs_lost();
+        let Some(link) = &mut self.link else { return Ok(()) };
         let Request { sent, awaiting, erred, .. } = link.request;
-        // What it was to prepare or to close did not come about.
+        // Statements that the request would have prepared or closed are as before.
         self.void_pipeline(false);
         let Some(mut link) = self.link.take() else { return Ok(()) };
+        if fault(Fault::SentAgain)
+            && let Some(mut again) = link.request.replay.take()
+        {
+            link.discard();
+            again.extend_from_slice(&self.inbuf);
+            self.inbuf = again;
+            return Ok(());
+        }
         self.shared.metrics.server_lost();
         self.let_go();
         let words = link.last_words.take();
@@ -336,7 +395,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             && self.pins.is_empty()
             && link.pass_left == 0
             && self.stream_left == 0;
-        self.torn = link.is_in_a_message();
+        self.mid_message = link.is_in_a_message();
         link.discard();
         if !keeps {
             return Err(End::Fatal { code, message });
@@ -344,9 +403,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         self.undo_settings();
         self.portals.clear();
         if !sent {
+            // The client's request was complete, and only the proxy's own query has no answer.
+            self.draw_answered(DrawAnswer::Unknown);
             return Ok(());
         }
-        // A request that was refused has failed, but its error would have come with PostgreSQL's.
+        // A refused request has failed, but its error would have come with PostgreSQL's.
         if !erred {
             self.count_error(code.as_bytes());
             message::error(&mut self.outbuf, Severity::Error, &code, &message, None);
@@ -362,26 +423,26 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 }
 
 impl Link {
-    /// Whether the error at hand is one to what is prepared in front of a `Query`.
+    /// Whether the error answers a statement that is prepared in front of a `Query`.
     fn is_early(&self) -> bool {
         matches!(self.expects.iter().find(|expect| expect.ends_ready()), Some(Expect::OwnSync))
     }
 }
 
 impl QueryReply {
-    /// The refusal that the client gets in the place of an error with this SQLSTATE.
+    /// The refusal that replaces an error with this SQLSTATE.
     fn refusal(&self, code: &[u8]) -> Option<&Refusal> {
         let fails = self.fails.as_ref().filter(|(number, _)| *number == self.seen && code == FAILED);
         self.poison.as_deref().or(fails.map(|(_, refusal)| &**refusal))
     }
 }
 
-/// Whether a text fails so whose statements could not be prepared: outside of a transaction, and in one.
+/// Whether this is the error of a text whose statements could not be prepared, inside or outside of a transaction.
 fn is_for_missing(code: &[u8]) -> bool {
     matches!(code, NO_STATEMENT | b"25P02")
 }
 
-/// PostgreSQL's error for the client; `whole` is the message, where that may go on as it is.
+/// Writes PostgreSQL's error for the client; `whole` is the message, if it may be passed on unchanged.
 fn put_error(out: &mut BytesMut, body: &[u8], whole: Option<&[u8]>, map: &PositionMap) {
     match whole {
         Some(whole) if map.is_empty() => out.extend_from_slice(whole),
@@ -396,19 +457,19 @@ fn put_refusal(out: &mut BytesMut, refusal: &Refusal) {
     message::error(out, Severity::Error, refusal.code, &refusal.message, refusal.hint.as_deref());
 }
 
-/// An error with no position.
+/// Writes an error without its position.
 fn put_unplaced(out: &mut BytesMut, body: &[u8]) {
     message::fields(out, b'E', frame::fields(body).filter(|(code, _)| *code != POSITION));
 }
 
-/// An error or notice with its position moved to the client's text.
+/// Writes an error or notice with its position in the client's text.
 pub(super) fn put_mapped(out: &mut BytesMut, tag: u8, body: &[u8], map: &PositionMap) {
     let at = frame::field(body, POSITION).and_then(|p| std::str::from_utf8(p).ok()?.parse().ok());
     let moved = at.map(|at: usize| map.to_client(at).to_string());
     let ends = at.is_some_and(|at| map.is_end_of_input(at));
     let fields = frame::fields(body).map(|(code, value)| match &moved {
         Some(moved) if code == POSITION => (code, moved.as_bytes()),
-        // What it names is ours: behind the client's text there is nothing.
+        // The named token was added by the proxy: behind the client's text there is nothing.
         Some(_) if ends && code == MESSAGE && value.ends_with(b"at or near \"\\\"") => (code, END_OF_INPUT),
         _ => (code, value),
     });

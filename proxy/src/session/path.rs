@@ -1,4 +1,4 @@
-//! The search path that a client's names are looked up in.
+//! The search path under which a client's names are resolved.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -12,27 +12,28 @@ use crate::sql::lexer::{Lexer, TokenKind};
 use crate::sql::name;
 use crate::sql::plan::Setting;
 
-/// The text of the prepared statement that sets the path for the running transaction. Takes a path as [`ident::search_path`] writes it.
+/// The text of the prepared statement that sets the path for the transaction. Its parameter is a path in the form of
+/// [`ident::search_path`].
 pub const STATEMENT_TEXT: &[u8] = b"SELECT pg_catalog.set_config('search_path', $1, true)";
 
 /// One parameter, of type `text`.
 pub const STATEMENT_TYPES: &[u8] = &[0, 1, 0, 0, 0, 25];
 
-/// What texts sent now are read with.
+/// The path for the texts that are sent now.
 #[derive(Clone)]
 pub struct Effective {
-    /// The path to set before names are looked up; empty where the server's own is right.
+    /// The path to set before names are resolved; empty if the baseline is right.
     pub path: Arc<str>,
-    /// The same as PostgreSQL shows it, and takes it from `set_config`.
+    /// The same path in the form of `SHOW` and `set_config`.
     pub shown: Arc<str>,
-    /// The client set it.
+    /// The client has set it.
     pub own: bool,
-    /// The tenant that it is one of.
+    /// The tenant of the path.
     pub tenancy: Arc<Tenancy>,
 }
 
 impl Effective {
-    /// What follows from the client's settings. A path that it set for another tenant does not hold.
+    /// The path that follows from the client's settings. A path that the client set for another tenant does not apply.
     pub fn of(settings: &Settings, tenancy: &Arc<Tenancy>) -> Self {
         let own = settings.get(LOCAL_PATH).or_else(|| settings.get(SEARCH_PATH));
         match own.filter(|path| tenancy.allows_path(path)) {
@@ -47,8 +48,8 @@ impl Effective {
         Self { path, shown, own, tenancy: Arc::clone(tenancy) }
     }
 
-    /// The path that is to be in force. Where the server's own is the right one, that need be set only if code may
-    /// have set another (`doubts`): then it is `baseline`, unless nobody is held to it.
+    /// The path that must be set. If the baseline is the right one, it is set only if code may have set another
+    /// (`doubts`), and if clients are restricted to it.
     pub fn due<'a>(&'a self, baseline: Option<&'a Arc<str>>, doubts: bool) -> &'a Arc<str> {
         match baseline {
             Some(baseline) if doubts && self.path.is_empty() => baseline,
@@ -56,16 +57,16 @@ impl Effective {
         }
     }
 
-    /// This path.
+    /// A path of this tenant.
     pub fn new(path: Arc<str>, own: bool, tenancy: &Arc<Tenancy>) -> Self {
         let shown = shown(&path).map_or_else(|| Arc::clone(&path), Arc::from);
-        // One that is the tenant's own path leaves all as it is.
+        // The tenant's own path changes nothing.
         let own = own && *path != *tenancy.home;
         Self { path, shown, own, tenancy: Arc::clone(tenancy) }
     }
 }
 
-/// The path that a setting of `search_path` in `text` sets, as [`ident::search_path`] writes it.
+/// The path that a setting of `search_path` in `text` sets, in the form of [`ident::search_path`].
 pub fn of_setting(setting: &Setting, text: &[u8]) -> Option<String> {
     match &setting.given {
         Some(value) => Some(ident::search_path(check::search_path(value)?.iter().map(String::as_str))),
@@ -73,7 +74,7 @@ pub fn of_setting(setting: &Setting, text: &[u8]) -> Option<String> {
     }
 }
 
-/// A path with quotes around those names only that need them.
+/// A path in which only names are quoted that need quotes.
 pub fn shown(path: &str) -> Option<String> {
     let is_first = |c: char| c.is_ascii_lowercase() || c == '_';
     let plain =
@@ -83,7 +84,7 @@ pub fn shown(path: &str) -> Option<String> {
     Some(names.join(", "))
 }
 
-/// A path as it stands in a `SET`, where PostgreSQL takes no empty identifier, in ASCII.
+/// A path for a `SET`, in ASCII. PostgreSQL accepts no empty identifier there.
 pub fn in_sql(path: &str) -> Cow<'_, str> {
     let odd = !path.is_ascii() || path.contains("\"\"");
     let names = if odd { check::search_path(path) } else { None };
@@ -94,15 +95,15 @@ pub fn in_sql(path: &str) -> Cow<'_, str> {
             let names: Vec<_> = names.iter().map(each).collect();
             Cow::Owned(if names.is_empty() { "''".into() } else { names.join(", ") })
         }
-        // No list of names: none at all is better than one in an encoding that nobody knows.
+        // Not a list of names: the empty path is better than one in an unknown encoding.
         None if !path.is_ascii() => Cow::Borrowed("''"),
         None => Cow::Borrowed(path),
     }
 }
 
-/// Whether names under this path may mean another schema's objects before those of this one.
+/// Whether names under this path may denote objects of another schema before those of this one.
 ///
-/// Under the empty path they mean PostgreSQL's alone, and nothing can be made.
+/// Under the empty path they denote objects of PostgreSQL only, and nothing can be created.
 pub fn strays(path: &str, schema: &str) -> bool {
     path != "\"\"" && !begins_with(path, schema)
 }
@@ -113,9 +114,9 @@ fn begins_with(path: &str, schema: &str) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(','))
 }
 
-/// The path in the value of a `SET search_path`, as [`ident::search_path`] writes it.
+/// The path in the value of a `SET search_path`, in the form of [`ident::search_path`].
 ///
-/// `None` where this is not a plain list of names and strings.
+/// `None` if the value is no plain list of names and strings.
 pub fn parse_list(value: &str) -> Option<String> {
     let text = value.as_bytes();
     let mut names = Vec::new();
@@ -124,7 +125,7 @@ pub fn parse_list(value: &str) -> Option<String> {
         let token = tokens.next()?;
         names.push(match token.kind.is_word() {
             true => name::decode(token.kind, token.of(text)),
-            // Not where a backslash is in it: what that means is the session's.
+            // Not with a backslash, whose meaning depends on the session.
             false => name::plain_string(token.kind, token.of(text), false)?,
         });
         match tokens.next() {

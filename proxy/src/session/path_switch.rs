@@ -1,10 +1,9 @@
 //! A search path that names another tenant.
 //!
-//! Where the user may switch, a path that begins with a tenant's schema is a switch to that tenant, as `SET tenant` is:
-//! the session goes over to it, and then the statement sets a path of the tenant's own. Any other path that reaches
-//! beyond the tenant is refused, and what stands behind it is refused, too: a client that passes over the error would
-//! read tables of a tenant that it did not mean. A path that is right ends that, and so do `RESET`, `DISCARD ALL` and
-//! `SET tenant`; a rollback does not.
+//! If the user may switch, a path that begins with a tenant's schema is a switch to that tenant, like `SET tenant`;
+//! then the statement sets a path of the new tenant. Any other path that reaches beyond the tenant is refused, and so
+//! are the statements behind it: a client that ignores the error would read tables of a tenant that it did not mean. A
+//! permitted path ends the block, and so do `RESET`, `DISCARD ALL` and `SET tenant`; a rollback does not.
 
 use std::sync::Arc;
 
@@ -15,14 +14,14 @@ use super::bound::bound_path;
 use super::judge::Source;
 use super::path;
 use super::request::Step;
-use super::switch::{Hindered, aborted};
+use super::switch::{TenantSwitchError, aborted};
 use super::tenant::Tenancy;
 use super::{Session, Status};
 use crate::pool::settings::SEARCH_PATH;
 use crate::sql::guard::check;
 use crate::sql::plan::{Discard, Plan, Refusal, Route, Statement, StatementKind};
 
-/// The path that a statement sets, and whether it is the transaction's alone.
+/// The path that a statement sets, and whether it is local to the transaction.
 fn path_of(statement: &Statement, text: &[u8]) -> Option<(String, bool)> {
     match &statement.kind {
         StatementKind::Set(setting) if *setting.name == *SEARCH_PATH => {
@@ -32,17 +31,17 @@ fn path_of(statement: &Statement, text: &[u8]) -> Option<(String, bool)> {
     }
 }
 
-/// Whether a statement sets a path, by a `SET`.
+/// Whether a statement is a `SET` of the path.
 pub(super) fn is_path(statement: &Statement) -> bool {
     matches!(&statement.kind, StatementKind::Set(setting) if *setting.name == *SEARCH_PATH)
 }
 
-/// Whether it sets one for more than the transaction.
+/// Whether it sets the path for longer than the transaction.
 pub(super) fn is_for_session(statement: &Statement) -> bool {
     is_path(statement) && matches!(&statement.kind, StatementKind::Set(setting) if !setting.local)
 }
 
-/// Whether a statement sets the path at all.
+/// Whether a statement sets the path in any form.
 fn sets_path(statement: &Statement, text: &[u8]) -> bool {
     match &statement.kind {
         StatementKind::Set(setting) => *setting.name == *SEARCH_PATH,
@@ -58,7 +57,7 @@ fn sets_path(statement: &Statement, text: &[u8]) -> bool {
     }
 }
 
-/// Whether what a statement does hangs on whose it is: on the path, or on what makes keys the tenant's own.
+/// Whether the effect of a statement depends on the tenant: by the path, or by keys that are private to the tenant.
 fn is_some_tenants(statement: &Statement, plan: &Plan) -> bool {
     use StatementKind::{
         Begin, Characteristics, Commit, Deallocate, Discard, Plain, Release, Reset, ResetAll, Rollback,
@@ -87,18 +86,18 @@ fn is_some_tenants(statement: &Statement, plan: &Plan) -> bool {
 }
 
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
-    /// The tenant that a path names which the tenant in force may not set, if a path may be a switch.
+    /// The tenant that a path names and the current tenant may not set, if a path may be a switch.
     fn wish(&self, path: &str) -> Option<TenantId> {
         let tenancy = self.tenancy();
         let legible = self.reads_utf8() || path.is_ascii();
-        if !self.identity.user.tenant_switch || !legible || tenancy.allows_path(path) {
+        if !self.identity.user.rights.tenant_switch || !legible || tenancy.allows_path(path) {
             return None;
         }
         TenantId::new(check::search_path(path)?.first()?).ok()
     }
 
-    /// The tenant whose path it is, if it is known already and the path stays within what that tenant may name.
-    fn tenancy_of_path(&mut self, path: &str) -> Result<Option<Arc<Tenancy>>, Hindered> {
+    /// The tenant of a path, if it is known already and the path has only schemas that it may name.
+    fn tenancy_of_path(&mut self, path: &str) -> Result<Option<Arc<Tenancy>>, TenantSwitchError> {
         let Some(tenant) = self.wish(path) else { return Ok(None) };
         if self.status_then() == Status::Failed {
             return Err(aborted().into());
@@ -112,21 +111,21 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
     }
 
-    /// Goes over to the tenant whose path the first statement of a `Query` sets. Whether it did.
-    pub(super) fn switch_by_path(&mut self, plan: &Plan, text: &[u8]) -> Result<bool, Hindered> {
+    /// Switches to the tenant whose path the first statement of a `Query` sets. Returns whether it did.
+    pub(super) fn switch_by_path(&mut self, plan: &Plan, text: &[u8]) -> Result<bool, TenantSwitchError> {
         let first = plan.statements.iter().find(|statement| statement.kind != StatementKind::Begin);
         let Some((path, local)) = first.and_then(|statement| path_of(statement, text)) else {
             return Ok(false);
         };
         let switched = match self.tenancy_of_path(&path) {
             Ok(None) => Ok(false),
-            Ok(Some(tenancy)) => self.enter(tenancy, local).map(|()| true).map_err(Hindered::from),
+            Ok(Some(tenancy)) => self.enter(tenancy, local).map(|()| true).map_err(TenantSwitchError::from),
             Err(hindered) => Err(hindered),
         };
         switched.map_err(|hindered| self.without_path(hindered))
     }
 
-    /// The plan of a `Parse`, and the tenant that it is `tied` to where its statement sets a path of that tenant's.
+    /// The plan of a `Parse`, and the tenant of the path that its statement sets (`tied`).
     pub(super) fn tie_by_path(
         &mut self,
         plan: Plan,
@@ -143,8 +142,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             .map_err(Step::NeedJudgement)
     }
 
-    /// The tenant that a statement of `Parse` is tied to by the path that it sets.
-    fn tied_by_path(&mut self, plan: &Plan, text: &[u8]) -> Result<Option<Arc<Tenancy>>, Hindered> {
+    /// The tenant of a statement of `Parse`, by the path that it sets.
+    fn tied_by_path(&mut self, plan: &Plan, text: &[u8]) -> Result<Option<Arc<Tenancy>>, TenantSwitchError> {
         let [only] = &plan.statements[..] else { return Ok(None) };
         let Some((path, _)) = path_of(only, text) else { return Ok(None) };
         let tied = self.tenancy_of_path(&path).and_then(|tied| {
@@ -154,7 +153,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         tied.map_err(|hindered| self.without_path(hindered))
     }
 
-    /// What a `Bind` has to do with a path of another tenant's. `Some`: it has been dealt with.
+    /// Handles a `Bind` of a statement that sets a path of another tenant. `Some`: it has been answered.
     pub(super) fn settle_path(&mut self, name: &[u8], values: &[u8]) -> Option<Step> {
         let statement = self.statements.get(name).filter(|statement| statement.tied.is_none())?;
         let [only] = &statement.plan.statements[..] else { return None };
@@ -169,7 +168,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let settled = self.tenancy_of_path(&path).and_then(|tenancy| {
             let Some(tenancy) = tenancy else { return Ok(()) };
             match bound {
-                Some(local) => self.enter(tenancy, local).map_err(Hindered::from),
+                Some(local) => self.enter(tenancy, local).map_err(TenantSwitchError::from),
                 None => {
                     let statement = self.statements.get_mut(name);
                     statement.into_iter().for_each(|statement| statement.tied = Some(Arc::clone(&tenancy)));
@@ -183,9 +182,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         })
     }
 
-    /// A path was not set. Where PostgreSQL would have set it, what stands behind it is not what the client means.
-    fn without_path(&mut self, hindered: Hindered) -> Hindered {
-        if let Hindered::Refused(refusal) = &hindered
+    /// A path was not set. If PostgreSQL would have set it, the statements behind it would run under another path than
+    /// the client meant.
+    fn without_path(&mut self, hindered: TenantSwitchError) -> TenantSwitchError {
+        if let TenantSwitchError::Refused(refusal) = &hindered
             && refusal.code != aborted().code
         {
             self.distrust_path();
@@ -201,12 +201,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
     }
 
-    /// A plan was refused: with it, perhaps, a path.
+    /// Records that a plan was refused which may set a path.
     pub(super) fn note_refused_path(&mut self, plan: &Plan, text: &[u8]) {
         let unread =
             plan.statements.is_empty() && memchr::memmem::find(text, SEARCH_PATH.as_bytes()).is_some();
         let tenancy = self.tenancy();
-        // One that is the tenant's to set was not what was refused.
+        // A path that the tenant may set was not the reason of the refusal.
         let is_right = |s: &Statement| path_of(s, text).is_some_and(|(path, _)| tenancy.allows_path(&path));
         let is_wrong = |s: &Statement| sets_path(s, text) && !is_right(s);
         if tenancy.is_confined() && (unread || plan.statements.iter().any(is_wrong)) {
@@ -214,7 +214,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
     }
 
-    /// The refusal of a plan behind a path that was refused.
+    /// The refusal of a plan behind a refused path.
     pub(super) fn refuses_behind_path(&self, plan: &Plan) -> Option<Refusal> {
         let distrusts = match &self.ahead {
             Some(ahead) => ahead.distrusts_path(),
@@ -223,7 +223,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if !distrusts || self.status_then() == Status::Failed {
             return None;
         }
-        // What the text itself sets counts for what is behind that.
+        // A path that the text itself sets counts for the statements behind it.
         let (mut session, mut transaction) = (false, false);
         for statement in &plan.statements {
             if !(session || transaction) && is_some_tenants(statement, plan) {
@@ -251,7 +251,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     fn path_was_refused(&self) -> Refusal {
         let schema = &self.tenancy().scope.schema;
-        let how = match self.identity.user.tenant_switch {
+        let how = match self.identity.user.rights.tenant_switch {
             true => "or to one that begins with the schema of a tenant which this user may name.",
             false => {
                 "or name the tenant when connecting. With tenant_switch = true for this user in the proxy's \
@@ -269,7 +269,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     }
 }
 
-/// The refusal of a path that begins with a tenant, and goes on to others.
+/// The refusal of a path that begins with a tenant's schema and contains other tenants' schemas.
 fn beyond(tenancy: &Tenancy) -> Refusal {
     let hint = "It may name the tenant's own schema, and then those that all tenants share.";
     check::denied(&tenancy.scope, "have this search_path", Some(hint))

@@ -1,4 +1,4 @@
-//! What ties a client to its server, and how that ends: PostgreSQL is asked what is left.
+//! Why a client keeps its server, and how that ends: the proxy asks PostgreSQL whether the state still exists.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,10 +9,11 @@ use super::expect::Expect;
 use super::link::Link;
 use super::{Session, Status};
 use crate::metrics::Metrics;
+use crate::simulation::{Fault, fault};
 use crate::sql::plan::{PinReason, Plan, Refusal};
 
-/// What each reason's state looks like from inside of its session, as a query that finds a row if it
-/// is there. Each name is qualified: the path is whatever it is.
+/// For each reason, a query that returns a row if the session has such state. Each name is qualified, because the path
+/// can be any.
 const PROBES: [(PinReason, &str); 4] = [
     (
         PinReason::TempTable,
@@ -29,7 +30,7 @@ const PROBES: [(PinReason, &str); 4] = [
     ),
 ];
 
-/// The tag of a query that found its row.
+/// The command tag of a query that returned a row.
 const FOUND: &[u8] = b"SELECT 1";
 
 /// A set of reasons.
@@ -63,25 +64,25 @@ impl Reasons {
     }
 }
 
-/// What ties one client to its server.
+/// The pins of one client.
 pub(super) struct Pins {
     reasons: Reasons,
-    /// Some of them may be over.
+    /// Some of the reasons may be over.
     doubtful: bool,
-    /// Counts up with each that is added.
+    /// Increases with each added reason.
     epoch: u64,
     metrics: Arc<Metrics>,
-    /// The clients of the database that are tied.
+    /// The number of pinned clients of the database.
     all: Arc<AtomicUsize>,
 }
 
 impl Pins {
-    /// Nothing. `all` counts the clients of a database that are tied.
+    /// No pins. `all` is the number of pinned clients of a database.
     pub fn new(metrics: Arc<Metrics>, all: Arc<AtomicUsize>) -> Self {
         Self { reasons: Reasons::default(), doubtful: false, epoch: 0, metrics, all }
     }
 
-    /// Whether there is none, session pooling included.
+    /// Whether there is no reason, session pooling included.
     pub fn is_empty(&self) -> bool {
         self.reasons == Reasons::default()
     }
@@ -91,12 +92,12 @@ impl Pins {
         self.reasons.0
     }
 
-    /// Whether there is one.
+    /// Whether the client has this reason.
     pub fn has(&self, reason: PinReason) -> bool {
         self.reasons.has(reason)
     }
 
-    /// Whether the client has state of its own on its server, whatever the pooling is.
+    /// Whether the client has state on its server, whatever the pool mode.
     pub fn has_state(&self) -> bool {
         self.reasons.without(PinReason::SessionPooling) != Reasons::default()
     }
@@ -108,42 +109,42 @@ impl Pins {
             .any(|reason| self.has(reason))
     }
 
-    /// One more.
+    /// Adds a reason.
     pub fn add(&mut self, reason: PinReason) {
         self.epoch += 1;
         self.doubtful |= PROBES.iter().any(|(probed, _)| *probed == reason);
         let had_state = self.has_state();
         if self.reasons.add(reason) && reason != PinReason::SessionPooling {
-            self.metrics.pinned(reason);
+            self.metrics.pinned(reason.as_str());
             if !had_state {
                 self.all.fetch_add(1, Ordering::Relaxed);
             }
         }
     }
 
-    /// One is over.
+    /// Removes a reason.
     pub fn remove(&mut self, reason: PinReason) {
         if self.reasons.remove(reason) && reason != PinReason::SessionPooling {
-            self.metrics.unpinned(reason);
+            self.metrics.unpinned(reason.as_str());
             if !self.has_state() {
                 self.all.fetch_sub(1, Ordering::Relaxed);
             }
         }
     }
 
-    /// All are over but session pooling.
+    /// Removes all reasons except session pooling.
     pub fn clear(&mut self) {
         for reason in PinReason::ALL.into_iter().filter(|reason| *reason != PinReason::SessionPooling) {
             self.remove(reason);
         }
     }
 
-    /// Something has happened that may end one of them.
+    /// Records that some of the reasons may be over.
     pub fn doubt(&mut self) {
         self.doubtful = true;
     }
 
-    /// The question that tells which are over, if there is one to ask.
+    /// The query that finds out which reasons are over, if there is one to send.
     fn question(&mut self) -> Option<(Probe, String)> {
         if !std::mem::take(&mut self.doubtful) {
             return None;
@@ -154,9 +155,9 @@ impl Pins {
         (!asked.is_empty()).then_some((Probe { reasons, next: 0, over: Vec::new(), epoch: self.epoch }, sql))
     }
 
-    /// What PostgreSQL answered.
+    /// Applies PostgreSQL's answer.
     pub fn settle(&mut self, probe: &Probe) {
-        // What was added since the question was asked is not in its answer.
+        // The answer does not cover reasons that were added later.
         if probe.epoch == self.epoch {
             probe.over.iter().for_each(|reason| self.remove(*reason));
         }
@@ -169,18 +170,18 @@ impl Drop for Pins {
     }
 }
 
-/// A question on its way: which of these reasons still hold.
+/// A query in progress: which of these reasons still hold.
 #[derive(Debug)]
 pub struct Probe {
     reasons: Vec<PinReason>,
-    /// The one that the next answer is about.
+    /// The reason that the next answer is about.
     next: usize,
     over: Vec<PinReason>,
     epoch: u64,
 }
 
 impl Probe {
-    /// The next `CommandComplete`.
+    /// Processes the next `CommandComplete`.
     pub fn complete(&mut self, tag: &[u8]) {
         if let Some(reason) = self.reasons.get(self.next).filter(|_| tag != FOUND) {
             self.over.push(*reason);
@@ -190,8 +191,11 @@ impl Probe {
 }
 
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
-    /// Ties the client to its server.
+    /// Pins the client to its server.
     pub(super) fn pin(&mut self, reason: PinReason) {
+        if fault(Fault::PinForgotten) {
+            return;
+        }
         let temp = matches!(reason, PinReason::TempTable | PinReason::SessionState);
         self.made_temp |= temp;
         self.pins.add(reason);
@@ -200,8 +204,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
     }
 
-    /// Closes a server on which a statement that SQL prepares would not be looked at again when the
-    /// client makes a temporary table; another is to be had then.
+    /// Closes a server on which a statement of SQL `PREPARE` would not be checked again when the client creates a
+    /// temporary table; the client then gets another server.
     pub(super) fn drops_stale_server(&mut self, plan: &Plan) -> bool {
         let prepares = plan.statements.iter().any(|s| s.pin == Some(PinReason::SqlPrepare));
         let fresh =
@@ -210,12 +214,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let stale = |link: &mut Box<Link>| fresh && link.lease.had_temp && link.expects.iter().all(ours);
         let Some(link) = self.link.take_if(|link| prepares && stale(link)) else { return false };
         self.let_go();
-        self.wanted = self.tenancy().isolation.clone();
+        self.wanted = Some(Arc::clone(self.tenancy()));
         link.discard();
         true
     }
 
-    /// Asks the server, between two requests, what of the client's state is still there.
+    /// Asks the server, between two requests, which state of the client still exists.
     pub(super) fn probe_pins(&mut self) {
         if self.status != Status::Idle {
             return;
@@ -234,7 +238,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         self.sql_writes &= self.pins.has(PinReason::SqlPrepare);
     }
 
-    /// The refusal of a plan that would tie one client too many to a server.
+    /// The refusal of a plan that would pin a client above the limit.
     pub(super) fn refuses_pin(&self, plan: &Plan) -> Option<Refusal> {
         let limit = self.config.pool.max_pinned;
         if limit == 0 {
@@ -246,8 +250,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         Some(Refusal {
             code: "53400",
-            message: format!("too many clients are tied to a server (pool.max_pinned is {limit})"),
-            hint: Some(format!("This statement would tie one more, for its {}.", reason.in_words())),
+            message: format!("too many clients are pinned to a server (pool.max_pinned is {limit})"),
+            hint: Some(format!("This statement would pin one more, for its {}.", reason.in_words())),
         })
     }
 }

@@ -27,12 +27,46 @@ use crate::clients::counts::Counts;
 use crate::metrics::Kind;
 use crate::pool::server::Standing;
 use crate::pool::settings::{SEARCH_PATH, SESSION_ROLE, Settings};
+use crate::simulation::{Fault, fault};
+use crate::sql::fresh;
 use crate::sql::plan::{Check, Plan, Route, Statement};
 use crate::sql::rewrite::{PositionMap, rewrite};
-use crate::wire::message;
+use crate::wire::{frame, message};
+
+/// `FirstNormalObjectId` in PostgreSQL's `transam.h`: types with smaller numbers are PostgreSQL's own.
+const FIRST_OF_USERS: u32 = 16384;
+
+/// The parameter types of a `Parse` that are none of PostgreSQL's own. `types`: a count and so many oids.
+pub(super) fn user_types(types: &[u8]) -> Vec<u32> {
+    let mut rest = frame::u16(types).map(|(_, rest)| rest).unwrap_or_default();
+    let mut numbers = Vec::new();
+    while let Some((oid, behind)) = frame::u32(rest) {
+        numbers.extend((oid >= FIRST_OF_USERS).then_some(oid));
+        rest = behind;
+    }
+    numbers
+}
 
 /// Statements with a longer text are not shared between clients.
-const SHARED_TEXT: usize = 64 << 10;
+pub(super) const SHARED_TEXT: usize = 64 << 10;
+
+/// With whom a statement shares what servers have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sharing {
+    /// It has a name: all that are the same share one.
+    Named,
+    /// It has none, and nobody shares it.
+    Unnamed,
+    /// It has none, and all that are the same share one if it comes again.
+    Repeated,
+}
+
+impl Sharing {
+    /// Of a statement with this name.
+    pub fn of(name: &[u8]) -> Self {
+        if name.is_empty() { Self::Unnamed } else { Self::Named }
+    }
+}
 
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// Makes a client's statement out of what the engine said of it.
@@ -42,7 +76,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         types: &[u8],
         plan: Plan,
         tied: Option<Arc<Tenancy>>,
-        named: bool,
+        sharing: Sharing,
     ) -> ClientStatement {
         let tenancy = Arc::clone(self.tenants.now());
         let runs = self.runs(&plan);
@@ -50,7 +84,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             Runs::Refused => (names::IDLE.as_bytes().to_vec(), PositionMap::default()),
             _ => {
                 let splices = names::with_run(&plan, &runs);
-                rewrite(text, &splices, &tenancy.prefixes, &[]).into_text()
+                let comment = self.comment_for(&plan, sharing).map(|comment| (0, comment));
+                rewrite(text, &splices, &tenancy.prefixes, comment.as_slice()).into_text()
             }
         };
         let sent = Bytes::from(sent);
@@ -63,13 +98,17 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             path: if under_path { Arc::clone(&self.effective.path) } else { Arc::default() },
             role: self.role(),
             reading: self.reading(),
-            epoch: self.identity.database.catalog.epoch(&tenancy.scope.schema),
+            epoch: self.cluster_of(&tenancy).epoch(&tenancy.scope.schema),
         };
         let store = &self.shared.store;
-        let shared = named && identity.text.len() <= SHARED_TEXT;
-        let prepared = if shared { store.intern(identity) } else { store.unshared(identity, named) };
+        let prepared = match sharing {
+            Sharing::Named if identity.text.len() <= SHARED_TEXT => store.intern(identity),
+            Sharing::Named => store.unshared(identity, true),
+            Sharing::Repeated if matches!(runs, Runs::Nothing) => self.repeated(identity, &text),
+            Sharing::Repeated | Sharing::Unnamed => store.unshared(identity, false),
+        };
         let types = prepared.identity.types.clone();
-        let columns = Columns::Untold;
+        let columns = Columns::Undescribed;
         let encoding = self.encoding_of(&text);
         ClientStatement {
             text,
@@ -104,20 +143,28 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let has_aborted = self.has_aborted(&statement.plan);
         let Some(link) = &mut self.link else { return };
         let prepared = Arc::clone(&statement.prepared);
-        if name.is_empty() {
+        if prepared.name.is_empty() {
             link.lease.unnamed = Some(prepared.id);
             put_parse(&mut link.lease.outbuf, &prepared);
-            link.owe(Expect::Parse {
+            link.expect_reply(Expect::Parse {
                 id: prepared.id,
                 named: false,
                 client: Some(name.clone()),
                 map: statement.map.clone(),
             });
+        } else if name.is_empty() {
+            self.keep_statement(&statement);
         } else if has_aborted && link.lease.prepared.touch(prepared.id) {
             self.poison(aborted());
             return;
+        } else if fault(Fault::LocalAnswerTooEarly) && link.lease.prepared.touch(prepared.id) {
+            self.outbuf.extend_from_slice(&PARSE_COMPLETE);
         } else if link.lease.prepared.touch(prepared.id) {
-            link.owe(Expect::Local { message: PARSE_COMPLETE, opened: Some(name.clone()), closed: None });
+            link.expect_reply(Expect::Local {
+                message: PARSE_COMPLETE,
+                opened: Some(name.clone()),
+                closed: None,
+            });
         } else {
             self.prepare(&prepared, Some(name.clone()), statement.map.clone());
         }
@@ -133,7 +180,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         link.close_own(&name);
         let Identity { text, types, .. } = &statement.prepared.identity;
         message::parse(&mut link.lease.outbuf, &name, text, types);
-        link.owe(Expect::Trial(statement.map.clone()));
+        link.expect_reply(Expect::Trial(statement.map.clone()));
         link.close_own(&name);
     }
 
@@ -166,7 +213,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     }
 
     /// Prepares a named statement on the server at hand; makes room for it.
-    fn prepare(&mut self, prepared: &Prepared, client: Option<Bytes>, map: PositionMap) {
+    pub(super) fn prepare(&mut self, prepared: &Prepared, client: Option<Bytes>, map: PositionMap) {
         let Some(link) = &mut self.link else { return };
         for old in link.lease.prepared.insert(prepared.id, prepared.identity.text.len()) {
             link.close_own(self.shared.store.name(old).as_bytes());
@@ -176,7 +223,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         self.entry.counts.add(Counts::SERVER_PARSES, 1);
         put_parse(&mut link.lease.outbuf, prepared);
-        link.owe(Expect::Parse { id: prepared.id, named: true, client, map });
+        link.expect_reply(Expect::Parse { id: prepared.id, named: true, client, map });
     }
 
     /// A client's statement on the server at hand, where it is prepared and its path is set from now on.
@@ -184,7 +231,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     pub(super) fn ensure_statement(&mut self, name: &[u8]) -> Option<Arc<Prepared>> {
         let known = self.statements.get(name);
         let known = known.map(|s| (Arc::clone(&s.plan), Arc::clone(&s.prepared), s.origin, s.runs.clone()));
-        let Some((plan, prepared, origin, runs)) = known else {
+        let Some((plan, mut prepared, origin, runs)) = known else {
             let unnamed = || refusal("26000", "unnamed prepared statement does not exist".into());
             let unknown = if name.is_empty() { unnamed() } else { unknown(&String::from_utf8_lossy(name)) };
             self.poison(unknown);
@@ -208,12 +255,16 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             self.ensure_statement(&run)?;
         }
         self.set_up_for(&plan);
-        let link = self.link.as_mut()?;
         if origin == Origin::Sql {
             return Some(prepared);
         }
-        let is_there = match name.is_empty() {
+        if name.is_empty() && !prepared.name.is_empty() {
+            prepared = self.use_kept(prepared);
+        }
+        let link = self.link.as_mut()?;
+        let is_there = match prepared.name.is_empty() {
             true => link.lease.unnamed.replace(prepared.id) == Some(prepared.id),
+            false if fault(Fault::StatementOfAnother) => !link.lease.prepared.is_empty(),
             false => link.lease.prepared.touch(prepared.id),
         };
         if is_there { Some(prepared) } else { self.prepare_on_demand(name, prepared) }
@@ -223,10 +274,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     fn prepare_on_demand(&mut self, name: &[u8], mut prepared: Arc<Prepared>) -> Option<Arc<Prepared>> {
         self.shared.metrics.prepared_on_demand();
         let map = self.statements.get(name).map(|statement| statement.map.clone()).unwrap_or_default();
-        if name.is_empty() {
+        if prepared.name.is_empty() {
+            let client = self.take_due_parse().then(Bytes::new);
             let link = self.link.as_mut()?;
             put_parse(&mut link.lease.outbuf, &prepared);
-            link.owe(Expect::Parse { id: prepared.id, named: false, client: None, map });
+            link.expect_reply(Expect::Parse { id: prepared.id, named: false, client, map });
             return Some(prepared);
         }
         self.settle_number(name);
@@ -291,7 +343,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         let (text, types) = (statement.text.clone(), statement.types.clone());
         let columns = statement.columns.in_doubt();
-        let statement = self.statement(&text, &types, plan, statement.tied.clone(), !name.is_empty());
+        let statement = self.statement(&text, &types, plan, statement.tied.clone(), Sharing::of(name));
         let statement = ClientStatement { columns, ..statement };
         self.statements.insert(Bytes::copy_from_slice(name), statement);
         Ok(())
@@ -299,7 +351,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// Whether a statement was prepared for another path, for other settings or another state of the catalog.
     fn is_outdated(&self, statement: &ClientStatement, reading: &Arc<Settings>) -> bool {
-        if statement.tied.is_none() && !Arc::ptr_eq(&statement.tenancy, self.tenants.now()) {
+        let tenancy = statement.tied.as_ref().unwrap_or(self.tenants.now());
+        if !Arc::ptr_eq(&statement.tenancy, tenancy) {
             return true;
         }
         // Whether it may run now depends on the path.
@@ -310,7 +363,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let spliced = statement.plan.route == Route::Splice || !statement.plan.splices.is_empty();
         let own = self.effective.own || self.link.as_ref().is_some_and(|link| link.local_path);
         let moved = !identity.path.is_empty() && *identity.path != *self.effective.path;
-        let epoch = self.identity.database.catalog.epoch(&statement.tenancy.scope.schema);
+        let epoch = self.cluster_of(&statement.tenancy).epoch(&statement.tenancy.scope.schema);
         let refused = matches!(statement.plan.route, Route::Refuse(_));
         // PostgreSQL looks its names up anew where the path is another.
         let strayed = self.has_strayed() && statement.plan.statements.iter().any(|s| s.writes);
@@ -338,7 +391,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let confined = self.tenants.now().is_confined();
         let Some(link) = &mut self.link else { return };
         link.settle_bind(None);
-        let baseline = confined.then_some(&self.identity.database.baseline);
+        let baseline = confined.then_some(&self.identity.database.home.baseline);
         let path = Arc::clone(self.effective.due(baseline, link.has_run_code()));
         link.note_plan(plan);
         link.request.begins |= begins_block(plan);
@@ -395,6 +448,24 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
     }
 
+    /// Asks whether parameter types that a `Parse` gives by number are the tenant's or shared: of another's, a row type
+    /// would be held fast, and a domain's checks would run. `types`: a count and so many oids.
+    pub(super) fn ask_for_types(&mut self, types: &[u8]) {
+        let mut numbers = user_types(types);
+        // In a failed transaction the question fails as the Parse would; one that ends it is no exception, as its
+        // parameters are read when it is bound.
+        if numbers.is_empty() {
+            return;
+        }
+        numbers.sort_unstable();
+        numbers.dedup();
+        let check = fresh::types(&numbers, &self.tenants.now().scope);
+        let name = self.shared.store.path_name();
+        if let Some(link) = &mut self.link {
+            link.run_check(&check, name);
+        }
+    }
+
     /// Sets role and path in front of a portal that is about to run, where they are no longer in force.
     pub(super) fn set_up_portal(&mut self, portal: &[u8], statement: Option<&ClientStatement>) {
         let (role, status) = (self.role(), self.status_then());
@@ -410,7 +481,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if let Some(sql) = change.filter(|_| any(&|one, _| link.role.matters_to(one))) {
             link.set_role_behind(&sql, role.as_ref(), false, name);
         }
-        let baseline = confined.then_some(&self.identity.database.baseline);
+        let baseline = confined.then_some(&self.identity.database.home.baseline);
         let path = self.effective.due(baseline, link.has_run_code());
         let lost = link.path_moved && !link.path_set && !path.is_empty();
         let opaque = link.opaque;
@@ -450,20 +521,20 @@ impl Link {
         }
         if stands != Standing::There {
             message::parse(&mut self.lease.outbuf, name, text, types);
-            self.owe(Expect::Parse { id, named: true, client: None, map: Default::default() });
+            self.expect_reply(Expect::Parse { id, named: true, client: None, map: Default::default() });
         }
         message::bind_texts(&mut self.lease.outbuf, b"", name, values);
         message::execute(&mut self.lease.outbuf, b"");
-        self.owe(Expect::Bind { client: false, told: None });
-        self.owe(Expect::Execute { client: false, effect: None });
+        self.expect_reply(Expect::Bind { client: false, portal: 0, told: None, spared: false });
+        self.expect_reply(Expect::Execute { client: false, effect: None, run: None });
         self.own_portal = true;
         self.request.ran_ours = true;
     }
 
     /// Closes a statement of the proxy's.
-    fn close_own(&mut self, name: &[u8]) {
+    pub(super) fn close_own(&mut self, name: &[u8]) {
         message::close(&mut self.lease.outbuf, b'S', name);
-        self.owe(Expect::Close { client: false });
+        self.expect_reply(Expect::Close { client: false });
     }
 
     /// Sets the role for a transaction that has begun, or for the session.
@@ -500,11 +571,11 @@ impl Link {
 
     /// The same; with an effect, it is answered as the client's.
     pub(super) fn run_behind_for(&mut self, sql: &[u8], name: &[u8], effect: Option<Effect>) {
-        self.run_expecting(sql, name, Expect::Execute { client: effect.is_some(), effect });
+        self.run_expecting(sql, name, Expect::Execute { client: effect.is_some(), effect, run: None });
     }
 
     /// Runs a check; if it finds something, the pipeline fails there, and the client is told why.
-    fn run_check(&mut self, check: &Check, name: &[u8]) {
+    pub(super) fn run_check(&mut self, check: &Check, name: &[u8]) {
         self.run_expecting(check.sql.as_bytes(), name, Expect::Check(Box::new(check.refusal.clone())));
     }
 
@@ -513,7 +584,7 @@ impl Link {
         if self.lease.unsure || self.request.opaque {
             // Code may have taken the portal's name.
             message::close(&mut self.lease.outbuf, b'P', name);
-            self.owe(Expect::Close { client: false });
+            self.expect_reply(Expect::Close { client: false });
         }
         let out = &mut self.lease.outbuf;
         // The one of before. Were it closed behind its use, it would stay where that fails.
@@ -522,11 +593,16 @@ impl Link {
         message::bind_nothing(out, name, name);
         message::execute(out, name);
         message::close(out, b'P', name);
-        self.owe(Expect::Close { client: false });
-        self.owe(Expect::Parse { id: PATH_BEHIND, named: true, client: None, map: Default::default() });
-        self.owe(Expect::Bind { client: false, told: None });
-        self.owe(completes);
-        self.owe(Expect::Close { client: false });
+        self.expect_reply(Expect::Close { client: false });
+        self.expect_reply(Expect::Parse {
+            id: PATH_BEHIND,
+            named: true,
+            client: None,
+            map: Default::default(),
+        });
+        self.expect_reply(Expect::Bind { client: false, portal: 0, told: None, spared: false });
+        self.expect_reply(completes);
+        self.expect_reply(Expect::Close { client: false });
         self.request.ran_ours = true;
     }
 }

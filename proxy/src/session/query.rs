@@ -7,7 +7,7 @@ use bytes::Bytes;
 use pgstrata_tenancy::RoleName;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::admission::is_nobodys;
+use super::admission::concerns_no_tenant;
 use super::clock::begins_block;
 use super::compose::{Composer, Under};
 use super::effect::needs_path;
@@ -29,17 +29,17 @@ use crate::sql::rewrite::rewrite;
 use crate::sql::scope::TextMode;
 use crate::wire::message;
 
-/// What is put in between the statements of one text may be so long, in bytes.
+/// The maximum size of statements that are added to one text, in bytes.
 const MAX_PUT_IN: usize = 16 << 20;
 
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
-    /// A `Query` message with this text.
+    /// Handles a `Query` message with this text.
     pub(super) fn query(&mut self, text: &[u8]) -> Result<Step, End> {
         if let Some(step) = self.explain_route(text) {
             return Ok(step);
         }
         let plan = match self.plan.take() {
-            Some(plan) => plan,
+            Some(plan) => *plan,
             None => match self.plan_query(text) {
                 Ok(plan) => plan,
                 Err(step) => return Ok(step),
@@ -48,14 +48,15 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if self.answered_here(&plan) {
             return Ok(Step::Done);
         }
-        if !self.may_begin(self.tenancy()) && !is_nobodys(&plan) {
-            self.plan = Some(plan).filter(|_| self.attendance.begun);
+        if !self.may_begin(self.tenancy()) && !concerns_no_tenant(&plan) {
+            self.plan = Some(plan).filter(|_| self.attendance.begun).map(Box::new);
             return Ok(Step::NeedState(Arc::clone(self.tenancy())));
         }
         match plan.route {
             Route::NeedNames => return Ok(Step::NeedNames),
             Route::Refuse(ref refusal) => {
                 self.count_refusal(refusal.code);
+                self.text_refused(refusal, plan.form, text);
                 self.note_refused_path(&plan, text);
                 return Ok(self.refuse_request(*refusal.clone()));
             }
@@ -73,7 +74,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let names = match self.look_names_up(&plan, text) {
             Ok(names) => names,
             Err(step) => {
-                self.plan = Some(plan);
+                self.plan = Some(Box::new(plan));
                 return Ok(step);
             }
         };
@@ -82,7 +83,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         match self.lacks_server() {
             Ok(lacks) if lacks || self.drops_stale_server(&plan) => {
-                self.plan = Some(plan);
+                self.plan = Some(Box::new(plan));
                 return Ok(Step::NeedServer);
             }
             Ok(_) => {}
@@ -90,7 +91,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         self.end_empty_pipeline(&plan, true);
         if let Some(step) = self.settle_role(&plan, true) {
-            self.plan = Some(plan);
+            self.plan = Some(Box::new(plan));
             return Ok(step);
         }
         if let Err(refusal) = self.prepare_runs(&names) {
@@ -105,21 +106,21 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         Ok(Step::Done)
     }
 
-    /// Whether PostgreSQL refuses the statement, which has to be in a transaction block: what is put in front
-    /// of it would make one.
+    /// Whether PostgreSQL refuses the statement outside of a transaction block: a statement in front of it would open
+    /// one.
     pub(super) fn fails_alone(&self, plan: &Plan) -> bool {
         needs_block(plan) && self.status_then() == Status::Idle && !self.has_run()
     }
 
-    /// Why a text is not sent although it may run: it fails at once, or what goes into it is too long.
+    /// The reason why a permitted text is not sent: it fails at once, or the added SQL is too long.
     fn refuses_text(&self, plan: &Plan, names: &Names) -> Option<Refusal> {
-        // In a transaction that has failed PostgreSQL has another error.
+        // In a failed transaction, PostgreSQL has another error.
         if let Some((0, refusal)) = names.fails.as_ref().filter(|_| self.status != Status::Failed) {
             return Some(refusal.clone());
         }
         let role = self.tenancy().isolation.set_role().map_or(0, |role| role.as_str().len());
         let each = self.effective.path.len() + role + 64;
-        // A statement behind it would change where the transaction ends.
+        // A check behind it would change where the transaction ends.
         if plan.statements.len() == 1 && self.is_in_a_pipeline() && plan.checks.iter().any(|c| c.behind) {
             return Some(Refusal {
                 code: "0A000",
@@ -137,14 +138,14 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         })
     }
 
-    /// What the engine says of the text of a `Query`. The error: that takes long to find out.
+    /// The plan of the text of a `Query`. The error: the analysis takes long.
     pub(super) fn plan_for(&mut self, text: &[u8], source: Source<'_>) -> Result<Plan, Box<Question>> {
         self.refresh_scope();
         let plan = self.plan_legible(text, source, self.text_mode())?;
         Ok(self.checked(text, plan))
     }
 
-    /// The same of a statement of the extended protocol.
+    /// The same for a statement of the extended protocol.
     pub(super) fn plan_pipelined(&mut self, text: &[u8], source: Source<'_>) -> Result<Plan, Box<Question>> {
         self.refresh_scope();
         let mode = TextMode { pipelined: true, ..self.text_mode() };
@@ -152,14 +153,14 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         Ok(self.checked(text, plan))
     }
 
-    /// The same of a short text that we have made.
+    /// The same for a short text of the proxy.
     pub(super) fn plan_own(&mut self, text: &[u8]) -> Plan {
         self.refresh_scope();
         let plan = self.shared.engine.plan(text, &self.scope, self.text_mode());
         self.checked(text, plan)
     }
 
-    /// The plan of a text, as far as its bytes can be read.
+    /// The plan of a text that is readable as UTF-8, or masked.
     fn plan_legible(
         &mut self,
         text: &[u8],
@@ -176,7 +177,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
     }
 
-    /// A plan that the session has nothing against, or the refusal of it.
+    /// A plan that passes the checks of the session, or its refusal.
     fn checked(&mut self, text: &[u8], mut plan: Plan) -> Plan {
         if std::mem::take(&mut self.names_late) && plan.route == Route::NeedNames {
             plan.route = Route::Refuse(Box::new(names_late()));
@@ -197,7 +198,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         plan
     }
 
-    /// What the session has done so far, as far as a plan depends on it.
+    /// The state of the session that a plan depends on.
     pub(super) fn text_mode(&self) -> TextMode {
         let link = self.link.as_ref();
         TextMode {
@@ -206,7 +207,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             tenant_first: !self.has_strayed(),
             stale_names: link.is_some_and(|link| link.ddl.is_some()),
             temp_tables: self.pins.may_have_temp(),
-            // A server of one's own may hold what code that we do not see has prepared.
+            // A server that stays with the client may have statements that code has prepared.
             replays_write: self.sql_writes || self.pins.has(PinReason::SessionPooling),
             pipelined: false,
         }
@@ -218,14 +219,15 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         self.keep_sequences_apart(plan);
         let role = self.role();
         self.begin_query(plan, role.as_ref());
+        self.run_text(plan.form, text);
         let pipelined = self.is_in_a_pipeline();
-        self.set_up_query(plan, own_transaction, role.as_ref());
+        self.set_up_query(plan, names, own_transaction, role.as_ref());
         let tenancy = self.tenants.now();
         let under = Under {
             tenancy,
             role: role.as_ref(),
             effective: &self.effective,
-            baseline: tenancy.is_confined().then_some(&self.identity.database.baseline),
+            baseline: tenancy.is_confined().then_some(&self.identity.database.home.baseline),
             settings: &self.settings,
             base: &self.identity.base,
             drawer: (self.cancel.slot().pid, self.changes),
@@ -234,13 +236,17 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             asked: self.fails_alone(plan) || pipelined && plan.statements.len() == 1,
         };
         let Some(link) = &mut self.link else { return };
-        let (places, mut reply) = Composer::new(link, &under, plan, text).compose(names);
+        let (mut places, mut reply) = Composer::new(link, &under, plan, text).compose(names);
+        if self.config.tenancy.query_comment && !tenancy.comment.is_empty() {
+            // In front of the other additions, because PostgreSQL shows only the beginning of a long text.
+            places.insert(0, (0, tenancy.comment.to_string()));
+        }
         let splices = names.splices(plan);
         let rewritten = rewrite(text, &splices, &under.tenancy.prefixes, &places);
         link.lease.query(&rewritten.pieces);
         reply.map = rewritten.map;
         reply.prepared = names.has_runs();
-        link.owe(Expect::Query(reply));
+        link.expect_reply(Expect::Query(Box::new(reply)));
         link.request.awaiting = true;
         link.own_portal = false;
         // A simple query closes the unnamed portal and drops the unnamed statement.
@@ -248,13 +254,13 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         self.statements.remove(b"");
     }
 
-    /// The text is the next that its server gets.
+    /// Begins the request of a text.
     fn begin_query(&mut self, plan: &Plan, role: Option<&RoleName>) {
         let strayed = self.has_strayed();
         let Some(link) = &mut self.link else { return };
         link.begin(&self.settings, self.status, role);
         link.settle_bind(None);
-        // No savepoint is there that could bring a path of before back.
+        // No savepoint exists that could restore an earlier path.
         let resets =
             |s: &Statement| matches!(&s.kind, StatementKind::Reset { name, .. } if &**name == SEARCH_PATH);
         let returns = matches!(&plan.statements[..], [only] if resets(only));
@@ -264,20 +270,20 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         link.request.begins = begins_block(plan);
     }
 
-    /// What must be in force for the text and can't be put into it.
-    fn set_up_query(&mut self, plan: &Plan, own_transaction: bool, role: Option<&RoleName>) {
+    /// Makes the settings for the text that cannot be added to it.
+    fn set_up_query(&mut self, plan: &Plan, names: &Names, own_transaction: bool, role: Option<&RoleName>) {
         let failed = self.status == Status::Failed;
         let confined = self.tenants.now().is_confined();
         let (pipelined, open) = (self.is_in_a_pipeline(), self.has_open_pipeline());
         let Some(link) = &mut self.link else { return };
-        let baseline = confined.then_some(&self.identity.database.baseline);
+        let baseline = confined.then_some(&self.identity.database.home.baseline);
         let path = self.effective.due(baseline, link.has_run_code());
-        // With a role it was set with that.
+        // With a role, both are set together.
         if own_transaction && !open && role.is_none() && !path.is_empty() {
             link.set_session_path(path);
             link.path_set = true;
         }
-        // What is set within the text would make several statements of a lone one.
+        // Additions would turn a single statement into several.
         if let [only] = &plan.statements[..]
             && pipelined
             && !failed
@@ -291,18 +297,23 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 link.path_set = true;
             }
             self.ask(plan, false);
+            if let Some(link) = &mut self.link {
+                let name = self.shared.store.path_name();
+                names.checks.iter().for_each(|check| link.run_check(check, name));
+            }
         }
     }
 
-    /// Makes the server fail where the client's text was refused, so that its transaction fails with it.
+    /// Makes the server fail at the place of the refused text, so that its transaction fails, too.
     pub(super) fn poison_query(&mut self, refusal: Refusal) {
         let Some(link) = &mut self.link else { return };
         link.lease.query(&[message::NO_SQL]);
-        link.owe(Expect::Query(QueryReply { poison: Some(Box::new(refusal)), ..QueryReply::default() }));
+        let reply = QueryReply { poison: Some(Box::new(refusal)), ..QueryReply::default() };
+        link.expect_reply(Expect::Query(Box::new(reply)));
         link.request.awaiting = true;
     }
 
-    /// Statements about prepared statements and the whole session, where no server knows more than we do.
+    /// Answers statements about prepared statements and the whole session, if they need no server.
     fn answer_locally(&mut self, plan: &Plan, text: &[u8]) -> bool {
         let [statement] = &plan.statements[..] else { return false };
         let tied = !self.pins.is_empty() || self.has_sent();
@@ -342,7 +353,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 }
 
 impl Link {
-    /// The first message of a request is about to be written.
+    /// Called before the first message of a request is written.
     pub(super) fn begin(&mut self, wants: &Tracked, status: Status, role: Option<&RoleName>) {
         if !self.request.sent && self.request.role == Settled::No {
             self.drop_prepared(status);
@@ -350,38 +361,37 @@ impl Link {
         }
     }
 
-    /// Sets the path for the session: for a statement that runs in no transaction of ours.
-    /// No other may be open. It is taken off again before anything else runs on this server.
+    /// Sets the path for the session, for a statement that cannot run in a transaction of the proxy. No transaction may
+    /// be open. The path is reset before anything else runs on this server.
     pub(super) fn set_session_path(&mut self, path: &str) {
         self.ask(&format!("SET search_path TO {}", path::in_sql(path)));
         self.note_for_session(Some(path), false);
     }
 }
 
-/// Whether a statement in front of it would change what PostgreSQL does with the text: with one it
-/// would run in a block.
+/// Whether a statement in front of the text would change its meaning, by turning it into a block.
 pub(super) fn runs_by_itself(plan: &Plan) -> bool {
     let alone = matches!(&plan.statements[..], [Statement { kind: StatementKind::BlockOnly, .. }]);
     plan.route == Route::OwnTransaction || alone && plan.route == Route::SearchPath
 }
 
-/// Whether a plan is of one statement, which has to be in a transaction block.
+/// Whether a plan has one statement, which must be in a transaction block.
 pub(super) fn needs_block(plan: &Plan) -> bool {
     matches!(&plan.statements[..], [only] if only.kind == StatementKind::BlockOnly)
 }
 
-/// Whether a transaction that has failed goes on, or is over, behind it.
+/// Whether the statement ends a failed transaction.
 pub(super) fn ends_failure(statement: &Statement) -> bool {
     use StatementKind::{Commit, Rollback, RollbackTo};
     matches!(&statement.kind, Commit { .. } | Rollback { .. } | RollbackTo(_))
 }
 
-/// `SET LOCAL search_path` as a statement in front of others.
+/// `SET LOCAL search_path`, for use in front of other statements.
 pub(super) fn format_set_local(path: &str) -> String {
     format!("SET LOCAL search_path TO {}; ", path::in_sql(path))
 }
 
-/// What a text is counted as.
+/// The kind of a text in the metrics.
 pub(super) fn kind_of(tenant: &Option<Box<str>>, plan: &Plan) -> Kind {
     let reaches = !matches!(plan.route, Route::Pass) && tenant.is_some();
     match (reaches, plan.statements.iter().any(|s| s.writes)) {
@@ -391,7 +401,7 @@ pub(super) fn kind_of(tenant: &Option<Box<str>>, plan: &Plan) -> Kind {
     }
 }
 
-/// What the schemas hold could not be loaded, and nobody can tell what would be written.
+/// The refusal of a text that needs the catalog, which could not be loaded.
 fn names_late() -> Refusal {
     Refusal {
         code: "57P03",

@@ -1,4 +1,4 @@
-//! PostgreSQL's answers: relayed in bulk, what we added taken out.
+//! PostgreSQL's answers: relayed in bulk, without the replies to messages of the proxy.
 
 use std::borrow::Cow;
 use std::mem;
@@ -9,11 +9,15 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::encoding::is_utf8;
 use super::expect::{Effect, Expect};
+use super::kept::PARSE_AND_BIND_COMPLETE;
 use super::link::Link;
 use super::outcome::put_mapped;
+use super::runs::rows_of;
+use super::wording::without_schema;
 use super::{End, Session, columns, spare};
 use crate::pool::restore::HAD_TEMP;
 use crate::pool::settings::{CLIENT_ENCODING, SEARCH_PATH};
+use crate::simulation::{Fault, fault};
 use crate::wire::frame::{self, HEADER, Header};
 use crate::wire::message;
 
@@ -21,25 +25,25 @@ use crate::wire::message;
 const LISTEN_COMPLETE: Bytes = Bytes::from_static(b"C\0\0\0\x0bLISTEN\0");
 const DEALLOCATE_COMPLETE: Bytes = Bytes::from_static(b"C\0\0\0\x0fDEALLOCATE\0");
 
-/// The severities, in no language, of what PostgreSQL says of its own workings, and of what it would log.
+/// The severities, untranslated, of messages about PostgreSQL's internals, and of messages for its log.
 const DEBUG: &[u8] = b"DEBUG";
 const LOG: &[u8] = b"LOG";
 
-/// What the client gets of a control message.
+/// The part of a control message that the client gets.
 pub(super) enum Relayed {
-    /// All of it. Messages that go on as they are go on together.
+    /// The whole message. Consecutive unchanged messages are passed on together.
     AsItIs,
-    /// This one.
+    /// This message in its place.
     Instead(Bytes),
-    /// Nothing, or what was written for it already.
+    /// Nothing, or a message that is written already.
     Not,
 }
 
-/// A control message of PostgreSQL's is never longer; rows and COPY data are not held.
+/// The maximum length of a control message; rows and COPY data are streamed.
 const MAX_CONTROL: usize = 64 << 20;
 
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
-    /// Deals with all that PostgreSQL has sent so far.
+    /// Processes all data that PostgreSQL has sent.
     pub(super) fn relay(&mut self) -> Result<(), End> {
         let Some(link) = &mut self.link else { return Ok(()) };
         if link.lease.inbuf.is_empty() {
@@ -57,9 +61,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     }
 
     fn relay_all(&mut self, buf: &mut BytesMut) -> Result<(), End> {
-        // Messages in `run..at` go to the client as they are.
+        // Messages in `run..at` are passed on unchanged.
         let (mut run, mut at) = (0, 0);
-        // What is not the client's is not read here.
+        // The replies of a reset are not read here.
         while let Some(link) = self.link.as_mut().filter(|link| !link.is_being_restored()) {
             let rest = buf.get(at..).unwrap_or_default();
             let passed = link.pass(rest);
@@ -75,7 +79,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 return self.broken_server("a message with an invalid length");
             };
             let Some(header) = header.filter(|_| link.pass_left == 0) else { break };
-            if matches!(header.tag, b'D' | b'd') {
+            if matches!(header.tag, b'D' | b'd') && !link.awaits_draw() {
                 link.begin_pass(header);
                 continue;
             }
@@ -86,7 +90,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 break;
             }
             let whole = rest.get(..header.total).unwrap_or_default();
-            // What is written for the client in its place comes behind what came before it.
+            // A replacement is written behind the messages in front of it.
             if matches!(header.tag, b'E' | b'N' | b'S' | b'A')
                 || header.tag == b'Z' && (!link.is_clients_turn() || self.stale_told)
             {
@@ -113,7 +117,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         Ok(())
     }
 
-    /// One control message. Those that are rewritten are written here, and no more is relayed of them.
+    /// Processes one control message. Rewritten messages are written here, and not relayed.
     fn answer(&mut self, header: Header, whole: &[u8]) -> Result<Relayed, End> {
         let body = whole.get(HEADER..).unwrap_or_default();
         match header.tag {
@@ -122,6 +126,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             b'1' | b'2' | b'3' | b's' | b'I' => return Ok(self.settle(header.tag)),
             b'T' | b'n' => return Ok(self.row_description(body)),
             b't' => return Ok(self.parameter_description(body)),
+            b'D' => self.note_drawn(body),
             b'G' => return Ok(self.copy_begins()),
             b'H' | b'c' | b'V' => return Ok(self.deliver()),
             b'E' => self.error(body, whole)?,
@@ -133,15 +138,15 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         Ok(Relayed::Not)
     }
 
-    /// Passes a message on if it answers the client and not us.
+    /// Passes a message on if it is for the client.
     fn deliver(&mut self) -> Relayed {
         let Some(link) = &mut self.link else { return Relayed::Not };
-        let is_clients = link.is_clients_turn();
+        let is_clients = link.is_clients_turn() || fault(Fault::OwnAnswerToClient);
         link.request.delivered |= is_clients;
         if is_clients { Relayed::AsItIs } else { Relayed::Not }
     }
 
-    /// The answers that end what they answer.
+    /// Processes the last message of a reply.
     fn settle(&mut self, tag: u8) -> Relayed {
         if let Some(link) = self.link.as_mut().filter(|link| tag == b'1' && link.is_trials_turn()) {
             link.answered();
@@ -149,7 +154,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         let relayed = self.deliver();
         let Some(link) = &mut self.link else { return relayed };
-        // The portal has not come to its end, but what it sets may be set.
+        // The portal has more rows, but its setting may be made.
         let effect = |expect: Option<&Expect>| matches!(expect, Some(Expect::Execute { effect: Some(effect), .. }) if effect.sets());
         let unfinished = tag == b's' && effect(link.expects.front());
         let ends = match link.expects.front() {
@@ -161,8 +166,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             Some(Expect::Execute { .. }) => matches!(tag, b's' | b'I'),
             Some(_) => false,
         };
-        if ends {
-            link.answered();
+        let answered = if ends { link.answered() } else { None };
+        match answered {
+            Some(Expect::Bind { spared: true, .. }) => return Relayed::Instead(PARSE_AND_BIND_COMPLETE),
+            Some(Expect::Execute { client: true, run, .. }) if tag == b's' => self.portal_suspended(run),
+            Some(Expect::Execute { client: true, run, .. }) => self.portal_ran(run, 0),
+            _ => {}
         }
         if unfinished {
             self.lose_track();
@@ -170,7 +179,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         relayed
     }
 
-    /// `RowDescription` or `NoData`: in a `Query` or an `Execute` it is on its way with the rows.
+    /// `RowDescription` or `NoData`: in a `Query` or an `Execute` it is passed on with the rows.
     fn row_description(&mut self, body: &[u8]) -> Relayed {
         let relayed = self.deliver();
         let Some(link) = &mut self.link else { return relayed };
@@ -201,7 +210,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         })
     }
 
-    /// What is ours to answer and has its turn now.
+    /// Writes the local replies whose turn has come.
     pub(super) fn emit_locals(&mut self) {
         let Some(link) = &mut self.link else { return };
         loop {
@@ -219,21 +228,25 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let Some(link) = &mut self.link else { return Relayed::Not };
         let tag = frame::cstr(body).map_or(body, |(tag, _)| tag);
         let pipelined = matches!(link.expects.front(), Some(Expect::Execute { .. }));
+        let mut ran = None;
         let (effect, is_clients) = match link.expects.front_mut() {
             Some(Expect::Query(reply)) => {
                 let number = reply.seen;
                 reply.seen += 1;
-                // Both in the order of the text, which may have many statements.
+                // Both are in the order of the text, which may have many statements.
                 if reply.injected.binary_search(&number).is_ok() {
                     return Relayed::Not;
                 }
+                link.request.rows += rows_of(tag);
                 let mine = reply.effects.binary_search_by_key(&number, |(n, _)| *n).ok();
                 (mine.and_then(|at| reply.effects.get(at)).map(|(_, effect)| effect.clone()), true)
             }
-            Some(Expect::Execute { client, effect }) => {
+            Some(Expect::Execute { client, effect, run }) => {
                 let (effect, is_clients) = (effect.take(), *client);
+                ran = is_clients.then(|| run.take());
                 link.answered();
-                // Behind a COPY that is awaited nothing was taken in; what completes before it is another's.
+                // While a COPY is awaited, no further message was sent; a completion in front of it belongs to an
+                // earlier one.
                 link.awaits_copy &= !link.expects.is_empty();
                 (effect, is_clients)
             }
@@ -252,9 +265,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             _ => return Relayed::Not,
         };
         link.request.delivered |= is_clients;
+        if let Some(run) = ran {
+            self.portal_ran(run, rows_of(tag));
+        }
         let relayed = match &effect {
-            _ if !is_clients => Relayed::Not,
-            // Something else ran in its place.
+            _ if !is_clients || pipelined && fault(Fault::AnswerDropped) => Relayed::Not,
+            // Another statement ran in its place.
             Some(Effect::Listen { .. }) => Relayed::Instead(LISTEN_COMPLETE),
             Some(Effect::Deallocated(_)) => Relayed::Instead(DEALLOCATE_COMPLETE),
             Some(Effect::KeepRole(tag)) => {
@@ -262,7 +278,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 message::command_complete(&mut complete, tag);
                 Relayed::Instead(complete.freeze())
             }
-            // Where nothing is routed, PostgreSQL has said it itself.
+            // In observe mode, PostgreSQL itself has answered.
             Some(Effect::KeepSchema(name)) if tag == b"UNLISTEN" => {
                 Relayed::Instead(schema_kept(name, self.hears_notices()))
             }
@@ -274,8 +290,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         relayed
     }
 
-    /// Whether the client has left `client_min_messages` at what lets a NOTICE through.
-    fn hears_notices(&self) -> bool {
+    /// Whether the client's `client_min_messages` includes notices.
+    pub(super) fn hears_notices(&self) -> bool {
         let level = self.settings.current().get("client_min_messages").map(str::to_ascii_lowercase);
         level.is_none_or(|level| !level.contains("warning") && !level.contains("error"))
     }
@@ -286,7 +302,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let Some(link) = &mut self.link else { return relayed };
         (link.copy_in, link.awaits_copy) = (true, false);
         if matches!(link.expects.front(), Some(Expect::Execute { .. })) && link.request.awaiting {
-            // PostgreSQL reads the Sync that it was sent already as part of the COPY, and wants another.
+            // PostgreSQL reads the Sync that was sent before as part of the COPY, and needs another one.
             if matches!(link.expects.back(), Some(Expect::Sync)) {
                 link.expects.pop_back();
             }
@@ -295,7 +311,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         relayed
     }
 
-    /// `ParameterStatus`: the client hears of it if it was told something else.
+    /// `ParameterStatus`: the client gets it if another value was reported before.
     fn parameter(&mut self, body: &[u8]) -> Result<(), End> {
         let Some((name, rest)) = frame::cstr(body) else { return Ok(()) };
         let Some((value, _)) = frame::cstr(rest) else { return Ok(()) };
@@ -305,8 +321,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         self.hear(name, value)
     }
 
-    /// A request is over, and the server may be one whose parameters are not those that the client was told: it is
-    /// told what has become of them.
+    /// A request is over, and the server's parameters may differ from the reported ones: reports the changes.
     pub(super) fn tell_again(&mut self) -> Result<(), End> {
         let Some(link) = self.link.as_ref().filter(|_| self.stale_told) else { return Ok(()) };
         self.stale_told = false;
@@ -318,7 +333,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         changed.iter().try_for_each(|(name, value)| self.hear(name, value))
     }
 
-    /// All settings are back at what the client has begun with, and no server says so.
+    /// All settings are back at their initial values, and no server reports that.
     pub(super) fn tell_base(&mut self) {
         let base = Arc::clone(&self.identity.base_told);
         for (name, value) in base.iter().filter(|(name, value)| self.told.get(*name) != Some(*value)) {
@@ -328,7 +343,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         self.told = base;
     }
 
-    /// A parameter of the server's has this value now.
+    /// A parameter of the server has this value now.
     fn hear(&mut self, name: &[u8], value: &[u8]) -> Result<(), End> {
         match name {
             b"client_encoding" => {
@@ -340,14 +355,14 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                     return Err(End::fatal("22023", "this client_encoding is not supported"));
                 }
             }
-            // Somebody's function: the texts that come now would be read in another way than we read them.
+            // A function has set it: the next texts would be read in another way than the engine reads them.
             b"standard_conforming_strings" if value != b"on" => {
                 if let Some(link) = &mut self.link {
                     link.lease.in_doubt = true;
                 }
                 return Err(End::fatal("0A000", "standard_conforming_strings can only be on"));
             }
-            // Ours on its way through; the client's own is told.
+            // A path that the proxy has set; only the client's own is reported.
             b"search_path" if !self.settings.current().has(SEARCH_PATH) => return Ok(()),
             b"is_superuser" if self.role().is_some() => return Ok(()),
             _ => {}
@@ -364,8 +379,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         Ok(())
     }
 
-    /// What a parameter's value is for a client that has left it, or set it back, to what it named when it
-    /// connected. Behind `RESET` a server reports its own instead, until it is given the client's again.
+    /// The value of a parameter for a client that has not set it, or has reset it to the value of its start-up packet.
+    /// After `RESET`, a server reports its own value until it gets the client's again.
     fn base_value(&self, name: &[u8]) -> Option<Box<[u8]>> {
         let key = std::str::from_utf8(name).ok()?.to_ascii_lowercase();
         let base = self.identity.base.assignment(&key)?;
@@ -380,13 +395,13 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
     }
 
-    /// `NoticeResponse`: what PostgreSQL says of what we have put in is none of the client's business, nor is what it
-    /// says of its own workings.
+    /// `NoticeResponse`: messages about statements of the proxy, and about PostgreSQL's internals, do not reach the
+    /// client.
     fn notice(&mut self, body: &[u8], whole: &[u8]) {
         let Some(link) = &mut self.link else { return };
         match frame::field(body, b'V').or_else(|| frame::field(body, b'S')) {
             Some(DEBUG) => return,
-            // How long something took is said when it is over: of what was answered last, perhaps.
+            // PostgreSQL logs a duration after the end, perhaps of the proxy's last statement.
             Some(LOG) if link.own_last => return,
             _ => {}
         }
@@ -397,6 +412,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             _ => None,
         };
         let told = self.shared.store.in_clients_words(body, &self.statements);
+        let told = match link.request.spliced {
+            true => without_schema(told, &self.tenants.now().scope.schema),
+            false => told,
+        };
         match (map.filter(|map| !map.is_empty()), &told) {
             (Some(map), _) => put_mapped(&mut self.outbuf, b'N', &told, map),
             (None, Cow::Owned(told)) => message::raw(&mut self.outbuf, b'N', told),
@@ -414,7 +433,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 }
 
 impl Link {
-    /// Whether what arrives now is for the client.
+    /// Whether the next message is for the client.
     fn is_clients_turn(&self) -> bool {
         self.expects.front().is_some_and(Expect::is_clients)
     }
@@ -424,14 +443,14 @@ impl Link {
         matches!(self.expects.front(), Some(Expect::Trial(_)))
     }
 
-    /// A row or a piece of COPY data begins: it goes on as it comes, however long it is.
+    /// A row or a piece of COPY data begins: it is passed on in pieces, whatever its length.
     fn begin_pass(&mut self, header: Header) {
         self.pass_left = header.total;
         self.pass_on = self.is_clients_turn();
         self.request.delivered |= self.pass_on;
     }
 
-    /// How much of `rest` belongs to it.
+    /// The number of bytes of `rest` that belong to it.
     fn pass(&mut self, rest: &[u8]) -> usize {
         let length = self.pass_left.min(rest.len());
         self.pass_left -= length;
@@ -439,7 +458,7 @@ impl Link {
     }
 }
 
-/// What PostgreSQL answers to `CREATE SCHEMA IF NOT EXISTS` of a schema that is there.
+/// PostgreSQL's answer to `CREATE SCHEMA IF NOT EXISTS` of an existing schema.
 fn schema_kept(name: &str, notice: bool) -> Bytes {
     let mut out = BytesMut::new();
     if notice {

@@ -16,41 +16,43 @@ use crate::sql::plan::Refusal;
 use crate::wire::frame::{self, Header};
 use crate::wire::message::{self, Severity};
 
-/// What a step came to.
+/// The result of a step.
 pub(super) enum Step {
-    /// A message was dealt with.
+    /// A message was processed.
     Done,
-    /// The same message again, once there is a server.
+    /// The same message again, once the session has a server.
     NeedServer,
-    /// The same message again, once it is known what the tenant's schemas hold.
+    /// The same message again, once the catalog of the tenant's schemas is loaded.
     NeedNames,
-    /// The same message again, once it is known whether there is this tenant.
+    /// The same message again, once this tenant was looked up.
     NeedTenant(TenantId),
-    /// The same message again, once it is known how this tenant fares.
+    /// The same message again, once the state of this tenant was looked up.
     NeedState(Arc<Tenancy>),
-    /// The same message again, once its text is judged.
+    /// The same message again, once its text has a plan.
     NeedJudgement(Box<Question>),
-    /// Nothing to do before bytes come or go.
+    /// A message of this size needs room.
+    NeedRoom(usize),
+    /// Nothing to do until bytes are read or written.
     Wait,
 }
 
-/// With so many answers due, nothing more is asked for.
+/// The maximum number of outstanding replies.
 pub(super) const MAX_OWED: usize = 2000;
 
-/// Above this many bytes to be written, nothing more is taken in.
+/// Above this number of outstanding bytes, the proxy reads no more.
 pub(super) const HIGH_WATER: usize = 64 << 10;
 
-/// A `Bind` up to this length is looked at as a whole; of a longer one, its names.
+/// The maximum length of a `Bind` that is processed as a whole; of a longer one, only the names are.
 const WHOLE_BIND: usize = 64 << 10;
 
-/// How much of a client's message must be in the buffer before it is dealt with.
+/// The part of a client's message that must be in the buffer before it is processed.
 enum Need {
     Whole,
     Header,
 }
 
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
-    /// Deals with the next message of the client, or finds out what is missing for it.
+    /// Processes the client's next message, or finds out what it needs first.
     pub(super) fn step(&mut self) -> Result<Step, End> {
         let awaits = |link: &Link| link.awaits_copy || link.request.role.is_open();
         let waits = self.checking || self.link.as_deref().is_some_and(awaits);
@@ -61,27 +63,32 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return self.stream_on();
         }
         if self.link.as_ref().is_some_and(|link| link.expects.len() > MAX_OWED) {
-            // PostgreSQL was asked for the answers so far; see Link::owe.
+            // A `Flush` was sent; see Link::expect_reply.
             return Ok(Step::Wait);
         }
         let header = frame::header(&self.inbuf).map_err(|error| End::fatal("08P01", error.to_string()))?;
         let Some(header) = header else { return self.no_message() };
         let need = self.check_length(header)?;
+        let lacks = matches!(need, Need::Whole) && self.inbuf.len() < header.total;
+        if !lacks {
+            self.message_since = None;
+        }
         if self.is_awaiting() {
             return self.step_aside(header);
         }
-        if matches!(need, Need::Whole) && self.inbuf.len() < header.total {
-            return self.no_message();
+        if lacks {
+            return self.read_on(header);
         }
-        // Taken out for the time of the step, so that its message can be read while the session changes.
+        // Taken out during the step, so that the message can be borrowed while the session changes.
         let mut buf = mem::take(&mut self.inbuf);
         let step = self.dispatch(header, &mut buf);
         self.inbuf = buf;
         step
     }
 
-    /// The next message is not there yet.
-    pub(super) fn no_message(&self) -> Result<Step, End> {
+    /// The next message is incomplete.
+    pub(super) fn no_message(&mut self) -> Result<Step, End> {
+        self.note_incomplete();
         if self.eof && !self.is_awaiting() {
             return Err(if self.leaving { End::Terminated } else { End::ClientGone });
         }
@@ -107,26 +114,27 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         Ok(need)
     }
 
-    /// A request is on its way: only what belongs to it may pass.
+    /// A request is in progress: only messages that belong to it may pass.
     fn step_aside(&mut self, header: Header) -> Result<Step, End> {
         match header.tag {
             b'd' | b'c' | b'f' | b'S' | b'H' if self.is_copying_in() => {
                 if header.tag != b'd' && self.inbuf.len() < header.total {
-                    return self.no_message();
+                    return self.read_on(header);
                 }
                 let mut buf = mem::take(&mut self.inbuf);
                 self.copy_in(header, &mut buf);
                 self.inbuf = buf;
+                self.note_message_taken();
                 Ok(Step::Done)
             }
-            // PostgreSQL waits for the rest of the data, which won't come.
+            // PostgreSQL waits for the rest of the data, which will not come.
             b'X' if self.is_copying_in() => Err(End::Terminated),
             b'X' => {
                 self.leaving = true;
                 Ok(Step::Wait)
             }
             tag if self.is_copying_in() => {
-                // PostgreSQL says so, and can't go on.
+                // PostgreSQL raises this error, and cannot continue.
                 let message = format!("unexpected message type 0x{tag:02X} during COPY from stdin");
                 self.tell(&refusal("08P01", message));
                 let lost = "terminating connection because protocol synchronization was lost";
@@ -143,6 +151,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if self.skip_to_sync || self.has_failed() {
             return Ok(self.skip(header, buf));
         }
+        let header = if self.draws.is_some() { self.put_drawn(header, buf) } else { header };
         let total = header.total.min(buf.len());
         let body = buf.get(frame::HEADER..total).unwrap_or_default();
         let step = match header.tag {
@@ -150,7 +159,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 Some(text) => self.query(text)?,
                 None => self.refuse_request(malformed()),
             },
-            b'P' => self.parse(body)?,
+            b'P' => self.parse(body, buf.get(header.total..).unwrap_or_default())?,
             b'B' => self.bind(body, header, buf.get(header.total).copied())?,
             b'D' => self.describe(body)?,
             b'E' => self.execute(body)?,
@@ -159,21 +168,27 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             b'S' | b'H' if self.is_copying_in() => Step::Done,
             b'H' => self.flush(),
             b'S' => self.sync(),
-            b'F' => self.refuse_request(function_call()),
+            b'F' => self.function_call(body, buf.get(..total).unwrap_or_default()),
             b'd' | b'c' | b'f' if self.is_copying_in() => {
                 self.copy_in(header, buf);
+                self.note_message_taken();
                 return Ok(Step::Done);
             }
-            // What is left of a COPY that failed: PostgreSQL ignores it too.
+            // The rest of a failed COPY, which PostgreSQL ignores, too.
             b'd' | b'c' | b'f' => return Ok(self.skip(header, buf)),
             tag => return Err(End::fatal("08P01", format!("invalid frontend message type {tag}"))),
         };
         if matches!(step, Step::Done) {
-            // It was for this message.
+            // The plan was for this message.
             self.plan = None;
             self.judged = None;
             self.attendance.begun = false;
+            self.note_message();
+            self.note_message_taken();
             buf.advance(total);
+            if matches!(header.tag, b'Q' | b'S' | b'F') {
+                self.end_turn();
+            }
             if header.tag == b'B' {
                 self.stream_left = header.total - total;
                 self.stream_on = !self.has_failed();
@@ -182,11 +197,13 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         Ok(step)
     }
 
-    /// Drops a message; at a `Sync`, the time of dropping is over.
+    /// Discards a message; a `Sync` ends the discarding.
     fn skip(&mut self, header: Header, buf: &mut BytesMut) -> Step {
         self.judged = None;
+        self.note_message_taken();
         if header.tag == b'S' {
             buf.advance(header.total);
+            self.end_turn();
             self.skip_to_sync = false;
             return self.sync();
         }
@@ -197,7 +214,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         Step::Done
     }
 
-    /// Part of a message that is passed on as it comes.
+    /// Passes on a part of a streamed message.
     fn stream_on(&mut self) -> Result<Step, End> {
         let length = self.stream_left.min(self.inbuf.len());
         if length == 0 {
@@ -205,14 +222,14 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         self.stream_left -= length;
         let part = self.inbuf.split_to(length);
-        // Where its head went, the rest must go: PostgreSQL counts bytes, whatever became of the request.
+        // The rest goes where the head went: PostgreSQL counts bytes, whatever the state of the request.
         if let Some(link) = self.link.as_mut().filter(|_| self.stream_on) {
             link.lease.outbuf.extend_from_slice(&part);
         }
         Ok(Step::Done)
     }
 
-    /// Answers a request with an error before any of it runs, and fails the transaction as PostgreSQL would.
+    /// Answers a request with an error before any part of it runs, and fails the transaction as PostgreSQL would.
     pub(super) fn refuse_request(&mut self, refusal: Refusal) -> Step {
         if self.link.is_some() && (self.status == Status::Block || self.has_sent()) {
             self.poison_query(refusal);
@@ -224,7 +241,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         Step::Done
     }
 
-    /// Answers a message of a pipeline with an error: what follows up to `Sync` is void.
+    /// Answers a message of a pipeline with an error: later messages up to `Sync` are void.
     pub(super) fn refuse_in_pipeline(&mut self, refusal: Refusal) -> Step {
         if self.link.is_some() {
             return self.poison(refusal);
@@ -235,7 +252,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         Step::Done
     }
 
-    /// An error that the client gets now.
+    /// Sends the client an error now.
     pub(super) fn tell(&mut self, refusal: &Refusal) {
         self.count_error(refusal.code.as_bytes());
         message::error(
@@ -248,18 +265,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     }
 }
 
-/// The text of a `Query`: all of the body, with the NUL at its end and nowhere else.
+/// The text of a `Query`: the body, with a NUL at its end and nowhere else.
 fn text_of(body: &[u8]) -> Option<&[u8]> {
     match frame::cstr(body) {
         Some((text, [])) => Some(text),
         _ => None,
-    }
-}
-
-fn function_call() -> Refusal {
-    Refusal {
-        code: "0A000",
-        message: "the FunctionCall message is not supported".into(),
-        hint: Some("Call the function with SELECT.".into()),
     }
 }

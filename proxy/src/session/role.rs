@@ -1,8 +1,8 @@
-//! The tier `role`: no statement of the tenant's runs without the tenant's role in force.
+//! The tier `role`: no statement of a tenant runs without the tenant's role in force.
 //!
-//! It is set for the transaction, as the path is, in the same message and in front of the statement: where
-//! PostgreSQL refuses to set it, it drops what stands behind, too. What has to run in a transaction of its
-//! own is not sent before PostgreSQL has confirmed that the role is in force for the session.
+//! The role is set for the transaction, like the path, in the same message and in front of the statement: if PostgreSQL
+//! refuses to set it, it discards the statements behind it, too. A statement that must run in a transaction of its own
+//! is sent only when PostgreSQL has confirmed that the role is in force for the session.
 
 use std::sync::Arc;
 
@@ -15,32 +15,33 @@ use super::query::runs_by_itself;
 use super::request::Step;
 use super::{Session, Status, path};
 use crate::pool::settings::{Assignment, SEARCH_PATH, SESSION_ROLE};
+use crate::simulation::{Fault, fault};
 use crate::sql::plan::{Discard, Plan, Route, Statement, StatementKind};
 use crate::wire::frame;
 use crate::wire::message;
 
-/// The text of the prepared statement that sets role and path for the running transaction. With NULL
-/// for the path it is the server's own.
+/// The text of the prepared statement that sets role and path for the transaction. NULL for the path means the server's
+/// own.
 pub const STATEMENT_TEXT: &[u8] =
     b"SELECT pg_catalog.set_config('role', $1, true), pg_catalog.set_config('search_path', $2, true)";
 
 /// Two parameters, of type `text`.
 pub const STATEMENT_TYPES: &[u8] = &[0, 2, 0, 0, 0, 25, 0, 0, 0, 25];
 
-/// The role that is in force on a server, as of what was written.
+/// The role that is in force on a server after all written messages.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) enum InForce {
-    /// The one that servers log in as.
+    /// The servers' role.
     #[default]
     Servers,
-    /// A tenant's.
+    /// A tenant's role.
     Tenants(RoleName),
-    /// Not known for sure.
+    /// Unknown.
     Unknown,
 }
 
 impl InForce {
-    /// The SQL that puts `wanted` in force for the transaction; `None` where it is.
+    /// The SQL that sets `wanted` for the transaction; `None` if it is in force.
     pub fn change(&self, wanted: Option<&RoleName>) -> Option<String> {
         match (self, wanted) {
             (InForce::Servers, None) => None,
@@ -50,46 +51,46 @@ impl InForce {
         }
     }
 
-    /// Whether the statement must not run before it is known what is in force.
+    /// Whether the role must be known before the statement runs.
     pub fn matters_to(&self, statement: &Statement) -> bool {
-        // What was put off until the end of the transaction runs with it.
+        // Deferred triggers and constraints run at the end of the transaction.
         let ends = matches!(statement.kind, StatementKind::Commit { .. });
         needs_role(statement) || ends && *self == InForce::Unknown
     }
 
-    /// What is in force then.
+    /// The role in force when `wanted` was set.
     pub fn of(wanted: Option<&RoleName>) -> Self {
         wanted.map_or(InForce::Servers, |role| InForce::Tenants(role.clone()))
     }
 }
 
-/// What has become of the role of a request that runs by itself.
+/// The state of the role of a request that needs it for the session.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) enum Settled {
-    /// Nobody has asked for it.
+    /// The role was not requested.
     #[default]
     No,
-    /// It was asked for: nothing else is sent until there is an answer.
+    /// The role was requested: nothing else is sent before the answer.
     Asked,
     /// It is in force.
     Yes,
-    /// PostgreSQL refused, with this error, and has more to say.
+    /// PostgreSQL has refused it with this error; the end of the answer is outstanding.
     Refused(Box<[u8]>),
 }
 
 impl Settled {
-    /// Whether PostgreSQL's answer is not complete.
+    /// Whether PostgreSQL's answer is incomplete.
     pub fn is_open(&self) -> bool {
         matches!(self, Settled::Asked | Settled::Refused(_))
     }
 }
 
-/// Whether the tenant's role must be in force when the statement runs. What is not known here needs it.
+/// Whether the tenant's role must be in force when the statement runs. An unknown statement needs it.
 pub(crate) fn needs_role(statement: &Statement) -> bool {
     use StatementKind as Kind;
     !matches!(
         &statement.kind,
-        // They touch nothing; some of them must come first in a transaction, or stand by themselves.
+        // They touch no object; some of them must be first in a transaction, or alone.
         Kind::Begin
             | Kind::Commit { .. }
             | Kind::Rollback { .. }
@@ -103,36 +104,37 @@ pub(crate) fn needs_role(statement: &Statement) -> bool {
     )
 }
 
-/// Whether the statement fails, or does something else, where another stands in front of it.
+/// Whether the statement fails, or has another effect, if another one is in front of it.
 pub(crate) fn stands_alone(plan: &Plan) -> bool {
     let alone = |kind: &StatementKind| matches!(kind, StatementKind::BlockOnly | StatementKind::EndPrepared);
     runs_by_itself(plan) || matches!(&plan.statements[..], [only] if alone(&only.kind))
 }
 
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
-    /// The role that is to be set for the tenant's transactions.
+    /// The role to set for the tenant's transactions.
     pub(super) fn role(&self) -> Option<RoleName> {
         self.tenants.now().isolation.set_role().cloned()
     }
 
-    /// Whether nothing may stand in front of a plan in its transaction, under what the tenant needs for that.
+    /// Whether no statement may be in front of a plan in its transaction, with the role that the tenant needs.
     pub(super) fn is_to_be_first(&self, plan: &Plan) -> bool {
         if self.role().is_some() { stands_alone(plan) } else { runs_by_itself(plan) }
     }
 
-    /// Whether a plan is one of a transaction of its own, under what the tenant needs for that.
+    /// Whether a plan runs in a transaction of its own, with the role that the tenant needs.
     pub(super) fn is_own_transaction(&self, plan: &Plan) -> bool {
         let own = self.is_to_be_first(plan);
-        // Others that do not run in a block fail behind what has run, or are a part of that.
+        // Other statements that cannot run in a block fail behind statements that have run, or belong to their
+        // transaction.
         let alone = plan.route == Route::OwnTransaction || !self.has_open_pipeline();
         own && alone && self.status_then() == Status::Idle
     }
 
-    /// Sees to it that a plan which runs by itself finds its tenant's role in force for the session.
-    /// `Some`: it may not be sent (yet).
+    /// Makes sure that the role is in force for the session before a plan runs in a transaction of its own. `Some`: the
+    /// plan may not be sent (yet).
     ///
-    /// `simple`: the message at hand is a `Query`. Behind what has run in a pipeline nothing is waited for: what runs by
-    /// itself can't stand there, but for `CALL` and `DO`, in front of which the role is set.
+    /// `simple`: the message at hand is a `Query`. Behind statements of a pipeline nothing is awaited: only `CALL` and
+    /// `DO` can run there, and the role is set in front of them.
     pub(super) fn settle_role(&mut self, plan: &Plan, simple: bool) -> Option<Step> {
         let first = if simple { !self.has_open_pipeline() } else { !self.has_sent() };
         let waits = first && self.is_own_transaction(plan);
@@ -157,7 +159,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         Some(Step::Wait)
     }
 
-    /// The same for a client's statement.
+    /// The same for a prepared statement of the client.
     pub(super) fn settle_role_of(&mut self, name: &[u8]) -> Option<Step> {
         let plan = Arc::clone(&self.statements.get(name)?.plan);
         self.settle_role(&plan, false)
@@ -182,7 +184,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         self.count_error(frame::field(error, b'C').unwrap_or(b"XX000"));
         message::raw(&mut self.outbuf, b'E', error);
         match self.has_sent() {
-            // What was pipelined in front of it has been answered.
+            // The messages in front in the pipeline have been answered.
             true => self.end_request(self.status),
             false => self.link.iter_mut().for_each(|link| link.next_request()),
         }
@@ -191,7 +193,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 }
 
 impl Link {
-    /// What role is in force outside of a transaction, or when one has ended.
+    /// The role in force outside of a transaction, or after its end.
     pub fn resting_role(&self) -> InForce {
         match self.settings.current().has(SESSION_ROLE) {
             true => InForce::Unknown,
@@ -199,7 +201,7 @@ impl Link {
         }
     }
 
-    /// Path and role were set for the session. They are taken off again whatever becomes of that.
+    /// Records that path and role were set for the session. They are reset whatever the result is.
     pub fn note_for_session(&mut self, path: Option<&str>, role: bool) {
         if let Some(path) = path.filter(|path| !path.is_empty()) {
             self.settings.set_for_good(SEARCH_PATH, Assignment::of_ours(path));
@@ -209,7 +211,7 @@ impl Link {
         }
     }
 
-    /// `RESET ALL`, which leaves roles alone.
+    /// Records a `RESET ALL`, which does not reset the role.
     pub fn forget_settings(&mut self) {
         let has_role = self.settings.current().has(SESSION_ROLE);
         self.settings.reset_all(&Arc::default());
@@ -218,19 +220,23 @@ impl Link {
         }
     }
 
-    /// What the statement does to the role that is in force.
+    /// Applies the effect of the statement to the role in force.
     pub fn follow_role(&mut self, statement: &Statement) {
-        self.role = role_behind(statement, &self.role).unwrap_or_else(|| self.resting_role());
+        match role_behind(statement, &self.role) {
+            Some(role) => self.role = role,
+            None if fault(Fault::RoleKeptBehindEnd) => {}
+            None => self.role = self.resting_role(),
+        }
     }
 }
 
-/// The role that is in force behind a statement; `None`: the one that was before the transaction.
+/// The role in force behind a statement; `None`: the one before the transaction.
 pub(super) fn role_behind(statement: &Statement, before: &InForce) -> Option<InForce> {
     match &statement.kind {
         StatementKind::Commit { .. }
         | StatementKind::Rollback { .. }
         | StatementKind::Discard(Discard::All) => None,
-        // Whether it was set before the savepoint, or behind it.
+        // Whether the role was set before or behind the savepoint is unknown.
         StatementKind::RollbackTo(_) if *before != InForce::Servers => Some(InForce::Unknown),
         _ => Some(before.clone()),
     }

@@ -13,7 +13,7 @@ const FORGET: &str = "DISCARD SEQUENCES";
 /// What is to be done where the server at hand has drawn nothing for this client.
 const ADVICE: &[u8] =
     b"Each transaction runs on any server of the pool: use INSERT .. RETURNING, or call it in the \
-                        transaction that draws.";
+      transaction that draws. From the next write on, lastval() works behind a transaction too.";
 
 /// An error with what is to be done about it, where PostgreSQL says that a session has drawn nothing. `code` is its SQLSTATE.
 pub(super) fn with_advice<'a>(body: Cow<'a, [u8]>, code: &[u8]) -> Cow<'a, [u8]> {
@@ -42,8 +42,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return;
         }
         let client = (self.cancel.slot().pid, self.changes);
+        let drew_elsewhere = self.note_draw(plan);
         let Some(link) = &mut self.link else { return };
-        if link.lease.drawn_by.replace(client) == Some(client) {
+        if link.lease.sequence_owner.replace(client) == Some(client) && !drew_elsewhere {
             return;
         }
         if link.is_behind() {

@@ -1,5 +1,5 @@
-//! Room that a session has while it is at work: an idle one leaves it to the others of its thread, so that
-//! thousands of them carry none, and nothing is allocated for a request.
+//! Reused buffers of a thread: a session uses them while it is working, so that an idle session holds no buffer, and a
+//! request allocates nothing.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -9,10 +9,10 @@ use bytes::BytesMut;
 
 use super::expect::Expect;
 
-/// So much of a kind is kept for a thread.
+/// The number of kept buffers of each kind, for a thread.
 const KEPT: usize = 32;
 
-/// What has grown beyond this, in bytes or in entries, is given back to the system.
+/// A larger buffer, in bytes or entries, is freed.
 const LARGEST_BUFFER: usize = 32 << 10;
 const LARGEST_QUEUE: usize = 64;
 
@@ -21,15 +21,15 @@ thread_local! {
     static QUEUES: RefCell<Vec<VecDeque<Expect>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// An empty buffer, with room in it if there is some to be had.
+/// An empty buffer, reused if there is one.
 pub fn buffer() -> BytesMut {
     BUFFERS.with_borrow_mut(Vec::pop).unwrap_or_default()
 }
 
-/// Leaves the room of a buffer, whose bytes are of no use any more, to others.
+/// Returns a buffer whose content is not needed any more.
 pub fn leave(mut buffer: BytesMut) {
     buffer.clear();
-    // In front of where it begins now, there is all that was read off it.
+    // The memory in front of its beginning belongs to data that was taken out.
     let _ = buffer.try_reclaim(buffer.capacity() + 1);
     if (1..=LARGEST_BUFFER).contains(&buffer.capacity()) {
         keep(&BUFFERS, buffer);
@@ -37,7 +37,7 @@ pub fn leave(mut buffer: BytesMut) {
 }
 
 fn keep<T>(kept: &'static std::thread::LocalKey<RefCell<Vec<T>>>, one: T) {
-    // A session that ends with its thread may come after what that has kept.
+    // A session that ends with its thread may run after the destructor of the buffers.
     let _ = kept.try_with(|kept| {
         let mut kept = kept.borrow_mut();
         if kept.len() < KEPT {
@@ -46,11 +46,11 @@ fn keep<T>(kept: &'static std::thread::LocalKey<RefCell<Vec<T>>>, one: T) {
     });
 }
 
-/// The answers that are due.
+/// The expected replies.
 pub struct Expects(VecDeque<Expect>);
 
 impl Expects {
-    /// None.
+    /// No replies.
     pub fn new() -> Self {
         Self(QUEUES.with_borrow_mut(Vec::pop).unwrap_or_default())
     }

@@ -1,47 +1,41 @@
-//! Why a tenant's clients are not served now, as the registry has it, and how long they wait.
+//! Why a tenant's clients are not served now, according to the registry, and how long they wait.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pgstrata_control::registry::State;
+use tokio::time::Instant;
 use tokio::time::{sleep, timeout};
 
-use super::start::with_sources;
-use crate::catalog::directory::Look;
 use crate::catalog::{CatalogError, TenantDirectory};
+use crate::chance;
+use crate::error_text::with_sources;
 use crate::metrics::Metrics;
-use crate::shared::DatabaseHandle;
+use crate::shared::{DatabaseHandle, Located};
 use crate::sql::plan::Refusal;
 
-/// Between two attempts to find a client's tenant.
+/// The time between two attempts to find a client's tenant.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// One that is waited for is looked at so often, if nobody tells of it.
+/// The interval of lookups of a tenant for which clients wait, without a notification.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Why a tenant's clients are not served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unserved {
-    /// They will be when it is migrated.
+    /// They are served when it is migrated.
     Migrating,
-    /// They will be when it is made.
+    /// They are served when it is created.
     Provisioning,
-    /// They will be when somebody resumes it.
+    /// They are served when it is resumed.
     Suspended,
-    /// There is no such tenant, or none that clients are let in to.
+    /// The tenant does not exist, or is in a state that admits no clients.
     Gone,
 }
 
-impl Look {
-    /// Whether its clients are not served now and will be before long.
-    pub(super) fn is_passing(&self) -> bool {
-        matches!(self.state, Some(State::Provisioning | State::Migrating))
-    }
-}
-
 impl Unserved {
-    /// For a tenant that fares so, `None`: that is not there. Gives `None` where it is served.
+    /// For a tenant in this state; `None`: it does not exist. Returns `None` if it is served.
     pub(super) fn of(state: Option<State>) -> Option<Self> {
         match state {
             Some(State::Active) => None,
@@ -52,7 +46,7 @@ impl Unserved {
         }
     }
 
-    /// What its clients are told.
+    /// The error for its clients.
     pub(super) fn refusal(self, tenant: &str) -> Refusal {
         let (code, message, hint) = match self {
             Self::Migrating => (
@@ -74,29 +68,43 @@ impl Unserved {
     }
 }
 
-/// The last words to a client whose tenant is no longer there.
+/// The message of the FATAL error for a client whose tenant is gone.
 pub(super) fn gone(tenant: &str) -> String {
     format!("terminating connection: tenant \"{tenant}\" is gone")
 }
 
-/// The client gave its request up.
+/// The error of a cancelled request.
 pub(super) fn cancelled() -> Refusal {
     Refusal { code: "57014", message: "canceling statement due to user request".into(), hint: None }
 }
 
-/// The tenant can't be looked up. The log has why.
+/// The error of a failed lookup. The log has the cause.
 pub(super) fn no_answer(error: &CatalogError, database: &DatabaseHandle) -> Refusal {
     let database = &database.name;
     tracing::warn!(database, error = %with_sources(error), "tenant lookup failed");
     let message = match error {
         CatalogError::State(..) => "tenant not served: its state in the registry is unknown to this version",
+        CatalogError::NoPlacements { .. } => {
+            "tenant not served: the registry does not say on which cluster it lives"
+        }
+        CatalogError::NoCluster { schema, cluster, database: there, .. } => {
+            let message = format!(
+                "tenant not served: its schema \"{schema}\" is placed in database \"{there}\" on cluster \
+                 \"{cluster}\", which is not configured"
+            );
+            let hint = format!(
+                "An administrator can add the cluster to \"clusters\" in [databases.{database}] and reload the \
+                 configuration, or mend the row of the tenant in pgstrata_control.placements."
+            );
+            return Refusal { code: "08006", message, hint: Some(hint) };
+        }
         error if error.is_passing() => "tenant lookup timed out: PostgreSQL does not answer",
         _ => "tenant lookup failed: PostgreSQL refuses the proxy",
     };
     Refusal { code: "08006", message: message.into(), hint: None }
 }
 
-/// Asks again while PostgreSQL can't be reached, up to `until`; once at least.
+/// Repeats `work` while PostgreSQL cannot be reached, up to `until`; at least once.
 pub(super) async fn patiently<T>(
     until: Instant,
     ask: impl AsyncFn() -> Result<T, Arc<CatalogError>>,
@@ -104,50 +112,49 @@ pub(super) async fn patiently<T>(
     loop {
         match ask().await {
             Err(error) if error.is_passing() && Instant::now() < until => {
-                sleep(PAUSE.mul_f64(rand::random_range(0.5..1.5))).await;
+                sleep(PAUSE.mul_f64(chance::between(0.5..1.5))).await;
             }
             other => return other,
         }
     }
 }
 
-/// When a tenant was last known to be served; all of its sessions share it.
+/// The time at which a tenant was last known to be served; shared by all of its sessions.
 #[derive(Debug, Default)]
 pub struct Served {
-    /// [`TenantDirectory::changes`] then; 0: never.
+    /// [`TenantDirectory::changes`] at that time; 0: never.
     changes: AtomicU64,
-    /// [`TenantDirectory::epoch`] then.
+    /// [`DatabaseHandle::epoch`] at that time.
     epoch: AtomicU64,
 }
 
 impl Served {
-    /// Whether nothing has changed since.
+    /// Whether there was no change since.
     #[inline]
     pub(super) fn holds(&self, directory: &TenantDirectory) -> bool {
         self.changes.load(Ordering::Relaxed) == directory.changes()
     }
 
-    /// Whether nothing of this tenant's has.
+    /// Whether there was no change of this tenant since.
     #[cold]
-    pub(super) fn still_holds(&self, directory: &TenantDirectory, schema: &str) -> bool {
-        // In this order: what changes meanwhile makes the first too old.
+    pub(super) fn still_holds(&self, directory: &TenantDirectory, epoch: impl FnOnce() -> u64) -> bool {
+        // In this order: a change meanwhile makes the first value outdated.
         let changes = directory.changes();
-        let same = self.changes.load(Ordering::Relaxed) != 0
-            && self.epoch.load(Ordering::Relaxed) == directory.epoch(schema);
+        let same = self.changes.load(Ordering::Relaxed) != 0 && self.epoch.load(Ordering::Relaxed) == epoch();
         if same {
             self.changes.store(changes, Ordering::Relaxed);
         }
         same
     }
 
-    /// It is served, as of a look that was begun then.
+    /// Records that the tenant is served, by a lookup that began at that time.
     pub(super) fn note(&self, changes: u64, epoch: u64) {
         self.epoch.store(epoch, Ordering::Relaxed);
         self.changes.store(changes, Ordering::Relaxed);
     }
 }
 
-/// A client that waits until its tenant is served; counted until this is dropped.
+/// A client that waits until its tenant is served; counted until this value is dropped.
 pub(super) struct Held<'a>(&'a Metrics);
 
 impl<'a> Held<'a> {
@@ -163,25 +170,25 @@ impl Drop for Held<'_> {
     }
 }
 
-/// Waits while a tenant is not served yet, up to `until`; gives how it fares then.
-pub(super) async fn outwait(
-    directory: &TenantDirectory,
+/// Waits while a tenant is not served yet, up to `until`; returns its place and state then.
+pub(super) async fn wait_until_served(
+    database: &DatabaseHandle,
     schema: &Arc<str>,
-    mut look: Look,
+    mut place: Located,
     until: Instant,
-) -> Result<Look, Arc<CatalogError>> {
+) -> Result<Located, Arc<CatalogError>> {
     loop {
-        // Before the look: news that comes during it must count.
-        let news = directory.news(schema);
+        // Created before the lookup, so that a change during the lookup counts.
+        let news = database.home.directory.news(schema);
         let left = || until.saturating_duration_since(Instant::now());
-        match timeout(left(), directory.look(schema)).await {
-            Ok(Ok(now)) => look = now,
+        match timeout(left(), database.locate(schema)).await {
+            Ok(Ok(now)) => place = now,
             Ok(Err(error)) if !error.is_passing() => return Err(error),
-            // PostgreSQL is away: what was so holds until it is back.
+            // PostgreSQL cannot be reached: the last known state holds until it is back.
             Ok(Err(_)) | Err(_) => {}
         }
-        if !look.is_passing() || left().is_zero() {
-            return Ok(look);
+        if !place.look.is_passing() || left().is_zero() {
+            return Ok(place);
         }
         tokio::select! {
             () = news => {}

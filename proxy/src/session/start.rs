@@ -1,15 +1,18 @@
-//! From a proven identity to a session that runs.
+//! From an authenticated user to a running session.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use pgstrata_tenancy::{RoleName, ident};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
-use super::admission::Attendance;
+use super::admission::TenantCheck;
+use super::allowance::Allowance;
 use super::arrival::{arrive, for_login, login_patience};
 use super::clock::Clock;
 use super::encoding::{Reading, is_utf8};
@@ -17,22 +20,26 @@ use super::listen::Listening;
 use super::news::News;
 use super::path::Effective;
 use super::pins::Pins;
+use super::standing::{Unserved, no_answer};
 use super::statements::ClientStatements;
 use super::tenant::{Basis, Tenancy, Tenants};
 use super::values::{CONFORMING, NOT_CONFORMING, is_off};
-use super::{Identity, Session, Status, Told};
+use super::{Identity, ReportedParameters, Session, Status};
 use crate::auth::error::OpenError;
 use crate::auth::login::Login;
-use crate::catalog::Found;
 use crate::catalog::cache::Known;
 use crate::clients::slot::{Place, Who};
-use crate::config::{Config, Isolation, Level, Mode, PoolMode};
+use crate::config::{Config, Level, Mode, PoolMode};
+use crate::limits::places::Places;
+use crate::metrics::Metrics;
 use crate::pool::birth::Birth;
+use crate::pool::claim::Claim;
 use crate::pool::server::Server;
 use crate::pool::servers::CheckoutError;
 use crate::pool::settings::{self, Assignment, CLIENT_ENCODING, SEARCH_PATH, Settings, Tracked, newest_name};
+use crate::shared::cluster::Cluster;
 use crate::shared::snapshot::Snapshot;
-use crate::shared::{DatabaseHandle, Shared};
+use crate::shared::{DatabaseHandle, Found, Shared};
 use crate::sql::guard::check;
 use crate::sql::level::read_only;
 use crate::sql::plan::PinReason;
@@ -42,12 +49,12 @@ use crate::stream::ClientStream;
 use crate::wire::frame;
 use crate::wire::refusal::{Refusal, sqlstate};
 
-/// How long a statement waits for what its tenant's schemas hold.
+/// How long a statement waits for the catalog of its tenant's schemas.
 const NAMES_LIMIT: Duration = Duration::from_secs(10);
 
-/// Admits a client to its tenant, tells it so, and makes its session. The login's time is over at `until`.
+/// Admits a client to its tenant, answers the login, and creates its session. The time of the login ends at `until`.
 ///
-/// All of a login goes by the configuration that `newest` has seen, which is the one that the door went by.
+/// The whole login uses the current snapshot of `newest`, which authentication has used, too.
 pub async fn start<S>(
     login: Login<S>,
     shared: Arc<Shared>,
@@ -63,42 +70,78 @@ where
         let message = format!("database \"{}\" does not exist", login.database);
         return Err(login.refuse(Refusal::new(sqlstate::INVALID_CATALOG_NAME, message)).await);
     };
-    if database.gate.is_disabled() {
+    if database.home.gate.is_disabled() {
         let message = format!("database \"{}\" is not currently accepting connections", login.database);
         let refusal = Refusal::new("55000", message);
         return Err(login.refuse(refusal.hint("An administrator has disabled it.")).await);
     }
     let (login, found) =
         arrive(login, (&shared.metrics, &config), &database, shutdown.clone(), until).await?;
-    match prepare(&login, &config, &database, found).await {
-        Ok((identity, tenancy, birth)) => {
+    match prepare(&login, (&shared.metrics, &config), &database, found).await {
+        Ok(admitted) => {
             let news = (config, News::new(newest));
-            enter(login, shared, news, identity, tenancy, birth, shutdown).await
+            enter(login, shared, news, admitted, shutdown).await
         }
         Err(refusal) => Err(login.refuse(refusal).await),
     }
 }
 
-/// The identity of a client that is admitted, and what it will be told of its parameters.
+/// An admitted client.
+struct Admitted {
+    identity: Identity,
+    tenancy: Arc<Tenancy>,
+    /// The initial parameters of the server whose values it gets.
+    birth: Birth,
+    allowance: Allowance,
+    place: Places,
+}
+
+/// Admits a client, and finds the values of its parameters: on the current cluster of its tenant, if a reload moves the
+/// cluster meanwhile.
 async fn prepare<S>(
     login: &Login<S>,
-    config: &Config,
+    context: (&Metrics, &Config),
     database: &Arc<DatabaseHandle>,
-    found: Option<Found>,
-) -> Result<(Identity, Arc<Tenancy>, Birth), Refusal> {
-    let schema = found.as_ref().map_or("public", |found| &*found.schema);
+    mut found: Option<Found>,
+) -> Result<Admitted, Refusal> {
+    loop {
+        let refusal = match prepare_there(login, context, database, found.as_ref()).await {
+            Ok(admitted) => return Ok(admitted),
+            Err(refusal) => refusal,
+        };
+        let (Some(before), Some(tenant)) = (&found, &login.tenant) else { return Err(refusal) };
+        if !database.has_replaced(&before.cluster) {
+            return Err(refusal);
+        }
+        let now = database.find(tenant, context.1).await;
+        let now = now.map_err(|error| for_login(no_answer(&error, database)))?;
+        found = Some(now.filter(|now| Unserved::of(Some(now.state)).is_none()).ok_or(refusal)?);
+    }
+}
+
+async fn prepare_there<S>(
+    login: &Login<S>,
+    (metrics, config): (&Metrics, &Config),
+    database: &Arc<DatabaseHandle>,
+    found: Option<&Found>,
+) -> Result<Admitted, Refusal> {
+    // A client without a tenant works on the registry's cluster.
+    let place = found.map_or((&database.home, "public"), |found| (&found.cluster, &*found.schema));
     let tenancy = database
-        .tenancy(login.tenant.as_ref(), schema, login.user.policy(), config)
+        .tenancy(login.tenant.as_ref(), place, login.user.policy(), config)
         .map_err(|error| Refusal::new(error.sqlstate(), error.to_string()))?;
+    let allowance = Allowance::of(database, &login.user.name, &tenancy);
+    let places = allowance.admit(metrics, &tenancy).map_err(for_login)?;
     let mut base = base_settings(&login.settings, &tenancy)?;
-    if login.user.statements == Level::Read && config.tenancy.mode == Mode::Route {
+    if login.user.rights.statements == Level::Read && config.tenancy.mode == Mode::Route {
         base.set(
             read_only::SETTING,
             Assignment::of_statement(read_only::SETTING, read_only::SET, Some("on")),
         );
     }
     let base = settings::shared(base);
-    let (birth, told) = validate(database, &tenancy, &base, login_patience(config)).await?;
+    let (birth, told) =
+        validate(place.0, (&tenancy, allowance.claim()), &base, login_patience(config)).await?;
     let identity = Identity {
         database: Arc::clone(database),
         user: Arc::clone(&login.user),
@@ -107,7 +150,7 @@ async fn prepare<S>(
         peer: login.peer,
         tls: login.stream.is_tls(),
     };
-    Ok((identity, tenancy, birth))
+    Ok(Admitted { identity, tenancy, birth, allowance, place: places })
 }
 
 /// The settings of the start-up packet.
@@ -131,7 +174,7 @@ fn base_settings(settings: &[(String, String)], tenancy: &Tenancy) -> Result<Set
     settings.iter().map(assignment).collect()
 }
 
-/// A path of the client's own, if it stays within what its tenant may name.
+/// A client's own path, if it has only schemas that its tenant may name.
 fn confined_path(value: &str, tenancy: &Tenancy) -> Result<Box<str>, Refusal> {
     match check::search_path(value).map(|names| ident::search_path(names.iter().map(String::as_str))) {
         Some(path) if tenancy.allows_path(&path) => Ok(path.into()),
@@ -142,48 +185,48 @@ fn confined_path(value: &str, tenancy: &Tenancy) -> Result<Box<str>, Refusal> {
     }
 }
 
-/// Lets PostgreSQL judge the settings, once for each set of them.
+/// Lets PostgreSQL validate the settings, once for each distinct set.
 async fn validate(
-    database: &DatabaseHandle,
-    tenancy: &Tenancy,
+    cluster: &Cluster,
+    (tenancy, claim): (&Tenancy, &Claim),
     base: &Arc<Settings>,
     limit: Duration,
-) -> Result<(Birth, Arc<Told>), Refusal> {
+) -> Result<(Birth, Arc<ReportedParameters>), Refusal> {
     let settings = settings::after(&Arc::default(), base, true);
     let login = tenancy.isolation.login();
-    // What nobody sets needs nobody's right.
+    // Without settings, no privilege is needed.
     let role = tenancy.isolation.set_role().filter(|_| settings.count() > 0);
     let limited = limited_by(&settings, tenancy);
     let key = (Arc::clone(&settings), role.or(login).cloned());
     if limited.is_empty()
-        && let Some(known) = database.validated.get(&key)
-        && (login.is_some() || known.0 == database.servers.newest())
+        && let Some(known) = cluster.validated.get(&key)
+        && (login.is_some() || known.0 == cluster.servers.newest())
     {
         return Ok(known);
     }
-    let lease = database.check_out(login, &tenancy.turn, limit).await;
+    let lease = cluster.check_out(login, claim, limit).await;
     let mut lease = lease.map_err(|error| no_server(&error))?;
-    // A server goes back by itself only where all has gone well.
+    // A server is returned automatically only after success.
     try_settings(&mut lease, &settings, role, &limited).await?;
-    let (birth, mut told): (_, Told) = (lease.birth, lease.parameters.clone());
+    let (birth, mut told): (_, ReportedParameters) = (lease.birth, lease.parameters.clone());
     let dirt = lease.dirt(false);
     lease.give_back_clean(dirt, Instant::now());
     told.remove(&b"search_path"[..]);
     let told = Arc::new(told);
     if limited.is_empty() {
-        database.validated.insert(key, (birth, Arc::clone(&told)));
+        cluster.validated.insert(key, (birth, Arc::clone(&told)));
     }
     Ok((birth, told))
 }
 
-/// The time-outs among the settings that may not be higher than they are by themselves. What they are is asked anew for
-/// each client: it changes with no word.
+/// The time-outs among the settings that have a limit. PostgreSQL compares them for each client, because the limit can
+/// change without notice.
 fn limited_by(settings: &Settings, tenancy: &Tenancy) -> Vec<&'static str> {
     let limits = tenancy.is_confined() && tenancy.scope.limits_time;
     limits::LIMITED.into_iter().filter(|name| limits && settings.has(name)).collect()
 }
 
-/// Runs the settings on a server; PostgreSQL's own words if it takes them not.
+/// Makes the settings on a server; the error is PostgreSQL's.
 async fn try_settings(
     server: &mut Server,
     wanted: &Arc<Settings>,
@@ -215,7 +258,7 @@ async fn try_settings(
     Ok(())
 }
 
-/// The refusal of a time-out that is too high, if that is what an error says.
+/// The refusal of a time-out above its limit, if the error is that of the check.
 fn above_limit(body: &[u8], limited: &[&'static str]) -> Option<Refusal> {
     let field = |code| frame::field(body, code).unwrap_or_default();
     let name = limited.first().filter(|_| fresh::is_found(field(b'C'), field(b'M')))?;
@@ -245,9 +288,7 @@ async fn enter<S>(
     mut login: Login<S>,
     shared: Arc<Shared>,
     (config, news): (Arc<Config>, News),
-    identity: Identity,
-    tenancy: Arc<Tenancy>,
-    birth: Birth,
+    Admitted { identity, tenancy, birth, allowance, place }: Admitted,
     shutdown: watch::Receiver<bool>,
 ) -> Result<Session<ClientStream<S>>, OpenError>
 where
@@ -255,8 +296,7 @@ where
 {
     let told = Arc::clone(&identity.base_told);
     let cancel = shared.cancels.register(login.protocol_minor);
-    cancel.work_on(&identity.database.servers);
-    // Before the client hears of it: whoever has logged in is seen.
+    // Before the client gets the answer, so that each logged-in client is listed.
     let entry = shared.clients.enter(Who {
         user: Arc::clone(&login.user),
         database: login.database.as_str().into(),
@@ -266,19 +306,21 @@ where
         application: application_name(&login.settings),
         cancel: Arc::clone(cancel.slot()),
     });
-    entry.set_place(Place { tenant: tenancy.turn.clone(), login: tenancy.isolation.login().cloned() });
+    let away = tenancy.away.as_ref().map(|cluster| cluster.id);
+    entry.set_place(Place { tenant: tenancy.turn.clone(), login: tenancy.isolation.login().cloned(), away });
     let pairs = told.iter().map(|(name, value)| (&**name, &**value));
     login.accept(pairs, cancel.slot().pid, &cancel.slot().key).await?;
     tracing::debug!(peer = %login.peer, user = login.user.name, tenant = tenancy.scope.tenant.as_deref(), "client in");
+    entry.log_connection();
     let settings = Tracked::new(Arc::clone(&identity.base));
     let mut pins = Pins::new(Arc::clone(&shared.metrics), identity.database.pinned());
-    let session_pooling = identity.user.pool_mode.unwrap_or(config.pool.mode) == PoolMode::Session;
+    let session_pooling = identity.user.rights.pool_mode.unwrap_or(config.pool.mode) == PoolMode::Session;
     if session_pooling {
         pins.add(PinReason::SessionPooling);
     }
     entry.set_pins(pins.bits());
     let shown = tenancy.turn.clone();
-    let attendance = Attendance::new(identity.database.clients(), tenancy.tally.as_ref());
+    let attendance = TenantCheck::new(identity.database.clients(), tenancy.tally.as_ref());
     Ok(Session {
         stream: login.stream,
         inbuf: login.buffer,
@@ -287,7 +329,7 @@ where
         leaving: false,
         stream_left: 0,
         stream_on: false,
-        torn: false,
+        mid_message: false,
         checking: false,
         skip_to_sync: false,
         asked: None,
@@ -315,15 +357,22 @@ where
         pins,
         listening: Listening::default(),
         held_ready: None,
+        draws: None,
+        room: None,
+        message_since: None,
         made_temp: false,
         sql_writes: false,
         names_late: false,
-        wanted: Isolation::Names,
+        wanted: None,
         plan: None,
         judged: None,
         link: None,
         attendance,
+        allowance,
+        has_turn: Cell::new(false),
+        _place: place,
         clock: Clock::new(),
+        accounts: Default::default(),
         cancel,
         entry,
         shown,
@@ -335,25 +384,28 @@ where
     })
 }
 
-/// What a client calls itself.
+/// The client's application name.
 pub(crate) fn application_name(settings: &[(String, String)]) -> Box<str> {
     let name = settings.iter().find(|(name, _)| name == "application_name");
     name.map_or("", |(_, name)| name).into()
 }
 
 impl<C> Session<C> {
-    /// Waits until more is known of what the tenant's schemas hold.
+    /// Waits until the catalog of the tenant's schemas is loaded.
     pub(super) async fn await_names(&mut self) {
         self.shared.metrics.catalog_wait();
         let known = self.scope.names.as_ref().map(|names| names.currency);
-        let better = self.identity.database.catalog.better(&self.scope.schema, known);
+        let better = self.cluster().catalog.better(&self.scope.schema, known);
         self.names_late = !tokio::time::timeout(NAMES_LIMIT, better).await.unwrap_or(false);
     }
 
-    /// Takes up the newest names of the tenant's schemas. Whatever the strategy: only with them is it known that a
-    /// text runs no code but its own, after which its server would have to be wiped.
+    /// Uses the newest catalog of the tenant's schemas, under both strategies: only with the catalog is it known
+    /// whether a text may run other code, after which its server must be reset.
     pub(super) fn refresh_scope(&mut self) {
-        let (catalog, scope) = (&self.identity.database.catalog, &self.tenants.now().scope);
+        // By fields, because another field is borrowed mutably below.
+        let now = self.tenants.now();
+        let cluster = now.away.as_ref().unwrap_or(&self.identity.database.home);
+        let (catalog, scope) = (&cluster.catalog, &now.scope);
         let (now, basis) = (self.clock.latest(), &mut self.scope_basis);
         let moved_on = !Arc::ptr_eq(scope, &basis.scope);
         if !moved_on && basis.news == catalog.news() && now < basis.until {
@@ -378,18 +430,6 @@ fn is_same<T>(new: &Option<Arc<T>>, old: &Option<Arc<T>>) -> bool {
     }
 }
 
-/// An error with all that it came from, in one line.
-pub fn with_sources(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::confined_path;
@@ -402,7 +442,7 @@ mod tests {
         let path = |value| confined_path(value, &tenancy).ok().map(String::from);
         assert_eq!(path("Acme , \"public\"").unwrap(), r#""acme", "public""#);
         assert_eq!(path(" ").unwrap(), "\"\"");
-        // Neither quotes of a string nor other blanks are anything but letters in it.
+        // Quotes of strings and other blanks are ordinary characters in it.
         for other in ["globex", "'acme'", "acme\u{a0}", "\u{a0}", "acme,", "\"acme", "\"acme,public\""] {
             assert_eq!(path(other), None, "{other}");
         }

@@ -1,12 +1,12 @@
-//! Prepared statements: a client's names, and the one store behind all clients.
+//! Prepared statements: a client's names, and the store that all clients share.
 //!
-//! A statement's identity is its text as PostgreSQL gets it, its parameter types, the
-//! path that it was resolved under, the role that it runs as, the settings that give it a meaning and the catalog's epoch. Two clients with the same
-//! identity share one name on a server; two tenants never do, as their path or text differ.
-//! Ids count up and are never used again, so that a name can't mean another statement.
+//! The identity of a statement is its text as PostgreSQL gets it, its parameter types, the path under which its names
+//! were resolved, its role, the settings that determine how it is read, and the catalog's epoch. Two clients with the
+//! same identity share one name on a server; two tenants never do, because their path or text differs. Numbers increase
+//! and are never used again, so a name never denotes another statement.
 //!
-//! A name on a server is no secret, and opens nothing: what a client names is looked for among its own
-//! ([`ClientStatements`]), and nowhere else. Statements of SQL `PREPARE` are among them: there is one name space.
+//! A name on a server is no secret: a client's name is looked up among its own statements only ([`ClientStatements`]).
+//! Statements of SQL `PREPARE` are among them: there is one name space.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -20,67 +20,75 @@ use pgstrata_tenancy::ident::MAX_BYTES;
 use smallvec::SmallVec;
 
 use super::columns::Columns;
+use super::repeated::Repeated;
 use super::tenant::Tenancy;
+use crate::chance;
 use crate::pool::settings::Settings;
 use crate::sql::name::RESERVED;
 use crate::sql::plan::Plan;
 use crate::sql::rewrite::PositionMap;
 
-/// What the client reads in the place of a name that is not its own.
+/// The text that replaces the name of another client's statement.
 const UNNAMED: &[u8] = b"(internal)";
 
-/// So many statements are told apart in one message of PostgreSQL's.
+/// The name of an unnamed statement.
+static NO_NAME: Bytes = Bytes::new();
+
+/// The maximum number of names that are replaced in one message of PostgreSQL.
 const MAX_TOLD: usize = 4;
 
-/// What makes a statement the same as another.
+/// The properties that two uses of one prepared statement share.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Identity {
     /// The text that PostgreSQL gets.
     pub text: Bytes,
     /// The parameter types of the `Parse` message: a count and so many oids.
     pub types: Bytes,
-    /// The path that it is resolved under; empty for the server's own.
+    /// The path under which its names are resolved; empty for the server's own.
     pub path: Arc<str>,
-    /// The role that it is planned for: PostgreSQL does not look at all privileges again where another
-    /// runs it (those of a function that it has put into the plan).
+    /// The role for which it is planned: PostgreSQL does not check all privileges again if another role runs it (those
+    /// of an inlined function).
     pub role: Option<RoleName>,
-    /// The settings that give its literals their meaning.
+    /// The settings that determine how its literals are read.
     pub reading: Arc<Settings>,
-    /// The state of the catalog that it was prepared for.
+    /// The epoch of the catalog at its preparation.
     pub epoch: u64,
 }
 
-/// A statement as servers know it.
+/// A statement on servers.
 #[derive(Debug)]
 pub struct Prepared {
     /// Its number; never 0.
     pub id: u64,
-    /// The name that servers know it by; empty for an unnamed one.
+    /// Its name on servers; empty for an unnamed one.
     pub name: Box<str>,
-    /// What it is.
+    /// Its identity.
     pub identity: Identity,
+    /// The watch of a kept unnamed statement, which shows whether its meaning has changed.
+    pub watch: Option<Arc<Prepared>>,
     store: Weak<StatementStore>,
 }
 
-/// A statement that clients hold.
+/// A statement that clients have prepared.
 #[derive(Debug)]
 pub struct Held {
     /// The statement.
     pub prepared: Arc<Prepared>,
-    /// How many of them, whatever name each has for it.
+    /// The number of clients that share it.
     pub holders: usize,
 }
 
 /// All statements that some client has prepared.
 #[derive(Debug)]
 pub struct StatementStore {
-    /// In front of each server-side name. Random, so that they are known in what PostgreSQL says.
+    /// The prefix of each name on a server. Random, so that the names can be recognized in PostgreSQL's messages.
     prefix: String,
-    /// The name of the statement that sets the path, and of the portal that it is bound to.
+    /// The name of the statement that sets the path, and of its portal.
     path_name: String,
-    /// The same for the one that sets role and path.
+    /// The same for the statement that sets role and path.
     role_name: String,
     next: AtomicU64,
+    pub(super) repeated: Repeated,
     known: Mutex<HashMap<Identity, Weak<Prepared>>>,
 }
 
@@ -90,7 +98,7 @@ impl std::fmt::Debug for ClientStatement {
     }
 }
 
-/// A statement as its client knows it.
+/// A statement of a client.
 #[derive(Clone)]
 pub struct ClientStatement {
     /// The text that the client sent.
@@ -99,53 +107,53 @@ pub struct ClientStatement {
     pub types: Bytes,
     /// The `client_encoding` that it came in; `None` for ASCII, which is the same in each.
     pub encoding: Option<Box<[u8]>>,
-    /// What the engine said of it.
+    /// Its plan.
     pub plan: Arc<Plan>,
-    /// What the servers have.
+    /// The statement on servers.
     pub prepared: Arc<Prepared>,
-    /// Where errors stand in the client's text.
+    /// The position map for errors.
     pub map: PositionMap,
     /// The tenant that it was planned for.
     pub tenancy: Arc<Tenancy>,
-    /// It was planned when nobody knew what the schemas hold: it may do with less.
+    /// It was planned without the catalog; a plan with the catalog may be better.
     pub blind: bool,
-    /// The tenant that its text ties it to.
+    /// The tenant that its text names.
     pub tied: Option<Arc<Tenancy>>,
-    /// Who made it, and where it is.
+    /// How it was prepared, and where it is.
     pub origin: Origin,
-    /// The statement that it runs by its name.
+    /// The statement that it runs by name.
     pub runs: Runs,
-    /// What the client was told of its columns.
+    /// The client's description of its columns.
     pub columns: Columns,
 }
 
-/// Who made a client's statement, and where it is.
+/// How a client's statement was prepared, and where it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// `Parse`: on any server, under a name of the store's.
+    /// `Parse`: on any server, under a name of the store.
     Parse,
-    /// `Parse`, of what is answered here: on no server.
+    /// `Parse` of a statement that the proxy answers: on no server.
     Here,
-    /// SQL `PREPARE`: on the server that the client is tied to, under its own name.
+    /// SQL `PREPARE`: on the server to which the client is pinned, under its own name.
     Sql,
 }
 
-/// What a client's statement runs by its name.
+/// The statement that a client's statement runs by name.
 #[derive(Clone, Default)]
 pub enum Runs {
     /// Nothing: it is no `EXECUTE`.
     #[default]
     Nothing,
-    /// This statement, under the name that the client gave it by `Parse`.
+    /// This statement of the client's `Parse`, under the client's name.
     Own(Bytes, Arc<Prepared>),
-    /// What the server at hand has under the name in the text.
+    /// The statement with that name on the leased server.
     AsNamed,
-    /// A statement that there is not, or none that `EXECUTE` may run: the name does not reach the server.
+    /// A missing statement, or one that `EXECUTE` may not run: the name does not reach the server.
     Refused,
 }
 
 impl Runs {
-    /// Whether the same would be sent for both.
+    /// Whether both are sent in the same way.
     pub fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Own(_, one), Self::Own(_, other)) => one.id == other.id,
@@ -155,12 +163,12 @@ impl Runs {
 }
 
 impl ClientStatement {
-    /// Whether no server knows it.
+    /// Whether it is on no server.
     pub fn is_here(&self) -> bool {
         self.origin == Origin::Here
     }
 
-    /// Whether it runs another, by its name.
+    /// Whether it runs another statement by name.
     pub fn has_run(&self) -> bool {
         self.origin == Origin::Parse && !matches!(self.runs, Runs::Nothing)
     }
@@ -169,17 +177,18 @@ impl ClientStatement {
 impl StatementStore {
     /// An empty store.
     pub fn new() -> Arc<Self> {
-        let prefix = format!("{RESERVED}{:016x}_", rand::random::<u64>());
+        let prefix = format!("{RESERVED}{:016x}_", chance::number());
         Arc::new(Self {
             path_name: format!("{prefix}path"),
             role_name: format!("{prefix}role"),
             prefix,
             next: AtomicU64::new(1),
+            repeated: Repeated::default(),
             known: Mutex::default(),
         })
     }
 
-    /// The statement with this identity: an old one if some client holds it, else a new one.
+    /// The statement with this identity: an existing one if a client has it, otherwise a new one.
     pub fn intern(self: &Arc<Self>, identity: Identity) -> Arc<Prepared> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(prepared) = known.get(&identity).and_then(Weak::upgrade) {
@@ -187,53 +196,59 @@ impl StatementStore {
         }
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let (name, store) = (self.name(id).into(), Arc::downgrade(self));
-        let prepared = Arc::new(Prepared { id, name, identity: identity.clone(), store });
+        let prepared = Arc::new(Prepared { id, name, identity: identity.clone(), watch: None, store });
         known.insert(identity, Arc::downgrade(&prepared));
         prepared
     }
 
-    /// A statement of its own, which nobody shares: an unnamed one, or one so long that looking for another
-    /// with the same text would take long.
+    /// A statement that no other client shares: an unnamed one, or one that is so long that a comparison of texts would
+    /// take long.
     pub fn unshared(&self, identity: Identity, named: bool) -> Arc<Prepared> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let name = if named { self.name(id).into() } else { Box::default() };
-        Arc::new(Prepared { id, name, identity, store: Weak::new() })
+        Arc::new(Prepared { id, name, identity, watch: None, store: Weak::new() })
     }
 
-    /// A statement that its server knows by the client's name for it.
+    /// A statement that has the client's name on its server.
     pub fn as_named(&self, name: &str, identity: Identity) -> Arc<Prepared> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        Arc::new(Prepared { id, name: name.into(), identity, store: Weak::new() })
+        Arc::new(Prepared { id, name: name.into(), identity, watch: None, store: Weak::new() })
     }
 
-    /// A statement with a name, which nobody shares.
+    /// A named statement that no other client shares.
     pub fn alone(self: &Arc<Self>, identity: Identity) -> Arc<Prepared> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        Arc::new(Prepared { id, name: self.name(id).into(), identity, store: Weak::new() })
+        Arc::new(Prepared { id, name: self.name(id).into(), identity, watch: None, store: Weak::new() })
     }
 
-    /// The name that servers know the statement by.
+    /// The same, with a watch.
+    pub(super) fn watched(&self, identity: Identity, watch: Option<Arc<Prepared>>) -> Arc<Prepared> {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        Arc::new(Prepared { id, name: self.name(id).into(), identity, watch, store: Weak::new() })
+    }
+
+    /// The name of the statement on servers.
     pub fn name(&self, id: u64) -> String {
         format!("{}{id}", self.prefix)
     }
 
-    /// The name of the statement that sets the path, and of the portal that it is bound to.
+    /// The name of the statement that sets the path, and of its portal.
     pub fn path_name(&self) -> &[u8] {
         self.path_name.as_bytes()
     }
 
-    /// The same for the one that sets role and path.
+    /// The same for the statement that sets role and path.
     pub fn role_name(&self) -> &[u8] {
         self.role_name.as_bytes()
     }
 
-    /// Whether a message of PostgreSQL's has one of these names in it.
+    /// Whether a message of PostgreSQL contains one of these names.
     pub fn names_in(&self, text: &[u8]) -> bool {
         memchr::memmem::find(text, self.prefix.as_bytes()).is_some()
     }
 
-    /// What PostgreSQL says, as the client of `statements` may read it: its statements have the names that it
-    /// gave them, and all others have none.
+    /// A message of PostgreSQL for the client of `statements`: its statements have the client's names, and all others
+    /// have none.
     pub fn in_clients_words<'a>(&self, text: &'a [u8], statements: &ClientStatements) -> Cow<'a, [u8]> {
         let mut found = self.names_of(text).peekable();
         if found.peek().is_none() {
@@ -252,7 +267,7 @@ impl StatementStore {
         Cow::Owned(out)
     }
 
-    /// Where names of the store's stand in a text, and which statements they are of.
+    /// The places of the store's names in a text, with the numbers of their statements.
     fn names_of<'a>(&'a self, text: &'a [u8]) -> impl Iterator<Item = (Range<usize>, Option<u64>)> + 'a {
         memchr::memmem::find_iter(text, self.prefix.as_bytes()).map(|at| {
             let behind = at + self.prefix.len();
@@ -263,12 +278,12 @@ impl StatementStore {
         })
     }
 
-    /// All of them, and how many clients hold each, by their numbers.
+    /// All statements, with the number of clients of each, in the order of their numbers.
     pub fn all(&self) -> Vec<Held> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let held = known.values().filter_map(|weak| {
             let prepared = weak.upgrade()?;
-            // One of them is ours.
+            // One of the references is that of this function.
             let holders = Arc::strong_count(&prepared).saturating_sub(1);
             Some(Held { prepared, holders })
         });
@@ -278,13 +293,13 @@ impl StatementStore {
         all
     }
 
-    /// How many there are, and how many bytes of text they have.
+    /// The number of statements, and the total size of their texts.
     pub fn weight(&self) -> (usize, usize) {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         (known.len(), known.keys().map(|identity| identity.text.len()).sum())
     }
 
-    /// How many statements there are.
+    /// The number of statements.
     pub fn len(&self) -> usize {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
@@ -296,7 +311,7 @@ impl StatementStore {
 }
 
 impl Prepared {
-    /// Whether others may have the same.
+    /// Whether other clients may share it.
     pub fn is_shared(&self) -> bool {
         self.store.strong_count() > 0
     }
@@ -306,14 +321,14 @@ impl Drop for Prepared {
     fn drop(&mut self) {
         let Some(store) = self.store.upgrade() else { return };
         let mut known = store.known.lock().unwrap_or_else(PoisonError::into_inner);
-        // A new one may have taken its place between the last reference and here.
+        // A new one may have replaced it after the last reference was dropped.
         if known.get(&self.identity).is_some_and(|weak| weak.strong_count() == 0) {
             known.remove(&self.identity);
         }
     }
 }
 
-/// A name as PostgreSQL finds it: by its first bytes.
+/// A name as PostgreSQL truncates it.
 fn cut(name: &[u8]) -> &[u8] {
     name.get(..MAX_BYTES).unwrap_or(name)
 }
@@ -322,22 +337,22 @@ fn cut(name: &[u8]) -> &[u8] {
 #[derive(Debug, Default)]
 pub struct ClientStatements {
     named: foldhash::HashMap<Bytes, ClientStatement>,
-    unnamed: Option<ClientStatement>,
+    unnamed: Option<Box<ClientStatement>>,
     bytes: usize,
 }
 
 impl ClientStatements {
     /// The statement of that name; the empty name is the unnamed one.
     pub fn get(&self, name: &[u8]) -> Option<&ClientStatement> {
-        if name.is_empty() { self.unnamed.as_ref() } else { self.named.get(cut(name)) }
+        if name.is_empty() { self.unnamed.as_deref() } else { self.named.get(cut(name)) }
     }
 
-    /// The same, to note something about it.
+    /// The same, mutable.
     pub fn get_mut(&mut self, name: &[u8]) -> Option<&mut ClientStatement> {
-        if name.is_empty() { self.unnamed.as_mut() } else { self.named.get_mut(cut(name)) }
+        if name.is_empty() { self.unnamed.as_deref_mut() } else { self.named.get_mut(cut(name)) }
     }
 
-    /// How many there are that have a name.
+    /// The number of named statements.
     pub fn len(&self) -> usize {
         self.named.len()
     }
@@ -347,20 +362,30 @@ impl ClientStatements {
         self.named.is_empty()
     }
 
-    /// The tenants that texts tie statements to.
-    pub fn tied(&self) -> impl Iterator<Item = &Arc<Tenancy>> {
-        self.named.values().chain(&self.unnamed).filter_map(|statement| statement.tied.as_ref())
+    /// Replaces `old` by `new` in statements that name it.
+    pub fn retie(&mut self, old: &Arc<Tenancy>, new: &Arc<Tenancy>) {
+        let tied =
+            self.named.values_mut().chain(self.unnamed.as_deref_mut()).filter_map(|one| one.tied.as_mut());
+        tied.filter(|tied| Arc::ptr_eq(tied, old)).for_each(|tied| *tied = Arc::clone(new));
     }
 
-    /// Whether one more statement with such a text fits.
+    /// The tenants that statements name.
+    pub fn tied(&self) -> impl Iterator<Item = &Arc<Tenancy>> {
+        self.named.values().chain(self.unnamed.as_deref()).filter_map(|statement| statement.tied.as_ref())
+    }
+
+    /// Whether one more statement with such a text is within the limits.
     pub fn fits(&self, text: usize, max_count: usize, max_bytes: usize) -> bool {
         self.named.len() < max_count && self.bytes.saturating_add(text) <= max_bytes
     }
 
-    /// Adds a statement, or puts another in its place.
+    /// Adds or replaces a statement.
     pub fn insert(&mut self, name: Bytes, statement: ClientStatement) {
         if name.is_empty() {
-            self.unnamed = Some(statement);
+            match &mut self.unnamed {
+                Some(place) => **place = statement,
+                none => *none = Some(Box::new(statement)),
+            }
             return;
         }
         self.bytes += statement.text.len();
@@ -370,22 +395,22 @@ impl ClientStatements {
         }
     }
 
-    /// Takes a statement out.
+    /// Removes a statement.
     pub fn remove(&mut self, name: &[u8]) -> Option<ClientStatement> {
         if name.is_empty() {
-            return self.unnamed.take();
+            return self.unnamed.take().map(|statement| *statement);
         }
         let old = self.named.remove(cut(name))?;
         self.bytes -= old.text.len();
         Some(old)
     }
 
-    /// Takes all of them out.
+    /// Removes all statements.
     pub fn clear(&mut self) {
         *self = Self::default();
     }
 
-    /// Takes those out that SQL prepared: the server has none of them any more.
+    /// Removes the statements of SQL `PREPARE`: the server has none of them any more.
     pub fn forget_sql(&mut self) {
         let bytes = &mut self.bytes;
         self.named.retain(|_, statement| {
@@ -395,7 +420,7 @@ impl ClientStatements {
         });
     }
 
-    /// The names that the client gave to the first few of these statements.
+    /// The client's names of the first few of these statements.
     fn names_of(&self, ids: impl Iterator<Item = u64>) -> SmallVec<[(u64, &Bytes); MAX_TOLD]> {
         let mut wanted = SmallVec::<[u64; MAX_TOLD]>::new();
         for id in ids {
@@ -403,7 +428,9 @@ impl ClientStatements {
                 wanted.push(id);
             }
         }
-        let all = self.named.iter().map(|(name, statement)| (statement.prepared.id, name));
+        let named = self.named.iter().map(|(name, statement)| (statement.prepared.id, name));
+        let unnamed = self.unnamed.iter().map(|statement| (statement.prepared.id, &NO_NAME));
+        let all = named.chain(unnamed);
         all.filter(|(id, _)| wanted.contains(id)).collect()
     }
 }
@@ -442,7 +469,7 @@ mod tests {
             tied: None,
             origin: Origin::Parse,
             runs: Runs::Nothing,
-            columns: Columns::Untold,
+            columns: Columns::Undescribed,
         };
         statements.insert(Bytes::from_static(b"mine"), statement);
         let told = |text: &str| {

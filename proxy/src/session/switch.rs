@@ -1,8 +1,8 @@
-//! Another tenant on an open connection: `SET tenant`, `SHOW tenant`, and the comment in front of a
-//! statement. Answered here, with no round trip.
+//! Another tenant on an open connection: `SET tenant`, `SHOW tenant`, and the comment in front of a statement. The
+//! proxy answers them, without a round trip.
 //!
-//! It follows PostgreSQL's rules for settings: `SET LOCAL` and a rollback end with the transaction. A
-//! transaction works for one tenant: once it has touched data, another is refused.
+//! The rules are PostgreSQL's for settings: `SET LOCAL` and a rollback end with the transaction. A transaction has one
+//! tenant: once it has read or written, another tenant is refused.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -13,13 +13,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::expect::Expect;
 use super::judge::{Question, Source};
-use super::login::holds_server;
 use super::names::Found;
 use super::path::Effective;
 use super::request::Step;
 use super::statements::ClientStatement;
 use super::tenant::Tenancy;
 use super::{End, Session, Status};
+use crate::simulation::{Fault, fault};
 use crate::sql::lexer::Lexer;
 use crate::sql::masked;
 use crate::sql::name;
@@ -27,13 +27,13 @@ use crate::sql::plan::{Insert, Plan, Refusal, Route, Splice, Statement, Statemen
 use crate::wire::frame;
 use crate::wire::message::{self, Severity};
 
-/// The setting that is no setting of PostgreSQL's.
+/// The parameter, which PostgreSQL does not have.
 const TENANT: &str = "tenant";
 
-/// How a comment begins to name one.
+/// The begin of the tenant's key in a comment.
 const KEY: &str = "tenant=";
 
-/// What a statement asks of the session's tenant.
+/// A command about the session's tenant.
 #[derive(Debug)]
 pub(super) enum Command {
     /// `SET [LOCAL] tenant = 'name'`.
@@ -53,12 +53,12 @@ pub(super) fn is_command(statement: &Statement) -> bool {
     }
 }
 
-/// Whether this is all that a plan holds.
+/// Whether a plan contains nothing else.
 pub(super) fn is_local(plan: &Plan) -> bool {
     matches!(&plan.statements[..], [only] if is_command(only))
 }
 
-/// What the statement asks, in the text that it stands in; `utf8`: that is in UTF-8.
+/// The command of a statement in its text; `utf8`: the text is in UTF-8.
 fn command(statement: &Statement, text: &[u8], utf8: bool) -> Result<Command, Refusal> {
     match &statement.kind {
         StatementKind::Set(setting) => {
@@ -90,18 +90,18 @@ fn one_value(raw: &[u8]) -> Option<Cow<'_, str>> {
     }
 }
 
-/// Another tenant must not be named by what only looks like its name.
+/// In another encoding, other bytes could look like the name of a tenant.
 fn legible(raw: &[u8], utf8: bool) -> Result<(), Refusal> {
     if utf8 || raw.is_ascii() { Ok(()) } else { Err(masked::refusal()) }
 }
 
-/// The tenant that a comment at the text's very beginning names, as sqlcommenter writes it:
-/// `/*tenant='acme_corp'*/`, with other keys beside it, values encoded as in a URL; `utf8`: it is in UTF-8.
+/// The tenant that a comment at the very beginning of the text names, in the form of sqlcommenter:
+/// `/*tenant='acme_corp'*/`, with other keys next to it, and values encoded as in a URL; `utf8`: the text is in UTF-8.
 fn commented(text: &[u8], utf8: bool) -> Result<Option<String>, Refusal> {
     let comment = text.trim_ascii_start().strip_prefix(b"/*").unwrap_or_default();
     let end = memchr::memmem::find(comment, b"*/").unwrap_or_default();
     let comment = comment.get(..end).unwrap_or_default();
-    // A comment may be long, and most name no tenant.
+    // A comment may be long, and most comments name no tenant.
     if memchr::memmem::find(comment, KEY.as_bytes()).is_none() {
         return Ok(None);
     }
@@ -112,12 +112,12 @@ fn commented(text: &[u8], utf8: bool) -> Result<Option<String>, Refusal> {
     Ok(inner.and_then(decode).map(Cow::into_owned))
 }
 
-/// Whether a comment at the text's very beginning names one.
+/// Whether a comment at the very beginning of the text names a tenant.
 pub(super) fn names_tenant(text: &[u8]) -> bool {
     !matches!(commented(text, true), Ok(None))
 }
 
-/// The value of the tenant's key in a comment, which stands behind a comma, or first.
+/// The value of the tenant's key in a comment, which is first or behind a comma.
 fn value_for_tenant(comment: &str) -> Option<&str> {
     let is_key = |at: &usize| {
         let before = comment.get(..*at).unwrap_or_default().trim_end();
@@ -127,7 +127,7 @@ fn value_for_tenant(comment: &str) -> Option<&str> {
     comment.get(key + KEY.len()..)?.split(',').next().map(str::trim)
 }
 
-/// A value of sqlcommenter's: `%XX` for bytes, a backslash in front of quotes.
+/// A value of sqlcommenter: `%XX` for bytes, a backslash in front of quotes.
 fn decode(value: &str) -> Option<Cow<'_, str>> {
     if !value.contains(['%', '\\']) {
         return Some(Cow::Borrowed(value));
@@ -147,7 +147,7 @@ fn decode(value: &str) -> Option<Cow<'_, str>> {
     String::from_utf8(out).ok().map(Cow::Owned)
 }
 
-/// Whether a statement reads or writes, as far as anybody can tell.
+/// Whether a statement may read or write.
 pub(super) fn touches(statement: &Statement) -> bool {
     use StatementKind::{
         BlockOnly, CopyIn, EndPrepared, Execute, Fetch, Plain, Prepare, Savepoint, SetConfig,
@@ -166,7 +166,7 @@ pub(super) fn touches(statement: &Statement) -> bool {
     )
 }
 
-/// No transaction works for two tenants.
+/// The refusal of a second tenant in a transaction.
 fn spans_two() -> Refusal {
     Refusal {
         code: "25001",
@@ -175,13 +175,13 @@ fn spans_two() -> Refusal {
     }
 }
 
-/// As PostgreSQL says it.
+/// PostgreSQL's error.
 pub(super) fn aborted() -> Refusal {
     let message = "current transaction is aborted, commands ignored until end of transaction block";
     Refusal { code: "25P02", message: message.into(), hint: None }
 }
 
-/// What a session has on its server goes over to no other tenant.
+/// The refusal of a switch with state on the server.
 fn holds_objects() -> Refusal {
     Refusal {
         code: "55000",
@@ -190,48 +190,48 @@ fn holds_objects() -> Refusal {
     }
 }
 
-/// Why a tenant is not the session's now.
-pub(super) enum Hindered {
-    /// Whether there is such a tenant must be found out first.
+/// Why a switch is not possible now.
+pub(super) enum TenantSwitchError {
+    /// The tenant must be looked up first.
     Ask(TenantId),
-    /// It may not be.
+    /// It is refused.
     Refused(Refusal),
-    /// The text that asks for it must be judged first.
+    /// The text must be planned first.
     Unjudged(Box<Question>),
 }
 
-impl From<Refusal> for Hindered {
+impl From<Refusal> for TenantSwitchError {
     fn from(refusal: Refusal) -> Self {
-        Hindered::Refused(refusal)
+        TenantSwitchError::Refused(refusal)
     }
 }
 
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
-    /// What names mean now.
+    /// The current tenant, under which names are resolved.
     pub(super) fn tenancy(&self) -> &Arc<Tenancy> {
         self.tenants.now()
     }
 
-    /// The plan of a `Query`, for the tenant that its text may name. What of it is answered here has
-    /// been, and is no longer in the plan.
+    /// The plan of a `Query`, for the tenant that its text may name. Commands that the proxy has answered are removed
+    /// from it.
     pub(super) fn plan_query(&mut self, text: &[u8]) -> Result<Plan, Step> {
         self.try_plan_query(text).map_err(|hindered| match hindered {
-            Hindered::Ask(tenant) => Step::NeedTenant(tenant),
-            Hindered::Refused(refusal) => self.refuse_request(refusal),
-            Hindered::Unjudged(question) => Step::NeedJudgement(question),
+            TenantSwitchError::Ask(tenant) => Step::NeedTenant(tenant),
+            TenantSwitchError::Refused(refusal) => self.refuse_request(refusal),
+            TenantSwitchError::Unjudged(question) => Step::NeedJudgement(question),
         })
     }
 
-    fn try_plan_query(&mut self, text: &[u8]) -> Result<Plan, Hindered> {
+    fn try_plan_query(&mut self, text: &[u8]) -> Result<Plan, TenantSwitchError> {
         let utf8 = self.reads_utf8();
         if let Some(tenant) = commented(text, utf8)? {
             let tenancy = self.tenancy_of(tenant_id(&tenant)?)?;
             self.enter(tenancy, true)?;
         }
         let source = Source::Head(frame::HEADER);
-        let mut plan = self.plan_for(text, source).map_err(Hindered::Unjudged)?;
+        let mut plan = self.plan_for(text, source).map_err(TenantSwitchError::Unjudged)?;
         if self.switch_by_path(&plan, text)? {
-            plan = self.plan_for(text, source).map_err(Hindered::Unjudged)?;
+            plan = self.plan_for(text, source).map_err(TenantSwitchError::Unjudged)?;
         }
         let Some((first, others)) = plan.statements.split_first() else { return Ok(plan) };
         if others.iter().any(is_command) {
@@ -249,10 +249,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             self.outbuf.extend_from_slice(&answer);
             return Ok(plan);
         }
-        // The rest is another tenant's, unless it was that already.
+        // The rest is planned for the new tenant, if it has changed.
         let mut plan = match Arc::ptr_eq(&before, self.tenancy()) {
             true => plan,
-            false => self.plan_for(text, source).map_err(Hindered::Unjudged)?,
+            false => self.plan_for(text, source).map_err(TenantSwitchError::Unjudged)?,
         };
         if !matches!(plan.route, Route::Refuse(_) | Route::NeedNames) {
             self.outbuf.extend_from_slice(&answer);
@@ -266,7 +266,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         Ok(plan)
     }
 
-    /// Behind the end of its transaction, a text would be read for another tenant.
+    /// Refuses a text that would continue for another tenant behind the end of its transaction.
     fn one_tenant(&self, plan: &Plan) -> Result<(), Refusal> {
         let failed = self.status_then() == Status::Failed;
         let changes = |s: &Statement| match s.kind {
@@ -284,29 +284,29 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
     }
 
-    /// The tenant of that name, if it is known already that there is one and that it may be named.
-    pub(super) fn tenancy_of(&mut self, tenant: TenantId) -> Result<Arc<Tenancy>, Hindered> {
+    /// The tenant of that name, if it is known to exist and may be named.
+    pub(super) fn tenancy_of(&mut self, tenant: TenantId) -> Result<Arc<Tenancy>, TenantSwitchError> {
         if self.tenancy().scope.tenant.as_deref() == Some(tenant.as_str()) {
             return Ok(Arc::clone(self.tenancy()));
         }
-        match self.asked.take() {
-            Some((asked, answer)) if asked == tenant => answer.map_err(Hindered::from),
-            _ => Err(Hindered::Ask(tenant)),
+        match self.asked.take().map(|asked| *asked) {
+            Some((asked, answer)) if asked == tenant => answer.map_err(TenantSwitchError::from),
+            _ => Err(TenantSwitchError::Ask(tenant)),
         }
     }
 
-    /// Whether a tenant that was found before may be entered now.
-    pub(super) fn may_enter(&mut self, tenancy: &Arc<Tenancy>) -> Result<(), Hindered> {
+    /// Whether a known tenant may be entered now.
+    pub(super) fn may_enter(&mut self, tenancy: &Arc<Tenancy>) -> Result<(), TenantSwitchError> {
         match &tenancy.scope.tenant {
             Some(tenant) if !self.may_begin(tenancy) => self.tenancy_of(tenant_id(tenant)?).map(drop),
             _ => Ok(()),
         }
     }
 
-    /// Finds out whether there is such a tenant, whether this user may name it, and how it fares.
+    /// Looks up whether the tenant exists, whether this user may name it, and its state.
     pub(super) async fn ask_for_tenant(&mut self, tenant: TenantId) -> Result<(), End> {
         let answer = self.find_tenant(&tenant).await?;
-        self.asked = Some((tenant, answer));
+        self.asked = Some(Box::new((tenant, answer)));
         Ok(())
     }
 
@@ -319,8 +319,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if !same && self.pins.has_state() {
             return Err(holds_objects());
         }
-        if !self.may_move(tenancy.isolation.login()) {
-            return Err(holds_server());
+        if let Some(refusal) = self.hindrance_to_move(&tenancy) {
+            return Err(refusal);
         }
         let tenancy = if same { Arc::clone(self.tenancy()) } else { tenancy };
         if !(same && local) {
@@ -330,9 +330,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         Ok(())
     }
 
-    /// What holds now may be another tenant's path.
+    /// The current path may be that of the previous tenant.
     pub(super) fn tenant_changed(&mut self) {
-        if Arc::ptr_eq(&self.effective.tenancy, self.tenancy()) {
+        if Arc::ptr_eq(&self.effective.tenancy, self.tenancy()) || fault(Fault::TenantWithoutPath) {
             return;
         }
         self.effective = Effective::of(self.settings.current(), self.tenancy());
@@ -343,8 +343,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
     }
 
-    /// The answer to a command, which holds from now on. `idle`: it is a transaction by itself.
-    fn run_command(&mut self, command: Command, idle: bool) -> Result<BytesMut, Hindered> {
+    /// Runs a command, and returns its answer. `idle`: the command is a transaction of its own.
+    fn run_command(&mut self, command: Command, idle: bool) -> Result<BytesMut, TenantSwitchError> {
         if self.status_then() == Status::Failed {
             return Err(aborted().into());
         }
@@ -359,7 +359,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             Command::Set { name, local } => (self.tenancy_of(name)?, local, "SET"),
             Command::Reset { local } => {
                 let login = Arc::clone(self.tenants.login());
-                // Between two transactions the next one finds out.
+                // Between two transactions, the next message is checked.
                 if self.is_in_a_transaction() || self.has_sent() {
                     self.may_enter(&login)?;
                 }
@@ -379,13 +379,13 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     // The extended protocol.
 
-    /// The tenant that a statement's comment ties it to.
-    pub(super) fn tied_to(&mut self, text: &[u8]) -> Result<Option<Arc<Tenancy>>, Hindered> {
+    /// The tenant that a statement's comment names.
+    pub(super) fn tied_to(&mut self, text: &[u8]) -> Result<Option<Arc<Tenancy>>, TenantSwitchError> {
         let Some(tenant) = commented(text, self.reads_utf8())? else { return Ok(None) };
         Ok(Some(self.tenancy_of(tenant_id(&tenant)?)?))
     }
 
-    /// Whether a statement is answered here: about the tenant, or about a statement that we know alone.
+    /// Whether the proxy answers a statement: one about the tenant, or about a statement without a server.
     pub(super) fn is_ours(&self, plan: &Plan) -> bool {
         let known = |statement: &Statement| match &statement.kind {
             StatementKind::Deallocate(Some(name)) => self.find(name) == Found::Own,
@@ -395,19 +395,19 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         is_local(plan) || !fails && matches!(&plan.statements[..], [only] if known(only))
     }
 
-    /// Whether names may be read for another tenant now: not where the path of the transaction counts.
+    /// Whether names may be resolved for another tenant now: not if the path of the transaction counts.
     pub(super) fn may_stand_in(&self, tied: Option<&Arc<Tenancy>>) -> Result<(), Refusal> {
         let other = tied.is_some_and(|tied| tied.scope.tenant != self.tenancy().scope.tenant);
         let counts = self.touched || self.link.as_ref().is_some_and(|link| link.local_path);
         match tied.filter(|_| other) {
             Some(_) if counts => Err(spans_two()),
             Some(_) if self.pins.has_state() => Err(holds_objects()),
-            Some(tied) if !self.may_move(tied.isolation.login()) => Err(holds_server()),
-            _ => Ok(()),
+            Some(tied) => self.hindrance_to_move(tied).map_or(Ok(()), Err),
+            None => Ok(()),
         }
     }
 
-    /// `work`, with names read for another tenant.
+    /// Runs `work` with names resolved for another tenant.
     pub(super) fn on_behalf_of<T>(
         &mut self,
         tenancy: Option<Arc<Tenancy>>,
@@ -442,12 +442,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return self.deallocate(name);
         }
         let answer = command(first, &statement.text, self.reads_the_same(statement))
-            .map_err(Hindered::from)
+            .map_err(TenantSwitchError::from)
             .and_then(|command| self.run_command(command, false));
         match answer {
             Ok(mut answer) => {
                 if let (StatementKind::Show(_), Ok(Some(columns))) = (&first.kind, frame::header(&answer)) {
-                    // Its columns are told to who asks for them.
+                    // Its columns are sent only after a `Describe`.
                     answer.advance(columns.total);
                 }
                 self.answer_in_turn(answer.freeze());
@@ -457,32 +457,33 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
     }
 
-    /// Something that is not so now, in a pipeline.
-    pub(super) fn hindered(&mut self, hindered: Hindered) -> Step {
+    /// Answers a message of a pipeline whose switch is not possible now.
+    pub(super) fn hindered(&mut self, hindered: TenantSwitchError) -> Step {
         match hindered {
-            Hindered::Ask(tenant) => Step::NeedTenant(tenant),
-            Hindered::Refused(refusal) => self.refuse_in_pipeline(refusal),
-            Hindered::Unjudged(question) => Step::NeedJudgement(question),
+            TenantSwitchError::Ask(tenant) => Step::NeedTenant(tenant),
+            TenantSwitchError::Refused(refusal) => self.refuse_in_pipeline(refusal),
+            TenantSwitchError::Unjudged(question) => Step::NeedJudgement(question),
         }
     }
 
-    /// What we answer by ourselves, behind the answers that are still due.
+    /// Answers a message behind the outstanding replies.
     pub(super) fn answer_in_turn(&mut self, message: Bytes) {
         self.answer_closing(message, None);
     }
 
-    /// The same; a statement that is gone with it comes back if its pipeline has failed before.
+    /// The same; the closed statement exists again if its pipeline has failed before.
     pub(super) fn answer_closing(&mut self, message: Bytes, closed: Option<(Bytes, ClientStatement)>) {
         match self.link.as_mut().filter(|link| link.request.sent) {
             Some(link) => {
-                link.owe(Expect::Local { message, opened: None, closed });
+                let closed = closed.map(Box::new);
+                link.expect_reply(Expect::Local { message, opened: None, closed });
                 self.emit_locals();
             }
             None => self.outbuf.extend_from_slice(&message),
         }
     }
 
-    /// The transaction that we answered all of is over.
+    /// Ends a transaction that the proxy has answered alone.
     pub(super) fn end_local(&mut self) {
         if self.status == Status::Idle {
             self.tenants.commit();
@@ -492,7 +493,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
     }
 
-    /// It failed.
+    /// Ends it as failed.
     pub(super) fn fail_local(&mut self) {
         if self.status == Status::Idle {
             self.tenants.roll_back();
@@ -501,7 +502,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
     }
 
-    /// Answers a text that was nothing but a command.
+    /// Answers a text that was only a command.
     pub(super) fn answered_here(&mut self, plan: &Plan) -> bool {
         if !is_local(plan) {
             return false;

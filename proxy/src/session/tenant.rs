@@ -1,73 +1,106 @@
-//! Which tenant a session works for, and what names mean for it.
+//! The tenant of a session, and the meaning of names for it.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use pgstrata_tenancy::layers::{EntityMetadata, PUBLIC, Schema};
-use pgstrata_tenancy::{RoleName, TenantId, ident};
+use pgstrata_tenancy::{RoleName, TenantId, comment, ident};
+use tokio::time::Instant;
 
 use super::path;
 use super::standing::Served;
-use crate::config::{Config, DynamicSql, Isolation, Mode, NoRole, Policy, TimeLimits};
+use crate::config::{Config, DynamicSql, Isolation, LimitTable, Mode, NoRole, Policy, TimeLimits};
+use crate::limits::{Budget, Holder};
+use crate::metrics::statements::Book;
 use crate::metrics::tally::Tally;
 use crate::pool::turns;
 use crate::shared::DatabaseHandle;
+use crate::shared::cluster::Cluster;
 use crate::sql::guard::check;
+use crate::sql::level::Level;
 use crate::sql::plan::SchemaRef;
 use crate::sql::rewrite::Prefixes;
 use crate::sql::scope::{Moved, Scope};
 
-/// What names mean for one tenant, to users of one policy.
+/// The meaning of names for one tenant, and for users with one policy.
 pub struct Tenancy {
-    /// The tenant's rules, with no names in them.
+    /// The tenant's scope, without a catalog.
     pub scope: Arc<Scope>,
-    /// The tenant's path as [`ident::search_path`] writes it; empty where it is the one that
-    /// servers are born with.
+    /// The tenant's path in the form of [`ident::search_path`]; empty if it equals the baseline.
     pub home: Arc<str>,
-    /// The same as PostgreSQL shows it, and takes it from `set_config`.
+    /// The same path in the form of `SHOW` and `set_config`.
     pub shown: Arc<str>,
-    /// The schemas of the scope as they stand in front of a name; see [`Prefixes`].
+    /// The schemas of the scope as prefixes of names; see [`Prefixes`].
     pub prefixes: Prefixes,
-    /// What PostgreSQL is told of the tenant.
+    /// The tier, with the tenant's role.
     pub isolation: Isolation,
-    /// Whose turn it is when its clients wait for a server.
+    /// The tenant in the order of turns.
     pub turn: turns::Tenant,
-    /// When it was last known to be served.
+    /// The time at which it was last known to be served.
     pub(super) served: Served,
-    /// What is counted of the tenant; `None` where there is none.
+    /// Its budget.
+    pub budget: Arc<Budget>,
+    /// The comment in front of its texts; empty if there is none.
+    pub comment: Box<str>,
+    /// The tenant's counters; `None` for clients without a tenant.
     pub tally: Option<Arc<Tally>>,
-    /// Its clients are held to its schemas: they are not where nothing is routed.
+    /// The statistics of its statements, likewise.
+    pub book: Option<Arc<Book>>,
+    /// Its clients are restricted to its schemas; they are not in observe mode.
     confined: bool,
+    /// The cluster of the tenant; `None`: the registry's cluster, or the only one.
+    pub away: Option<Arc<Cluster>>,
 }
 
 impl Tenancy {
-    /// For `tenant`, whose schema is `schema`. The error: it can't have the role that its tier needs.
+    /// For `tenant` with the schema `schema` on this cluster of the database. The error: it cannot have the role that
+    /// its tier needs.
     pub fn new(
         tenant: Option<&TenantId>,
         schema: &str,
         policy: Policy,
         config: &Config,
-        database: &DatabaseHandle,
+        (database, cluster): (&DatabaseHandle, &Arc<Cluster>),
     ) -> Result<Self, NoRole> {
-        let (scope, isolation) = scope_of(tenant, schema, policy, config, database)?;
-        // Where nothing is routed, PostgreSQL's own path is the one that clients know.
-        let tenancy = Self::of(scope, &database.baseline, config.tenancy.mode == Mode::Route);
+        let (scope, isolation) = scope_of(tenant, schema, policy, config, cluster)?;
+        // In observe mode, clients have PostgreSQL's own path.
+        let tenancy = Self::of(scope, &cluster.baseline, config.tenancy.mode == Mode::Route);
         let tally = tenant.map(|tenant| database.metrics.tally(&database.name, tenant.as_str()));
-        Ok(Self { isolation, tally, ..tenancy })
+        let statements = &database.metrics.statements;
+        let book = tenant.map(|tenant| statements.book(&database.name, tenant.as_str()));
+        let budget = database.budgets.of_tenant(&tenancy.turn);
+        let away = (cluster.id != database.home.id).then(|| Arc::clone(cluster));
+        Ok(Self { isolation, tally, book, budget, away, ..tenancy })
     }
 
-    /// For the tenant of `scope`, on servers that are born with the path `baseline`.
+    /// For the tenant of `scope`, on servers with the path `baseline`.
     pub fn of(scope: Scope, baseline: &str, confined: bool) -> Self {
         let path = ident::search_path(scope.path());
         let home: Arc<str> = if !confined || path == baseline { "".into() } else { path.into() };
         let shown = path::shown(&home).map_or_else(|| Arc::clone(&home), Arc::from);
         let prefixes = Prefixes::of(&scope);
         let (isolation, served) = (Isolation::Names, Served::default());
-        let turn = scope.tenant.as_deref().map(Arc::from);
-        Self { home, shown, prefixes, scope: Arc::new(scope), isolation, turn, served, tally: None, confined }
+        let turn: turns::Tenant = scope.tenant.as_deref().map(Arc::from);
+        let budget = Budget::new(Holder::Tenant(turn.clone()), LimitTable::default());
+        let comment = scope.tenant.as_deref().map(comment::of).unwrap_or_default().into();
+        let scope = Arc::new(scope);
+        Self {
+            comment,
+            home,
+            shown,
+            prefixes,
+            scope,
+            isolation,
+            turn,
+            served,
+            budget,
+            tally: None,
+            book: None,
+            confined,
+            away: None,
+        }
     }
 
-    /// Whether SQL is read, routed and run for both in the same way: no client can tell them apart.
+    /// Whether SQL is read, routed and run in the same way for both, so that clients notice no difference.
     pub fn means_the_same(&self, other: &Self) -> bool {
         self.scope.has_the_rules_of(&other.scope)
             && self.isolation == other.isolation
@@ -75,12 +108,12 @@ impl Tenancy {
             && self.confined == other.confined
     }
 
-    /// Whether its clients are held to its schemas.
+    /// Whether its clients are restricted to its schemas.
     pub fn is_confined(&self) -> bool {
         self.confined
     }
 
-    /// Whether a path stays within what this tenant may name; `path` as [`ident::search_path`] writes it.
+    /// Whether a path has only schemas that this tenant may name; `path` in the form of [`ident::search_path`].
     pub fn allows_path(&self, path: &str) -> bool {
         !self.confined
             || check::search_path(path)
@@ -88,53 +121,53 @@ impl Tenancy {
     }
 }
 
-/// What a session's scope was made of: a tenancy's, with no names in it, and what is known of those.
+/// The basis of a session's scope: a tenancy's scope without a catalog, and the version of the catalog.
 pub struct Basis {
-    /// The tenancy's.
+    /// The scope of the tenancy.
     pub scope: Arc<Scope>,
-    /// The names are the newest as long as the catalog has no other news, and until then.
+    /// The catalog is the newest as long as its version is this one, and up to `until`.
     pub news: u64,
     /// See [`Basis::news`].
     pub until: Instant,
 }
 
 impl Basis {
-    /// Of a tenancy whose names have not been asked for.
+    /// The basis for a tenancy whose catalog has not been requested.
     pub fn of(tenancy: &Tenancy) -> Self {
         Self { scope: Arc::clone(&tenancy.scope), news: 0, until: Instant::now() }
     }
 }
 
-/// The tenants of one session: PostgreSQL's rule for settings, for one setting of ours.
+/// The tenants of one session. They follow PostgreSQL's rules for settings.
 pub struct Tenants {
-    /// As of the login: what `RESET tenant` goes back to.
+    /// The tenant of the login, to which `RESET tenant` returns.
     login: Arc<Tenancy>,
-    /// What a rollback brings back.
+    /// The tenant to which a rollback returns.
     committed: Arc<Tenancy>,
-    /// What holds behind the open transaction, if that is committed.
+    /// The tenant behind the open transaction, if that is committed.
     session: Arc<Tenancy>,
-    /// What holds now.
+    /// The current tenant.
     now: Arc<Tenancy>,
 }
 
 impl Tenants {
-    /// The tenant that the client named when it connected.
+    /// For the tenant that the client named when it connected.
     pub fn new(login: Arc<Tenancy>) -> Self {
         let same = || Arc::clone(&login);
         Self { committed: same(), session: same(), now: same(), login }
     }
 
-    /// What holds now.
+    /// The current tenant.
     pub fn now(&self) -> &Arc<Tenancy> {
         &self.now
     }
 
-    /// All that may hold before the session says more.
+    /// All tenants that may become current without a further command.
     pub fn all(&self) -> [&Arc<Tenancy>; 4] {
         [&self.login, &self.committed, &self.session, &self.now]
     }
 
-    /// That of the login.
+    /// The tenant of the login.
     pub fn login(&self) -> &Arc<Tenancy> {
         &self.login
     }
@@ -147,7 +180,7 @@ impl Tenants {
         self.now = tenancy;
     }
 
-    /// The end of the transaction was sent: what stands behind it is for the tenant that holds then.
+    /// The end of the transaction was sent: the statements behind it are for the tenant that is current then.
     pub fn foresee_end(&mut self, rolls_back: bool) {
         self.now = Arc::clone(if rolls_back { &self.committed } else { &self.session });
     }
@@ -157,7 +190,16 @@ impl Tenants {
         !Arc::ptr_eq(&self.now, if rolls_back { &self.committed } else { &self.session })
     }
 
-    /// Lets `tenancy` hold for the moment; gives the one that held before.
+    /// Replaces `old` by `new` wherever it is current or may become so.
+    pub fn replace(&mut self, old: &Arc<Tenancy>, new: &Arc<Tenancy>) {
+        for held in [&mut self.login, &mut self.committed, &mut self.session, &mut self.now] {
+            if Arc::ptr_eq(held, old) {
+                *held = Arc::clone(new);
+            }
+        }
+    }
+
+    /// Makes `tenancy` current for the moment; returns the previous one.
     pub fn stand_in(&mut self, tenancy: Arc<Tenancy>) -> Arc<Tenancy> {
         std::mem::replace(&mut self.now, tenancy)
     }
@@ -179,16 +221,16 @@ impl Tenants {
     }
 }
 
-/// The rules that a tenant's SQL is read by, with no names in them, and what PostgreSQL is told of it.
+/// The scope of a tenant without a catalog, and its tier and role.
 pub fn scope_of(
     tenant: Option<&TenantId>,
     schema: &str,
     policy: Policy,
     config: &Config,
-    database: &DatabaseHandle,
+    cluster: &Cluster,
 ) -> Result<(Scope, Isolation), NoRole> {
     let own = tenant.and_then(|tenant| config.tenants.get(tenant.as_str()));
-    let target = database.servers.target();
+    let target = cluster.servers.target();
     let servers_role = target.config.user.as_str();
     let isolation = config.isolation(tenant.map(TenantId::as_str), schema, servers_role)?;
     let scope = Scope {
@@ -199,6 +241,7 @@ pub fn scope_of(
         role: isolation.role().map_or(servers_role, RoleName::as_str).into(),
         strategy: own.and_then(|tenant| tenant.strategy).unwrap_or(config.tenancy.strategy),
         dynamic_sql: policy.dynamic_sql == DynamicSql::Allow,
+        large_objects: policy.large_objects && policy.statements > Level::Read,
         statements: policy.statements,
         shared_writes: config.tenancy.shared_writes,
         moved: moved(tenant, schema, config),
@@ -213,7 +256,7 @@ pub fn scope_of(
     Ok((scope, isolation))
 }
 
-/// Parameters that clients may not set, by each name that PostgreSQL takes for them.
+/// Parameters that clients may not set, by each name that PostgreSQL accepts for them.
 fn locked(names: &[String]) -> Arc<[Box<str>]> {
     let former = |name: &str| match name {
         "work_mem" => Some("sort_mem"),
@@ -224,7 +267,7 @@ fn locked(names: &[String]) -> Arc<[Box<str>]> {
     names.flat_map(|name| former(&name).map(Into::into).into_iter().chain([name.into()])).collect()
 }
 
-/// The tables that are kept elsewhere for one tenant.
+/// The remapped tables of one tenant.
 fn moved(tenant: Option<&TenantId>, schema: &str, config: &Config) -> Arc<[Moved]> {
     let schema_of = |entry: &EntityMetadata| match &entry.schema {
         Some(Schema::Named(shared)) if **shared != *schema => {
@@ -234,11 +277,11 @@ fn moved(tenant: Option<&TenantId>, schema: &str, config: &Config) -> Arc<[Moved
         _ => Some(SchemaRef::Tenant),
     };
     let moved = |(name, entry): (Arc<str>, Arc<EntityMetadata>)| Moved {
-        // Config::load has checked that it is one of them; what is not is found nowhere, and refused.
+        // Config::load has checked that it is one of them; an unknown one is found nowhere, and refused.
         schema: schema_of(&entry).unwrap_or(SchemaRef::Shared(u16::MAX)),
         table: entry.table_name.as_deref().unwrap_or(&name).into(),
         name: (*name).into(),
     };
-    // In the order of the names, as a map gives them.
+    // In the order of the names, as in a map.
     config.tables.search_in(tenant.map_or(PUBLIC, TenantId::as_str), "").into_iter().map(moved).collect()
 }

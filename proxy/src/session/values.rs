@@ -1,5 +1,5 @@
-//! Values of settings that decide how texts are read: what the proxy can't follow is refused, and what PostgreSQL would
-//! refuse is refused in its words.
+//! Values of settings that determine how texts are read. A value that the proxy cannot follow is refused, and a value
+//! that PostgreSQL would refuse gets PostgreSQL's error.
 
 use std::borrow::Cow;
 
@@ -11,15 +11,15 @@ use crate::sql::lexer::{Lexer, TokenKind};
 use crate::sql::plan::{Refusal, Setting, Statement, StatementKind};
 use crate::wire::encoding;
 
-/// What decides where a string ends.
+/// The parameter that determines where a string ends.
 pub(super) const CONFORMING: &str = "standard_conforming_strings";
 
-/// The refusal of a setting that we must understand and can't.
+/// The refusal of a setting that the proxy must understand and cannot.
 pub(super) fn unreadable_setting(statement: &Statement, text: &[u8]) -> Option<Refusal> {
     let StatementKind::Set(setting) = &statement.kind else { return None };
     match &*setting.name {
         SEARCH_PATH => unreadable_path(setting, text),
-        // The guard reads texts as the standard has it, and no server may read them in another way.
+        // The guard reads strings in the standard way, and no server may read them in another way.
         CONFORMING => match value(setting, text) {
             Value::One(value) if !is_off(&value) => None,
             Value::Several => None,
@@ -41,7 +41,7 @@ pub(super) fn unreadable_setting(statement: &Statement, text: &[u8]) -> Option<R
     }
 }
 
-/// What is said of a text that would be read in another way.
+/// The message for a text that would be read in another way.
 pub(super) const NOT_CONFORMING: &str = "standard_conforming_strings can only be on";
 
 fn unreadable_path(setting: &Setting, text: &[u8]) -> Option<Refusal> {
@@ -54,13 +54,13 @@ fn unreadable_path(setting: &Setting, text: &[u8]) -> Option<Refusal> {
     (length > MAX_PATH).then(|| refusal("54000", &message, Some("Name each schema once.")))
 }
 
-/// What a `SET` says.
+/// The value of a `SET`.
 enum Value<'a> {
     /// One value.
     One(Cow<'a, str>),
-    /// A list, which PostgreSQL refuses of a parameter that is none.
+    /// A list, which PostgreSQL refuses for other parameters.
     Several,
-    /// Something that is not plain to see.
+    /// A value that is not a literal.
     Unseen,
 }
 
@@ -76,7 +76,7 @@ fn value<'a>(setting: &'a Setting, text: &'a [u8]) -> Value<'a> {
     }
 }
 
-/// Whether PostgreSQL reads the value as false (`parse_bool`): its beginning is enough.
+/// Whether PostgreSQL reads the value as false (`parse_bool`): a prefix is enough.
 pub(super) fn is_off(value: &str) -> bool {
     let value = value.to_ascii_lowercase();
     let begins = |word: &str, least: usize| value.len() >= least && word.starts_with(&value);

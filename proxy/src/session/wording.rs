@@ -1,4 +1,4 @@
-//! PostgreSQL's errors in the words of the client's text: what the proxy has put into that is no business of the client's.
+//! PostgreSQL's errors with the names of the client's text, without additions of the proxy.
 
 use std::borrow::Cow;
 
@@ -9,41 +9,45 @@ use crate::sql::guard::check;
 use crate::sql::plan::Refusal;
 use crate::wire::frame;
 
-/// The text of an error.
+/// The field of the message.
 const MESSAGE: u8 = b'M';
 
 /// The schema of temporary tables.
 pub(super) const TEMPORARY: &str = "pg_temp";
 
-/// Of a relation that there is not.
+/// How a message about a routine begins.
+const ROUTINES: [&[u8]; 4] = [b"function ", b"procedure ", b"aggregate ", b"routine "];
+
+/// The SQLSTATE for a missing relation.
 const NO_RELATION: &[u8] = b"42P01";
 
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
-    /// The refusal of a write to a relation that a temporary table might have been, and that is none: it is the
-    /// catalog's or a shared schema's, which the client may read and not write.
+    /// The refusal of a write to a relation that could have been a temporary table, and is none: it belongs to the
+    /// catalog or to a shared schema, and the client may only read it.
     pub(super) fn refuses_missing(&self, code: &[u8], message: &[u8]) -> Option<Refusal> {
         let pinned = self.link.as_ref().is_some_and(|link| link.request.pins_temporary);
         let name = missing_temporary(message).filter(|_| pinned && code == NO_RELATION)?;
         let names = self.scope.names.as_deref()?;
         let shared = names.shared.iter().any(|held| held.relations.contains_key(name));
-        let what = format!("write to \"{name}\", which is not the tenant's own");
+        let what = format!("write to \"{name}\", which is outside of the tenant's schema");
         (shared || names.builtin.relations.contains(name))
             .then(|| check::denied(&self.scope, &what, Some(check::SHARED)))
     }
 }
 
-/// The name of a relation that there is not, in PostgreSQL's words: with `pg_temp` in front of it, or without.
+/// The name of a missing relation in PostgreSQL's message, with or without `pg_temp` in front.
 fn missing_temporary(message: &[u8]) -> Option<&str> {
     let (_, rest) = std::str::from_utf8(message).ok()?.split_once('"')?;
     let (name, _) = rest.rsplit_once("\" does not exist")?;
     Some(name.strip_prefix("pg_temp.").unwrap_or(name))
 }
 
-/// The error of a text with the tenant's schema in front of a name: PostgreSQL says the name with the schema, and the
-/// client has written it without.
+/// An error about a name that the proxy has qualified with the tenant's schema, with the name as the client wrote it.
 pub(super) fn without_schema<'a>(body: Cow<'a, [u8]>, schema: &str) -> Cow<'a, [u8]> {
-    let prefix = format!("\"{schema}.");
     let message = frame::field(&body, MESSAGE).unwrap_or_default();
+    // A routine has no quotes around its name: `function acme.f(integer) does not exist`.
+    let quote = if ROUTINES.iter().any(|kind| message.starts_with(kind)) { ' ' } else { '"' };
+    let prefix = format!("{quote}{schema}.");
     if memchr::memmem::find(message, prefix.as_bytes()).is_none() {
         return body;
     }
@@ -66,6 +70,18 @@ pub(super) fn without_schema<'a>(body: Cow<'a, [u8]>, schema: &str) -> Cow<'a, [
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn schema_that_was_put_in_front_is_not_said() {
+        let said = |message: &str| {
+            let body = [b"M", message.as_bytes(), b"\0\0"].concat();
+            let told = without_schema(Cow::Owned(body), "acme").into_owned();
+            String::from_utf8(frame::field(&told, MESSAGE).unwrap().to_vec()).unwrap()
+        };
+        assert_eq!(said("type \"acme.t\" does not exist"), "type \"t\" does not exist");
+        assert_eq!(said("function acme.f(integer) does not exist"), "function f(integer) does not exist");
+        assert_eq!(said("invalid input: x acme.f"), "invalid input: x acme.f");
+    }
 
     #[test]
     fn missing_temporary_table_is_found_by_its_name() {

@@ -1,10 +1,10 @@
-//! What the configuration says of one database, made whole before any of it acts.
+//! The settings of one database, created completely before any of them takes effect.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use pgstrata_tenancy::ident;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use super::SetupError;
 use crate::catalog::{CatalogError, Control, Listener, Survey};
@@ -12,33 +12,34 @@ use crate::channels;
 use crate::clients::Origin;
 use crate::config::{Config, Database, Mode};
 use crate::metrics::Metrics;
+use crate::net::tls::client_tls_config;
 use crate::pool::roster::Roster;
 use crate::pool::servers::Kind;
+use crate::pool::share::Reserved;
 use crate::pool::target::Target;
-use crate::pool::tls::client_tls_config;
-use crate::provision::{Births, Provisioner};
+use crate::provision::{ProvisionQueue, Provisioner};
 use crate::tenant;
 
 /// The parts of one database.
 pub(super) struct Parts {
-    /// What its servers are like.
+    /// The settings of its pool.
     pub kind: Kind,
-    /// The path that servers are born with.
+    /// The path of a new server's session.
     pub baseline: Arc<str>,
-    /// Asks what the proxy itself wants to know.
+    /// The connections for the proxy's own queries.
     pub control: Control,
-    /// How notifications are heard.
+    /// The settings of the connection for clients' `LISTEN`.
     pub channels: channels::Settings,
-    /// How changes of tenants are heard of.
+    /// The listener for changes of tenants.
     pub listener: Listener,
-    /// Looks for those that nobody tells of.
+    /// The survey, which finds changes without a notification.
     pub survey: Survey,
-    /// What makes tenants, where some are to be made.
-    pub provisioner: Option<(Provisioner, Births)>,
+    /// Creates tenants, if `provision.auto` has patterns.
+    pub provisioner: Option<(Provisioner, ProvisionQueue)>,
 }
 
 impl Parts {
-    /// For the database of that name. Reads certificates: slow, and blocking. Connects to nobody.
+    /// For the database of that name. Reads certificates, so it is slow and blocks; connects to nothing.
     pub fn new(
         name: &str,
         config: &Config,
@@ -55,7 +56,7 @@ impl Parts {
         let control = Control::new(name, entry, tls.clone())?;
         let target = Target::with(name, entry, tls.clone());
         Ok(Self {
-            kind: kind(target, &baseline, config, metrics, Roster::new(origin)),
+            kind: kind((name, target), &baseline, config, metrics, Roster::new(origin)),
             baseline,
             channels: channels::Settings::new(name, entry, tls.clone())?,
             listener: Listener::new(name, entry, tls, tenancy.catalog_notify)?,
@@ -65,8 +66,8 @@ impl Parts {
         })
     }
 
-    /// The same, with what a pool that stands has to go on with: those who log in now are counted there. With
-    /// `reconnect`, servers that are older are replaced.
+    /// The same, with the parts of a running pool that must continue: its count of current logins. With `reconnect`,
+    /// older servers are replaced.
     pub fn after(mut self, running: &Kind, reconnect: bool) -> Self {
         let (before, most) = (running.settings.max_logins, self.kind.settings.max_logins);
         self.kind.logins = match before == most {
@@ -80,7 +81,7 @@ impl Parts {
 }
 
 fn kind(
-    target: Target,
+    (name, target): (&str, Target),
     baseline: &Arc<str>,
     config: &Config,
     metrics: &Arc<Metrics>,
@@ -88,10 +89,10 @@ fn kind(
 ) -> Kind {
     let mut parameters = vec![
         ("client_encoding".to_owned(), "UTF8".to_owned()),
-        // The guard reads texts as the standard has it.
+        // The guard reads strings in the standard way.
         ("standard_conforming_strings".to_owned(), "on".to_owned()),
     ];
-    // Where nothing is routed, PostgreSQL's own path is the one that clients know.
+    // In observe mode, clients have PostgreSQL's own path.
     if config.tenancy.mode == Mode::Route {
         parameters.push(("search_path".to_owned(), baseline.to_string()));
     }
@@ -99,8 +100,8 @@ fn kind(
     Kind {
         target: Arc::new(target.tcp_user_timeout(config.pool.tcp_user_timeout)),
         parameters,
-        settings: config.pool.clone(),
-        share: config.tenancy.max_servers_per_tenant,
+        settings: config.pool_of(name),
+        reserved: Arc::new(reserved(config)),
         max_prepared: (limits.max_prepared_statements_per_server, limits.max_prepared_bytes_per_server),
         metrics: Arc::clone(metrics),
         logins: Arc::new(Semaphore::new(config.pool.max_logins)),
@@ -109,12 +110,18 @@ fn kind(
     }
 }
 
-/// What makes tenants of this database by itself; nothing where none are to be made.
+/// The servers that are reserved for single tenants.
+fn reserved(config: &Config) -> Reserved {
+    let reserved = config.tenant_limits.reserved();
+    reserved.map(|(tenant, servers)| (Some(tenant.into()), servers)).collect()
+}
+
+/// Creates tenants of this database, if `provision.auto` has patterns.
 fn provisioner(
     config: &Config,
     name: &str,
     database: &Database,
-) -> Result<Option<(Provisioner, Births)>, SetupError> {
+) -> Result<Option<(Provisioner, ProvisionQueue)>, SetupError> {
     if config.provision.auto.is_empty() {
         return Ok(None);
     }

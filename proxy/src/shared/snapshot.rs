@@ -1,7 +1,7 @@
-//! The configuration as it is now, and how it is read again.
+//! The current configuration, and its reload.
 //!
-//! A snapshot never changes. A reload makes the next one, whole, and puts it in the place of the last: from then on
-//! logins go by it, and sessions look at once whether they may go on by it.
+//! A snapshot never changes. A reload creates the next one completely, and then replaces the current one: from then on
+//! logins use it, and sessions check at once whether they may continue with it.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,6 +10,7 @@ use std::sync::Arc;
 use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 
+use super::cluster::Cluster;
 use super::parts::Parts;
 use super::{DatabaseHandle, SetupError, Shared};
 use crate::auth::accept::AcceptContext;
@@ -19,11 +20,11 @@ use crate::logging::{self, LogError};
 use crate::metrics::Metrics;
 use crate::notify;
 
-/// The configuration, and what was made of it.
+/// The configuration, and the objects that are built from it.
 pub struct Snapshot {
     /// The configuration.
     pub config: Arc<Config>,
-    /// What logins are judged by.
+    /// The rules for logins.
     pub accept: AcceptContext,
     /// The databases, by the names that clients use.
     pub databases: HashMap<String, Arc<DatabaseHandle>>,
@@ -32,30 +33,30 @@ pub struct Snapshot {
 /// One reload at a time.
 pub(super) type Queue = Mutex<()>;
 
-/// What a reload did.
+/// The result of a reload.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReloadReport {
-    /// The keys that have changed and act now, by path.
+    /// The changed keys that are in effect, by path.
     pub changed: Vec<String>,
-    /// Those that differ from what the process runs with, and need a restart.
+    /// The keys that differ from the running values, and need a restart.
     pub restart: Vec<String>,
-    /// What the file is warned of.
+    /// The warnings about the file.
     pub warnings: Vec<String>,
 }
 
-/// Why everything is as it was.
+/// Why nothing has changed.
 #[derive(Debug, thiserror::Error)]
 pub enum ReloadError {
-    /// The file is wrong.
+    /// The file has an error.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// It can't be put to work.
+    /// Its objects cannot be built.
     #[error(transparent)]
     Setup(#[from] SetupError),
-    /// Nothing can be logged by it.
+    /// Its log settings cannot be used.
     #[error(transparent)]
     Log(#[from] LogError),
-    /// The process is on its way out, or out of threads.
+    /// The process is ending, or has no thread.
     #[error("the file was not read: {0}")]
     Thread(#[from] tokio::task::JoinError),
 }
@@ -74,18 +75,30 @@ impl fmt::Display for ReloadReport {
 }
 
 impl Snapshot {
-    /// That of a process that starts. Must be called inside a runtime.
+    /// The snapshot at the start of a process. Must be called inside a runtime.
     pub(super) fn first(config: Config, metrics: &Arc<Metrics>, origin: Origin) -> Result<Self, SetupError> {
-        let mut databases = HashMap::new();
+        let mut parts = HashMap::new();
         for name in config.databases.keys() {
-            let parts = Parts::new(name, &config, metrics, origin)?;
-            databases.insert(name.clone(), DatabaseHandle::new(name, &config, parts, metrics));
+            parts.insert(name.clone(), Parts::new(name, &config, metrics, origin)?);
+        }
+        let mut databases = HashMap::new();
+        for (name, _) in config.entrances() {
+            databases.extend(
+                DatabaseHandle::new(name, &config, &mut parts, metrics).map(|new| (name.to_owned(), new)),
+            );
         }
         Ok(Self { accept: AcceptContext::new(&config)?, config: Arc::new(config), databases })
     }
+
+    /// The clusters of all databases, by their names.
+    pub fn clusters(&self) -> Vec<Arc<Cluster>> {
+        let mut all: Vec<_> = self.databases.values().flat_map(|database| database.clusters()).collect();
+        all.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        all
+    }
 }
 
-/// All that can fail of a reload, done, before any of it acts.
+/// Everything of a reload that can fail, done before any of it takes effect.
 struct Next {
     config: Config,
     changes: Changes,
@@ -94,18 +107,29 @@ struct Next {
 }
 
 impl Next {
-    /// Reads the file of the `running` configuration. Slow, and blocking.
+    /// Reads the file of the `running` configuration. Slow, and blocks.
     fn read(running: &Snapshot, metrics: &Arc<Metrics>, origin: Origin) -> Result<Self, ReloadError> {
-        let mut config = Config::load(&running.config.origin)?;
+        Self::of(Config::load(&running.config.origin)?, running, metrics, origin)
+    }
+
+    /// For a configuration that was read.
+    fn of(
+        mut config: Config,
+        running: &Snapshot,
+        metrics: &Arc<Metrics>,
+        origin: Origin,
+    ) -> Result<Self, ReloadError> {
         let changes = config.succeed(&running.config);
         logging::check_level(&config.log.level)?;
         let accept = running.accept.renewed(&config).map_err(SetupError::from)?;
         let mut parts = HashMap::new();
-        for name in config.databases.keys() {
+        let clusters = running.clusters();
+        for (name, entry) in &config.databases {
             let made = Parts::new(name, &config, metrics, origin)?;
-            let kept = running.databases.get(name).filter(|_| !changes.replace(name));
+            let kept =
+                clusters.iter().find(|one| one.name == *name).filter(|_| !changes.replace(name, entry));
             let made = match kept {
-                Some(database) => made.after(&database.servers.kind(), reconnects(name, &changes)),
+                Some(kept) => made.after(&kept.servers.kind(), changes.reconnect(name, entry)),
                 None => made,
             };
             parts.insert(name.clone(), made);
@@ -114,16 +138,10 @@ impl Next {
     }
 }
 
-/// Whether servers of a database are to be connected in another way from now on.
-fn reconnects(database: &str, changes: &Changes) -> bool {
-    let keys = ["tls", "tls_ca"].map(|key| format!("databases.{database}.{key}"));
-    changes.acting.iter().any(|path| keys.contains(path))
-}
-
 impl Shared {
-    /// Reads the file again, whole. If anything in it is wrong, nothing changes, and the error says what and where;
-    /// else it acts, and the report says which keys changed and which of them need a restart. Both are in the log
-    /// and counted. Whoever stops waiting for it does not stop it.
+    /// Reads the whole file again. If it has an error, nothing changes, and the error names the place. Otherwise the
+    /// new configuration takes effect, and the report names the changed keys and those that need a restart. Both are
+    /// logged and counted. A caller that stops waiting does not stop the reload.
     pub async fn reload(self: &Arc<Self>) -> Result<ReloadReport, ReloadError> {
         let shared = Arc::clone(self);
         self.home.spawn(async move { shared.read_again().await }).await?
@@ -150,34 +168,42 @@ impl Shared {
         done
     }
 
+    /// Like [`Shared::reload`] with this configuration, at once.
+    #[cfg(feature = "simulation")]
+    pub fn go_on_by(self: &Arc<Self>, config: Config) -> Result<ReloadReport, ReloadError> {
+        let next = Next::of(config, &self.current(), &self.metrics, self.clients.origin())?;
+        Ok(self.put_to_work(next)?)
+    }
+
     fn put_to_work(self: &Arc<Self>, next: Next) -> Result<ReloadReport, LogError> {
         let Next { config, changes, accept, mut parts } = next;
         logging::set_level(&config.log.level)?;
+        self.clients.journal.follow(&config.log);
         let running = self.current();
         let mut databases = HashMap::new();
-        for name in config.databases.keys() {
-            let Some(parts) = parts.remove(name) else { continue };
-            let kept = running.databases.get(name).filter(|_| !changes.replace(name));
+        for (name, entry) in config.entrances() {
+            let kept = running.databases.get(name).filter(|_| !changes.replace(name, entry));
             let database = match kept {
                 Some(database) => {
-                    database.change(&config, parts, &changes);
+                    database.change(&config, &mut parts, &changes);
                     Arc::clone(database)
                 }
                 None => {
-                    let database = DatabaseHandle::new(name, &config, parts, &self.metrics);
+                    let made = DatabaseHandle::new(name, &config, &mut parts, &self.metrics);
+                    let Some(database) = made else { continue };
                     if let Some(before) = running.databases.get(name) {
-                        database.gate.succeed(&before.gate);
+                        database.succeed(before);
                     }
                     database.watch();
                     database
                 }
             };
-            databases.insert(name.clone(), database);
+            databases.insert(name.to_owned(), database);
         }
         let warnings = [config.warnings.clone(), config.expired.clone()].concat();
         let next = Arc::new(Snapshot { config: Arc::new(config), accept, databases });
         self.newest.send_replace(Arc::clone(&next));
-        // Behind it: whoever is woken finds the newer one.
+        // Afterwards, so that each woken session finds the newer snapshot.
         self.clients.wake_all();
         for (name, database) in &running.databases {
             if !next.databases.get(name).is_some_and(|kept| Arc::ptr_eq(kept, database)) {
@@ -185,6 +211,7 @@ impl Shared {
             }
         }
         self.metrics.certificates(&next.config.certificates);
+        self.metrics.statements.set_limit(next.config.metrics.statements_memory);
         Ok(ReloadReport { changed: changes.acting, restart: changes.restart, warnings })
     }
 }

@@ -1,4 +1,4 @@
-//! Commands that bring a tenant to a file and back.
+//! Commands that write a tenant to a file, and create a tenant from a file.
 
 use std::path::PathBuf;
 
@@ -11,31 +11,32 @@ use super::{Context, Failure};
 pub struct Export {
     /// The tenant.
     tenant: String,
-    /// Where it is written to.
+    /// The file to write.
     #[arg(long)]
     file: PathBuf,
-    /// The folder of pg_dump; the one on the PATH if left out.
+    /// The directory of pg_dump. Default: PATH is searched.
     #[arg(long, env = "PGSTRATA_PG_BIN")]
     pg_bin: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]
 pub struct Import {
-    /// The tenant that it becomes.
+    /// The name of the new tenant.
     tenant: String,
-    /// Where it is read from.
+    /// The file to read.
     #[arg(long)]
     file: PathBuf,
-    /// All belongs to the role that imports it.
+    /// Restores no owners: the importing role owns all objects.
     #[arg(long)]
     no_owner: bool,
-    /// Nothing is granted to anybody.
+    /// Restores no privileges.
     #[arg(long)]
     no_privileges: bool,
-    /// The last migration that is in it; left out, the source's if it is built as the source is.
+    /// The version of the last migration that the tenant has. Default: the source's, if the tenant's structure
+    /// equals the source's.
     #[arg(long)]
     at_version: Option<i64>,
-    /// The folder of pg_restore; the one on the PATH if left out.
+    /// The directory of pg_restore. Default: PATH is searched.
     #[arg(long, env = "PGSTRATA_PG_BIN")]
     pg_bin: Option<PathBuf>,
 }
@@ -47,7 +48,9 @@ fn programs(context: &Context, folder: Option<PathBuf>) -> Programs {
 impl Export {
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
         let schema = context.schema(&self.tenant)?;
-        context.control.export(&schema, &self.file, &programs(context, self.pg_bin)).await?;
+        let there = context.home_of(&schema).await?;
+        let at = there.as_ref().unwrap_or(context);
+        at.control.export(&schema, &self.file, &programs(at, self.pg_bin)).await?;
         let value = serde_json::json!({ "tenant": self.tenant, "file": self.file });
         let (tenant, file) = (printable(&self.tenant), self.file.display());
         context.output.print(&value, |_| format!("{tenant}: written to {file}"))
@@ -57,6 +60,7 @@ impl Export {
 impl Import {
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
         let schema = context.schema(&self.tenant)?;
+        context.must_be_here(&schema).await?;
         let what = archive::Import {
             no_owner: self.no_owner,
             no_privileges: self.no_privileges,
@@ -78,8 +82,9 @@ fn human(tenant: &str, imported: &Imported) -> String {
     let mut text = format!("{tenant}: imported, version {version}\n");
     if let Some(differences @ 1..) = imported.differences {
         text += &format!(
-            "It differs from the source in {differences} things: see `pgstrata tenant diff`. Until it is told which \
-             migrations it has (--at-version), all of them are run for it.\n"
+            "{tenant} differs from the source in {differences} objects: `pgstrata tenant diff` shows them. Its version \
+             is unknown, so `pgstrata tenant migrate` will run all migrations in it. To set the version, import with \
+             --at-version.\n"
         );
     }
     text

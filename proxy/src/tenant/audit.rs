@@ -1,4 +1,4 @@
-//! The command that asks what tenants' roles can reach.
+//! The command that shows what tenants' roles can reach.
 
 use pgstrata_control::audit;
 
@@ -7,7 +7,7 @@ use super::{Context, Failure};
 
 #[derive(Debug, clap::Args)]
 pub struct Audit {
-    /// The tenants; none named: all.
+    /// The tenants. Default: all.
     tenants: Vec<String>,
 }
 
@@ -34,7 +34,7 @@ fn human(context: &Context, audit: &audit::Audit) -> String {
         text.extend(weakness.sql.iter().map(|sql| format!("    {}\n", printable(sql))));
     }
     if !audit.weaknesses.is_empty() {
-        text += "`pgstrata sql harden` prints all of this SQL at once, and what gives it back\n";
+        text += "`pgstrata sql harden` prints all of this SQL; `pgstrata sql harden --undo` prints SQL that reverts it\n";
     }
     let mut clean = 0;
     for tenant in &audit.tenants {
@@ -46,13 +46,13 @@ fn human(context: &Context, audit: &audit::Audit) -> String {
     }
     if !audit.tenants.is_empty() {
         text += &format!(
-            "{clean} of {} tenants' roles reach their own schema and what all share, nothing else\n",
+            "{clean} of {} tenants' roles reach only their own schema and shared objects\n",
             audit.tenants.len()
         );
     }
     if audit.without_role > 0 {
         text += &format!(
-            "{} tenants have no role of their own (tier \"names\"): the proxy alone keeps them apart\n",
+            "{} tenants have no role (tier \"names\"): only the proxy separates them\n",
             audit.without_role
         );
     }

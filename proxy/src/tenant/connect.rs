@@ -13,21 +13,23 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::Failure;
 use crate::catalog::connection_settings;
 use crate::config::{Config, Database};
-use crate::pool::tls::client_tls_config;
+use crate::net::tls::client_tls_config;
+use crate::terminal;
 
-/// A database of the file, by its name there; the only one if none is named.
+/// The database entry of this name; without a name, the only entry.
 pub fn database<'a>(config: &'a Config, name: Option<&str>) -> Result<(&'a str, &'a Database), Failure> {
-    match (name, config.databases.len()) {
-        (Some(name), _) => {
+    let mut entrances = config.entrances();
+    match (name, entrances.next(), entrances.next()) {
+        (Some(name), ..) => {
             let found = config.databases.get_key_value(name);
             let found = found.map(|(name, database)| (name.as_str(), database));
-            found.ok_or_else(|| Failure::usage(format!("there is no [databases.{name}] in the file")))
+            found.ok_or_else(|| Failure::usage(format!("the configuration has no [databases.{name}]")))
         }
-        (None, 1) => {
-            let only = config.databases.iter().next().map(|(name, database)| (name.as_str(), database));
-            only.ok_or_else(|| Failure::usage("there is no database in the file"))
+        (None, Some(only), None) => Ok(only),
+        (None, None, _) => Err(Failure::usage("the configuration has no database: add a [databases.NAME]")),
+        (None, ..) => {
+            Err(Failure::usage("the configuration has several databases: name one with --database"))
         }
-        (None, _) => Err(Failure::usage("the file has several databases: name one with --database")),
     }
 }
 
@@ -59,7 +61,9 @@ pub fn login(
     has_tls: bool,
 ) -> Result<tokio_postgres::Config, Failure> {
     let mut settings = match url {
-        Some(url) => url.parse().map_err(|_| Failure::usage("--admin-url is no connection URL"))?,
+        Some(url) => url.parse().map_err(|_| {
+            Failure::usage("--admin-url is not a connection URL: expected postgresql://USER@HOST/DATABASE")
+        })?,
         None => {
             let mut login = database.clone();
             if let Some(user) = &database.control.user {
@@ -76,7 +80,7 @@ pub fn login(
     Ok(settings)
 }
 
-/// What libpq has to know of TLS to the database.
+/// The TLS settings of the database, as libpq's environment variables.
 pub fn libpq(database: &Database) -> Vec<(&'static str, OsString)> {
     let mut variables = vec![("PGSSLMODE", database.tls.as_str().into())];
     if let Some(authorities) = &database.tls_ca {
@@ -101,6 +105,15 @@ pub fn settings_of(config: &Config, database: &Database) -> Settings {
         roles: Some(roles(config, database)),
         lock_timeout: provision.lock_timeout,
         retries: provision.retries,
+        warn,
+    }
+}
+
+/// Tells an administrator: in the log of a proxy, or on a command's standard error.
+fn warn(what: &str) {
+    match tracing::dispatcher::has_been_set() {
+        true => tracing::warn!(what, "registry not as it should be"),
+        false => terminal::err(format_args!("pgstrata: warning: {what}\n")),
     }
 }
 
@@ -126,7 +139,7 @@ fn roles(config: &Config, database: &Database) -> Roles {
     })
 }
 
-/// The tenant whose schema it is.
+/// The tenant that has this schema.
 pub fn tenant_of<'a>(config: &'a Config, schema: &'a str) -> &'a str {
     let own = config.tenants.iter().find(|(_, tenant)| tenant.schema.as_deref() == Some(schema));
     own.map_or(schema, |(name, _)| name)
@@ -140,7 +153,7 @@ pub fn schema(config: &Config, settings: &Settings, tenant: &str) -> Result<Sche
             config.tenants.iter().find(|(_, other)| other.schema.as_deref() == Some(tenant))
     {
         return Err(Failure::failed(format!(
-            "schema \"{tenant}\" is that of tenant \"{other}\": name the tenant"
+            "\"{tenant}\" is the schema of tenant \"{other}\": use the name \"{other}\""
         )));
     }
     Ok(SchemaName::new(own.unwrap_or(tenant), settings)?)

@@ -11,18 +11,18 @@ use super::{Context, Failure};
 
 #[derive(Debug, clap::Args)]
 pub struct Diff {
-    /// The tenants; none named: all.
+    /// The tenants. Default: all.
     tenants: Vec<String>,
-    /// Also as SQL that runs, not as a comment: what drops tables, columns, types and sequences that the source does not have.
+    /// Prints DROP commands for tables, columns, types and sequences that the source does not have as SQL, not as comments.
     #[arg(long)]
     drop_data: bool,
 }
 
 #[derive(Debug, clap::Args)]
 pub struct Sync {
-    /// The tenants; none named: all.
+    /// The tenants. Default: all.
     tenants: Vec<String>,
-    /// Also drops tables, columns, types and sequences that the source does not have, with what is in them.
+    /// Also drops tables, columns, types and sequences that the source does not have, with their data.
     #[arg(long)]
     drop_data: bool,
 }
@@ -31,10 +31,10 @@ pub struct Sync {
 #[derive(Serialize)]
 struct Drift {
     tenant: String,
-    /// What was run; none for `diff`.
+    /// The changes that were run; none for `diff`.
     #[serde(skip_serializing_if = "Option::is_none")]
     mended: Option<Vec<Change>>,
-    /// What differs (still).
+    /// The (remaining) differences.
     differs: Vec<Change>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
@@ -79,7 +79,7 @@ impl Sync {
                 Ok((control.frame(&schema, &source), schema, mended, differs, error))
             }
         };
-        let all = context.each(schemas, "mending", work).await?;
+        let all = context.each(schemas, "synchronizing", work).await?;
         let drift = |(frame, schema, mended, differs, error): (_, SchemaName, _, _, _)| Drift {
             tenant: context.tenant(schema.as_str()),
             mended: Some(mended),
@@ -99,14 +99,16 @@ fn finish(context: &Context, all: &[Drift], drop_data: bool) -> Result<(), Failu
     }
 }
 
-/// As SQL for psql: one transaction, on the tenant's path. What can't be run is a comment in it, and so is what takes
-/// data away, unless `drop_data`.
+/// SQL for psql: one transaction, on the tenant's path. Differences that no SQL can remove are comments, and so are
+/// commands that drop data, unless `drop_data`.
 fn human(drift: &Drift, drop_data: bool) -> String {
     let tenant = printable(&drift.tenant).replace('\n', " ");
     let mut text = match (&drift.mended, drift.differs.as_slice()) {
-        (None, []) => format!("-- {tenant}: as the source\n"),
+        (None, []) => format!("-- {tenant}: equals the source\n"),
         (None, differs) => format!("-- {tenant}: {} differences\n", differs.len()),
-        (Some(mended), left) => format!("-- {tenant}: {} mended, {} left\n", mended.len(), left.len()),
+        (Some(mended), left) => {
+            format!("-- {tenant}: {} differences removed, {} left\n", mended.len(), left.len())
+        }
     };
     if let Some(error) = &drift.error {
         text += &comment(&format!("nothing was changed: {error}"));
@@ -125,21 +127,21 @@ fn human(drift: &Drift, drop_data: bool) -> String {
 fn one(change: &Change, runs: bool) -> String {
     let what = match change.difference {
         Difference::Missing => "is missing",
-        Difference::Extra => "is not the source's",
-        Difference::Changed => "is another",
+        Difference::Extra => "is not in the source",
+        Difference::Changed => "differs from the source",
     };
     let about = format!("{:?} {} {what}", change.kind, change.name);
     let sql = format!("{};\n", change.sql);
     match (&change.why_not, runs, change.loses_data) {
         (Some(why), _, _) => comment(&format!("{about}: {why}")),
-        (None, true, true) => comment(&format!("{about}. This takes data away:")) + &sql,
+        (None, true, true) => comment(&format!("{about}. This drops data:")) + &sql,
         (None, true, false) => sql,
         (None, false, _) if change.sql.is_empty() => comment(&about),
-        (None, false, _) => comment(&format!("{about}. This would take data away (--drop-data):\n{sql}")),
+        (None, false, _) => comment(&format!("{about}. This would drop data (use --drop-data):\n{sql}")),
     }
 }
 
-/// A comment, whatever lines a name has.
+/// A comment, also for names with line breaks.
 fn comment(text: &str) -> String {
     text.lines().map(|line| format!("-- {}\n", printable(line))).collect()
 }

@@ -1,4 +1,4 @@
-//! Commands that make, change and drop tenants.
+//! Commands that create, change and drop tenants.
 
 use std::io::{self, IsTerminal};
 
@@ -11,14 +11,17 @@ use crate::terminal;
 
 #[derive(Debug, clap::Args)]
 pub struct Create {
-    /// The tenants.
+    /// The names of the new tenants.
     #[arg(required = true)]
     tenants: Vec<String>,
+    /// The cluster for the new tenants: NAME of a [clusters.NAME]. Default: the registry's cluster.
+    #[arg(long, value_name = "CLUSTER")]
+    on: Option<String>,
 }
 
 impl Create {
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
-        // A name that can't be is no reason to leave the others, unless it is the only one.
+        // An invalid name among several is reported in the result, and the others are created.
         if let [only] = self.tenants.as_slice() {
             context.schema(only)?;
         }
@@ -30,7 +33,10 @@ impl Create {
             });
         }
         let bar = context.output.progress(names.len(), "creating");
-        let synced = context.control.sync_tenant_schemas(&names, |_, _| bar.inc(1)).await;
+        let synced = match &self.on {
+            Some(cluster) => context.create_on(cluster, &names, || bar.inc(1)).await,
+            None => Ok(context.control.sync_tenant_schemas(&names, |_, _| bar.inc(1)).await?),
+        };
         bar.finish_and_clear();
         let synced = synced?;
         context.output.print(&synced, |synced| human(context, synced))?;
@@ -48,12 +54,12 @@ impl Create {
 fn human(context: &Context, synced: &Synced) -> String {
     let row = |schema: &str, what: &str| vec![context.tenant(schema), what.to_owned()];
     let created = synced.created.iter().map(|schema| row(schema, "created"));
-    let skipped = synced.skipped.iter().map(|schema| row(schema, "was there already"));
+    let skipped = synced.skipped.iter().map(|schema| row(schema, "already exists"));
     let failed =
         synced.failed.iter().map(|failed| row(&failed.schema, &format!("failed: {}", failed.reason)));
     let rows: Vec<_> = created.chain(skipped).chain(failed).collect();
     match synced.failed.len() == 1 && rows.len() == 1 {
-        // It is said as the command's error.
+        // The command's error says it.
         true => String::new(),
         false => table(&["tenant", "result"], rows),
     }
@@ -61,15 +67,17 @@ fn human(context: &Context, synced: &Synced) -> String {
 
 #[derive(Debug, clap::Args)]
 pub struct Clone {
-    /// The tenant that there is.
+    /// The tenant to copy.
     from: String,
-    /// The one that is to be.
+    /// The name of the new tenant.
     to: String,
 }
 
 impl Clone {
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
         let (from, to) = (context.schema(&self.from)?, context.schema(&self.to)?);
+        context.must_be_here(&from).await?;
+        context.must_be_here(&to).await?;
         context.control.clone_schema(&from, &to).await?;
         done(context, &self.to, "cloned")
     }
@@ -77,15 +85,17 @@ impl Clone {
 
 #[derive(Debug, clap::Args)]
 pub struct Rename {
-    /// The tenant that there is.
+    /// The tenant to rename.
     from: String,
-    /// Its name from now on.
+    /// The new name.
     to: String,
 }
 
 impl Rename {
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
         let (from, to) = (context.schema(&self.from)?, context.schema(&self.to)?);
+        context.must_be_here(&from).await?;
+        context.must_be_here(&to).await?;
         context.control.rename_schema(&from, &to).await?;
         done(context, &self.to, "renamed")
     }
@@ -100,7 +110,9 @@ pub struct Suspend {
 impl Suspend {
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
         let schema = context.schema(&self.tenant)?;
-        context.control.set_state(&schema, State::Suspended, &[State::Active, State::Suspended]).await?;
+        let there = context.home_of(&schema).await?;
+        let control = &there.as_ref().unwrap_or(context).control;
+        control.set_state(&schema, State::Suspended, &[State::Active, State::Suspended]).await?;
         done(context, &self.tenant, "suspended")
     }
 }
@@ -114,7 +126,9 @@ pub struct Resume {
 impl Resume {
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
         let schema = context.schema(&self.tenant)?;
-        context.control.set_state(&schema, State::Active, &[State::Suspended, State::Active]).await?;
+        let there = context.home_of(&schema).await?;
+        let control = &there.as_ref().unwrap_or(context).control;
+        control.set_state(&schema, State::Active, &[State::Suspended, State::Active]).await?;
         done(context, &self.tenant, "active")
     }
 }
@@ -123,7 +137,7 @@ impl Resume {
 pub struct Drop {
     /// The tenant.
     tenant: String,
-    /// Asks nobody.
+    /// Drops the tenant without asking for its name.
     #[arg(long)]
     yes: bool,
 }
@@ -131,27 +145,39 @@ pub struct Drop {
 impl Drop {
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
         let schema = context.schema(&self.tenant)?;
-        // There is nothing to lose of one that is not there; it may be registered still.
-        if !self.yes && context.control.is_provisioned(schema.as_str()).await? {
+        let there = context.home_of(&schema).await?;
+        let control = &there.as_ref().unwrap_or(context).control;
+        // Without a schema there is no data to lose; the registry may still have a row of the tenant.
+        if !self.yes && control.is_provisioned(schema.as_str()).await? {
             self.ask()?;
         }
-        context.control.drop_schema(&schema).await?;
+        match &there {
+            None => control.drop_schema(&schema).await?,
+            Some(there) => context.drop_on(there, &schema).await?,
+        }
         done(context, &self.tenant, "dropped")
     }
 
-    /// The name, twice: what is typed without looking is typed once.
+    /// Asks for the name twice, because a single answer may be typed without reading the question.
     fn ask(&self) -> Result<(), Failure> {
         if !io::stdin().is_terminal() {
-            return Err(Failure::usage("there is no terminal to ask on: say --yes to drop it"));
+            return Err(Failure::usage(format!(
+                "standard input is not a terminal, so the name of tenant \"{}\" cannot be asked for: use --yes to drop it",
+                printable(&self.tenant)
+            )));
         }
         let name = printable(&self.tenant);
-        terminal::err(format_args!("Tenant \"{name}\" and all of its data will be gone for good.\n"));
-        for prompt in ["Type its name to drop it: ", "Once more: "] {
+        terminal::err(format_args!(
+            "Tenant \"{name}\" and all of its data will be dropped. This cannot be undone.\n"
+        ));
+        for prompt in ["Type the name of the tenant to drop it: ", "Type the name again: "] {
             terminal::err(format_args!("{prompt}"));
             let mut line = String::new();
             io::stdin().read_line(&mut line).map_err(|error| Failure::failed(error.to_string()))?;
             if line.trim_end_matches(['\r', '\n']) != self.tenant {
-                return Err(Failure::failed("that is not its name: nothing was dropped"));
+                return Err(Failure::failed(format!(
+                    "the tenant to drop is \"{name}\", not that: nothing was dropped"
+                )));
             }
         }
         Ok(())

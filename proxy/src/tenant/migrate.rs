@@ -1,4 +1,4 @@
-//! Commands that bring tenants from version to version.
+//! Commands that apply migrations to tenants, and that register existing schemas.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,44 +12,45 @@ use pgstrata_control::migrate::{
 use super::output::{printable, table};
 use super::{Context, Failure};
 
-/// How long proxies have to hear of a fence before what is behind it begins.
+/// The time that proxies have to receive the notification of a fence before the migration begins.
 const FENCE: &str = "250ms";
 
 #[derive(Debug, clap::Args)]
 pub struct Migrate {
-    /// Only these tenants, after the source and the canaries; none named: all that are registered.
+    /// The tenants to migrate, after the source and the canaries. Default: all registered tenants.
     tenants: Vec<String>,
-    /// The folder of the migrations, in place of that in the file.
+    /// The directory of the migrations. Default: `migrations` in [provision].
     #[arg(long)]
     dir: Option<PathBuf>,
-    /// Says what would run where, and runs nothing.
+    /// Prints the migrations that each schema would get, and runs nothing.
     #[arg(long, conflicts_with_all = ["rehearse", "status", "baseline"])]
     plan: bool,
-    /// Runs everything and rolls it back.
+    /// Runs the migrations and rolls them back.
     #[arg(long, conflicts_with_all = ["status", "baseline"])]
     rehearse: bool,
-    /// Says who is at which version.
+    /// Prints the number of schemas at each version.
     #[arg(long, conflicts_with = "baseline")]
     status: bool,
-    /// Marks the source, and tenants with no version, as having all migrations up to this one. Runs nothing.
+    /// Records this version for the source and for tenants without a version. Runs nothing.
     #[arg(long, value_name = "VERSION")]
     baseline: Option<i64>,
-    /// A tenant that comes before all others, alone; several in their order. In place of those in the file.
+    /// A tenant to migrate alone, before the others. May be repeated: canaries run in that order. Default: `canary` in
+    /// [provision].
     #[arg(long, value_name = "TENANT")]
     canary: Vec<String>,
-    /// After so many tenants that failed, no other begins.
+    /// The number of failed tenants after which no further tenant is started.
     #[arg(long, default_value_t = 1)]
     max_failures: usize,
-    /// A tenant's clients wait while it is its turn, which begins so long after proxies were told.
+    /// Lets the clients of a tenant wait during its migration, which starts TIME after the notification of the proxies.
     #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = FENCE, value_parser = time)]
     fence: Option<Duration>,
-    /// A migration that was stopped outside of a transaction is run again.
+    /// Runs a migration again that was interrupted outside of a transaction.
     #[arg(long, conflicts_with = "done")]
     redo: bool,
-    /// A migration that was stopped outside of a transaction counts as done.
+    /// Records a migration as done that was interrupted outside of a transaction.
     #[arg(long)]
     done: bool,
-    /// Takes files that were changed after they had been applied as they are now.
+    /// Accepts files that were changed after they had been applied.
     #[arg(long)]
     accept_changed: bool,
 }
@@ -129,7 +130,7 @@ fn standing(context: &Context, versions: &Versions) -> String {
     let unfinished = versions.schemas.iter().filter_map(|standing| {
         let migration = standing.unfinished.as_ref()?;
         Some(format!(
-            "{}: {migration} has not come to its end\n",
+            "{}: {migration} was interrupted: run `pgstrata tenant migrate` with --redo or --done\n",
             printable(&context.tenant(&standing.schema))
         ))
     });
@@ -142,15 +143,15 @@ fn human(context: &Context, report: &Report) -> String {
     let shown = report.schemas.iter().filter(|outcome| outcome.state != Ended::NotBegun);
     let row = |outcome: &Outcome| {
         let what = match outcome.state {
-            Ended::Planned => format!("would get {}", outcome.lacks.join(", ")),
-            Ended::Rehearsed => "would get all that it lacks".into(),
-            Ended::Gone => "is gone".into(),
+            Ended::Planned => format!("would apply {}", outcome.lacks.join(", ")),
+            Ended::Rehearsed => "applied all pending migrations, and rolled them back".into(),
+            Ended::Gone => "dropped before its turn".into(),
             Ended::Done | Ended::Failed | Ended::NotBegun => {
                 let names: Vec<&str> = outcome.applied.iter().map(|applied| applied.name.as_str()).collect();
                 let got = if names.is_empty() {
-                    "got nothing".to_owned()
+                    "applied nothing".to_owned()
                 } else {
-                    format!("got {}", names.join(", "))
+                    format!("applied {}", names.join(", "))
                 };
                 let failure = outcome.failure.as_ref().map(|failure| format!("; FAILED: {failure}"));
                 got + &failure.unwrap_or_default()
@@ -168,7 +169,9 @@ fn human(context: &Context, report: &Report) -> String {
     text += &match (failed, waiting, report.schemas.len()) {
         (0, 0, 0) => format!("all {} schemas are at version {newest}\n", report.known),
         (0, 0, _) => String::new(),
-        _ => format!("{failed} failed, {waiting} not begun: put it right and run it again\n"),
+        _ => {
+            format!("{failed} failed, {waiting} not started: correct the cause, and run the command again\n")
+        }
     };
     if report.ahead > 0 {
         text += &format!(
@@ -181,13 +184,13 @@ fn human(context: &Context, report: &Report) -> String {
 
 #[derive(Debug, clap::Args)]
 pub struct Adopt {
-    /// The tenants.
+    /// The tenants to register.
     #[arg(required_unless_present = "all")]
     tenants: Vec<String>,
-    /// All schemas that can be tenants'.
+    /// Registers all schemas that a tenant can have.
     #[arg(long, conflicts_with = "tenants")]
     all: bool,
-    /// The last migration that they have.
+    /// The version of the last migration that these tenants have.
     #[arg(long)]
     at_version: Option<i64>,
 }
@@ -197,7 +200,7 @@ impl Adopt {
         let schemas = context.schemas(&self.tenants).await?;
         let adopted = context.control.adopt(&schemas, self.at_version).await?;
         context.output.print(&adopted, |adopted| {
-            format!("{} registered, {} were before", adopted.len(), schemas.len() - adopted.len())
+            format!("{} registered, {} already registered", adopted.len(), schemas.len() - adopted.len())
         })
     }
 }

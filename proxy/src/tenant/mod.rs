@@ -1,8 +1,9 @@
-//! `pgstrata tenant`: tenants' life from the command line.
+//! `pgstrata tenant`: the commands for tenants.
 //!
 //! # Layout
 //! - [`connect`]: from the configuration to connections.
 //! - [`output`]: tables, JSON, progress.
+//! - `clusters`: the cluster that a command works on.
 //! - `make`: create, clone, rename, drop, suspend, resume.
 //! - `look`: list, show.
 //! - `drift`: diff, sync.
@@ -12,6 +13,7 @@
 
 mod archive;
 mod audit;
+mod clusters;
 pub mod connect;
 mod drift;
 mod look;
@@ -31,26 +33,25 @@ use crate::config::Config;
 use crate::terminal;
 use output::Output;
 
-/// Something is not as it should be, or could not be done for all: what was done stays done.
+/// Partial failure, or findings: the parts that succeeded remain.
 const FOUND: u8 = 3;
 
-/// What to do with tenants.
+/// The options that all commands share.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Exit codes: 0 done; 1 failed; 2 asked wrongly; 3 done in part, or something was found \
-                        that is not as it should be."
+    after_help = "Exit codes: 0 success; 1 failure; 2 usage error; 3 partial failure, or differences or findings."
 )]
 pub struct Args {
     /// The configuration file.
     #[arg(long, default_value = "pgstrata.toml", global = true)]
     config: PathBuf,
-    /// The database, by its name in the file; needed where there are several.
+    /// The database: NAME of a [databases.NAME]. Required if the file has several.
     #[arg(long, global = true)]
     database: Option<String>,
-    /// Connects as this URL says and not as the file does: postgresql://USER@HOST/DATABASE.
+    /// The connection to PostgreSQL, in place of that of the file: postgresql://USER@HOST/DATABASE.
     #[arg(long, global = true, env = "PGSTRATA_ADMIN_URL", hide_env_values = true)]
     admin_url: Option<String>,
-    /// Answers in JSON.
+    /// Prints JSON.
     #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
@@ -59,10 +60,10 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Makes schemas for new tenants, each one a copy of the source's structure.
+    /// Creates schemas for new tenants, each a copy of the source's structure.
     #[command(
         after_help = "Examples:\n  pgstrata tenant create acme_corp\n  pgstrata tenant create globex initech --json\n  \
-                            xargs pgstrata tenant create < names.txt"
+                            xargs pgstrata tenant create < names.txt\n  pgstrata tenant create hooli --on b"
     )]
     Create(make::Create),
     /// Lists the tenants: their states and the versions of their schemas.
@@ -72,47 +73,47 @@ enum Command {
     List(look::List),
     /// Shows one tenant.
     Show(look::Show),
-    /// Shows how tenants differ from the source, as SQL that mends them.
+    /// Shows how tenants differ from the source, as SQL that removes the differences.
     #[command(
         after_help = "Examples:\n  pgstrata tenant diff acme_corp\n  pgstrata tenant diff          # all tenants\n\n\
-                            Exit code 3 says that something differs."
+                            Exit code 3: a tenant differs from the source."
     )]
     Diff(drift::Diff),
     /// Makes tenants equal to the source again: runs what `diff` shows.
     #[command(
         after_help = "Examples:\n  pgstrata tenant sync acme_corp\n  pgstrata tenant sync --drop-data\n\n\
-                            Exit code 3 says that something is left that differs."
+                            Exit code 3: differences remain."
     )]
     Sync(drift::Sync),
     /// Brings the source and all tenants to the newest migration.
     #[command(
         after_help = "Examples:\n  pgstrata tenant migrate --plan\n  pgstrata tenant migrate --fence\n  \
                             pgstrata tenant migrate --canary acme_corp --max-failures 5\n  \
-                            pgstrata tenant migrate --status\n\nRun again, it goes on where it stopped."
+                            pgstrata tenant migrate --status\n\nIf the command is run again, it continues where it stopped."
     )]
     Migrate(Box<migrate::Migrate>),
-    /// Registers tenants that were there before pgstrata.
+    /// Registers tenants that existed before pgstrata.
     #[command(
         after_help = "Examples:\n  pgstrata tenant adopt --all --at-version 12\n  pgstrata tenant adopt acme_corp"
     )]
     Adopt(migrate::Adopt),
-    /// Asks PostgreSQL what each tenant's role can reach, and what is wrong with the role of the proxy's servers.
+    /// Shows the objects that tenants' roles can reach, and unneeded privileges of the servers' role.
     #[command(
-        after_help = "Exit code 3 says that something was found. What roles lack, `pgstrata tenant sync` gives them."
+        after_help = "Exit code 3: there are findings. `pgstrata tenant sync` grants missing privileges to tenants' roles."
     )]
     Audit(audit::Audit),
-    /// Makes a new tenant with all that another one has, data and all.
+    /// Creates a tenant as a copy of another, with its data.
     Clone(make::Clone),
-    /// Gives a tenant another name.
+    /// Renames a tenant.
     Rename(make::Rename),
-    /// Refuses a tenant's clients until it is resumed.
+    /// Refuses a tenant's clients until the tenant is resumed.
     Suspend(make::Suspend),
-    /// Lets a suspended tenant's clients in again.
+    /// Serves a suspended tenant's clients again.
     Resume(make::Resume),
     /// Writes a tenant with its data to a file, in pg_dump's custom format.
     #[command(after_help = "Example:\n  pgstrata tenant export acme_corp --file acme_corp.dump")]
     Export(archive::Export),
-    /// Makes a tenant of such a file, in this or another database.
+    /// Creates a tenant from a file of `export`, in the same or another database.
     #[command(after_help = "Example:\n  pgstrata tenant import acme_corp --file acme_corp.dump")]
     Import(archive::Import),
     /// Drops a tenant with all of its data.
@@ -123,7 +124,7 @@ enum Command {
     Drop(make::Drop),
 }
 
-/// Why a command did not do what it should.
+/// The failure of a command: its exit code and message.
 #[derive(Debug)]
 pub struct Failure {
     code: u8,
@@ -131,17 +132,17 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// It could not be done.
+    /// The command failed.
     pub fn failed(message: impl Into<String>) -> Self {
         Self { code: 1, message: message.into() }
     }
 
-    /// It was not asked as it has to be.
+    /// The arguments or the configuration are invalid.
     pub fn usage(message: impl Into<String>) -> Self {
         Self { code: 2, message: message.into() }
     }
 
-    /// It is done, and what there is to say about it was said.
+    /// The command has printed its findings, and has nothing to add.
     pub fn found() -> Self {
         Self { code: FOUND, message: String::new() }
     }
@@ -159,12 +160,14 @@ impl From<pgstrata_control::Error> for Failure {
     }
 }
 
-/// What each command works with.
+/// The configuration and the connections of a command.
 struct Context {
     config: Config,
     control: Control,
+    /// The name of the database's entry in the configuration.
+    entry: String,
     output: Output,
-    /// How libpq's programs are to connect.
+    /// Environment variables for programs that use libpq.
     libpq: Vec<(&'static str, OsString)>,
 }
 
@@ -173,7 +176,7 @@ impl Context {
         connect::schema(&self.config, self.control.settings(), tenant)
     }
 
-    /// The schemas of these tenants; of none named, of all that there are.
+    /// The schemas of these tenants; if none is named, of all tenants.
     async fn schemas(&self, tenants: &[String]) -> Result<Vec<SchemaName>, Failure> {
         if !tenants.is_empty() {
             return tenants.iter().map(|tenant| self.schema(tenant)).collect();
@@ -214,13 +217,13 @@ impl Context {
         Ok(done.into_iter().map(|(_, answer)| answer).collect())
     }
 
-    /// The tenant whose schema it is.
+    /// The tenant that has this schema.
     fn tenant(&self, schema: &str) -> String {
         connect::tenant_of(&self.config, schema).to_owned()
     }
 }
 
-/// Runs a command. What went wrong is said on standard error.
+/// Runs a command. Errors are printed to standard error.
 pub fn run(args: Args) -> ExitCode {
     match try_run(args) {
         Ok(()) => ExitCode::SUCCESS,
@@ -241,7 +244,9 @@ fn try_run(args: Args) -> Result<(), Failure> {
         let (name, database) = connect::database(&config, args.database.as_deref())?;
         let control = connect::control(&config, name, database, args.admin_url.as_deref())?;
         let libpq = connect::libpq(database);
-        let context = Context { control, output: Output { json: args.json }, libpq, config: config.clone() };
+        let (entry, output) = (name.to_owned(), Output { json: args.json });
+        let context = Context { control, entry, output, libpq, config: config.clone() };
+        context.check_reach(&args.command, args.admin_url.is_some())?;
         match args.command {
             Command::Create(create) => create.run(&context).await,
             Command::List(list) => list.run(&context).await,

@@ -17,8 +17,8 @@ pub fn is_ascii_safe(name: &str) -> bool {
     }
 }
 
-/// Refuses a `client_encoding` that the proxy can not scan, and one that it does not know in PostgreSQL's words: an
-/// encoding that some version of PostgreSQL adds is not scanned on trust.
+/// Refuses a `client_encoding` that the proxy cannot scan, and an unknown one in PostgreSQL's words: an encoding that
+/// a newer PostgreSQL adds is not assumed to be safe.
 pub fn check_client_encoding(value: &str) -> Result<(), Refusal> {
     if is_ascii_safe(value) {
         return Ok(());
@@ -31,7 +31,7 @@ pub fn check_client_encoding(value: &str) -> Result<(), Refusal> {
     })
 }
 
-/// Whether it is one of PostgreSQL's in which a character's second byte may be an ASCII byte.
+/// Whether it is a PostgreSQL encoding in which the second byte of a character may be an ASCII byte.
 fn is_unsafe(name: &str) -> bool {
     matches!(
         folded(name).as_str(),

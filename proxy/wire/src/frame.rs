@@ -1,26 +1,26 @@
 //! Message boundaries in a read buffer. Copies nothing, decodes nothing.
 //!
-//! Every message after start-up is a type byte and a length that counts itself
-//! but not the type byte (<https://www.postgresql.org/docs/current/protocol-overview.html>).
+//! Every message after start-up is a type byte and a length that counts itself but not the type byte
+//! (<https://www.postgresql.org/docs/current/protocol-overview.html>).
 
-/// Type byte and length: what must be there before anything is known of a message.
+/// Type byte and length: the bytes that are needed to know a message's size.
 pub const HEADER: usize = 5;
 
-/// The start of a message, as far as its header tells.
+/// The header of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
     /// The type byte.
     pub tag: u8,
-    /// The whole message in bytes, type byte and length word included.
+    /// The size of the whole message in bytes, including type byte and length word.
     pub total: usize,
 }
 
-/// A length word below 4: the peer speaks something else.
+/// A length word below 4: the peer does not speak this protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("invalid message length")]
 pub struct BadLength;
 
-/// The header at the start of `buf`; `None` while it is not all there.
+/// The header at the start of `buf`; `None` while it is incomplete.
 pub fn header(buf: &[u8]) -> Result<Option<Header>, BadLength> {
     let [tag, a, b, c, d, ..] = *buf else { return Ok(None) };
     match usize::try_from(i32::from_be_bytes([a, b, c, d])) {
@@ -29,19 +29,19 @@ pub fn header(buf: &[u8]) -> Result<Option<Header>, BadLength> {
     }
 }
 
-/// The text up to the next NUL, and what is behind that NUL.
+/// The text up to the next NUL, and the rest behind that NUL.
 pub fn cstr(buf: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = memchr::memchr(0, buf)?;
     Some((buf.get(..end)?, buf.get(end + 1..)?))
 }
 
-/// A big-endian 16-bit number, and what is behind it.
+/// A big-endian 16-bit number, and the rest behind it.
 pub fn u16(buf: &[u8]) -> Option<(u16, &[u8])> {
     let (head, rest) = buf.split_first_chunk::<2>()?;
     Some((u16::from_be_bytes(*head), rest))
 }
 
-/// A big-endian 32-bit number, and what is behind it.
+/// A big-endian 32-bit number, and the rest behind it.
 pub fn u32(buf: &[u8]) -> Option<(u32, &[u8])> {
     let (head, rest) = buf.split_first_chunk::<4>()?;
     Some((u32::from_be_bytes(*head), rest))
@@ -65,8 +65,8 @@ pub fn field(body: &[u8], code: u8) -> Option<&[u8]> {
     fields(body).find(|(c, _)| *c == code).map(|(_, value)| value)
 }
 
-/// The value of parameter `number` (from 1) in a `Bind`, behind its two names; none where it is NULL, or the
-/// message is not all there.
+/// The value of parameter `number` (from 1) in a `Bind`, behind its two names; `None` if it is NULL, or the message
+/// is incomplete.
 pub fn bound_value(values: &[u8], number: usize) -> Option<&[u8]> {
     let (formats, rest) = split_count(values)?;
     let (count, mut rest) = split_count(rest.get(formats.checked_mul(2)?..)?)?;

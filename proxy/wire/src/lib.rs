@@ -1,9 +1,9 @@
-//! PostgreSQL's messages as bytes, and what they mean. No I/O, no runtime.
+//! PostgreSQL's messages as bytes, and their decoding. No I/O, no runtime.
 //!
 //! # Layout
-//! - [`startup`], [`options`], [`encoding`], [`refusal`]: until a client is in.
-//! - [`frame`]: message boundaries afterwards.
-//! - [`message`]: the few messages that we build.
+//! - [`startup`], [`options`], [`encoding`], [`refusal`]: until the client is logged in.
+//! - [`frame`]: message boundaries after that.
+//! - [`message`]: the few messages that the proxy builds.
 
 pub mod encoding;
 pub mod frame;

@@ -1,10 +1,10 @@
-//! The few messages that the relay builds by itself, appended to a write buffer.
+//! The few messages that the proxy builds, appended to a write buffer.
 //!
 //! Formats: <https://www.postgresql.org/docs/current/protocol-message-formats.html>.
 
 use bytes::{BufMut, BytesMut};
 
-/// Appends a message with this type byte; `body` writes what is behind the length.
+/// Appends a message with this type byte; `body` writes the part behind the length.
 fn message(out: &mut BytesMut, tag: u8, body: impl FnOnce(&mut BytesMut)) {
     out.put_u8(tag);
     let at = out.len();
@@ -24,12 +24,12 @@ fn put_cstr(out: &mut BytesMut, text: &[u8]) {
     out.put_u8(0);
 }
 
-/// A message with a body that is there already.
+/// A message with an existing body.
 pub fn raw(out: &mut BytesMut, tag: u8, body: &[u8]) {
     message(out, tag, |out| out.put_slice(body));
 }
 
-/// `Query` with the parts of its text in their order.
+/// `Query` with the parts of its text in order.
 pub fn query(out: &mut BytesMut, parts: &[&[u8]]) {
     message(out, b'Q', |out| {
         for part in parts {
@@ -39,7 +39,7 @@ pub fn query(out: &mut BytesMut, parts: &[&[u8]]) {
     });
 }
 
-/// `Parse`; `types` is the message's own tail: a count and so many type oids.
+/// `Parse`; `types` is the end of the message: a count and the type oids.
 pub fn parse(out: &mut BytesMut, name: &[u8], text: &[u8], types: &[u8]) {
     message(out, b'P', |out| {
         put_cstr(out, name);
@@ -48,7 +48,7 @@ pub fn parse(out: &mut BytesMut, name: &[u8], text: &[u8], types: &[u8]) {
     });
 }
 
-/// `Bind` with no parameters, with results in text format.
+/// `Bind` without parameters, with results in text format.
 pub fn bind_nothing(out: &mut BytesMut, portal: &[u8], statement: &[u8]) {
     message(out, b'B', |out| {
         put_cstr(out, portal);
@@ -77,7 +77,7 @@ pub fn bind_texts(out: &mut BytesMut, portal: &[u8], statement: &[u8], values: &
     });
 }
 
-/// The head of a `Bind` whose remaining `rest` bytes follow as they are.
+/// The head of a `Bind`; the remaining `rest` bytes follow unchanged.
 pub fn bind_head(out: &mut BytesMut, portal: &[u8], statement: &[u8], rest: usize) {
     out.put_u8(b'B');
     out.put_u32((4 + portal.len() + statement.len() + 2 + rest) as u32);
@@ -85,11 +85,11 @@ pub fn bind_head(out: &mut BytesMut, portal: &[u8], statement: &[u8], rest: usiz
     put_cstr(out, statement);
 }
 
-/// No SQL: PostgreSQL refuses it before it looks at anything that somebody may have made.
+/// Not SQL: PostgreSQL's parser refuses it before it resolves any name.
 pub const NO_SQL: &[u8] = b"pgstrata: refused";
 
-/// `Parse` of what is no SQL: it fails, and what it stands in fails with it. By a name, for with none it would
-/// take the place of the client's unnamed statement first.
+/// `Parse` of text that is not SQL: it fails, and so does its pipeline. It has a name, because an unnamed one would
+/// first replace the client's unnamed statement.
 pub fn fail(out: &mut BytesMut) {
     parse(out, NO_SQL, NO_SQL, &[0, 0]);
 }
@@ -99,7 +99,7 @@ pub fn execute(out: &mut BytesMut, portal: &[u8]) {
     execute_part(out, portal, 0);
 }
 
-/// `Execute` of at most so many rows; 0 is all.
+/// `Execute` of at most this number of rows; 0 means all.
 pub fn execute_part(out: &mut BytesMut, portal: &[u8], rows: u32) {
     message(out, b'E', |out| {
         put_cstr(out, portal);
@@ -170,7 +170,7 @@ pub fn text_column(out: &mut BytesMut, column: &str) {
     message(out, b'T', |out| {
         out.put_i16(1);
         put_cstr(out, column.as_bytes());
-        // Of no table: type text, of any length, with no modifier, as text.
+        // No table; type text, any length, no modifier, text format.
         out.put_i32(0);
         out.put_i16(0);
         out.put_u32(TEXT_OID);
@@ -180,7 +180,7 @@ pub fn text_column(out: &mut BytesMut, column: &str) {
     });
 }
 
-/// `ParameterDescription` of a statement with none.
+/// `ParameterDescription` of a statement without parameters.
 pub fn no_parameters(out: &mut BytesMut) {
     message(out, b't', |out| out.put_i16(0));
 }
@@ -215,17 +215,17 @@ pub fn backend_key_data(out: &mut BytesMut, pid: u32, key: &[u8]) {
     });
 }
 
-/// `ParseComplete` (`1`), `CloseComplete` (`3`) and others with no body.
+/// `ParseComplete` (`1`), `CloseComplete` (`3`) and other messages without a body.
 pub fn empty(out: &mut BytesMut, tag: u8) {
     message(out, tag, |_| {});
 }
 
-/// `ErrorResponse` (or with tag `N` a notice) from its fields, in their order.
+/// `ErrorResponse` (or with tag `N` a notice) from its fields, in order.
 pub fn fields<'a>(out: &mut BytesMut, tag: u8, fields: impl IntoIterator<Item = (u8, &'a [u8])>) {
     message(out, tag, |out| {
         for (code, value) in fields {
             out.put_u8(code);
-            // A NUL inside a value would end the field early.
+            // A NUL in a value would end the field early.
             out.extend(value.iter().copied().filter(|b| *b != 0));
             out.put_u8(0);
         }
@@ -233,23 +233,26 @@ pub fn fields<'a>(out: &mut BytesMut, tag: u8, fields: impl IntoIterator<Item = 
     });
 }
 
-/// How bad an error is for the connection.
+/// The severity of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
     /// The statement failed.
     Error,
     /// The connection ends.
     Fatal,
-    /// None at all.
+    /// No error.
     Warning,
+    /// No error, and no warning.
+    Notice,
 }
 
-/// `ErrorResponse`; a warning is a `NoticeResponse`.
+/// `ErrorResponse`; a warning or notice is a `NoticeResponse`.
 pub fn error(out: &mut BytesMut, severity: Severity, code: &str, text: &str, hint: Option<&str>) {
     let (tag, severity): (u8, &[u8]) = match severity {
         Severity::Error => (b'E', b"ERROR"),
         Severity::Fatal => (b'E', b"FATAL"),
         Severity::Warning => (b'N', b"WARNING"),
+        Severity::Notice => (b'N', b"NOTICE"),
     };
     let head = [(b'S', severity), (b'V', severity), (b'C', code.as_bytes()), (b'M', text.as_bytes())];
     fields(out, tag, head.into_iter().chain(hint.map(|h| (b'H', h.as_bytes()))));

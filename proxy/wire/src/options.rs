@@ -1,14 +1,13 @@
-//! The start-up parameter `options`, read as PostgreSQL's own server reads it.
+//! The start-up parameter `options`, parsed as PostgreSQL's server does.
 //!
 //! See <https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNECT-OPTIONS>.
 
 use super::refusal::{Refusal, sqlstate};
 
-/// The settings that `options` holds, in its order: `-c name=value`,
-/// `-cname=value` and `--name=value`. Dashes in names are underscores.
+/// The settings in `options`, in order: `-c name=value`, `-cname=value` and `--name=value`. Dashes in names are
+/// underscores.
 ///
-/// PostgreSQL's other switches (`-d`, `-e`, `-W` ...) are for debugging a server
-/// that one owns; they are refused.
+/// PostgreSQL's other switches (`-d`, `-e`, `-W` ...) are for debugging a server, and are refused.
 pub fn parse(options: &str) -> Result<Vec<(String, String)>, Refusal> {
     let mut settings = Vec::new();
     let mut arguments = split(options).into_iter();
@@ -27,7 +26,7 @@ pub fn parse(options: &str) -> Result<Vec<(String, String)>, Refusal> {
     Ok(settings)
 }
 
-/// As `pg_split_opts`: white space separates, a backslash takes the next character as it is.
+/// Like `pg_split_opts`: white space separates, and a backslash escapes the next character.
 pub fn split(options: &str) -> Vec<String> {
     let mut arguments = Vec::new();
     let mut chars = options.chars().peekable();
@@ -38,7 +37,7 @@ pub fn split(options: &str) -> Vec<String> {
         }
         let mut argument = String::new();
         while let Some(c) = chars.next_if(|c| !is_space(*c)) {
-            // A backslash at the very end stands for nothing.
+            // A backslash at the end is ignored.
             if c == '\\' {
                 argument.extend(chars.next());
             } else {
@@ -49,12 +48,12 @@ pub fn split(options: &str) -> Vec<String> {
     }
 }
 
-/// As C's `isspace` in the C locale; Rust's own leaves the vertical tab out.
+/// Like C's `isspace` in the C locale; Rust's own omits the vertical tab.
 fn is_space(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\n' | '\x0b' | '\x0c' | '\r')
 }
 
-/// As `ParseLongOption`: a dash in the name means an underscore.
+/// Like `ParseLongOption`: a dash in the name means an underscore.
 fn long_option(text: &str, spelled: &str) -> Result<(String, String), Refusal> {
     match text.split_once('=') {
         Some(("", _)) => Err(unknown(spelled)),

@@ -1,10 +1,10 @@
-//! Why a client is turned away, in the words that it is told.
+//! The error with which a client is refused.
 
 use bytes::{BufMut, BytesMut};
 use pgwire::messages::Message;
 use pgwire::messages::response::ErrorResponse;
 
-/// The SQLSTATEs that a client can be turned away with.
+/// The SQLSTATEs of refusals.
 ///
 /// See <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
 pub mod sqlstate {
@@ -30,7 +30,7 @@ pub mod sqlstate {
     pub const INVALID_NAME: &str = "42602";
     /// `cant_change_runtime_param`
     pub const CANT_CHANGE_RUNTIME_PARAM: &str = "55P02";
-    /// What PostgreSQL refuses a setting with.
+    /// The SQLSTATEs with which PostgreSQL refuses a setting.
     pub const OF_SETTINGS: [&str; 7] = [
         FEATURE_NOT_SUPPORTED, INVALID_PARAMETER_VALUE, SYNTAX_ERROR, INSUFFICIENT_PRIVILEGE, INVALID_NAME,
         UNDEFINED_OBJECT, CANT_CHANGE_RUNTIME_PARAM,
@@ -39,17 +39,17 @@ pub mod sqlstate {
     pub const INTERNAL_ERROR: &str = "XX000";
 }
 
-/// A FATAL error: the client reads it, and the connection ends.
+/// A FATAL error: the client gets it, and the connection ends.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message} ({code})")]
 pub struct Refusal {
     /// The SQLSTATE.
     pub code: &'static str,
-    /// What is wrong, in one line.
+    /// The error, in one line.
     pub message: String,
-    /// What is known of the cause.
+    /// The cause, if it is known.
     pub detail: Option<String>,
-    /// What to do about it.
+    /// The remedy.
     pub hint: Option<String>,
 }
 
@@ -59,7 +59,7 @@ impl Refusal {
         Self { code, message: message.into(), detail: None, hint: None }
     }
 
-    /// Adds what to do about it.
+    /// Adds a hint.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
@@ -78,11 +78,11 @@ impl Refusal {
         ];
         fields.extend(self.detail.as_deref().map(|detail| (b'D', without_nul(detail))));
         fields.extend(self.hint.as_deref().map(|hint| (b'H', without_nul(hint))));
-        // It can only be too long, and what it quotes is bounded by the start-up packet.
+        // It fails only if it is too long, and the start-up packet bounds the quoted values.
         let _ = ErrorResponse::new(fields).encode(out);
     }
 
-    /// Appends the error as protocol 2 had it: one text, no fields.
+    /// Appends the error in the format of protocol 2: one text, no fields.
     pub fn encode_v2(&self, out: &mut BytesMut) {
         out.put_slice(b"EFATAL:  ");
         out.put_slice(without_nul(&self.message).as_bytes());

@@ -11,6 +11,8 @@ use super::refusal::{Refusal, sqlstate};
 
 /// The longest start-up packet, without its length word (`MAX_STARTUP_PACKET_LENGTH`).
 pub const MAX_PACKET: usize = 10_000;
+/// The protocol's name in ALPN.
+pub const ALPN: &[u8] = b"postgresql";
 /// The newest protocol that is spoken.
 pub const NEWEST: ProtocolVersion = ProtocolVersion { major: 3, minor: 2 };
 
@@ -18,7 +20,7 @@ const SSL_REQUEST: u32 = 80_877_103;
 const GSS_REQUEST: u32 = 80_877_104;
 const CANCEL_REQUEST: u32 = 80_877_102;
 
-/// What a client asks for first.
+/// The first message of a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FirstPacket {
     /// `SSLRequest`
@@ -41,7 +43,7 @@ pub enum FirstPacket {
 pub struct ProtocolVersion {
     /// 3, in all that is alive.
     pub major: u16,
-    /// What the client would like of it.
+    /// The minor version that the client requests.
     pub minor: u16,
 }
 
@@ -66,7 +68,7 @@ impl StartupParams {
     }
 
     /// The `NegotiateProtocolVersion` that the client must have, if it must have one:
-    /// for a newer minor version, or for `_pq_.` options that nobody here knows.
+    /// for a newer minor version, or for unknown `_pq_.` options.
     pub fn negotiation(&self) -> Option<NegotiateProtocolVersion> {
         let names = self.params.iter().map(|(name, _)| name);
         let unknown: Vec<_> = names.filter(|name| name.starts_with("_pq_.")).cloned().collect();

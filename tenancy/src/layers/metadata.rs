@@ -1,4 +1,4 @@
-//! One entry: what a layer knows of a table.
+//! One entry: a layer's data about a table.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,11 +16,11 @@ use std::sync::Arc;
 pub enum Schema {
     /// In the schema of the tenant that asks.
     Own,
-    /// In this one, whoever asks.
+    /// In this schema, for every tenant.
     Named(Arc<str>),
 }
 
-/// What a layer knows of a table. What it leaves out shines through from the public layer.
+/// A layer's data about a table. Parts that it omits come from the public layer.
 ///
 /// ```
 /// use pgstrata_tenancy::layers::EntityMetadata;
@@ -41,7 +41,7 @@ pub struct EntityMetadata {
     pub columns: BTreeMap<Arc<str>, ColumnMetadata>,
 }
 
-/// What a layer knows of a column.
+/// A layer's data about a column.
 ///
 /// ```
 /// use pgstrata_tenancy::layers::{ColumnMetadata, EntityMetadata};
@@ -84,7 +84,7 @@ impl EntityMetadata {
         self
     }
 
-    /// The same, and the column of a field is called so.
+    /// The same, with the column name of a field.
     ///
     /// ```
     /// # use pgstrata_tenancy::layers::EntityMetadata;
@@ -97,7 +97,7 @@ impl EntityMetadata {
         self
     }
 
-    /// What the column of a field is called, if that is known.
+    /// The column name of a field, if it is known.
     ///
     /// ```
     /// # use pgstrata_tenancy::layers::EntityMetadata;
@@ -109,7 +109,7 @@ impl EntityMetadata {
         self.columns.get(field)?.name.as_deref()
     }
 
-    /// This one where it knows something, else what is `below` it.
+    /// This entry's parts, and those of `below` where it has none.
     ///
     /// ```
     /// # use pgstrata_tenancy::layers::EntityMetadata;

@@ -1,4 +1,4 @@
-//! The layers, and whose they are.
+//! The layers and their tenants.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,8 +10,8 @@ use crate::tenant::TenantId;
 
 /// Metadata in layers, as one tenant sees it.
 ///
-/// A read looks into the layer of the handle's tenant, then into the public one, and into no other. A write goes to the tenant's
-/// layer alone. Clones share the layers, and each has a context of its own; it is "public" at first.
+/// A read uses the layer of the handle's tenant, then the public one, and no other. A write changes the tenant's layer
+/// only. Clones share the layers, and each has a separate context, initially "public".
 ///
 /// ```
 /// use pgstrata_tenancy::layers::{EntityMetadata, LayeredMetadataStore};
@@ -44,7 +44,7 @@ struct Layers {
     tenants: BTreeMap<Arc<str>, Layer>,
 }
 
-/// Whoever reads one has it as it was then; a write makes another, if there is a reader.
+/// A reader keeps its version; a write creates a new one if there is a reader.
 type Entries = Arc<BTreeMap<Arc<str>, Arc<EntityMetadata>>>;
 
 #[derive(Clone, Default)]
@@ -53,7 +53,7 @@ struct Layer {
     entries: Entries,
 }
 
-/// A layer, seen from outside.
+/// A description of a layer.
 ///
 /// ```
 /// let store = pgstrata_tenancy::LayeredMetadataStore::new();
@@ -64,9 +64,9 @@ struct Layer {
 pub struct LayerInfo {
     /// The tenant's name, or "public".
     pub name: Arc<str>,
-    /// Whether nobody may write to it.
+    /// Whether the layer is read-only.
     pub read_only: bool,
-    /// How much it has.
+    /// The number of entries.
     pub entries: usize,
 }
 
@@ -106,7 +106,7 @@ impl LayeredMetadataStore {
         self.write().public.read_only = true;
     }
 
-    /// Whose metadata this handle reads and writes: "public", or a tenant. It needs no layer.
+    /// Sets the context of this handle: "public", or a tenant. The tenant needs no layer.
     ///
     /// ```
     /// # use pgstrata_tenancy::layers::{LayerError, LayeredMetadataStore};
@@ -123,7 +123,7 @@ impl LayeredMetadataStore {
         Ok(())
     }
 
-    /// A handle on the same layers with this context.
+    /// A handle to the same layers with this context.
     ///
     /// ```
     /// # use pgstrata_tenancy::layers::{EntityMetadata, LayerError, LayeredMetadataStore};
@@ -139,7 +139,7 @@ impl LayeredMetadataStore {
         Ok(other)
     }
 
-    /// Whose metadata this is.
+    /// The context of this handle.
     ///
     /// ```
     /// # use pgstrata_tenancy::layers::{LayerError, LayeredMetadataStore};
@@ -152,7 +152,7 @@ impl LayeredMetadataStore {
         &self.context
     }
 
-    /// Makes an empty layer for a tenant.
+    /// Creates an empty layer for a tenant.
     ///
     /// ```
     /// # use pgstrata_tenancy::layers::{EntityMetadata, LayerError, LayeredMetadataStore};
@@ -168,7 +168,7 @@ impl LayeredMetadataStore {
         self.write().insert(id, Layer { read_only, entries: Entries::default() })
     }
 
-    /// What the context's tenant sees under a key: its own entry over the public one.
+    /// The entry of a key for the context's tenant: its own entry merged over the public one.
     ///
     /// ```
     /// # use pgstrata_tenancy::layers::{EntityMetadata, LayerError, LayeredMetadataStore};
@@ -185,7 +185,7 @@ impl LayeredMetadataStore {
         self.get_in(&self.context, key)
     }
 
-    /// As [`LayeredMetadataStore::get`], in another context than the handle's.
+    /// Like [`LayeredMetadataStore::get`], in another context than the handle's.
     ///
     /// ```
     /// # use pgstrata_tenancy::layers::{EntityMetadata, LayerError, LayeredMetadataStore};
@@ -203,7 +203,7 @@ impl LayeredMetadataStore {
         merged(own, public)
     }
 
-    /// Whether the context's tenant sees something under a key.
+    /// Whether there is an entry of a key for the context's tenant.
     ///
     /// ```
     /// # use pgstrata_tenancy::layers::{EntityMetadata, LayerError, LayeredMetadataStore};
@@ -218,7 +218,7 @@ impl LayeredMetadataStore {
         own.is_some_and(|own| own.contains_key(key)) || public.contains_key(key)
     }
 
-    /// Writes into the context's layer, which is made if there is none. What the layer had under this key is replaced.
+    /// Writes into the context's layer, and creates the layer if necessary. The layer's entry of this key is replaced.
     ///
     /// ```
     /// # use pgstrata_tenancy::layers::{EntityMetadata, LayerError, LayeredMetadataStore};
@@ -244,7 +244,7 @@ impl LayeredMetadataStore {
         Ok(())
     }
 
-    /// Takes a key out of the context's layer: what the public layer has shines through again. `false`: it was not there.
+    /// Removes a key from the context's layer, so that the public layer's entry applies again. `false`: there was none.
     ///
     /// ```
     /// # use pgstrata_tenancy::layers::{EntityMetadata, LayerError, LayeredMetadataStore};
@@ -263,7 +263,7 @@ impl LayeredMetadataStore {
         Ok(Arc::make_mut(&mut layer.entries).remove(key).is_some())
     }
 
-    /// Takes a tenant's layer away, read-only or not.
+    /// Removes a tenant's layer, read-only or not.
     ///
     /// ```
     /// # use pgstrata_tenancy::layers::{LayerError, LayeredMetadataStore};
@@ -282,7 +282,7 @@ impl LayeredMetadataStore {
         removed.map(drop).ok_or_else(|| LayerError::Missing(name.into()))
     }
 
-    /// Makes a layer with all that another one has, which can be written to.
+    /// Creates a writable copy of a layer.
     ///
     /// ```
     /// # use pgstrata_tenancy::layers::{EntityMetadata, LayerError, LayeredMetadataStore};
@@ -300,7 +300,7 @@ impl LayeredMetadataStore {
         layers.insert(to, copy)
     }
 
-    /// Puts all that one layer has over what another one has, entry by entry and part by part.
+    /// Merges the entries of one layer over those of another one, part by part.
     ///
     /// ```
     /// # use pgstrata_tenancy::layers::{EntityMetadata, LayerError, LayeredMetadataStore};
@@ -354,7 +354,7 @@ impl LayeredMetadataStore {
         std::iter::once(info(&PUBLIC.into(), &layers.public)).chain(tenants).collect()
     }
 
-    /// All that the context's tenant sees, by key.
+    /// All entries for the context's tenant, by key.
     ///
     /// ```
     /// # use pgstrata_tenancy::layers::{EntityMetadata, LayerError, LayeredMetadataStore};
@@ -369,7 +369,7 @@ impl LayeredMetadataStore {
         self.search("")
     }
 
-    /// All that the context's tenant sees under keys that begin so.
+    /// The entries for the context's tenant whose keys begin with `prefix`.
     ///
     /// ```
     /// # use pgstrata_tenancy::layers::{EntityMetadata, LayerError, LayeredMetadataStore};
@@ -384,7 +384,7 @@ impl LayeredMetadataStore {
         self.search_in(&self.context, prefix)
     }
 
-    /// As [`LayeredMetadataStore::search`], in another context than the handle's.
+    /// Like [`LayeredMetadataStore::search`], in another context than the handle's.
     ///
     /// ```
     /// # use pgstrata_tenancy::layers::{EntityMetadata, LayerError, LayeredMetadataStore};
@@ -404,7 +404,7 @@ impl LayeredMetadataStore {
         found
     }
 
-    // Nothing panics while it holds the lock in the middle of a change.
+    // No code panics while it holds the lock in the middle of a change.
     fn read(&self) -> RwLockReadGuard<'_, Layers> {
         self.layers.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -445,7 +445,7 @@ impl Layers {
         Ok(())
     }
 
-    /// What a context reads: its own layer, if it is a tenant's and there is one, and the public one.
+    /// The layers that a context reads: the tenant's own, if there is one, and the public one.
     fn seen(&self, context: &str) -> (Option<Entries>, Entries) {
         let own = self.tenants.get(context).map(|layer| Arc::clone(&layer.entries));
         (own, Arc::clone(&self.public.entries))

@@ -1,8 +1,8 @@
 //! Text -> tokens, by the rules of PostgreSQL's own scanner (`scan.l`).
 //!
 //! Nothing is allocated and nothing is decoded: a token is a kind and two
-//! offsets. All bytes from 0x80 up are letters, as they are to PostgreSQL, so
-//! that any encoding that is safe to scan as ASCII is read right.
+//! offsets. All bytes from 0x80 up are letters, as in PostgreSQL, so texts in
+//! any encoding that is safe to scan as ASCII are tokenized correctly.
 
 #[cfg(test)]
 mod linear_tests;
@@ -13,7 +13,7 @@ mod tests;
 
 use std::ops::Range;
 
-/// What a token is.
+/// The kind of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum TokenKind {
@@ -23,7 +23,7 @@ pub enum TokenKind {
     Quoted,
     /// `U&"identifier"`, a simple `UESCAPE 'c'` behind it included.
     UnicodeQuoted,
-    /// `'string'`, its continuations on further lines included; so for all strings.
+    /// `'string'`, with its continuations on further lines, as for all strings.
     Str,
     /// `N'string'`.
     NationalStr,
@@ -67,7 +67,7 @@ pub enum TokenKind {
     Assign,
     /// A byte that starts no token, which PostgreSQL refuses.
     Other,
-    /// A string, identifier or comment with no end: all of the rest of the text.
+    /// An unterminated string, identifier or comment: the whole rest of the text.
     Error,
 }
 
@@ -83,7 +83,7 @@ impl TokenKind {
         self.is_word() || matches!(self, TokenKind::Op | TokenKind::Other | TokenKind::Error)
     }
 
-    /// Whether it is whole: not the rest of a text in which something has no end.
+    /// Whether it is complete, and not unterminated.
     pub fn is_closed(self) -> bool {
         self != TokenKind::Error
     }
@@ -94,17 +94,17 @@ impl TokenKind {
         matches!(self, Str | NationalStr | EscapeStr | UnicodeStr | DollarStr)
     }
 
-    /// Whether it is a constant or a parameter: what a shape has no need to know.
+    /// Whether it is a constant or a parameter, which a normalized query does not contain.
     pub fn is_literal(self) -> bool {
         use TokenKind::{BitStr, HexStr, Number, Param};
         self.is_string() || matches!(self, BitStr | HexStr | Number | Param)
     }
 }
 
-/// One token: what it is and where it stands, in bytes.
+/// One token: its kind and its position, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Token {
-    /// What it is.
+    /// Its kind.
     pub kind: TokenKind,
     /// Its first byte.
     pub start: u32,
@@ -113,12 +113,12 @@ pub struct Token {
 }
 
 impl Token {
-    /// Where it stands.
+    /// Its position.
     pub fn span(&self) -> Range<usize> {
         self.start as usize..self.end as usize
     }
 
-    /// Its bytes in `text`, which must be the text that it was read from.
+    /// Its bytes in `text`, which must be the text from which it was read.
     pub fn of<'a>(&self, text: &'a [u8]) -> &'a [u8] {
         text.get(self.span()).unwrap_or_default()
     }
@@ -129,7 +129,7 @@ impl Token {
 pub struct Lexer<'a> {
     text: &'a [u8],
     at: usize,
-    /// Each sign up to here is an operator by itself.
+    /// Each operator character up to here is an operator by itself.
     signs: usize,
     /// `standard_conforming_strings`: a backslash in `'..'` is a backslash.
     conforming: bool,

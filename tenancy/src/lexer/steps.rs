@@ -1,6 +1,6 @@
-//! What the scanner does, counted in tests: a text that is looked at again and again shows without a clock.
+//! Steps of the scanner, counted in tests: repeated scanning is detected without a clock.
 
-/// So many bytes were looked at.
+/// Counts scanned bytes.
 #[cfg(not(test))]
 #[inline(always)]
 pub(super) fn count(_: usize) {}
@@ -16,7 +16,7 @@ mod counted {
         static STEPS: Cell<u64> = const { Cell::new(0) };
     }
 
-    /// So many bytes were looked at.
+    /// Counts scanned bytes.
     pub(in crate::lexer) fn count(steps: usize) {
         STEPS.set(STEPS.get() + steps as u64);
     }

@@ -65,6 +65,16 @@ impl Knobs {
     }
 }
 
+/// Says each [`STEP`] how far a long run is: `from` were tried before the last session, `to` with it.
+pub fn tell_progress(what: &str, begun: Instant, from: u64, to: u64) {
+    if from / STEP != to / STEP {
+        eprintln!("fuzz: {to} {what} so far, in {:.0} s", begun.elapsed().as_secs_f64());
+    }
+}
+
+/// So many between two lines about the progress.
+const STEP: u64 = 5_000;
+
 fn text(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|text| !text.is_empty())
 }

@@ -30,6 +30,7 @@ impl Splitter {
             role: "app".into(),
             strategy: Strategy::SearchPath,
             dynamic_sql: true,
+            large_objects: false,
             statements: Level::All,
             shared_writes: true,
             moved: Arc::default(),

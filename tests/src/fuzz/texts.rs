@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::compose::{Composer, Text};
 use super::drive::{self, Tally, Wrong};
 use super::found;
-use super::knobs::Knobs;
+use super::knobs::{self, Knobs};
 use super::minimise::minimised;
 use super::random::Random;
 use super::split::Splitter;
@@ -78,7 +78,9 @@ impl Run {
                     round.clear();
                 }
                 let texts = self.session(seed, number);
+                let before = tried;
                 tried += u64::try_from(texts.len()).unwrap();
+                knobs::tell_progress("texts", begun, before, tried);
                 round.extend(texts.iter().cloned());
                 let again = format!("PGSTRATA_FUZZ_SEED={seed} PGSTRATA_FUZZ_ONLY={number}");
                 self.attempt(&texts, &round, &again).await;

@@ -53,6 +53,10 @@ impl World {
             .servers(2)
             .user("name = 'tool'\npassword = 'tool'\ntenants = ['*']\ndynamic_sql = 'allow'\ntenant_switch = true")
             .line("tenancy", format!("hide_other_tenants = {}", conditions.hide));
+        let setup = match std::env::var("PGSTRATA_FUZZ_UNNAMED") {
+            Ok(mode) if !mode.is_empty() => setup.line("pool", format!("unnamed_statements = '{mode}'")),
+            _ => setup,
+        };
         let stage = Stage::on(cluster, setup).await;
         let server = stage.superuser().await;
         let mut world = Self { conditions, stage, server, pristine: Fingerprint::new() };

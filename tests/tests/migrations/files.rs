@@ -49,7 +49,7 @@ async fn first_run_makes_the_registry() {
     schemas.bring().await;
     assert_eq!(schemas.standing().await, ["template 30000000000000 source"]);
     let comment = "SELECT obj_description('pgstrata_control'::regnamespace)";
-    assert_eq!(schemas.value(comment).await, "pgstrata registry, version 1");
+    assert_eq!(schemas.value(comment).await, "pgstrata registry, version 3");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -115,7 +115,10 @@ async fn baseline_marks_and_runs_nothing() {
     let marked = schemas.control.baseline(&schemas.migrations(), 2).await.unwrap();
     assert_eq!(marked, ["acme", "template"]);
     let again = schemas.control.baseline(&schemas.migrations(), 2).await.unwrap_err();
-    assert_eq!(again.to_string(), "\"template\" is at version 2 already");
+    assert_eq!(
+        again.to_string(),
+        "schema \"template\" already has version 2: a baseline is for schemas without a version"
+    );
     schemas.bring().await;
     assert_eq!(schemas.ran().await, ["template three", "acme three"]);
     schemas.file("0001_users.sql", format!("{ONE} -- changed"));

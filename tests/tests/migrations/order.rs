@@ -116,7 +116,7 @@ async fn names_that_are_no_tenants_are_refused() {
     let schemas = three(&["a"]).await;
     schemas.run("UPDATE pgstrata_control.schemas SET state = 'dropping'").await;
     for (name, why) in
-        [("nobody", "does not know it"), ("a", "it is dropping"), ("template", "which comes first")]
+        [("nobody", "has no such tenant"), ("a", "it is dropping"), ("template", "which is migrated first")]
     {
         let refused = schemas.migrate(&canary(&[name])).await.unwrap_err().to_string();
         assert!(refused.contains(why), "{refused}");

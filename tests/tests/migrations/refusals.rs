@@ -47,7 +47,7 @@ async fn file_that_is_missing_is_named_if_somebody_lacks_it() {
     let refused = schemas.migrate(&Options::default()).await.unwrap_err().to_string();
     assert_eq!(
         refused,
-        "0002_email.sql is missing: the source has it and \"new\", among others, still lacks it; bring it back"
+        "0002_email.sql is missing: the source has it and \"new\", among others, still lacks it; restore it"
     );
 }
 

@@ -1,7 +1,7 @@
-//! PostgreSQL's dialect for the parser, with an end to its patience.
+//! PostgreSQL's dialect for sqlparser, with a limit on backtracking.
 //!
-//! The parser tries one way, goes back and tries another, and what is inside of brackets is read again each time.
-//! So what it does is counted, and at some multiple of the statement's length it has to give up.
+//! sqlparser tries one production, goes back and tries another, and parses the inside of brackets again each time. So
+//! its attempts are counted, and beyond a multiple of the statement's length it gives up.
 
 use std::any::TypeId;
 use std::cell::Cell;
@@ -13,32 +13,32 @@ use sqlparser::parser::{Parser, ParserError};
 
 use crate::steps;
 
-/// So often the parser may come to an operand or an operator, for each token.
+/// The number of operands and operators that sqlparser may try, for each token.
 const TRIES: usize = 8;
-/// Beside that, for short statements.
+/// A constant in addition, for short statements.
 const FREE: usize = 64;
 
 /// PostgreSQL's dialect, for one statement.
 #[derive(Debug)]
 pub(super) struct Budget {
-    /// `None` once there have been too many tries.
+    /// `None` after too many attempts.
     left: Cell<Option<usize>>,
 }
 
 impl Budget {
-    /// For a statement of so many tokens.
+    /// For a statement with this number of tokens.
     pub(super) fn of(tokens: usize) -> Self {
         Self { left: Cell::new(Some(tokens * TRIES + FREE)) }
     }
 
-    /// Whether the parser had to give up, whatever it has made of what it had by then.
+    /// Whether sqlparser had to give up; its result is then not used.
     pub(super) fn is_spent(&self) -> bool {
         self.left.get().is_none()
     }
 
-    /// Counts a try; an error once there have been too many.
+    /// Counts an attempt; fails after too many.
     ///
-    /// It is the one error that the parser takes for final: on any other it tries something else.
+    /// This is the one error that sqlparser treats as final: after any other it tries another production.
     fn spend(&self) -> Result<(), ParserError> {
         steps::count(1);
         self.left.set(self.left.get().and_then(|left| left.checked_sub(1)));
@@ -46,7 +46,7 @@ impl Budget {
     }
 }
 
-/// What PostgreSQL's dialect says.
+/// Delegates to PostgreSQL's dialect.
 macro_rules! as_postgresql {
     ($($name:ident($($argument:ident: $type:ty),*) -> $answer:ty;)*) => {
         $(fn $name(&self, $($argument: $type),*) -> $answer {

@@ -12,7 +12,7 @@ impl Walk<'_> {
     }
 
     pub(super) fn expr(&mut self, mut expr: &Expr) {
-        // A chain of operators leans to the left: it is walked with no recursion.
+        // A chain of operators is left-deep: it is walked without recursion.
         while let Expr::BinaryOp { left, op, right } = expr {
             self.operator(op);
             self.expr(right);
@@ -22,7 +22,7 @@ impl Walk<'_> {
     }
 
     fn operator(&mut self, op: &BinaryOperator) {
-        // `OPERATOR(schema.op)`: which operator it is only its schema says.
+        // `OPERATOR(schema.op)`: only the schema identifies the operator.
         if matches!(op, BinaryOperator::PGCustomBinaryOperator(_)) {
             self.unproven();
         }
@@ -96,14 +96,14 @@ impl Walk<'_> {
         }
     }
 
-    /// What PostgreSQL's grammar makes a function call of.
+    /// Expressions that PostgreSQL's grammar turns into function calls.
     fn call_by_grammar(&mut self, expr: &Expr) {
         use Expr::*;
         match expr {
             Interval(interval) => self.expr(&interval.value),
             Extract { expr, field, .. } => {
                 self.expr(expr);
-                // The field is a word of its own, not a name of anything.
+                // The field is a keyword, not a name.
                 if let DateTimeField::Custom(word) = field {
                     self.claim(word);
                 }
@@ -151,7 +151,7 @@ impl Walk<'_> {
         self.names.functions.push(name.into());
     }
 
-    /// The parser gives no identifier for some functions: their words are claimed by name.
+    /// sqlparser gives no identifier for some functions: their words are claimed by name.
     pub(super) fn claim_call(&mut self, name: &'static str) {
         if self.called.contains(&name) {
             return;
@@ -184,7 +184,7 @@ impl Walk<'_> {
         }
     }
 
-    /// `a.b`: a column reference, unless what follows makes another thing of it.
+    /// `a.b`: a column reference, unless the following tokens make it something else.
     fn compound(&mut self, idents: &[Ident]) {
         let mut tokens = Vec::with_capacity(idents.len());
         for ident in idents {
@@ -202,7 +202,7 @@ impl Walk<'_> {
             match access {
                 AccessExpr::Dot(Expr::Identifier(field)) => {
                     if let Some(token) = self.claim(field) {
-                        // `(row).f` calls `f(row)` where the row has no such field.
+                        // `(row).f` calls `f(row)` if the row has no such field.
                         let name = self.text(token);
                         self.names.columns.push(name);
                     }

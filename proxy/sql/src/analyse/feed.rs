@@ -1,4 +1,4 @@
-//! Our tokens as the parser wants them, and back.
+//! Converts our tokens for sqlparser, and maps its positions back.
 
 use std::ops::Range;
 
@@ -8,35 +8,34 @@ use super::reduce::{Instead, reduce};
 use crate::lexer::TokenKind;
 use crate::tokens::Tokens;
 
-/// Deeper brackets than this are not parsed.
+/// Deeper nesting of brackets is not parsed.
 const MAX_OPEN: usize = 48;
-/// More operators than this are not parsed: each may be a level of the tree,
-/// and a tree is dropped by recursion.
+/// More operators are not parsed: each may be a level of the tree, and a tree is dropped by recursion.
 const MAX_LINKS: usize = 2000;
-/// More joins than this, one inside of the other with no bracket (`a JOIN b JOIN c ON .. ON ..`), are not parsed.
+/// More joins nested without brackets (`a JOIN b JOIN c ON .. ON ..`) are not parsed.
 const MAX_JOINS: usize = 24;
 
-/// Words that make a tree deeper by one, as an operator does.
+/// Words that make a tree one level deeper, like an operator.
 const LINKS: &[&str] = &[
     "and", "or", "not", "is", "like", "ilike", "similar", "between", "in", "union", "except", "intersect",
     "collate", "at", "isnull", "notnull", "escape", "overlaps",
 ];
-/// The same of words that other databases know, and so does the parser.
+/// The same for words of other databases, which sqlparser knows.
 const FOREIGN_LINKS: &[&str] =
     &["div", "glob", "match", "member", "minus", "pivot", "regexp", "rlike", "unpivot", "xor"];
 
-/// A statement as the parser gets it.
+/// A statement as sqlparser gets it.
 #[derive(Default)]
 pub(super) struct Feed {
     pub(super) tokens: Vec<TokenWithSpan>,
-    /// Words that the parser does not see, as they name nothing that we ask for.
+    /// Words that sqlparser does not get, because they name nothing that matters.
     pub(super) left_out: Vec<usize>,
-    /// Of these, the names of functions.
+    /// The function names among these.
     pub(super) calls: Vec<usize>,
 }
 
-/// The tokens of `range`, or `None` if the parser should not see them. What it costs to parse them is taken
-/// off `allowance`.
+/// The tokens of `range`, or `None` if sqlparser should not get them. The cost of parsing is deducted from
+/// `allowance`.
 pub(super) fn feed(t: &Tokens<'_>, range: Range<usize>, allowance: &mut usize) -> Option<Feed> {
     if !is_shallow(t, range.clone()) {
         return None;
@@ -73,7 +72,7 @@ pub(super) fn feed(t: &Tokens<'_>, range: Range<usize>, allowance: &mut usize) -
     Some(out)
 }
 
-/// What the parser takes for the node that token `i` begins, as so many plain tokens.
+/// The cost of the node that token `i` begins, in plain tokens.
 fn cost(t: &Tokens<'_>, i: usize) -> usize {
     match t.kind(i) {
         Some(TokenKind::Open) if t.kw(i + 1, "values") => 30,
@@ -92,9 +91,10 @@ pub(super) fn token_of(span: Span) -> Option<usize> {
     (span.start.line == 1).then(|| (span.start.column as usize).checked_sub(1)).flatten()
 }
 
-/// Whether neither the parser's recursion nor the tree that it makes gets too deep.
+/// Whether both sqlparser's recursion and its tree stay shallow.
 fn is_shallow(t: &Tokens<'_>, range: Range<usize>) -> bool {
-    // In each bracket that is open, the joins whose condition is still to come: each is inside of the one before.
+    // For each open bracket, the number of joins whose condition is still missing: each is nested in the previous
+    // one.
     let (mut joins, mut links) = (vec![0usize], 0usize);
     for i in range {
         match t.kind(i) {
@@ -134,11 +134,11 @@ fn waits_for_condition(t: &Tokens<'_>, join: usize) -> bool {
 
 fn token(t: &Tokens<'_>, i: usize) -> Option<Fed> {
     Some(match t.kind(i)? {
-        // To the parser it would be a keyword: a type whose place is lost.
+        // sqlparser would read a keyword there: a type whose position is lost.
         TokenKind::Word if t.kw(i, "regclass") => Fed::make_word("regclass", Some('"')),
         TokenKind::Word => Fed::make_word(std::str::from_utf8(t.raw(i)).ok()?, None),
         TokenKind::Quoted | TokenKind::UnicodeQuoted => Fed::make_word(&t.name(i)?, Some('"')),
-        // No value is handed over: nothing that we ask depends on one.
+        // The value is not passed on, because nothing depends on it.
         TokenKind::Str
         | TokenKind::NationalStr
         | TokenKind::EscapeStr

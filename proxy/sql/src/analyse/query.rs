@@ -6,7 +6,7 @@ use sqlparser::ast::*;
 use super::Walk;
 
 impl Walk<'_> {
-    /// A query; its CTEs are in scope inside of it alone.
+    /// A query; its CTEs are in scope only inside of it.
     pub(super) fn query(&mut self, query: &Query) {
         self.deeper(|walk| {
             let outside = walk.ctes.depth();
@@ -20,7 +20,7 @@ impl Walk<'_> {
     }
 
     fn with(&mut self, with: &With) {
-        // With RECURSIVE each sees all of its list, else each sees those before it.
+        // With RECURSIVE, each CTE sees the whole list; otherwise each sees the previous ones.
         if with.recursive {
             for cte in &with.cte_tables {
                 self.declare(&cte.alias.name);
@@ -45,7 +45,7 @@ impl Walk<'_> {
         }
     }
 
-    /// ORDER BY, LIMIT and all that stands behind a query's body.
+    /// ORDER BY, LIMIT and the other clauses behind a query's body.
     fn tail(&mut self, query: &Query) {
         let foreign = query.for_clause.is_some()
             || query.settings.is_some()
@@ -71,7 +71,7 @@ impl Walk<'_> {
         }
         self.exprs(query.fetch.iter().filter_map(|f| f.quantity.as_ref()));
         for lock in &query.locks {
-            // These are aliases of FROM: they must stay as they are.
+            // These are aliases of FROM, and must not be changed.
             if let Some(of) = &lock.of {
                 self.parts(of);
             }
@@ -99,7 +99,7 @@ impl Walk<'_> {
             SetExpr::Insert(s) | SetExpr::Update(s) | SetExpr::Delete(s) | SetExpr::Merge(s) => {
                 walk.statement(s)
             }
-            // Its name comes with no place.
+            // sqlparser gives no position for its name.
             SetExpr::Table(_) => walk.unproven(),
         });
     }
@@ -150,7 +150,7 @@ impl Walk<'_> {
         }
     }
 
-    /// A select list, or what RETURNING names.
+    /// A select list, or a RETURNING list.
     pub(super) fn items(&mut self, items: &[SelectItem]) {
         for item in items {
             match item {
@@ -187,7 +187,7 @@ impl Walk<'_> {
         }
     }
 
-    /// An alias that may be any word; the parser takes strings for aliases too, PostgreSQL does not.
+    /// An alias, which may be any word; sqlparser also accepts strings as aliases, PostgreSQL does not.
     pub(super) fn label(&mut self, alias: &Ident) {
         self.claim(alias);
     }
@@ -318,25 +318,25 @@ impl Walk<'_> {
 /// The names of the CTEs that are in scope.
 #[derive(Default)]
 pub(super) struct Ctes {
-    /// In the order in which they came.
+    /// In order of declaration.
     names: Vec<Box<str>>,
-    /// How often each name is among them.
+    /// The number of occurrences of each name.
     counts: HashMap<Box<str>, usize>,
 }
 
 impl Ctes {
-    /// How many there are.
+    /// The number of names.
     pub(super) fn depth(&self) -> usize {
         self.names.len()
     }
 
-    /// Another one.
+    /// Adds a name.
     pub(super) fn push(&mut self, name: Box<str>) {
         *self.counts.entry(name.clone()).or_default() += 1;
         self.names.push(name);
     }
 
-    /// Those that came behind the first `depth` are no longer in scope.
+    /// Removes the names behind the first `depth`.
     pub(super) fn leave(&mut self, depth: usize) {
         for name in self.names.drain(depth.min(self.names.len())..) {
             if let Some(count) = self.counts.get_mut(&name) {
@@ -345,7 +345,7 @@ impl Ctes {
         }
     }
 
-    /// Whether a CTE of that name is in scope.
+    /// Whether a CTE with that name is in scope.
     pub(super) fn contains(&self, name: &str) -> bool {
         self.counts.get(name).is_some_and(|count| *count > 0)
     }

@@ -1,9 +1,8 @@
-//! What the parser does not know and need not see: it gets a plainer text with the same names.
+//! Syntax that sqlparser does not know and does not need: it gets a simpler text with the same names.
 //!
-//! Nothing that is left out or replaced here holds a name that PostgreSQL would look
-//! up: only keywords, literals, and names of columns, cursors and aliases. What is
-//! cut wrongly from a text that means something else can make the parser fail, and
-//! then the statement goes by the search path.
+//! The removed or replaced parts contain no name that PostgreSQL would resolve: only keywords, literals, and names of
+//! columns, cursors and aliases. If a part is removed wrongly, sqlparser may fail, and the statement then uses the
+//! search path.
 
 use std::ops::Range;
 
@@ -12,17 +11,17 @@ use sqlparser::tokenizer::Token as Fed;
 use crate::lexer::TokenKind;
 use crate::tokens::Tokens;
 
-/// Tokens up to `end` give way to others.
+/// Replaces the tokens up to `end`.
 pub(super) struct Reduced {
     pub(super) end: usize,
     pub(super) instead: &'static [Instead],
-    /// The last of them is a bracket; what the parser gets in place of the one that closes it.
+    /// The last replaced token is a bracket; the closing bracket is replaced by this.
     pub(super) closing: Option<&'static [Instead]>,
-    /// Functions that are called in what gives way.
+    /// Functions that are called in the replaced part.
     pub(super) calls: Vec<usize>,
 }
 
-/// What the parser gets in place of tokens.
+/// The replacement of tokens.
 pub(super) enum Instead {
     Word(&'static str),
     Star,
@@ -62,7 +61,7 @@ const MATCHED: &[Instead] = &[Instead::Word("MATCHED")];
 const VALUES: &[Instead] = &[Instead::Word("VALUES"), Instead::Open, Instead::One, Instead::Close];
 const ROWS: &[Instead] = &[Instead::Open, Instead::Word("SELECT"), Instead::One, Instead::Word("FROM")];
 
-/// What is left out or replaced at token `i` of statement `range`.
+/// The part to remove or replace at token `i` of statement `range`.
 pub(super) fn reduce(t: &Tokens<'_>, i: usize, range: &Range<usize>) -> Option<Reduced> {
     let at = At { t, i, hi: range.end };
     match t.kind(i)? {
@@ -79,7 +78,7 @@ struct At<'a> {
     hi: usize,
 }
 
-/// Nothing is put in place of the tokens before `end`.
+/// Removes the tokens before `end`.
 fn cut(end: usize) -> Option<Reduced> {
     put(end, NOTHING)
 }
@@ -89,7 +88,7 @@ fn put(end: usize, instead: &'static [Instead]) -> Option<Reduced> {
 }
 
 impl At<'_> {
-    /// Token `n` further on is this keyword.
+    /// Whether the token `n` further is this keyword.
     fn kw(&self, n: usize, keyword: &str) -> bool {
         self.i + n < self.hi && self.t.kw(self.i + n, keyword)
     }
@@ -122,7 +121,7 @@ impl At<'_> {
         self.t.any_kw(self.before(), keywords)
     }
 
-    /// `OPERATOR(pg_catalog.+)`: the same under each path.
+    /// `OPERATOR(pg_catalog.+)`: independent of the path.
     fn operator(&self) -> Option<Reduced> {
         let schema = self.t.name(self.i + 2).filter(|_| self.is(1, TokenKind::Open));
         let whole = self.is(3, TokenKind::Dot) && self.is(4, TokenKind::Op) && self.is(5, TokenKind::Close);
@@ -180,7 +179,7 @@ impl At<'_> {
         }
     }
 
-    /// `FOR UPDATE OF a, b NOWAIT`: what it names are aliases.
+    /// `FOR UPDATE OF a, b NOWAIT`: the names are aliases.
     fn locking(&self) -> Option<Reduced> {
         let mut n = match () {
             () if self.any(1, &["update", "share"]) => 2,
@@ -231,7 +230,7 @@ impl At<'_> {
         }
     }
 
-    /// Brackets with nothing but numbers and parameters in them: the token behind.
+    /// Brackets that contain only numbers and parameters: the token behind them.
     fn plain_brackets(&self, n: usize) -> Option<usize> {
         let close =
             (n..n + 6).find(|&n| self.is(n, TokenKind::Close)).filter(|_| self.is(n, TokenKind::Open))?;
@@ -276,7 +275,7 @@ impl At<'_> {
         (operand && !self.is(1, TokenKind::Open)).then(|| put(self.i + 1, IS_NULL))?
     }
 
-    /// `ROWS FROM (f(), g())` reaches as far as `(SELECT 1 FROM f(), g())`.
+    /// `ROWS FROM (f(), g())` has the same names as `(SELECT 1 FROM f(), g())`.
     fn rows_from(&self) -> Option<Reduced> {
         let list = self.t.is(self.before(), TokenKind::Comma) || self.before_is(&["from", "lateral", "join"]);
         (list && self.kw(1, "from") && self.is(2, TokenKind::Open))
@@ -285,7 +284,7 @@ impl At<'_> {
             .map(|reduced| Reduced { closing: Some(CLOSE), ..reduced })
     }
 
-    /// `f() WITH ORDINALITY`; a CTE may be called so.
+    /// `f() WITH ORDINALITY`; a CTE may have that name.
     fn ordinality(&self) -> Option<Reduced> {
         let cte = self.is(2, TokenKind::Open)
             || self.kw(2, "as") && (self.is(3, TokenKind::Open) || self.any(3, &["materialized", "not"]));
@@ -311,7 +310,7 @@ impl At<'_> {
             () if !set => None,
             () if search => cut(self.i + n),
             () => {
-                // Two literals, each one token or a word with one.
+                // Two literals, each of them one token or a token with a prefix word.
                 let to = self.kw(n, "to").then(|| (n..n + 7).find(|&n| self.kw(n, "using")));
                 let using = to.unwrap_or(Some(n))?;
                 (self.kw(using, "using") && self.is_word(using + 1)).then(|| cut(self.i + using + 2))?
@@ -366,7 +365,7 @@ impl At<'_> {
         put(self.plain_brackets(n).unwrap_or(self.i + n), ONE)
     }
 
-    /// `int '1'`: the type is the grammar's own.
+    /// `int '1'`: a type of the grammar.
     fn typed_literal(&self) -> Option<Reduced> {
         let string = self.kind(1).is_some_and(TokenKind::is_string);
         (string && self.any(0, LITERAL_TYPES)).then(|| cut(self.i + 1))?
@@ -384,7 +383,7 @@ impl At<'_> {
     fn open(&self) -> Option<Reduced> {
         match () {
             () if self.before_is(&["conflict"]) => self.conflict_target(),
-            // Both are subqueries wherever they stand.
+            // Both are subqueries at any place.
             () if self.kw(1, "values") && self.is(2, TokenKind::Open) || self.is_set_operation() => {
                 Some(Reduced { closing: Some(CLOSE_BOTH), ..put(self.i + 1, VALUES_QUERY)? })
             }
@@ -409,7 +408,7 @@ impl At<'_> {
         for n in 1..end {
             let refused = matches!(self.kind(n), Some(TokenKind::Dot | TokenKind::Cast))
                 || self.any(n, &["select", "cast"])
-                // What follows a name is an operator class, looked up by the path as types are.
+                // A word behind a name is an operator class, which is resolved by the path, like a type.
                 || self.is_word(n) && self.is_word(n - 1) && !self.any(n, BETWEEN_OPERANDS) && !self.any(n - 1, BETWEEN_OPERANDS);
             if refused {
                 return None;
@@ -429,12 +428,12 @@ impl At<'_> {
     }
 }
 
-/// Words of expressions that stand beside a name.
+/// Words in expressions that follow a name.
 const BETWEEN_OPERANDS: &[&str] = &[
     "and", "or", "not", "in", "is", "null", "true", "false", "like", "ilike", "between", "where", "collate",
     "text_pattern_ops", "varchar_pattern_ops", "bpchar_pattern_ops",
 ];
-/// Reserved words that a query goes on with behind a label: none of them is a name.
+/// Reserved words that may follow a label in a query: none of them is a name.
 const BEHIND_LABEL: &[&str] = &[
     "from", "where", "group", "having", "window", "union", "intersect", "except", "order", "limit", "offset",
     "fetch", "for", "into", "on", "returning",

@@ -58,7 +58,7 @@ impl Walk<'_> {
                 }
                 _ => self.unproven(),
             },
-            // The rest is not PostgreSQL's.
+            // The other types are not PostgreSQL's.
             _ => self.unproven(),
         }
     }

@@ -1,10 +1,10 @@
-//! Keywords: which words the grammar means, and which can't be names.
+//! Keywords: which words belong to the grammar, and which cannot be names.
 
 use crate::lexer::TokenKind;
 use crate::tokens::Tokens;
 
-/// Words of the grammar of the statements that we walk, in upper case and sorted.
-/// Any other word that the walk did not come by makes a statement unproven.
+/// Words of the grammar of the analysed statements, in upper case and sorted. Any other word that the walk does not
+/// reach makes a statement unproven.
 const GRAMMAR: &[&str] = &[
     "ALL", "AND", "ANY", "ARRAY", "AS", "ASC", "ASYMMETRIC", "AT", "BERNOULLI", "BETWEEN", "BIGINT", "BIT",
     "BOOL", "BOOLEAN", "BOTH", "BY", "BYTEA", "CASE", "CAST", "CHAR", "CHARACTER", "COLLATE", "CONFLICT",
@@ -26,7 +26,7 @@ const GRAMMAR: &[&str] = &[
     "YEAR", "ZONE",
 ];
 
-/// Whether a word may be one of the grammar's rather than a name.
+/// Whether a word may belong to the grammar rather than be a name.
 pub(super) fn is_grammar(raw: &[u8]) -> bool {
     let upper = raw.to_ascii_uppercase();
     GRAMMAR.binary_search_by(|word| word.as_bytes().cmp(&upper)).is_ok()
@@ -44,17 +44,17 @@ const RESERVED: &[&str] = &[
     "trailing", "true", "union", "unique", "using", "variadic", "when", "where", "window", "with",
 ];
 
-/// Words that may name functions and types alone, sorted.
+/// Words that may name only functions and types, sorted.
 const FUNCTION_OR_TYPE: &[&str] = &[
     "authorization", "binary", "collation", "concurrently", "cross", "freeze", "full", "ilike", "inner",
     "is", "isnull", "join", "left", "like", "natural", "notnull", "outer", "overlaps", "right", "similar",
     "tablesample", "verbose",
 ];
 
-/// Whether PostgreSQL can't take word `i` for a name where it stands, whatever the parser says.
+/// Whether PostgreSQL cannot read word `i` as a name at its place, whatever sqlparser does.
 pub(super) fn is_no_name(t: &Tokens<'_>, i: usize) -> bool {
     let before = i.wrapping_sub(1);
-    // Behind a dot and behind AS any word is a label.
+    // Behind a dot and behind AS, any word is a label.
     if !t.is(i, TokenKind::Word) || t.is(before, TokenKind::Dot) || t.kw(before, "as") {
         return false;
     }

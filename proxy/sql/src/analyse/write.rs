@@ -1,4 +1,4 @@
-//! Statements that write, and the way into queries.
+//! Statements that write, and the entry into queries.
 
 use sqlparser::ast::*;
 
@@ -138,7 +138,7 @@ impl Walk<'_> {
         }
     }
 
-    /// The relation that is written: a table with an alias and no more.
+    /// The relation that is written: a table with an optional alias.
     fn target_factor(&mut self, factor: &TableFactor) {
         match factor {
             TableFactor::Table { name, alias, args: None, sample: None, version: None, .. } => {

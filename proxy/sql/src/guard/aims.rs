@@ -1,90 +1,122 @@
-//! What a write may mean, and what is done so that it can't mean anything else.
+//! The possible meanings of a written name, and the measures that confine it.
 //!
-//! The picture of the catalog may be old. So a target that it knows gets the tenant's schema in front of its name:
-//! then PostgreSQL itself finds that object or none, whatever has become of it. Of what it does not
-//! know, PostgreSQL is asked in front of the statement ([`crate::fresh`]), or the answer is no.
+//! The cached catalog may be outdated. So a target that it knows gets the tenant's schema in front of its name:
+//! PostgreSQL then finds that object or none, whatever has changed. For an unknown target, a check runs in PostgreSQL
+//! in front of the statement ([`crate::fresh`]), or the statement is refused.
 
 use super::check::{Checked, Gate};
 use crate::plan::{Refusal, SchemaRef};
 use crate::scope::{Moved, Names, SchemaNames};
 use crate::shape::{Act, Object, Write};
 
-/// What is known when a statement is judged.
+/// The known facts at the time of a statement.
 #[derive(Clone, Copy)]
 pub(super) struct Moment {
-    /// Temporary tables may stand in front of the tenant's: the session has some, or the text has made some.
+    /// Temporary tables may hide the tenant's: the session has some, or the text has created some.
     pub temporary: bool,
-    /// Code that is in no text may have run in front of the statement in its text, and made some.
+    /// Code outside of the text may have run in front of the statement, and created temporary objects.
     pub after_code: bool,
-    /// The path of home is in force: what comes first on it is the tenant's schema.
+    /// The home path is in effect: its first schema is the tenant's.
     pub home: bool,
-    /// Unqualified names mean the tenant's first.
+    /// Unqualified names resolve to the tenant's schema first.
     pub tenant_first: bool,
-    /// What the schemas hold has changed since they were looked at, in this transaction or by the tenant's DDL in
-    /// another, or was not looked at.
+    /// The catalog has changed since it was loaded, in this transaction or by the tenant's DDL in another one, or is
+    /// not loaded.
     pub stale: bool,
-    /// The statement runs in a transaction of its own: nothing can be asked in front of it.
+    /// The statement runs in its own transaction: no check can run in front of it.
     pub alone: bool,
 }
 
 impl Moment {
-    /// Whether a temporary relation may be meant.
+    /// Whether the name may be that of a temporary relation.
     fn may_be_temporary(&self, write: &Write) -> bool {
-        // What is run later is not held in place: it is taken for the tenant's, unless temporary ones are known of.
+        // A name in code that runs later is not locked: it counts as the tenant's, unless temporary objects are
+        // known.
         write.object == Object::Relation && (self.temporary || self.after_code && !write.kept)
     }
 }
 
-/// How a target is held to what it may be.
+/// The measures that confine a target.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Aim {
-    /// What goes in front of its name.
+    /// The prefix of its name.
     pub pin: Option<Pin>,
-    /// What PostgreSQL is asked in front of the statement.
+    /// The check in front of the statement.
     pub look: Option<Look>,
 }
 
-/// What goes in front of a name.
+/// The prefix of a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pin {
     /// The tenant's schema.
     Own,
-    /// `pg_temp`: it may be a temporary table, and must be nothing else.
+    /// `pg_temp`: it may be a temporary table, and nothing else.
     Temp,
 }
 
-/// A name of which PostgreSQL is asked what it means.
+/// A name to be checked in PostgreSQL.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Look {
-    /// The schema; none: whichever the path finds it in.
+    /// The schema; none: the schema in which the path finds the name.
     pub schema: Option<Box<str>>,
     /// The name.
     pub name: Box<str>,
-    /// What it is a name of: a relation, a type or a routine.
+    /// The kind of the object: a relation, a type or a routine.
     pub object: Object,
-    /// Rows are written: what a view, a rule or a partition leads to is looked at, too.
-    pub follow: bool,
-    /// It is held in place until the end of the transaction, so that it still means that when it is written.
+    /// The objects that must belong to the tenant.
+    pub extent: Extent,
+    /// The object is locked until the end of the transaction, so that the name keeps its meaning until the write.
     pub hold: bool,
 }
 
-/// Of a target that may be judged only when it is known what the schemas hold.
+/// The decision about a target needs the catalog of the schemas.
 pub(super) struct NeedNames;
 
-impl Look {
-    /// A look at the target of `write`, in `schema` or wherever the path finds it.
-    fn at(write: &Write, schema: Option<&str>) -> Self {
-        let Write { name, object, act, .. } = write;
-        let follow = *act == Act::Rows;
-        Self { schema: schema.map(Box::from), name: name.clone(), object: *object, follow, hold: false }
+/// The extent of a look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Extent {
+    /// The object itself.
+    Itself,
+    /// Rows are written: also the relations behind a view, a rule or a partitioned table.
+    Rows,
+    /// The tables that the foreign keys of the table, of its partitions and inheritance children reference.
+    Keys,
+    /// The tables that the foreign keys of all tables in the schema reference. The name is empty.
+    AllKeys,
+}
+
+impl Extent {
+    /// Whether the look is about foreign keys.
+    pub fn is_of_keys(self) -> bool {
+        matches!(self, Self::Keys | Self::AllKeys)
     }
 }
 
-/// A judgement, once the names are known.
+impl Look {
+    /// A look at the target of `write`, in `schema` or in the schema where the path finds it.
+    fn at(write: &Write, schema: Option<&str>) -> Self {
+        let Write { name, object, act, .. } = write;
+        let extent = if *act == Act::Rows { Extent::Rows } else { Extent::Itself };
+        Self { schema: schema.map(Box::from), name: name.clone(), object: *object, extent, hold: false }
+    }
+
+    /// A look at the foreign keys of the table that `write` changes.
+    pub(super) fn at_keys(write: &Write) -> Self {
+        Self { extent: Extent::Keys, ..Self::at(write, write.schema.as_deref()) }
+    }
+
+    /// A look at the foreign keys of all tables in `schema`.
+    pub(super) fn at_all_keys(schema: &str) -> Self {
+        let (schema, object) = (Some(schema.into()), Object::Relation);
+        Self { schema, name: "".into(), object, extent: Extent::AllKeys, hold: false }
+    }
+}
+
+/// A decision, if the catalog is known.
 pub(super) type Judged = Result<Checked<Aim>, NeedNames>;
 
 impl Gate<'_> {
-    /// Judges one target.
+    /// Decides about one target.
     pub(super) fn aim(&self, write: &Write, now: Moment) -> Judged {
         let Write { schema, name, object, act, .. } = write;
         if let Some(schema) = schema.as_deref() {
@@ -97,7 +129,7 @@ impl Gate<'_> {
             return Ok(self.write_schema("pg_catalog").map(|()| Aim::default()));
         }
         if self.scope.is_read_only() {
-            // A name of the catalog's is no temporary table's.
+            // A name of the catalog is not that of a temporary table.
             let unknown = self.scope.names.is_none() && now.may_be_temporary(write);
             return if unknown { Err(NeedNames) } else { Ok(self.no_schema_of_its_own(write, now)) };
         }
@@ -112,14 +144,14 @@ impl Gate<'_> {
         }
     }
 
-    /// Whether the target is a temporary object or the tenant's, nothing can be asked in front of the statement, and
-    /// names that are not current do not tell which.
+    /// The target may be a temporary object or the tenant's, no check can run in front of the statement, and the
+    /// catalog is not current enough to decide.
     fn must_be_known(&self, write: &Write, names: &Names, now: Moment) -> bool {
         let open = now.alone && now.may_be_temporary(write) && self.scope.guards_shared();
         open && !self.scope.is_current() && !holds(&names.tenant, write.object, &write.name)
     }
 
-    /// Whether the text passes over what is not there.
+    /// Whether the text ignores missing objects.
     fn may_be_missing(&self) -> bool {
         *self.may_be_missing.get_or_init(|| (0..self.t.all.len()).any(|at| self.t.kws(at, &["if", "exists"])))
     }
@@ -139,7 +171,7 @@ impl Gate<'_> {
         }
     }
 
-    /// Of a client whose only schemas are to be read, everything but its temporary tables.
+    /// For a client whose schemas are all read-only: everything except its temporary tables.
     fn no_schema_of_its_own(&self, write: &Write, now: Moment) -> Checked<Aim> {
         match now.may_be_temporary(write) {
             true => Ok(Aim { pin: Some(Pin::Temp), look: None }),
@@ -155,7 +187,8 @@ impl Gate<'_> {
         let known = self.scope.names.as_deref().and_then(|names| self.held(names, schema));
         let look = || {
             let object = Object::Relation;
-            Some(Look { schema: Some(schema.into()), name: name.into(), object, follow: true, hold: false })
+            let extent = Extent::Rows;
+            Some(Look { schema: Some(schema.into()), name: name.into(), object, extent, hold: false })
         };
         match known.map(|held| self.stands_for_itself(held, name)) {
             Some(itself) => itself.map(|itself| Aim { pin: None, look: if itself { None } else { look() } }),
@@ -171,11 +204,11 @@ impl Gate<'_> {
         names.shared.get(index).map(|held| &**held)
     }
 
-    /// Whether what is written to the relation stays in it; `false`: that is not known.
+    /// Whether rows that are written to the relation stay in it; `false`: not known.
     fn stands_for_itself(&self, held: &SchemaNames, name: &str) -> Checked<bool> {
         let others = held.outward.get(name).map(Vec::as_slice).unwrap_or_default();
         if let Some(other) = others.iter().find(|schema| !self.scope.may_write(schema)) {
-            // By DDL of the tenant's since, it may be another relation.
+            // By later DDL of the tenant, it may be another relation.
             return if self.scope.is_current() { Err(self.leads_to(name, other)) } else { Ok(false) };
         }
         Ok(held.relations.get(name).is_some_and(|relation| relation.is_table()))
@@ -196,9 +229,10 @@ impl Gate<'_> {
         let temporary = now.may_be_temporary(write);
         let guards = self.scope.guards_shared();
         let first = now.home && now.tenant_first && !temporary;
-        // Under the tenant's schema it would be passed over where a shared one is meant.
+        // With the tenant's schema in front, the statement would ignore the missing object although a shared one is
+        // meant.
         let passes_over = now.stale && self.may_be_missing();
-        // Whether another has it, too, need not be known then.
+        // Then it does not matter whether another schema has the name too.
         if own && guards && write.sure && first && !passes_over {
             return self.own(write, names, Some(Pin::Own));
         }
@@ -208,7 +242,7 @@ impl Gate<'_> {
         }
         match (own, shared) {
             (_, Some(index)) if !now.tenant_first => self.barred(index, temporary),
-            // Where the picture is old, it may be the tenant's by now.
+            // If the catalog is outdated, the name may be the tenant's by now.
             (false, Some(index)) if !now.stale || !write.sure || temporary && self.scope.is_current() => {
                 self.barred(index, temporary)
             }
@@ -223,7 +257,7 @@ impl Gate<'_> {
         }
     }
 
-    /// Only a shared schema has it, or comes first: what is written is a temporary table, or nothing.
+    /// Only a shared schema has the name, or comes first: the target must be a temporary table.
     fn barred(&self, index: usize, temporary: bool) -> Checked<Aim> {
         if temporary {
             return Ok(Aim { pin: Some(Pin::Temp), look: None });
@@ -232,8 +266,8 @@ impl Gate<'_> {
         self.write_schema(schema).map(|()| Aim::default())
     }
 
-    /// A shared schema has it, and the tenant's or a temporary one is meant: what is found is held in place, and
-    /// then looked at.
+    /// A shared schema has the name, and the tenant's or a temporary object is meant: the resolved object is locked,
+    /// and then checked.
     fn held_in_place(&self, write: &Write, names: &Names, temporary: bool, now: Moment) -> Checked<Aim> {
         let later = write.kept || now.alone;
         if write.object != Object::Relation || later && !(temporary && write.kept) {
@@ -247,14 +281,14 @@ impl Gate<'_> {
         Ok(Aim { pin: None, look: Some(Look { hold: true, ..Look::at(write, None) }) })
     }
 
-    /// A shared schema has it, and the tenant's may: only that one is reached. The question is for the answer alone,
-    /// which is that of names that are current where the path finds the shared one.
+    /// A shared schema has the name, and the tenant's may have it: only the tenant's is reached. The look only
+    /// provides the right error, which is that of a current catalog if the path finds the shared object.
     fn own_or_refused(&self, write: &Write, now: Moment) -> Aim {
         let look = (!now.alone).then(|| Look::at(write, None));
         Aim { pin: Some(Pin::Own), look }
     }
 
-    /// An object of a kind whose names are not known here: it is the tenant's, or is not found.
+    /// An object of a kind whose names are not in the catalog: it is the tenant's, or is not found.
     fn own_alone(&self, now: Moment) -> Checked<Aim> {
         match now.tenant_first {
             true => Ok(Aim { pin: Some(Pin::Own), look: None }),
@@ -265,7 +299,7 @@ impl Gate<'_> {
         }
     }
 
-    /// The tenant's own.
+    /// The tenant's own object.
     fn own(&self, write: &Write, names: &Names, pin: Option<Pin>) -> Checked<Aim> {
         if write.act != Act::Rows {
             return Ok(Aim { pin, look: None });
@@ -275,11 +309,12 @@ impl Gate<'_> {
         Ok(Aim { pin, look: if itself { None } else { self.look(write, schema) } })
     }
 
-    /// No shared schema had it, so the path finds the tenant's, or a temporary one. A shared schema may have it by now:
-    /// PostgreSQL is asked.
+    /// No shared schema had the name, so the path finds the tenant's object or a temporary one. A shared schema may
+    /// have it by now, so a check runs in PostgreSQL.
     fn found_by_path(&self, write: &Write, names: &Names, now: Moment) -> Checked<Aim> {
         let own = holds(&names.tenant, write.object, &write.name);
-        let itself = match own && write.act == Act::Rows {
+        // The tenant's own object may have been dropped.
+        let itself = match own && write.act == Act::Rows && !now.stale {
             true => self.stands_for_itself(&names.tenant, &write.name)?,
             false => false,
         };
@@ -287,16 +322,22 @@ impl Gate<'_> {
         if now.alone && !own && changes {
             return self.named_in_front(write, now);
         }
-        // A shared one is not to be changed, and no temporary one may be meant: it is the tenant's, or is not found.
-        let first = now.home && now.tenant_first && !now.may_be_temporary(write);
-        if changes && now.stale && first && write.object == Object::Relation && !self.may_be_missing() {
-            return Ok(Aim { pin: Some(Pin::Own), look: None });
+        // It cannot be temporary: it is the tenant's, or is not found. If it is dropped while the statement waits for
+        // its lock, none is found. Rows of unknown objects are left to the check, so that PostgreSQL's error is that
+        // of the unqualified name.
+        let may_be_taken_away = changes || own;
+        if write.sure && may_be_taken_away && now.home && now.tenant_first && !now.may_be_temporary(write) {
+            let missing_is_an_error = write.object == Object::Relation && !self.may_be_missing();
+            return Ok(match changes && now.stale && missing_is_an_error {
+                true => Aim { pin: Some(Pin::Own), look: None },
+                false => self.own_or_refused(write, now),
+            });
         }
         let asks = write.sure && !itself && !now.alone;
         Ok(Aim { pin: None, look: asks.then(|| Look::at(write, None)) })
     }
 
-    /// Of a statement that nothing can be asked in front of: a temporary object or the tenant's own, or it is not found.
+    /// For a statement without a check in front: a temporary object or the tenant's own, or it is not found.
     fn named_in_front(&self, write: &Write, now: Moment) -> Checked<Aim> {
         match now.may_be_temporary(write) {
             true => Ok(Aim { pin: Some(Pin::Temp), look: None }),
@@ -304,7 +345,7 @@ impl Gate<'_> {
         }
     }
 
-    /// Shared schemas may be written: what matters is what stands behind a view.
+    /// Shared schemas may be written: only the relations behind a view matter.
     fn writable(
         &self,
         write: &Write,
@@ -315,7 +356,7 @@ impl Gate<'_> {
     ) -> Checked<Aim> {
         let found = match (own, shared) {
             (true, _) => Some((&*names.tenant, &*self.scope.schema)),
-            // The tenant may have one of that name by now.
+            // The tenant may have an object with that name by now.
             (false, Some(_)) if !self.scope.is_current() => None,
             (false, Some(index)) => {
                 names.shared.get(index).map(|held| &**held).zip(self.scope.shared.get(index).map(|s| &**s))
@@ -324,7 +365,7 @@ impl Gate<'_> {
         };
         let found = found.filter(|_| write.act == Act::Rows);
         let itself = found.map_or(Ok(false), |(held, _)| self.stands_for_itself(held, &write.name))?;
-        // What is spliced is asked for by its schema, for then no path is set.
+        // A spliced name is checked with its schema, because no path is set.
         let settled = now.home && !now.stale && !now.may_be_temporary(write);
         let schema = found.filter(|_| settled).map(|(_, schema)| schema);
         let asks = write.sure && !itself && !now.alone;

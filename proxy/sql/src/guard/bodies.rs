@@ -1,8 +1,9 @@
-//! What may not stand in what is run later, where nobody looks.
+//! Functions that must not be in code that runs later.
 //!
-//! A read of a view's runs what stands in it, and nobody knows it by the statement that reads. So a view's query, a policy or
-//! a function's body calls nothing that tells what the server's session has done for others, or changes it beyond
-//! the transaction. Defaults, checks, rules and triggers run with writes, in front of which a server forgets what it has drawn.
+//! A query of a view runs the view's code, and the query's text does not show that code. So a view's query, a policy
+//! or a function's body must not call a function that reveals what the server's session has done for others, or that
+//! changes the session beyond the transaction. Defaults, checks, rules and triggers run with writes, in front of
+//! which the proxy discards the sequence state of a server.
 
 use super::kinds::behind_prefix;
 use super::never;
@@ -10,7 +11,7 @@ use crate::lexer::TokenKind;
 use crate::shape::{Demand, StatementShape};
 use crate::tokens::Tokens;
 
-/// Calls that tell of the session, or change it.
+/// Functions that reveal or change the session's state.
 const SESSION: &[&str] = &[
     "currval", "lastval", "pg_advisory_lock", "pg_advisory_lock_shared", "pg_advisory_unlock",
     "pg_advisory_unlock_all", "pg_advisory_unlock_shared", "pg_try_advisory_lock",
@@ -20,7 +21,7 @@ const SESSION: &[&str] = &[
 /// Kinds whose definitions run with writes, or now.
 const WRITTEN: &[&str] = &["table", "rule", "trigger", "sequence", "index", "materialized"];
 
-/// What the body of a definition asks.
+/// The demands of the body of a definition.
 pub(super) fn demands(t: &Tokens<'_>, statement: &StatementShape, out: &mut Vec<Demand>) {
     let (start, end) = (statement.tokens.start, statement.tokens.end);
     if !t.any_kw(start, &["create", "alter"]) {
@@ -46,4 +47,4 @@ pub(super) fn demands(t: &Tokens<'_>, statement: &StatementShape, out: &mut Vec<
     }
 }
 
-const HINT: &str = "It tells of the session, or changes it: call it in the statement itself.";
+const HINT: &str = "The function reads or changes the state of the session: call it in a statement, not in a stored definition.";

@@ -1,4 +1,4 @@
-//! Functions that are none of PostgreSQL's own that are known: whose they are decides.
+//! Functions that are not known functions of PostgreSQL: their schema decides.
 
 use super::check::{Checked, Gate};
 use crate::scope::CommonFunctions;
@@ -6,11 +6,11 @@ use crate::scope::CommonFunctions;
 const TRUST: &str = "An administrator may allow it: list it in tenancy.trusted_functions.";
 
 impl Gate<'_> {
-    /// A call of a function, or what comes to the same: a definition that names it.
+    /// A call of a function, or a definition that names it.
     ///
-    /// The tenant's own functions were judged when they were created, and those in the languages of the shared schemas
-    /// are their administrator's. What is refused is code whose arguments nobody here can judge: a new function of
-    /// PostgreSQL's, and C.
+    /// The tenant's own functions were checked when they were created, and the administrator is responsible for those
+    /// of the shared schemas. Refused are functions whose use of their arguments is unknown: new functions of
+    /// PostgreSQL, and C.
     pub(super) fn function(&self, schema: Option<&str>, name: &str, trigger_arguments: bool) -> Checked {
         let Some(functions) = self.scope.functions.as_deref() else { return Ok(()) };
         if self.trusts(schema, name) {
@@ -45,7 +45,7 @@ impl Gate<'_> {
     fn trusts(&self, schema: Option<&str>, name: &str) -> bool {
         let matches = |entry: &str| match (entry.rsplit_once('.'), schema) {
             (Some((known, function)), Some(schema)) => known == schema && function == name,
-            // Without a schema it may be any that is on the path.
+            // Without a schema it may be any function on the path.
             (Some((_, function)), None) => function == name,
             (None, _) => entry == name,
         };

@@ -1,4 +1,4 @@
-//! Names with dots: `a.b`, `a.b.c`. The first part is a schema, unless proven otherwise.
+//! Dotted names: `a.b`, `a.b.c`. The first part is a schema, unless proven otherwise.
 
 use foldhash::{HashSet, HashSetExt};
 
@@ -10,9 +10,9 @@ use crate::plan::StatementKind;
 use crate::shape::{Demand, StatementShape};
 use crate::tokens::Tokens;
 
-/// What the chains of a statement ask.
+/// The demands of the dotted names of a statement.
 pub fn demands(t: &Tokens<'_>, statement: &StatementShape, names: Option<&Names>, out: &mut Vec<Demand>) {
-    // A parameter's name has dots of its own, which mean no schema.
+    // A parameter's name may contain dots, which do not mean a schema.
     let setting = matches!(
         statement.kind,
         StatementKind::Set(_)
@@ -38,7 +38,7 @@ pub fn demands(t: &Tokens<'_>, statement: &StatementShape, names: Option<&Names>
     let commented = t.kws(range.start, &["comment", "on", "column"]).then_some(range.start + 3);
     let stored = t.any_kw(range.start, &["alter", "create"]);
     let mut demanded = HashSet::new();
-    // In `UPDATE t SET a.b = 1, c.d.e = 2`: up to what comes behind the list.
+    // In `UPDATE t SET a.b = 1, c.d.e = 2`: up to the end of the list.
     let mut assigns = t.kw(range.start, "update");
     let mut depth = 0usize;
     // The last bracket in front of the token.
@@ -71,7 +71,7 @@ pub fn demands(t: &Tokens<'_>, statement: &StatementShape, names: Option<&Names>
         if inserted.binary_search(&i).is_ok() {
             continue;
         }
-        // PostgreSQL looks for `a.b` among the relations of the statement, and nowhere else.
+        // PostgreSQL resolves `a.b` among the relations of the statement only.
         let free = length == 2 || is_assignment(t, i, length, assigns && depth == 0);
         if !(column && free) || takes_schema(t, i, length, &clauses) {
             let part = |n: usize| t.name(i + 2 * n).unwrap_or_default();
@@ -89,7 +89,7 @@ fn schema(first: &str, second: Option<&str>) -> Demand {
     Demand::Schema { first: first.into(), second: second.map(Into::into) }
 }
 
-/// How many names stand in the chain that starts at `i`; `None` where none starts.
+/// The number of names in the dotted name that starts at `i`; `None` if none starts there.
 fn chain_at(t: &Tokens<'_>, i: usize) -> Option<usize> {
     let word = |i| t.kind(i).is_some_and(TokenKind::is_word);
     if !word(i)
@@ -106,14 +106,14 @@ fn chain_at(t: &Tokens<'_>, i: usize) -> Option<usize> {
     Some(length.max(2))
 }
 
-/// A dot in front of it follows no name: it belongs to nothing that could be a field.
+/// The dot in front of it follows no name, so it is not a field.
 fn starts_anew(t: &Tokens<'_>, i: usize) -> bool {
     use TokenKind::{Close, CloseBracket, Param};
     let before = i.checked_sub(2).and_then(|at| t.kind(at));
     !before.is_some_and(|kind| kind.is_word() || matches!(kind, Close | CloseBracket | Param))
 }
 
-/// Where the columns begin that an `INSERT` lists, with fields of them: `INSERT INTO t (a, b.c, d[1].e)`.
+/// The start of the column list of an `INSERT` with fields: `INSERT INTO t (a, b.c, d[1].e)`.
 fn insert_columns(t: &Tokens<'_>, range: std::ops::Range<usize>) -> Vec<usize> {
     let mut open = range.start + 3;
     while t.is(open, TokenKind::Dot) {
@@ -136,7 +136,7 @@ fn insert_columns(t: &Tokens<'_>, range: std::ops::Range<usize>) -> Vec<usize> {
     out
 }
 
-/// What stands around the chain makes it a function, type, collation or operator.
+/// The context makes the dotted name a function, type, collation or operator.
 fn takes_schema(t: &Tokens<'_>, i: usize, length: usize, clauses: &Clauses) -> bool {
     let behind = i + 2 * length - 1;
     let before = i.wrapping_sub(1);
@@ -149,15 +149,15 @@ fn takes_schema(t: &Tokens<'_>, i: usize, length: usize, clauses: &Clauses) -> b
         || operator
 }
 
-/// `toast.autovacuum_enabled` in `SET (..)`, `RESET (..)` or `WITH (..)`: no relation stands there. The last
-/// bracket in front of it is `bracket`.
+/// `toast.autovacuum_enabled` in `SET (..)`, `RESET (..)` or `WITH (..)`, where no relation can be. The last bracket
+/// in front of it is `bracket`.
 fn is_storage_parameter(t: &Tokens<'_>, bracket: usize, i: usize) -> bool {
     t.kw(i, "toast")
         && t.is(bracket, TokenKind::Open)
         && t.any_kw(bracket.wrapping_sub(1), &["set", "reset", "with"])
 }
 
-/// `SET a.b = ..`, and of a list that a parser has read `(a.b, ..)`: something is assigned.
+/// `SET a.b = ..`, or an element of a parsed list `(a.b, ..)`: the target of an assignment.
 fn is_assignment(t: &Tokens<'_>, i: usize, length: usize, listed: bool) -> bool {
     let begins = t.kw(i.wrapping_sub(1), "set") || listed && t.is(i.wrapping_sub(1), TokenKind::Comma);
     begins && t.op(i + 2 * length - 1, "=")

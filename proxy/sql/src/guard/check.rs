@@ -1,70 +1,77 @@
-//! Demands, held against the scope of one tenant.
+//! Evaluates demands in the scope of one tenant.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::ops::Range;
+use std::sync::Arc;
 
 use smallvec::SmallVec;
 
 use super::aims::{Look, Moment, NeedNames, Pin};
 use super::relations;
 use crate::keys::KeySpace;
+use crate::large_objects;
 use crate::lexer::TokenKind;
 use crate::limits;
 use crate::name;
 use crate::plan::{PinReason, Refusal, StatementKind};
-use crate::scope::{Currency, Scope, TextMode};
-use crate::shape::{Act, ConfigPlace, Demand, KeyKind, Object, Shape, Site, StatementShape, Way, Write};
+use crate::scope::{Currency, Names, Scope, TextMode};
+use crate::shape::{
+    Act, ConfigPlace, Demand, KeyChange, KeyKind, Object, Shape, Site, StatementShape, Way, Write,
+};
 use crate::tokens::{Literals, Tokens};
 
-/// Schemas that any tenant may name; none of them is ever written.
+/// Schemas that any tenant may name; none of them may be written.
 const SYSTEM: [&str; 3] = ["pg_catalog", "information_schema", "pg_toast"];
 
-/// What became of the demands of a text.
+/// The result of the demands of a text.
 pub enum Verdict {
-    /// All are met, if this is done.
+    /// All are met, with these additions to the text.
     Granted(Grant),
-    /// The first that is not, and why.
+    /// The first that is not met, and the reason.
     Refused(Refusal),
-    /// What the schemas hold decides, and is not known now.
+    /// The result depends on the catalog of the schemas, which is not loaded.
     NeedNames,
 }
 
-/// What makes sure that a text writes what it may, and nothing else.
+/// The additions that confine the writes of a text.
 #[derive(Default)]
 pub struct Grant {
-    /// What goes in front of the names at these tokens, in strings too.
+    /// The prefixes of the names at these tokens, in strings too.
     pub pins: SmallVec<[(u32, Pin); 2]>,
-    /// What PostgreSQL is asked in front of statements, by their numbers.
+    /// The looks in front of statements, with the statements' numbers.
     pub looks: Vec<(usize, Look)>,
-    /// The views that are looked at behind statements: their schemas and names.
+    /// The views that are checked behind statements: their schemas and names.
     pub seals: Vec<(usize, Seal)>,
-    /// The time-outs that are looked at behind statements.
+    /// The time-outs that are checked behind statements.
     pub limits: Vec<(usize, &'static str)>,
     /// Time-outs that are set in the middle of a statement, with its number: none of them may have a limit.
     pub unlimited: Vec<(usize, &'static str)>,
 }
 
 impl Grant {
-    /// Whether PostgreSQL is to be asked anything around the text's statements.
+    /// Whether a check must run in PostgreSQL.
     pub fn asks(&self) -> bool {
         let questions = [self.looks.len(), self.seals.len(), self.limits.len(), self.unlimited.len()];
         questions.into_iter().any(|number| number > 0)
     }
 }
 
-/// A view, or all of a schema's.
+/// A view, or all views of a schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seal {
-    /// The schema as it is written.
+    /// The written schema.
     pub schema: Option<Box<str>>,
-    /// The view; none: all of them.
+    /// The view; none: all views of the schema.
     pub name: Option<Box<str>>,
-    /// Where it stands, if no schema is written.
+    /// The location of the view, if no schema is written.
     pub site: Site,
+    /// The view existed before the statement, which grants a privilege on it or renames it.
+    pub is_old: bool,
 }
 
-/// Holds the demands of a shape against the scope. `tenant_first`: unqualified names mean the tenant's first.
+/// Evaluates the demands of a shape in the scope. `tenant_first`: unqualified names resolve to the tenant's schema
+/// first.
 pub fn check(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode, tenant_first: bool) -> Verdict {
     let (replays_write, may_be_missing) = (mode.replays_write, OnceCell::new());
     let gate = Gate { t, literals: Literals(t), scope, tenant_first, replays_write, may_be_missing };
@@ -75,9 +82,10 @@ pub fn check(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode, tenan
     let (mut grant, mut needs_names) = (Grant::default(), false);
     for demand in &shape.demands {
         if let Demand::Seal { schema, name, token, site } = demand {
-            // At home what is made comes to stand in the tenant's schema.
+            let is_old = *site == Site::Found;
+            // With the home path, new objects are created in the tenant's schema.
             let site = if *site == Site::Made && !home { Site::Found } else { *site };
-            let seal = Seal { schema: schema.clone(), name: name.clone(), site };
+            let seal = Seal { schema: schema.clone(), name: name.clone(), site, is_old };
             grant.seals.push((before.there(shape, *token, start).0, seal));
             continue;
         }
@@ -100,6 +108,16 @@ pub fn check(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode, tenan
             }
         };
         let (at, now) = before.there(shape, write.token, start);
+        let changes_keys =
+            shape.statements.get(at).is_some_and(|statement| statement.keys == KeyChange::Named);
+        if changes_keys && gate.may_refer_outward() && is_table(&write) {
+            match now.alone {
+                false => grant.looks.push((at, Look::at_keys(&write))),
+                // No check can run in front of it, so it must be known that there are no such keys.
+                true if !knows_tenant(scope) => needs_names = true,
+                true => return Verdict::Refused(gate.key_not_dropped(&write)),
+            }
+        }
         match gate.aim(&write, now) {
             Err(NeedNames) => needs_names = true,
             Ok(Err(refusal)) => return Verdict::Refused(refusal),
@@ -109,8 +127,13 @@ pub fn check(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode, tenan
             }
         }
     }
+    if gate.may_refer_outward() {
+        let any = |(_, statement): &(usize, &StatementShape)| statement.keys == KeyChange::Any;
+        let all = shape.statements.iter().enumerate().filter(any);
+        grant.looks.extend(all.map(|(at, _)| (at, Look::at_all_keys(&scope.schema))));
+    }
     grant.limits = limits::set_by(shape, t, scope);
-    // The second witness adds its demands behind those of all statements.
+    // The witness adds its demands behind those of all statements.
     grant.looks.sort_by_key(|(at, _)| *at);
     grant.seals.sort_by_key(|(at, _)| *at);
     let calls = |demand: &Demand| matches!(demand, Demand::Function { .. });
@@ -121,26 +144,41 @@ pub fn check(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode, tenan
     }
 }
 
-/// Whether it is known which code whose arguments nobody can judge stands in the tenant's schema and in the shared ones.
-fn knows_code(scope: &Scope) -> bool {
-    let own = scope.names.as_ref().is_some_and(|names| names.currency != Currency::SharedOnly);
-    own && scope.functions.is_some()
+/// The refused action, for a table with a foreign key to a table outside of the tenant.
+pub fn key_of_others(table: &str) -> String {
+    format!("drop or change a foreign key of \"{table}\" to a table that is not the tenant's own")
 }
 
-/// Whether the token is the name of a relation that is read, and all those are known. They are in the order of the text.
+/// Whether the object is a table, which may have foreign keys.
+fn is_table(write: &Write) -> bool {
+    write.act == Act::Change && write.object == Object::Relation && write.schema.as_deref() != Some("pg_temp")
+}
+
+/// Whether the functions with unknown code in the tenant's schema and in the shared ones are known.
+fn knows_code(scope: &Scope) -> bool {
+    knows_tenant(scope) && scope.functions.is_some()
+}
+
+/// Whether the facts about the tenant's schema that no tenant can change are known.
+fn knows_tenant(scope: &Scope) -> bool {
+    scope.names.as_ref().is_some_and(|names| names.currency != Currency::SharedOnly)
+}
+
+/// Whether the token is the name of a relation that is read, and all such names are known. They are in the order of
+/// the text.
 fn stands_as_relation(shape: &Shape, token: u32) -> bool {
     let bare = shape.relations.binary_search_by_key(&token, |named| named.token);
     let qualified = shape.qualified.binary_search_by_key(&token, |q| q.named.token + 2);
     shape.way == Way::Names && (bare.is_ok() || qualified.is_ok())
 }
 
-/// The first statements of a text behind which something is not as it was in front of it.
+/// The first statements of a text that change what is known behind them.
 struct Before {
-    /// It changes what the schemas hold.
+    /// Changes the catalog.
     ddl: usize,
-    /// It makes something temporary.
+    /// Creates a temporary object.
     temporary: usize,
-    /// It may run code that is in no text.
+    /// May run code outside of the text.
     code: usize,
 }
 
@@ -153,7 +191,7 @@ impl Before {
             |is: &dyn Fn(&StatementShape) -> bool| shape.statements.iter().position(is).unwrap_or(usize::MAX);
         let builtin = scope.names.as_deref().map(|names| &names.builtin.functions);
         let is_builtin = |name: &str| builtin.is_some_and(|functions| functions.contains(name));
-        // Which of the statements calls it is not known.
+        // It is not known which of the statements calls it.
         let calls = !shape.functions.iter().all(|name| is_builtin(name));
         Self {
             ddl: first(&|statement| statement.ddl),
@@ -162,7 +200,7 @@ impl Before {
         }
     }
 
-    /// The number of the statement that `token` stands in, and what is known there.
+    /// The number of the statement that contains `token`, and what is known there.
     fn there(&self, shape: &Shape, token: u32, start: Moment) -> (usize, Moment) {
         let at = shape.statements.partition_point(|statement| statement.tokens.end <= token as usize);
         let alone = shape.statements.get(at).is_some_and(|statement| statement.way == Way::Own);
@@ -172,7 +210,7 @@ impl Before {
     }
 }
 
-/// Whether another path may be in force behind the statement.
+/// Whether another path may be in effect behind the statement.
 fn sets_path(kind: &StatementKind) -> bool {
     match kind {
         StatementKind::Set(setting) => &*setting.name == "search_path",
@@ -181,21 +219,21 @@ fn sets_path(kind: &StatementKind) -> bool {
     }
 }
 
-/// Holds demands against a scope.
+/// Evaluates demands in a scope.
 pub(super) struct Gate<'a> {
     pub(super) t: &'a Tokens<'a>,
     literals: Literals<'a>,
     pub(super) scope: &'a Scope,
     tenant_first: bool,
     replays_write: bool,
-    /// `IF EXISTS` stands in the text, once that was asked.
+    /// Whether the text contains `IF EXISTS`, computed once.
     pub(super) may_be_missing: OnceCell<bool>,
 }
 
 pub(super) type Checked<T = ()> = Result<T, Refusal>;
 
 impl Gate<'_> {
-    /// What a demand writes by a name that can be looked up.
+    /// The write in a demand, if its name can be looked up.
     fn write_of<'d>(&self, demand: &'d Demand) -> Option<Cow<'d, Write>> {
         match demand {
             Demand::Write(write) => Some(Cow::Borrowed(write)),
@@ -217,7 +255,7 @@ impl Gate<'_> {
                 Some(schema) if **first == *self.scope.database => self.schema(schema),
                 _ => self.schema(first),
             },
-            // These are aimed, and seen to in front.
+            // These are handled by `aim` before.
             Demand::Write(_) | Demand::Seal { .. } | Demand::Filtered(_) => Ok(()),
             Demand::WriteSchema(schema) => self.write_schema(schema),
             Demand::Never { what, hint } => Err(self.refusal(what, *hint)),
@@ -235,6 +273,8 @@ impl Gate<'_> {
                 message: "statement too complex: too many words and signs, rows of constants left out".into(),
                 hint: Some("Send it in several messages.".into()),
             }),
+            Demand::Operator(schema) => self.operator(schema.as_deref()),
+            Demand::LargeObject(name) => large_objects::check(name, self.scope),
             Demand::Dynamic(what) => match self.scope.dynamic_sql {
                 true => Ok(()),
                 false => Err(self.refusal(what, Some(DYNAMIC))),
@@ -269,13 +309,40 @@ impl Gate<'_> {
         denied(self.scope, what, hint)
     }
 
+    /// Whether a table of the tenant may have a foreign key to a table that the tenant may not change. Only an
+    /// administrator creates such keys, so earlier knowledge of them remains valid.
+    fn may_refer_outward(&self) -> bool {
+        let known = self.scope.names.as_ref().filter(|_| knows_tenant(self.scope));
+        self.scope.guards_shared() && known.is_none_or(|names| names.tenant.refers_outward)
+    }
+
+    /// The refusal of a change of a table that may have such a key, if no check can run in front of it.
+    fn key_not_dropped(&self, write: &Write) -> Refusal {
+        self.refusal(&key_of_others(&write.name), Some(SHARED))
+    }
+
+    /// An operator that the definition of another one changes. Without a schema it may be a shared one, if there are
+    /// any.
+    fn operator(&self, schema: Option<&str>) -> Checked {
+        let has_operators = |names: &Arc<Names>| names.shared.iter().any(|held| held.has_operators);
+        match schema {
+            Some(schema) => self.write_schema(schema),
+            None if !self.scope.guards_shared() => Ok(()),
+            None if self.scope.names.as_ref().is_some_and(|names| !has_operators(names)) => Ok(()),
+            None => {
+                let hint = "Write it with its schema: OPERATOR(schema.name).";
+                Err(self.refusal("link an operator to one whose schema is not written", Some(hint)))
+            }
+        }
+    }
+
     fn not_filtered(&self, token: u32) -> Refusal {
         let name = self.t.name(token as usize).unwrap_or_default();
         let hint = "Read it in a plain SELECT: only then is it known to show nothing of others.";
         self.refusal(&format!("read {name} in this form"), Some(hint))
     }
 
-    /// The role that statements run as owns what they make: that changes nothing.
+    /// The role of the statement owns new objects anyway, so this changes nothing.
     fn owner(&self, role: &str) -> Checked {
         match role == &*self.scope.role {
             true => Ok(()),
@@ -304,7 +371,7 @@ impl Gate<'_> {
     }
 
     fn may_name(&self, schema: &str) -> bool {
-        // `pg_temp_3` is another session's: not to be named by number.
+        // `pg_temp_3` belongs to another session.
         self.is_own(schema) || self.is_shared(schema) || SYSTEM.contains(&schema) || schema == "pg_temp"
     }
 
@@ -329,7 +396,7 @@ impl Gate<'_> {
         Err(self.refusal(&format!("write to schema \"{schema}\""), Some(SHARED)))
     }
 
-    /// What is made without a schema comes to stand in the first of the path.
+    /// An object that is created without a schema goes into the first schema of the path.
     pub(super) fn create(&self, name: &str, tenant_first: bool) -> Checked {
         if self.scope.is_read_only() {
             let what = format!("create \"{name}\" in schema \"{}\"", self.scope.schema);
@@ -358,7 +425,7 @@ impl Gate<'_> {
         Err(locked(name))
     }
 
-    /// A `SET` clause of a function: in force wherever that is called.
+    /// A `SET` clause of a function, which takes effect in each call.
     fn clause(&self, name: &str) -> Checked {
         self.setting(name)?;
         match self.scope.limits_time && limits::limited(name).is_some() {
@@ -367,7 +434,7 @@ impl Gate<'_> {
         }
     }
 
-    /// `set_config('name', value, local)`: which setting it is must be plain to see.
+    /// `set_config('name', value, local)`: the setting must be recognizable.
     fn config(&self, token: usize, place: ConfigPlace) -> Checked {
         let alone = place == ConfigPlace::Known || self.t.is(token + 1, TokenKind::Comma);
         let plain = self.literals.string(token).filter(|_| alone);
@@ -380,10 +447,10 @@ impl Gate<'_> {
             (_, ConfigPlace::Body) => {
                 Err(self.refusal(&format!("set {name} in a function's or a view's body"), None))
             }
-            // What is bound is looked at when it is: `Session::refuses_bound_path`.
+            // The value is checked when it is bound: `Session::refuses_bound_path`.
             ("search_path", ConfigPlace::Bound) => Ok(()),
             ("search_path", ConfigPlace::Alone) => self.path(token + 2..token + 3),
-            // What comes behind it is read with these: it must be seen that they are set.
+            // The text behind it is parsed with these settings, so their values must be known.
             (
                 "search_path" | "client_encoding" | "standard_conforming_strings",
                 ConfigPlace::Inside | ConfigPlace::Known | ConfigPlace::Bound | ConfigPlace::BoundLocally,
@@ -398,26 +465,26 @@ impl Gate<'_> {
         }
     }
 
-    /// A time-out that is set in the middle of a statement, which could take it back before anybody looks.
+    /// A time-out that is set in the middle of a statement, which could reset it before a check.
     fn time_limit(&self, demand: &Demand) -> Option<(u32, &'static str)> {
         let Demand::Config { token, place: ConfigPlace::Inside } = demand else { return None };
         let name = self.literals.string(*token as usize).filter(|_| self.scope.limits_time)?;
         Some((*token, limits::limited(&name.to_ascii_lowercase())?))
     }
 
-    /// A string that names an object: its schema must be one that may be named.
+    /// A string that names an object: the tenant must be allowed to name its schema.
     fn object(&self, token: usize, write: bool, by_name: bool) -> Checked {
         let Some(text) = self.literals.string(token) else {
             return Err(self.refusal("name an object in a string with escapes", Some(PLAIN)));
         };
-        // Behind a bracket are a function's argument types, in front of it its name.
+        // A function's name is in front of the bracket, its argument types are behind it.
         let (head, types) = text.split_once('(').map_or((&*text, None), |(head, rest)| (head, Some(rest)));
-        // An object's number: nobody can tell from it whose it is.
+        // An object's oid does not show its schema.
         if by_name && is_number(head.trim()) {
             return Err(self.refusal("name an object by its number in a string", Some(PLAIN)));
         }
         match name::parts(head).as_deref() {
-            // A name that could be looked up would have been aimed.
+            // A name that can be looked up would have been handled by `aim`.
             Some([_]) if write => {
                 return Err(self.refusal("name an object in a string of this form", Some(PLAIN)));
             }
@@ -430,13 +497,13 @@ impl Gate<'_> {
                 }
                 self.readable(object)?;
             }
-            // No list of names: a number, a list of privileges, an operator, a type with words.
+            // Not a list of names: a number, a list of privileges, an operator, a type with several words.
             _ => self.loose(head)?,
         }
         types.map_or(Ok(()), |types| self.loose(types))
     }
 
-    /// Any word with a dot behind it, in a text of no known form.
+    /// Any word with a dot behind it, in a text of unknown form.
     fn loose(&self, text: &str) -> Checked {
         let mut rest = text;
         while let Some(dot) = rest.find('.') {
@@ -474,13 +541,13 @@ impl Gate<'_> {
         match name::parts(&text).as_deref() {
             Some([schema]) if is_privilege(schema) => Ok(()),
             Some([schema]) => self.schema(schema),
-            // `USAGE, CREATE`, a number: no schema's name.
+            // `USAGE, CREATE`, or a number: not a schema's name.
             _ => Ok(()),
         }
     }
 
-    /// A `search_path`: only schemas that may be named.
-    /// A role that is in force anyway may be set: such a statement is not sent ([`crate::keys`]).
+    /// A `search_path` may contain only schemas that the tenant may name. The current role may be set: such a
+    /// statement is not sent ([`crate::keys`]).
     fn role(&self, setting: &str, value: Option<&Range<usize>>) -> Checked {
         let Some(value) = value else { return Ok(()) };
         let name = match value.len() {
@@ -507,7 +574,7 @@ impl Gate<'_> {
         Ok(())
     }
 
-    /// One string may hold a list (`set_config`, startup) or one name (`SET`): both readings must hold.
+    /// One string may contain a list (`set_config`, startup) or one name (`SET`): both readings must be allowed.
     fn path_string(&self, token: usize) -> Checked {
         let Some(text) = self.literals.string(token) else {
             return Err(self.refusal("set search_path to a string with escapes", Some(PLAIN)));
@@ -521,7 +588,7 @@ impl Gate<'_> {
     fn path_entry(&self, schema: &str) -> Checked {
         match schema {
             "" => Ok(()),
-            // Under its short names nothing of it could be told from the tenant's own.
+            // Its unqualified names could not be distinguished from the tenant's own.
             "information_schema" if self.scope.hide_others => Err(self.refusal(
                 "have information_schema in its search_path",
                 Some("Name it in front of its views."),
@@ -535,7 +602,7 @@ impl Gate<'_> {
     }
 }
 
-/// The refusal of something that a client of this scope may not do.
+/// The refusal of an action that clients of this scope may not do.
 pub fn denied(scope: &Scope, what: &str, hint: Option<&str>) -> Refusal {
     let message = match &scope.tenant {
         Some(tenant) => format!("permission denied: tenant \"{tenant}\" may not {what}"),
@@ -551,13 +618,13 @@ pub fn locked(name: &str) -> Refusal {
     Refusal { code: "42501", message, hint: Some(hint.into()) }
 }
 
-/// `EXECUTE` under a path on which the names of what it runs may mean what they did not when it was let through.
+/// `EXECUTE` under a path on which the names of its statement may have another meaning than when it was checked.
 pub fn replay_refusal(scope: &Scope) -> Refusal {
     let hint = "RESET search_path, or begin it with the tenant's schema.";
     denied(scope, "run EXECUTE under this search_path", Some(hint))
 }
 
-/// What to do where a shared schema is not to be written.
+/// The hint if a shared schema may not be written.
 pub const SHARED: &str =
     "Shared schemas are read-only, unless the proxy's configuration says otherwise (tenancy.shared_writes).";
 const DYNAMIC: &str =
@@ -572,7 +639,7 @@ fn is_privilege(word: &str) -> bool {
     matches!(word, "usage" | "create")
 }
 
-/// The schemas of a `search_path` value: names with commas between them.
+/// The schemas of a `search_path` value: names separated by commas.
 pub fn search_path(text: &str) -> Option<Vec<String>> {
     if text.trim_matches(name::blank).is_empty() {
         return Some(Vec::new());
@@ -584,7 +651,7 @@ pub fn search_path(text: &str) -> Option<Vec<String>> {
         let entry = rest.get(..end).unwrap_or_default();
         match name::parts(entry).as_deref() {
             Some([schema]) => out.push(schema.clone()),
-            // `SET search_path = 'a b'` is one odd name; nothing that may be named needs it.
+            // `SET search_path = 'a b'` is a single unusual name; no permitted schema needs it.
             _ => return None,
         }
         match rest.get(end + 1..) {

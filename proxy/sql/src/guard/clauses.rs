@@ -1,4 +1,4 @@
-//! Where expressions stand, told by keywords alone: no parser need have read the text.
+//! The places of expressions, by keywords only, without a parser.
 
 use std::ops::Range;
 
@@ -6,9 +6,9 @@ use crate::lexer::TokenKind;
 use crate::marks::Marks;
 use crate::tokens::Tokens;
 
-/// What the clauses of a statement say of its tokens.
+/// The places in a statement.
 pub struct Clauses {
-    /// Tokens that stand where a column may, and no relation, function or type.
+    /// Tokens at places where a column may be, and no relation, function or type.
     pub operands: Marks,
     /// FROMs that introduce no relation: `EXTRACT(year FROM a)`, `a IS DISTINCT FROM b`.
     pub separators: Marks,
@@ -24,8 +24,8 @@ enum List {
     None,
     /// Behind a verb that changes them: `UPDATE`, `INSERT INTO` ...
     Targets,
-    /// Behind `FROM`, `JOIN` or `USING`. Any word that is not reserved may be a name or an alias there, so
-    /// none of those ends it.
+    /// Behind `FROM`, `JOIN` or `USING`. Any unreserved word may be a name or an alias there, so none of those ends
+    /// it.
     Sources,
 }
 
@@ -34,11 +34,11 @@ enum List {
 struct Clause {
     /// Expressions stand here.
     expressions: bool,
-    /// It is a list of relations: behind a comma stands another, whatever a join condition had in between.
+    /// A list of relations: a comma is followed by another one, even after a join condition.
     list: List,
-    /// The arguments of a function that the grammar writes with words between them.
+    /// The arguments of a function with keywords between them.
     worded: bool,
-    /// The arguments of a JSON function: behind RETURNING stands a type.
+    /// The arguments of a JSON function: RETURNING is followed by a type.
     json: bool,
 }
 
@@ -74,7 +74,7 @@ impl Clauses {
         }
     }
 
-    /// Whether an operand may stand behind token `at`.
+    /// Whether an operand may follow token `at`.
     fn begins(&self, t: &Tokens<'_>, at: usize) -> bool {
         use TokenKind::{Assign, Colon, Comma, Op, Open, OpenBracket};
         match t.kind(at) {
@@ -84,7 +84,7 @@ impl Clauses {
                 t.any_kw(at, OPERAND)
                     || self.separators.contains(at)
                     || is_grouping(t, at)
-                    // A column of that name would stand where no operand is before it.
+                    // A column with that name would be at a place without a preceding operand.
                     || (t.any_kw(at, &["between", "like", "ilike"])
                         && !matches!(t.kind(at.wrapping_sub(1)), Some(Open | Comma) | None))
             }
@@ -149,13 +149,13 @@ impl Clauses {
     }
 }
 
-/// Whether a query stands in the bracket at `open`, behind any number of others.
+/// Whether the bracket at `open` contains a query, possibly in further brackets.
 fn holds_query(t: &Tokens<'_>, open: usize) -> bool {
     let first = (open..).find(|&i| !t.is(i, TokenKind::Open)).unwrap_or(open);
     t.any_kw(first, &["select", "with", "values", "table"])
 }
 
-/// `ORDER BY`, `GROUP BY`, `PARTITION BY`; a column may be called `by`.
+/// `ORDER BY`, `GROUP BY`, `PARTITION BY`; a column may have the name `by`.
 fn is_grouping(t: &Tokens<'_>, by: usize) -> bool {
     t.kw(by, "by") && t.any_kw(by.wrapping_sub(1), &["order", "group", "partition"])
 }
@@ -167,7 +167,7 @@ fn is_comparison(t: &Tokens<'_>, from: usize) -> bool {
     t.kw(back(1), "distinct") && (is(2) || (t.kw(back(2), "not") && is(3)))
 }
 
-/// Where the queries and expressions of a statement begin; what stands in front of them is names.
+/// The start of the queries and expressions of a statement; everything in front is names.
 fn first_query(t: &Tokens<'_>, range: Range<usize>) -> Option<usize> {
     let lo = range.start;
     if t.kw(lo, "prepare") {
@@ -185,7 +185,7 @@ fn first_query(t: &Tokens<'_>, range: Range<usize>) -> Option<usize> {
         () if t.kw(kind, "index") => &["where"],
         () => BODIES,
     };
-    // A function may be called as one of the words is; a bracket stands behind its name.
+    // A function may have the name of one of these words; a bracket follows its name.
     let routine = t.any_kw(kind, &["function", "procedure"]);
     let from = match range.clone().find(|&i| routine && i > kind && t.is(i, TokenKind::Open)) {
         Some(open) => open,
@@ -212,14 +212,14 @@ const QUERIES: &[&str] = &[
     "select", "with", "values", "table", "insert", "update", "delete", "merge", "explain", "declare", "copy",
     "execute",
 ];
-/// What holds queries or expressions when it is created.
+/// Objects whose definitions contain queries or expressions.
 const DEFINED: &[&str] = &["table", "view", "rule", "policy", "trigger", "function", "procedure", "index"];
 const BODIES: &[&str] = &["as", "do", "when", "using", "check", "where", "atomic", "return"];
 const EXPRESSIONS: &[&str] = &[
     "select", "where", "having", "returning", "values", "when", "then", "else", "set", "on", "and", "or",
     "limit", "offset",
 ];
-/// Of these, the ones that a FROM list goes on behind.
+/// Those of them that may be followed by more of a FROM list.
 const WITHIN_LIST: &[&str] = &["on", "and", "or", "when", "then", "else"];
 const NAMES: &[&str] = &[
     "from", "join", "into", "update", "table", "only", "using", "with", "insert", "delete", "merge", "of",
@@ -227,7 +227,7 @@ const NAMES: &[&str] = &[
 ];
 /// Verbs that are names elsewhere.
 const VERBS: &[&str] = &["update", "insert", "delete", "merge", "of"];
-/// A bracket behind one of these holds relations or queries.
+/// A bracket behind one of these contains relations or queries.
 const BRACKETS_RELATIONS: &[&str] =
     &["from", "join", "into", "only", "lateral", "using", "as", "materialized", "table", "with", "of", "to"];
 const OPERAND: &[&str] = &[

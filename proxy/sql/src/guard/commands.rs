@@ -1,4 +1,4 @@
-//! Statements that are refused, or held within the tenant.
+//! Statements that are refused, or restricted to the tenant.
 
 use super::never;
 use crate::lexer::TokenKind;
@@ -11,7 +11,7 @@ const CLIENT_ENCODING: &str = "client_encoding";
 
 pub(super) const SHARED: &str = "It is shared by all tenants; run it as an administrator, past the proxy.";
 
-/// What the statement's verb asks.
+/// The demands of the statement's verb.
 pub fn demands(t: &Tokens<'_>, statement: &StatementShape, out: &mut Vec<Demand>) {
     let command = Command { t, lo: statement.tokens.start, hi: statement.tokens.end };
     if let StatementKind::KeptSchema(name) = &statement.kind {
@@ -20,7 +20,7 @@ pub fn demands(t: &Tokens<'_>, statement: &StatementShape, out: &mut Vec<Demand>
     command.setting(&statement.kind, out);
     command.verb(out);
     command.names(out);
-    // A statement inside of another (`EXPLAIN`, a rule's action) has its verb in the middle.
+    // The verb of a nested statement (`EXPLAIN`, a rule's action) is in the middle.
     command.inner(out);
 }
 
@@ -43,7 +43,7 @@ impl Command<'_> {
         self.find(keywords).is_some()
     }
 
-    /// `SET` and `RESET`: which role it is and which schemas come first is the proxy's to say.
+    /// `SET` and `RESET`: the proxy decides about the role and about the first schemas of the path.
     fn setting(&self, kind: &StatementKind, out: &mut Vec<Demand>) {
         let name = match kind {
             StatementKind::Set(setting) => {
@@ -71,7 +71,7 @@ impl Command<'_> {
         }
     }
 
-    /// A `SET` that was not understood must not be one of the settings that matter.
+    /// A `SET` of unknown form must not concern a protected setting.
     fn odd_set(&self, out: &mut Vec<Demand>) {
         let at = self.lo + 1 + usize::from(self.t.any_kw(self.lo + 1, &["local", "session"]));
         out.push(Demand::Setting(self.parameter(at)));
@@ -125,7 +125,7 @@ impl Command<'_> {
         }
     }
 
-    /// Prepared statements and cursors: none of the proxy's own is made or found by its name.
+    /// Prepared statements and cursors: the proxy's names cannot be created or used.
     fn names(&self, out: &mut Vec<Demand>) {
         let reserved = |at| self.t.name(at).filter(|name| name::is_reserved(name)).map(Into::into);
         if self.at(0, &["prepare", "declare"]) {
@@ -138,7 +138,7 @@ impl Command<'_> {
         out.extend(current.filter_map(|i| reserved(i + 2)).map(Demand::NoCursor));
     }
 
-    /// `VACUUM`, `ANALYZE` or `CLUSTER` with no table: it takes those of all tenants.
+    /// `VACUUM`, `ANALYZE` or `CLUSTER` without a table: they process the tables of all tenants.
     fn names_nothing(&self) -> bool {
         let options = ["full", "freeze", "verbose", "analyze", "analyse"];
         let mut at = self.lo + 1;
@@ -187,7 +187,7 @@ impl Command<'_> {
             if let Some(at) = self.find(&["owner", "to"]) {
                 self.owner(at + 2, out);
             }
-            // `ALTER TABLE ALL IN TABLESPACE` moves those of all schemas.
+            // `ALTER TABLE ALL IN TABLESPACE` moves the tables of all schemas.
             if self.at(2, &["all"]) && self.at(3, &["in"]) {
                 out.push(never("move all that a tablespace holds", Some(SHARED)));
             }
@@ -197,7 +197,7 @@ impl Command<'_> {
 
     /// `OWNER TO role`.
     fn owner(&self, at: usize, out: &mut Vec<Demand>) {
-        // The role that it runs as; another of such a name must be quoted.
+        // The current role; a role with such a name must be quoted.
         if self.t.any_kw(at, &["current_user", "current_role", "session_user"]) && at + 1 == self.hi {
             return;
         }
@@ -207,7 +207,7 @@ impl Command<'_> {
         });
     }
 
-    /// The token that says what is created, altered or dropped.
+    /// The token of the kind of object that is created, altered or dropped.
     fn object_kind(&self) -> usize {
         let mut at = self.lo + 1;
         while at < self.hi
@@ -236,7 +236,7 @@ impl Command<'_> {
         .any(|words| self.t.kws(kind, words))
     }
 
-    /// Functions: their bodies, and the settings that come with them.
+    /// Functions: their bodies and their settings.
     fn routine(&self, out: &mut Vec<Demand>) {
         let alters = self.at(0, &["alter"]) && self.at(1, &["function", "procedure", "routine", "aggregate"]);
         if !alters && !is_routine(self.t, self.lo) {
@@ -276,7 +276,7 @@ impl Command<'_> {
         }
     }
 
-    /// The name of a parameter that begins at this token, with its dots.
+    /// The dotted name of a parameter that begins at this token.
     fn parameter(&self, mut at: usize) -> Box<str> {
         let spelt = [
             (&["time", "zone"][..], "timezone"),
@@ -298,7 +298,7 @@ impl Command<'_> {
         name.into()
     }
 
-    /// Behind a list of values: names and strings with commas between them.
+    /// The token behind a list of values: names and strings separated by commas.
     fn value_end(&self, mut at: usize) -> usize {
         while at < self.hi && self.t.is(at + 1, TokenKind::Comma) {
             at += 2;
@@ -306,7 +306,7 @@ impl Command<'_> {
         (at + 1).min(self.hi)
     }
 
-    /// COPY reaches the server's files and programs, unless it is a client's stream.
+    /// COPY accesses the server's files and programs, unless it uses the client's stream.
     fn copy(&self, out: &mut Vec<Demand>) {
         let mut i = self.lo + 1;
         while i < self.hi {
@@ -367,7 +367,7 @@ impl Command<'_> {
     }
 }
 
-/// What belongs to the database or the cluster, not to a schema.
+/// Objects of the database or the cluster, not of a schema.
 const SHARED_KINDS: &[&str] = &[
     "database", "role", "user", "group", "tablespace", "extension", "language", "subscription",
     "publication", "server", "system", "cast", "transform",

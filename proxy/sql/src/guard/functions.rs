@@ -1,4 +1,4 @@
-//! Functions that reach over tenants, and those whose arguments are names.
+//! Functions with effects on all tenants, and functions whose arguments are names.
 
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -9,6 +9,7 @@ use super::never;
 use super::sequences::{self, Named};
 use crate::builtin;
 use crate::keys;
+use crate::large_objects;
 use crate::lexer::TokenKind;
 use crate::opens;
 use crate::plan::StatementKind;
@@ -16,11 +17,13 @@ use crate::shape::{ConfigPlace, Demand, KeyKind, StatementShape, Way};
 use crate::statistics;
 use crate::tokens::Tokens;
 
-/// Why a function is looked at.
+/// The reason to check a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Class {
-    /// Reaches files, backends, large objects, or the server itself.
+    /// Accesses files, backends, or the server itself.
     Server,
+    /// Works on large objects.
+    LargeObject,
     /// Runs text as SQL.
     Dynamic,
     /// `set_config`.
@@ -35,11 +38,11 @@ pub(crate) enum Class {
     Names,
     /// Its string arguments name schemas.
     Schemas,
-    /// Its last string argument names a type; in front of it is a value.
+    /// Its last string argument names a type; a value precedes it.
     Type,
-    /// Its argument is a key that all of the database shares.
+    /// Its argument is a name or number that the whole database shares.
     Key(KeyKind),
-    /// It opens what its argument names, which [`opens`] holds to what is the tenant's or shared.
+    /// It opens the object in its argument, which [`opens`] restricts to the tenant's and shared objects.
     Opens,
 }
 
@@ -47,8 +50,6 @@ const SERVER: &[&str] = &[
     "pg_read_file",
     "pg_read_binary_file",
     "pg_stat_file",
-    "loread",
-    "lowrite",
     "pg_terminate_backend",
     "pg_cancel_backend",
     "pg_reload_conf",
@@ -92,6 +93,7 @@ const SERVER: &[&str] = &[
     "pg_wal_replay_pause",
     "pg_wal_replay_resume",
     "pg_mcv_list_items",
+    "pg_get_object_address",
 ];
 const SERVER_PREFIXES: &[&str] = &[
     "pg_ls_", "lo_", "pg_stat_", "pg_logical_", "pg_replication_", "pg_backup_", "pg_walfile_", "pg_file_",
@@ -111,10 +113,10 @@ const NAMES: &[&str] = &[
     "pg_relation_filepath", "pg_get_viewdef", "pg_partition_tree", "pg_partition_root",
     "pg_partition_ancestors", "has_table_privilege", "has_any_column_privilege", "has_column_privilege",
     "has_sequence_privilege", "has_function_privilege", "has_type_privilege", "row_security_active",
-    "pg_get_object_address", "pgstattuple", "pgstatindex",
+    "pgstattuple", "pgstatindex",
 ];
 const SCHEMAS: &[&str] = &["has_schema_privilege", "to_regnamespace", "regnamespace"];
-/// Types whose values are read as names.
+/// Types whose values are parsed as names.
 pub(crate) const NAME_TYPES: &[&str] = &[
     "regclass", "regproc", "regprocedure", "regtype", "regoper", "regoperator", "regconfig", "regdictionary",
     "regcollation",
@@ -125,6 +127,7 @@ pub(crate) fn class(name: &str) -> Option<Class> {
     Some(match name {
         "set_config" => Class::SetConfig,
         "pg_notify" => Class::Key(KeyKind::Channel),
+        _ if large_objects::is_function(name) => Class::LargeObject,
         _ if keys::is_lock(name) => Class::Key(KeyKind::Lock),
         "nextval" | "currval" => Class::Sequence,
         "setval" => Class::SetSequence,
@@ -143,18 +146,18 @@ pub(crate) fn class(name: &str) -> Option<Class> {
     })
 }
 
-/// Functions of `pg_catalog` that need no judgement but that of [`class`].
+/// Functions of `pg_catalog` that need no check except that of [`class`].
 static KNOWN: LazyLock<HashSet<&str>> = LazyLock::new(|| {
     let lines = include_str!("known_functions.txt").lines();
     lines.filter(|line| !line.starts_with('#')).collect()
 });
 
-/// Whether a function of `pg_catalog` is one that was looked at, or that the grammar calls.
+/// Whether a function of `pg_catalog` is reviewed, or called by the grammar.
 pub(crate) fn is_known(name: &str) -> bool {
     KNOWN.contains(name) || builtin::is_grammar(name)
 }
 
-/// The class of a function that is listed by its name. Asked for each call of a text, so it is looked up.
+/// The class of a listed function. It is looked up for each call of a text.
 fn listed(name: &str) -> Option<Class> {
     static LISTED: LazyLock<HashMap<&str, Class>> = LazyLock::new(|| {
         let lists = [
@@ -163,13 +166,13 @@ fn listed(name: &str) -> Option<Class> {
             (SCHEMAS, Class::Schemas),
             (NAMES, Class::Names),
         ];
-        // The last one counts for a name that is in two of them.
+        // If a name is in two lists, the last one applies.
         lists.into_iter().flat_map(|(names, class)| names.iter().map(move |name| (*name, class))).collect()
     });
     LISTED.get(name).copied()
 }
 
-/// What the functions and the casts to name types in `range` ask.
+/// The demands of the functions and of the casts to name types in `range`.
 pub fn demands(t: &Tokens<'_>, statement: &StatementShape, out: &mut Vec<Demand>) {
     let range = &statement.tokens;
     supports(t, range, out);
@@ -202,8 +205,8 @@ pub fn demands(t: &Tokens<'_>, statement: &StatementShape, out: &mut Vec<Demand>
     }
 }
 
-/// `CREATE AGGREGATE`, `OPERATOR` and the like name functions that run whenever they are used: with
-/// no brackets behind the name, or even in a string.
+/// `CREATE AGGREGATE`, `OPERATOR` and similar statements name functions that run whenever the object is used, without
+/// brackets behind the name, or even in a string.
 fn supports(t: &Tokens<'_>, range: &Range<usize>, out: &mut Vec<Demand>) {
     let kind = range.start + 1 + if t.kws(range.start + 1, &["or", "replace"]) { 2 } else { 0 };
     if !t.any_kw(range.start, &["create", "alter"])
@@ -222,14 +225,14 @@ fn supports(t: &Tokens<'_>, range: &Range<usize>, out: &mut Vec<Demand>) {
         if let Some(name) = t.name(last).filter(|name| class(name).is_some() || name == "ts_rewrite") {
             out.push(never(format!("define what runs {name}"), None));
         }
-        // `SFUNC = 'name'` is as good as `SFUNC = name`.
+        // `SFUNC = 'name'` is equivalent to `SFUNC = name`.
         if t.op(i, "=") && t.is_string(i + 1) {
             out.push(never("write a function's name as a string", Some("Write it without quotes.")));
         }
     }
 }
 
-/// Whether an option of `CREATE AGGREGATE`, `OPERATOR` or `TYPE` may hold a function's name.
+/// Whether an option of `CREATE AGGREGATE`, `OPERATOR` or `TYPE` may contain a function's name.
 pub(crate) fn takes_function(option: &str) -> bool {
     const OTHERS: &[&str] = &[
         "alignment", "basetype", "category", "collatable", "collation", "commutator", "default", "delimiter",
@@ -241,15 +244,15 @@ pub(crate) fn takes_function(option: &str) -> bool {
     !OTHERS.contains(&option)
 }
 
-/// `::pg_catalog.regtype`: a type, and no call.
+/// `::pg_catalog.regtype`: a type, not a call.
 fn is_type(t: &Tokens<'_>, i: usize) -> bool {
     i >= 3
         && (t.is(i - 3, TokenKind::Cast) || t.kw(i - 3, "as"))
         && t.kind(i - 2).is_some_and(TokenKind::is_word)
 }
 
-/// What the call of a function of this class asks, or its name where `call` does not hold. `held`: PostgreSQL judges its
-/// first argument.
+/// The demand of a call of a function of this class, or of its name if `call` is false. `held`: its first argument is
+/// checked in PostgreSQL.
 fn judge(
     t: &Tokens<'_>,
     class: Class,
@@ -259,6 +262,7 @@ fn judge(
 ) {
     match class {
         Class::Server => out.push(never(format!("call {name}"), None)),
+        Class::LargeObject => out.push(Demand::LargeObject(name.into())),
         Class::Dynamic => out.push(Demand::Dynamic(format!("call {name}, which runs text as SQL").into())),
         _ if !call => out.push(never(format!("call {name} in this form"), None)),
         _ if held => {}
@@ -267,7 +271,11 @@ fn judge(
         Class::Sequence => sequence(t, name, &args, false, out),
         Class::SetSequence => sequence(t, name, &args, true, out),
         Class::Serial | Class::Names => strings(t, args).for_each(|i| out.push(object(i, false))),
-        Class::Type => out.extend(strings(t, args).last().map(|i| object(i, false))),
+        // The checks of a domain run, so the type must be recognizable.
+        Class::Type => match args.end.checked_sub(1).filter(|last| t.is_string(*last)) {
+            Some(last) if t.is(last.wrapping_sub(1), TokenKind::Comma) => out.push(object(last, false)),
+            _ => out.push(never(format!("call {name} with a type that is no plain literal"), None)),
+        },
         Class::Schemas => strings(t, args).for_each(|i| out.push(Demand::SchemaLiteral(i as u32))),
     }
 }
@@ -276,18 +284,18 @@ fn object(token: usize, write: bool) -> Demand {
     Demand::ObjectLiteral { token: token as u32, write, by_name: false }
 }
 
-/// A sequence that is drawn from or set: by its name, as from a number nobody can tell whose it is.
+/// A sequence that is advanced or set. It must be given by name, because an oid does not show its schema.
 fn drawn(token: usize, write: bool) -> Demand {
     Demand::ObjectLiteral { token: token as u32, write, by_name: true }
 }
 
-/// The strings among the arguments; those inside of nested brackets are another call's.
+/// The strings among the arguments; strings in nested brackets belong to another call.
 fn strings<'a>(t: &'a Tokens<'a>, range: Range<usize>) -> impl Iterator<Item = usize> + 'a {
     let mut at = range.start;
     std::iter::from_fn(move || {
         while at < range.end {
             let i = at;
-            // A bracket with nothing in front of it groups: it hides no argument.
+            // A bracket without a name in front of it only groups.
             let nested =
                 t.is(i, TokenKind::Open) && t.kind(i.wrapping_sub(1)).is_some_and(TokenKind::is_word);
             at = if nested { t.behind_close(i, range.end) } else { i + 1 };
@@ -337,17 +345,17 @@ fn place(t: &Tokens<'_>, statement: &StatementShape) -> ConfigPlace {
     }
 }
 
-/// `nextval('s')`: where PostgreSQL does not judge it, the sequence must be plain to see.
+/// `nextval('s')`: unless the sequence is checked in PostgreSQL, it must be recognizable.
 fn sequence(t: &Tokens<'_>, name: &str, args: &Range<usize>, write: bool, out: &mut Vec<Demand>) {
     match sequences::named(t, args) {
         Named::Literal(token) => out.push(drawn(token, write)),
-        // As what is read, its literals are judged where it is called.
+        // For reading, its literals are checked where it is called.
         Named::Serial(table) => out.extend(write.then(|| drawn(table, true))),
         Named::Expression => out.push(not_plain(name)),
     }
 }
 
-/// A call of a function of sequences that nobody can judge.
+/// A call of a sequence function that cannot be checked.
 pub(crate) fn not_plain(name: &str) -> Demand {
     Demand::Dynamic(format!("call {name} with a sequence that is no plain literal").into())
 }
@@ -374,9 +382,9 @@ fn casts(t: &Tokens<'_>, i: usize, out: &mut Vec<Demand>) {
     }
 }
 
-/// The literal that the casts in front of `at` start from.
+/// The literal under the casts in front of `at`.
 fn behind_cast_chain(t: &Tokens<'_>, mut at: usize) -> Option<usize> {
-    // What stands further back is an expression to us: it reaches no rows.
+    // Anything further back counts as an expression: it reaches no rows.
     for _ in 0..32 {
         at = at.checked_sub(1)?;
         if t.is_string(at) {

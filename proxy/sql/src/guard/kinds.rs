@@ -1,7 +1,6 @@
-//! What kind of object a `CREATE`, `ALTER`, `DROP`, `COMMENT` or `GRANT` is about.
+//! The kind of object of a `CREATE`, `ALTER`, `DROP`, `COMMENT` or `GRANT`.
 //!
-//! Its words are read as the grammar has them and no further: what is behind them is the name, and may be
-//! one of these words itself.
+//! Only the words of the grammar are read. The name follows them, and may itself be one of these words.
 
 use crate::shape::Object;
 use crate::tokens::Tokens;
@@ -17,14 +16,14 @@ pub(super) enum Kind {
     Type,
     Routine,
     Statistics,
-    /// Of those that schemas hold, one whose names are not looked up here.
+    /// An object of a schema whose names are not in the catalog.
     Other,
     /// A trigger, policy or constraint, which belongs to a table: `name ON table`.
     OnTable,
     /// A rule, likewise.
     Rule,
     Column,
-    /// No schema's, or nothing that is known here.
+    /// Not an object of a schema, or unknown.
     Unknown,
 }
 
@@ -40,7 +39,7 @@ impl Kind {
     }
 }
 
-/// The kinds by their words; of those that begin alike, the longest comes first.
+/// The kinds by their words; of those with the same beginning, the longest comes first.
 const KINDS: &[(&[&str], Kind)] = &[
     (&["table"], Kind::Table),
     (&["foreign", "table"], Kind::Table),
@@ -77,7 +76,7 @@ pub(super) fn at(t: &Tokens<'_>, at: usize) -> (Kind, usize) {
     found.map_or((Kind::Unknown, at), |(words, kind)| (*kind, at + words.len()))
 }
 
-/// Behind what stands between `CREATE` and the kind.
+/// The token behind the words between `CREATE` and the kind.
 pub(super) fn behind_prefix(t: &Tokens<'_>, mut at: usize, end: usize) -> usize {
     const PREFIX: &[&str] = &[
         "or", "replace", "global", "local", "temp", "temporary", "unlogged", "unique", "recursive", "default",

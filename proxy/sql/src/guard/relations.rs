@@ -16,11 +16,14 @@ const PRIVATE: &[&str] = &[
     "pg_user_mapping", "pg_user_mappings", "pg_ident_file_mappings", "pg_replication_slots",
     "pg_shmem_allocations", "pg_backend_memory_contexts", "pg_aios",
 ];
+/// Of `information_schema`: the servers' role sees the passwords of its own user mappings there.
+const PRIVATE_IN_INFORMATION_SCHEMA: &[&str] = &["_pg_user_mappings", "user_mapping_options"];
 /// Beginnings of names. Views of statistics count rows and calls of all tenants.
 const PREFIXES: &[&str] = &["pg_stats_", "pg_stat_", "pg_statio_", "pg_hba_", "pg_buffercache"];
 
 pub(super) fn is_private(name: &str) -> bool {
-    name.starts_with("pg_") && (PRIVATE.contains(&name) || PREFIXES.iter().any(|p| name.starts_with(p)))
+    let is_in_catalog = PRIVATE.contains(&name) || PREFIXES.iter().any(|p| name.starts_with(p));
+    name.starts_with("pg_") && is_in_catalog || PRIVATE_IN_INFORMATION_SCHEMA.contains(&name)
 }
 
 /// Refuses each name in `range` that is such a relation's, wherever it stands:

@@ -1,5 +1,5 @@
-//! Sequences that functions take: by a plain literal, which is judged here, or by an expression, which PostgreSQL
-//! judges when it runs ([`opens`](crate::opens)).
+//! Sequences in function arguments: a plain literal is checked here; an expression is checked in PostgreSQL at run
+//! time ([`opens`](crate::opens)).
 
 use std::ops::Range;
 
@@ -7,17 +7,17 @@ use crate::lexer::TokenKind;
 use crate::opens::{self, Opens};
 use crate::tokens::Tokens;
 
-/// How the first argument of a call names a sequence, or the table that has one.
+/// How the first argument of a call names a sequence, or the table that owns one.
 pub(crate) enum Named {
     /// By the literal at this token.
     Literal(usize),
     /// As `pg_get_serial_sequence('table', 'column')`: the token of the table's name.
     Serial(usize),
-    /// In another way: only PostgreSQL knows which it is.
+    /// By an expression: only PostgreSQL knows the sequence.
     Expression,
 }
 
-/// How the arguments of `nextval` and its kin name a sequence.
+/// How the arguments of `nextval` and the related functions name a sequence.
 pub(super) fn named(t: &Tokens<'_>, args: &Range<usize>) -> Named {
     let at = args.start;
     if let Some(literal) = literal(t, args) {
@@ -34,7 +34,7 @@ pub(super) fn named(t: &Tokens<'_>, args: &Range<usize>) -> Named {
     Named::Expression
 }
 
-/// The literal that the first argument is, casts to the types of names and texts left aside.
+/// The literal in the first argument, without casts to name types and text.
 pub(super) fn literal(t: &Tokens<'_>, args: &Range<usize>) -> Option<usize> {
     let at = args.start;
     if t.is_string(at) && ends_argument(t, behind_casts(t, at + 1), args) {
@@ -48,8 +48,8 @@ pub(super) fn literal(t: &Tokens<'_>, args: &Range<usize>) -> Option<usize> {
     cast.then_some(at + 2)
 }
 
-/// How PostgreSQL is made to judge the call at token `i`, if its first argument is an expression; `start` is where the
-/// statement begins.
+/// The check in PostgreSQL for the call at token `i`, if its first argument is an expression; `start` is the
+/// beginning of the statement.
 pub(crate) fn opens(t: &Tokens<'_>, i: usize, args: &Range<usize>, start: usize) -> Option<Opens> {
     let name = t.name(i)?;
     let (opens, plain) = match &*name {
@@ -61,8 +61,8 @@ pub(crate) fn opens(t: &Tokens<'_>, i: usize, args: &Range<usize>, start: usize)
     (!plain && runs_now(t, start) && opens::is_builtin(t, i)).then_some(opens)
 }
 
-/// Whether what stands in the statement runs in this session only, so that it may hold what is this tenant's; nor does
-/// its grammar keep a subquery out.
+/// Whether the code of the statement runs in this session only, so that it may contain conditions about this tenant,
+/// and whether its grammar allows a subquery.
 fn runs_now(t: &Tokens<'_>, start: usize) -> bool {
     const QUERIES: &[&str] = &[
         "select", "insert", "update", "delete", "merge", "with", "values", "explain", "copy", "declare",
@@ -75,7 +75,7 @@ fn ends_argument(t: &Tokens<'_>, at: usize, args: &Range<usize>) -> bool {
     at >= args.end || t.is(at, TokenKind::Comma)
 }
 
-/// Behind `::text::regclass`, where only such casts stand.
+/// The token behind `::text::regclass`, if there are only such casts.
 fn behind_casts(t: &Tokens<'_>, mut at: usize) -> usize {
     while t.is(at, TokenKind::Cast) && t.any_kw(at + 1, &["regclass", "text", "varchar"]) {
         at += 2;

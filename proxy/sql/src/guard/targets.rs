@@ -1,6 +1,6 @@
-//! The objects that a statement makes, changes or drops: shared schemas are not a tenant's to change.
+//! The objects that a statement creates, changes or drops: a tenant may not change shared schemas.
 //!
-//! Relations that it writes, and those that it names beside its object, are found by the second witness.
+//! The witness finds the relations that the statement writes, and those that it names in addition to its object.
 
 use std::ops::Range;
 
@@ -11,14 +11,14 @@ use crate::plan::StatementKind;
 use crate::shape::{Act, Demand, Object, Site, StatementShape, Write};
 use crate::tokens::{Tokens, is_routine};
 
-/// Whether what the statement names is looked up when it is run later.
+/// Whether the names of the statement are resolved later, when its code runs.
 pub(crate) fn is_kept(t: &Tokens<'_>, statement: &StatementShape) -> bool {
     let Range { start, end } = statement.tokens;
     let is_rule = || t.kw(start, "create") && t.kw(kinds::behind_prefix(t, start + 1, end), "rule");
     matches!(statement.kind, StatementKind::Prepare { .. }) || is_routine(t, start) || is_rule()
 }
 
-/// A write demand for each object that the statement makes, changes or drops by its name.
+/// A write demand for each object that the statement creates, changes or drops by name.
 pub fn demands(t: &Tokens<'_>, statement: &StatementShape, out: &mut Vec<Demand>) {
     let Range { start, end } = statement.tokens;
     Targets { t, lo: start, hi: end }.command(out);
@@ -31,7 +31,7 @@ struct Targets<'a> {
     hi: usize,
 }
 
-/// What is done to a target.
+/// The action on a target.
 #[derive(Clone, Copy)]
 struct Aim {
     object: Object,
@@ -51,7 +51,7 @@ impl Aim {
 const RELATION: Aim = Aim { object: Object::Relation, act: Act::Change };
 
 impl Targets<'_> {
-    /// The object at `at`, with `ONLY` and a bracket in front of it or not; answers the token behind it.
+    /// The object at `at`, with or without `ONLY` and a bracket; returns the token behind it.
     fn target(&self, at: usize, aim: Aim, out: &mut Vec<Demand>) -> usize {
         let only = usize::from(self.t.kw(at, "only"));
         let bracket = usize::from(only > 0 && self.t.is(at + 1, TokenKind::Open));
@@ -59,7 +59,7 @@ impl Targets<'_> {
         behind + bracket
     }
 
-    /// The target at `at`; answers the token behind it.
+    /// The target at `at`; returns the token behind it.
     fn named(&self, at: usize, aim: Aim, out: &mut Vec<Demand>) -> usize {
         let part = |i: usize| match self.t.is(i, TokenKind::Op) && i < self.hi {
             true => Some(String::from_utf8_lossy(self.t.raw(i)).into()),
@@ -81,7 +81,7 @@ impl Targets<'_> {
         next
     }
 
-    /// Targets with commas between them, each with an argument or column list or not.
+    /// Targets separated by commas, each with or without an argument or column list.
     fn list(&self, mut at: usize, aim: Aim, out: &mut Vec<Demand>) {
         loop {
             at = self.target(at, aim, out);
@@ -94,7 +94,7 @@ impl Targets<'_> {
         }
     }
 
-    /// Statements with a verb of their own.
+    /// Statements with their own verb.
     fn command(&self, out: &mut Vec<Demand>) {
         let (t, lo) = (self.t, self.lo);
         match t.raw(lo).to_ascii_lowercase().as_slice() {
@@ -114,7 +114,7 @@ impl Targets<'_> {
         at
     }
 
-    /// Behind `IF EXISTS` or `IF NOT EXISTS`, if it stands at `at`.
+    /// The token behind `IF EXISTS` or `IF NOT EXISTS`, if it is at `at`.
     fn behind_if(&self, at: usize) -> usize {
         match () {
             () if self.t.kws(at, &["if", "exists"]) => at + 2,
@@ -135,12 +135,12 @@ impl Targets<'_> {
         None
     }
 
-    /// Behind the token, or the bracket that it opens.
+    /// The token behind this token, or behind the bracket that it opens.
     fn behind(&self, at: usize) -> usize {
         if self.t.is(at, TokenKind::Open) { self.t.behind_close(at, self.hi) } else { at + 1 }
     }
 
-    /// The object that is made, if it is one by itself.
+    /// The created object, if it is an object by itself.
     fn create(&self, out: &mut Vec<Demand>) {
         let at = kinds::behind_prefix(self.t, self.lo + 1, self.hi);
         let (kind, behind) = kinds::at(self.t, at);
@@ -157,7 +157,7 @@ impl Targets<'_> {
             let site = if temporary { Site::Temporary } else { Site::Made };
             self.seal(&made, site, None, out);
         }
-        // What is made without a schema comes to stand in the path's first; what is temporary does not.
+        // An object that is created without a schema goes into the first schema of the path, unless it is temporary.
         out.extend(made.into_iter().filter(|made| !temporary || has_schema(made)));
     }
 
@@ -221,7 +221,7 @@ impl Targets<'_> {
         }
     }
 
-    /// `COMMENT ON COLUMN a.t.c`: the table is the part before the last.
+    /// `COMMENT ON COLUMN a.t.c`: the table is the part before the last one.
     fn column(&self, at: usize, out: &mut Vec<Demand>) {
         let parts = (0..).take_while(|n| *n == 0 || self.t.is(at + 2 * n - 1, TokenKind::Dot)).count();
         let name = |n: usize| self.t.name(at + 2 * n).map(Box::from);
@@ -249,7 +249,7 @@ impl Targets<'_> {
             return schemas.into_iter().for_each(|at| self.seal_schemas(at + 1, out));
         }
         let (kind, at) = match kinds::at(self.t, on + 1) {
-            // A relation may be called as a kind is.
+            // A relation may have the name of a kind.
             (_, at) if self.t.any_kw(at, &["to", "from"]) => (Kind::Table, on + 1),
             (_, at) if matches!(self.t.kind(at), Some(TokenKind::Comma | TokenKind::Dot)) => {
                 (Kind::Table, on + 1)
@@ -265,7 +265,7 @@ impl Targets<'_> {
         }
     }
 
-    /// Asks for a look at the views of these names, or of the name that they get.
+    /// Demands a check of the views with these names, or of the new name.
     fn seal(&self, named: &[Demand], site: Site, renamed: Option<Box<str>>, out: &mut Vec<Demand>) {
         out.extend(named.iter().filter_map(|demand| match demand {
             Demand::Write(Write { schema, name, token, .. }) => Some(Demand::Seal {

@@ -1,28 +1,28 @@
-//! Which class a statement is of, by its keywords. It fails closed: a word that may be a verb counts as one.
+//! The class of a statement, by its keywords. It fails closed: a word that may be a verb counts as one.
 
 use std::ops::Range;
 
 use crate::lexer::TokenKind;
 use crate::tokens::Tokens;
 
-/// What a statement does, as far as a user's level is concerned.
+/// The effect of a statement, as far as it matters for a user's level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum StatementClass {
-    /// Transactions, settings, cursors, prepared statements and what the session listens to.
+    /// Transactions, settings, cursors, prepared statements and `LISTEN`.
     Control,
-    /// It reads.
+    /// Reads.
     Query,
-    /// It changes or locks rows, draws from sequences, notifies, or calls a procedure.
+    /// Changes or locks rows, advances sequences, notifies, or calls a procedure.
     Change,
-    /// It defines, changes or maintains objects.
+    /// Defines, changes or maintains objects.
     Define,
-    /// It does what is not listed here.
+    /// Anything that is not listed here.
     Other,
 }
 
 use StatementClass::{Change, Control, Define, Other, Query};
 
-/// The class of the statement `range`, of what is inside of it as well.
+/// The class of the statement `range`, including nested statements.
 pub fn class_of(t: &Tokens<'_>, range: &Range<usize>) -> StatementClass {
     let reader = Reader { t, lo: range.start, hi: range.end };
     match t.raw(reader.lo).to_ascii_lowercase().as_slice() {
@@ -41,7 +41,7 @@ pub fn class_of(t: &Tokens<'_>, range: &Range<usize>) -> StatementClass {
         b"notify" | b"call" => Change,
         b"comment" | b"grant" | b"revoke" | b"vacuum" | b"reindex" | b"cluster" => Define,
         b"alter" | b"drop" | b"truncate" | b"analyze" | b"analyse" => Define,
-        // `DO`, `LOAD`, `CHECKPOINT`, `IMPORT`, `REASSIGN`, `SECURITY LABEL`, and what a newer PostgreSQL knows.
+        // `DO`, `LOAD`, `CHECKPOINT`, `IMPORT`, `REASSIGN`, `SECURITY LABEL`, and statements of newer versions.
         _ => reader.plannable(reader.lo),
     }
 }
@@ -57,7 +57,7 @@ impl Reader<'_> {
         self.lo + offset < self.hi && self.t.any_kw(self.lo + offset, keywords)
     }
 
-    /// A statement that may also stand inside of another one.
+    /// A statement that may be nested in another one.
     fn plannable(&self, at: usize) -> StatementClass {
         match self.t.raw(at).to_ascii_lowercase().as_slice() {
             _ if at >= self.hi => Other,
@@ -65,13 +65,13 @@ impl Reader<'_> {
             b"select" | b"values" | b"table" | b"with" => self.query(at..self.hi),
             b"insert" | b"update" | b"delete" | b"merge" => Change,
             b"create" | b"refresh" => Define,
-            // What it runs was judged when it was prepared.
+            // The statement was checked when it was prepared.
             b"execute" => Query,
             _ => Other,
         }
     }
 
-    /// A query is as much as the most that stands in it: a CTE that writes, `INTO`, a locking clause.
+    /// A query has the highest class of its parts: a CTE that writes, `INTO`, a locking clause.
     fn query(&self, range: Range<usize>) -> StatementClass {
         range.map(|i| self.mark(i)).max().unwrap_or(Query)
     }
@@ -100,7 +100,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Whether token `i` may begin what `UPDATE` names.
+    /// Whether token `i` may begin the target of an `UPDATE`.
     fn may_be_relation(&self, i: usize) -> bool {
         i < self.hi && self.t.kind(i).is_some_and(TokenKind::is_word) && !self.t.any_kw(i, NO_RELATION)
     }
@@ -115,7 +115,9 @@ impl Reader<'_> {
         {
             let behind = self.t.behind_close(at, self.hi);
             // `(ANALYZE off)` runs nothing, but the value may be a literal.
-            runs = (at..behind).any(|i| self.t.any_kw(i, &["analyze", "analyse"]));
+            // An option may be quoted.
+            let analyzes = |name: &str| ["analyze", "analyse"].iter().any(|it| name.eq_ignore_ascii_case(it));
+            runs = (at..behind).any(|i| self.t.name(i).is_some_and(|name| analyzes(&name)));
             at = behind;
         }
         while at < self.hi && self.t.any_kw(at, &["analyze", "analyse", "verbose"]) {
@@ -142,7 +144,7 @@ impl Reader<'_> {
         }
     }
 
-    /// pg_dump takes the weakest lock, which PostgreSQL lets read-only transactions take.
+    /// pg_dump takes the weakest lock, which PostgreSQL allows in read-only transactions.
     fn lock(&self) -> StatementClass {
         let weakest = ["in", "access", "share", "mode"];
         if (self.lo..self.hi).any(|i| self.t.kws(i, &weakest)) { Query } else { Change }
@@ -158,10 +160,10 @@ impl Reader<'_> {
     }
 }
 
-/// Functions of a query that change what others see.
+/// Functions in a query that have effects on others.
 const CHANGING: &[&str] = &["nextval", "setval", "pg_notify"];
 
-/// Keywords that no relation can be called, and that stand behind a column of the name `update`.
+/// Keywords that cannot name a relation, and that may follow a column with the name `update`.
 const NO_RELATION: &[&str] = &[
     "and", "as", "asc", "collate", "cross", "desc", "else", "end", "except", "fetch", "for", "from", "full",
     "group", "having", "ilike", "in", "inner", "intersect", "is", "isnull", "join", "left", "like", "limit",

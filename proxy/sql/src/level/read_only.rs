@@ -1,5 +1,5 @@
-//! The level `read` also makes a session's transactions read only in PostgreSQL, by a setting that is brought to
-//! each server with the session's others (`session::start`). What would take it off is refused here.
+//! The level `read` also makes a session's transactions read-only in PostgreSQL, by a setting that is set on each
+//! server with the session's other settings (`session::start`). This module refuses statements that would reset it.
 
 use super::refused;
 use crate::lexer::TokenKind;
@@ -14,10 +14,10 @@ pub const SETTING: &str = "default_transaction_read_only";
 /// The SQL that sets it.
 pub const SET: &str = "SET default_transaction_read_only TO on";
 
-/// The names of the settings that say whether a transaction may write.
+/// The settings that decide whether a transaction may write.
 const SETTINGS: [&str; 2] = [SETTING, "transaction_read_only"];
 
-/// The refusal of a text in which a transaction could come to write.
+/// The refusal of a text that could make a transaction read-write.
 pub(super) fn refusal(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMode) -> Option<Refusal> {
     let last = shape.statements.len().saturating_sub(1);
     let statements = shape.statements.iter().enumerate();
@@ -33,12 +33,12 @@ pub(super) fn refusal(shape: &Shape, t: &Tokens<'_>, scope: &Scope, mode: TextMo
     })
 }
 
-/// Whether it takes the setting away, until the session's settings are brought to the server again.
+/// Whether the statement resets the setting until the session's settings are set on the server again.
 fn resets(statement: &StatementShape) -> bool {
     matches!(statement.kind, StatementKind::ResetAll | StatementKind::Discard(Discard::All))
 }
 
-/// Whether a transaction may be one that writes behind this statement.
+/// Whether a transaction may be read-write after this statement.
 fn lifts(statement: &StatementShape, t: &Tokens<'_>) -> bool {
     let names_setting = |name: &str| SETTINGS.iter().any(|setting| name.eq_ignore_ascii_case(setting));
     let tokens = || statement.tokens.clone();
@@ -49,7 +49,7 @@ fn lifts(statement: &StatementShape, t: &Tokens<'_>) -> bool {
         StatementKind::Characteristics(modes) => modes.contains(&(SETTING, "off")),
         StatementKind::Set(setting) if names_setting(&setting.name) => !is_on(t, setting.value.clone()),
         StatementKind::Reset { name, .. } => names_setting(name),
-        // A form of SET that is not known.
+        // An unknown form of SET.
         StatementKind::Plain if t.kw(statement.tokens.start, "set") => tokens().any(word),
         _ if tokens().any(|i| calls_set_config(t, i)) => {
             tokens().any(|i| Literals(t).string(i).is_some_and(|name| names_setting(&name)))

@@ -90,6 +90,8 @@ const WRITES: &[&str] = &[
     "select pg_notify('orders', 'x')",
     "explain analyze delete from users",
     "explain (analyze off) delete from users",
+    "explain (\"analyze\" 1) delete from users",
+    "explain (costs off, U&\"analyz\\0065\" on) delete from users",
     "explain (verbose, analyse) insert into users default values",
     "explain analyze verbose with x as (delete from users returning 1) table x",
     "explain analyze declare c cursor for select * from users for update",
@@ -118,6 +120,7 @@ const DEFINITIONS: &[&str] = &[
     "with y as (select 1) select * into temp x from y",
     "select 1 into x",
     "explain analyze create table x as select 1",
+    "explain (\"analyze\") create table x as select 1",
     "explain analyze refresh materialized view v",
     "alter table users add column b int",
     "drop table users",
@@ -172,8 +175,8 @@ fn refusal_names_the_setting() {
     assert_eq!(refusal.code, "42501");
     assert_eq!(
         refusal.message,
-        "permission denied: a user with statements = \"write\" may not run DROP here, which defines or maintains \
-         objects and needs \"ddl\""
+        "permission denied: a user with statements = \"write\" may not run DROP, which defines or maintains \
+         objects: it needs statements = \"ddl\""
     );
     assert!(refusal.hint.unwrap().contains("\"statements\""));
 }

@@ -1,4 +1,4 @@
-//! `SET`, `RESET` and `SHOW` in each of their spellings.
+//! `SET`, `RESET` and `SHOW` in each of their forms.
 
 use super::*;
 use crate::plan::Setting;
@@ -39,12 +39,12 @@ impl Reader<'_> {
         let (name, next) = self.parameter(at);
         match !name.is_empty() && (self.t.kw(next, "to") || self.t.op(next, "=")) {
             true => value(&name, next + 1),
-            // What PostgreSQL will refuse.
+            // A statement that PostgreSQL would refuse.
             false => StatementKind::Plain,
         }
     }
 
-    /// The modes of `SET SESSION CHARACTERISTICS AS TRANSACTION`, as the settings that they are.
+    /// The modes of `SET SESSION CHARACTERISTICS AS TRANSACTION`, as settings.
     fn characteristics(&self, mut at: usize) -> StatementKind {
         const ISOLATION: &str = "default_transaction_isolation";
         let modes: [(&[&str], &str, &str); 8] = [
@@ -69,7 +69,7 @@ impl Reader<'_> {
         StatementKind::Characteristics(out.into())
     }
 
-    /// `SET SESSION AUTHORIZATION` and `SET SESSION CHARACTERISTICS`: `SESSION` is no scope there.
+    /// `SET SESSION AUTHORIZATION` and `SET SESSION CHARACTERISTICS`: `SESSION` is not a scope there.
     fn names_session_parts(&self) -> bool {
         self.at(1, &["session"]) && self.at(2, &["authorization", "characteristics"])
     }
@@ -79,11 +79,11 @@ impl Reader<'_> {
             return reset(name, local);
         }
         match name {
-            // These are the transaction's.
+            // These apply to the transaction only.
             "transaction_isolation" | "transaction_read_only" | "transaction_deferrable" => {
                 StatementKind::SetTransaction
             }
-            // Set again elsewhere it would begin anew.
+            // Replaying it on another server would restart the sequence of random numbers.
             "seed" => StatementKind::Plain,
             _ => {
                 let setting = Setting { name: name.into(), value: from..self.hi, given: None, local };
@@ -92,8 +92,8 @@ impl Reader<'_> {
         }
     }
 
-    /// `SELECT [pg_catalog.]set_config('name', 'value' | $1, true | false)`, with nothing else in it, or with
-    /// no other call than of `current_setting`: it is run once, and it is plain to see what it sets.
+    /// `SELECT [pg_catalog.]set_config('name', 'value' | $1, true | false)`, with no other call except
+    /// `current_setting`: the function runs once, and its effect is known from the text.
     pub(super) fn set_config(&self) -> Option<(StatementKind, Way)> {
         if !self.at(0, &["select"]) {
             return None;
@@ -124,7 +124,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A parameter's name with its dots, and the token behind it.
+    /// A dotted parameter name, and the token behind it.
     fn parameter(&self, mut at: usize) -> (String, usize) {
         let mut name = String::new();
         while let Some(part) = self.name_at(at) {
@@ -168,7 +168,7 @@ fn reset(name: &str, local: bool) -> StatementKind {
     StatementKind::Reset { name: name.into(), local }
 }
 
-/// With one of these a `SELECT` may have other rows than one.
+/// With one of these keywords, a `SELECT` may return another number of rows than one.
 const ROWS: &[&str] = &[
     "select", "from", "where", "having", "group", "limit", "offset", "fetch", "union", "except", "intersect",
     "values", "table", "into", "case", "and", "or", "coalesce",

@@ -1,37 +1,37 @@
-//! `pg_attribute` holds a value of rows: what a column that was added later is in rows of before
-//! (`attmissingval`). A statement that may show it is marked, so that it gets those of the tenant's tables only.
+//! `pg_attribute` contains a value from rows: the value of an added column in older rows (`attmissingval`). A
+//! statement that may show it is marked, so that it gets only the values of the tenant's tables.
 //!
-//! It may if it has that name anywhere, or takes whole rows: by a star, by what a FROM list calls the relation, by
-//! giving its columns other names, or by a function that is written as a column (`a.to_jsonb` is `to_jsonb(a)`).
+//! A statement may show it if it contains that name, or takes whole rows: by a star, by the relation's name in the
+//! FROM list, by column aliases, or by a function that is written as a column (`a.to_jsonb` is `to_jsonb(a)`).
 
 use foldhash::HashSet;
 use pgstrata_grammar::{Item, Node, NodeList, Place, Walk, nodes, untyped};
 
 const RELATION: &str = "pg_attribute";
 const VALUE: &str = "attmissingval";
-/// Its other columns, of PostgreSQL 15 to 18. What is none of these behind its name and a dot may be a function, which
-/// takes the whole row.
+/// Its other columns that each of PostgreSQL 15 to 18 has. Any other name behind the relation's name and a dot may be a
+/// function, which takes the whole row.
 const COLUMNS: &[&str] = &[
-    "attacl", "attalign", "attbyval", "attcacheoff", "attcollation", "attcompression", "attfdwoptions",
-    "attgenerated", "atthasdef", "atthasmissing", "attidentity", "attinhcount", "attisdropped", "attislocal",
-    "attlen", "attname", "attndims", "attnotnull", "attnum", "attoptions", "attrelid", "attstattarget",
-    "attstorage", "atttypid", "atttypmod", "cmax", "cmin", "ctid", "tableoid", "xmax", "xmin",
+    "attacl", "attalign", "attbyval", "attcollation", "attcompression", "attfdwoptions", "attgenerated",
+    "atthasdef", "atthasmissing", "attidentity", "attinhcount", "attisdropped", "attislocal", "attlen",
+    "attname", "attndims", "attnotnull", "attnum", "attoptions", "attrelid", "attstattarget", "attstorage",
+    "atttypid", "atttypmod", "cmax", "cmin", "ctid", "tableoid", "xmax", "xmin",
 ];
 
 /// Reads one statement.
 #[derive(Default)]
 pub(super) struct Reader<'t> {
     reads: bool,
-    /// The value may be shown, if the relation is read at all.
+    /// Whether the value may be shown, if the relation is read at all.
     shows: bool,
-    /// What the relation, and each join, is called.
+    /// The names of the relation, and of each join.
     called: HashSet<&'t str>,
-    /// What is taken as a whole row.
+    /// The names that are taken as whole rows.
     taken: HashSet<&'t str>,
 }
 
 impl<'t> Reader<'t> {
-    /// Takes one thing of the statement.
+    /// Takes one item of the statement.
     pub fn item(&mut self, item: Item<'t>, walk: &Walk<'t>) {
         match item {
             Item::Node(Node::RangeVar(n), place) if is_attributes(n) && !is_cte(n, walk) => {
@@ -48,7 +48,7 @@ impl<'t> Reader<'t> {
             Item::Node(Node::SelectStmt(n), _) => {
                 self.shows |= has_star(untyped(n.target_list())) && lists(n.from_clause().iter());
             }
-            // What they return may have a star in it.
+            // Their RETURNING list may contain a star.
             Item::Node(Node::UpdateStmt(n), _) => self.shows |= lists(n.from_clause().iter()),
             Item::Node(Node::DeleteStmt(n), _) => self.shows |= lists(n.using_clause().iter()),
             Item::Node(Node::MergeStmt(n), _) => self.shows |= lists([n.source_relation()]),
@@ -67,7 +67,7 @@ impl<'t> Reader<'t> {
         let alias = n.alias();
         self.called.extend(alias.map_or(n.relname(), nodes::Alias::aliasname));
         self.shows |= alias.is_some_and(|alias| !alias.colnames().is_empty());
-        // `COPY` shows it as it is.
+        // `COPY` shows it directly.
         self.shows |=
             !matches!(place.parent, Node::SelectStmt(_) | Node::JoinExpr(_) | Node::RangeTableSample(_));
     }
@@ -99,7 +99,7 @@ fn has_star(targets: &NodeList) -> bool {
     })
 }
 
-/// Whether `pg_attribute` stands in a FROM list itself, joined or not.
+/// Whether `pg_attribute` itself is in a FROM list, joined or not.
 fn lists<'t>(from: impl IntoIterator<Item = Node<'t>>) -> bool {
     let mut open: Vec<Node<'t>> = from.into_iter().collect();
     while let Some(node) = open.pop() {

@@ -1,8 +1,9 @@
-//! Functions: each call is one that the guard has seen, and calls a function that is known.
+//! Functions: the guard has seen each call, and each called function is known.
 
 use std::ops::Range;
 
 use foldhash::HashSet;
+use pgstrata_grammar::nodes::ObjectType;
 use pgstrata_grammar::{Item, Node, NodeList, Place, nodes};
 
 use super::places::Places;
@@ -20,18 +21,25 @@ pub(super) struct Reader<'a> {
     judged: &'a Judged,
     /// Calls of `set_config`.
     settings: usize,
+    /// The aliases of functions in FROM lists: such a function may return a plain value.
+    values: HashSet<Box<str>>,
+    /// Whether there is such a function without an alias, whose expression gives it its name, or the body of a
+    /// function, whose parameters have names.
+    has_unnamed_value: bool,
+    /// The columns of relations: their relations' names, and their own.
+    columns: Vec<(Box<str>, Box<str>)>,
 }
 
-/// Where the guard has found calls in the whole text.
+/// The places of the calls that the guard has found in the whole text.
 pub(super) struct Judged {
-    /// First tokens of keys that all of a database shares, and of arguments that PostgreSQL is made to judge.
+    /// First tokens of shared names, and of arguments that are checked in PostgreSQL.
     keys: HashSet<u32>,
-    /// Tokens of the names that `set_config` sets, in order.
+    /// Tokens of the setting names in `set_config`, in order.
     settings: Vec<u32>,
 }
 
 impl Judged {
-    /// Those of a shape.
+    /// The calls of a shape.
     pub fn of(shape: &Shape) -> Self {
         let key = |key: &Key| match key {
             Key::ChannelArgument(range) => Some(range.start),
@@ -56,10 +64,18 @@ impl Judged {
 
 impl<'a> Reader<'a> {
     pub fn new(places: &'a Places<'a>, ours: &'a StatementShape, judged: &'a Judged) -> Self {
-        Self { places, ours, judged, settings: 0 }
+        Self {
+            places,
+            ours,
+            judged,
+            settings: 0,
+            values: HashSet::default(),
+            has_unnamed_value: false,
+            columns: Vec::new(),
+        }
     }
 
-    /// Takes one thing of the statement.
+    /// Takes one item of the statement.
     pub fn item(&mut self, item: Item<'_>, out: &mut Vec<Demand>) -> Agreed {
         let Item::Node(node, place) = item else { return Ok(()) };
         match node {
@@ -67,6 +83,9 @@ impl<'a> Reader<'a> {
             Node::TypeCast(n) => self.cast(n, out),
             Node::CreateTrigStmt(n) => self.trigger(n, out),
             Node::A_Indirection(n) => fields(n.indirection(), out),
+            Node::ColumnRef(n) => self.column(n),
+            Node::RangeFunction(n) => self.value(n),
+            Node::CreateFunctionStmt(_) => self.has_unnamed_value = true,
             Node::ObjectWithArgs(n) if matches!(place.parent, Node::CreateOpClassItem(_)) => {
                 support(&parts(n.objname()), out);
             }
@@ -79,8 +98,11 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Each `set_config` must be one whose name and value are judged.
-    pub fn finish(&self) -> Agreed {
+    /// Takes the end of the statement. The guard must have checked the name and value of each `set_config`.
+    pub fn finish(&self, out: &mut Vec<Demand>) -> Agreed {
+        let is_value = |relation: &str| self.has_unnamed_value || self.values.contains(relation);
+        let of_values = self.columns.iter().filter(|(relation, _)| is_value(relation));
+        of_values.for_each(|(_, name)| field(name, out));
         let judged = self.judged.settings_in(&self.ours.tokens);
         if judged == self.settings { Ok(()) } else { differ("calls") }
     }
@@ -91,7 +113,7 @@ impl<'a> Reader<'a> {
         let t = self.places.t;
         let by_grammar = matches!(qualifier, ["pg_catalog"]);
         let Some(first) = self.places.token(n.location) else {
-            // `a AT LOCAL` stands nowhere.
+            // `a AT LOCAL` has no location.
             let nowhere = n.location < 0 && by_grammar && functions::class(name).is_none();
             return if nowhere { Ok(()) } else { differ("calls") };
         };
@@ -110,7 +132,7 @@ impl<'a> Reader<'a> {
             Some(Class::Sequence) => self.sequence(name, n, (token, false), out),
             Some(Class::SetSequence) => self.sequence(name, n, (token, true), out),
             Some(Class::Key(_)) => return self.key(token, n),
-            // The guard has judged the call by its name, and the strings in it.
+            // The guard has checked the call by its name, and the strings in it.
             Some(_) => {}
             None if functions::is_known(name) => {}
             None => out.push(function(by_grammar.then_some("pg_catalog"), name, false)),
@@ -118,9 +140,26 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// A key that all of a database shares must be one that is made the tenant's own.
+    /// `x.f` is a call of `f` if `x` is a plain value in a FROM list, or a parameter.
+    fn column(&mut self, n: &nodes::ColumnRef) {
+        if let [.., relation, name] = parts(n.fields())[..]
+            && !is_usual(name)
+        {
+            self.columns.push((relation.into(), name.into()));
+        }
+    }
+
+    /// A function in a FROM list.
+    fn value(&mut self, n: &nodes::RangeFunction) {
+        match n.alias().and_then(nodes::Alias::aliasname) {
+            Some(alias) => _ = self.values.insert(alias.into()),
+            None => self.has_unnamed_value = true,
+        }
+    }
+
+    /// A shared name must be one that is made private to the tenant.
     fn key(&self, token: usize, n: &nodes::FuncCall) -> Agreed {
-        // PostgreSQL knows no such function.
+        // PostgreSQL has no such function.
         if !matches!(n.args().len(), 1 | 2) {
             return Ok(());
         }
@@ -132,7 +171,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A sequence must be a literal and nothing but one, or what PostgreSQL is made to judge. The call's name is `token`.
+    /// A sequence must be a plain literal, or an argument that is checked in PostgreSQL. The call's name is `token`.
     fn sequence(
         &self,
         name: &str,
@@ -148,7 +187,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// What a sequence's name asks; `None` where it is not plain to see.
+    /// The demand of a sequence's name; `None` if the name is computed.
     fn sequence_name(&self, argument: Node<'_>, write: bool) -> Option<Option<Demand>> {
         let argument = behind_casts(argument, &["regclass", "text", "varchar"]);
         let drawn = |token: usize| Demand::ObjectLiteral { token: token as u32, write, by_name: true };
@@ -156,7 +195,7 @@ impl<'a> Reader<'a> {
             let serial = parts(n.funcname()).last() == Some(&"pg_get_serial_sequence");
             let table = n.args().first().and_then(|table| self.literal(table))?;
             let column = n.args().get(1).and_then(|column| self.literal(column));
-            // As what is read, its literals are judged where it is called.
+            // For reading, its literals are checked where it is called.
             return (serial && column.is_some()).then(|| write.then(|| drawn(table)));
         }
         self.literal(argument).map(|token| Some(drawn(token)))
@@ -168,7 +207,7 @@ impl<'a> Reader<'a> {
         self.places.token(n.location).filter(|token| self.places.t.is_string(*token))
     }
 
-    /// A literal whose value is read as a name.
+    /// A literal whose value is parsed as a name.
     fn cast(&self, n: &nodes::TypeCast, out: &mut Vec<Demand>) {
         let type_parts = n.type_name().map(|kind| parts(pgstrata_grammar::untyped(kind.names())));
         let Some(kind) = type_parts.as_ref().and_then(|parts| parts.last()) else { return };
@@ -181,7 +220,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A trigger's function, and its arguments, which some read as names.
+    /// A trigger's function and its arguments, which some functions parse as names.
     fn trigger(&self, n: &nodes::CreateTrigStmt, out: &mut Vec<Demand>) {
         let parts = parts(n.funcname());
         let Some((name, qualifier)) = parts.split_last() else { return };
@@ -189,7 +228,7 @@ impl<'a> Reader<'a> {
         match (qualifier, *name) {
             ([] | ["pg_catalog"], "suppress_redundant_updates_trigger") => {}
             ([] | ["pg_catalog"], "tsvector_update_trigger" | "tsvector_update_trigger_column") => {
-                // Its second argument is a configuration's name.
+                // Its second argument is the name of a text search configuration.
                 let strings = self.ours.tokens.clone().filter(|token| self.places.t.is_string(*token));
                 out.extend(strings.map(|token| Demand::ObjectLiteral {
                     token: token as u32,
@@ -202,7 +241,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Under another name a function would be called that is not known to be safe.
+/// A renamed function could be called under a name that is considered safe.
 fn renamed(n: &nodes::ObjectWithArgs, out: &mut Vec<Demand>) {
     let parts = parts(n.objname());
     let Some((name, qualifier)) = parts.split_last() else { return };
@@ -220,10 +259,10 @@ fn function(schema: Option<&str>, name: &str, arguments: bool) -> Demand {
     Demand::Function { schema: schema.map(Box::from), name: name.into(), trigger_arguments: arguments }
 }
 
-/// With more casts in a row, what they start from is an expression to us: it reaches no rows.
+/// With more casts in a row, the innermost operand counts as an expression: it reaches no rows.
 const MAX_CASTS: usize = 32;
 
-/// What the casts in front of `node` start from; casts to other types than `kinds` (if any are given) stay.
+/// The innermost operand of the casts in `node`; casts to other types than `kinds` (if any are given) are kept.
 fn behind_casts<'t>(mut node: Node<'t>, kinds: &[&str]) -> Node<'t> {
     for _ in 0..MAX_CASTS {
         let Node::TypeCast(n) = node else { break };
@@ -237,16 +276,25 @@ fn behind_casts<'t>(mut node: Node<'t>, kinds: &[&str]) -> Node<'t> {
     node
 }
 
-/// `(x).f` calls `f` where `x` has no such column.
+/// `(x).f` calls `f` if `x` has no such column.
 fn fields(list: &NodeList, out: &mut Vec<Demand>) {
-    for name in list.iter().filter_map(Node::as_str) {
-        if functions::class(name).is_some() {
-            out.push(never(format!("call {name} in this form"), None));
-        }
-    }
+    list.iter().filter_map(Node::as_str).filter(|name| !is_usual(name)).for_each(|name| field(name, out));
 }
 
-/// A function that a definition names, which runs whenever what is defined is used.
+/// Whether a function of this name may be called in any form.
+fn is_usual(name: &str) -> bool {
+    functions::class(name).is_none() && functions::is_known(name)
+}
+
+/// The name of a field, which may be a function.
+fn field(name: &str, out: &mut Vec<Demand>) {
+    out.push(match functions::class(name) {
+        Some(_) => never(format!("call {name} in this form"), None),
+        None => function(None, name, false),
+    });
+}
+
+/// A function in a definition, which runs whenever the new object is used.
 fn support(parts: &[&str], out: &mut Vec<Demand>) {
     let Some((name, qualifier)) = parts.split_last() else { return };
     let builtin = matches!(qualifier, [] | ["pg_catalog"]);
@@ -259,22 +307,28 @@ fn support(parts: &[&str], out: &mut Vec<Demand>) {
 
 /// An option of `CREATE AGGREGATE`, `OPERATOR`, `TYPE`.
 fn option(n: &nodes::DefElem, place: Place<'_>, out: &mut Vec<Demand>) {
-    let defines = matches!(
-        place.parent,
-        Node::DefineStmt(_) | Node::CreateRangeStmt(_) | Node::AlterTypeStmt(_) | Node::AlterOperatorStmt(_)
-    );
+    let defines = match place.parent {
+        // These run no function: their options name collations, dictionaries' templates and the like.
+        Node::DefineStmt(n) => !matches!(
+            n.kind,
+            ObjectType::OBJECT_COLLATION
+                | ObjectType::OBJECT_TSCONFIGURATION
+                | ObjectType::OBJECT_TSDICTIONARY
+        ),
+        Node::CreateRangeStmt(_) | Node::AlterTypeStmt(_) | Node::AlterOperatorStmt(_) => true,
+        _ => false,
+    };
+    if let (true, Some("commutator" | "negator"), Node::NodeList(list)) = (defines, n.defname(), n.arg()) {
+        let schema = list.iter().rev().nth(1).and_then(Node::as_str);
+        out.push(Demand::Operator(schema.map(Box::from)));
+        return;
+    }
     if !defines || !n.defname().is_some_and(functions::takes_function) {
         return;
     }
     match n.arg() {
-        Node::TypeName(kind) => {
-            let parts = parts(pgstrata_grammar::untyped(kind.names()));
-            let class = parts.last().is_some_and(|name| functions::class(name).is_some());
-            // A type stands there as well: only what is known to be a function is judged as one.
-            if class || parts.last() == Some(&"ts_rewrite") {
-                support(&parts, out);
-            }
-        }
+        // The grammar reads a plain name as a type's.
+        Node::TypeName(kind) => support(&parts(pgstrata_grammar::untyped(kind.names())), out),
         Node::NodeList(list) if list.iter().all(|node| node.as_str().is_some()) => {
             support(&parts(list), out);
         }

@@ -1,17 +1,19 @@
-//! Statements: those that are known, and whether we take each for what it is.
+//! Known statements, and whether both readings give the same kind.
 
-use pgstrata_grammar::nodes::{DiscardMode, ObjectType, TransactionStmtKind, VariableSetKind};
+use pgstrata_grammar::nodes::{
+    AlterTableType, DiscardMode, DropBehavior, ObjectType, TransactionStmtKind, VariableSetKind,
+};
 use pgstrata_grammar::{Item, Node, nodes};
 
 use super::{Agreed, Flags, differ};
 use crate::guard::never;
 use crate::plan::{Discard, PinReason, StatementKind};
-use crate::shape::{Demand, StatementShape};
+use crate::shape::{Demand, KeyChange, StatementShape};
 
 /// `CURSOR_OPT_HOLD` in PostgreSQL's `parsenodes.h`.
 const CURSOR_HOLD: i32 = 0x0020;
 
-/// Whether the statement `root` is one that tenants may send: `false` where it asks to be refused.
+/// Whether tenants may send the statement `root`; `false` if it must be refused.
 pub(super) fn admits(root: Node<'_>, out: &mut Vec<Demand>) -> bool {
     let known = is_known(root);
     if !known {
@@ -20,7 +22,7 @@ pub(super) fn admits(root: Node<'_>, out: &mut Vec<Demand>) -> bool {
     known
 }
 
-/// Whether the statement `root` is the one that `ours` says.
+/// Whether the statement `root` is the one that `ours` describes.
 pub(super) fn agree(root: Node<'_>, ours: &StatementShape) -> Agreed {
     match is_same(root, &ours.kind) {
         true => Ok(()),
@@ -60,7 +62,7 @@ fn is_same(root: Node<'_>, kind: &StatementKind) -> bool {
     }
 }
 
-/// The `EXECUTE` that a statement is, by itself, in `EXPLAIN`, or in `CREATE TABLE AS`.
+/// The `EXECUTE` in a statement: by itself, in `EXPLAIN`, or in `CREATE TABLE AS`.
 fn executed(root: Node<'_>) -> Option<&nodes::ExecuteStmt> {
     let explained = match root {
         Node::ExplainStmt(n) => n.query(),
@@ -97,7 +99,7 @@ fn same_transaction(n: &nodes::TransactionStmt, kind: &StatementKind) -> bool {
     }
 }
 
-/// A parameter's name as we write it.
+/// A parameter's name in our spelling.
 fn same_name(n: &nodes::VariableSetStmt, ours: &str) -> bool {
     n.name().is_some_and(|name| name.eq_ignore_ascii_case(ours))
 }
@@ -110,7 +112,7 @@ fn same_setting(n: &nodes::VariableSetStmt, kind: &StatementKind) -> bool {
         Is::VAR_SET_VALUE => match kind {
             Kind::Set(setting) => same_name(n, &setting.name) && setting.local == n.is_local,
             Kind::SetTransaction => for_transaction,
-            // Not followed, so that its server is kept or closed.
+            // Not tracked, so its server is kept or closed.
             Kind::Plain => same_name(n, "seed"),
             _ => false,
         },
@@ -129,7 +131,7 @@ fn same_setting(n: &nodes::VariableSetStmt, kind: &StatementKind) -> bool {
     }
 }
 
-/// Whether tenants may send a statement of this kind. Each is listed; what PostgreSQL adds is not known.
+/// Whether tenants may send a statement of this kind. Each kind is listed; kinds of newer versions are unknown.
 fn is_known(root: Node<'_>) -> bool {
     match root {
         // Rows.
@@ -161,7 +163,7 @@ fn is_known(root: Node<'_>) -> bool {
         | Node::NotifyStmt(_)
         | Node::ListenStmt(_)
         | Node::UnlistenStmt(_) => true,
-        // Maintenance of tables that it names.
+        // Maintenance of named tables.
         Node::VacuumStmt(n) => !n.rels().is_empty(),
         Node::ClusterStmt(n) => n.relation().is_some(),
         Node::ReindexStmt(n) => {
@@ -216,7 +218,7 @@ fn is_known_definition(root: Node<'_>) -> bool {
     }
 }
 
-/// Whether objects of this type are in a schema, themselves or with their table.
+/// Whether objects of this type are in a schema, directly or with their table.
 fn is_in_a_schema(kind: ObjectType::Type) -> bool {
     use ObjectType as Is;
     matches!(
@@ -256,7 +258,7 @@ fn is_in_a_schema(kind: ObjectType::Type) -> bool {
     )
 }
 
-/// What a part of a statement asks, whatever it stands in: `EXPLAIN`, a rule, a function's body.
+/// The demands of a part of a statement, whatever contains it: `EXPLAIN`, a rule, a function's body.
 pub(super) fn inner(item: Item<'_>, flags: &mut Flags, out: &mut Vec<Demand>) {
     let Item::Node(node, _) = item else { return };
     match node {
@@ -282,8 +284,92 @@ pub(super) fn inner(item: Item<'_>, flags: &mut Flags, out: &mut Vec<Demand>) {
             out.push(never("copy to or from the server's files and programs", Some("Use STDIN or STDOUT.")));
         }
         Node::AlterObjectSchemaStmt(_) => out.push(never("move objects to another schema", None)),
-        node if is_definition(node) => flags.ddl = true,
+        node if is_definition(node) => {
+            flags.ddl = true;
+            flags.keys = flags.keys.max(key_change(node));
+        }
         _ => {}
+    }
+}
+
+/// Whether a command of `ALTER TABLE` leaves existing foreign keys unchanged. A new foreign key is checked by its
+/// referenced table.
+fn leaves_keys(command: AlterTableType::Type) -> bool {
+    use AlterTableType as Does;
+    matches!(
+        command,
+        Does::AT_AddColumn
+            | Does::AT_ColumnDefault
+            | Does::AT_CookedColumnDefault
+            | Does::AT_DropNotNull
+            | Does::AT_SetNotNull
+            | Does::AT_SetExpression
+            | Does::AT_DropExpression
+            | Does::AT_SetStatistics
+            | Does::AT_SetOptions
+            | Does::AT_ResetOptions
+            | Does::AT_SetStorage
+            | Does::AT_SetCompression
+            | Does::AT_AddIndex
+            | Does::AT_AddConstraint
+            | Does::AT_AddIndexConstraint
+            | Does::AT_ValidateConstraint
+            | Does::AT_ClusterOn
+            | Does::AT_DropCluster
+            | Does::AT_SetRelOptions
+            | Does::AT_ResetRelOptions
+            | Does::AT_ReplaceRelOptions
+            | Does::AT_EnableTrig
+            | Does::AT_EnableAlwaysTrig
+            | Does::AT_EnableReplicaTrig
+            | Does::AT_DisableTrig
+            | Does::AT_EnableTrigAll
+            | Does::AT_DisableTrigAll
+            | Does::AT_EnableTrigUser
+            | Does::AT_DisableTrigUser
+            | Does::AT_EnableRule
+            | Does::AT_EnableAlwaysRule
+            | Does::AT_EnableReplicaRule
+            | Does::AT_DisableRule
+            | Does::AT_AddInherit
+            | Does::AT_DropInherit
+            | Does::AT_ChangeOwner
+            | Does::AT_ReplicaIdentity
+            | Does::AT_EnableRowSecurity
+            | Does::AT_DisableRowSecurity
+            | Does::AT_ForceRowSecurity
+            | Does::AT_NoForceRowSecurity
+            | Does::AT_AddIdentity
+            | Does::AT_SetIdentity
+            | Does::AT_DropIdentity
+    )
+}
+
+/// The foreign keys that a definition may drop, or drop and create again.
+fn key_change(node: Node<'_>) -> KeyChange {
+    use ObjectType as Is;
+    match node {
+        Node::DropStmt(n) => match n.remove_type {
+            Is::OBJECT_TABLE | Is::OBJECT_FOREIGN_TABLE => KeyChange::Named,
+            // Columns of the type are dropped with it.
+            Is::OBJECT_TYPE | Is::OBJECT_DOMAIN if n.behavior == DropBehavior::DROP_CASCADE => KeyChange::Any,
+            _ => KeyChange::None,
+        },
+        // A partition gets the foreign keys of its parent.
+        Node::CreateStmt(n) if n.partbound().is_some() => KeyChange::Named,
+        Node::AlterTableStmt(n) => {
+            let changes = n.cmds().iter().any(|command| match command {
+                Node::AlterTableCmd(command) => !leaves_keys(command.subtype),
+                _ => true,
+            });
+            match (changes, n.objtype) {
+                (false, _) => KeyChange::None,
+                // Typed tables may use the type.
+                (true, Is::OBJECT_TYPE) => KeyChange::Any,
+                (true, _) => KeyChange::Named,
+            }
+        }
+        _ => KeyChange::None,
     }
 }
 

@@ -1,8 +1,8 @@
-//! Names of objects: each that begins with a schema is one that the tenant must be allowed to name.
+//! Names of objects: the tenant must be allowed to name the schema of each qualified name.
 //!
-//! A list of two names or more is a qualified name, wherever it stands, unless it is known to be something else
-//! ([`is_list`], [`Reader::object`]): a field that PostgreSQL adds is judged before anybody knows of it. And each
-//! chain of names with dots that we see must be one that the parser sees.
+//! A list of two names or more is a qualified name, wherever it is, unless it is known to be something else
+//! ([`is_list`], [`Reader::object`]). So a field that a newer PostgreSQL adds is checked too. And the parser must
+//! find each dotted name that our reading has.
 
 use std::collections::{HashMap, HashSet};
 
@@ -19,9 +19,9 @@ use crate::shape::{Demand, StatementShape};
 pub(super) struct Reader<'a> {
     places: &'a Places<'a>,
     ours: &'a StatementShape,
-    /// Tokens where the parser has a chain of names.
+    /// Tokens at which the parser has a dotted name.
     located: HashSet<usize>,
-    /// Chains of which the parser does not say where they stand, and how many there are.
+    /// Dotted names for which the parser has no location, with their number.
     unlocated: HashMap<String, usize>,
 }
 
@@ -30,7 +30,7 @@ impl<'a> Reader<'a> {
         Self { places, ours, located: HashSet::new(), unlocated: HashMap::new() }
     }
 
-    /// Takes one thing of the statement.
+    /// Takes one item of the statement.
     pub fn item(&mut self, item: Item<'_>, out: &mut Vec<Demand>) -> Agreed {
         match item {
             Item::Node(node, _) => self.node(node, out),
@@ -50,7 +50,7 @@ impl<'a> Reader<'a> {
                     out.push(schema(&parts));
                 }
             }
-            // A column, or a field of one: names a relation of the query, which is judged where it stands.
+            // A column, or a field of one: it names a relation of the query, which is checked at its own place.
             Node::ColumnRef(n) if n.fields().len() > 1 => self.found(n.location)?,
             Node::ResTarget(n) if !n.indirection().is_empty() => self.found_if_any(n.location),
             // `ON ALL TABLES IN SCHEMA a, b`.
@@ -60,6 +60,9 @@ impl<'a> Reader<'a> {
             }
             // `toast.autovacuum_enabled`.
             Node::DefElem(n) if n.defnamespace().is_some() => self.found_if_any(n.location),
+            Node::DefElem(n) if !n.defname().is_some_and(makes_nothing) => {
+                out.extend(schema_of(n.arg()).map(Demand::WriteSchema));
+            }
             _ => {}
         }
         Ok(())
@@ -72,7 +75,7 @@ impl<'a> Reader<'a> {
         }
         let parts = &parts[..];
         match place.parent {
-            // What is in a schema is listed by its type.
+            // The type of the object decides whether it is in a schema.
             Node::DropStmt(n) => return self.object(n.remove_type, parts, out),
             Node::CommentStmt(n) => return self.object(n.objtype, parts, out),
             Node::RenameStmt(n) => return self.object(n.rename_type, parts, out),
@@ -80,7 +83,7 @@ impl<'a> Reader<'a> {
             Node::AlterObjectDependsStmt(n) => return self.object(n.object_type, parts, out),
             Node::AlterObjectSchemaStmt(n) => return self.object(n.object_type, parts, out),
             Node::FuncCall(n) => self.place(n.location, parts)?,
-            // Of table.column%TYPE, the table has no schema.
+            // In table.column%TYPE, the table has no schema.
             Node::TypeName(n) if n.pct_type => {
                 self.place(n.location, parts)?;
                 if let [table @ .., _] = parts
@@ -90,10 +93,10 @@ impl<'a> Reader<'a> {
                 }
                 return Ok(());
             }
-            // One of the grammar's own has the schema from the grammar.
+            // A type of the grammar has its schema from the grammar.
             Node::TypeName(n) => self.place(n.location, parts)?,
             Node::DefElem(n) if n.defname() == Some("owned_by") => {
-                // Of table.column, the table has no schema.
+                // In table.column, the table has no schema.
                 self.count(parts);
                 if let [schema_name, table, _] = parts {
                     out.push(schema(&[schema_name, table]));
@@ -110,7 +113,7 @@ impl<'a> Reader<'a> {
     fn object(&mut self, kind: ObjectType::Type, parts: &[&str], out: &mut Vec<Demand>) -> Agreed {
         use ObjectType as Is;
         let name = match (kind, parts) {
-            // Behind the table's name stands its own.
+            // The object's own name follows the table's name.
             (
                 Is::OBJECT_TRIGGER | Is::OBJECT_RULE | Is::OBJECT_POLICY | Is::OBJECT_TABCONSTRAINT,
                 [table @ .., _],
@@ -122,7 +125,7 @@ impl<'a> Reader<'a> {
                 }
                 return Ok(());
             }
-            // In front of the name stands an access method.
+            // An access method precedes the name.
             (Is::OBJECT_OPCLASS | Is::OBJECT_OPFAMILY, [_, name @ ..]) => name,
             (_, name) => name,
         };
@@ -135,7 +138,7 @@ impl<'a> Reader<'a> {
 
     fn text(&mut self, text: &str, place: Place<'_>, out: &mut Vec<Demand>) -> Agreed {
         match (place.parent, place.field) {
-            // A parameter of several parts: no schema.
+            // A parameter name with several parts is not a schema.
             (Node::VariableSetStmt(_) | Node::VariableShowStmt(_), "name") if text.contains('.') => {
                 *self.unlocated.entry(text.to_owned()).or_default() += 1;
             }
@@ -146,7 +149,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// The parser has these names at `location`, in our text or put in by its grammar.
+    /// The parser has these names at `location`, from our text or from its grammar.
     fn place(&mut self, location: i32, parts: &[&str]) -> Agreed {
         let Some(token) = self.places.token(location) else {
             if location >= 0 {
@@ -184,7 +187,7 @@ impl<'a> Reader<'a> {
         *self.unlocated.entry(parts.join(".")).or_default() += 1;
     }
 
-    /// Each chain of names in our tokens must be one that was found.
+    /// The parser must have found each dotted name of our tokens.
     pub fn finish(mut self) -> Agreed {
         let t = self.places.t;
         let word = |i: usize| t.kind(i).is_some_and(TokenKind::is_word);
@@ -199,7 +202,7 @@ impl<'a> Reader<'a> {
                 name.push('.');
                 match t.name(at + 1) {
                     Some(part) => name.push_str(&part),
-                    // An operator: the parser has one spelling for two.
+                    // An operator: the parser has one spelling for both.
                     None if t.op(at + 1, "!=") => name.push_str("<>"),
                     None => name.push_str(&String::from_utf8_lossy(t.raw(at + 1))),
                 }
@@ -214,7 +217,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Whether the word at `i` goes on with what is in front of it: `a.b`, `(x).f`, `x[1].f`.
+/// Whether the word at `i` continues the expression in front of it: `a.b`, `(x).f`, `x[1].f`.
 fn continues(t: &crate::tokens::Tokens<'_>, i: usize) -> bool {
     use TokenKind::{Close, CloseBracket, Dot, Param};
     let before = |n: usize| i.checked_sub(n).and_then(|at| t.kind(at));
@@ -222,17 +225,44 @@ fn continues(t: &crate::tokens::Tokens<'_>, i: usize) -> bool {
         && before(2).is_some_and(|kind| kind.is_word() || matches!(kind, Close | CloseBracket | Param))
 }
 
+/// Whether an option creates no object under the name in it. Any other option may create one, as
+/// `multirange_type_name` and `SEQUENCE NAME` do. `COMMUTATOR` and `NEGATOR` change the operator that they name: that
+/// is judged by `calls`. The options of `COPY` have lists of columns.
+fn makes_nothing(option: &str) -> bool {
+    const MAKE_NOTHING: &[&str] = &[
+        "analyze", "as", "basetype", "canonical", "collation", "combinefunc", "commutator", "copy",
+        "deserialfunc", "dictionary", "element", "end", "finalfunc", "force_not_null", "force_null",
+        "force_quote", "from", "function", "gettoken", "headline", "init", "input", "join", "leftarg",
+        "lexize", "lextypes", "like", "mfinalfunc", "minvfunc", "msfunc", "mstype", "negator", "output",
+        "owned_by", "parser", "procedure", "receive", "restrict", "rightarg", "send", "serialfunc", "sfunc",
+        "sfunc1", "sortop", "start", "stype", "stype1", "subscript", "subtype", "subtype_diff",
+        "subtype_opclass", "support", "template", "typmod_in", "typmod_out",
+    ];
+    MAKE_NOTHING.contains(&option)
+}
+
+/// The schema in the name that is an option's value, if there is one.
+fn schema_of(value: Node<'_>) -> Option<Box<str>> {
+    let parts = match value {
+        Node::TypeName(n) => strings(untyped(n.names()))?,
+        Node::NodeList(list) => strings(list)?,
+        _ => return None,
+    };
+    let [.., schema, _] = &parts[..] else { return None };
+    Some((*schema).into())
+}
+
 fn schema(parts: &[&str]) -> Demand {
     let part = |n: usize| Box::from(parts.get(n).copied().unwrap_or_default());
     Demand::Schema { first: part(0), second: (parts.len() > 2).then(|| part(1)) }
 }
 
-/// The texts of a list that has nothing else in it.
+/// The strings of a list that contains only strings.
 fn strings(list: &NodeList) -> Option<Vec<&str>> {
     list.iter().map(Node::as_str).collect()
 }
 
-/// Whether a list of names is one of single names, none of which is a schema.
+/// Whether a list of names is a list of single names, without schemas.
 fn is_list(place: Place<'_>) -> bool {
     match (place.parent, place.field) {
         (Node::ColumnRef(_), "fields")
@@ -248,15 +278,15 @@ fn is_list(place: Place<'_>) -> bool {
         | (Node::CopyStmt(_), "attlist")
         | (Node::ViewStmt(_), "aliases")
         | (Node::AccessPriv(_), "cols")
-        // The arguments of a trigger are texts: see `calls`.
+        // The arguments of a trigger are strings: see `calls`.
         | (Node::CreateTrigStmt(_), "columns" | "args")
         | (Node::CreateEnumStmt(_), "vals")
         | (Node::CreateStatsStmt(_), "stat_types")
         | (Node::AlterTSConfigurationStmt(_), "tokentype")
         | (Node::VacuumRelation(_), "va_cols") => true,
-        // The body of a function, or the file and the symbol of one in C.
+        // The body of a function, or the file and the symbol of a function in C.
         (Node::DefElem(n), "arg") => matches!(n.defname(), Some("as" | "force_quote" | "force_not_null" | "force_null")),
-        // Schemas, each of which is judged where the statement is.
+        // Schemas, each of which is checked with the statement.
         (Node::GrantStmt(_), "objects") => true,
         _ => false,
     }

@@ -9,10 +9,10 @@ use crate::lexer::TokenKind;
 use crate::shape::StatementShape;
 use crate::tokens::Tokens;
 
-/// The text as the parser can read it, byte for byte in the same places.
+/// The text in a form that the parser can read, with the same byte offsets.
 ///
-/// Bytes that are no UTF-8 stand for themselves in another encoding: in literals and comments any letter will do
-/// for them, as no decision hangs on what a literal says. `None` where one stands in a name.
+/// Bytes that are not UTF-8 belong to another encoding. In literals and comments a letter replaces them, because no
+/// decision depends on the value of a literal. `None` if a name contains one.
 pub(super) fn readable<'a>(t: &Tokens<'a>) -> Option<Cow<'a, str>> {
     if let Ok(text) = std::str::from_utf8(t.text) {
         return Some(Cow::Borrowed(text));
@@ -28,16 +28,15 @@ pub(super) fn readable<'a>(t: &Tokens<'a>) -> Option<Cow<'a, str>> {
     String::from_utf8(ascii).ok().map(Cow::Owned)
 }
 
-/// A text with its comments left out, and what else is none of its tokens: of a long load, all but two rows of
-/// constants.
+/// A text without its comments and other parts that are not needed: of a long load, all rows of constants but two.
 pub(super) struct Excerpt {
     pub text: String,
-    /// Where each token stands in it, in order.
+    /// The offset of each token in it, in order.
     starts: Vec<u32>,
 }
 
 impl Excerpt {
-    /// Of `text`, which [`readable`] has given; `None` if it is longer than any text.
+    /// The excerpt of `text`, a result of [`readable`]; `None` if it is too long.
     pub fn of(t: &Tokens<'_>, text: &str) -> Option<Self> {
         let (mut out, mut starts) = (Vec::new(), Vec::new());
         for token in t.all {
@@ -51,7 +50,7 @@ impl Excerpt {
     }
 }
 
-/// Puts blanks for comments between the parts of a string that goes on on further lines: `'a' -- x`, and `'b'`.
+/// Replaces comments by blanks between the parts of a string that continues on further lines: `'a' -- x`, and `'b'`.
 fn continued(kind: TokenKind, string: &mut [u8]) {
     let doubles = !matches!(kind, TokenKind::BitStr | TokenKind::HexStr);
     if !kind.is_literal() || kind == TokenKind::DollarStr || !string.contains(&b'\n') {
@@ -76,10 +75,10 @@ fn continued(kind: TokenKind, string: &mut [u8]) {
     }
 }
 
-/// The tokens of a text by where they stand in what the parser has read.
+/// The tokens of a text by their offsets in the parsed text.
 pub(super) struct Places<'a> {
     pub t: &'a Tokens<'a>,
-    /// It has read this, and not the text.
+    /// The parser has read this excerpt instead of the text.
     excerpt: Option<&'a Excerpt>,
 }
 
@@ -88,7 +87,7 @@ impl<'a> Places<'a> {
         Self { t, excerpt }
     }
 
-    /// The first token that does not start in front of the byte `at`, and where it starts.
+    /// The first token at or behind the byte `at`, and its offset.
     fn from(&self, at: u32) -> (usize, Option<u32>) {
         let all = self.t.all;
         match self.excerpt {
@@ -103,7 +102,7 @@ impl<'a> Places<'a> {
         }
     }
 
-    /// The token that starts at the byte `location`, which the parser gives; `None` for -1, its "nowhere".
+    /// The token at the parser's byte offset `location`; `None` for -1, the parser's "unknown".
     pub fn token(&self, location: i32) -> Option<usize> {
         let at = u32::try_from(location).ok()?;
         if let (index, Some(start)) = self.from(at)
@@ -111,12 +110,12 @@ impl<'a> Places<'a> {
         {
             return Some(index);
         }
-        // `N'..'` is a type and a string to the parser.
+        // The parser splits `N'..'` into a type and a string.
         let (index, start) = self.from(at.checked_sub(1)?);
         (start == at.checked_sub(1) && self.t.is(index, TokenKind::NationalStr)).then_some(index)
     }
 
-    /// Whether a statement of the parser's has the tokens of one of ours, and no others.
+    /// Whether a statement of the parser has exactly the tokens of one of ours.
     pub fn same_extent(&self, theirs: &Statement<'_>, ours: &StatementShape) -> Agreed {
         let at = |byte: usize| u32::try_from(byte).unwrap_or(u32::MAX);
         let (first, _) = self.from(at(theirs.start));

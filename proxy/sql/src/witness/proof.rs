@@ -1,6 +1,6 @@
-//! Whether the names that a splice rests on are all that there are.
+//! Whether the names on which a splice relies are complete.
 //!
-//! Where sqlparser's tree has fewer or other names than PostgreSQL's, the text is not spliced: it goes by the path.
+//! If sqlparser's tree has fewer or other names than PostgreSQL's, the text is not spliced: it uses the search path.
 
 use std::ops::Range;
 
@@ -16,7 +16,7 @@ pub(super) struct Reader<'a> {
     places: &'a Places<'a>,
     ours: &'a StatementShape,
     shape: &'a Shape,
-    /// Unqualified relations that are no CTEs, and those with a schema.
+    /// The number of unqualified relations that are not CTEs, and of qualified ones.
     relations: usize,
     qualified: usize,
     complete: bool,
@@ -27,12 +27,12 @@ impl<'a> Reader<'a> {
         Self { places, ours, shape, relations: 0, qualified: 0, complete: true }
     }
 
-    /// Takes one thing of the statement.
+    /// Takes one item of the statement.
     pub fn item(&mut self, item: Item<'_>, walk: &Walk<'_>) -> Agreed {
         match (self.ours.way, item) {
             (Way::Names, Item::Node(node, place)) => self.node(node, place, walk),
             (Way::Names, Item::List(list, place)) => self.list(list, place),
-            // What is sent as it is under any path must name nothing.
+            // A text that is sent unchanged under any path must contain no names.
             (Way::Free, Item::Node(node, _)) => return self.free(node),
             _ => {}
         }
@@ -51,7 +51,7 @@ impl<'a> Reader<'a> {
 
     fn node(&mut self, node: Node<'_>, place: Place<'_>, walk: &Walk<'_>) {
         match node {
-            // `FOR UPDATE OF a` names what a FROM list calls `a`.
+            // `FOR UPDATE OF a` refers to the name `a` in the FROM list.
             Node::RangeVar(_) if matches!(place.parent, Node::LockingClause(_)) => {}
             Node::RangeVar(n) => self.relation(n, place, walk),
             Node::FuncCall(n) => {
@@ -111,7 +111,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Operators, collations and the like with a schema are none of those that are listed.
+    /// Qualified operators, collations and the like are not in the list.
     fn list(&mut self, list: &NodeList, place: Place<'_>) {
         let operator = matches!(
             (place.parent, place.field),
@@ -125,7 +125,7 @@ impl<'a> Reader<'a> {
         self.complete &= !(operator && foreign);
     }
 
-    /// Whether our list of names is the parser's.
+    /// Whether our list of names equals the parser's.
     pub fn holds(&self) -> bool {
         if self.ours.way != Way::Names {
             return true;
@@ -139,7 +139,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Types that `analyse` takes for PostgreSQL's own wherever they stand: `pg_catalog` comes first on each path.
+/// Types that `analyse` takes for PostgreSQL's own at any place: `pg_catalog` comes first on each path.
 fn is_builtin_type(name: &str) -> bool {
     matches!(
         name,
@@ -166,12 +166,12 @@ fn has(names: &[Box<str>], name: &str) -> bool {
     names.binary_search_by(|known| (**known).cmp(name)).is_ok()
 }
 
-/// The entry for a token, in a list that is sorted by them.
+/// The entry for a token, in a list that is sorted by tokens.
 fn find<T>(list: &[T], token: u32, token_of: impl Fn(&T) -> u32) -> Option<&T> {
     list.binary_search_by_key(&token, token_of).ok().and_then(|index| list.get(index))
 }
 
-/// Whether a relation that stands there may be a CTE: it is read, and not written.
+/// Whether a relation at this place may be a CTE: it is read, and not written.
 fn is_source(place: Place<'_>) -> bool {
     match place.parent {
         Node::InsertStmt(_) | Node::UpdateStmt(_) | Node::DeleteStmt(_) | Node::MergeStmt(_) => {

@@ -1,7 +1,7 @@
-//! Relations that a statement writes, locks, makes or changes, wherever in it they stand.
+//! Relations that a statement writes, locks, creates or changes, anywhere in it.
 //!
-//! A relation is a target unless it stands in a place that is known to be read: what a new grammar adds is held
-//! to the stricter rule.
+//! A relation is a target unless its place is known to be only read. So the stricter rule applies to anything that a
+//! newer grammar adds.
 
 use foldhash::HashSet;
 use pgstrata_grammar::nodes::{ObjectType, ReindexObjectType};
@@ -12,10 +12,10 @@ use super::{Agreed, differ};
 use crate::guard::targets::is_kept;
 use crate::shape::{Act, Demand, Object, Shape, StatementShape, Write};
 
-/// `AccessShareLock` in PostgreSQL's `lockdefs.h`: what a reader takes.
+/// `AccessShareLock` in PostgreSQL's `lockdefs.h`: the lock of a reader.
 const ACCESS_SHARE: i32 = 1;
 
-/// Tokens in the whole text where the guard has found a target.
+/// Tokens in the whole text at which the guard has found a target.
 pub(super) fn judged(shape: &Shape) -> HashSet<u32> {
     let token = |demand: &Demand| match demand {
         Demand::Write(write) => Some(write.token),
@@ -31,9 +31,9 @@ pub(super) struct Reader<'a> {
     kept: bool,
     /// The statement is `ALTER INDEX`, whose partitions are indexes as well.
     of_index: bool,
-    /// The table without a schema that the statement makes.
+    /// The unqualified table that the statement creates.
     made: Option<Box<str>>,
-    /// Addresses of relations and queries that a locking clause further out reaches.
+    /// Addresses of relations and queries that an outer locking clause affects.
     locked: HashSet<usize>,
 }
 
@@ -49,7 +49,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Takes one thing of the statement. Queries come before what is in them.
+    /// Takes one item of the statement. Queries come before their parts.
     pub fn item(&mut self, item: Item<'_>, walk: &Walk<'_>, out: &mut Vec<Demand>) -> Agreed {
         match item {
             Item::Node(Node::SelectStmt(n), _) => self.lock(n),
@@ -76,7 +76,7 @@ impl<'a> Reader<'a> {
         let Some(token) = self.places.token(n.location).map(|token| token as u32) else {
             return differ("targets");
         };
-        // What is temporary does not come to stand in the path's first schema.
+        // A temporary object is not created in the first schema of the path.
         let temporary = act == Act::Create && n.schemaname().is_none() && n.relpersistence as u8 == b't';
         if !temporary && !self.judged.contains(&token) {
             let (schema, name, kept) = (n.schemaname().map(Box::from), name.into(), self.kept);
@@ -86,7 +86,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Notes what the locking clauses of a query reach: its relations, and those of the queries in its FROM list.
+    /// Records what the locking clauses of a query affect: its relations, and those of the queries in its FROM list.
     fn lock(&mut self, n: &nodes::SelectStmt) {
         let mut all = self.locked.contains(&address(n));
         let mut named: HashSet<&str> = HashSet::default();
@@ -104,7 +104,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// What is done to a relation that stands there; `None`: it is read.
+    /// The action on a relation at this place; `None`: it is read.
     fn target(&self, place: Place<'_>) -> Option<(Object, Act)> {
         let kind = match (place.parent, place.field) {
             (Node::SelectStmt(_) | Node::UpdateStmt(_), "from_clause")
@@ -112,11 +112,11 @@ impl<'a> Reader<'a> {
             | (Node::DeleteStmt(_), "using_clause")
             | (Node::MergeStmt(_), "source_relation")
             | (Node::RangeTableSample(_) | Node::TableLikeClause(_), "relation")
-            // What a FROM list calls so.
+            // Refers to names in the FROM list.
             | (Node::LockingClause(_), "locked_rels")
             => return None,
-            // A reference puts triggers on what it refers to, and is dropped under that one's ACCESS EXCLUSIVE lock:
-            // all that read it wait. A table's references to itself are made with it.
+            // A reference puts triggers on the referenced table, and dropping it takes ACCESS EXCLUSIVE on that
+            // table, so all its readers wait. References of a table to itself are created with it.
             (Node::Constraint(n), "pktable") if self.made.is_some() && self.made == unqualified(n.pktable()) => {
                 return None;
             }
@@ -143,7 +143,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The addresses of relations and queries in a FROM list that are `reached` by what they are called.
+/// The addresses of relations and queries in a FROM list whose names are `reached`.
 fn listed(from: &NodeList, reached: impl Fn(Option<&str>) -> bool) -> Vec<usize> {
     let mut open: Vec<Node<'_>> = from.iter().collect();
     let mut out = Vec::new();

@@ -1,30 +1,30 @@
-//! A text to commands. No I/O.
+//! Parses a text into commands. No I/O.
 //!
-//! Commands are PgBouncer's, as its manual has them, and some for tenants. Keywords may be in any case; names are taken as
-//! they are written, in double quotes where they are no word.
+//! Commands are PgBouncer's, as in its manual, and some for tenants. Keywords are case-insensitive; names are
+//! case-sensitive, in double quotes unless they are words.
 
 use pgstrata_tenancy::lexer::{Lexer, TokenKind};
 
-use super::show::{self, Shown};
+use super::show::{self, Of, Shown};
 use super::table::{Column, Type};
 use crate::exit::How;
 use crate::wire::refusal::{Refusal, sqlstate};
 
-/// The longest text of a command that is quoted in an error.
+/// The maximum length of a command's text in an error.
 const QUOTED: usize = 100;
 
 /// One command.
 #[derive(Clone, Debug)]
 pub enum Command {
-    /// `SHOW` a table; some of one thing by its name.
+    /// `SHOW` of a table, of one object if a name follows.
     Show(&'static Shown, Option<Box<str>>),
-    /// `SHOW` a parameter that drivers ask PostgreSQL for.
+    /// `SHOW` of a parameter that drivers request from PostgreSQL.
     Parameter(&'static Parameter),
-    /// Something that changes what the proxy does.
+    /// A command that changes something.
     Act(Act),
     /// `SET key = value`.
     Set(Box<str>, Box<str>),
-    /// `BEGIN`: drivers put one around what they send.
+    /// `BEGIN`, which drivers send around commands.
     Begin,
     /// `COMMIT`.
     Commit,
@@ -32,11 +32,11 @@ pub enum Command {
     Rollback,
     /// `DEALLOCATE`; `None`: all.
     Deallocate(Option<Box<str>>),
-    /// What drivers and pools send to have a session clean: it is. With its tag.
+    /// A command by which drivers and pools clean a session; it has no effect. With its tag.
     Nothing(&'static str),
 }
 
-/// A command that changes what the proxy does. For administrators alone.
+/// A command that changes something. It requires `admin`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Act {
     /// `PAUSE [db]`
@@ -63,23 +63,25 @@ pub enum Act {
     KillClient(u64),
     /// `CANCEL id`
     Cancel(u64),
+    /// `RESET STATEMENTS [tenant]`
+    ResetStatements(Option<Box<str>>),
     /// `RELOAD`
     Reload,
     /// `SHUTDOWN [WAIT_FOR_SERVERS | WAIT_FOR_CLIENTS]`
     Shutdown(How),
 }
 
-/// A tenant, and the database that it is in, where that is said.
+/// A tenant, and its database, if that is given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TenantName {
     /// Its name.
     pub tenant: Box<str>,
-    /// The database's, as clients call it.
+    /// The database's name for clients.
     pub database: Option<Box<str>>,
 }
 
 impl Act {
-    /// What it is called, and what it is tagged with when it is done.
+    /// The name of the command, which is its command tag.
     pub fn tag(&self) -> &'static str {
         match self {
             Act::Pause(_) => "PAUSE",
@@ -94,20 +96,21 @@ impl Act {
             Act::KillTenant(_) => "KILL TENANT",
             Act::KillClient(_) => "KILL_CLIENT",
             Act::Cancel(_) => "CANCEL",
+            Act::ResetStatements(_) => "RESET STATEMENTS",
             Act::Reload => "RELOAD",
             Act::Shutdown(_) => "SHUTDOWN",
         }
     }
 }
 
-/// A parameter of PostgreSQL that drivers ask for or set without a need.
+/// A parameter of PostgreSQL that drivers request or set without need.
 #[derive(Debug)]
 pub struct Parameter {
     /// Its name.
     pub name: &'static str,
-    /// What holds here.
+    /// Its value in the console.
     pub value: &'static str,
-    /// The one column that SHOW gives.
+    /// The column of `SHOW`.
     pub columns: [Column; 1],
 }
 
@@ -116,7 +119,7 @@ impl Parameter {
         Self { name, value, columns: [Column(name, Type::Text)] }
     }
 
-    /// The one of that name, in any case.
+    /// The parameter of that name, case-insensitively.
     pub fn find(name: &str) -> Option<&'static Self> {
         PARAMETERS.iter().find(|known| known.name.eq_ignore_ascii_case(name))
     }
@@ -140,7 +143,7 @@ struct Word {
 }
 
 impl Word {
-    /// In lower case where it can be a keyword; empty where it can't.
+    /// In lower case if it can be a keyword; otherwise empty.
     fn keyword(&self) -> String {
         match self.kind {
             TokenKind::Word | TokenKind::Op => self.text.to_ascii_lowercase(),
@@ -153,7 +156,7 @@ impl Word {
     }
 }
 
-/// Reads a text: its commands, in their order. The error: what one of them is not.
+/// Parses a text into commands, in order. The error names the invalid one.
 pub fn parse(text: &str) -> Result<Vec<Command>, Refusal> {
     let mut commands = Vec::new();
     let mut words = Vec::new();
@@ -199,14 +202,14 @@ fn command(words: &[Word], text: &str) -> Result<Command, Refusal> {
     found.ok_or_else(|| invalid(text))
 }
 
-/// What `SHOW` may be followed by.
+/// The object of a `SHOW`.
 fn shown(words: &[Word]) -> Option<Command> {
     let (what, rest) = words.split_first()?;
     let name = what.name()?;
     if let ([], Some(parameter)) = (rest, Parameter::find(&name)) {
         return Some(Command::Parameter(parameter));
     }
-    // As SQL has it: SHOW TIME ZONE, SHOW TRANSACTION ISOLATION LEVEL.
+    // In SQL's own spelling: SHOW TIME ZONE, SHOW TRANSACTION ISOLATION LEVEL.
     let spelt: Vec<String> = words.iter().map(Word::keyword).collect();
     match &spelt.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["time", "zone"] => return Parameter::find("timezone").map(Command::Parameter),
@@ -216,9 +219,9 @@ fn shown(words: &[Word]) -> Option<Command> {
         _ => {}
     }
     let shown = show::find(&name)?;
-    match (rest, shown.of_one) {
-        ([], false) => Some(Command::Show(shown, None)),
-        ([one], true) => Some(Command::Show(shown, Some(one.name()?))),
+    match (rest, shown.of) {
+        ([], Of::All | Of::OneOrAll) => Some(Command::Show(shown, None)),
+        ([one], Of::One | Of::OneOrAll) => Some(Command::Show(shown, Some(one.name()?))),
         _ => None,
     }
 }
@@ -267,6 +270,8 @@ fn act(keywords: &[&str], words: &[Word]) -> Option<Act> {
         ["enable", _] => Some(Act::Enable(name(1)?)),
         ["kill_client", _] => Some(Act::KillClient(words.get(1)?.text.parse().ok()?)),
         ["cancel", _] => Some(Act::Cancel(words.get(1)?.text.parse().ok()?)),
+        ["reset", "statements"] => Some(Act::ResetStatements(None)),
+        ["reset", "statements", _] => Some(Act::ResetStatements(Some(name(2)?))),
         ["reload"] => Some(Act::Reload),
         ["shutdown"] => Some(Act::Shutdown(How::Now)),
         ["shutdown", "wait_for_servers"] => Some(Act::Shutdown(How::Servers)),
@@ -285,7 +290,7 @@ fn tenant(keywords: &[&str], words: &[Word]) -> Option<TenantName> {
     }
 }
 
-/// What drivers and pools send by themselves.
+/// Commands that drivers and pools send by themselves.
 fn courtesy(keywords: &[&str], words: &[Word]) -> Option<Command> {
     Some(match keywords {
         ["begin", ..] | ["start", "transaction", ..] => Command::Begin,
@@ -310,7 +315,7 @@ fn invalid(text: &str) -> Refusal {
     Refusal::new(sqlstate::SYNTAX_ERROR, message).hint("SHOW HELP lists the commands.")
 }
 
-/// PgBouncer's, for handing its sockets over to a new process.
+/// PgBouncer's command for passing its sockets to a new process.
 fn suspend() -> Refusal {
     Refusal::new(sqlstate::FEATURE_NOT_SUPPORTED, "SUSPEND is not supported")
         .hint("PAUSE lets requests wait; SUSPEND TENANT name refuses one tenant's clients.")
@@ -336,6 +341,9 @@ mod tests {
         assert_eq!(act_of("pause"), Some(Act::Pause(None)));
         assert_eq!(act_of(" PAUSE app ; "), Some(Act::Pause(Some("app".into()))));
         assert_eq!(act_of("Pause \"my \"\"app\"\"\""), Some(Act::Pause(Some("my \"app\"".into()))));
+        assert_eq!(act_of("reset statements"), Some(Act::ResetStatements(None)));
+        assert_eq!(act_of("RESET STATEMENTS acme"), Some(Act::ResetStatements(Some("acme".into()))));
+        assert!(matches!(one("RESET all"), Some(Command::Nothing("RESET"))));
         assert_eq!(act_of("KILL_CLIENT 17"), Some(Act::KillClient(17)));
         assert_eq!(act_of("shutdown wait_for_clients"), Some(Act::Shutdown(How::Clients)));
         let acme = |database: Option<&str>| TenantName {
@@ -344,7 +352,7 @@ mod tests {
         };
         assert_eq!(act_of("suspend tenant acme_corp"), Some(Act::SuspendTenant(acme(None))));
         assert_eq!(act_of("KILL TENANT acme_corp IN app"), Some(Act::KillTenant(acme(Some("app")))));
-        // A database may be called that.
+        // A database may have that name.
         assert_eq!(act_of("kill tenant"), Some(Act::Kill(Some("tenant".into()))));
     }
 

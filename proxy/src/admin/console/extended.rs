@@ -1,4 +1,4 @@
-//! The console over the extended protocol: statements and portals, as drivers make them.
+//! The console over the extended protocol: statements and portals.
 
 use std::collections::HashMap;
 
@@ -13,33 +13,33 @@ use crate::wire::frame;
 use crate::wire::message;
 use crate::wire::refusal::{Refusal, sqlstate};
 
-/// Statements, and portals, that one client may have at once.
+/// The maximum number of statements, and of portals, of one client.
 const MOST: usize = 1000;
 
-/// A client's statements and portals, by the names that it gave them.
+/// A client's statements and portals, by name.
 #[derive(Default)]
 pub(super) struct Extended {
     statements: HashMap<Box<[u8]>, Statement>,
     portals: HashMap<Box<[u8]>, Portal>,
 }
 
-/// A text, and the one command in it; none in an empty one.
+/// A text, and its only command; none if it is empty.
 #[derive(Clone)]
 struct Statement {
     text: Box<str>,
     command: Option<Command>,
 }
 
-/// A statement that is to be run, or has been in part.
+/// A bound statement, which may have run in part.
 struct Portal {
     statement: Statement,
     formats: Formats,
-    /// The rows that are left, once it was run.
+    /// The remaining rows, once it has run.
     left: Option<std::vec::IntoIter<Row>>,
 }
 
 impl Statement {
-    /// The columns of its rows; `None`: it gives none.
+    /// The columns of its rows; `None`: it returns none.
     fn columns(&self) -> Option<&'static [Column]> {
         match &self.command {
             Some(Command::Show(shown, _)) => Some(shown.columns),
@@ -50,14 +50,14 @@ impl Statement {
 }
 
 impl Extended {
-    /// Portals do not outlive their transaction.
+    /// Portals end with their transaction.
     pub(super) fn end_of_pipeline(&mut self, ends: bool) {
         if ends {
             self.portals.clear();
         }
     }
 
-    /// Forgets a statement; all where none is named.
+    /// Removes a statement, or all statements.
     pub(super) fn deallocate(&mut self, name: Option<&str>) -> Result<(), Refusal> {
         match name {
             None => self.statements.clear(),
@@ -158,7 +158,7 @@ where
         Ok(())
     }
 
-    /// `Execute`: portal, and how many rows at most; 0 is all.
+    /// `Execute`: portal, and the maximum number of rows; 0: all.
     pub(super) async fn execute(&mut self, body: &[u8]) -> Result<(), End> {
         let parts = frame::cstr(body).and_then(|(name, rest)| Some((name, frame::u32(rest)?)));
         let Some((name, (most, []))) = parts else { return Err(malformed()) };
@@ -189,7 +189,7 @@ where
         Ok(())
     }
 
-    /// So many of the rows that are left, and whether there are more.
+    /// Writes up to this number of the remaining rows; returns whether there are more.
     async fn put_rows(&mut self, portal: &mut Portal, most: u32) -> Result<(), End> {
         let columns = portal.statement.columns().unwrap_or_default();
         let most = if most == 0 { usize::MAX } else { most as usize };
@@ -199,7 +199,7 @@ where
             self.leave_room().await?;
             sent += 1;
         }
-        // PostgreSQL, too, does not look whether there is one more.
+        // PostgreSQL does not check for a further row either.
         match sent == most {
             true => message::empty(&mut self.outbuf, b's'),
             false => write::complete(&mut self.outbuf, "SHOW"),
@@ -207,7 +207,7 @@ where
         Ok(())
     }
 
-    /// `Close` of a statement or a portal; whether there is one matters not.
+    /// `Close` of a statement or a portal, whether it exists or not.
     pub(super) fn close(&mut self, body: &[u8]) -> Result<(), End> {
         let (what, name) = named(body)?;
         match what {
@@ -218,7 +218,7 @@ where
         Ok(())
     }
 
-    /// Goes on with what a message came to, or answers with an error: then what follows up to `Sync` is void.
+    /// Continues with a result, or answers with an error: then all messages up to `Sync` are void.
     fn answer<T>(&mut self, result: Result<T, Refusal>, go_on: impl FnOnce(&mut Self, T)) {
         match result {
             Ok(value) => go_on(self, value),
@@ -230,7 +230,7 @@ where
     }
 }
 
-/// What stands in a `Bind` message.
+/// The contents of a `Bind` message.
 struct Bind<'a> {
     portal: &'a [u8],
     statement: &'a [u8],
@@ -246,7 +246,7 @@ impl<'a> Bind<'a> {
         let (parameters, mut rest) = frame::u16(rest)?;
         for _ in 0..parameters {
             let (length, behind) = rest.split_first_chunk::<4>()?;
-            // A negative length is NULL's, which has no bytes.
+            // A negative length means NULL, which has no bytes.
             let length = usize::try_from(i32::from_be_bytes(*length)).unwrap_or(0);
             rest = behind.get(length..)?;
         }
@@ -255,7 +255,7 @@ impl<'a> Bind<'a> {
     }
 }
 
-/// A count and so many formats, and what is behind them.
+/// A count and this number of formats, and the rest of the message.
 fn formats(rest: &[u8]) -> Option<(Formats, &[u8])> {
     let (count, mut rest) = frame::u16(rest)?;
     let mut formats = Vec::with_capacity(usize::from(count).min(rest.len()));

@@ -1,4 +1,4 @@
-//! The way in: a client that may use the console is told so.
+//! The end of a login to the console.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::clients::slot::Who;
 use crate::session::start::application_name;
 use crate::shared::Shared;
 
-/// What clients are told of their session. As PgBouncer has it; the version is the proxy's own.
+/// The parameters that are reported to clients. PgBouncer's, except for the version.
 const PARAMETERS: [(&str, &str); 8] = [
     ("server_version", concat!(env!("CARGO_PKG_VERSION"), "/pgstrata")),
     ("client_encoding", "UTF8"),
@@ -28,7 +28,7 @@ impl<S> Console<S>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    /// Lets the client in. It has proven who it is, and that it may use the console.
+    /// Answers the login of a client that is authenticated and may use the console.
     pub async fn start(
         mut login: Login<S>,
         shared: Arc<Shared>,
@@ -41,7 +41,7 @@ where
         let parameters: Vec<(Vec<u8>, Vec<u8>)> =
             parameters.map(|(name, value)| (name.into(), value.into())).collect();
         let pairs = parameters.iter().map(|(name, value)| (&name[..], &value[..]));
-        // Before the client hears of it: whoever has logged in is seen.
+        // Before the client gets the answer, so that each logged-in client is listed.
         let entry = shared.clients.enter(Who {
             user: Arc::clone(&login.user),
             database: login.database.as_str().into(),
@@ -52,7 +52,7 @@ where
             cancel: Arc::clone(cancel.slot()),
         });
         login.accept(pairs, cancel.slot().pid, &cancel.slot().key).await?;
-        tracing::debug!(peer = %login.peer, user = login.user.name, "console opened");
+        entry.log_connection();
         Ok(Self::new(login, shared, (cancel, entry), shutdown))
     }
 }

@@ -1,12 +1,12 @@
-//! The console: a database of the proxy's own, with commands in the place of SQL.
+//! The console: a virtual database of the proxy, with commands in place of SQL.
 //!
-//! A text becomes commands, a command becomes an answer, an answer becomes messages. Whatever a console's client does or
-//! fails to do, it holds up nobody but itself.
+//! A text becomes commands, a command becomes an answer, an answer becomes messages. A client of the console delays no
+//! other client, whatever it does.
 //!
 //! # Layout
-//! - [`command`]: a text to commands. [`table`]: rows. [`write`]: answers to messages.
-//! - [`show`]: what can be looked at. [`act`]: what can be done.
-//! - [`session`]: one client of the console. [`extended`]: its statements and portals. [`login`]: the way in.
+//! - [`command`]: from a text to commands. [`table`]: rows. [`write`]: from answers to messages.
+//! - [`show`]: tables. [`act`]: commands that change something.
+//! - [`session`]: one client of the console. [`extended`]: its statements and portals. [`login`]: the end of its login.
 
 pub mod act;
 pub mod command;

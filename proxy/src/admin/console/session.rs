@@ -18,22 +18,23 @@ use super::show::Shown;
 use super::table::{Cell, Table};
 use super::write::{self, Formats};
 use crate::auth::login::Login;
+use crate::cancel::CancelEntry;
 use crate::clients::ClientEntry;
 use crate::config::User;
-use crate::session::cancel::CancelEntry;
+use crate::net::socket::Peer;
 use crate::shared::Shared;
 use crate::stream::ClientStream;
 use crate::wire::frame::{self, Header};
 use crate::wire::message::{self, Severity};
 use crate::wire::refusal::{Refusal, sqlstate};
 
-/// The longest message of a console's client: commands are short.
+/// The maximum length of a message: commands are short.
 const MAX_MESSAGE: usize = 64 << 10;
 
-/// With so many bytes to be written, no more rows are put behind them.
+/// Above this number of outstanding bytes, no more rows are added.
 const HIGH_WATER: usize = 64 << 10;
 
-/// How long a client may take to hear why its console ends.
+/// How long a client may take to read the last error.
 const GOODBYE: Duration = Duration::from_secs(1);
 
 /// A client of the console.
@@ -43,10 +44,10 @@ pub struct Console<S> {
     pub(super) outbuf: BytesMut,
     pub(super) shared: Arc<Shared>,
     user: Arc<User>,
-    peer: std::net::SocketAddr,
-    /// `ReadyForQuery` says this: drivers put transactions around what they send.
+    peer: Peer,
+    /// The status in `ReadyForQuery`: drivers send transaction commands.
     pub(super) status: Status,
-    /// An error was answered in a pipeline: everything up to `Sync` is void.
+    /// An error was answered in a pipeline: all messages up to `Sync` are void.
     pub(super) skips: bool,
     pub(super) extended: Extended,
     cancel: CancelEntry,
@@ -54,7 +55,7 @@ pub struct Console<S> {
     shutdown: watch::Receiver<bool>,
 }
 
-/// The status of a transaction, which means nothing but that an error is remembered up to its end.
+/// The status of a transaction. It has no effect, except that an error lasts to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Status {
     Idle,
@@ -62,19 +63,19 @@ pub(super) enum Status {
     Failed,
 }
 
-/// How a console ends.
+/// How a console session ends.
 pub(super) enum End {
-    /// Its client has left.
+    /// The client has disconnected.
     Left,
-    /// Its client is told this.
+    /// The client gets this error.
     Fatal(Refusal),
 }
 
-/// What becomes of a command.
+/// The result of a command.
 pub(super) enum Answer {
     /// Rows, and their tag.
     Rows(Table),
-    /// A tag, and what there is to tell.
+    /// A command tag, and a notice.
     Done(&'static str, Option<String>),
 }
 
@@ -114,7 +115,7 @@ where
         }
     }
 
-    /// Serves the client until it leaves, is ended, or the proxy stops.
+    /// Serves the client until it disconnects, is closed, or the proxy stops.
     pub async fn run(mut self) {
         let refusal = match self.serve().await {
             Ok(never) => match never {},
@@ -127,7 +128,7 @@ where
             self.stream.write_all(&self.outbuf).await?;
             self.stream.shutdown().await
         };
-        // Whether it still listens is its own affair.
+        // The client need not read it.
         let _ = timeout(GOODBYE, goodbye).await;
     }
 
@@ -140,7 +141,7 @@ where
         }
     }
 
-    /// Waits until a whole message is there; what is to be written is written before.
+    /// Waits for a complete message, after writing all output.
     async fn next_message(&mut self) -> Result<Header, End> {
         loop {
             let header = frame::header(&self.inbuf);
@@ -158,7 +159,7 @@ where
         }
     }
 
-    /// Reads once, unless the console has to end first.
+    /// Reads once, unless the session has to end.
     async fn read(&mut self) -> Result<(), End> {
         let Self { stream, inbuf, entry, shutdown, .. } = self;
         let read = tokio::select! {
@@ -171,12 +172,12 @@ where
         }
     }
 
-    /// Writes all that is to be written, however slowly the client reads; unless the console has to end first.
+    /// Writes all output, however slowly the client reads, unless the session has to end.
     pub(super) async fn flush(&mut self) -> Result<(), End> {
         let Self { stream, outbuf, entry, shutdown, .. } = self;
         let writing = async {
             while !outbuf.is_empty() {
-                // What is written is taken out, so that nothing is written twice where this is broken off.
+                // Written bytes are removed at once, so that nothing is written twice after a cancellation.
                 if stream.write_buf(outbuf).await? == 0 {
                     return Err(std::io::ErrorKind::WriteZero.into());
                 }
@@ -215,13 +216,13 @@ where
                 self.ready();
                 Ok(())
             }
-            // What is left of a COPY that there never was: PostgreSQL ignores it too.
+            // The rest of a COPY that does not exist: PostgreSQL ignores it, too.
             b'd' | b'c' | b'f' => Ok(()),
             tag => Err(fatal(sqlstate::PROTOCOL_VIOLATION, format!("invalid frontend message type {tag}"))),
         }
     }
 
-    /// `Query`: commands, one after the other, up to the first that fails.
+    /// `Query`: commands, one after the other, up to the first failure.
     async fn query(&mut self, body: &[u8]) -> Result<(), End> {
         self.extended.end_of_pipeline(true);
         let text = text_of(body)?;
@@ -244,7 +245,7 @@ where
         Ok(())
     }
 
-    /// Writes an answer whole.
+    /// Writes a whole answer.
     async fn put(&mut self, answer: Answer) -> Result<(), End> {
         match answer {
             Answer::Rows(table) => {
@@ -268,12 +269,12 @@ where
         write::complete(&mut self.outbuf, tag);
     }
 
-    /// A slow client does not make the console hold much more than the rows themselves.
+    /// Writes output, so that a slow client makes the console hold little more than the rows themselves.
     pub(super) async fn leave_room(&mut self) -> Result<(), End> {
         if self.outbuf.len() > HIGH_WATER { self.flush().await } else { Ok(()) }
     }
 
-    /// Does a command; `text` is what it stands in.
+    /// Runs a command; `text` is the text that contains it.
     pub(super) async fn run_command(
         &mut self,
         command: &Command,
@@ -333,7 +334,7 @@ where
         Ok(told)
     }
 
-    /// Takes the user as the configuration has it now. The error: it may not use the console any more.
+    /// Uses the user of the current configuration. The error: the user may not use the console any more.
     fn look_at_user(&mut self) -> Result<(), End> {
         match self.shared.current().accept.users.get(&self.user.name) {
             Some(account) if account.user.may_use_console() => {
@@ -363,8 +364,8 @@ where
         Answer::Done(tag, None)
     }
 
-    /// Does `work` while the client is listened to: it may hang up or cancel, and the console may have to end. Then the
-    /// work is dropped where it is.
+    /// Runs `work` while reading from the client, which may disconnect or cancel; the session may also have to end.
+    /// Then the work is dropped.
     async fn attend<T>(
         &mut self,
         work: impl Future<Output = Result<T, Refusal>>,
@@ -382,7 +383,7 @@ where
         }
     }
 
-    /// An error, after which a transaction is a failed one.
+    /// Writes an error, which fails an open transaction.
     pub(super) fn fail(&mut self, refusal: &Refusal) {
         write::error(&mut self.outbuf, refusal);
         if self.status == Status::Block {
@@ -395,7 +396,7 @@ where
     }
 }
 
-/// Done when the client has gone, for what it sends ahead is kept: as much as one message may have.
+/// Returns when the client has disconnected. Data that it sends ahead is kept, up to the length of one message.
 async fn hung_up<S>(stream: &mut ClientStream<S>, inbuf: &mut BytesMut)
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -408,14 +409,17 @@ where
     std::future::pending().await
 }
 
-/// Done when somebody has ended the console, or the proxy stops.
+/// Returns when an administrator has closed the session, or the proxy stops.
 async fn called_off(entry: &ClientEntry, shutdown: &mut watch::Receiver<bool>) -> End {
     let ended = poll_fn(|cx| {
         entry.wakes(cx.waker());
-        if entry.is_ended() { Poll::Ready(()) } else { Poll::Pending }
+        if entry.is_ended() || entry.leaves() { Poll::Ready(()) } else { Poll::Pending }
     });
     tokio::select! {
-        () = ended => fatal("57P01", "terminating connection due to administrator command"),
+        () = ended => if entry.leaves() {
+            fatal("57P01", "terminating connection: the proxy was restarted")
+        } else { fatal("57P01", "terminating connection due to administrator command")
+        },
         _ = shutdown.wait_for(|stop| *stop) => {
             fatal("57P01", "terminating connection: the proxy is shutting down")
         }
@@ -426,7 +430,7 @@ pub(super) fn fatal(code: &'static str, message: impl Into<String>) -> End {
     End::Fatal(Refusal::new(code, message))
 }
 
-/// The text of a `Query`: all of the body, with the NUL at its end and nowhere else.
+/// The text of a `Query`: the body, with a NUL at its end and nowhere else.
 fn text_of(body: &[u8]) -> Result<&str, End> {
     match frame::cstr(body) {
         Some((text, [])) => as_utf8(text),

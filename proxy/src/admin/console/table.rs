@@ -1,11 +1,11 @@
-//! Rows, as the console gives them.
+//! Tables, columns and rows of the console.
 
 use std::borrow::Cow;
 use std::time::SystemTime;
 
 use humantime_serde::re::humantime;
 
-/// A column's type, by the names that PostgreSQL has for them.
+/// A column's type, by PostgreSQL's names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Type {
     /// `text`
@@ -14,7 +14,7 @@ pub enum Type {
     Int4,
     /// `int8`
     Int8,
-    /// `numeric`: counts that may get longer than others can hold.
+    /// `numeric`: for counts that may exceed the other types.
     Numeric,
     /// `bytea`
     Bytea,
@@ -53,14 +53,14 @@ pub enum Cell {
     Null,
     /// For a column of type text.
     Text(Cow<'static, str>),
-    /// For a number of any type. One that is too large for its column is the largest that is not.
+    /// For a number of any type, at most the largest number of its column's type.
     Number(u64),
 }
 
 /// One row: as many cells as there are columns.
 pub type Row = Vec<Cell>;
 
-/// Rows and what their columns are.
+/// Columns and rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Table {
     /// Its columns.
@@ -69,7 +69,7 @@ pub struct Table {
     pub rows: Vec<Row>,
 }
 
-/// A moment, as PgBouncer shows it: `2026-11-30 08:30:00 UTC`.
+/// A time, in PgBouncer's format: `2026-11-30 08:30:00 UTC`.
 pub fn moment(time: SystemTime) -> Cell {
     let text = humantime::format_rfc3339_seconds(time).to_string();
     let text = text.replace('T', " ").replace('Z', " UTC");

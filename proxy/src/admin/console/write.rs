@@ -1,4 +1,4 @@
-//! What the console answers with, as messages: the one place that writes rows.
+//! Answers of the console as messages; the only place that writes rows.
 
 use bytes::{BufMut, BytesMut};
 
@@ -6,35 +6,35 @@ use super::table::{Cell, Column, Row, Type};
 use crate::wire::message::{self, Severity};
 use crate::wire::refusal::Refusal;
 
-/// In which form a client wants a column.
+/// The format in which a client wants a column.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
     /// As text.
     #[default]
     Text,
-    /// As PostgreSQL sends it in binary.
+    /// PostgreSQL's binary format.
     Binary,
 }
 
-/// The formats of a portal's columns, as `Bind` had them.
+/// The formats of a portal's columns, from its `Bind`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Formats(Vec<Format>);
 
-/// How many digits a group of a binary `numeric` holds: 10^4.
+/// The base of a group of digits of a binary `numeric`: 10^4.
 const NUMERIC_BASE: u64 = 10_000;
 
 impl Formats {
-    /// None: all as text. One: the same for all. Else one for each column.
+    /// None: all as text. One: the same for all. Otherwise one for each column.
     pub fn new(formats: Vec<Format>) -> Self {
         Self(formats)
     }
 
-    /// Whether these may stand for so many columns.
+    /// Whether they are valid for this number of columns.
     pub fn fit(&self, columns: usize) -> bool {
         matches!(self.0.len(), 0 | 1) || self.0.len() == columns
     }
 
-    /// How many there are.
+    /// The number of formats.
     pub fn count(&self) -> usize {
         self.0.len()
     }
@@ -55,7 +55,7 @@ pub fn description(out: &mut BytesMut, columns: &[Column], formats: &Formats) {
     for (at, Column(name, kind)) in columns.iter().enumerate() {
         body.put_slice(name.as_bytes());
         body.put_u8(0);
-        // Of no table, and with no modifier.
+        // Of no table, and without a type modifier.
         body.put_u32(0);
         body.put_u16(0);
         body.put_u32(kind.oid());
@@ -102,7 +102,7 @@ fn int8(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// As `numeric_send` writes it: groups of four digits, the weight of the first, no sign, no digits behind the point.
+/// In the format of `numeric_send`: groups of four digits, the weight of the first, no sign, no fraction.
 fn numeric(number: u64) -> Vec<u8> {
     let mut groups = Vec::new();
     let mut left = number;
@@ -133,7 +133,7 @@ pub fn complete(out: &mut BytesMut, tag: &str) {
     message::raw(out, b'C', &body);
 }
 
-/// `ErrorResponse`, after which the connection goes on.
+/// `ErrorResponse`, after which the session continues.
 pub fn error(out: &mut BytesMut, refusal: &Refusal) {
     message::error(out, Severity::Error, refusal.code, &refusal.message, refusal.hint.as_deref());
 }

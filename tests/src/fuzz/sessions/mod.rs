@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use self::play::{Play, Step, Tally, Wrong};
 use self::steps::Steps;
-use super::knobs::Knobs;
+use super::knobs::{self, Knobs};
 use super::random::Random;
 use super::world::{Conditions, World};
 
@@ -75,8 +75,10 @@ impl Run {
                     self.world.restore().await;
                 }
                 let session = self.session(seed, number);
+                let from = self.tally.requests - before;
                 self.attempt(session, &format!("PGSTRATA_FUZZ_SEED={seed} PGSTRATA_FUZZ_ONLY={number}"))
                     .await;
+                knobs::tell_progress("requests", begun, from, self.tally.requests - before);
                 if self.knobs.only.is_some() {
                     break;
                 }

@@ -232,7 +232,8 @@ impl Steps {
     /// The messages of one request.
     pub fn request(&self, random: &mut Random, leave: Leave) -> Vec<Send> {
         let mut out = Vec::new();
-        match random.below(20) {
+        match random.below(22) {
+            20.. => again(random, &mut out),
             0..6 => out.push(self.query(random, leave)),
             6..15 => {
                 self.pipeline(random, leave, &mut out);
@@ -307,6 +308,27 @@ impl Steps {
                 out.push(one_of(random, &[Send::Sync, Send::Flush]));
             }
         }
+    }
+}
+
+/// A statement with no name, again and again: servers keep it.
+fn again(random: &mut Random, out: &mut Vec<Send>) {
+    let (text, values) = random.pick(&[
+        ("select secret from users", &[][..]),
+        ("table users", &[]),
+        ("select name from users order by id", &[]),
+        ("select $1::int4", &["1"]),
+        ("insert into notes (note) values ($1)", &["x"]),
+        ("insert into users (name) values ($1) returning id, secret", &["n"]),
+        ("delete from notes", &[]),
+        ("select note from notes", &[]),
+        ("insert into users (id) values ($1)", &["no number"]),
+    ]);
+    for _ in 0..1 + random.below(8) {
+        out.push(Send::Parse(String::new(), text.to_owned()));
+        let values = values.iter().map(|value| (*value).to_owned()).collect();
+        out.push(Send::Bind(String::new(), String::new(), values));
+        out.extend([Send::Execute(String::new(), 0), Send::Sync]);
     }
 }
 

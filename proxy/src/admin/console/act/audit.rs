@@ -1,30 +1,31 @@
-//! The audit line: who did what, from where, and what became of it.
+//! The audit line of a command: user, address, text, and result.
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
-/// Something that is being done. Its line is written when this is dropped, whatever happens.
+use crate::net::socket::Peer;
+
+/// A command in progress. Its line is written when this value is dropped, in any case.
 pub struct Audit<'a> {
     user: &'a str,
-    peer: SocketAddr,
+    peer: Peer,
     command: &'a str,
     begun: Instant,
     outcome: &'static str,
 }
 
 impl<'a> Audit<'a> {
-    /// A user, from there, has asked for it: the text as it came.
-    pub fn begin(user: &'a str, peer: SocketAddr, command: &'a str) -> Self {
-        // Until it is known to be done, whoever asked may have given it up.
+    /// A command of this user from this address, with its text.
+    pub fn begin(user: &'a str, peer: Peer, command: &'a str) -> Self {
+        // Until the command is complete, its client may have given it up.
         Self { user, peer, command, begun: Instant::now(), outcome: "given up" }
     }
 
-    /// It is done.
+    /// The command succeeded.
     pub fn done(mut self) {
         self.outcome = "done";
     }
 
-    /// It was refused, or failed, with this SQLSTATE.
+    /// The command was refused or failed, with this SQLSTATE.
     pub fn failed(mut self, code: &'static str) {
         self.outcome = code;
     }

@@ -6,13 +6,13 @@ use crate::clients::slot::ClientSlot;
 use crate::shared::Shared;
 use crate::wire::refusal::{Refusal, sqlstate};
 
-/// Ends a client, whatever it does.
+/// Closes a client, in any state.
 pub(super) fn kill(shared: &Shared, id: u64) -> Result<(), Refusal> {
     find(shared, id)?.end();
     Ok(())
 }
 
-/// Cancels what a client runs, or waits to run, as its own cancel request would.
+/// Cancels the statement that a client runs, or its wait, like a cancel request of the client.
 pub(super) async fn cancel(shared: &Shared, id: u64) -> Result<(), Refusal> {
     find(shared, id)?.who.cancel.cancel().await;
     Ok(())

@@ -7,21 +7,22 @@ use tokio::time::{sleep, timeout};
 
 use crate::config::is_console;
 use crate::gate::Paused;
+use crate::shared::cluster::Cluster;
 use crate::shared::{DatabaseHandle, Shared};
 use crate::wire::refusal::{Refusal, sqlstate};
 
-/// How often it is looked whether something has come about.
+/// The interval at which conditions are checked.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// How long KILL waits for clients and servers to be gone.
+/// How long KILL waits for clients and servers to close.
 const KILL_LIMIT: Duration = Duration::from_secs(10);
 
-/// Something is not in the state that a command needs.
+/// The SQLSTATE for a database in the wrong state.
 const NOT_NOW: &str = "55000";
 
-/// Lends no servers from now on, and waits until all are closed. Given up, it is as if it had not been asked for.
+/// Gives servers to no client from now on, and waits until all are closed. Dropping the future undoes the pause.
 pub(super) async fn pause(shared: &Shared, name: Option<&str>) -> Result<(), Refusal> {
-    let chosen = chosen(shared, name)?;
+    let chosen = clusters(shared, name)?;
     if name.is_none() && chosen.iter().all(|database| database.gate.is_paused()) {
         return Err(Refusal::new(NOT_NOW, "all databases are paused already"));
     }
@@ -41,10 +42,10 @@ pub(super) async fn pause(shared: &Shared, name: Option<&str>) -> Result<(), Ref
     Ok(())
 }
 
-/// Lends servers again.
+/// Gives servers to clients again.
 pub(super) fn resume(shared: &Shared, name: Option<&str>) -> Result<(), Refusal> {
-    // All of them, whatever the first says.
-    let resumed = chosen(shared, name)?.iter().filter(|database| database.gate.resume()).count();
+    // All clusters, whatever the first result.
+    let resumed = clusters(shared, name)?.iter().filter(|database| database.gate.resume()).count();
     match (resumed, name) {
         (1.., _) => Ok(()),
         (0, Some(name)) => Err(Refusal::new(NOT_NOW, format!("database \"{name}\" is not paused"))),
@@ -52,19 +53,20 @@ pub(super) fn resume(shared: &Shared, name: Option<&str>) -> Result<(), Refusal>
     }
 }
 
-/// Refuses new clients, or lets them in again.
+/// Refuses new clients, or admits them again.
 pub(super) fn disable(shared: &Shared, name: &str, disabled: bool) -> Result<(), Refusal> {
-    for database in chosen(shared, Some(name))? {
+    for database in clusters(shared, Some(name))? {
         database.gate.set_disabled(disabled);
     }
     Ok(())
 }
 
-/// Ends all clients, and with them their servers; the databases stay paused. Says how many there were.
+/// Closes all clients, and so their servers; the databases stay paused. Returns the number of clients.
 pub(super) async fn kill(shared: &Shared, name: Option<&str>) -> Result<String, Refusal> {
     let chosen = chosen(shared, name)?;
-    for database in &chosen {
-        database.gate.pause().keep();
+    let clusters: Vec<_> = chosen.iter().flat_map(|database| database.clusters()).collect();
+    for cluster in &clusters {
+        cluster.gate.pause().keep();
     }
     let is_meant = |of: &str| chosen.iter().any(|database| database.name == of);
     let clients = shared.clients.all();
@@ -73,17 +75,17 @@ pub(super) async fn kill(shared: &Shared, name: Option<&str>) -> Result<String, 
     let gone = async {
         let is_left = |id| shared.clients.get(id).is_some();
         while killed.iter().any(|client| is_left(client.id))
-            || chosen.iter().any(|database| database.gate.has_servers())
+            || clusters.iter().any(|cluster| cluster.gate.has_servers())
         {
             sleep(LOOK).await;
         }
     };
-    // PostgreSQL may be slow to end what they ran: they are on their way out anyhow.
+    // PostgreSQL may need more time to end their statements, which are cancelled.
     let _ = timeout(KILL_LIMIT, gone).await;
     Ok(clients_ended(killed.len()))
 }
 
-/// What was ended, for a notice.
+/// The number of closed clients, for a notice.
 pub(super) fn clients_ended(clients: usize) -> String {
     match clients {
         1 => "1 client was ended".into(),
@@ -91,17 +93,17 @@ pub(super) fn clients_ended(clients: usize) -> String {
     }
 }
 
-/// Has servers replaced when they come back, idle ones now.
+/// Replaces idle servers at once, and others when they are returned.
 pub(super) fn reconnect(shared: &Shared, name: Option<&str>) -> Result<(), Refusal> {
-    for database in chosen(shared, name)? {
+    for database in clusters(shared, name)? {
         database.gate.reconnect();
     }
     Ok(())
 }
 
-/// Waits until no server is left that is to be replaced now.
+/// Waits until no server is left that must be replaced.
 pub(super) async fn wait_close(shared: &Shared, name: Option<&str>) -> Result<(), Refusal> {
-    for database in chosen(shared, name)? {
+    for database in clusters(shared, name)? {
         let generation = database.roster.generation();
         while database.roster.has_older(generation) {
             sleep(LOOK).await;
@@ -110,7 +112,18 @@ pub(super) async fn wait_close(shared: &Shared, name: Option<&str>) -> Result<()
     Ok(())
 }
 
-/// The database of that name; all where none is named.
+/// The clusters of the database of that name, or the one cluster that the name denotes: `app@b`.
+fn clusters(shared: &Shared, name: Option<&str>) -> Result<Vec<Arc<Cluster>>, Refusal> {
+    let all = shared.current().clusters();
+    if let Some(one) =
+        all.into_iter().find(|one| Some(one.name.as_str()) == name && one.name != one.database())
+    {
+        return Ok(vec![one]);
+    }
+    Ok(chosen(shared, name)?.iter().flat_map(|database| database.clusters()).collect())
+}
+
+/// The database of that name; without a name, all databases.
 pub(super) fn chosen(shared: &Shared, name: Option<&str>) -> Result<Vec<Arc<DatabaseHandle>>, Refusal> {
     let databases = &shared.current().databases;
     let Some(name) = name else { return Ok(databases.values().cloned().collect()) };

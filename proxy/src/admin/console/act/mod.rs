@@ -1,9 +1,9 @@
-//! What administrators do: each command to the one function that does it.
+//! Commands that change something, each with the function that runs it.
 //!
 //! # Layout
 //! - [`databases`]: PAUSE, RESUME, DISABLE, ENABLE, KILL, RECONNECT, WAIT_CLOSE.
 //! - [`tenants`]: SUSPEND TENANT, RESUME TENANT, KILL TENANT.
-//! - [`clients`]: KILL_CLIENT, CANCEL. [`settings`]: SET. [`audit`]: the line that each leaves in the log.
+//! - [`clients`]: KILL_CLIENT, CANCEL. [`settings`]: SET. [`audit`]: the log line of each command.
 
 pub mod audit;
 mod clients;
@@ -20,28 +20,29 @@ use crate::wire::refusal::Refusal;
 /// `config_file_error`
 const CONFIG_FILE_ERROR: &str = "F0000";
 
-/// What can be done, for SHOW HELP.
+/// The commands and their meanings, for SHOW HELP.
 pub const HELP: &[(&str, &str)] = &[
-    ("PAUSE [db]", "lends no servers: requests wait; done when all servers are closed"),
-    ("RESUME [db]", "lends servers again"),
+    ("PAUSE [db]", "gives servers to no client: requests wait; ends when all servers are closed"),
+    ("RESUME [db]", "gives servers to clients again"),
     ("DISABLE db", "refuses new clients"),
-    ("ENABLE db", "lets new clients in again"),
-    ("RECONNECT [db]", "replaces servers as they come back"),
-    ("WAIT_CLOSE [db]", "waits until all servers are replaced that RECONNECT has asked for"),
-    ("KILL [db]", "ends clients and servers at once, and pauses"),
-    ("KILL_CLIENT id", "ends one client, by its id in SHOW CLIENTS"),
+    ("ENABLE db", "admits new clients again"),
+    ("RECONNECT [db]", "replaces servers when they are returned"),
+    ("WAIT_CLOSE [db]", "waits until all servers that RECONNECT replaces are closed"),
+    ("KILL [db]", "closes clients and servers at once, and pauses"),
+    ("KILL_CLIENT id", "closes one client, by its id in SHOW CLIENTS"),
     ("CANCEL id", "cancels what one client runs, by its id in SHOW CLIENTS"),
     ("SUSPEND TENANT name [IN db]", "refuses a tenant's clients, at all proxies"),
-    ("RESUME TENANT name [IN db]", "lets them in again"),
-    ("KILL TENANT name [IN db]", "ends a tenant's clients at this proxy"),
-    ("RELOAD", "reads the configuration again, and says what has changed and what needs a restart"),
+    ("RESUME TENANT name [IN db]", "admits them again"),
+    ("KILL TENANT name [IN db]", "closes a tenant's clients at this proxy"),
+    ("RESET STATEMENTS [tenant]", "resets the statistics by statement, of all tenants or of one"),
+    ("RELOAD", "reads the configuration again, and names the changed keys and those that need a restart"),
     ("SHUTDOWN", "ends the proxy at once"),
-    ("SHUTDOWN WAIT_FOR_SERVERS", "ends it when open transactions are over"),
-    ("SHUTDOWN WAIT_FOR_CLIENTS", "ends it when all clients have left"),
+    ("SHUTDOWN WAIT_FOR_SERVERS", "ends the proxy when open transactions are over"),
+    ("SHUTDOWN WAIT_FOR_CLIENTS", "ends the proxy when all clients have disconnected"),
     ("SET key = value", "for drivers: keys of the configuration are changed in its file, by RELOAD"),
 ];
 
-/// Does it; gives what there is to tell about it. Whoever stops waiting leaves nothing half done.
+/// Runs a command; returns its notice. A dropped command leaves nothing incomplete.
 pub async fn act(act: &Act, shared: &Arc<Shared>) -> Result<Option<String>, Refusal> {
     let done = |result: Result<(), Refusal>| result.map(|()| None);
     match act {
@@ -57,6 +58,10 @@ pub async fn act(act: &Act, shared: &Arc<Shared>) -> Result<Option<String>, Refu
         Act::KillTenant(name) => tenants::kill(shared, name).map(Some),
         Act::KillClient(id) => done(clients::kill(shared, *id)),
         Act::Cancel(id) => done(clients::cancel(shared, *id).await),
+        Act::ResetStatements(tenant) => {
+            shared.metrics.statements.reset(tenant.as_deref());
+            Ok(None)
+        }
         Act::Reload => reload(shared).await.map(Some),
         Act::Shutdown(how) => {
             shared.exit.ask(*how);
@@ -65,7 +70,8 @@ pub async fn act(act: &Act, shared: &Arc<Shared>) -> Result<Option<String>, Refu
     }
 }
 
-/// Reads the configuration again. Says what has changed, and what needs a restart; or what is wrong, and where.
+/// Reloads the configuration. Returns the changed keys and those that need a restart; the error names the fault and its
+/// line.
 async fn reload(shared: &Arc<Shared>) -> Result<String, Refusal> {
     let report = shared.reload().await.map_err(|error| {
         let refusal = Refusal::new(CONFIG_FILE_ERROR, format!("configuration not reloaded: {error}"));

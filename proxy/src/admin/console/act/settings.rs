@@ -1,4 +1,4 @@
-//! SET: what drivers set. Keys of the configuration are changed in its file.
+//! SET: parameters that drivers set. Keys of the configuration are changed in its file.
 
 use crate::admin::console::command::Parameter;
 use crate::admin::console::show;
@@ -6,9 +6,9 @@ use crate::admin::console::table::Cell;
 use crate::shared::Shared;
 use crate::wire::refusal::{Refusal, sqlstate};
 
-/// Sets `key`; gives what there is to tell about it.
+/// Sets `key`; returns a notice.
 ///
-/// Drivers set parameters of PostgreSQL that mean nothing here: they are told so, and go on.
+/// Parameters of PostgreSQL have no effect in the console: drivers get a notice, and continue.
 pub fn set(shared: &Shared, key: &str) -> Result<Option<String>, Refusal> {
     if Parameter::find(key).is_some() {
         return Ok(Some("SET ignored".into()));
@@ -25,7 +25,7 @@ pub fn set(shared: &Shared, key: &str) -> Result<Option<String>, Refusal> {
     Err(Refusal::new(sqlstate::UNDEFINED_OBJECT, message).hint("SHOW CONFIG lists the parameters."))
 }
 
-/// Whether a reload changes the key; `None`: there is no such key.
+/// Whether a reload changes the key; `None`: the key does not exist.
 fn changeable(shared: &Shared, key: &str) -> Option<bool> {
     let rows = show::find("CONFIG")?.table(shared, "").rows;
     let row = rows.iter().find(|row| row.first() == Some(&Cell::from(key)))?;

@@ -2,25 +2,28 @@
 
 use std::sync::Arc;
 
+use pgstrata_control::Control;
 use pgstrata_control::registry::State;
 
 use super::databases::{chosen, clients_ended};
 use crate::admin::console::command::TenantName;
+use crate::config::Config;
+use crate::error_text::with_sources;
 use crate::shared::{DatabaseHandle, Shared};
 use crate::tenant::{Failure, connect};
 use crate::wire::refusal::{Refusal, sqlstate};
 
-/// Refuses a tenant's clients, here and at all other proxies: it is the registry that says so.
+/// Refuses a tenant's clients, at this proxy and at all others, by its state in the registry.
 pub(super) async fn suspend(shared: &Shared, name: &TenantName) -> Result<(), Refusal> {
     set_state(shared, name, State::Suspended, State::Active).await
 }
 
-/// Lets them in again.
+/// Admits them again.
 pub(super) async fn resume(shared: &Shared, name: &TenantName) -> Result<(), Refusal> {
     set_state(shared, name, State::Active, State::Suspended).await
 }
 
-/// Ends the clients that work for a tenant. Says how many there were.
+/// Closes the clients that work for a tenant. Returns their number.
 pub(super) fn kill(shared: &Shared, name: &TenantName) -> Result<String, Refusal> {
     let TenantName { tenant, database } = name;
     let chosen = chosen(shared, database.as_deref())?;
@@ -32,19 +35,28 @@ pub(super) fn kill(shared: &Shared, name: &TenantName) -> Result<String, Refusal
     Ok(clients_ended(own.len()))
 }
 
-/// Does what `pgstrata tenant suspend` and `resume` do.
+/// Changes the state, like `pgstrata tenant suspend` and `resume`.
 async fn set_state(shared: &Shared, name: &TenantName, to: State, from: State) -> Result<(), Refusal> {
     let (database, config) = (only(shared, name)?, &shared.current().config);
-    let Some(entry) = config.databases.get(&database.name) else { return Err(unknown(&database.name)) };
-    let control = connect::control(config, &database.name, entry, None).map_err(failed)?;
-    let schema = connect::schema(config, control.settings(), &name.tenant).map_err(failed)?;
+    let home = control_of(config, &database.name)?;
+    let schema = connect::schema(config, home.settings(), &name.tenant).map_err(failed)?;
+    let place = database.locate(&schema.as_str().into()).await;
+    let place = place.map_err(|error| Refusal::new("55000", with_sources(&*error)))?;
+    let control =
+        if place.cluster.id == database.home.id { home } else { control_of(config, &place.cluster.name)? };
     control.set_state(&schema, to, &[from, to]).await.map_err(|error| failed(error.into()))?;
-    // PostgreSQL tells, but whoever asked may look at once.
-    database.directory.invalidate(schema.as_str());
+    // PostgreSQL sends a notification, but the client may continue before it arrives.
+    place.cluster.directory.invalidate(schema.as_str());
     Ok(())
 }
 
-/// The database that is meant.
+/// A connection of the control role of a database entry.
+fn control_of(config: &Config, entry: &str) -> Result<Control, Refusal> {
+    let Some(database) = config.databases.get(entry) else { return Err(unknown(entry)) };
+    connect::control(config, entry, database, None).map_err(failed)
+}
+
+/// The database of the command.
 fn only(shared: &Shared, name: &TenantName) -> Result<Arc<DatabaseHandle>, Refusal> {
     match &chosen(shared, name.database.as_deref())?[..] {
         [only] => Ok(Arc::clone(only)),

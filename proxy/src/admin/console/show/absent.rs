@@ -1,9 +1,9 @@
-//! What PgBouncer has and the proxy has not: tables with its columns and no rows, for tools that ask for them.
+//! Tables of PgBouncer without an equivalent: its columns and no rows, for tools that read them.
 
 use super::{Shown, View, bytea, int4, int8, text};
 use crate::admin::console::table::Row;
 
-/// There is nothing.
+/// No rows.
 fn none(_: &View<'_>, _: &str) -> Vec<Row> {
     Vec::new()
 }
@@ -44,7 +44,7 @@ pub(super) const DNS_ZONES: Shown = Shown::new(
 
 pub(super) const FDS: Shown = Shown::new(
     "FDS",
-    "nothing: sockets are not handed over to another process",
+    "nothing: sockets are handed over by SIGUSR2, not by the console",
     &[
         int4("fd"),
         text("task"),

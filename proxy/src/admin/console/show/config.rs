@@ -8,12 +8,13 @@ use humantime_serde::re::humantime;
 use super::{Shown, View, text};
 use crate::admin::console::table::Row;
 use crate::config::{
-    AuthMethod, Config, Effect, Http, Limits, Listen, Log, Metrics, Pool, Provision, Tenancy,
+    AuthMethod, Config, Effect, FileMode, HostPattern, Http, Limits, Listen, Log, Metrics, Network, Pool,
+    Process, Provision, Tenancy,
 };
 
 pub(super) const CONFIG: Shown = Shown::new(
     "CONFIG",
-    "each key of the configuration, and some by the names that PgBouncer has for them",
+    "each key of the configuration, some also under PgBouncer's names",
     &[text("key"), text("value"), text("default"), text("changeable")],
     |shared, _| rows(shared),
 );
@@ -55,7 +56,7 @@ macro_rules! spelt_as_it_is {
     ($($kind:ty),*) => { $(impl Spelt for $kind { fn spelt(&self) -> String { self.to_string() } })* };
 }
 
-spelt_as_it_is!(bool, usize, u32, u64, String, char, std::net::SocketAddr);
+spelt_as_it_is!(bool, usize, u32, u64, String, char, std::net::SocketAddr, Network, FileMode, HostPattern);
 
 impl Spelt for Duration {
     fn spelt(&self) -> String {
@@ -87,6 +88,8 @@ impl Spelt for AuthMethod {
             AuthMethod::ScramSha256 => "scram-sha-256",
             AuthMethod::Md5 => "md5",
             AuthMethod::Password => "password",
+            AuthMethod::Cert => "cert",
+            AuthMethod::Peer => "peer",
             AuthMethod::Trust => "trust",
         }
         .to_owned()
@@ -123,15 +126,18 @@ fn general(config: &Config) -> Vec<Pair> {
         listen,
         listens,
         [
-            address, tls_certificate, tls_key, auth, max_clients, max_unauthenticated, login_timeout,
-            shutdown_timeout,
+            address, more_addresses, unix_socket_dir, unix_socket_mode, tls_certificate, tls_key,
+            tls_client_ca, tls_client_required, proxy_protocol, auth, max_clients, max_unauthenticated,
+            login_timeout, failed_login_pause, shutdown_timeout, handover_timeout, reuse_port,
         ]
     );
     all.push(pair("listen.tls", &listen.tls, &listens.tls, word));
     all.extend(pairs!("http", config.http, Http::default(), [enabled, address, max_connections, timeout]));
-    all.extend(pairs!("metrics", config.metrics, Metrics::default(), [tenants]));
+    all.extend(pairs!("metrics", config.metrics, Metrics::default(), [tenants, statements_memory]));
+    let process = Process::default();
+    all.extend(pairs!("process", config.process, process, [pid_file, follow_files, rerun_commands]));
     let log = Log::default();
-    all.extend(pairs!("log", config.log, log, [level]));
+    all.extend(pairs!("log", config.log, log, [level, log_connections, log_disconnections]));
     all.push(pair("log.format", &config.log.format, &log.format, word));
     all.extend(pairs!(
         "limits",
@@ -140,6 +146,8 @@ fn general(config: &Config) -> Vec<Pair> {
         [
             threads,
             max_query_bytes,
+            max_buffered_bytes,
+            message_timeout,
             max_message_bytes,
             max_prepared_statements_per_client,
             max_prepared_bytes_per_client,
@@ -189,8 +197,9 @@ fn tenancy(config: &Config) -> Vec<Pair> {
         tenancy,
         default,
         [
-            role_prefix, separator, shared_schemas, shared_writes, trusted_functions, locked_settings,
-            hide_other_tenants, tenant_cache, catalog_cache, catalog_notify, max_servers_per_tenant,
+            role_prefix, separator, server_name, shared_schemas, shared_writes, trusted_functions,
+            locked_settings, hide_other_tenants, tenant_cache, catalog_cache, catalog_notify,
+            max_servers_per_tenant, query_comment,
         ]
     ));
     all

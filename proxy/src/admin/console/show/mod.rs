@@ -8,20 +8,29 @@
 //! - [`stats`]: STATS, STATS_TOTALS, STATS_AVERAGES, TOTALS.
 //! - [`config`]: CONFIG. [`state`]: VERSION, STATE, LISTS, MEM, HELP.
 //! - [`absent`]: what the proxy does not have: PEERS, DNS_HOSTS, FDS and the like.
-//! - [`tenants`]: TENANTS, TENANT, ROUTES, LOCKED. [`sessions`]: PINS, PREPARED, PLANS, LIMITS.
+//! - [`tenants`]: TENANTS, TENANT, ROUTES, LOCKED. [`sessions`]: PINS, PREPARED, PLANS. [`limits`]: LIMITS.
+//! - [`statements`]: STATEMENTS. [`refusals`]: REFUSALS.
 
 mod absent;
 mod config;
+mod limits;
 mod pools;
+mod refusals;
 mod sessions;
 mod sockets;
 mod state;
+mod statements;
 mod stats;
 mod tenants;
+
+pub use statements::MOST as MOST_STATEMENTS;
 
 use std::ops::Deref;
 
 use super::table::{Column, Row, Table, Type};
+use std::sync::Arc;
+
+use crate::shared::cluster::Cluster;
 use crate::shared::snapshot::Snapshot;
 use crate::shared::{DatabaseHandle, Shared};
 
@@ -33,11 +42,22 @@ pub struct Shown {
     pub about: &'static str,
     /// Its columns.
     pub columns: &'static [Column],
-    /// It is of one thing, whose name stands behind its own.
-    pub of_one: bool,
+    /// Whether it is of one thing, whose name stands behind its own.
+    pub of: Of,
     /// It has what users may have written into their statements.
     pub for_admins: bool,
     rows: fn(&View<'_>, &str) -> Vec<Row>,
+}
+
+/// What a table is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Of {
+    /// All that there is.
+    All,
+    /// One thing.
+    One,
+    /// One tenant, or all of them.
+    OneOrAll,
 }
 
 /// What a table is made of. All of its rows go by the same configuration.
@@ -82,7 +102,9 @@ pub static ALL: &[&Shown] = &[
     &tenants::TENANT,
     &tenants::ROUTES,
     &tenants::LOCKED,
-    &sessions::LIMITS,
+    &statements::STATEMENTS,
+    &refusals::REFUSALS,
+    &limits::LIMITS,
     &sessions::PINS,
     &sessions::PLANS,
     &sessions::PREPARED,
@@ -106,11 +128,15 @@ impl Shown {
         columns: &'static [Column],
         rows: fn(&View<'_>, &str) -> Vec<Row>,
     ) -> Self {
-        Self { name, about, columns, of_one: false, for_admins: false, rows }
+        Self { name, about, columns, of: Of::All, for_admins: false, rows }
     }
 
     const fn of_one(self) -> Self {
-        Self { of_one: true, ..self }
+        Self { of: Of::One, ..self }
+    }
+
+    const fn of_one_or_all(self) -> Self {
+        Self { of: Of::OneOrAll, ..self }
     }
 
     const fn for_admins(self) -> Self {
@@ -152,6 +178,11 @@ fn databases<'a>(shared: &View<'a>) -> Vec<(&'a str, &'a DatabaseHandle)> {
         shared.now.databases.iter().map(|(name, database)| (name.as_str(), &**database)).collect();
     all.sort_unstable_by_key(|(name, _)| *name);
     all
+}
+
+/// What the databases have on each of their clusters, in the order of the names.
+fn clusters(shared: &View<'_>) -> Vec<Arc<Cluster>> {
+    shared.now.clusters()
 }
 
 #[cfg(test)]

@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Shown, View, databases, int4, text};
+use super::{Shown, View, clusters, int4, text};
 use crate::admin::console::table::{Cell, Row, flag};
 use crate::clients::slot::{ClientSlot, Doing};
-use crate::config::PoolMode;
+use crate::config::{Limit, PoolMode};
 use crate::pool::fair::Status;
-use crate::shared::DatabaseHandle;
+use crate::shared::cluster::Cluster;
 
 pub(super) const POOLS: Shown = Shown::new(
     "POOLS",
-    "each pool of servers: that of all tenants, and that of each tenant in the tier login",
+    "each pool of servers: one for all tenants of a database, one for each tenant in the tier login",
     &[
         text("database"),
         text("user"),
@@ -34,13 +34,13 @@ pub(super) const POOLS: Shown = Shown::new(
     ],
     |shared, _| {
         let clients = shared.clients.all();
-        databases(shared).into_iter().flat_map(|database| pools(shared, database, &clients)).collect()
+        clusters(shared).iter().flat_map(|cluster| pools(shared, cluster, &clients)).collect()
     },
 );
 
 pub(super) const DATABASES: Shown = Shown::new(
     "DATABASES",
-    "each database of the configuration",
+    "each database of the configuration, on each of its clusters",
     &[
         text("name"),
         text("host"),
@@ -62,7 +62,7 @@ pub(super) const DATABASES: Shown = Shown::new(
     ],
     |shared, _| {
         let clients = shared.clients.all();
-        databases(shared).into_iter().map(|database| database_of(shared, database, &clients)).collect()
+        clusters(shared).iter().map(|cluster| database_of(shared, cluster, &clients)).collect()
     },
 );
 
@@ -86,20 +86,24 @@ pub(super) const USERS: Shown = Shown::new(
 );
 
 /// The pools that a database has, or that a client of it uses, by the role that their servers log in as.
-pub(super) fn by_role(
-    (name, database): (&str, &DatabaseHandle),
-    clients: &[Arc<ClientSlot>],
-) -> BTreeMap<String, Pool> {
-    let shared_role = database.servers.role();
-    let mut pools = BTreeMap::from([(shared_role.clone(), Pool::of(&database.servers))]);
-    for servers in database.tenants.all() {
+pub(super) fn by_role(cluster: &Cluster, clients: &[Arc<ClientSlot>]) -> BTreeMap<String, Pool> {
+    let shared_role = cluster.servers.role();
+    let mut pools = BTreeMap::from([(shared_role.clone(), Pool::of(&cluster.servers))]);
+    for servers in cluster.tenants.all() {
         pools.insert(servers.role(), Pool::of(&servers));
     }
-    for client in clients.iter().filter(|client| *client.who.database == *name) {
+    for client in clients.iter().filter(|client| works_on(client, cluster)) {
         let role = client.place().login.map_or_else(|| shared_role.clone(), |role| role.as_str().to_owned());
         pools.entry(role).or_default().note(client);
     }
     pools
+}
+
+/// Whether a client's tenant lives on the cluster.
+fn works_on(client: &ClientSlot, cluster: &Cluster) -> bool {
+    let is_elsewhere = cluster.on.as_ref().is_some_and(|on| !on.is_registry);
+    let on = client.place().away;
+    *client.who.database == *cluster.database() && on == is_elsewhere.then_some(cluster.id)
 }
 
 /// What is shown of one pool.
@@ -131,8 +135,7 @@ impl Pool {
     }
 }
 
-fn pools(shared: &View<'_>, database: (&str, &DatabaseHandle), clients: &[Arc<ClientSlot>]) -> Vec<Row> {
-    let (name, handle) = database;
+fn pools(shared: &View<'_>, handle: &Cluster, clients: &[Arc<ClientSlot>]) -> Vec<Row> {
     let mode = mode_in_words(shared.now.config.pool.mode);
     let shared_role = handle.servers.role();
     let row = |(role, pool): (String, Pool)| {
@@ -143,7 +146,7 @@ fn pools(shared: &View<'_>, database: (&str, &DatabaseHandle), clients: &[Arc<Cl
         };
         let active = pool.status.size.saturating_sub(pool.status.idle + connecting);
         vec![
-            name.into(),
+            handle.name.as_str().into(),
             role.into(),
             pool.active.into(),
             pool.waiting.into(),
@@ -162,18 +165,15 @@ fn pools(shared: &View<'_>, database: (&str, &DatabaseHandle), clients: &[Arc<Cl
             Cell::Null,
         ]
     };
-    by_role(database, clients).into_iter().map(row).collect()
+    by_role(handle, clients).into_iter().map(row).collect()
 }
 
-fn database_of(
-    shared: &View<'_>,
-    (name, database): (&str, &DatabaseHandle),
-    clients: &[Arc<ClientSlot>],
-) -> Row {
-    let (target, pool) = (database.servers.target(), &shared.now.config.pool);
-    let here = clients.iter().filter(|client| *client.who.database == *name).count();
+fn database_of(shared: &View<'_>, database: &Cluster, clients: &[Arc<ClientSlot>]) -> Row {
+    let (target, kind) = (database.servers.target(), database.servers.kind());
+    let pool = &kind.settings;
+    let here = clients.iter().filter(|client| works_on(client, database)).count();
     vec![
-        name.into(),
+        database.name.as_str().into(),
         target.config.host.as_str().into(),
         target.config.port.into(),
         target.name.as_str().into(),
@@ -195,15 +195,16 @@ fn database_of(
 
 fn user_of(user: &crate::config::User, clients: &[Arc<ClientSlot>]) -> Row {
     let own = || clients.iter().filter(|client| client.who.user.name == user.name);
-    let mode = user.pool_mode.map_or(Cell::Null, |mode| mode_in_words(mode).into());
+    let mode = user.rights.pool_mode.map_or(Cell::Null, |mode| mode_in_words(mode).into());
+    let limit = |limit: &Option<Limit<usize>>| limit.as_ref().map_or(0, |limit| limit.value);
     vec![
         user.name.as_str().into(),
         "".into(),
         "".into(),
         mode,
-        0u64.into(),
+        limit(&user.limits.max_servers).into(),
         own().filter(|client| client.server().is_some()).count().into(),
-        0u64.into(),
+        limit(&user.limits.max_clients).into(),
         own().count().into(),
     ]
 }

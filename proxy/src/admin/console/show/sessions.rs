@@ -1,53 +1,14 @@
-//! SHOW LIMITS, PINS, PLANS, PREPARED: what sessions take, and what they may.
+//! SHOW PINS, PLANS, PREPARED: what sessions take.
 
-use super::{Shown, databases, int4, int8, numeric, text};
+use super::{Shown, int4, int8, numeric, text};
 use crate::admin::console::table::{Cell, Row, moment, text_or_null};
 
 /// So much of a statement's text is shown.
 const SHOWN_TEXT: usize = 1000;
 
-pub(super) const LIMITS: Shown = Shown::new(
-    "LIMITS",
-    "each limit on how many there may be, and how many there are",
-    &[text("name"), text("database"), int8("value"), int8("used")],
-    |shared, _| {
-        let config = &shared.now.config;
-        let clients = shared.clients.all();
-        let row = |name: &str, database: Cell, value: usize, used: usize| -> Row {
-            vec![name.into(), database, value.into(), used.into()]
-        };
-        let logged_in =
-            clients.iter().filter(|client| shared.now.databases.contains_key(&*client.who.database));
-        let mut rows = vec![
-            row("listen.max_clients", Cell::Null, config.listen.max_clients, logged_in.count()),
-            row(
-                "listen.max_unauthenticated",
-                Cell::Null,
-                config.listen.max_unauthenticated,
-                shared.clients.arriving(),
-            ),
-        ];
-        for (name, database) in databases(shared) {
-            let (status, own) = (database.servers.status(), database.tenants.usage());
-            let pinned = database.pinned().load(std::sync::atomic::Ordering::Relaxed);
-            rows.push(row("pool.max_servers", name.into(), config.pool.max_servers, status.size));
-            rows.push(row(
-                "pool.max_tenant_servers",
-                name.into(),
-                config.pool.max_tenant_servers,
-                own.idle + own.active,
-            ));
-            rows.push(row("pool.max_pinned", name.into(), config.pool.max_pinned, pinned));
-            let logins = database.roster.connecting();
-            rows.push(row("pool.max_logins", name.into(), config.pool.max_logins, logins));
-        }
-        rows
-    },
-);
-
 pub(super) const PINS: Shown = Shown::new(
     "PINS",
-    "each reason why a client keeps its server beyond a transaction",
+    "each reason of a pin, with the number of pinned clients",
     &[
         int4("id"),
         text("user"),
@@ -78,7 +39,7 @@ pub(super) const PINS: Shown = Shown::new(
 
 pub(super) const PLANS: Shown = Shown::new(
     "PLANS",
-    "the cache of plans",
+    "the plan cache",
     &[int8("plans"), numeric("hits"), numeric("misses"), int8("bytes"), int8("max_bytes")],
     |shared, _| {
         let stats = shared.engine.stats();
@@ -94,7 +55,7 @@ pub(super) const PLANS: Shown = Shown::new(
 
 pub(super) const PREPARED: Shown = Shown::new(
     "PREPARED",
-    "each statement that clients have prepared by name, and that they share",
+    "each statement that clients have prepared by name",
     &[int8("id"), int4("clients"), text("path"), text("role"), int4("bytes"), text("query")],
     |shared, _| {
         let row = |statement: &crate::session::statements::Held| -> Row {

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::{Shown, View, databases, int4, text};
-use crate::admin::console::table::{Cell, Row, moment};
+use super::{Shown, View, clusters, int4, text};
+use crate::admin::console::table::{Cell, Row, moment, text_or_null};
 use crate::clients::slot::{ClientSlot, Doing};
 use crate::pool::roster::ServerSlot;
-use crate::shared::DatabaseHandle;
+use crate::shared::cluster::Cluster;
 
 /// What PgBouncer shows of a connection, and then what is more.
 macro_rules! columns {
@@ -24,9 +24,9 @@ macro_rules! columns {
 
 pub(super) const CLIENTS: Shown = Shown::new(
     "CLIENTS",
-    "each client that is logged in",
-    columns![text("tenant"), text("transaction"), text("pins")],
-    |shared, _| shared.clients.all().iter().map(|client| client_of(client)).collect(),
+    "each logged-in client",
+    columns![text("tenant"), text("transaction"), text("pins"), text("query")],
+    |shared, _| shared.clients.all().iter().map(|client| client_of(shared, client)).collect(),
 );
 
 pub(super) const SERVERS: Shown = Shown::new(
@@ -95,7 +95,7 @@ fn common_of(client: &ClientSlot, state: &str) -> Row {
     let link = client.server().map_or(String::new(), |server| format!("s{server}"));
     let mut row: Row =
         vec!["C".into(), who.user.name.as_str().into(), (*who.database).into(), "none".into(), state.into()];
-    row.extend(address(Some(who.peer)));
+    row.extend(address(who.peer.address()));
     row.extend(address(who.local));
     row.extend([
         moment(client.connected_at()),
@@ -114,7 +114,7 @@ fn common_of(client: &ClientSlot, state: &str) -> Row {
     row
 }
 
-fn client_of(client: &ClientSlot) -> Row {
+fn client_of(shared: &View<'_>, client: &ClientSlot) -> Row {
     let mut row = common_of(client, state_of(client, false));
     let transaction = match client.status() {
         'T' => "open",
@@ -122,17 +122,33 @@ fn client_of(client: &ClientSlot) -> Row {
         _ => "none",
     };
     let pins: Vec<_> = client.pins().into_iter().map(|reason| reason.as_str()).collect();
-    row.extend([tenant_of(Some(client)), transaction.into(), pins.join(",").into()]);
+    row.extend([
+        tenant_of(Some(client)),
+        transaction.into(),
+        pins.join(",").into(),
+        query_of(shared, client),
+    ]);
     row
 }
 
+/// The normalized statement of a client that has a server, where statistics have it.
+fn query_of(shared: &View<'_>, client: &ClientSlot) -> Cell {
+    let works = client.doing() == Doing::Works;
+    let text = client
+        .place()
+        .tenant
+        .filter(|_| works)
+        .and_then(|tenant| shared.metrics.statements.text(&client.who.database, &tenant, client.form()));
+    text_or_null(text.as_deref())
+}
+
 fn common_of_server(
-    database: (&str, &DatabaseHandle),
+    database: &Cluster,
     server: &ServerSlot,
     state: &str,
     client: Option<&ClientSlot>,
 ) -> Row {
-    let (name, database) = database;
+    let name = database.name.as_str();
     let roster = &database.roster;
     let link = client.map_or(String::new(), |client| format!("c{}", client.id));
     let application = client.map_or("", |client| &client.who.application);
@@ -157,15 +173,12 @@ fn common_of_server(
 }
 
 /// Calls `each` for each server, with the client that has it.
-fn each_server(
-    shared: &View<'_>,
-    mut each: impl FnMut((&str, &DatabaseHandle), &ServerSlot, Option<&ClientSlot>),
-) {
+fn each_server(shared: &View<'_>, mut each: impl FnMut(&Cluster, &ServerSlot, Option<&ClientSlot>)) {
     let clients: HashMap<u64, Arc<ClientSlot>> =
         shared.clients.all().into_iter().filter_map(|client| Some((client.server()?, client))).collect();
-    for (name, database) in databases(shared) {
-        for server in database.roster.all() {
-            each((name, database), &server, clients.get(&server.id).map(|client| &**client));
+    for cluster in clusters(shared) {
+        for server in cluster.roster.all() {
+            each(&cluster, &server, clients.get(&server.id).map(|client| &**client));
         }
     }
 }

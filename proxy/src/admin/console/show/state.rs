@@ -1,6 +1,6 @@
 //! SHOW HELP, VERSION, STATE, LISTS, MEM.
 
-use super::{ALL, Shown, databases, int4, text};
+use super::{ALL, Of, Shown, clusters, databases, int4, text};
 use crate::admin::console::act;
 use crate::admin::console::table::Row;
 use crate::clients::slot::ClientSlot;
@@ -8,7 +8,11 @@ use crate::clients::slot::ClientSlot;
 pub(super) const HELP: Shown =
     Shown::new("HELP", "each command", &[text("command"), text("meaning")], |_, _| {
         let shows = ALL.iter().map(|shown| {
-            let name = if shown.of_one { " name" } else { "" };
+            let name = match shown.of {
+                Of::All => "",
+                Of::One => " name",
+                Of::OneOrAll => " [tenant]",
+            };
             vec![format!("SHOW {}{name}", shown.name).into(), shown.about.into()]
         });
         let acts = act::HELP.iter().map(|(command, meaning)| vec![(*command).into(), (*meaning).into()]);
@@ -22,20 +26,23 @@ pub(super) const VERSION: Shown = Shown::new("VERSION", "the version", &[text("v
 
 pub(super) const STATE: Shown =
     Shown::new("STATE", "whether the databases are paused", &[text("key"), text("value")], |shared, _| {
-        let all = databases(shared);
-        let paused = !all.is_empty() && all.iter().all(|(_, database)| database.gate.is_paused());
+        let all = clusters(shared);
+        let paused = !all.is_empty() && all.iter().all(|cluster| cluster.gate.is_paused());
         let row = |key: &str, holds: bool| vec![key.into(), if holds { "yes" } else { "no" }.into()];
         vec![row("active", !paused), row("paused", paused), row("suspended", false)]
     });
 
-pub(super) const LISTS: Shown =
-    Shown::new("LISTS", "how many there are of each kind", &[text("list"), int4("items")], |shared, _| {
+pub(super) const LISTS: Shown = Shown::new(
+    "LISTS",
+    "the number of databases, users, pools, clients and servers",
+    &[text("list"), int4("items")],
+    |shared, _| {
         let clients = shared.clients.all();
-        let all = databases(shared);
-        let pools: usize = all.iter().map(|database| super::pools::by_role(*database, &clients).len()).sum();
-        let servers: usize = all.iter().map(|(_, database)| database.roster.len()).sum();
+        let all = clusters(shared);
+        let pools: usize = all.iter().map(|cluster| super::pools::by_role(cluster, &clients).len()).sum();
+        let servers: usize = all.iter().map(|cluster| cluster.roster.len()).sum();
         let lists = [
-            ("databases", all.len()),
+            ("databases", databases(shared).len()),
             ("users", shared.now.config.users.len()),
             ("peers", 0),
             ("pools", pools),
@@ -51,11 +58,12 @@ pub(super) const LISTS: Shown =
             ("dns_pending", 0),
         ];
         lists.into_iter().map(|(list, items)| vec![list.into(), items.into()]).collect()
-    });
+    },
+);
 
 pub(super) const MEM: Shown = Shown::new(
     "MEM",
-    "what some parts take, in bytes",
+    "the memory of some parts, in bytes",
     &[text("name"), int4("size"), int4("used"), int4("free"), int4("memtotal")],
     |shared, _| {
         let part = |name: &str, size: usize, used: usize, total: usize| -> Row {

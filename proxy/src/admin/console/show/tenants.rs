@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Shown, View, databases, int4, numeric, text};
+use super::{Shown, View, clusters, databases, int4, numeric, text};
 use crate::admin::console::table::{Cell, Row, text_or_null};
 use crate::clients::slot::Doing;
 use crate::metrics::tally::TenantSums;
@@ -29,6 +29,7 @@ pub(super) const TENANTS: Shown = Shown::new(
         numeric("wait_time"),
         numeric("bytes_received"),
         numeric("bytes_sent"),
+        numeric("p99_time"),
     ],
     |shared, _| {
         let clients = by_tenant(shared);
@@ -51,6 +52,7 @@ pub(super) const TENANTS: Shown = Shown::new(
                 (sums.wait / 1000).into(),
                 sums.sent.into(),
                 sums.received.into(),
+                (sums.p99 / 1000).into(),
             ]
         };
         shared.metrics.tenants_seen().into_iter().map(row).collect()
@@ -67,7 +69,7 @@ pub(super) const TENANT: Shown = Shown::new(
 
 pub(super) const ROUTES: Shown = Shown::new(
     "ROUTES",
-    "where each tenant's statements go: its schema, strategy, tier and role",
+    "each tenant's schema, strategy, tier and role",
     &[
         text("database"),
         text("tenant"),
@@ -98,16 +100,16 @@ pub(super) const ROUTES: Shown = Shown::new(
 
 pub(super) const LOCKED: Shown = Shown::new(
     "LOCKED",
-    "each tenant that is not served now, as far as it was asked for",
+    "each tenant that is not served now, if a client has named it",
     &[text("database"), text("tenant"), text("schema"), text("state")],
     |shared, _| {
         let mut rows = Vec::new();
-        for (name, database) in databases(shared) {
-            for (schema, state) in database.directory.known_states() {
+        for cluster in clusters(shared) {
+            for (schema, state) in cluster.directory.known_states() {
                 if state.is_some_and(|state| state != pgstrata_control::registry::State::Active) {
                     let tenant = tenant_of(&shared.now.config, &schema);
                     let state = state.map_or(Cell::Null, |state| state.as_str().into());
-                    rows.push(vec![name.into(), tenant.into(), (*schema).into(), state]);
+                    rows.push(vec![cluster.name.as_str().into(), tenant.into(), (*schema).into(), state]);
                 }
             }
         }
@@ -144,10 +146,14 @@ fn by_tenant(shared: &View<'_>) -> HashMap<Key, Own> {
 /// How tenants fare, as it was last seen.
 fn states(shared: &View<'_>) -> HashMap<Key, &'static str> {
     let mut all = HashMap::new();
-    for (name, database) in databases(shared) {
-        for (schema, state) in database.directory.known_states() {
-            let state = state.map_or("gone", |state| state.as_str());
-            all.insert((name.into(), tenant_of(&shared.now.config, &schema).into()), state);
+    for cluster in clusters(shared) {
+        for (schema, state) in cluster.directory.known_states() {
+            let key = (cluster.database().into(), tenant_of(&shared.now.config, &schema).into());
+            // It may live on another cluster.
+            let entry = all.entry(key).or_insert("gone");
+            if let Some(state) = state {
+                *entry = state.as_str();
+            }
         }
     }
     all
@@ -188,6 +194,7 @@ fn one(shared: &View<'_>, (name, database): (&str, &DatabaseHandle), tenant: &st
             ("errors", sums.errors),
             ("refused", sums.refused),
             ("query_time", sums.query / 1000),
+            ("p99_time", sums.p99 / 1000),
             ("wait_time", sums.wait / 1000),
             ("bytes_received", sums.sent),
             ("bytes_sent", sums.received),
