@@ -85,7 +85,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             self.plan = Some(Box::new(plan));
             return Ok(step);
         }
-        if let Err(step) = self.on_behalf_of(tied.clone(), |session| session.begin_extended(b'P', body)) {
+        let begun = self.on_behalf_of(tied.clone(), |session| {
+            let stale = matches!(session.lacks_server(), Ok(false)) && session.drops_stale_server(&plan);
+            if stale { Err(Step::NeedServer) } else { session.begin_extended(b'P', body) }
+        });
+        if let Err(step) = begun {
             self.plan = Some(Box::new(plan));
             return Ok(step);
         }
