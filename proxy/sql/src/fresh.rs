@@ -134,13 +134,16 @@ fn refused(look: &Look) -> String {
         Extent::Rows => format!(
             "write to \"{name}\", which is outside of the tenant's schema, or reads objects outside of it"
         ),
+        Extent::Itself if look.object == Object::Index => {
+            format!("change index \"{name}\" without its schema: a shared schema has an index of this name")
+        }
         Extent::Itself => format!("change \"{name}\", which is outside of the tenant's schema"),
         Extent::Keys => key_of_others(name),
         Extent::AllKeys => "drop a type that foreign keys to tables of other schemas may use".into(),
     }
 }
 
-/// SQL expressions for the objects to check: oids, but names of routines.
+/// SQL expressions for the objects to check: oids, but names of routines and indexes.
 #[derive(Default)]
 struct Places {
     followed: Vec<String>,
@@ -151,6 +154,7 @@ struct Places {
     relations: Vec<String>,
     types: Vec<String>,
     routines: Vec<String>,
+    indexes: Vec<String>,
 }
 
 impl Places {
@@ -166,6 +170,7 @@ impl Places {
             Object::Relation => self.relations.push(by("to_regclass")),
             Object::Type => self.types.push(by("to_regtype")),
             Object::Routine => self.routines.push(format!("{}::pg_catalog.name", literal(&look.name))),
+            Object::Index => self.indexes.push(format!("{}::pg_catalog.name", literal(&look.name))),
             // Their names get the tenant's schema in front.
             Object::Other => {}
         }
@@ -204,10 +209,14 @@ impl Places {
         // Only the owner can change a routine in pg_catalog, and a tenant's routine may have its name.
         let visible = "pg_catalog.pg_function_is_visible(o.oid) \
              AND o.pronamespace OPERATOR(pg_catalog.<>) 'pg_catalog'::pg_catalog.regnamespace";
+        // A session of the tenant could drop its own index between the check and the statement. So the index of a
+        // shared schema counts even where the path finds another one first.
+        let on_path = format!("o.relnamespace OPERATOR(pg_catalog.=) {}", hidden::path_schemas(scope));
         for (places, table, name, key, schema, more) in [
             (&self.relations, "pg_class", "relname", "oid", "o.relnamespace", "true"),
             (&self.types, "pg_type", "typname", "oid", "o.typnamespace", "true"),
             (&self.routines, "pg_proc", "proname", "proname", "o.pronamespace", visible),
+            (&self.indexes, "pg_class", "relname", "relname", "o.relnamespace", &*on_path),
         ] {
             if !places.is_empty() {
                 queries.push(format!(

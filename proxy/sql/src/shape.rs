@@ -317,7 +317,9 @@ pub enum Object {
     Type,
     /// A function or another routine, several of which may have one name.
     Routine,
-    /// Of a kind whose names are not in the catalog: an index, an operator, a collation ...
+    /// An index. Its name is not in the catalog, and may be that of a temporary table's index.
+    Index,
+    /// Of a kind whose names are not in the catalog: an operator, a collation ...
     Other,
 }
 

@@ -28,11 +28,12 @@ pub(super) struct Moment {
 }
 
 impl Moment {
-    /// Whether the name may be that of a temporary relation.
+    /// Whether the name may be that of a temporary relation or of an index of one.
     fn may_be_temporary(&self, write: &Write) -> bool {
         // A name in code that runs later is not locked: it counts as the tenant's, unless temporary objects are
         // known.
-        write.object == Object::Relation && (self.temporary || self.after_code && !write.kept)
+        matches!(write.object, Object::Relation | Object::Index)
+            && (self.temporary || self.after_code && !write.kept)
     }
 }
 
@@ -229,6 +230,7 @@ impl Gate<'_> {
         let temporary = now.may_be_temporary(write);
         let guards = self.scope.guards_shared();
         let first = now.home && now.tenant_first && !temporary;
+        let checkable = now.home && now.tenant_first && !now.alone;
         // With the tenant's schema in front, the statement would ignore the missing object although a shared one is
         // meant.
         let passes_over = now.stale && self.may_be_missing();
@@ -252,7 +254,12 @@ impl Gate<'_> {
             (_, Some(_)) if write.sure && passes_over => self.found_by_path(write, names, now),
             (false, Some(_)) if write.sure && !self.scope.is_current() => Ok(self.own_or_refused(write, now)),
             (_, Some(_)) if write.sure => self.own(write, names, Some(Pin::Own)),
-            (_, None) if *object == Object::Other && write.sure => self.own_alone(now),
+            // It may be the index of a temporary table, which comes first. Where no check can run in front, such an
+            // index needs its schema in the text.
+            (_, None) if *object == Object::Index && write.sure && temporary && checkable => {
+                Ok(Aim { pin: None, look: Some(Look::at(write, None)) })
+            }
+            (_, None) if matches!(object, Object::Index | Object::Other) && write.sure => self.own_alone(now),
             _ => self.found_by_path(write, names, now),
         }
     }
@@ -377,6 +384,6 @@ fn holds(held: &SchemaNames, object: Object, name: &str) -> bool {
     match object {
         Object::Relation | Object::Type => held.relations.contains_key(name) || held.types.contains(name),
         Object::Routine => held.functions.contains(name),
-        Object::Other => false,
+        Object::Index | Object::Other => false,
     }
 }

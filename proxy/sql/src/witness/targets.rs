@@ -134,9 +134,9 @@ impl<'a> Reader<'a> {
             (Node::AlterTableStmt(n), _) => (object(n.objtype), Act::Change),
             (Node::RenameStmt(n), _) => (object(n.rename_type), Act::Change),
             (Node::ReindexStmt(n), _) if n.kind == ReindexObjectType::REINDEX_OBJECT_INDEX => {
-                (Object::Other, Act::Change)
+                (Object::Index, Act::Change)
             }
-            (Node::PartitionCmd(_), _) if self.of_index => (Object::Other, Act::Change),
+            (Node::PartitionCmd(_), _) if self.of_index => (Object::Index, Act::Change),
             _ => (Object::Relation, Act::Change),
         };
         Some(kind)
@@ -176,7 +176,7 @@ fn address<T>(node: &T) -> usize {
 
 fn object(kind: ObjectType::Type) -> Object {
     match kind {
-        ObjectType::OBJECT_INDEX => Object::Other,
+        ObjectType::OBJECT_INDEX => Object::Index,
         ObjectType::OBJECT_TYPE | ObjectType::OBJECT_ATTRIBUTE => Object::Type,
         _ => Object::Relation,
     }
