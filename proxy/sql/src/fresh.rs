@@ -110,7 +110,8 @@ fn front(looks: &[(usize, &Look)], scope: &Scope) -> Check {
         found.join(" UNION ALL "),
     );
     let (statement, what) = looks.first().map_or((0, String::new()), |(at, look)| (*at, refused(look)));
-    Check { statement, behind: false, sql: sql.into(), refusal: denied(scope, &what, Some(SHARED)) }
+    let refusal = denied(scope, &what, Some(SHARED));
+    Check { statement, behind: false, of_names: true, sql: sql.into(), refusal }
 }
 
 /// The check that types, given by oid, are in a schema that the tenant may name.
@@ -124,7 +125,7 @@ pub fn types(numbers: &[u32], scope: &Scope) -> Check {
         hidden::own_schemas(scope)
     );
     let refusal = denied(scope, "use a type of another schema by its number", None);
-    Check { statement: 0, behind: false, sql: sql.into(), refusal }
+    Check { statement: 0, behind: false, of_names: false, sql: sql.into(), refusal }
 }
 
 /// The refusal for a finding.
@@ -250,7 +251,8 @@ fn behind(seals: &[(usize, Seal)], scope: &Scope) -> Check {
     );
     let statement = seals.first().map_or(0, |(at, _)| *at);
     let what = "have the right to write through a view over another schema";
-    Check { statement, behind: true, sql: sql.into(), refusal: denied(scope, what, Some(SHARED)) }
+    let refusal = denied(scope, what, Some(SHARED));
+    Check { statement, behind: true, of_names: false, sql: sql.into(), refusal }
 }
 
 /// Whether the current user may write everything, whatever is revoked. Nothing can be revoked from a superuser.

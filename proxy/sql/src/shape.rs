@@ -292,8 +292,19 @@ pub struct Write {
     pub act: Act,
     /// Whether the place certainly holds a target. Otherwise no prefix is inserted.
     pub sure: bool,
-    /// Whether it is in code that runs later: a rule, a function's body, a prepared statement.
-    pub kept: bool,
+    /// When its name is resolved.
+    pub resolved: Resolved,
+}
+
+/// When PostgreSQL resolves the name of a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Resolved {
+    /// When the statement runs.
+    AtOnce,
+    /// At the `PREPARE` of its statement, and again at any `EXECUTE`.
+    AtEachExecute,
+    /// When stored code runs: a rule, a function's body.
+    Later,
 }
 
 /// The schema of a view that is named without one.

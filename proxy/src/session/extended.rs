@@ -186,7 +186,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         // From here on the statement may run, also by a `FETCH`.
         if let Some(plan) = asked {
-            self.ask_for_portal(portal, &plan);
+            self.ask_to_bind(portal, &plan, on_server.id);
         }
         let spared = self.take_due_parse();
         let behind = header.total - frame::HEADER - portal.len() - name.len() - 2;
@@ -271,11 +271,15 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             }
             return Ok(self.on_behalf_of(tied, |session| session.describe_statement(name, body)));
         }
+        let by_name = found.filter(|statement| statement.has_run()).cloned();
         if let Err(step) = self.begin_extended(b'D', body) {
             return Ok(step);
         }
         if self.is_foreign_portal(name) {
             return Ok(self.poison(names::no_portal(name)));
+        }
+        if let Some(statement) = by_name {
+            self.ask_to_describe_run(&statement);
         }
         self.pass_message(b'D', body);
         let (bound, id) = &self.bound;
@@ -298,6 +302,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return step;
         }
         let Some(on_server) = self.ensure_statement(name) else { return Step::Done };
+        let asked = self.statements.get(name).filter(|one| one.is_analysed() || one.has_run());
+        if let Some(statement) = asked.cloned() {
+            self.ask_to_analyse(&statement, on_server.id);
+            self.ask_to_describe_run(&statement);
+        }
         if let Some(link) = &mut self.link {
             message::describe_statement(&mut link.lease.outbuf, on_server.name.as_bytes());
             let statement = Some((Bytes::copy_from_slice(name), on_server.id));

@@ -168,6 +168,11 @@ impl ClientStatement {
         self.origin == Origin::Here
     }
 
+    /// The memory that counts for the limits of its client, in bytes: its text, and its checks.
+    fn size(&self) -> usize {
+        self.plan.checks.iter().fold(self.text.len(), |sum, check| sum.saturating_add(check.sql.len()))
+    }
+
     /// Whether it runs another statement by name.
     pub fn has_run(&self) -> bool {
         self.origin == Origin::Parse && !matches!(self.runs, Runs::Nothing)
@@ -388,10 +393,10 @@ impl ClientStatements {
             }
             return;
         }
-        self.bytes += statement.text.len();
+        self.bytes += statement.size();
         let name = name.slice(..cut(&name).len());
         if let Some(old) = self.named.insert(name, statement) {
-            self.bytes -= old.text.len();
+            self.bytes = self.bytes.saturating_sub(old.size());
         }
     }
 
@@ -401,7 +406,7 @@ impl ClientStatements {
             return self.unnamed.take().map(|statement| *statement);
         }
         let old = self.named.remove(cut(name))?;
-        self.bytes -= old.text.len();
+        self.bytes = self.bytes.saturating_sub(old.size());
         Some(old)
     }
 
@@ -415,7 +420,7 @@ impl ClientStatements {
         let bytes = &mut self.bytes;
         self.named.retain(|_, statement| {
             let stays = statement.origin != Origin::Sql;
-            *bytes -= if stays { 0 } else { statement.text.len() };
+            *bytes = bytes.saturating_sub(if stays { 0 } else { statement.size() });
             stays
         });
     }
