@@ -43,14 +43,10 @@ impl Settings {
         self.roles.as_ref().map_or(Ok(None), |roles| roles(schema))
     }
 
-    /// SQL that creates the tenant's role if it does not exist, and grants it privileges on its schema only. Running
-    /// it again grants missing privileges.
-    ///
-    /// Objects that the current role creates in the schema later, in a migration for example, are covered by default
-    /// privileges.
-    pub(crate) fn grants(&self, schema: &SchemaName) -> Result<String, Error> {
+    /// SQL that creates the tenant's role if it does not exist; it has no privileges then.
+    pub(crate) fn creates_role(&self, schema: &SchemaName) -> Result<String, Error> {
         let Some(role) = self.role(schema)? else { return Ok(String::new()) };
-        let (name, schema) = (role.name.quoted(), schema.quoted());
+        let name = role.name.quoted();
         let mut sql = block(&format!(
             "BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {}) THEN CREATE ROLE {name}; END IF; END",
             literal(role.name.as_str())
@@ -62,6 +58,18 @@ impl Settings {
         if let (Some(servers), None) = (self.proxy_role.as_deref(), &role.password) {
             sql += &membership(role.name.as_str(), servers);
         }
+        Ok(sql)
+    }
+
+    /// SQL that creates the tenant's role if it does not exist, and grants it privileges on its schema only. Running
+    /// it again grants missing privileges.
+    ///
+    /// Objects that the current role creates in the schema later, in a migration for example, are covered by default
+    /// privileges.
+    pub(crate) fn grants(&self, schema: &SchemaName) -> Result<String, Error> {
+        let Some(role) = self.role(schema)? else { return Ok(String::new()) };
+        let mut sql = self.creates_role(schema)?;
+        let (name, schema) = (role.name.quoted(), schema.quoted());
         sql += &format!(
             "REVOKE ALL ON SCHEMA {schema} FROM PUBLIC;\nGRANT USAGE ON SCHEMA {schema} TO {name};\n"
         );

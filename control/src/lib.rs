@@ -16,6 +16,7 @@
 //! - [`audit`]: the objects that each tenant's role can reach.
 //! - [`harden`]: unneeded privileges of the servers' role.
 //! - [`migrate`]: migrations of the source and of every tenant.
+//! - [`moves`]: moves a tenant to another cluster.
 
 pub mod access;
 pub mod archive;
@@ -26,6 +27,7 @@ pub mod error;
 pub mod harden;
 mod lifecycle;
 pub mod migrate;
+pub mod moves;
 pub mod name;
 pub mod provision;
 pub mod registry;

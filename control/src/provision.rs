@@ -6,6 +6,7 @@ use std::sync::Arc;
 use deadpool_postgres::Client;
 use pgstrata_tenancy::RoleName;
 use pgstrata_tenancy::ident::{quoted, search_path};
+use pgstrata_tenancy::schema::ASIDE;
 use serde::Serialize;
 use tokio::task::JoinSet;
 use tokio_postgres::IsolationLevel;
@@ -323,7 +324,9 @@ impl Control {
     /// Schemas that can be tenants': without the source, the shared and the reserved ones.
     pub async fn get_provisioned_schemas(&self) -> Result<Vec<String>, Error> {
         let mut schemas = self.discover_schemas().await?;
-        schemas.retain(|schema| SchemaName::new(schema, self.settings()).is_ok());
+        // What a tenant has left behind is dropped, and nothing else is done to it.
+        schemas
+            .retain(|schema| !schema.starts_with(ASIDE) && SchemaName::new(schema, self.settings()).is_ok());
         Ok(schemas)
     }
 

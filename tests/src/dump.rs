@@ -98,13 +98,26 @@ pub async fn leaks(cluster: &Cluster, database: &str, schema: &str, shared: &[&s
     rows.iter().map(|row| row.get(0)).collect()
 }
 
+/// The rows of a schema and the values of its sequences, as `pg_dump` has them, in the order of their names: `pg_dump`
+/// itself sorts tables whose foreign keys are circular by their numbers.
+pub async fn rows(cluster: &Cluster, database: &str, schema: &str) -> String {
+    let text = dumped(cluster, database, schema, "--data-only").await;
+    let mut sections: Vec<String> = text.split("\n--\n-- ").map(lines).collect();
+    sections.sort_unstable();
+    sections.concat()
+}
+
 async fn dump(cluster: &Cluster, database: &str, schema: &str, what: &str) -> String {
+    let text = dumped(cluster, database, schema, what).await;
+    text.split("\n--\n-- Name: ").filter(|section| !is_of_public(section)).map(lines).collect()
+}
+
+async fn dumped(cluster: &Cluster, database: &str, schema: &str, what: &str) -> String {
     let mut program = client_program("pg_dump");
     program.arg(what).arg("--schema").arg(quoted(schema)).arg("--dbname").arg(database);
     program.arg("--host").arg(cluster.socket_dir()).arg("--port").arg(cluster.port().to_string());
     program.args(["--username", "postgres"]);
-    let text = run(program).await;
-    text.split("\n--\n-- Name: ").filter(|section| !is_of_public(section)).map(lines).collect()
+    run(program).await
 }
 
 /// What is said of `public` itself.

@@ -61,14 +61,20 @@ impl Ground {
 
     /// With all kinds of objects in schema `source`.
     pub async fn with_everything(source: &str) -> Self {
-        let ground = Self::new().await;
-        ground.run(include_str!("../schemas/everything/roles.sql")).await;
-        ground.run("SET allow_in_place_tablespaces = on").await;
-        ground.run("CREATE TABLESPACE eq_space LOCATION ''").await;
+        let ground = Self::for_everything().await;
         ground.source(source, &EVERYTHING).await;
         if install().major >= 18 {
             ground.source(source, &[include_str!("../schemas/everything/newer.sql")]).await;
         }
+        ground
+    }
+
+    /// With nothing but what that schema needs of the cluster and the database.
+    pub async fn for_everything() -> Self {
+        let ground = Self::new().await;
+        ground.run(include_str!("../schemas/everything/roles.sql")).await;
+        ground.run("SET allow_in_place_tablespaces = on").await;
+        ground.run("CREATE TABLESPACE eq_space LOCATION ''").await;
         ground
     }
 

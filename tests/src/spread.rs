@@ -114,9 +114,15 @@ impl Spread {
 
     /// Runs `pgstrata tenant` with the proxy's configuration.
     pub async fn tenant(&self, arguments: &[&str]) -> Said {
+        self.tenant_until("", arguments).await
+    }
+
+    /// The same, where the program of a move ends at this step as if it were killed.
+    pub async fn tenant_until(&self, step: &str, arguments: &[&str]) -> Said {
         let mut command = pgstrata();
         let file = self.process.folder().join("pgstrata.toml");
         command.arg("tenant").arg("--config").arg(file).args(arguments).env_remove("PGSTRATA_ADMIN_URL");
+        command.env("PGSTRATA_TEST_MOVE_ENDS", step);
         let output = command.kill_on_drop(true).output().await.unwrap();
         Said {
             code: output.status.code().unwrap_or(-1),

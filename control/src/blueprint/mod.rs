@@ -148,6 +148,16 @@ impl Blueprint {
         item::filled(&sql, name)
     }
 
+    /// The same in two parts: what comes before the rows of the tables, and what comes behind them.
+    pub(crate) fn sql_around_rows(&self, name: &str) -> (String, String) {
+        let of = |is_before: bool| {
+            let items = self.items.iter().filter(|item| (phase(item) == 0) == is_before);
+            let sql: String = items.map(|item| item.sql() + ";\n").collect();
+            item::filled(&sql, name)
+        };
+        (of(true), of(false))
+    }
+
     /// SQL, for the path pg_catalog, that fails if an object that its transaction has created depends on an object of
     /// the source, or if the transaction has changed one.
     pub fn proof(&self) -> String {

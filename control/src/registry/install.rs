@@ -12,14 +12,21 @@ use crate::error::{Error, postgres_words};
 
 /// The SQL that creates the registry, and the changes of later versions, in order. Each step can be run again: if
 /// fewer steps are recorded than there are here, all of them run.
-const STEPS: [&str; 3] =
-    [include_str!("install.sql"), include_str!("placements.sql"), include_str!("privileges.sql")];
+const STEPS: [&str; 4] = [
+    include_str!("install.sql"),
+    include_str!("placements.sql"),
+    include_str!("privileges.sql"),
+    include_str!("moves.sql"),
+];
 
 /// The first version of all. What it has is enough for a database that is on one cluster.
 const FIRST: usize = 1;
 
 /// The first version with placements.
 pub(super) const PLACEMENTS: usize = 2;
+
+/// The first version with moves.
+pub(crate) const MOVES: usize = 4;
 
 /// The comment on the registry's schema, with the number of completed steps.
 const COMMENT: &str = "pgstrata registry, version ";
@@ -46,7 +53,7 @@ pub fn writing_grants(role: &str) -> String {
     let role = quoted(role);
     format!(
         "GRANT USAGE ON SCHEMA {SCHEMA} TO {role}; \
-         GRANT SELECT, INSERT, UPDATE, DELETE ON {SCHEMA}.placements TO {role}; \
+         GRANT SELECT, INSERT, UPDATE, DELETE ON {SCHEMA}.placements, {SCHEMA}.moves, {SCHEMA}.copies TO {role}; \
          GRANT USAGE ON SEQUENCE {SCHEMA}.generations TO {role};"
     )
 }
@@ -61,7 +68,7 @@ impl Control {
     }
 
     /// The same; the error: it may not, and the registry is of an older version than `needed`.
-    pub(super) async fn install_at_least(&self, needed: usize) -> Result<(), Error> {
+    pub(crate) async fn install_at_least(&self, needed: usize) -> Result<(), Error> {
         let client = self.client().await?;
         let role = self.settings().proxy_role.as_deref();
         let row = client.query_typed_one(LOOK, &[(&role, Type::TEXT)]).await;

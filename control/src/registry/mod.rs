@@ -16,7 +16,7 @@ use crate::Control;
 use crate::error::Error;
 use crate::name::SchemaName;
 
-pub(crate) use install::is_current;
+pub(crate) use install::{MOVES, is_current};
 pub use install::{reading_grants, writing_grants};
 
 /// The schema of the registry, which no tenant can have.

@@ -15,10 +15,11 @@ const VERSIONS: i64 = 20;
 const STATES: [State; 5] =
     [State::Provisioning, State::Active, State::Migrating, State::Suspended, State::Dropping];
 
-/// What tenants are made from is none. One row for each state, and for each version.
+/// What tenants are made from is none, nor is what a tenant has left behind on another cluster. One row for each state, and for each version.
 const COUNT: &str = "
 WITH tenants AS (
   SELECT state, version FROM pgstrata_control.schemas WHERE state OPERATOR(pg_catalog.<>) 'source'
+    AND NOT pg_catalog.starts_with(schema::pg_catalog.text, 'pgstrata_moved_')
 ), versions AS (
   SELECT version, pg_catalog.count(*) AS tenants,
     pg_catalog.row_number() OVER (ORDER BY pg_catalog.count(*) DESC, version DESC NULLS LAST) AS place

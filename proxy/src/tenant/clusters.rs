@@ -27,7 +27,7 @@ enum Reach {
 impl Command {
     fn reach(&self) -> Reach {
         match self {
-            Self::Create(_) | Self::Drop(_) | Self::List(_) => Reach::All,
+            Self::Create(_) | Self::Drop(_) | Self::List(_) | Self::Move(_) => Reach::All,
             Self::Show(_) | Self::Suspend(_) | Self::Resume(_) | Self::Export(_) => Reach::All,
             Self::Clone(_) | Self::Rename(_) | Self::Import(_) => Reach::Registry,
             Self::Diff(_) | Self::Sync(_) | Self::Migrate(_) | Self::Adopt(_) | Self::Audit(_) => Reach::One,

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use pgstrata_control::moves::{Clusters, Move, Recorded};
 use pgstrata_control::registry::{State, Tenant};
 use serde::Serialize;
 
@@ -26,6 +27,9 @@ struct Listed {
     /// Whether the placement leads clients to this schema.
     #[serde(skip_serializing_if = "Option::is_none")]
     placed: Option<bool>,
+    /// What a move of the tenant has to do with this schema.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    moving: Option<String>,
     #[serde(flatten)]
     entry: Tenant,
 }
@@ -40,6 +44,7 @@ impl List {
                     tenant: context.tenant(&entry.schema),
                     cluster: None,
                     placed: None,
+                    moving: None,
                     entry,
                 };
                 Survey { all: tenants.map(one).collect(), lacks_some: false }
@@ -50,10 +55,11 @@ impl List {
         context.output.print(&all, |all| {
             let row = |listed: &Listed| {
                 let Tenant { schema, state, version, registered, .. } = &listed.entry;
-                let remark = match (registered, listed.placed) {
-                    (_, Some(false)) => " (not placed here)",
-                    (false, _) => " (not registered)",
-                    (true, _) => "",
+                let remark = match (&listed.moving, registered, listed.placed) {
+                    (Some(moving), ..) => format!(" ({moving})"),
+                    (None, _, Some(false)) => " (not placed here)".to_owned(),
+                    (None, false, _) => " (not registered)".to_owned(),
+                    (None, true, _) => String::new(),
                 };
                 let mut row = vec![listed.tenant.clone()];
                 row.extend(listed.cluster.clone());
@@ -92,7 +98,11 @@ async fn on_clusters(context: &Context, registry: &str) -> Result<Survey, Failur
     let places = placements.iter().flatten().map(|place| (place.schema.as_str(), place.cluster.as_str()));
     let mut places: BTreeMap<&str, &str> = places.collect();
     let (mut all, mut found, mut answered) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
-    for (cluster, control) in context.clusters()? {
+    let clusters = context.clusters()?;
+    // A registry of an earlier version knows of none.
+    let moves = Clusters { registry: registry.to_owned(), all: clusters.clone() }.moves().await;
+    let moves = moves.unwrap_or_default();
+    for (cluster, control) in clusters {
         let tenants = match control.tenants().await {
             Ok(tenants) => tenants,
             Err(error) => {
@@ -106,7 +116,8 @@ async fn on_clusters(context: &Context, registry: &str) -> Result<Survey, Failur
                 found.insert(entry.schema.clone());
             }
             let (tenant, placed) = (context.tenant(&entry.schema), placements.is_some().then_some(here));
-            all.push(Listed { tenant, cluster: Some(cluster.clone()), placed, entry });
+            let moving = moves.iter().find_map(|one| moving(one, &cluster, &entry.schema));
+            all.push(Listed { tenant, cluster: Some(cluster.clone()), placed, moving, entry });
         }
         answered.insert(cluster);
     }
@@ -125,6 +136,19 @@ async fn on_clusters(context: &Context, registry: &str) -> Result<Survey, Failur
     }
     all.sort_by(|one, other| (&one.tenant, &one.cluster).cmp(&(&other.tenant, &other.cluster)));
     Ok(Survey { all, lacks_some: !lacking.is_empty() })
+}
+
+/// What a move has to do with a schema on a cluster: its tenant is on the way, or has left it behind.
+fn moving(one: &Move, cluster: &str, schema: &str) -> Option<String> {
+    let Move { source, target, step, .. } = one;
+    if *step != Recorded::Kept && one.schema == schema && (source == cluster || target == cluster) {
+        return Some(format!("the move from {source} to {target} is at step {}", step.as_str()));
+    }
+    if source != cluster || one.aside() != schema {
+        return None;
+    }
+    let until = one.drop_after.as_ref().map(|until| format!(", kept until {until}")).unwrap_or_default();
+    Some(format!("left behind by {}, now on {target}{until}", one.schema))
 }
 
 /// Whether it is known what schemas are on a cluster: it has answered, or is none of the database's.

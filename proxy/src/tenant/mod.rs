@@ -10,6 +10,7 @@
 //! - `migrate`: migrate, adopt.
 //! - `audit`: audit.
 //! - `archive`: export, import.
+//! - `relocate`: move.
 
 mod archive;
 mod audit;
@@ -20,6 +21,7 @@ mod look;
 mod make;
 mod migrate;
 pub mod output;
+mod relocate;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -110,6 +112,14 @@ enum Command {
     Suspend(make::Suspend),
     /// Serves a suspended tenant's clients again.
     Resume(make::Resume),
+    /// Moves a tenant to another cluster, while its clients wait.
+    #[command(
+        after_help = "Examples:\n  pgstrata tenant move acme_corp --to b --dry-run\n  pgstrata tenant move acme_corp --to b\n  \
+                            pgstrata tenant move --status\n  pgstrata tenant move --abort acme_corp\n  \
+                            pgstrata tenant move --sweep\n\nIf it was interrupted, run it again: it finishes the move, or \
+                            takes it back and begins anew."
+    )]
+    Move(Box<relocate::Move>),
     /// Writes a tenant with its data to a file, in pg_dump's custom format.
     #[command(after_help = "Example:\n  pgstrata tenant export acme_corp --file acme_corp.dump")]
     Export(archive::Export),
@@ -260,6 +270,7 @@ fn try_run(args: Args) -> Result<(), Failure> {
             Command::Rename(rename) => rename.run(&context).await,
             Command::Suspend(suspend) => suspend.run(&context).await,
             Command::Resume(resume) => resume.run(&context).await,
+            Command::Move(relocate) => relocate.run(&context).await,
             Command::Export(export) => export.run(&context).await,
             Command::Import(import) => import.run(&context).await,
             Command::Drop(drop) => drop.run(&context).await,

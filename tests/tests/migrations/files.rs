@@ -49,7 +49,7 @@ async fn first_run_makes_the_registry() {
     schemas.bring().await;
     assert_eq!(schemas.standing().await, ["template 30000000000000 source"]);
     let comment = "SELECT obj_description('pgstrata_control'::regnamespace)";
-    assert_eq!(schemas.value(comment).await, "pgstrata registry, version 3");
+    assert_eq!(schemas.value(comment).await, "pgstrata registry, version 4");
 }
 
 #[tokio::test(flavor = "multi_thread")]
