@@ -166,6 +166,15 @@ impl TenantDirectory {
         Ok(sight(state, placement, moved))
     }
 
+    /// The state of the tenant with this schema and its placement, as PostgreSQL has them now: nothing that is remembered.
+    pub async fn look_anew(
+        &self,
+        schema: &Arc<str>,
+    ) -> Result<(Option<State>, Option<Arc<Placement>>), Arc<CatalogError>> {
+        let Seen { state, placement, .. } = self.ask(schema).await?;
+        Ok((state, placement))
+    }
+
     async fn ask(&self, schema: &Arc<str>) -> Reply {
         let ended = || Arc::new(CatalogError::Ended);
         let (answer, answered) = oneshot::channel();

@@ -253,7 +253,21 @@ impl DatabaseHandle {
         if moved {
             cluster.catalog.invalidate(schema);
         }
-        let there = cluster.directory.look(schema).await?.look;
+        let mut there = cluster.directory.look(schema).await?.look;
+        if there.state.is_none() {
+            // The two clusters tell of a move each by itself, in whatever order: nobody is told that the tenant is gone by
+            // what is remembered. The placement comes last: if it is the same one still, the tenant was not elsewhere.
+            let (state, _) = cluster.directory.look_anew(schema).await?;
+            let (_, now) = self.home.directory.look_anew(schema).await?;
+            if now.as_ref() != Some(&placement) {
+                self.home.directory.invalidate(schema);
+                return Box::pin(self.locate(schema)).await;
+            }
+            if state.is_some() {
+                cluster.directory.invalidate(schema);
+            }
+            there.state = state;
+        }
         // As of the first question: what came between the two must count. The epoch as [`DatabaseHandle::epoch`] has it.
         let look = Look { state: there.state, epoch: look.epoch + there.epoch, ..look };
         Ok(Located { cluster: Arc::clone(cluster), look })
