@@ -1,11 +1,20 @@
 //! Threads that analyse long texts, so that the threads that serve clients do not. A few texts are analysed at once,
 //! and tenants take turns.
 //!
-//! The engine limits the time and the memory of one text; this module limits the number of texts.
+//! The engine limits the time and the memory of one text; this module limits the number of texts, at a time and, while
+//! other tenants are active, of one tenant.
+//!
+//! # Layout
+//! - [`pace`]: the pauses between the texts of one tenant.
+//! - [`neighbours`]: which tenants were active lately.
+
+mod neighbours;
+mod pace;
 
 use std::hash::{BuildHasher, RandomState};
 use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
@@ -13,8 +22,10 @@ use std::time::Duration;
 
 use foldhash::quality::FixedState;
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
+use self::neighbours::Neighbours;
+use self::pace::{Paces, processor_time};
 use crate::pool::claim::Claim;
 use crate::pool::fair::{Item, Pool};
 use crate::pool::turns::Tenant;
@@ -32,6 +43,10 @@ pub struct Judges {
     usual: Lane,
     long: Lane,
     hasher: FixedState,
+    paces: Paces,
+    /// The number of pauses.
+    pauses: AtomicU64,
+    neighbours: Neighbours,
 }
 
 /// Why a text was not analysed.
@@ -61,7 +76,25 @@ impl Judges {
     /// For a machine with this number of cores, which the threads that serve clients need, too.
     pub fn new(cores: usize) -> Self {
         let hasher = FixedState::with_seed(RandomState::new().hash_one(0));
-        Self { usual: Lane::new((cores / 2).max(1)), long: Lane::new(1), hasher }
+        Self {
+            usual: Lane::new((cores / 2).max(1)),
+            long: Lane::new(1),
+            hasher,
+            paces: Paces::default(),
+            pauses: AtomicU64::new(0),
+            neighbours: Neighbours::new(),
+        }
+    }
+
+    /// PostgreSQL has answered a request of the claim's tenant: it is active.
+    #[inline]
+    pub fn note_request(&self, claim: &Claim, now: Instant) {
+        self.neighbours.note(claim.mark(), now);
+    }
+
+    /// The number of texts that waited because their tenant's texts took more than its part of a processor.
+    pub fn pauses(&self) -> u64 {
+        self.pauses.load(Ordering::Relaxed)
     }
 
     /// A hash of a text that no client can predict.
@@ -70,22 +103,36 @@ impl Judges {
     }
 
     /// Runs `work` for a text of this size in its tenant's turn, and waits for the turn no longer than `limit`.
+    /// `paused` is called before a pause of the tenant.
     pub async fn judge<T: Send + 'static>(
         &self,
         tenant: &Tenant,
-        bytes: usize,
-        limit: Duration,
+        (bytes, limit): (usize, Duration),
+        paused: impl FnOnce(),
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, NotJudged> {
         let lane = if bytes > LONG { &self.long } else { &self.usual };
         let claim = Claim::of(tenant.clone());
-        let turn = timeout(limit, lane.turns.acquire(&claim)).await.map_err(|_| NotJudged::Late(limit))?;
+        let pace = self.paces.of(tenant);
+        let turn = async {
+            let next = pace.next(
+                || self.neighbours.has_others(claim.mark(), Instant::now()),
+                || {
+                    self.pauses.fetch_add(1, Ordering::Relaxed);
+                    paused();
+                },
+            );
+            (next.await, lane.turns.acquire(&claim).await)
+        };
+        let (next, turn) = timeout(limit, turn).await.map_err(|_| NotJudged::Late(limit))?;
         let turn = turn.map_err(|_| NotJudged::Lost)?;
         let (answer, answered) = oneshot::channel();
         lane.send(Box::new(move || {
+            let begun = processor_time();
             let done = catch_unwind(AssertUnwindSafe(work));
+            pace.spent(processor_time().saturating_sub(begun), Instant::now());
             // The next job gets its turn before this one continues.
-            drop(turn);
+            drop((turn, next));
             _ = done.map(|done| answer.send(done));
         }))?;
         answered.await.map_err(|_| NotJudged::Lost)
@@ -188,7 +235,7 @@ mod tests {
                     before.map(|gate| gate.recv());
                     order.lock().unwrap().push(tenant);
                 };
-                judges.judge(&Some(tenant.into()), bytes, FOR_EVER, work).await.unwrap();
+                judges.judge(&Some(tenant.into()), (bytes, FOR_EVER), || (), work).await.unwrap();
             }));
         };
         ask("flood", 1, Some(gate));
@@ -209,18 +256,18 @@ mod tests {
     #[tokio::test]
     async fn panic_ends_one_job_and_no_thread() {
         let judges = Judges::new(1);
-        let broken = judges.judge(&None, 1, FOR_EVER, || panic!("as a test")).await;
+        let broken = judges.judge(&None, (1, FOR_EVER), || (), || panic!("as a test")).await;
         assert!(matches!(broken, Err::<(), _>(NotJudged::Lost)));
-        assert_eq!(judges.judge(&None, 1, FOR_EVER, || 7).await.unwrap(), 7);
+        assert_eq!(judges.judge(&None, (1, FOR_EVER), || (), || 7).await.unwrap(), 7);
     }
 
     #[tokio::test]
     async fn who_waits_too_long_is_told() {
         let judges = Judges::new(1);
         let (_open, gate) = channel::<()>();
-        let mut busy = Box::pin(judges.judge(&None, 1, FOR_EVER, move || gate.recv().is_ok()));
+        let mut busy = Box::pin(judges.judge(&None, (1, FOR_EVER), || (), move || gate.recv().is_ok()));
         assert!(busy.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-        let late = judges.judge(&None, 1, Duration::from_millis(1), || ()).await;
+        let late = judges.judge(&None, (1, Duration::from_millis(1)), || (), || ()).await;
         assert!(matches!(late, Err(NotJudged::Late(_))));
     }
 }

@@ -127,6 +127,7 @@ impl Shared {
     pub fn observe(&self) {
         let cache = self.engine.stats();
         self.metrics.plan_cache(cache.hits, cache.misses, cache.bytes);
+        self.metrics.analysis_pauses(self.judges.pauses());
         self.metrics.prepared(self.store.len());
         let now = self.current();
         let clusters = now.clusters();

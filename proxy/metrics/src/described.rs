@@ -25,6 +25,10 @@ pub(super) fn describe() {
         "Queries analysed because the plan cache had no entry."
     );
     describe_gauge!("pgstrata_plan_cache_bytes", "Memory used by cached plans, in bytes.");
+    describe_counter!(
+        "pgstrata_analysis_pauses_total",
+        "Long texts that waited because their tenant's texts took more than its part of a processor."
+    );
     describe_counter!("pgstrata_cancel_requests_total", "Cancel requests with a valid key.");
     describe_counter!("pgstrata_server_prepares_total", "Client statements prepared on a further server.");
     describe_counter!(

@@ -86,6 +86,7 @@ struct Handles {
     plan_hits: Counter,
     plan_misses: Counter,
     plan_bytes: Gauge,
+    analysis_pauses: Counter,
     cancels: Counter,
     server_prepares: Counter,
     parses_spared: Counter,
@@ -275,6 +276,11 @@ impl Metrics {
         self.handles.plan_bytes.set(bytes as f64);
     }
 
+    /// How many long texts have waited for their tenant's part of a processor.
+    pub fn analysis_pauses(&self, pauses: u64) {
+        self.handles.analysis_pauses.absolute(pauses);
+    }
+
     /// How many statements clients have prepared, those that are the same taken as one.
     pub fn prepared(&self, statements: usize) {
         self.handles.prepared.set(statements as f64);
@@ -442,6 +448,7 @@ impl Handles {
             plan_hits: counter!("pgstrata_plan_cache_hits_total"),
             plan_misses: counter!("pgstrata_plan_cache_misses_total"),
             plan_bytes: gauge!("pgstrata_plan_cache_bytes"),
+            analysis_pauses: counter!("pgstrata_analysis_pauses_total"),
             cancels: counter!("pgstrata_cancel_requests_total"),
             server_prepares: counter!("pgstrata_server_prepares_total"),
             parses_spared: counter!("pgstrata_parses_spared_total"),

@@ -138,7 +138,7 @@ pub struct Status {
 }
 
 /// A number for the thread that calls.
-fn here() -> usize {
+pub fn here() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     thread_local! {
         static HERE: usize = NEXT.fetch_add(1, Ordering::Relaxed);

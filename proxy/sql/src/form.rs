@@ -13,6 +13,7 @@ use std::hash::BuildHasher;
 
 use foldhash::quality::FixedState;
 
+use super::bounds::SHORT_TEXT;
 use super::lexer::{Lexer, TokenKind};
 use super::rows;
 use super::tokens::Tokens;
@@ -20,7 +21,7 @@ use super::tokens::Tokens;
 /// A shown form is at most so long, in bytes.
 pub const MAX_SHOWN: usize = 1024;
 /// So many bytes of a text are read for what is shown: a client's thread does it, and other clients wait.
-const MAX_READ: usize = 64 << 10;
+const MAX_READ: usize = SHORT_TEXT;
 /// Behind a form that is longer.
 const MORE: &str = "...";
 /// In the place of a literal.
@@ -138,7 +139,7 @@ fn normalized(t: &Tokens<'_>, most: usize, purpose: Purpose) -> Vec<u8> {
             _ if is_value.get(at).copied().unwrap_or_default() => form.extend_from_slice(VALUE),
             TokenKind::Param if purpose == Purpose::Identify => form.push(b'$'),
             TokenKind::Word if purpose == Purpose::Identify => {
-                form.extend(t.text.get(span).unwrap_or_default().to_ascii_lowercase());
+                form.extend(t.text.get(span).unwrap_or_default().iter().map(u8::to_ascii_lowercase));
             }
             _ => form.extend_from_slice(t.text.get(span).unwrap_or_default()),
         }

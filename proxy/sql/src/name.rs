@@ -26,7 +26,8 @@ pub fn decode(kind: TokenKind, raw: &[u8]) -> Cow<'_, str> {
 
 /// ASCII letters in lower case. In UTF-8, PostgreSQL does not fold other characters.
 fn folded(raw: &[u8]) -> Cow<'_, str> {
-    let text = String::from_utf8_lossy(raw);
+    // The check alone is faster than the conversion, and nearly all names pass it.
+    let text = std::str::from_utf8(raw).map_or_else(|_| String::from_utf8_lossy(raw), Cow::Borrowed);
     match text.bytes().any(|c| c.is_ascii_uppercase()) {
         true => Cow::Owned(text.to_ascii_lowercase()),
         false => text,

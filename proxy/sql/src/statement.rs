@@ -302,8 +302,8 @@ impl Reader<'_> {
                         && i > self.lo + 1
                         && self.t.kw(i - 2, "into")));
             // Named in a path or in front of a name: an object that is created there hides a tenant's table.
-            let named = self.t.name(i).is_some_and(|n| n == "pg_temp");
-            (temp && (behind_into || creates)) || named
+            let is_named = || self.t.name(i).is_some_and(|n| n == "pg_temp");
+            (temp && (behind_into || creates)) || self.t.raw(i).len() >= "pg_temp".len() && is_named()
         })
     }
 

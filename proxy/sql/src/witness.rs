@@ -117,8 +117,10 @@ fn refuse_with(t: &Tokens<'_>, shape: &mut Shape, demand: Demand) {
 fn take(shape: &mut Shape, findings: Findings) {
     if !findings.demands.is_empty() {
         let mut demands = std::mem::take(&mut shape.demands).into_vec();
-        let mut seen: HashSet<Demand> = demands.iter().cloned().collect();
-        demands.extend(findings.demands.into_iter().filter(|demand| seen.insert(demand.clone())));
+        let mut seen: HashSet<&Demand> = demands.iter().collect();
+        let is_new: Vec<bool> = findings.demands.iter().map(|demand| seen.insert(demand)).collect();
+        let found = findings.demands.into_iter().zip(is_new);
+        demands.extend(found.filter_map(|(demand, is_new)| is_new.then_some(demand)));
         shape.demands = demands.into();
     }
     shape.missing_values = findings.missing_values;

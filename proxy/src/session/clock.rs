@@ -106,6 +106,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         link.lease.entry.set_prepared(link.lease.prepared.len());
         self.shared.metrics.request(&served, self.tenants.now().tally.as_deref());
+        self.shared.judges.note_request(self.allowance.claim(), now);
         self.request_ran(false);
     }
 

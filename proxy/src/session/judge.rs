@@ -93,7 +93,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             let plan = at_work.engine.plan(&text, &scope, mode);
             Judged { rules, mode, text: at_work.judges.fingerprint(&text), plan }
         };
-        let answer = self.hold(shared.judges.judge(&turn, bytes, limit, work)).await;
+        let tally = self.tenants.now().tally.clone();
+        let paused = move || tally.iter().for_each(|tally| tally.limited());
+        let answer = self.hold(shared.judges.judge(&turn, (bytes, limit), paused, work)).await;
         if let Some(head) = head {
             self.put_head_back(head);
         }

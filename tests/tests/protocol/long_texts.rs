@@ -69,6 +69,29 @@ async fn others_are_served_while_a_long_text_is_judged() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn texts_of_a_tenant_that_floods_are_paced_while_others_are_active() {
+    let stage = Stage::new(Setup::new()).await;
+    let (mut flood, mut other) = (stage.wire("acme_corp").await, stage.wire("globex").await);
+    // Each is judged for itself, and then refused: nothing of it is sent.
+    let text = format!("SELECT 1{} FROM globex.users", ", a.b".repeat(40_000));
+    let pauses = async || stage.metric("pgstrata_analysis_pauses_total").await;
+    for _ in 0..10 {
+        assert_eq!(flood.simple(&text).await.code(), "42501");
+    }
+    assert_eq!(pauses().await, 0.0, "a tenant that is alone has no pauses");
+    for _ in 0..10 {
+        assert_eq!(other.simple("SELECT 1").await.value(), "1");
+        assert_eq!(flood.simple(&text).await.code(), "42501");
+    }
+    assert!(pauses().await >= 5.0, "{} pauses", pauses().await);
+    let limited = "pgstrata_tenant_limited_total{database=\"app\",tenant=\"acme_corp\"}";
+    assert_eq!(stage.metric(limited).await, pauses().await);
+    // One that sends short texts has none.
+    assert_eq!(other.simple("SELECT name FROM users ORDER BY id").await.column(), GLOBEX);
+    assert_eq!(stage.metric("pgstrata_tenant_limited_total{database=\"app\",tenant=\"globex\"}").await, 0.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn text_that_takes_too_much_is_refused_and_the_session_goes_on() {
     let stage = Stage::new(Setup::new()).await;
     let mut wire = stage.wire("acme_corp").await;

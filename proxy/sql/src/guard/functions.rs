@@ -178,13 +178,10 @@ pub fn demands(t: &Tokens<'_>, statement: &StatementShape, out: &mut Vec<Demand>
     supports(t, range, out);
     for i in range.clone() {
         casts(t, i, out);
-        let Some(name) = t.name(i) else { continue };
         let call = t.is(i + 1, TokenKind::Open);
         // `(x).f` calls `f` as well.
         let field = i > range.start && t.is(i - 1, TokenKind::Dot) && !is_type(t, i);
-        if !call && !field {
-            continue;
-        }
+        let Some(name) = (call || field).then(|| t.name(i)).flatten() else { continue };
         let Some(class) = class(&name) else {
             if call && name == "ts_rewrite" {
                 rewrite(t, i, range.end, out);
@@ -362,22 +359,19 @@ pub(crate) fn not_plain(name: &str) -> Demand {
 
 /// `'x'::regclass`, `regclass 'x'`, `CAST('x' AS regclass)`.
 fn casts(t: &Tokens<'_>, i: usize, out: &mut Vec<Demand>) {
+    // The type may be written as `pg_catalog.regclass`.
+    let qualified = i >= 2 && t.is(i - 1, TokenKind::Dot);
+    let first = if qualified { i - 2 } else { i };
+    let is_prefix = t.is_string(i + 1);
+    if !is_prefix && !(first >= 1 && (t.is(first - 1, TokenKind::Cast) || t.kw(first - 1, "as"))) {
+        return;
+    }
     let Some(name) = t.name(i) else { return };
     let schema = name == "regnamespace";
     if !schema && !NAME_TYPES.contains(&name.as_ref()) {
         return;
     }
-    // The type may be written as `pg_catalog.regclass`.
-    let qualified = i >= 2 && t.is(i - 1, TokenKind::Dot);
-    let first = if qualified { i - 2 } else { i };
-    let literal = if t.is_string(i + 1) {
-        Some(i + 1)
-    } else if first >= 1 && (t.is(first - 1, TokenKind::Cast) || t.kw(first - 1, "as")) {
-        behind_cast_chain(t, first - 1)
-    } else {
-        None
-    };
-    if let Some(at) = literal {
+    if let Some(at) = if is_prefix { Some(i + 1) } else { behind_cast_chain(t, first - 1) } {
         out.push(if schema { Demand::SchemaLiteral(at as u32) } else { object(at, false) });
     }
 }

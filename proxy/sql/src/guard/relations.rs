@@ -22,8 +22,8 @@ const PRIVATE_IN_INFORMATION_SCHEMA: &[&str] = &["_pg_user_mappings", "user_mapp
 const PREFIXES: &[&str] = &["pg_stats_", "pg_stat_", "pg_statio_", "pg_hba_", "pg_buffercache"];
 
 pub(super) fn is_private(name: &str) -> bool {
-    let is_in_catalog = PRIVATE.contains(&name) || PREFIXES.iter().any(|p| name.starts_with(p));
-    name.starts_with("pg_") && is_in_catalog || PRIVATE_IN_INFORMATION_SCHEMA.contains(&name)
+    let is_in_catalog = || PRIVATE.contains(&name) || PREFIXES.iter().any(|p| name.starts_with(p));
+    name.starts_with("pg_") && is_in_catalog() || PRIVATE_IN_INFORMATION_SCHEMA.contains(&name)
 }
 
 /// Refuses each name in `range` that is such a relation's, wherever it stands:

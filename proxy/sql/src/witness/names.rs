@@ -4,8 +4,7 @@
 //! ([`is_list`], [`Reader::object`]). So a field that a newer PostgreSQL adds is checked too. And the parser must
 //! find each dotted name that our reading has.
 
-use std::collections::{HashMap, HashSet};
-
+use foldhash::{HashMap, HashSet};
 use pgstrata_grammar::nodes::{GrantTargetType, ObjectType};
 use pgstrata_grammar::{Item, Node, NodeList, Place, untyped};
 
@@ -27,7 +26,7 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     pub fn new(places: &'a Places<'a>, ours: &'a StatementShape) -> Self {
-        Self { places, ours, located: HashSet::new(), unlocated: HashMap::new() }
+        Self { places, ours, located: HashSet::default(), unlocated: HashMap::default() }
     }
 
     /// Takes one item of the statement.

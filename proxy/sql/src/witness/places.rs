@@ -1,6 +1,7 @@
 //! From byte offsets to tokens.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 
 use pgstrata_grammar::Statement;
 
@@ -80,26 +81,24 @@ pub(super) struct Places<'a> {
     pub t: &'a Tokens<'a>,
     /// The parser has read this excerpt instead of the text.
     excerpt: Option<&'a Excerpt>,
+    /// The token that was found last. The next one is near it as a rule.
+    last: Cell<usize>,
 }
 
 impl<'a> Places<'a> {
     pub fn new(t: &'a Tokens<'a>, excerpt: Option<&'a Excerpt>) -> Self {
-        Self { t, excerpt }
+        Self { t, excerpt, last: Cell::new(0) }
     }
 
     /// The first token at or behind the byte `at`, and its offset.
     fn from(&self, at: u32) -> (usize, Option<u32>) {
-        let all = self.t.all;
-        match self.excerpt {
-            Some(excerpt) => {
-                let index = excerpt.starts.partition_point(|start| *start < at);
-                (index, excerpt.starts.get(index).copied())
-            }
-            None => {
-                let index = all.partition_point(|token| token.start < at);
-                (index, all.get(index).map(|token| token.start))
-            }
-        }
+        let start = |index: usize| match self.excerpt {
+            Some(excerpt) => excerpt.starts.get(index).copied(),
+            None => self.t.all.get(index).map(|token| token.start),
+        };
+        let index = search(self.last.get(), self.t.all.len(), |index| start(index).is_some_and(|s| s < at));
+        self.last.set(index);
+        (index, start(index))
     }
 
     /// The token at the parser's byte offset `location`; `None` for -1, the parser's "unknown".
@@ -123,6 +122,42 @@ impl<'a> Places<'a> {
         match (first, behind) == (ours.tokens.start, ours.tokens.end) {
             true => Ok(()),
             false => differ("statements"),
+        }
+    }
+}
+
+/// The first of `count` indexes that is not `in_front`, searched for from `near` on; all that are come first.
+fn search(near: usize, count: usize, in_front: impl Fn(usize) -> bool) -> usize {
+    let (mut low, mut high, mut step) = (near.min(count), near.min(count), 1);
+    while high < count && in_front(high) {
+        (low, high) = (high + 1, (high + step).min(count));
+        step *= 2;
+    }
+    step = 1;
+    while low > 0 && !in_front(low - 1) {
+        (low, high) = (low.saturating_sub(step), low - 1);
+        step *= 2;
+    }
+    while low < high {
+        let middle = low.midpoint(high);
+        match in_front(middle) {
+            true => low = middle + 1,
+            false => high = middle,
+        }
+    }
+    low
+}
+
+#[cfg(test)]
+mod tests {
+    use super::search;
+
+    #[test]
+    fn index_is_found_from_anywhere() {
+        for count in 0..20 {
+            for (near, first) in (0..22).flat_map(|near| (0..=count).map(move |first| (near, first))) {
+                assert_eq!(search(near, count, |index| index < first), first, "{near} of {count}");
+            }
         }
     }
 }
