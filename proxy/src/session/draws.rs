@@ -164,7 +164,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if asks && self.status == Status::Idle && !self.pins.has(PinReason::SessionPooling) {
             readers.add(&self.tenancy().turn);
         }
-        let seen = (self.changes, readers.changes.load(Ordering::Relaxed));
+        let seen = (self.tenants.changes(), readers.changes.load(Ordering::Relaxed));
         if seen.1 == 0 {
             return false;
         }
@@ -219,7 +219,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// PostgreSQL has answered, or never will. The client receives the end of its request now.
     pub(super) fn draw_answered(&mut self, answer: DrawAnswer) {
-        let changes = self.changes;
+        let changes = self.tenants.changes();
         let Some(draws) = self.draws.as_deref_mut() else { return };
         match answer {
             DrawAnswer::Value(value) => draws.value = Some((changes, value)),
@@ -230,7 +230,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         let Some((ready, _)) = draws.ready.take() else { return };
         match self.has_channels_to_settle() {
-            true => self.held_ready = Some(ready),
+            true => self.transaction.hold_ready(ready),
             false => message::ready_for_query(&mut self.outbuf, ready.byte()),
         }
     }
@@ -258,7 +258,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let draws = self.draws.as_deref().filter(|_| free)?;
         // What was drawn since is not known yet.
         let settled = !draws.due && draws.ready.is_none();
-        draws.value.filter(|(changes, _)| settled && *changes == self.changes).map(|(_, value)| value)
+        draws
+            .value
+            .filter(|(changes, _)| settled && *changes == self.tenants.changes())
+            .map(|(_, value)| value)
     }
 
     /// Puts what the client has drawn into the `Query` or `Parse` at the head of the buffer, if that asks for it.
@@ -314,7 +317,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     pub(super) fn refuses_old_draw(&self, name: &[u8]) -> Option<Refusal> {
         let draws = self.draws.as_deref().filter(|_| name.is_empty())?;
         let parsed = draws.parsed?;
-        (draws.value != Some((self.changes, parsed))).then(|| Refusal {
+        (draws.value != Some((self.tenants.changes(), parsed))).then(|| Refusal {
             code: "0A000",
             message: "lastval() has another value than when the statement was parsed".into(),
             hint: Some("Send its Parse again, or call lastval() in the transaction that draws.".into()),

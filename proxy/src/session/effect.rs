@@ -6,9 +6,10 @@ use std::sync::Arc;
 use pgstrata_tenancy::ident;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::ahead::{self, Ahead, follow};
+use super::ahead::follow;
 use super::expect::{Effect, Expect};
 use super::path::{self, Effective};
+use super::state::transaction::Confirmed;
 use super::switch;
 use super::{Session, Status};
 use crate::pool::parameters::{gives_meaning, is_of_transaction};
@@ -151,7 +152,7 @@ pub(super) fn may_move(statement: &Statement, opaque: bool) -> bool {
 }
 
 /// The transaction status behind a statement that succeeds, if the statement determines it.
-fn status_behind(statement: &Statement) -> Option<Status> {
+pub(super) fn status_behind(statement: &Statement) -> Option<Status> {
     match &statement.kind {
         StatementKind::Commit { chain: false } | StatementKind::Rollback { chain: false } => {
             Some(Status::Idle)
@@ -174,7 +175,7 @@ pub(super) fn strays(statement: &Statement, text: &[u8], schema: &str) -> bool {
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// The predicted status behind all sent messages.
     pub(super) fn status_then(&self) -> Status {
-        self.foreseen.unwrap_or(self.status)
+        self.transaction.foreseen().unwrap_or(self.status)
     }
 
     /// Whether unqualified names may find objects of another schema before the tenant's.
@@ -220,7 +221,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if statement.ddl && (self.effective.own || self.link.as_ref().is_some_and(|link| link.local_path)) {
             self.pin(PinReason::TempTable);
         }
-        self.touched |= switch::touches(statement);
+        self.transaction.touch_if(switch::touches(statement));
         let tenancy = self.tenants.now();
         if let Some(link) = &mut self.link {
             if statement.ddl {
@@ -253,10 +254,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// In a pipeline, dropped statements were removed when the message was sent; see [`Session::foresee`].
     pub(super) fn apply(&mut self, effect: Effect, pipelined: bool) {
         if let Effect::End { rolls_back, chain } = effect {
-            // A failed block is rolled back by any statement that ends it.
-            let undone = rolls_back || self.reached == Status::Failed;
-            self.reached = if chain { Status::Block } else { Status::Idle };
-            return if undone { self.undo_settings() } else { self.keep_settings() };
+            return match self.transaction.end(rolls_back, chain) {
+                true => self.undo_settings(),
+                false => self.keep_settings(),
+            };
         }
         let Some(link) = &mut self.link else { return };
         let base = &self.identity.base;
@@ -298,7 +299,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 link.settings.savepoint(&name);
             }
             Effect::RollbackTo(name) => {
-                self.reached = Status::Block;
+                self.transaction.enter_block();
                 self.settings.roll_back_to(&name);
                 link.settings.roll_back_to(&name);
             }
@@ -325,7 +326,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 }
             }
             Effect::Begin => {
-                self.reached = Status::Block;
+                self.transaction.enter_block();
                 link.explicit = true;
             }
             Effect::End { .. } | Effect::KeepRole(_) | Effect::KeepSchema(_) => {}
@@ -351,7 +352,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         self.tenants.roll_back();
         self.listening.roll_back();
-        self.touched = false;
+        self.transaction.begin_anew();
         if let Some(link) = &mut self.link {
             link.settings.roll_back();
         }
@@ -362,7 +363,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         self.settings.commit();
         self.tenants.commit();
         self.listening.commit();
-        self.touched = false;
+        self.transaction.begin_anew();
         if let Some(link) = &mut self.link {
             link.settings.commit();
         }
@@ -386,33 +387,25 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// A request is over: the next one is resolved under the path that is now in force.
     pub(super) fn refresh_effective(&mut self) {
-        let same = Arc::ptr_eq(&self.effective_of, self.settings.current());
-        if !same || !Arc::ptr_eq(&self.effective.tenancy, self.tenancy()) {
-            self.effective_of = Arc::clone(self.settings.current());
+        if !self.effective.is_of(self.settings.current(), self.tenancy()) {
             self.effective = Effective::of(self.settings.current(), self.tenancy());
-        }
-    }
-
-    /// The path behind a statement of a pipeline, if it is not obvious.
-    fn foresee_path(&mut self, statement: &Statement, effect: Option<&Effect>, failed: bool) {
-        if self.ahead.is_none() && effect.is_some_and(ahead::matters) {
-            self.ahead = Some(Box::new(Ahead::of(&self.settings)));
-        }
-        if let Some(ahead) = &mut self.ahead {
-            ahead.run(statement, effect, failed, &self.identity.base, &self.tenants.now().home);
         }
     }
 
     /// Predicts the effects of a statement of a pipeline that was sent, for the messages behind it.
     pub(super) fn foresee(&mut self, statement: &Statement, text: &[u8]) {
         let change = path_change(statement);
-        let failed = self.status_then() == Status::Failed;
-        self.foreseen = status_behind(statement).or(self.foreseen);
         let strayed = self.has_strayed() || strays(statement, text, &self.tenancy().scope.schema);
         let utf8 = self.reads_utf8();
         let effect = effect_of(statement, text, utf8);
         self.foresee_reading(statement);
-        self.foresee_path(statement, effect.as_ref(), failed);
+        let now = Confirmed {
+            status: self.status,
+            settings: &self.settings,
+            base: &self.identity.base,
+            home: &self.tenants.now().home,
+        };
+        let failed = self.transaction.advance(statement, effect.as_ref(), &now);
         let Some(link) = &mut self.link else { return };
         link.strayed |= strayed;
         link.follow_role(statement);
@@ -436,8 +429,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 self.effective = Effective::new(list.into(), true, self.tenants.now());
             }
             Some(Effect::RollbackTo(_)) => {
-                if let Some(ahead) = &self.ahead {
-                    self.effective = ahead.effective(self.tenants.now());
+                if let Some(path) = self.transaction.path_ahead(self.tenants.now()) {
+                    self.effective = path;
                 }
             }
             Some(Effect::Prepared(name, _)) => self.foresee_prepared(&name),
@@ -454,22 +447,22 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             }
             // The next statement belongs to another transaction, of the session's tenant.
             Some(Effect::End { rolls_back, .. }) => {
-                self.touched = false;
+                self.transaction.begin_anew();
                 let request = &mut link.request;
                 (request.ran, request.ran_ours) = (false, false);
                 (request.bound, request.bound_by_name) = (false, false);
                 let rolls_back = failed || rolls_back;
                 self.tenants.foresee_end(rolls_back);
                 self.tenant_changed();
-                if let Some(ahead) = &self.ahead {
-                    self.effective = ahead.effective(self.tenants.now());
+                if let Some(path) = self.transaction.path_ahead(self.tenants.now()) {
+                    self.effective = path;
                 }
             }
             _ => {}
         }
         // Predictions are verified when the request is over.
         if change != PathChange::Keep {
-            self.effective_of = Arc::default();
+            self.effective.doubt();
         }
     }
 }

@@ -29,9 +29,6 @@ const BIND_COMPLETE: Bytes = Bytes::from_static(b"2\0\0\0\x04");
 /// The maximum length of a request that is kept until its first answer, so that it can run again.
 pub(super) const MAX_REPLAY: usize = 64 << 10;
 
-/// The maximum number of open portals whose statements have an effect on the session.
-const MAX_PORTALS: usize = 1000;
-
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// `Parse`: name, text, parameter types.
     ///
@@ -46,8 +43,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if let Err(refusal) = self.may_stand_in(tied.as_ref()) {
             return Ok(self.refuse_in_pipeline(refusal));
         }
-        let plan = match self.plan.take() {
-            Some(plan) => *plan,
+        let plan = match self.head.take_plan() {
+            Some(plan) => plan,
             None => {
                 let source = Source::Head(frame::HEADER + name.len() + 1);
                 match self.on_behalf_of(tied.clone(), |session| session.plan_pipelined(text, source)) {
@@ -82,11 +79,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return Ok(Step::NeedState(Arc::clone(tenancy)));
         }
         if let Err(step) = self.renew_run(&plan) {
-            self.plan = Some(Box::new(plan));
+            self.head.keep_plan(plan);
             return Ok(step);
         }
         if let Err(step) = self.on_behalf_of(tied.clone(), |session| session.begin_extended(b'P', body)) {
-            self.plan = Some(Box::new(plan));
+            self.head.keep_plan(plan);
             return Ok(step);
         }
         if let Some(refusal) = self.refuses_encoding(text) {
@@ -102,7 +99,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return Ok(self.poison(too_many_statements(count, bytes)));
         }
         if let Some(step) = self.on_behalf_of(tied.clone(), |session| session.settle_role(&plan, false)) {
-            self.plan = Some(Box::new(plan));
+            self.head.keep_plan(plan);
             return Ok(step);
         }
         let plain = name.is_empty() && tied.is_none() && user_types(types).is_empty();
@@ -150,7 +147,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if let Err(step) = self.begin_extended(b'B', body) {
             return Ok(step);
         }
-        if self.portals.len() >= MAX_PORTALS {
+        if self.portals.is_full() {
             return Ok(self.poison(too_many_portals()));
         }
         if name::is_reserved(&String::from_utf8_lossy(portal)) {
@@ -199,13 +196,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         link.request.bound_by_name |= !portal.is_empty();
         link.request.described |= columns != Columns::Undescribed && next != Some(b'D');
         if portal.is_empty() {
-            self.bound.0.clear();
-            self.bound.0.extend_from_slice(name);
-            self.bound.1 = on_server.id;
+            self.portals.bind_unnamed(name, on_server.id);
         }
         // From here on the statement may run, also by a `FETCH`.
-        self.touched |=
+        let touches =
             self.statements.get(name).is_some_and(|s| s.plan.statements.iter().any(switch::touches));
+        self.transaction.touch_if(touches);
         if behind > rest.len() {
             link.request.replay = None;
         }
@@ -219,11 +215,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let statement = self.statements.get(name)?;
         if statement.is_here() {
             let statement = statement.clone();
-            if self.portals.len() >= MAX_PORTALS {
+            if self.portals.is_full() {
                 return Some(self.refuse_in_pipeline(too_many_portals()));
             }
-            self.portals.retain(|(open, _)| &open[..] != portal);
-            self.portals.push((Bytes::copy_from_slice(portal), statement));
+            self.portals.open(portal, statement);
             self.keep(b'B', body);
             self.answer_in_turn(BIND_COMPLETE);
             return Some(Step::Done);
@@ -249,7 +244,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let Some((what, (name, b""))) = parts else { return Ok(self.refuse_in_pipeline(malformed())) };
         let found = match what {
             b'S' => self.statements.get(name),
-            _ => self.portals.iter().find(|(open, _)| &open[..] == name).map(|(_, statement)| statement),
+            _ => self.portals.get(name),
         };
         if let Some(statement) = found.filter(|statement| statement.is_here()).cloned() {
             self.keep(b'D', body);
@@ -274,8 +269,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return Ok(self.poison(names::no_portal(name)));
         }
         self.pass_message(b'D', body);
-        let (bound, id) = &self.bound;
-        let statement = name.is_empty().then(|| (Bytes::copy_from_slice(bound), *id));
+        let statement = name.is_empty().then(|| self.portals.unnamed());
         if let Some(link) = &mut self.link {
             link.expect_reply(Expect::Describe { statement, client: true, parameters: 0 });
         }
@@ -310,7 +304,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             if let Err(step) = self.begin_extended(b'C', body) {
                 return Ok(step);
             }
-            self.portals.retain(|(open, _)| &open[..] != name);
+            self.portals.close(name);
             self.pass_message(b'C', body);
             if let Some(link) = &mut self.link {
                 link.expect_reply(Expect::Close { client: true });
@@ -383,8 +377,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     pub(super) fn copy_in(&mut self, header: Header, buf: &mut BytesMut) {
         let Some(link) = &mut self.link else { return };
         let part = buf.split_to(header.total.min(buf.len()));
-        self.stream_left = header.total - part.len();
-        self.stream_on = true;
+        self.framing.begin_rest(header.total - part.len(), true);
         link.lease.outbuf.extend_from_slice(&part);
         match header.tag {
             b'c' | b'f' => link.copy_in = false,

@@ -11,9 +11,9 @@ use std::time::Duration;
 use humantime_serde::re::humantime;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout_at;
 
-use super::request::{HIGH_WATER, Step};
+use super::request::Step;
 use super::{End, Session};
 use crate::config::TENANTS_PART_OF_BUFFERS;
 use crate::pool::turns;
@@ -56,6 +56,16 @@ impl Incoming {
 
     fn half(&self, has_server: bool) -> &Half {
         if has_server { &self.with_server } else { &self.without }
+    }
+
+    /// Takes the room for a message of `bytes`, if it is free; `has_server`: its client has a server.
+    pub(super) fn try_take(&self, has_server: bool, key: &Key, bytes: usize) -> Option<Room> {
+        self.half(has_server).try_take(key, bytes)
+    }
+
+    /// The same, in turn. `None`: there will be no room.
+    async fn take(&self, has_server: bool, key: &Key, bytes: usize) -> Option<Room> {
+        self.half(has_server).take(key, bytes).await
     }
 }
 
@@ -111,28 +121,23 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// The message at the head of the buffer is not complete. A long one is read on once there is room for it, which
     /// is asked for when a good part of it has arrived.
     pub(super) fn read_on(&mut self, header: Header) -> Result<Step, End> {
-        if header.total > HIGH_WATER && self.inbuf.len() >= HIGH_WATER && self.room.is_none() {
-            let half = self.shared.incoming.half(self.link.is_some());
-            let Some(room) = half.try_take(&self.room_key(), header.total) else {
+        if self.framing.needs_room(header) {
+            let incoming = &self.shared.incoming;
+            let Some(room) = incoming.try_take(self.link.is_some(), &self.room_key(), header.total) else {
                 return Ok(Step::NeedRoom(header.total));
             };
-            self.take_room(room, header.total);
+            self.framing.grant(room, header.total);
         }
         self.no_message()
     }
 
-    fn take_room(&mut self, room: Room, bytes: usize) {
-        self.room = Some(room);
-        self.inbuf.reserve(bytes.saturating_sub(self.inbuf.len()));
-    }
-
     /// Waits for room, no longer than the message may take. A cancel request finds nothing that runs.
     pub(super) async fn await_room(&mut self, bytes: usize) -> Result<(), End> {
-        let since = *self.message_since.get_or_insert_with(Instant::now);
+        let since = self.framing.since_now();
         let (shared, key, has_server) = (Arc::clone(&self.shared), self.room_key(), self.link.is_some());
         let limit = self.config.limits.message_timeout;
         let room = loop {
-            let taking = shared.incoming.half(has_server).take(&key, bytes);
+            let taking = shared.incoming.take(has_server, &key, bytes);
             let taking = async {
                 match limit {
                     Duration::ZERO => taking.await,
@@ -144,7 +149,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             }
         };
         if let Some(room) = room {
-            self.take_room(room, bytes);
+            self.framing.grant(room, bytes);
             return Ok(());
         }
         Err(End::fatal(
@@ -156,20 +161,6 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 self.config.limits.max_buffered_bytes
             ),
         ))
-    }
-
-    /// The message at the head of the buffer is not complete: its time runs.
-    pub(super) fn note_incomplete(&mut self) {
-        if self.inbuf.is_empty() {
-            self.message_since = None;
-        } else {
-            self.message_since.get_or_insert_with(|| self.clock.latest());
-        }
-    }
-
-    /// It was taken out of the buffer.
-    pub(super) fn note_message_taken(&mut self) {
-        (self.room, self.message_since) = (None, None);
     }
 }
 

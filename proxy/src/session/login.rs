@@ -41,7 +41,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if self.attach_at_once() {
             return Ok(false);
         }
-        self.wanted = Some(Arc::clone(self.tenants.now()));
+        self.head.want_server_for(self.tenants.now());
         Ok(true)
     }
 

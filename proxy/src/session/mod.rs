@@ -26,6 +26,7 @@
 //! - [`tenant`], [`switch`]: the tenant of the session, and the switch to another; `path_switch`: by the search path.
 //! - [`pins`]: why a client keeps its server, and how that ends.
 //! - [`sequences`]: `lastval()` returns the client's own draws.
+//! - [`state`]: the parts of the state, each with its invariants.
 //! - [`spare`]: reused buffers.
 //! - `bounds`: limits of what a text adds to the session and to what is sent.
 //! - `judge`: texts that are analysed on other threads.
@@ -92,6 +93,7 @@ mod sequences;
 mod spare;
 mod standing;
 pub mod start;
+mod state;
 pub mod statements;
 mod switch;
 pub mod tenant;
@@ -99,53 +101,48 @@ mod values;
 mod whereabouts;
 mod wording;
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use bytes::{Bytes, BytesMut};
-use pgstrata_tenancy::TenantId;
+use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use self::accounts::Accounts;
-use self::admission::TenantCheck;
-use self::ahead::Ahead;
+use self::admission::Counted;
 use self::allowance::Allowance;
 use self::clock::Clock;
 use self::draws::Draws;
 use self::encoding::Reading;
 use self::expect::Expect;
-use self::incoming::Room;
-use self::judge::Judged;
 use self::link::Link;
 use self::listen::Listening;
 use self::news::News;
 use self::path::Effective;
 use self::pins::Pins;
 use self::request::Step;
-use self::statements::{ClientStatement, ClientStatements};
-use self::tenant::{Basis, Tenancy, Tenants};
+use self::state::framing::Framing;
+use self::state::head::Head;
+use self::state::portals::Portals;
+use self::state::reported::Reported;
+use self::state::transaction::Transaction;
+use self::statements::ClientStatements;
+use self::tenant::{Basis, Tenants};
 use crate::cancel::CancelEntry;
 use crate::clients::ClientEntry;
 use crate::config::{Config, User};
 use crate::limits::places::Places;
 use crate::net::socket::Peer;
-use crate::pool::birth::Birth;
 use crate::pool::settings::{Settings, Tracked};
 use crate::pool::turns;
 use crate::shared::{DatabaseHandle, Shared};
 use crate::simulation::{Fault, fault};
-use crate::sql::plan::{Plan, Refusal};
 use crate::sql::scope::Scope;
 use crate::wire::message::{self, Severity};
-
-/// A requested tenant, and the result of its lookup.
-type TenantLookup = (TenantId, Result<Arc<Tenancy>, Refusal>);
 
 /// The parameters that were reported to a client, with their values.
 pub type ReportedParameters = BTreeMap<Box<[u8]>, Box<[u8]>>;
@@ -212,91 +209,40 @@ pub struct Identity {
 /// A logged-in client.
 pub struct Session<C> {
     stream: C,
-    /// Data from the client that is not processed yet.
-    inbuf: BytesMut,
+    /// The client's messages that are not processed yet.
+    framing: Framing,
+    /// What is known of the first of them.
+    head: Head,
     /// Output for the client.
     outbuf: BytesMut,
-    /// The client will send no more data.
-    eof: bool,
-    /// The client sent `Terminate` behind a request in progress.
-    leaving: bool,
-    /// The number of bytes of the client's message that are still to come and to be passed on.
-    stream_left: usize,
-    /// They are passed on to the server, like the head of the message; otherwise they are discarded.
-    stream_on: bool,
-    /// The client has got the head of a message whose end will never come.
-    mid_message: bool,
-    /// The message at the head of the buffer waits for the description of a statement.
-    checking: bool,
-    /// The room of an incomplete message.
-    room: Option<Room>,
-    /// The time since which it is incomplete.
-    message_since: Option<Instant>,
-    /// An error was answered without a server: all messages up to `Sync` are void.
-    skip_to_sync: bool,
     shared: Arc<Shared>,
     /// The configuration of the session.
     config: Arc<Config>,
     news: News,
     identity: Identity,
     tenants: Tenants,
-    /// A requested tenant, and the result of its lookup.
-    asked: Option<Box<TenantLookup>>,
-    /// The number of tenant switches.
-    changes: u64,
-    /// The transaction has read or written.
-    touched: bool,
     /// The tenant's scope with the newest catalog, and its basis.
     scope: Arc<Scope>,
     scope_basis: Basis,
     settings: Tracked,
     effective: Effective,
-    /// The settings from which `effective` was computed.
-    effective_of: Arc<Settings>,
-    told: Arc<ReportedParameters>,
-    /// UTF-8 was reported to the client as its encoding.
-    told_utf8: bool,
-    /// The reported parameters may differ on the next server.
-    stale_told: bool,
+    reported: Reported,
     /// The settings that determine how its texts are read.
     reading: Reading,
-    /// The initial parameters of the servers whose values were reported.
-    told_of: Birth,
     statements: ClientStatements,
-    /// Portals whose statement has an effect on the session.
-    portals: Vec<(Bytes, ClientStatement)>,
+    portals: Portals,
+    /// The status of the last `ReadyForQuery`. Only `end_request` changes it.
     status: Status,
-    /// The predicted status behind all sent messages, where it can be predicted.
-    foreseen: Option<Status>,
-    /// The predicted path behind them, if it differs from the confirmed one.
-    ahead: Option<Box<Ahead>>,
-    /// The status behind all complete statements.
-    reached: Status,
-    /// The statement of the unnamed portal, by its name and its number.
-    bound: (Vec<u8>, u64),
+    transaction: Transaction,
     pins: Pins,
     /// The values that the client has drawn from sequences, if clients of its tenant read them.
     draws: Option<Box<Draws>>,
     listening: Listening,
-    /// `ReadyForQuery` that must not reach the client yet.
-    held_ready: Option<Status>,
-    /// It has created temporary tables at some time.
-    made_temp: bool,
     /// A statement of SQL `PREPARE` may write.
     sql_writes: bool,
-    /// The session has waited for the catalog, which could not be loaded.
-    names_late: bool,
-    /// The tenant for which the waiting message needs a server; `None`: the current one.
-    wanted: Option<Arc<Tenancy>>,
-    /// The plan of the message that waits for a server.
-    plan: Option<Box<Plan>>,
-    /// The plan of a long text, from another thread.
-    judged: Option<Box<Judged>>,
     link: Option<Box<Link>>,
-    attendance: TenantCheck,
+    _counted: Counted,
     allowance: Allowance,
-    /// The request at hand has passed the rate limit.
-    has_turn: Cell<bool>,
     /// Its place among the clients of its tenant, its user and its database.
     _place: Places,
     clock: Clock,
@@ -320,7 +266,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             tracing::info!(peer = %self.identity.peer, code, reason = ?message, "client closed");
             self.count_error(code.as_bytes());
             // In the middle of a row, the client would read it as a part of the row.
-            if !self.mid_message && !self.link.as_ref().is_some_and(|link| link.is_in_a_message()) {
+            if !self.framing.cuts_answer() && !self.link.as_ref().is_some_and(|link| link.is_in_a_message()) {
                 message::error(&mut self.outbuf, Severity::Fatal, code, message, None);
             }
         }
@@ -386,9 +332,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 self.heed_news()?;
             }
             let step = self.step()?;
-            self.attendance.cleared = None;
+            self.head.end_step();
             match step {
-                Step::Done if self.held_ready.is_some() => Box::pin(self.settle_channels()).await?,
+                Step::Done if self.transaction.holds_ready() => Box::pin(self.settle_channels()).await?,
                 Step::Done => {}
                 Step::NeedServer => self.attach().await?,
                 Step::NeedNames
@@ -408,7 +354,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                     if self.listening.watches.due {
                         Box::pin(self.look_after_channels()).await?;
                     }
-                    if self.held_ready.is_some() {
+                    if self.transaction.holds_ready() {
                         Box::pin(self.settle_channels()).await?;
                     }
                     while self.release().await? {

@@ -1,7 +1,6 @@
 //! How a request ends: answered, refused, run again, or lost with its server.
 
 use std::borrow::Cow;
-use std::mem;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -167,7 +166,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// PostgreSQL discards all messages up to `Sync`: predictions about them are reverted. `ours`: the error answers a
     /// message of the proxy.
     fn void_pipeline(&mut self, ours: bool) {
-        (self.checking, self.foreseen) = (false, None);
+        self.framing.end_wait();
+        self.transaction.void();
         let Some(link) = &mut self.link else { return };
         let until = link.expects.iter().position(|expect| matches!(expect, Expect::Sync | Expect::OwnSync));
         let end = until.unwrap_or(link.expects.len());
@@ -257,7 +257,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return Ok(Relayed::Not);
         }
         if self.has_channels_to_settle() {
-            self.held_ready = Some(status);
+            self.transaction.hold_ready(status);
             return Ok(Relayed::Not);
         }
         Ok(Relayed::AsItIs)
@@ -271,7 +271,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         self.entry.set_status(status.byte());
         self.entry.set_prepared(self.statements.len());
         self.entry.set_pins(self.pins.bits());
-        (self.foreseen, self.ahead) = (None, None);
+        self.transaction.confirm(status);
         let Some(link) = &mut self.link else { return };
         let erred = link.request.erred;
         link.copy_in = false;
@@ -281,8 +281,6 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         link.next_request();
         link.own_last = false;
-        // The statements that ran were read in the encoding that is reported by now.
-        self.reached = status;
         if status == Status::Idle {
             (link.path_set, link.path_moved) = (link.path_set && fault(Fault::PathKeptBehindEnd), false);
             if !fault(Fault::RoleKeptBehindEnd) {
@@ -358,10 +356,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         link.path_set = false;
         link.role = link.resting_role();
         link.next_request();
-        self.judged = None;
-        let rest = mem::take(&mut self.inbuf);
-        self.inbuf = replay;
-        self.inbuf.extend_from_slice(&rest);
+        self.head.forget_judged();
+        self.framing.put_in_front(replay);
         Ok(())
     }
 
@@ -377,11 +373,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         self.void_pipeline(false);
         let Some(mut link) = self.link.take() else { return Ok(()) };
         if fault(Fault::SentAgain)
-            && let Some(mut again) = link.request.replay.take()
+            && let Some(again) = link.request.replay.take()
         {
             link.discard();
-            again.extend_from_slice(&self.inbuf);
-            self.inbuf = again;
+            self.framing.put_in_front(again);
             return Ok(());
         }
         self.shared.metrics.server_lost();
@@ -394,8 +389,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let keeps = self.status == Status::Idle
             && self.pins.is_empty()
             && link.pass_left == 0
-            && self.stream_left == 0;
-        self.mid_message = link.is_in_a_message();
+            && !self.framing.is_streaming();
+        self.framing.cut_answer(link.is_in_a_message());
         link.discard();
         if !keeps {
             return Err(End::Fatal { code, message });
@@ -415,7 +410,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if awaiting {
             message::ready_for_query(&mut self.outbuf, Status::Idle.byte());
         } else {
-            self.skip_to_sync = true;
+            self.framing.skip_to_sync();
         }
         self.refresh_effective();
         Ok(())

@@ -30,22 +30,35 @@ pub struct Effective {
     pub own: bool,
     /// The tenant of the path.
     pub tenancy: Arc<Tenancy>,
+    /// The settings that it follows from; the default if it is predicted.
+    of: Arc<Settings>,
 }
 
 impl Effective {
     /// The path that follows from the client's settings. A path that the client set for another tenant does not apply.
-    pub fn of(settings: &Settings, tenancy: &Arc<Tenancy>) -> Self {
+    pub fn of(settings: &Arc<Settings>, tenancy: &Arc<Tenancy>) -> Self {
         let own = settings.get(LOCAL_PATH).or_else(|| settings.get(SEARCH_PATH));
-        match own.filter(|path| tenancy.allows_path(path)) {
+        let path = match own.filter(|path| tenancy.allows_path(path)) {
             Some(path) => Self::new(Arc::from(path), true, tenancy),
             None => Self::home(tenancy, false),
-        }
+        };
+        Self { of: Arc::clone(settings), ..path }
+    }
+
+    /// Whether it follows from these settings, for this tenant.
+    pub fn is_of(&self, settings: &Arc<Settings>, tenancy: &Arc<Tenancy>) -> bool {
+        Arc::ptr_eq(&self.of, settings) && Arc::ptr_eq(&self.tenancy, tenancy)
+    }
+
+    /// A statement in progress may change it: it is computed again when the request is over.
+    pub fn doubt(&mut self) {
+        self.of = Arc::default();
     }
 
     /// The tenant's own path.
     pub fn home(tenancy: &Arc<Tenancy>, own: bool) -> Self {
         let (path, shown) = (Arc::clone(&tenancy.home), Arc::clone(&tenancy.shown));
-        Self { path, shown, own, tenancy: Arc::clone(tenancy) }
+        Self { path, shown, own, tenancy: Arc::clone(tenancy), of: Arc::default() }
     }
 
     /// The path that must be set. If the baseline is the right one, it is set only if code may have set another
@@ -62,7 +75,7 @@ impl Effective {
         let shown = shown(&path).map_or_else(|| Arc::clone(&path), Arc::from);
         // The tenant's own path changes nothing.
         let own = own && *path != *tenancy.home;
-        Self { path, shown, own, tenancy: Arc::clone(tenancy) }
+        Self { path, shown, own, tenancy: Arc::clone(tenancy), of: Arc::default() }
     }
 }
 

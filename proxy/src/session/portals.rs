@@ -20,7 +20,7 @@ use crate::wire::frame;
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// Records a portal whose statement has an effect on the session, or a check behind it.
     pub(super) fn note_portal(&mut self, portal: &[u8], name: &[u8], values: &[u8]) {
-        self.portals.retain(|(open, _)| &open[..] != portal);
+        self.portals.close(portal);
         let Some(statement) = self.statements.get(name) else { return };
         let plan = &statement.plan;
         let opaque = plan.opaque;
@@ -45,14 +45,13 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if let Some(link) = self.link.as_mut().filter(|_| opaque) {
             link.moved_by = Some(Bytes::copy_from_slice(portal));
         }
-        self.portals.push((Bytes::copy_from_slice(portal), statement));
+        self.portals.open(portal, statement);
     }
 
     /// `Execute` of a portal.
     pub(super) fn execute(&mut self, body: &[u8]) -> Result<Step, End> {
         let Some((portal, rows)) = frame::cstr(body) else { return Ok(self.refuse_in_pipeline(malformed())) };
-        let found = self.portals.iter().find(|(name, _)| &name[..] == portal);
-        let statement = found.map(|(_, statement)| statement.clone());
+        let statement = self.portals.get(portal).cloned();
         if let Some(statement) = statement.as_ref().filter(|statement| statement.is_here()) {
             let step = self.execute_command(statement);
             if matches!(step, Step::Done) {
@@ -74,7 +73,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             self.ask_again(portal, &statement.plan);
         }
         // A portal without a record reads or writes.
-        self.touched |= statement.is_none();
+        self.transaction.touch_if(statement.is_none());
         let mut effect = None;
         if let Some(statement) = &statement {
             for one in &statement.plan.statements {
@@ -84,7 +83,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             }
             // A second run returns the remaining rows, and sets nothing.
             if statement.plan.statements.iter().any(is_function_that_sets) {
-                self.portals.retain(|(open, _)| &open[..] != portal);
+                self.portals.close(portal);
             }
         }
         self.pass_message(b'E', body);

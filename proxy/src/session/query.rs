@@ -38,8 +38,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if let Some(step) = self.explain_route(text) {
             return Ok(step);
         }
-        let plan = match self.plan.take() {
-            Some(plan) => *plan,
+        let plan = match self.head.take_plan() {
+            Some(plan) => plan,
             None => match self.plan_query(text) {
                 Ok(plan) => plan,
                 Err(step) => return Ok(step),
@@ -49,7 +49,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return Ok(Step::Done);
         }
         if !self.may_begin(self.tenancy()) && !concerns_no_tenant(&plan) {
-            self.plan = Some(plan).filter(|_| self.attendance.begun).map(Box::new);
+            if self.head.has_begun() {
+                self.head.keep_plan(plan);
+            }
             return Ok(Step::NeedState(Arc::clone(self.tenancy())));
         }
         match plan.route {
@@ -74,7 +76,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let names = match self.look_names_up(&plan, text) {
             Ok(names) => names,
             Err(step) => {
-                self.plan = Some(Box::new(plan));
+                self.head.keep_plan(plan);
                 return Ok(step);
             }
         };
@@ -83,7 +85,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         match self.lacks_server() {
             Ok(lacks) if lacks || self.drops_stale_server(&plan) => {
-                self.plan = Some(Box::new(plan));
+                self.head.keep_plan(plan);
                 return Ok(Step::NeedServer);
             }
             Ok(_) => {}
@@ -91,7 +93,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         self.end_empty_pipeline(&plan, true);
         if let Some(step) = self.settle_role(&plan, true) {
-            self.plan = Some(Box::new(plan));
+            self.head.keep_plan(plan);
             return Ok(step);
         }
         if let Err(refusal) = self.prepare_runs(&names) {
@@ -179,7 +181,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// A plan that passes the checks of the session, or its refusal.
     fn checked(&mut self, text: &[u8], mut plan: Plan) -> Plan {
-        if std::mem::take(&mut self.names_late) && plan.route == Route::NeedNames {
+        if self.head.take_names_late() && plan.route == Route::NeedNames {
             plan.route = Route::Refuse(Box::new(names_late()));
         }
         if let Some(observer) = &self.shared.observer {
@@ -230,7 +232,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             baseline: tenancy.is_confined().then_some(&self.identity.database.home.baseline),
             settings: &self.settings,
             base: &self.identity.base,
-            drawer: (self.cancel.slot().pid, self.changes),
+            drawer: (self.cancel.slot().pid, self.tenants.changes()),
             failed: self.status == Status::Failed,
             utf8: self.reads_utf8(),
             asked: self.fails_alone(plan) || pipelined && plan.statements.len() == 1,
@@ -250,7 +252,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         link.request.awaiting = true;
         link.own_portal = false;
         // A simple query closes the unnamed portal and drops the unnamed statement.
-        self.portals.retain(|(name, _)| !name.is_empty());
+        self.portals.close(b"");
         self.statements.remove(b"");
     }
 
@@ -344,7 +346,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         tracing::trace!(bytes = text.len(), tag, "answered without a server");
         message::command_complete(&mut self.outbuf, tag);
         if self.has_channels_to_settle() {
-            self.held_ready = Some(self.status);
+            self.transaction.hold_ready(self.status);
         } else {
             message::ready_for_query(&mut self.outbuf, self.status.byte());
         }

@@ -2,12 +2,10 @@
 
 use std::borrow::Cow;
 use std::mem;
-use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::encoding::is_utf8;
 use super::expect::{Effect, Expect};
 use super::kept::PARSE_AND_BIND_COMPLETE;
 use super::link::Link;
@@ -16,7 +14,7 @@ use super::runs::rows_of;
 use super::wording::without_schema;
 use super::{End, Session, columns, spare};
 use crate::pool::restore::HAD_TEMP;
-use crate::pool::settings::{CLIENT_ENCODING, SEARCH_PATH};
+use crate::pool::settings::SEARCH_PATH;
 use crate::simulation::{Fault, fault};
 use crate::wire::frame::{self, HEADER, Header};
 use crate::wire::message;
@@ -92,7 +90,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             let whole = rest.get(..header.total).unwrap_or_default();
             // A replacement is written behind the messages in front of it.
             if matches!(header.tag, b'E' | b'N' | b'S' | b'A')
-                || header.tag == b'Z' && (!link.is_clients_turn() || self.stale_told)
+                || header.tag == b'Z' && (!link.is_clients_turn() || self.reported.is_stale())
             {
                 self.outbuf.extend_from_slice(buf.get(run..at).unwrap_or_default());
                 run = at;
@@ -323,24 +321,14 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// A request is over, and the server's parameters may differ from the reported ones: reports the changes.
     pub(super) fn tell_again(&mut self) -> Result<(), End> {
-        let Some(link) = self.link.as_ref().filter(|_| self.stale_told) else { return Ok(()) };
-        self.stale_told = false;
-        let is_told = |name: &[u8], value: &[u8]| self.told.get(name).is_some_and(|told| **told == *value);
-        let known = link.lease.parameters.iter().filter(|(name, _)| self.told.contains_key(*name));
-        let changed: Vec<_> = known.filter(|(name, value)| !is_told(name, value)).collect();
-        let changed: Vec<_> =
-            changed.into_iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        let Some(link) = self.link.as_ref().filter(|_| self.reported.is_stale()) else { return Ok(()) };
+        let changed = self.reported.compare(&link.lease.parameters);
         changed.iter().try_for_each(|(name, value)| self.hear(name, value))
     }
 
     /// All settings are back at their initial values, and no server reports that.
     pub(super) fn tell_base(&mut self) {
-        let base = Arc::clone(&self.identity.base_told);
-        for (name, value) in base.iter().filter(|(name, value)| self.told.get(*name) != Some(*value)) {
-            message::parameter_status(&mut self.outbuf, name, value);
-        }
-        self.told_utf8 = base.get(CLIENT_ENCODING.as_bytes()).is_some_and(|told| is_utf8(told));
-        self.told = base;
+        self.reported.return_to(&self.identity.base_told, &mut self.outbuf);
     }
 
     /// A parameter of the server has this value now.
@@ -368,14 +356,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             _ => {}
         }
         let value = self.base_value(name).unwrap_or(value.into());
-        let value = &*value;
-        if self.told.get(name).is_none_or(|told| **told != *value) {
-            if name == CLIENT_ENCODING.as_bytes() {
-                self.told_utf8 = is_utf8(value);
-            }
-            Arc::make_mut(&mut self.told).insert(name.into(), value.into());
-            message::parameter_status(&mut self.outbuf, name, value);
-        }
+        self.reported.report(name, &value, &mut self.outbuf);
         Ok(())
     }
 

@@ -1,7 +1,6 @@
 //! From an authenticated user to a running session.
 
 use std::borrow::Cow;
-use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,16 +10,21 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::admission::TenantCheck;
+use super::admission::Counted;
 use super::allowance::Allowance;
 use super::arrival::{arrive, for_login, login_patience};
 use super::clock::Clock;
-use super::encoding::{Reading, is_utf8};
+use super::encoding::Reading;
 use super::listen::Listening;
 use super::news::News;
 use super::path::Effective;
 use super::pins::Pins;
 use super::standing::{Unserved, no_answer};
+use super::state::framing::Framing;
+use super::state::head::Head;
+use super::state::portals::Portals;
+use super::state::reported::Reported;
+use super::state::transaction::Transaction;
 use super::statements::ClientStatements;
 use super::tenant::{Basis, Tenancy, Tenants};
 use super::values::{CONFORMING, NOT_CONFORMING, is_off};
@@ -36,7 +40,7 @@ use crate::pool::birth::Birth;
 use crate::pool::claim::Claim;
 use crate::pool::server::Server;
 use crate::pool::servers::CheckoutError;
-use crate::pool::settings::{self, Assignment, CLIENT_ENCODING, SEARCH_PATH, Settings, Tracked, newest_name};
+use crate::pool::settings::{self, Assignment, SEARCH_PATH, Settings, Tracked, newest_name};
 use crate::shared::cluster::Cluster;
 use crate::shared::snapshot::Snapshot;
 use crate::shared::{DatabaseHandle, Found, Shared};
@@ -320,56 +324,31 @@ where
     }
     entry.set_pins(pins.bits());
     let shown = tenancy.turn.clone();
-    let attendance = TenantCheck::new(identity.database.clients(), tenancy.tally.as_ref());
+    let counted = Counted::new(identity.database.clients(), tenancy.tally.as_ref());
     Ok(Session {
         stream: login.stream,
-        inbuf: login.buffer,
+        framing: Framing::new(login.buffer),
+        head: Head::default(),
         outbuf: BytesMut::new(),
-        eof: false,
-        leaving: false,
-        stream_left: 0,
-        stream_on: false,
-        mid_message: false,
-        checking: false,
-        skip_to_sync: false,
-        asked: None,
-        changes: 0,
-        touched: false,
         scope: Arc::clone(&tenancy.scope),
         scope_basis: Basis::of(&tenancy),
         effective: Effective::of(settings.current(), &tenancy),
         tenants: Tenants::new(tenancy),
-        effective_of: Arc::clone(settings.current()),
         settings,
-        told_utf8: told.get(CLIENT_ENCODING.as_bytes()).is_some_and(|told| is_utf8(told)),
-        stale_told: false,
         holds_cancels: false,
         reading: Reading::default(),
-        told,
-        told_of: birth,
+        reported: Reported::new(told, birth),
         statements: ClientStatements::default(),
-        portals: Vec::new(),
+        portals: Portals::default(),
         status: Status::Idle,
-        foreseen: None,
-        ahead: None,
-        reached: Status::Idle,
-        bound: Default::default(),
+        transaction: Transaction::default(),
         pins,
         listening: Listening::default(),
-        held_ready: None,
         draws: None,
-        room: None,
-        message_since: None,
-        made_temp: false,
         sql_writes: false,
-        names_late: false,
-        wanted: None,
-        plan: None,
-        judged: None,
         link: None,
-        attendance,
+        _counted: counted,
         allowance,
-        has_turn: Cell::new(false),
         _place: place,
         clock: Clock::new(),
         accounts: Default::default(),
@@ -396,7 +375,8 @@ impl<C> Session<C> {
         self.shared.metrics.catalog_wait();
         let known = self.scope.names.as_ref().map(|names| names.currency);
         let better = self.cluster().catalog.better(&self.scope.schema, known);
-        self.names_late = !tokio::time::timeout(NAMES_LIMIT, better).await.unwrap_or(false);
+        let loaded = tokio::time::timeout(NAMES_LIMIT, better).await.unwrap_or(false);
+        self.head.note_names(!loaded);
     }
 
     /// Uses the newest catalog of the tenant's schemas, under both strategies: only with the catalog is it known

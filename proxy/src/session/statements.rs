@@ -163,6 +163,33 @@ impl Runs {
 }
 
 impl ClientStatement {
+    /// An unnamed statement of this text, for tests.
+    #[cfg(test)]
+    pub(super) fn of_test(text: &'static str) -> Self {
+        let identity = Identity {
+            text: Bytes::from_static(text.as_bytes()),
+            types: Bytes::new(),
+            path: Arc::default(),
+            role: None,
+            reading: Arc::default(),
+            epoch: 0,
+        };
+        Self {
+            text: identity.text.clone(),
+            encoding: None,
+            types: Bytes::new(),
+            plan: Arc::default(),
+            prepared: StatementStore::new().unshared(identity, false),
+            map: PositionMap::default(),
+            tenancy: Arc::new(Tenancy::of(crate::sql::fixture::scope(), "", true)),
+            blind: false,
+            tied: None,
+            origin: Origin::Parse,
+            runs: Runs::Nothing,
+            columns: Columns::Undescribed,
+        }
+    }
+
     /// Whether it is on no server.
     pub fn is_here(&self) -> bool {
         self.origin == Origin::Here
@@ -456,21 +483,8 @@ mod tests {
         let mut statements = ClientStatements::default();
         let prepared = store.intern(identity("select 1", "acme"));
         let other = store.intern(identity("select 2", "globex"));
-        let tenancy = Arc::new(Tenancy::of(crate::sql::fixture::scope(), "", true));
-        let statement = ClientStatement {
-            encoding: None,
-            blind: false,
-            text: Bytes::new(),
-            types: Bytes::new(),
-            plan: Arc::default(),
-            prepared: Arc::clone(&prepared),
-            map: PositionMap::default(),
-            tenancy,
-            tied: None,
-            origin: Origin::Parse,
-            runs: Runs::Nothing,
-            columns: Columns::Undescribed,
-        };
+        let statement =
+            ClientStatement { prepared: Arc::clone(&prepared), ..ClientStatement::of_test("select 1") };
         statements.insert(Bytes::from_static(b"mine"), statement);
         let told = |text: &str| {
             let told = store.in_clients_words(text.as_bytes(), &statements);

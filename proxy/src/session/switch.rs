@@ -256,7 +256,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         };
         if !matches!(plan.route, Route::Refuse(_) | Route::NeedNames) {
             self.outbuf.extend_from_slice(&answer);
-            self.attendance.begun = true;
+            self.head.begin();
             let behind = plan.statements.get(1).map_or(0, |second| second.span.start);
             let cut = u32::try_from(behind).unwrap_or(u32::MAX);
             plan.splices.insert(0, Splice { at: 0, cut, insert: Insert::Text("".into()) });
@@ -289,9 +289,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if self.tenancy().scope.tenant.as_deref() == Some(tenant.as_str()) {
             return Ok(Arc::clone(self.tenancy()));
         }
-        match self.asked.take().map(|asked| *asked) {
-            Some((asked, answer)) if asked == tenant => answer.map_err(TenantSwitchError::from),
-            _ => Err(TenantSwitchError::Ask(tenant)),
+        match self.head.take_tenant(&tenant) {
+            Some(answer) => answer.map_err(TenantSwitchError::from),
+            None => Err(TenantSwitchError::Ask(tenant)),
         }
     }
 
@@ -306,14 +306,14 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// Looks up whether the tenant exists, whether this user may name it, and its state.
     pub(super) async fn ask_for_tenant(&mut self, tenant: TenantId) -> Result<(), End> {
         let answer = self.find_tenant(&tenant).await?;
-        self.asked = Some(Box::new((tenant, answer)));
+        self.head.note_tenant(tenant, answer);
         Ok(())
     }
 
     /// Makes `tenancy` the session's, if its transaction and its server allow it.
     pub(super) fn enter(&mut self, tenancy: Arc<Tenancy>, local: bool) -> Result<(), Refusal> {
         let same = tenancy.scope.tenant == self.tenancy().scope.tenant;
-        if !same && self.touched {
+        if !same && self.transaction.has_touched() {
             return Err(spans_two());
         }
         if !same && self.pins.has_state() {
@@ -336,7 +336,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return;
         }
         self.effective = Effective::of(self.settings.current(), self.tenancy());
-        self.changes += 1;
+        self.tenants.note_change();
         if let Some(link) = &mut self.link {
             (link.path_set, link.local_path, link.strayed) = (false, false, false);
             link.change_tenant();
@@ -398,7 +398,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// Whether names may be resolved for another tenant now: not if the path of the transaction counts.
     pub(super) fn may_stand_in(&self, tied: Option<&Arc<Tenancy>>) -> Result<(), Refusal> {
         let other = tied.is_some_and(|tied| tied.scope.tenant != self.tenancy().scope.tenant);
-        let counts = self.touched || self.link.as_ref().is_some_and(|link| link.local_path);
+        let counts = self.transaction.has_touched() || self.link.as_ref().is_some_and(|link| link.local_path);
         match tied.filter(|_| other) {
             Some(_) if counts => Err(spans_two()),
             Some(_) if self.pins.has_state() => Err(holds_objects()),
@@ -487,7 +487,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     pub(super) fn end_local(&mut self) {
         if self.status == Status::Idle {
             self.tenants.commit();
-            self.touched = false;
+            self.transaction.begin_anew();
             self.portals.clear();
             self.tenant_changed();
         }
@@ -497,7 +497,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     pub(super) fn fail_local(&mut self) {
         if self.status == Status::Idle {
             self.tenants.roll_back();
-            self.touched = false;
+            self.transaction.begin_anew();
             self.tenant_changed();
         }
     }

@@ -148,13 +148,15 @@ pub struct Tenants {
     session: Arc<Tenancy>,
     /// The current tenant.
     now: Arc<Tenancy>,
+    /// The number of switches.
+    changes: u64,
 }
 
 impl Tenants {
     /// For the tenant that the client named when it connected.
     pub fn new(login: Arc<Tenancy>) -> Self {
         let same = || Arc::clone(&login);
-        Self { committed: same(), session: same(), now: same(), login }
+        Self { committed: same(), session: same(), now: same(), login, changes: 0 }
     }
 
     /// The current tenant.
@@ -170,6 +172,16 @@ impl Tenants {
     /// The tenant of the login.
     pub fn login(&self) -> &Arc<Tenancy> {
         &self.login
+    }
+
+    /// The number of switches so far: what was found out about a tenant holds as long as it stays the same.
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// The names of the next messages are resolved for another tenant than those before.
+    pub fn note_change(&mut self) {
+        self.changes += 1;
     }
 
     /// `SET tenant`, or with `local` `SET LOCAL tenant`.
