@@ -6,10 +6,9 @@ use std::sync::Arc;
 use pgstrata_tenancy::ident;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::ahead::follow;
+use super::ahead::{Confirmed, follow};
 use super::expect::{Effect, Expect};
 use super::path::{self, Effective};
-use super::state::transaction::Confirmed;
 use super::switch;
 use super::{Session, Status};
 use crate::pool::parameters::{gives_meaning, is_of_transaction};
@@ -181,7 +180,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// Whether unqualified names may find objects of another schema before the tenant's.
     pub(super) fn has_strayed(&self) -> bool {
         let own = self.effective.own && path::strays(&self.effective.path, &self.tenancy().scope.schema);
-        own || self.link.as_ref().is_some_and(|link| link.strayed)
+        own || self.link.as_ref().is_some_and(|link| link.setup.has_strayed())
     }
 
     /// Records the effects of a statement of `plan`, before it is sent, that a failure would not undo.
@@ -218,7 +217,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         self.sql_writes |= matches!(statement.kind, StatementKind::Prepare { writes: true, .. });
         // A path of the client may begin with pg_temp; new objects are then temporary.
-        if statement.ddl && (self.effective.own || self.link.as_ref().is_some_and(|link| link.local_path)) {
+        if statement.ddl
+            && (self.effective.own || self.link.as_ref().is_some_and(|link| link.setup.has_local_path()))
+        {
             self.pin(PinReason::TempTable);
         }
         self.transaction.touch_if(switch::touches(statement));
@@ -392,10 +393,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
     }
 
-    /// Predicts the effects of a statement of a pipeline that was sent, for the messages behind it.
-    pub(super) fn foresee(&mut self, statement: &Statement, text: &[u8]) {
+    /// Predicts the effects of a statement of a pipeline that was sent, for the messages behind it. `opaque`: its text
+    /// may run code outside of it.
+    pub(super) fn foresee(&mut self, statement: &Statement, text: &[u8], opaque: bool) {
         let change = path_change(statement);
-        let strayed = self.has_strayed() || strays(statement, text, &self.tenancy().scope.schema);
+        let strayed = self.has_strayed();
         let utf8 = self.reads_utf8();
         let effect = effect_of(statement, text, utf8);
         self.foresee_reading(statement);
@@ -407,20 +409,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         };
         let failed = self.transaction.advance(statement, effect.as_ref(), &now);
         let Some(link) = &mut self.link else { return };
-        link.strayed |= strayed;
-        link.follow_role(statement);
-        match change {
-            PathChange::Keep => {}
-            PathChange::Set => link.path_set = true,
-            PathChange::Own => {
-                link.path_set = true;
-                link.local_path = true;
-            }
-            PathChange::Lost => {
-                link.path_set = false;
-                link.local_path = false;
-            }
-        }
+        link.setup.stray_if(strayed);
+        link.advance(statement, text, &self.tenants.now().scope.schema, opaque);
         match effect {
             Some(Effect::Set(name, list)) if &*name == SEARCH_PATH => {
                 self.effective = Effective::new(list.sql().into(), true, self.tenants.now());

@@ -105,7 +105,7 @@ impl Link {
         }
         self.note_user(user);
         (self.settings, self.opaque) = (Tracked::default(), false);
-        self.role = self.resting_role();
+        self.setup.set_role(self.resting_role());
         before - self.expects.len()
     }
 

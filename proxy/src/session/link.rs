@@ -9,12 +9,14 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::time::Instant;
 
 use super::accounts::Run;
+use super::effect::{may_move, strays};
 use super::expect::{Effect, Expect};
 use super::kept::Kept;
 use super::request::MAX_OWED;
 use super::role::{InForce, Settled};
 use super::runs::Ran;
 use super::spare::{self, Expects};
+use super::state::setup::Setup;
 use super::tenant::Tenancy;
 use super::{Session, Status};
 use crate::metrics::{Kind, Metrics};
@@ -24,7 +26,7 @@ use crate::pool::servers::Lease;
 use crate::pool::settings::{self, Tracked};
 use crate::shared::cluster::ClusterId;
 use crate::simulation::{Fault, fault};
-use crate::sql::plan::Plan;
+use crate::sql::plan::{Plan, Statement, StatementKind};
 use crate::wire::{frame, message};
 
 /// A server, and the state of the request in progress on it.
@@ -37,21 +39,10 @@ pub(super) struct Link {
     pub expects: Expects,
     /// The settings of its session, with those of the open transaction.
     pub settings: Tracked,
-    /// The path is set for the transaction by the messages written so far.
-    pub path_set: bool,
-    /// The role that is in force.
-    pub role: InForce,
-    /// Code in this transaction, or in this pipeline, may have set another path.
-    pub path_moved: bool,
-    /// The portal that was bound last, if its `Bind` may have run code.
-    pub moved_by: Option<Bytes>,
-    /// The client has set a path for this transaction itself.
-    pub local_path: bool,
+    /// The path and the role that are in force.
+    pub setup: Setup,
     /// A request of this transaction has reached the tenant's schema.
     pub has_reached: bool,
-    /// In this transaction a path was in force on which the tenant's schema is not the first. A rollback to a savepoint
-    /// may restore that path.
-    pub strayed: bool,
     /// The time since which the client has the server for a transaction.
     pub in_use_since: Option<Instant>,
     /// Code outside of the text has run.
@@ -209,13 +200,8 @@ impl Link {
             login,
             cluster,
             expects: Expects::new(),
-            path_set: false,
-            role: InForce::Servers,
-            path_moved: false,
-            moved_by: None,
-            local_path: false,
+            setup: Setup::default(),
             has_reached: false,
-            strayed: false,
             in_use_since: None,
             opaque: false,
             may_hide: false,
@@ -266,19 +252,17 @@ impl Link {
         self.request.pins_temporary |= plan.pins_temporary;
     }
 
-    /// Code may have set another path and another role.
-    pub fn moved(&mut self) {
-        (self.path_set, self.path_moved, self.moved_by) = (false, true, None);
-        if self.role != InForce::Servers {
-            self.role = InForce::Unknown;
-        }
-    }
-
-    /// A portal is used: the `Bind` of another one may have run code that set another path.
-    pub fn settle_bind(&mut self, portal: Option<&[u8]>) {
-        if self.moved_by.as_deref().is_some_and(|bound| Some(bound) != portal) {
-            self.moved();
-        }
+    /// A statement was written: path and role are followed. `opaque`: its text may run code outside of it. Returns
+    /// whether such code may run now.
+    ///
+    /// Both protocols call this for each statement, and [`Ahead::advance`](super::ahead::Ahead::advance).
+    pub fn advance(&mut self, statement: &Statement, text: &[u8], schema: &str, opaque: bool) -> bool {
+        let opaque = opaque || self.opaque && statement.kind == StatementKind::Fetch;
+        let moves = may_move(statement, opaque);
+        self.setup.stray_if(strays(statement, text, schema));
+        let settings = &self.settings;
+        self.setup.advance(statement, || InForce::outside_of_transaction(settings), moves);
+        moves
     }
 
     /// Whether code outside of the text may have run in this session since its last reset.
@@ -363,8 +347,8 @@ impl Link {
         self.expects.push_back(Expect::OwnSync);
         self.request.sent = false;
         if status == Status::Idle {
-            (self.path_set, self.own_portal) = (false, false);
-            self.role = self.resting_role();
+            self.setup.rest(self.resting_role());
+            self.own_portal = false;
         }
     }
 
@@ -391,7 +375,7 @@ impl Link {
         }
         if idle {
             self.settings.commit();
-            self.role = self.resting_role();
+            self.setup.set_role(self.resting_role());
         }
     }
 

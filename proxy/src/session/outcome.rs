@@ -275,20 +275,15 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let Some(link) = &mut self.link else { return };
         let erred = link.request.erred;
         link.copy_in = false;
-        link.settle_bind(None);
+        link.setup.settle_bind(None);
         if link.request.opaque {
             link.lease.doubt_prepared();
         }
         link.next_request();
         link.own_last = false;
         if status == Status::Idle {
-            (link.path_set, link.path_moved) = (link.path_set && fault(Fault::PathKeptBehindEnd), false);
-            if !fault(Fault::RoleKeptBehindEnd) {
-                link.role = link.resting_role();
-            }
+            link.setup.end(link.resting_role());
             link.own_portal = false;
-            link.local_path = false;
-            link.strayed = false;
             (link.explicit, link.reads_otherwise) = (false, false);
             if let Some(tenancy) = link.ddl.take() {
                 self.cluster_of(&tenancy).catalog.overtake(&tenancy.scope.schema);
@@ -353,8 +348,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             // The request begins on a server with its initial settings.
             link.settings = Default::default();
         }
-        link.path_set = false;
-        link.role = link.resting_role();
+        link.setup.rest(link.resting_role());
         link.next_request();
         self.head.forget_judged();
         self.framing.put_in_front(replay);

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::bound::{bind_setting, is_function_that_sets};
-use super::effect::{effect_of, may_move};
+use super::effect::effect_of;
 use super::expect::Expect;
 use super::extended::malformed;
 use super::listen::name_channel;
@@ -43,7 +43,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             self.pin(reason);
         }
         if let Some(link) = self.link.as_mut().filter(|_| opaque) {
-            link.moved_by = Some(Bytes::copy_from_slice(portal));
+            link.setup.bind_may_move(Bytes::copy_from_slice(portal));
         }
         self.portals.open(portal, statement);
     }
@@ -105,11 +105,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if let Some(statement) = &statement {
             self.ask(&statement.plan, true);
             for one in &statement.plan.statements {
-                self.foresee(one, &statement.text);
+                self.foresee(one, &statement.text, statement.plan.opaque);
                 if let StatementKind::Prepare { name, .. } = &one.kind {
                     self.note_checks(name, &statement.plan.checks);
                 }
-                self.foresee_moves(one, statement.plan.opaque);
             }
         }
         Ok(Step::Done)
@@ -130,15 +129,6 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let again = asked != Some(portal) && !fault(Fault::PortalNotAskedAgain);
         if !plan.checks.is_empty() && again && !self.fails_alone(plan) {
             self.ask_for_portal(portal, plan);
-        }
-    }
-
-    /// Records what code of a sent statement may set, so that it is set again in front of the next messages.
-    fn foresee_moves(&mut self, statement: &Statement, opaque: bool) {
-        let Some(link) = &mut self.link else { return };
-        let opaque = opaque || link.opaque && statement.kind == StatementKind::Fetch;
-        if may_move(statement, opaque) {
-            link.moved();
         }
     }
 }

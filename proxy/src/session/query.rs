@@ -8,6 +8,7 @@ use pgstrata_tenancy::RoleName;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::admission::concerns_no_tenant;
+use super::ahead::Confirmed;
 use super::clock::begins_block;
 use super::compose::{Composer, Under};
 use super::effect::needs_path;
@@ -205,7 +206,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let link = self.link.as_ref();
         TextMode {
             standard_conforming_strings: true,
-            own_path: self.effective.own || link.is_some_and(|link| link.local_path),
+            own_path: self.effective.own || link.is_some_and(|link| link.setup.has_local_path()),
             tenant_first: !self.has_strayed(),
             stale_names: link.is_some_and(|link| link.ddl.is_some()),
             temp_tables: self.pins.may_have_temp(),
@@ -230,10 +231,14 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             role: role.as_ref(),
             effective: &self.effective,
             baseline: tenancy.is_confined().then_some(&self.identity.database.home.baseline),
-            settings: &self.settings,
-            base: &self.identity.base,
+            now: Confirmed {
+                status: self.status,
+                settings: &self.settings,
+                base: &self.identity.base,
+                home: &tenancy.home,
+            },
+            ahead: self.transaction.ahead(),
             drawer: (self.cancel.slot().pid, self.tenants.changes()),
-            failed: self.status == Status::Failed,
             utf8: self.reads_utf8(),
             asked: self.fails_alone(plan) || pipelined && plan.statements.len() == 1,
         };
@@ -261,13 +266,16 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let strayed = self.has_strayed();
         let Some(link) = &mut self.link else { return };
         link.begin(&self.settings, self.status, role);
-        link.settle_bind(None);
+        link.setup.settle_bind(None);
         // No savepoint exists that could restore an earlier path.
         let resets =
             |s: &Statement| matches!(&s.kind, StatementKind::Reset { name, .. } if &**name == SEARCH_PATH);
         let returns = matches!(&plan.statements[..], [only] if resets(only));
         let returns = returns && link.expects.is_empty() && !self.settings.has_savepoints();
-        link.strayed = (link.strayed || strayed) && !returns;
+        link.setup.stray_if(strayed);
+        if returns {
+            link.setup.return_home();
+        }
         link.request.kind = kind_of(&self.scope.tenant, plan);
         link.request.begins = begins_block(plan);
     }
@@ -283,7 +291,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         // With a role, both are set together.
         if own_transaction && !open && role.is_none() && !path.is_empty() {
             link.set_session_path(path);
-            link.path_set = true;
+            link.setup.set_path();
         }
         // Additions would turn a single statement into several.
         if let [only] = &plan.statements[..]
@@ -291,12 +299,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             && !failed
         {
             let name = self.shared.store.path_name();
-            if let Some(sql) = link.role.change(role).filter(|_| link.role.matters_to(only)) {
+            if let Some(sql) = link.setup.role().change(role).filter(|_| link.setup.role().matters_to(only)) {
                 link.set_role_behind(&sql, role, own_transaction, name);
             }
-            if !link.path_set && !path.is_empty() && needs_path(only, &plan.route, link.opaque) {
+            if !link.setup.has_path() && !path.is_empty() && needs_path(only, &plan.route, link.opaque) {
                 link.set_path_behind(path, own_transaction, name);
-                link.path_set = true;
+                link.setup.set_path();
             }
             self.ask(plan, false);
             if let Some(link) = &mut self.link {

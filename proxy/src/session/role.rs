@@ -14,8 +14,7 @@ use super::link::Link;
 use super::query::runs_by_itself;
 use super::request::Step;
 use super::{Session, Status, path};
-use crate::pool::settings::{Assignment, SEARCH_PATH, SESSION_ROLE};
-use crate::simulation::{Fault, fault};
+use crate::pool::settings::{Assignment, SEARCH_PATH, SESSION_ROLE, Tracked};
 use crate::sql::plan::{Discard, Plan, Route, Statement, StatementKind};
 use crate::wire::frame;
 use crate::wire::message;
@@ -56,6 +55,11 @@ impl InForce {
         // Deferred triggers and constraints run at the end of the transaction.
         let ends = matches!(statement.kind, StatementKind::Commit { .. });
         needs_role(statement) || ends && *self == InForce::Unknown
+    }
+
+    /// The role outside of a transaction, by the settings of the server's session.
+    pub fn outside_of_transaction(settings: &Tracked) -> Self {
+        if settings.current().has(SESSION_ROLE) { InForce::Unknown } else { InForce::Servers }
     }
 
     /// The role in force when `wanted` was set.
@@ -171,8 +175,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         match std::mem::take(&mut link.request.role) {
             Settled::Asked => {
                 link.request.role = Settled::Yes;
-                link.role = InForce::Tenants(role);
-                link.path_set = true;
+                link.setup.set_role(InForce::Tenants(role));
+                link.setup.set_path();
             }
             Settled::Refused(error) => self.role_refused(&error),
             other => link.request.role = other,
@@ -195,10 +199,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 impl Link {
     /// The role in force outside of a transaction, or after its end.
     pub fn resting_role(&self) -> InForce {
-        match self.settings.current().has(SESSION_ROLE) {
-            true => InForce::Unknown,
-            false => InForce::Servers,
-        }
+        InForce::outside_of_transaction(&self.settings)
     }
 
     /// Records that path and role were set for the session. They are reset whatever the result is.
@@ -219,26 +220,28 @@ impl Link {
             self.settings.set(SESSION_ROLE, Assignment::of_ours(""));
         }
     }
-
-    /// Applies the effect of the statement to the role in force.
-    pub fn follow_role(&mut self, statement: &Statement) {
-        match role_behind(statement, &self.role) {
-            Some(role) => self.role = role,
-            None if fault(Fault::RoleKeptBehindEnd) => {}
-            None => self.role = self.resting_role(),
-        }
-    }
 }
 
-/// The role in force behind a statement; `None`: the one before the transaction.
-pub(super) fn role_behind(statement: &Statement, before: &InForce) -> Option<InForce> {
+/// The effect of a statement on the role of its transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RoleChange {
+    /// None.
+    Keep,
+    /// A role that was set may be in force no longer.
+    Doubt,
+    /// The role before the transaction is in force afterwards.
+    Rest,
+}
+
+/// See [`RoleChange`].
+pub(super) fn role_change(statement: &Statement) -> RoleChange {
     match &statement.kind {
         StatementKind::Commit { .. }
         | StatementKind::Rollback { .. }
-        | StatementKind::Discard(Discard::All) => None,
+        | StatementKind::Discard(Discard::All) => RoleChange::Rest,
         // Whether the role was set before or behind the savepoint is unknown.
-        StatementKind::RollbackTo(_) if *before != InForce::Servers => Some(InForce::Unknown),
-        _ => Some(before.clone()),
+        StatementKind::RollbackTo(_) => RoleChange::Doubt,
+        _ => RoleChange::Keep,
     }
 }
 

@@ -338,7 +338,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         self.effective = Effective::of(self.settings.current(), self.tenancy());
         self.tenants.note_change();
         if let Some(link) = &mut self.link {
-            (link.path_set, link.local_path, link.strayed) = (false, false, false);
+            link.setup.change_tenant();
             link.change_tenant();
         }
     }
@@ -398,7 +398,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// Whether names may be resolved for another tenant now: not if the path of the transaction counts.
     pub(super) fn may_stand_in(&self, tied: Option<&Arc<Tenancy>>) -> Result<(), Refusal> {
         let other = tied.is_some_and(|tied| tied.scope.tenant != self.tenancy().scope.tenant);
-        let counts = self.transaction.has_touched() || self.link.as_ref().is_some_and(|link| link.local_path);
+        let counts = self.transaction.has_touched()
+            || self.link.as_ref().is_some_and(|link| link.setup.has_local_path());
         match tied.filter(|_| other) {
             Some(_) if counts => Err(spans_two()),
             Some(_) if self.pins.has_state() => Err(holds_objects()),

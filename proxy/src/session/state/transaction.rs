@@ -4,10 +4,9 @@
 
 use std::sync::Arc;
 
-use crate::pool::settings::{Settings, Tracked};
+use crate::pool::settings::Tracked;
 use crate::session::Status;
-use crate::session::ahead::{self, Ahead};
-use crate::session::effect::status_behind;
+use crate::session::ahead::{Ahead, Confirmed};
 use crate::session::expect::Effect;
 use crate::session::path::Effective;
 use crate::session::tenant::Tenancy;
@@ -15,10 +14,8 @@ use crate::sql::plan::Statement;
 
 /// The state of a client's transaction.
 pub(in crate::session) struct Transaction {
-    /// The predicted status behind all sent messages, where it can be predicted.
-    foreseen: Option<Status>,
-    /// The predicted path behind them, if it differs from the confirmed one. Rare, so it is boxed.
-    ahead: Option<Box<Ahead>>,
+    /// What is predicted behind all sent messages.
+    ahead: Ahead,
     /// The status behind all complete statements.
     reached: Status,
     /// It has read or written.
@@ -29,20 +26,8 @@ pub(in crate::session) struct Transaction {
 
 impl Default for Transaction {
     fn default() -> Self {
-        Self { foreseen: None, ahead: None, reached: Status::Idle, touched: false, held_ready: None }
+        Self { ahead: Ahead::default(), reached: Status::Idle, touched: false, held_ready: None }
     }
-}
-
-/// What PostgreSQL has confirmed, on which predictions rest.
-pub(in crate::session) struct Confirmed<'a> {
-    /// The status of the last `ReadyForQuery`.
-    pub status: Status,
-    /// The client's settings.
-    pub settings: &'a Tracked,
-    /// Those of its start-up packet.
-    pub base: &'a Arc<Settings>,
-    /// The tenant's own path.
-    pub home: &'a str,
 }
 
 impl Transaction {
@@ -50,46 +35,37 @@ impl Transaction {
 
     /// The status behind all sent messages, if it is not as confirmed.
     pub fn foreseen(&self) -> Option<Status> {
-        self.foreseen
+        self.ahead.status()
     }
 
-    /// A statement was sent: predicts what holds behind it, if it succeeds. Returns whether the transaction had failed
-    /// before.
+    /// What is predicted behind all sent messages.
+    pub fn ahead(&self) -> &Ahead {
+        &self.ahead
+    }
+
+    /// A statement was sent: see [`Ahead::advance`].
     pub fn advance(&mut self, statement: &Statement, effect: Option<&Effect>, now: &Confirmed<'_>) -> bool {
-        let failed = self.foreseen.unwrap_or(now.status) == Status::Failed;
-        self.foreseen = status_behind(statement).or(self.foreseen);
-        if self.ahead.is_none() && effect.is_some_and(ahead::matters) {
-            self.ahead = Some(Box::new(Ahead::of(now.settings)));
-        }
-        if let Some(ahead) = &mut self.ahead {
-            ahead.run(statement, effect, failed, now.base, now.home);
-        }
-        failed
+        self.ahead.advance(statement, effect, now)
     }
 
     /// The path behind all sent messages, if it is not as confirmed.
     pub fn path_ahead(&self, tenancy: &Arc<Tenancy>) -> Option<Effective> {
-        self.ahead.as_ref().map(|ahead| ahead.effective(tenancy))
+        self.ahead.effective(tenancy)
     }
 
     /// A path was refused.
     pub fn distrust_path(&mut self) {
-        if let Some(ahead) = &mut self.ahead {
-            ahead.distrust_path();
-        }
+        self.ahead.distrust_path();
     }
 
     /// Whether a path was refused, and no permitted one has been set since; by `settings`, where nothing is predicted.
     pub fn distrusts_path(&self, settings: &Tracked) -> bool {
-        match &self.ahead {
-            Some(ahead) => ahead.distrusts_path(),
-            None => settings.distrusts_path(),
-        }
+        self.ahead.distrusts_path(settings)
     }
 
     /// The messages in progress are void: their transaction is as it is.
     pub fn void(&mut self) {
-        self.foreseen = None;
+        self.ahead.void();
     }
 
     // Confirmation.
@@ -109,7 +85,7 @@ impl Transaction {
 
     /// A request is answered: PostgreSQL's status replaces all predictions.
     pub fn confirm(&mut self, status: Status) {
-        (self.foreseen, self.ahead) = (None, None);
+        self.ahead = Ahead::default();
         self.reached = status;
     }
 
@@ -189,24 +165,6 @@ mod tests {
 
         fn path(&self) -> Option<String> {
             self.transaction.path_ahead(&self.tenancy).map(|path| path.path.to_string())
-        }
-    }
-
-    #[test]
-    fn status_is_followed_from_each_start() {
-        for (from, text, then) in [
-            (Status::Idle, "select 1", None),
-            (Status::Idle, "begin", Some(Status::Block)),
-            (Status::Idle, "begin; commit", Some(Status::Idle)),
-            (Status::Block, "commit and chain", Some(Status::Block)),
-            (Status::Block, "rollback; select 1", Some(Status::Idle)),
-            (Status::Failed, "select 1", None),
-            (Status::Failed, "rollback", Some(Status::Idle)),
-            (Status::Failed, "rollback to s", Some(Status::Block)),
-        ] {
-            let mut client = Client::new(from);
-            client.send(text);
-            assert_eq!(client.transaction.foreseen(), then, "{from:?}: {text}");
         }
     }
 
