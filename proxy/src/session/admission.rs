@@ -17,11 +17,11 @@ use tokio::time::Instant;
 
 use super::io::shutting_down;
 use super::standing::{Held, Unserved, cancelled, gone, no_answer, patiently, wait_until_served};
-use super::tenant::Tenancy;
 use super::{End, Session, Status};
 use crate::catalog::CatalogError;
 use crate::config::WhileMigrating;
 use crate::metrics::tally::{self, Tally};
+use crate::shared::tenancy::Tenancy;
 use crate::shared::{Found, Located};
 use crate::sql::plan::{Plan, Refusal, StatementKind};
 

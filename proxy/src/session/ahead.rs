@@ -7,8 +7,8 @@ use super::effect::status_behind;
 use super::expect::Effect;
 use super::path::Effective;
 use super::query::ends_failure;
-use super::tenant::Tenancy;
 use crate::pool::settings::{Assignment, LOCAL_PATH, SEARCH_PATH, Settings, Tracked};
+use crate::shared::tenancy::Tenancy;
 use crate::sql::plan::{Statement, StatementKind};
 
 /// What PostgreSQL has confirmed, on which predictions rest.

@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 
 use super::Status;
 use super::ahead::{self, Ahead, Confirmed};
-use super::effect::{effect_of, needs_path};
+use super::effect::effect_of;
 use super::expect::{Effect, QueryReply};
 use super::link::Link;
 use super::listen::name_channel;
@@ -20,7 +20,8 @@ use super::path::Effective;
 use super::query::format_set_local;
 use super::role::InForce;
 use super::switch::touches;
-use super::tenant::Tenancy;
+use crate::needs::needs_path;
+use crate::shared::tenancy::Tenancy;
 use crate::sql::plan::{Check, Plan, Statement, StatementKind};
 use crate::sql::rewrite::BEHIND;
 

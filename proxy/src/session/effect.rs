@@ -89,28 +89,6 @@ pub(super) fn plain_value(raw: &[u8]) -> Option<Cow<'_, str>> {
     }
 }
 
-/// Whether the path must be set before the statement runs. `opaque`: code outside of the text may have run in this
-/// transaction; the query of a cursor may then be such code.
-pub(crate) fn needs_path(statement: &Statement, route: &Route, opaque: bool) -> bool {
-    match &statement.kind {
-        StatementKind::Fetch => opaque,
-        // A rollback to the savepoint must return to this path.
-        StatementKind::Savepoint(_) => true,
-        StatementKind::Show(name) => matches!(&**name, SEARCH_PATH | "all"),
-        StatementKind::Set(setting) if setting.given.is_some() => matches!(route, Route::SearchPath),
-        StatementKind::SetParameter { .. } => matches!(route, Route::SearchPath),
-        StatementKind::Plain
-        | StatementKind::BlockOnly
-        | StatementKind::EndPrepared
-        | StatementKind::CopyIn
-        | StatementKind::Prepare { .. }
-        | StatementKind::Execute(_) => {
-            matches!(route, Route::SearchPath | Route::OwnTransaction)
-        }
-        _ => false,
-    }
-}
-
 /// The effect of a statement on the path of its transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PathChange {

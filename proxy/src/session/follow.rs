@@ -10,9 +10,9 @@ use pgstrata_tenancy::TenantId;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::standing::Unserved;
-use super::tenant::Tenancy;
 use super::{End, Session};
 use crate::shared::Located;
+use crate::shared::tenancy::Tenancy;
 use crate::sql::plan::Refusal;
 
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {

@@ -12,7 +12,7 @@
 //! - [`expect`], [`reply`], [`outcome`]: expected replies, their processing, and the end of a request; `wording`:
 //!   errors with the client's names.
 //! - `values`: settings that determine how texts are read.
-//! - [`statements`]: prepared statements by identity; [`prepared`]: on the leased server; [`columns`]: their
+//! - [`statements`]: the client's prepared statements; [`prepared`]: on the leased server; [`columns`]: their
 //!   descriptions.
 //! - [`path`]: the search path, and when it must be set; [`role`]: the tenant's role, likewise.
 //! - [`names`]: prepared statements and portals by name: a session finds its own only.
@@ -23,7 +23,7 @@
 //! - [`news`]: a newer configuration, and whether the client may continue with it.
 //! - `follow`: a tenant that has moved to another cluster.
 //! - [`standing`]: whether a tenant's clients are served; [`arrival`], [`admission`]: checked at the login, and later.
-//! - [`tenant`], [`switch`]: the tenant of the session, and the switch to another; `path_switch`: by the search path.
+//! - [`tenant`], [`switch`]: the tenants of the session, and the switch to another; `path_switch`: by the search path.
 //! - [`pins`]: why a client keeps its server, and how that ends.
 //! - [`sequences`]: `lastval()` returns the client's own draws.
 //! - [`state`]: the parts of the state, each with its invariants.
@@ -51,12 +51,12 @@ mod bound;
 mod boundary;
 mod bounds;
 mod clock;
-pub mod columns;
+mod columns;
 mod comment;
 mod compose;
 mod deadline;
-pub mod draws;
-pub(crate) mod effect;
+mod draws;
+mod effect;
 mod elsewhere;
 mod encoding;
 mod expect;
@@ -65,7 +65,7 @@ mod extended;
 mod follow;
 mod function_call;
 mod handback;
-pub mod incoming;
+mod incoming;
 mod io;
 mod judge;
 mod kept;
@@ -75,7 +75,7 @@ mod login;
 mod names;
 mod news;
 mod outcome;
-pub mod path;
+mod path;
 #[cfg(test)]
 mod path_fuzz;
 mod path_switch;
@@ -84,24 +84,22 @@ mod portals;
 mod prepared;
 mod query;
 mod rate;
-mod repeated;
 mod reply;
 mod request;
-pub(crate) mod role;
+mod role;
 mod runs;
 mod sequences;
 mod spare;
 mod standing;
 pub mod start;
 mod state;
-pub mod statements;
+mod statements;
 mod switch;
-pub mod tenant;
+mod tenant;
 mod values;
 mod whereabouts;
 mod wording;
 
-use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
@@ -139,13 +137,10 @@ use crate::limits::places::Places;
 use crate::net::socket::Peer;
 use crate::pool::settings::{Settings, Tracked};
 use crate::pool::turns;
-use crate::shared::{DatabaseHandle, Shared};
+use crate::shared::{DatabaseHandle, ReportedParameters, Shared};
 use crate::simulation::{Fault, fault};
 use crate::sql::scope::Scope;
 use crate::wire::message::{self, Severity};
-
-/// The parameters that were reported to a client, with their values.
-pub type ReportedParameters = BTreeMap<Box<[u8]>, Box<[u8]>>;
 
 /// The transaction status of `ReadyForQuery`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,10 +13,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 
 use super::expect::Expect;
-use super::tenant::Tenancy;
 use super::{End, Identity, Session, Status};
 use crate::config::{Config, User};
 use crate::shared::snapshot::Snapshot;
+use crate::shared::tenancy::Tenancy;
 use crate::simulation::{Fault, fault};
 
 /// The configuration of a session, and newer ones.

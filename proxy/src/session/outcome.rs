@@ -91,7 +91,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             Some(refusal) => self.count_refusal(refusal.code),
             None => self.count_error(code),
         }
-        let told = self.shared.store.in_clients_words(body, &self.statements);
+        let told = self.statements.in_own_words(&self.shared.store, body);
         let told = match &self.link {
             Some(link) if link.request.spliced => {
                 let told = without_schema(told, &self.tenants.now().scope.schema);

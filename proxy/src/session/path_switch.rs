@@ -15,9 +15,9 @@ use super::judge::Source;
 use super::path;
 use super::request::Step;
 use super::switch::{TenantSwitchError, aborted};
-use super::tenant::Tenancy;
 use super::{Session, Status};
 use crate::pool::settings::SEARCH_PATH;
+use crate::shared::tenancy::Tenancy;
 use crate::sql::guard::check;
 use crate::sql::plan::{Discard, Plan, Refusal, Route, Statement, StatementKind};
 

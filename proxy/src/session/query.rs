@@ -11,7 +11,6 @@ use super::admission::concerns_no_tenant;
 use super::ahead::Confirmed;
 use super::clock::begins_block;
 use super::compose::{Composer, Under};
-use super::effect::needs_path;
 use super::elsewhere;
 use super::expect::{Expect, QueryReply};
 use super::judge::{Question, Source};
@@ -24,6 +23,7 @@ use super::switch::names_tenant;
 use super::values::unreadable_setting;
 use super::{End, Session, Status};
 use crate::metrics::Kind;
+use crate::needs::needs_path;
 use crate::pool::settings::{SEARCH_PATH, Tracked};
 use crate::sql::plan::{Discard, PinReason, Plan, Refusal, Route, Statement, StatementKind};
 use crate::sql::rewrite::rewrite;
@@ -377,12 +377,6 @@ impl Link {
         self.ask(&format!("SET search_path TO {}", path::in_sql(path)));
         self.note_for_session(Some(path), false);
     }
-}
-
-/// Whether a statement in front of the text would change its meaning, by turning it into a block.
-pub(super) fn runs_by_itself(plan: &Plan) -> bool {
-    let alone = matches!(&plan.statements[..], [Statement { kind: StatementKind::BlockOnly, .. }]);
-    plan.route == Route::OwnTransaction || alone && plan.route == Route::SearchPath
 }
 
 /// Whether a plan has one statement, which must be in a transaction block.

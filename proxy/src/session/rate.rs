@@ -12,9 +12,9 @@ use tokio::time::{Instant, sleep};
 
 use super::allowance::Allowance;
 use super::standing::cancelled;
-use super::tenant::Tenancy;
 use super::{End, Session};
 use crate::limits::{Budget, Kind, Three};
+use crate::shared::tenancy::Tenancy;
 use crate::sql::plan::Refusal;
 
 impl<C> Session<C> {

@@ -392,7 +392,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             Some(Expect::Parse { map, .. } | Expect::Trial(map)) => Some(map),
             _ => None,
         };
-        let told = self.shared.store.in_clients_words(body, &self.statements);
+        let told = self.statements.in_own_words(&self.shared.store, body);
         let told = match link.request.spliced {
             true => without_schema(told, &self.tenants.now().scope.schema),
             false => told,

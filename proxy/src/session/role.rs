@@ -11,9 +11,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::expect::Expect;
 use super::link::Link;
-use super::query::runs_by_itself;
 use super::request::Step;
 use super::{Session, Status, path};
+use crate::needs::{needs_role, runs_by_itself, stands_alone};
 use crate::pool::settings::{Assignment, SEARCH_PATH, SESSION_ROLE, Tracked};
 use crate::sql::plan::{Discard, Plan, Route, Statement, StatementKind};
 use crate::wire::frame;
@@ -87,31 +87,6 @@ impl Settled {
     pub fn is_open(&self) -> bool {
         matches!(self, Settled::Asked | Settled::Refused(_))
     }
-}
-
-/// Whether the tenant's role must be in force when the statement runs. An unknown statement needs it.
-pub(crate) fn needs_role(statement: &Statement) -> bool {
-    use StatementKind as Kind;
-    !matches!(
-        &statement.kind,
-        // They touch no object; some of them must be first in a transaction, or alone.
-        Kind::Begin
-            | Kind::Commit { .. }
-            | Kind::Rollback { .. }
-            | Kind::RollbackTo(_)
-            | Kind::Release(_)
-            | Kind::SetTransaction
-            | Kind::Characteristics(_)
-            | Kind::ResetAll
-            | Kind::Discard(_)
-            | Kind::Deallocate(_)
-    )
-}
-
-/// Whether the statement fails, or has another effect, if another one is in front of it.
-pub(crate) fn stands_alone(plan: &Plan) -> bool {
-    let alone = |kind: &StatementKind| matches!(kind, StatementKind::BlockOnly | StatementKind::EndPrepared);
-    runs_by_itself(plan) || matches!(&plan.statements[..], [only] if alone(&only.kind))
 }
 
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
@@ -261,56 +236,5 @@ mod tests {
         assert_eq!(change(&in_force, None), "SET LOCAL ROLE NONE; ");
         assert_eq!(change(&InForce::Unknown, Some(&acme)), "SET LOCAL ROLE \"acme\"; ");
         assert_eq!(change(&InForce::Unknown, None), "SET LOCAL ROLE NONE; ");
-    }
-
-    #[test]
-    fn only_what_touches_nothing_goes_without() {
-        use crate::sql::Engine;
-        use crate::sql::scope::TextMode;
-        let (engine, scope) = (Engine::new(1 << 20), crate::sql::fixture::scope());
-        let needs = |text: &str| {
-            let plan = engine.plan(text.as_bytes(), &scope, TextMode::default());
-            plan.statements.iter().any(needs_role)
-        };
-        for text in [
-            "begin",
-            "commit and chain",
-            "end",
-            "abort",
-            "rollback to s",
-            "release s",
-            "reset all",
-            "discard all",
-            "discard temp",
-            "deallocate all",
-            "set transaction read only",
-            "prepare transaction 'x'",
-            "set session characteristics as transaction read only",
-            "",
-        ] {
-            assert!(!needs(text), "{text}");
-        }
-        for text in [
-            "select 1",
-            "savepoint s",
-            "set a.b = 1",
-            "set search_path to acme",
-            "reset a.b",
-            "show all",
-            "listen c",
-            "fetch c",
-            "close c",
-            "execute p",
-            "prepare p as select 1",
-            "commit prepared 'x'",
-            "lock t",
-            "notify c",
-            "select set_config('a.b', 'x', true)",
-            "copy t from stdin",
-            "vacuum t",
-            "table t",
-        ] {
-            assert!(needs(text), "{text}");
-        }
     }
 }

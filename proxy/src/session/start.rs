@@ -26,9 +26,9 @@ use super::state::portals::Portals;
 use super::state::reported::Reported;
 use super::state::transaction::Transaction;
 use super::statements::ClientStatements;
-use super::tenant::{Basis, Tenancy, Tenants};
+use super::tenant::{Basis, Tenants};
 use super::values::{CONFORMING, NOT_CONFORMING, is_off};
-use super::{Identity, ReportedParameters, Session, Status};
+use super::{Identity, Session, Status};
 use crate::auth::error::OpenError;
 use crate::auth::login::Login;
 use crate::catalog::cache::Known;
@@ -43,7 +43,8 @@ use crate::pool::servers::CheckoutError;
 use crate::pool::settings::{self, Assignment, SEARCH_PATH, Settings, Tracked, newest_name};
 use crate::shared::cluster::Cluster;
 use crate::shared::snapshot::Snapshot;
-use crate::shared::{DatabaseHandle, Found, Shared};
+use crate::shared::tenancy::Tenancy;
+use crate::shared::{DatabaseHandle, Found, ReportedParameters, Shared};
 use crate::sql::guard::check;
 use crate::sql::level::read_only;
 use crate::sql::plan::PinReason;
@@ -413,7 +414,7 @@ fn is_same<T>(new: &Option<Arc<T>>, old: &Option<Arc<T>>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::confined_path;
-    use crate::session::tenant::Tenancy;
+    use crate::shared::tenancy::Tenancy;
     use crate::sql::fixture::scope;
 
     #[test]

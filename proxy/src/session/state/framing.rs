@@ -3,9 +3,9 @@
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::time::Instant;
 
-use crate::session::incoming::Room;
 use crate::session::request::HIGH_WATER;
 use crate::session::{End, spare};
+use crate::shared::incoming::Room;
 use crate::wire::frame::{self, BadLength, Header};
 
 /// The read buffer of a session.
@@ -283,7 +283,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::session::incoming::Incoming;
+    use crate::shared::incoming::Incoming;
     use crate::wire::message;
 
     /// A message with this body.

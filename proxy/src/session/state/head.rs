@@ -9,7 +9,7 @@ use std::sync::Arc;
 use pgstrata_tenancy::TenantId;
 
 use crate::session::judge::Judged;
-use crate::session::tenant::Tenancy;
+use crate::shared::tenancy::Tenancy;
 use crate::sql::plan::{Plan, Refusal};
 
 /// A tenant, or why it may not be used.

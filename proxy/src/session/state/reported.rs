@@ -6,8 +6,8 @@ use bytes::BytesMut;
 
 use crate::pool::birth::Birth;
 use crate::pool::settings::CLIENT_ENCODING;
-use crate::session::ReportedParameters;
 use crate::session::encoding::is_utf8;
+use crate::shared::ReportedParameters;
 use crate::wire::message;
 
 /// The parameters that the client knows from `ParameterStatus`, and how far they are true on its next server.

@@ -9,7 +9,7 @@ use crate::session::Status;
 use crate::session::ahead::{Ahead, Confirmed};
 use crate::session::expect::Effect;
 use crate::session::path::Effective;
-use crate::session::tenant::Tenancy;
+use crate::shared::tenancy::Tenancy;
 use crate::sql::plan::Statement;
 
 /// The state of a client's transaction.
