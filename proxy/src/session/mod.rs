@@ -5,19 +5,19 @@
 //! decision depends on it.
 //!
 //! # Layout
-//! - [`start`]: from an authenticated user to a running session.
+//! - [`start`]: from an authenticated user to a running session; `validation`: of the settings that it brings.
 //! - [`request`]: the client's messages, one step for each.
-//! - [`query`], [`extended`], `function_call`: messages for the server; `portals`: the state of portals, and their
-//!   `Execute`; [`compose`]: statements that are added to a text; [`bound`]: settings with bound values.
-//! - [`expect`], [`reply`], [`outcome`]: expected replies, their processing, and the end of a request; `wording`:
-//!   errors with the client's names.
+//! - [`query`], [`extended`], [`bind`], `function_call`: messages for the server; [`planning`]: the plans of texts;
+//!   `portals`: `Execute`; [`compose`]: statements that are added to a text; [`bound`]: settings with bound values.
+//! - [`expect`], [`reply`], [`outcome`]: expected replies, their processing, and the end of a request; [`again`]:
+//!   requests that run again or are lost; `parameters`: `ParameterStatus`; `wording`: errors with the client's names.
 //! - `values`: settings that determine how texts are read.
 //! - [`statements`]: the client's prepared statements; [`prepared`]: on the leased server; [`columns`]: their
 //!   descriptions.
 //! - [`path`]: the search path, and when it must be set; [`role`]: the tenant's role, likewise.
 //! - [`names`]: prepared statements and portals by name: a session finds its own only.
-//! - [`effect`]: effects of statements on the session; [`ahead`]: the path behind statements in progress; [`boundary`]:
-//!   where transactions end.
+//! - [`effect`]: effects of statements on the session; [`foresee`], [`ahead`]: those of statements in progress;
+//!   [`boundary`]: where transactions end.
 //! - [`encoding`]: the encoding of texts. `elsewhere`: console commands that are sent to a database.
 //! - [`listen`]: `LISTEN`, and notifications; [`whereabouts`]: whether the tenant of a channel is still on its cluster.
 //! - [`news`]: a newer configuration, and whether the client may continue with it.
@@ -34,24 +34,28 @@
 //! - `birth`: a server with other initial parameters than reported to the client.
 //! - [`allowance`]: the limits of the client.
 //! - [`rate`]: requests per second.
-//! - [`attach`]: checkout and return of a server; [`link`]: its tracked state and its clean-up; [`login`]: servers of
-//!   the tier `login`; [`handback`]: the reset before a return.
-//! - [`comment`]: the tenant in a comment in front of statements.
+//! - [`attach`]: checkout and return of a server; [`link`]: its tracked state; [`clean`]: its clean-up; [`login`]:
+//!   servers of the tier `login`; [`handback`]: the reset before a return.
+//! - [`comment`]: the tenant in a comment in front of statements. [`naming`], [`command`]: how texts name a tenant.
 //! - [`runs`]: statistics by statement; [`accounts`]: the running statements that they count.
 //! - [`clock`]: the proxy's own time for a request; [`deadline`]: time limits.
 
 mod accounts;
 mod admission;
+mod again;
 mod ahead;
 mod allowance;
 mod arrival;
 mod attach;
+mod bind;
 mod birth;
 mod bound;
 mod boundary;
 mod bounds;
+mod clean;
 mod clock;
 mod columns;
+mod command;
 mod comment;
 mod compose;
 mod deadline;
@@ -63,6 +67,7 @@ mod expect;
 mod explain;
 mod extended;
 mod follow;
+mod foresee;
 mod function_call;
 mod handback;
 mod incoming;
@@ -73,13 +78,16 @@ mod link;
 mod listen;
 mod login;
 mod names;
+mod naming;
 mod news;
 mod outcome;
+mod parameters;
 mod path;
 #[cfg(test)]
 mod path_fuzz;
 mod path_switch;
 mod pins;
+mod planning;
 mod portals;
 mod prepared;
 mod query;
@@ -96,6 +104,7 @@ mod state;
 mod statements;
 mod switch;
 mod tenant;
+mod validation;
 mod values;
 mod whereabouts;
 mod wording;

@@ -165,11 +165,6 @@ impl ClientStatements {
         self.named.len()
     }
 
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.named.is_empty()
-    }
-
     /// Replaces `old` by `new` in statements that name it.
     pub fn retie(&mut self, old: &Arc<Tenancy>, new: &Arc<Tenancy>) {
         let tied =
@@ -216,16 +211,6 @@ impl ClientStatements {
     /// Removes all statements.
     pub fn clear(&mut self) {
         *self = Self::default();
-    }
-
-    /// Removes the statements of SQL `PREPARE`: the server has none of them any more.
-    pub fn forget_sql(&mut self) {
-        let bytes = &mut self.bytes;
-        self.named.retain(|_, statement| {
-            let stays = statement.origin != Origin::Sql;
-            *bytes -= if stays { 0 } else { statement.text.len() };
-            stays
-        });
     }
 
     /// A message of PostgreSQL for this client: its statements have its names for them, and all others have none.

@@ -132,10 +132,10 @@ mod tests {
     #[test]
     fn encoding_follows_each_way_of_reporting() {
         let mut told = reported(&[("client_encoding", "UTF8")]);
-        assert!(told.is_utf8() && told.encoding() == Some(b"UTF8"));
+        assert!(told.is_utf8() && told.encoding() == Some(&b"UTF8"[..]));
         let mut out = BytesMut::new();
         told.report(b"client_encoding", b"LATIN1", &mut out);
-        assert!(!told.is_utf8() && told.encoding() == Some(b"LATIN1"));
+        assert!(!told.is_utf8() && told.encoding() == Some(&b"LATIN1"[..]));
         told.report(b"client_encoding", b"UTF8", &mut out);
         assert!(told.is_utf8());
         told.return_to(&Arc::new(parameters(&[("client_encoding", "SQL_ASCII")])), &mut out);
