@@ -110,7 +110,8 @@ fn front(looks: &[(usize, &Look)], scope: &Scope) -> Check {
         found.join(" UNION ALL "),
     );
     let (statement, what) = looks.first().map_or((0, String::new()), |(at, look)| (*at, refused(look)));
-    Check { statement, behind: false, sql: sql.into(), refusal: denied(scope, &what, Some(SHARED)) }
+    let refusal = denied(scope, &what, Some(SHARED));
+    Check { statement, behind: false, of_names: true, sql: sql.into(), refusal }
 }
 
 /// The check that types, given by oid, are in a schema that the tenant may name.
@@ -124,7 +125,7 @@ pub fn types(numbers: &[u32], scope: &Scope) -> Check {
         hidden::own_schemas(scope)
     );
     let refusal = denied(scope, "use a type of another schema by its number", None);
-    Check { statement: 0, behind: false, sql: sql.into(), refusal }
+    Check { statement: 0, behind: false, of_names: false, sql: sql.into(), refusal }
 }
 
 /// The refusal for a finding.
@@ -134,13 +135,16 @@ fn refused(look: &Look) -> String {
         Extent::Rows => format!(
             "write to \"{name}\", which is outside of the tenant's schema, or reads objects outside of it"
         ),
+        Extent::Itself if look.object == Object::Index => {
+            format!("change index \"{name}\" without its schema: a shared schema has an index of this name")
+        }
         Extent::Itself => format!("change \"{name}\", which is outside of the tenant's schema"),
         Extent::Keys => key_of_others(name),
         Extent::AllKeys => "drop a type that foreign keys to tables of other schemas may use".into(),
     }
 }
 
-/// SQL expressions for the objects to check: oids, but names of routines.
+/// SQL expressions for the objects to check: oids, but names of routines and indexes.
 #[derive(Default)]
 struct Places {
     followed: Vec<String>,
@@ -151,6 +155,7 @@ struct Places {
     relations: Vec<String>,
     types: Vec<String>,
     routines: Vec<String>,
+    indexes: Vec<String>,
 }
 
 impl Places {
@@ -166,6 +171,7 @@ impl Places {
             Object::Relation => self.relations.push(by("to_regclass")),
             Object::Type => self.types.push(by("to_regtype")),
             Object::Routine => self.routines.push(format!("{}::pg_catalog.name", literal(&look.name))),
+            Object::Index => self.indexes.push(format!("{}::pg_catalog.name", literal(&look.name))),
             // Their names get the tenant's schema in front.
             Object::Other => {}
         }
@@ -204,10 +210,14 @@ impl Places {
         // Only the owner can change a routine in pg_catalog, and a tenant's routine may have its name.
         let visible = "pg_catalog.pg_function_is_visible(o.oid) \
              AND o.pronamespace OPERATOR(pg_catalog.<>) 'pg_catalog'::pg_catalog.regnamespace";
+        // A session of the tenant could drop its own index between the check and the statement. So the index of a
+        // shared schema counts even where the path finds another one first.
+        let on_path = format!("o.relnamespace OPERATOR(pg_catalog.=) {}", hidden::path_schemas(scope));
         for (places, table, name, key, schema, more) in [
             (&self.relations, "pg_class", "relname", "oid", "o.relnamespace", "true"),
             (&self.types, "pg_type", "typname", "oid", "o.typnamespace", "true"),
             (&self.routines, "pg_proc", "proname", "proname", "o.pronamespace", visible),
+            (&self.indexes, "pg_class", "relname", "relname", "o.relnamespace", &*on_path),
         ] {
             if !places.is_empty() {
                 queries.push(format!(
@@ -241,7 +251,8 @@ fn behind(seals: &[(usize, Seal)], scope: &Scope) -> Check {
     );
     let statement = seals.first().map_or(0, |(at, _)| *at);
     let what = "have the right to write through a view over another schema";
-    Check { statement, behind: true, sql: sql.into(), refusal: denied(scope, what, Some(SHARED)) }
+    let refusal = denied(scope, what, Some(SHARED));
+    Check { statement, behind: true, of_names: false, sql: sql.into(), refusal }
 }
 
 /// Whether the current user may write everything, whatever is revoked. Nothing can be revoked from a superuser.

@@ -42,7 +42,8 @@ pub(super) fn set_by(shape: &Shape, t: &Tokens<'_>, scope: &Scope) -> Vec<(usize
 
 /// The check behind the statement that sets `name`.
 pub(super) fn check(statement: usize, name: &'static str) -> Check {
-    Check { statement, behind: true, sql: question(name).into(), refusal: refusal(name) }
+    let sql = question(name).into();
+    Check { statement, behind: true, of_names: false, sql, refusal: refusal(name) }
 }
 
 /// The check in front of a statement that sets `name` in the middle, where the value cannot be checked: there must be
@@ -52,7 +53,7 @@ pub(super) fn check_none(statement: usize, name: &'static str) -> Check {
         "SELECT pg_catalog.parse_ident(pg_catalog.concat('{MARK}', s.reset_val)) FROM pg_catalog.pg_settings s \
          WHERE s.name OPERATOR(pg_catalog.=) '{name}' AND s.reset_val OPERATOR(pg_catalog.<>) '0'"
     );
-    Check { statement, behind: false, sql: sql.into(), refusal: unseen(name) }
+    Check { statement, behind: false, of_names: false, sql: sql.into(), refusal: unseen(name) }
 }
 
 /// A statement that fails if a parameter is higher than its reset value. Its own change of the parameter is local to

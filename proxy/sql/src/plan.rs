@@ -44,6 +44,8 @@ pub struct Check {
     pub statement: usize,
     /// The check runs behind that statement, not in front of it.
     pub behind: bool,
+    /// The check is about the meaning of names: it also runs in front of a message for which PostgreSQL resolves them.
+    pub of_names: bool,
     /// The statement.
     pub sql: Arc<str>,
     /// The error for the client if the check fails.

@@ -292,8 +292,19 @@ pub struct Write {
     pub act: Act,
     /// Whether the place certainly holds a target. Otherwise no prefix is inserted.
     pub sure: bool,
-    /// Whether it is in code that runs later: a rule, a function's body, a prepared statement.
-    pub kept: bool,
+    /// When its name is resolved.
+    pub resolved: Resolved,
+}
+
+/// When PostgreSQL resolves the name of a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Resolved {
+    /// When the statement runs.
+    AtOnce,
+    /// At the `PREPARE` of its statement, and again at any `EXECUTE`.
+    AtEachExecute,
+    /// When stored code runs: a rule, a function's body.
+    Later,
 }
 
 /// The schema of a view that is named without one.
@@ -317,7 +328,9 @@ pub enum Object {
     Type,
     /// A function or another routine, several of which may have one name.
     Routine,
-    /// Of a kind whose names are not in the catalog: an index, an operator, a collation ...
+    /// An index. Its name is not in the catalog, and may be that of a temporary table's index.
+    Index,
+    /// Of a kind whose names are not in the catalog: an operator, a collation ...
     Other,
 }
 

@@ -1,4 +1,4 @@
-//! Views of locks, counters and sessions: a tenant reads its own rows, with or without `hide_other_tenants`.
+//! Views of locks, counters, sessions and values: a tenant reads its own rows, with or without `hide_other_tenants`.
 //!
 //! Each is read through a filter, like the catalog ([`hidden`](super::hidden)). Where no filter is possible, the
 //! statement is refused. Views that are not listed contain rows that no filter can separate, and are refused as well.
@@ -8,6 +8,9 @@
 enum Rows {
     /// Rows about objects in its own schema and in the shared ones: the column `schemaname`.
     Objects,
+    /// Rows about objects in its own schema, which show their values: the column `schemaname`. A shared table may have
+    /// partitions or children in the schemas of others.
+    Own,
     /// Locks of its own session, and locks on relations in its own schema.
     Locks,
     /// The row of its own session: the column `pid`.
@@ -19,6 +22,7 @@ enum Rows {
 const VIEWS: &[(&str, Rows)] = &[
     ("pg_locks", Rows::Locks),
     ("pg_replication_slots", Rows::None),
+    ("pg_sequences", Rows::Own),
     ("pg_stat_all_indexes", Rows::Objects),
     ("pg_stat_all_tables", Rows::Objects),
     ("pg_stat_gssapi", Rows::Session),
@@ -42,6 +46,9 @@ const VIEWS: &[(&str, Rows)] = &[
     ("pg_statio_user_indexes", Rows::Objects),
     ("pg_statio_user_sequences", Rows::Objects),
     ("pg_statio_user_tables", Rows::Objects),
+    ("pg_stats", Rows::Own),
+    ("pg_stats_ext", Rows::Own),
+    ("pg_stats_ext_exprs", Rows::Own),
 ];
 
 /// The number of a view.
@@ -70,6 +77,7 @@ pub fn condition(index: usize, visible: &str) -> String {
             "schemaname OPERATOR(pg_catalog.=) ANY ({visible}) AND schemaname OPERATOR(pg_catalog.<>) \
              ALL (ARRAY['pg_catalog','information_schema','pg_toast']::pg_catalog.name[])"
         ),
+        Rows::Own => format!("schemaname OPERATOR(pg_catalog.=) ({visible})[1]"),
         // A relation's oid is valid in the database of the same row.
         Rows::Locks => format!(
             "{own_session} OR database OPERATOR(pg_catalog.=) (SELECT oid FROM pg_catalog.pg_database \

@@ -132,11 +132,11 @@ pub const CLASSES: &[Class] = &[
     Class {
         name: "relations that show others' values",
         texts: &[
-            "SELECT * FROM pg_stats",
+            "TABLE pg_stats",
             "SELECT * FROM pg_catalog.pg_statistic",
             "SELECT * FROM pg_stat_activity",
             "TABLE pg_locks",
-            "SELECT * FROM pg_sequences",
+            "COPY pg_sequences TO STDOUT",
             "SELECT * FROM pg_prepared_statements",
             "SELECT (SELECT count(*) FROM users, pg_prepared_xacts)",
             "SELECT * FROM pg_largeobject",

@@ -73,6 +73,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             self.entry.wait(None);
         }
         match checked_out {
+            // It is closed, and the message is begun again with another server.
+            Some(Ok(lease)) if self.has_other_buffers(&lease) => {
+                self.count_wait(waits);
+                drop(lease);
+                Ok(())
+            }
             Some(Ok(lease)) => {
                 self.count_wait(waits);
                 let cluster = self.cluster_of(&wanted);
@@ -107,6 +113,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let Some(lease) = cluster.servers.take(claim, self.clock.latest()) else {
             return false;
         };
+        if self.has_other_buffers(&lease) {
+            return false;
+        }
         self.cancel.attach(lease.pid, &lease.key, &cluster.servers);
         let id = cluster.id;
         self.count_wait(None);

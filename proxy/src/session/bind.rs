@@ -81,7 +81,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         // From here on the statement may run, also by a `FETCH`.
         if let Some(plan) = asked {
-            self.ask_for_portal(portal, &plan);
+            self.ask_to_bind(portal, &plan, on_server.id);
         }
         let spared = self.take_due_parse();
         let behind = header.total - frame::HEADER - portal.len() - name.len() - 2;

@@ -118,6 +118,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// Requests the current description of a statement. The message at hand waits for it.
     pub(super) fn check_columns(&mut self, name: &[u8], on_server: &Prepared) -> Step {
+        if let Some(statement) = self.statements.get(name).cloned() {
+            self.ask_to_analyse(&statement, on_server.id);
+        }
         let Some(link) = &mut self.link else { return Step::NeedServer };
         message::describe_statement(&mut link.lease.outbuf, on_server.name.as_bytes());
         link.flush();

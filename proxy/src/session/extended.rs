@@ -77,7 +77,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             self.head.keep_plan(plan);
             return Ok(step);
         }
-        if let Err(step) = self.on_behalf_of(tied.clone(), |session| session.begin_extended(b'P', body)) {
+        let begun = self.on_behalf_of(tied.clone(), |session| {
+            let stale = matches!(session.lacks_server(), Ok(false)) && session.drops_stale_server(&plan);
+            if stale { Err(Step::NeedServer) } else { session.begin_extended(b'P', body) }
+        });
+        if let Err(step) = begun {
             self.head.keep_plan(plan);
             return Ok(step);
         }
@@ -138,11 +142,15 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             }
             return Ok(self.on_behalf_of(tied, |session| session.describe_statement(name, body)));
         }
+        let by_name = found.filter(|statement| statement.has_run()).cloned();
         if let Err(step) = self.begin_extended(b'D', body) {
             return Ok(step);
         }
         if self.is_foreign_portal(name) {
             return Ok(self.poison(names::no_portal(name)));
+        }
+        if let Some(statement) = by_name {
+            self.ask_to_describe_run(&statement);
         }
         self.pass_message(b'D', body);
         let statement = name.is_empty().then(|| self.portals.unnamed());
@@ -164,6 +172,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return step;
         }
         let Some(on_server) = self.ensure_statement(name) else { return Step::Done };
+        let asked = self.statements.get(name).filter(|one| one.is_analysed() || one.has_run());
+        if let Some(statement) = asked.cloned() {
+            self.ask_to_analyse(&statement, on_server.id);
+            self.ask_to_describe_run(&statement);
+        }
         if let Some(link) = &mut self.link {
             message::describe_statement(&mut link.lease.outbuf, on_server.name.as_bytes());
             let statement = Some((Bytes::copy_from_slice(name), on_server.id));

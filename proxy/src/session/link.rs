@@ -136,6 +136,8 @@ pub(super) struct Request {
     pub role: Settled,
     /// The portal of the last check, if nothing has run since.
     pub asked: Option<Bytes>,
+    /// The number of the statement that was checked and parsed last, if nothing has run since.
+    pub analysed: Option<u64>,
     /// Its unnamed statement, if that has a name on the server.
     pub kept: Option<Kept>,
     /// The statistics of the text of a `Query`.
@@ -181,6 +183,7 @@ impl Request {
             early: None,
             role: Settled::No,
             asked: None,
+            analysed: None,
             kept: None,
             run: None,
             rows: 0,

@@ -317,7 +317,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     }
 
     /// Whether the leased server has the statement. Counts as a use.
-    fn has_prepared(&mut self, id: u64) -> bool {
+    pub(super) fn has_prepared(&mut self, id: u64) -> bool {
         self.link.as_mut().is_some_and(|link| link.lease.prepared.touch(id))
     }
 
@@ -500,12 +500,24 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// Whether a statement runs another one by name that has checks.
     pub(super) fn runs_what_is_asked(&self, statement: &ClientStatement) -> bool {
+        self.run_of(statement).is_some_and(|run| !run.plan.checks.is_empty())
+    }
+
+    /// The statement that another one runs by name.
+    fn run_of(&self, statement: &ClientStatement) -> Option<&ClientStatement> {
         let [Statement { kind: StatementKind::Execute(execution), .. }] = &statement.plan.statements[..]
         else {
-            return false;
+            return None;
         };
-        let run = self.statements.get(execution.name.as_bytes());
-        statement.origin != Origin::Sql && run.is_some_and(|run| !run.plan.checks.is_empty())
+        self.statements.get(execution.name.as_bytes()).filter(|_| statement.origin != Origin::Sql)
+    }
+
+    /// Sends the checks in front of a `Describe` of an `EXECUTE`: PostgreSQL resolves the names of the statement that it
+    /// runs.
+    pub(super) fn ask_to_describe_run(&mut self, statement: &ClientStatement) {
+        if let Some(run) = self.run_of(statement).cloned() {
+            self.ask_to_analyse(&run, run.prepared.id);
+        }
     }
 
     /// The same of `DEALLOCATE`, or `Close`, of a statement that SQL has prepared.
@@ -551,21 +563,38 @@ fn hidden(name: &str, may_hide: bool) -> Found {
 }
 
 /// Whether `EXECUTE` may run the statement: SQL `PREPARE` accepts its kind.
-fn can_be_run(statement: &ClientStatement) -> bool {
+pub(super) fn can_be_run(statement: &ClientStatement) -> bool {
     let [only] = &statement.plan.statements[..] else { return false };
-    let text = statement.text.get(only.span.clone()).unwrap_or_default();
-    let first = Lexer::new(text, true).next().map(|token| token.of(text)).unwrap_or_default();
     statement.origin == Origin::Parse
         && only.kind == StatementKind::Plain
         // A check behind the statement would not run there.
         && !statement.plan.checks.iter().any(|check| check.behind)
         && !only.ddl
-        && PREPARABLE.iter().any(|word| first.eq_ignore_ascii_case(word.as_bytes()))
+        && begins_with(statement, &PREPARABLE)
+}
+
+/// Whether the only statement of the text begins with one of these words.
+fn begins_with(statement: &ClientStatement, words: &[&str]) -> bool {
+    let [only] = &statement.plan.statements[..] else { return false };
+    let text = statement.text.get(only.span.clone()).unwrap_or_default();
+    let first = Lexer::new(text, true).next().map(|token| token.of(text)).unwrap_or_default();
+    words.iter().any(|word| first.eq_ignore_ascii_case(word.as_bytes()))
+}
+
+impl ClientStatement {
+    /// Whether it has checks of names, and PostgreSQL may analyse it before it runs: other statements are analysed when they run.
+    pub(super) fn is_analysed(&self) -> bool {
+        let early = || begins_with(self, &PREPARABLE) || begins_with(self, &ANALYSED);
+        self.plan.checks.iter().any(|check| check.of_names) && (self.origin == Origin::Sql || early())
+    }
 }
 
 /// The first words of statements that SQL `PREPARE` accepts.
 const PREPARABLE: [&str; 9] =
     ["select", "insert", "update", "delete", "merge", "values", "with", "table", "("];
+
+/// The first words of utility statements that PostgreSQL may analyse when they are parsed.
+const ANALYSED: [&str; 3] = ["explain", "declare", "create"];
 
 fn too_many_runs() -> Refusal {
     let mut refusal = refusal("54000", "a text runs more prepared statements than a server keeps".into());

@@ -119,7 +119,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         if link.is_early() {
             // PostgreSQL continues with the text: the client gets the error there.
-            link.request.early = Some(body.into());
+            link.request.early = Some(found.as_ref().map_or_else(|| body.into(), refused));
             self.void_pipeline(added);
             return Ok(());
         }
@@ -335,6 +335,13 @@ fn put_refusal(out: &mut BytesMut, refusal: &Refusal) {
         return columns::put_changed(out);
     }
     message::error(out, Severity::Error, refusal.code, &refusal.message, refusal.hint.as_deref());
+}
+
+/// The body of the error for a refusal.
+fn refused(refusal: &Refusal) -> Box<[u8]> {
+    let mut out = BytesMut::new();
+    put_refusal(&mut out, refusal);
+    out.get(frame::HEADER..).unwrap_or_default().into()
 }
 
 /// Writes an error without its position.

@@ -9,8 +9,12 @@ use super::expect::Expect;
 use super::link::Link;
 use super::{Session, Status};
 use crate::metrics::Metrics;
+use crate::pool::servers::Lease;
 use crate::simulation::{Fault, fault};
-use crate::sql::plan::{PinReason, Plan, Refusal};
+use crate::sql::plan::{PinReason, Plan, Refusal, Statement, StatementKind};
+
+/// PostgreSQL refuses another value once a session has used temporary tables, and `DISCARD ALL` does not help.
+const TEMP_BUFFERS: &str = "temp_buffers";
 
 /// For each reason, a query that returns a row if the session has such state. Each name is qualified, because the path
 /// can be any.
@@ -210,19 +214,29 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
     }
 
-    /// Closes a server on which a statement of SQL `PREPARE` would not be checked again when the client creates a
-    /// temporary table; the client then gets another server.
+    /// Closes a server whose earlier clients had temporary tables, if the plan shows it; the client then gets another
+    /// server. A statement of SQL `PREPARE` would not be checked again there when the client creates a temporary
+    /// table, and `temp_buffers` cannot be set.
     pub(super) fn drops_stale_server(&mut self, plan: &Plan) -> bool {
-        let prepares = plan.statements.iter().any(|s| s.pin == Some(PinReason::SqlPrepare));
+        let shows_it = |s: &Statement| {
+            let sets_buffers = matches!(&s.kind, StatementKind::Set(set) if *set.name == *TEMP_BUFFERS);
+            sets_buffers || s.pin == Some(PinReason::SqlPrepare)
+        };
+        let shown = plan.statements.iter().any(shows_it);
         let fresh =
             !self.pins.made_temp && self.status == Status::Idle && self.pins.is_empty() && !self.has_sent();
         let ours = |expect: &Expect| matches!(expect, Expect::OwnQuery);
         let stale = |link: &mut Box<Link>| fresh && link.lease.had_temp && link.expects.iter().all(ours);
-        let Some(link) = self.link.take_if(|link| prepares && stale(link)) else { return false };
+        let Some(link) = self.link.take_if(|link| shown && stale(link)) else { return false };
         self.let_go();
         self.head.want_server_for(self.tenants.now());
         link.discard();
         true
+    }
+
+    /// Whether PostgreSQL would refuse the client's `temp_buffers` on this server, as temporary tables were used there.
+    pub(super) fn has_other_buffers(&self, lease: &Lease) -> bool {
+        lease.had_temp && self.settings.current().get(TEMP_BUFFERS) != lease.settings.get(TEMP_BUFFERS)
     }
 
     /// Asks the server, between two requests, which state of the client still exists.

@@ -10,6 +10,7 @@ use super::effect::effect_of;
 use super::expect::Expect;
 use super::extended::malformed;
 use super::listen::name_channel;
+use super::names::Found;
 use super::request::Step;
 use super::statements::{ClientStatement, Runs};
 use super::{End, Session, names};
@@ -94,7 +95,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if let Some(link) = &mut self.link {
             link.expect_reply(Expect::Execute { client: true, effect, run });
             link.request.ran = true;
-            link.request.asked = None;
+            (link.request.asked, link.request.analysed) = (None, None);
             link.request.runs += 1;
             link.request.limited |= frame::u32(rows).is_none_or(|(rows, _)| rows != 0);
             if statement.as_ref().is_some_and(copies) {
@@ -105,18 +106,32 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if let Some(statement) = &statement {
             self.ask(&statement.plan, true);
             for one in &statement.plan.statements {
+                // A statement that has the name stays, and so do its checks.
+                let made = match &one.kind {
+                    StatementKind::Prepare { name, .. } if self.find(name) != Found::Sql => Some(name),
+                    _ => None,
+                };
                 self.foresee(one, &statement.text, statement.plan.opaque);
-                if let StatementKind::Prepare { name, .. } = &one.kind {
-                    self.note_checks(name, &statement.plan.checks);
-                }
+                made.into_iter().for_each(|name| self.note_checks(name, &statement.plan.checks));
             }
         }
         Ok(Step::Done)
     }
 
+    /// Sends the checks in front of the `Bind` of the statement `id`.
+    pub(super) fn ask_to_bind(&mut self, portal: &[u8], plan: &Plan, id: u64) {
+        let asked = self.has_analysed(id);
+        self.ask_those(plan, |check| !(check.behind || asked && check.of_names));
+        self.note_asked(portal);
+    }
+
     /// Sends the checks in front of a portal's statement.
-    pub(super) fn ask_for_portal(&mut self, portal: &[u8], plan: &Plan) {
+    fn ask_for_portal(&mut self, portal: &[u8], plan: &Plan) {
         self.ask(plan, false);
+        self.note_asked(portal);
+    }
+
+    fn note_asked(&mut self, portal: &[u8]) {
         if let Some(link) = &mut self.link {
             link.request.asked = Some(Bytes::copy_from_slice(portal));
         }

@@ -14,7 +14,7 @@ use super::expect::{Effect, Expect, PATH_BEHIND, PATH_FIRST, ROLE_FIRST};
 use super::extended::{PARSE_COMPLETE, refusal};
 use super::judge::Source;
 use super::link::Link;
-use super::names::unknown;
+use super::names::{can_be_run, unknown};
 use super::query::{ends_failure, format_set_local, kind_of};
 use super::request::Step;
 use super::role::InForce;
@@ -141,8 +141,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             statement.prepared = self.behind_ddl(self.apart(statement.prepared));
         }
         let has_aborted = self.has_aborted(&statement.plan);
-        let Some(link) = &mut self.link else { return };
         let prepared = Arc::clone(&statement.prepared);
+        if !self.has_prepared(prepared.id) {
+            self.ask_to_parse(&statement, prepared.id);
+        }
+        let Some(link) = &mut self.link else { return };
         if prepared.name.is_empty() {
             link.lease.unnamed = Some(prepared.id);
             put_parse(&mut link.lease.outbuf, &prepared);
@@ -175,6 +178,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// `Parse` under a name that is taken: PostgreSQL looks at the text before it looks at the name.
     pub(super) fn try_parse(&mut self, statement: &ClientStatement) {
         self.set_up_for(&statement.plan);
+        self.ask_to_parse(statement, statement.prepared.id);
         let Some(link) = &mut self.link else { return };
         let name = [self.shared.store.path_name(), b"_behind"].concat();
         link.close_own(&name);
@@ -273,8 +277,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// Prepares a client's statement on the server at hand, which does not have it.
     fn prepare_on_demand(&mut self, name: &[u8], mut prepared: Arc<Prepared>) -> Option<Arc<Prepared>> {
         self.shared.metrics.prepared_on_demand();
-        let map = self.statements.get(name).map(|statement| statement.map.clone()).unwrap_or_default();
+        let statement = self.statements.get(name).cloned();
+        let map = statement.as_ref().map(|statement| statement.map.clone()).unwrap_or_default();
         if prepared.name.is_empty() {
+            statement.iter().for_each(|statement| self.ask_to_parse(statement, prepared.id));
             let client = self.take_due_parse().then(Bytes::new);
             let link = self.link.as_mut()?;
             put_parse(&mut link.lease.outbuf, &prepared);
@@ -285,6 +291,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if let Some(statement) = self.statements.get(name) {
             prepared = Arc::clone(&statement.prepared);
         }
+        statement.iter().for_each(|statement| self.ask_to_parse(statement, prepared.id));
         self.prepare(&prepared, None, map);
         Some(prepared)
     }
@@ -337,6 +344,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return Err(Step::NeedNames);
         }
         if statement.origin == Origin::Sql {
+            // They are about the names in the statement of the PREPARE.
+            let plan = Plan { checks: statement.plan.checks.clone(), ..plan };
             let statement = ClientStatement { plan: Arc::new(plan), ..statement };
             self.statements.insert(Bytes::copy_from_slice(name), statement);
             return Ok(());
@@ -443,10 +452,40 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// Asks PostgreSQL what a plan wants to be known in front of its statement, or behind it.
     pub(super) fn ask(&mut self, plan: &Plan, behind: bool) {
+        self.ask_those(plan, |check| check.behind == behind);
+    }
+
+    /// Sends the checks of a plan that meet a condition.
+    pub(super) fn ask_those(&mut self, plan: &Plan, is_due: impl Fn(&Check) -> bool) {
         let Some(link) = &mut self.link else { return };
-        for check in plan.checks.iter().filter(|check| check.behind == behind) {
+        for check in plan.checks.iter().filter(|check| is_due(check)) {
             link.run_check(check, self.shared.store.path_name());
         }
+    }
+
+    /// Asks PostgreSQL the same in front of the `Parse` of a statement, or another message for which PostgreSQL may
+    /// analyse it: PostgreSQL resolves its names there, and runs what it has found for as long as the found objects do
+    /// not change. A check in front of the `Bind` alone would be about what the names mean by then.
+    pub(super) fn ask_to_analyse(&mut self, statement: &ClientStatement, id: u64) {
+        let failed = self.status_then() == Status::Failed;
+        if !failed && !self.has_analysed(id) && statement.is_analysed() && !self.fails_alone(&statement.plan)
+        {
+            self.ask_those(&statement.plan, |check| check.of_names);
+        }
+    }
+
+    /// The same, for a `Parse` that is about to be sent as the statement `id`. From there on PostgreSQL locks the tables
+    /// that it has found, so nothing is to be asked again.
+    fn ask_to_parse(&mut self, statement: &ClientStatement, id: u64) {
+        self.ask_to_analyse(statement, id);
+        if let Some(link) = self.link.as_mut().filter(|_| can_be_run(statement)) {
+            link.request.analysed = Some(id);
+        }
+    }
+
+    /// Whether the statement with this number was parsed last, and nothing has run since.
+    pub(super) fn has_analysed(&self, id: u64) -> bool {
+        self.link.as_ref().is_some_and(|link| link.request.analysed == Some(id))
     }
 
     /// Asks whether parameter types that a `Parse` gives by number are the tenant's or shared: of another's, a row type

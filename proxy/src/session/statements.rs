@@ -130,6 +130,11 @@ impl ClientStatement {
         self.origin == Origin::Here
     }
 
+    /// The memory that counts for the limits of its client, in bytes: its text, and its checks.
+    fn size(&self) -> usize {
+        self.plan.checks.iter().fold(self.text.len(), |sum, check| sum.saturating_add(check.sql.len()))
+    }
+
     /// Whether it runs another statement by name.
     pub fn has_run(&self) -> bool {
         self.origin == Origin::Parse && !matches!(self.runs, Runs::Nothing)
@@ -191,10 +196,10 @@ impl ClientStatements {
             }
             return;
         }
-        self.bytes += statement.text.len();
+        self.bytes += statement.size();
         let name = name.slice(..cut(&name).len());
         if let Some(old) = self.named.insert(name, statement) {
-            self.bytes -= old.text.len();
+            self.bytes = self.bytes.saturating_sub(old.size());
         }
     }
 
@@ -204,7 +209,7 @@ impl ClientStatements {
             return self.unnamed.take().map(|statement| *statement);
         }
         let old = self.named.remove(cut(name))?;
-        self.bytes -= old.text.len();
+        self.bytes = self.bytes.saturating_sub(old.size());
         Some(old)
     }
 
@@ -230,6 +235,16 @@ impl ClientStatements {
         }
         out.extend_from_slice(text.get(done..).unwrap_or_default());
         Cow::Owned(out)
+    }
+
+    /// Removes the statements of SQL `PREPARE`: the server has none of them any more.
+    pub fn forget_sql(&mut self) {
+        let bytes = &mut self.bytes;
+        self.named.retain(|_, statement| {
+            let stays = statement.origin != Origin::Sql;
+            *bytes = bytes.saturating_sub(if stays { 0 } else { statement.size() });
+            stays
+        });
     }
 
     /// The client's names of the first few of these statements.

@@ -18,6 +18,9 @@ pub(super) const TEMPORARY: &str = "pg_temp";
 /// How a message about a routine begins.
 const ROUTINES: [&[u8]; 4] = [b"function ", b"procedure ", b"aggregate ", b"routine "];
 
+/// A part of the messages about a routine of another kind, which begin with its name.
+const NOT_A: &[u8] = b") is not a";
+
 /// The SQLSTATE for a missing relation.
 const NO_RELATION: &[u8] = b"42P01";
 
@@ -45,16 +48,23 @@ fn missing_temporary(message: &[u8]) -> Option<&str> {
 /// An error about a name that the proxy has qualified with the tenant's schema, with the name as the client wrote it.
 pub(super) fn without_schema<'a>(body: Cow<'a, [u8]>, schema: &str) -> Cow<'a, [u8]> {
     let message = frame::field(&body, MESSAGE).unwrap_or_default();
-    // A routine has no quotes around its name: `function acme.f(integer) does not exist`.
-    let quote = if ROUTINES.iter().any(|kind| message.starts_with(kind)) { ' ' } else { '"' };
-    let prefix = format!("{quote}{schema}.");
-    if memchr::memmem::find(message, prefix.as_bytes()).is_none() {
+    // A routine has no quotes around its name: `function acme.f(integer) does not exist`, `acme.f(integer) is not a
+    // procedure`.
+    let of_routine = ROUTINES.iter().any(|kind| message.starts_with(kind));
+    let (quoted, bare) = (format!("\"{schema}."), format!(" {schema}."));
+    let leads =
+        memchr::memmem::find(message, NOT_A).is_some() && message.starts_with(bare.trim_start().as_bytes());
+    let first = if leads { bare.len() - 1 } else { 0 };
+    let bare = memchr::memmem::find_iter(message, &bare).filter(|_| of_routine);
+    let mut found: Vec<usize> = memchr::memmem::find_iter(message, &quoted).chain(bare).collect();
+    if found.is_empty() && first == 0 {
         return body;
     }
-    let (mut plain, mut done) = (Vec::with_capacity(message.len()), 0);
-    for at in memchr::memmem::find_iter(message, prefix.as_bytes()) {
+    found.sort_unstable();
+    let (mut plain, mut done) = (Vec::with_capacity(message.len()), first);
+    for at in found {
         plain.extend_from_slice(message.get(done..=at).unwrap_or_default());
-        done = at + prefix.len();
+        done = at + quoted.len();
     }
     plain.extend_from_slice(message.get(done..).unwrap_or_default());
     let mut out = Vec::with_capacity(body.len());
@@ -80,6 +90,9 @@ mod tests {
         };
         assert_eq!(said("type \"acme.t\" does not exist"), "type \"t\" does not exist");
         assert_eq!(said("function acme.f(integer) does not exist"), "function f(integer) does not exist");
+        assert_eq!(said("procedure name \"acme.f\" is not unique"), "procedure name \"f\" is not unique");
+        assert_eq!(said("acme.f(integer) is not a procedure"), "f(integer) is not a procedure");
+        assert_eq!(said("acme.f is odd"), "acme.f is odd");
         assert_eq!(said("invalid input: x acme.f"), "invalid input: x acme.f");
     }
 

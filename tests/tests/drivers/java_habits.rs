@@ -1,4 +1,4 @@
-//! Flyway, Hibernate and Prisma, by the statements that they send.
+//! Flyway and Hibernate, by the statements that they send.
 
 use pgstrata_tests::setup::STRATEGIES;
 use pgstrata_tests::{ACME, GLOBEX, Setup, Stage, Wire};
@@ -130,46 +130,5 @@ async fn hibernate_works_for_one_schema_after_the_other() {
         let mut wire = fixed.wire("acme_corp").await;
         assert_eq!(wire.extended("SET SESSION search_path TO 'globex'", &[]).await.code(), "42501");
         assert_eq!(wire.extended(NAMES, &[]).await.code(), "42501");
-    }
-}
-
-/// The adapter writes the schema that it is given in front of each name.
-#[tokio::test(flavor = "multi_thread")]
-async fn prisma_names_its_schema() {
-    for stage in stages(Setup::new()).await {
-        let mut wire = stage.wire("acme_corp").await;
-        let table = r#""acme_corp"."users""#;
-        let find = format!(
-            "SELECT {table}.\"id\", {table}.\"name\", {table}.\"email\" FROM {table} WHERE 1=1 ORDER BY {table}.\"id\" ASC OFFSET $1"
-        );
-        let create = format!(
-            "INSERT INTO {table} (\"name\",\"email\") VALUES ($1,$2) RETURNING {table}.\"id\", {table}.\"name\", {table}.\"email\""
-        );
-        let delete =
-            format!("DELETE FROM {table} WHERE ({table}.\"name\" = $1 AND 1=1) RETURNING {table}.\"id\"");
-        let count = format!(
-            "SELECT COUNT(*) AS \"_count$_all\" FROM (SELECT {table}.\"id\" FROM {table} WHERE 1=1 OFFSET $1) AS \"sub\""
-        );
-        let group = format!(
-            "SELECT COUNT(*) AS \"_count$_all\", {table}.\"name\" FROM {table} WHERE 1=1 GROUP BY {table}.\"name\" ORDER BY {table}.\"name\" ASC OFFSET $1"
-        );
-        all_go(
-            &mut wire,
-            &[
-                (&find, &["0"]),
-                ("BEGIN", &[]),
-                (&create, &["new", "new"]),
-                ("SAVEPOINT \"s1\"", &[]),
-                (&count, &["0"]),
-                (&group, &["0"]),
-                ("RELEASE SAVEPOINT \"s1\"", &[]),
-                (&delete, &["new"]),
-                ("COMMIT", &[]),
-            ],
-        )
-        .await;
-        assert_eq!(wire.extended(&find, &["0"]).await.rows().len(), ACME.len());
-        let other = find.replace("acme_corp", "globex");
-        assert_eq!(wire.extended(&other, &["0"]).await.code(), "42501");
     }
 }

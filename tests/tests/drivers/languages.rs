@@ -151,6 +151,18 @@ async fn knex() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn prisma() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = || {
+        let mut program = node("prisma_app.js");
+        program.arg(folder.path());
+        program
+    };
+    run(program()).await;
+    tenants(2, program).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn postgres_js() {
     of_node("postgres").await;
 }

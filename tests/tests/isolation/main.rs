@@ -1,6 +1,7 @@
 //! No tenant reads, changes or blocks what is another's.
 
 mod after_ddl;
+mod analysed_names;
 mod attacks;
 mod boundaries;
 mod catalog;

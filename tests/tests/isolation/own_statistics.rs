@@ -1,6 +1,7 @@
 //! Locks, counts and sessions: a tenant reads of its own, and nothing of another's.
 
 use pgstrata_tenancy::Strategy;
+use pgstrata_tests::database::wished_hardening;
 use pgstrata_tests::setup::STRATEGIES;
 use pgstrata_tests::stage::names;
 use pgstrata_tests::{Setup, Stage};
@@ -72,6 +73,42 @@ async fn counts_are_of_ones_own_objects() {
         assert!(told > 20 && own > 40, "{told} {own}");
         let scans = "SELECT seq_scan + idx_scan > 0 FROM pg_stat_user_tables WHERE relname = 'plugh_notes'";
         assert_eq!(wire.simple(scans).await.value(), "t");
+    }
+}
+
+/// Planner statistics and sequences show values: those of the tenant's own tables.
+#[tokio::test(flavor = "multi_thread")]
+async fn values_are_of_ones_own_objects() {
+    let views = ["pg_stats", "pg_stats_ext", "pg_stats_ext_exprs", "pg_sequences"];
+    for (strategy, hide) in ways() {
+        let stage = stage(strategy, hide).await;
+        let superuser = stage.superuser().await;
+        for (schema, word) in [("acme_corp", "plugh"), ("globex", "xyzzy")] {
+            let statistics = format!(
+                "CREATE STATISTICS {schema}.{word}_pair (ndistinct, mcv) ON id, text FROM {schema}.{word}_notes;
+                 CREATE STATISTICS {schema}.{word}_low ON (lower(text)) FROM {schema}.{word}_notes;
+                 ANALYZE {schema}.{word}_notes"
+            );
+            superuser.batch_execute(&statistics).await.unwrap();
+        }
+        let mut wire = stage.wire("acme_corp").await;
+        for view in views {
+            let text = format!("SELECT to_jsonb(v)::text FROM {view} AS v");
+            assert!(names(&superuser, &text).await.concat().contains("xyzzy"), "{view}");
+            for answer in [wire.simple(&text).await, wire.extended(&text, &[]).await] {
+                let (rows, code) = (answer.column().concat(), answer.code());
+                assert!(!rows.contains("xyzzy") && !rows.contains("globex"), "{view}: {rows}");
+                // The second wall takes these views away.
+                let allowed = rows.contains("plugh") != wished_hardening();
+                assert!(
+                    allowed && (code == "42501") == wished_hardening(),
+                    "{strategy} {hide} {view}: {answer:?}"
+                );
+            }
+            for refused in [format!("TABLE {view}"), format!("CREATE VIEW w AS SELECT * FROM {view}")] {
+                assert_eq!(wire.simple(&refused).await.code(), "42501", "{refused}");
+            }
+        }
     }
 }
 

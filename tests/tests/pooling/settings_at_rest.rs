@@ -74,6 +74,29 @@ fn set(name: &str, value: &str) -> String {
     format!("SET {name} = '{value}'")
 }
 
+/// PostgreSQL refuses to change `temp_buffers` in a session that has used temporary tables, whoever used them.
+#[tokio::test(flavor = "multi_thread")]
+async fn temporary_tables_of_others_leave_temp_buffers_free() {
+    let temporary = "CREATE TEMP TABLE t (n int); INSERT INTO t VALUES (1); DROP TABLE t";
+    for stage in stages().await {
+        let mut other = stage.wire("globex").await;
+        let mut client = stage.wire("acme_corp").await;
+        for extended in [false, true] {
+            other.simple(temporary).await;
+            let set = if extended { "SET temp_buffers = 200" } else { "SET temp_buffers = 100" };
+            let answer = if extended { client.extended(set, &[]).await } else { client.simple(set).await };
+            assert_eq!(answer.code(), "", "{set}: {answer:?}");
+            // The setting follows to a server on which others had temporary tables since.
+            for _ in 0..2 {
+                other.simple(temporary).await;
+                let shown = client.simple("SHOW temp_buffers").await;
+                assert_eq!(shown.column(), [if extended { "1600kB" } else { "800kB" }], "{shown:?}");
+            }
+            assert_eq!(other.simple("SHOW temp_buffers").await.column(), ["8MB"]);
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn each_setting_by_each_statement_that_sets() {
     for stage in stages().await {

@@ -4,6 +4,7 @@ mod cancel;
 mod encodings;
 mod entrance;
 mod equivalence;
+mod execute_names;
 mod implicit_transactions;
 mod large_objects;
 mod long_texts;

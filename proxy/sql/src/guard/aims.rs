@@ -7,7 +7,7 @@
 use super::check::{Checked, Gate};
 use crate::plan::{Refusal, SchemaRef};
 use crate::scope::{Moved, Names, SchemaNames};
-use crate::shape::{Act, Object, Write};
+use crate::shape::{Act, Object, Resolved, Write};
 
 /// The known facts at the time of a statement.
 #[derive(Clone, Copy)]
@@ -28,11 +28,12 @@ pub(super) struct Moment {
 }
 
 impl Moment {
-    /// Whether the name may be that of a temporary relation.
+    /// Whether the name may be that of a temporary relation or of an index of one.
     fn may_be_temporary(&self, write: &Write) -> bool {
-        // A name in code that runs later is not locked: it counts as the tenant's, unless temporary objects are
-        // known.
-        write.object == Object::Relation && (self.temporary || self.after_code && !write.kept)
+        // A name in stored code is not locked: it counts as the tenant's, unless temporary objects are known.
+        let locked = write.resolved != Resolved::Later;
+        let is_relation = matches!(write.object, Object::Relation | Object::Index);
+        is_relation && (self.temporary || self.after_code && locked)
     }
 }
 
@@ -118,9 +119,9 @@ pub(super) type Judged = Result<Checked<Aim>, NeedNames>;
 impl Gate<'_> {
     /// Decides about one target.
     pub(super) fn aim(&self, write: &Write, now: Moment) -> Judged {
-        let Write { schema, name, object, act, .. } = write;
+        let Write { schema, name, object, act, resolved, .. } = write;
         if let Some(schema) = schema.as_deref() {
-            return Ok(self.qualified(schema, name, *act));
+            return Ok(self.qualified(schema, name, *act, *resolved));
         }
         if *act == Act::Create {
             return Ok(self.create(name, now.tenant_first).map(|()| Aim::default()));
@@ -134,7 +135,7 @@ impl Gate<'_> {
             return if unknown { Err(NeedNames) } else { Ok(self.no_schema_of_its_own(write, now)) };
         }
         if let Some((_, moved)) = self.scope.moved(name).filter(|_| *object == Object::Relation) {
-            return Ok(self.moved(moved, *act));
+            return Ok(self.moved(moved, *act, *resolved));
         }
         match self.scope.names.as_deref() {
             None if self.scope.guards_shared() => Err(NeedNames),
@@ -160,13 +161,13 @@ impl Gate<'_> {
         self.scope.names.as_deref().is_some_and(|names| names.builtin.relations.contains(name))
     }
 
-    fn moved(&self, moved: &Moved, act: Act) -> Checked<Aim> {
+    fn moved(&self, moved: &Moved, act: Act, resolved: Resolved) -> Checked<Aim> {
         let schema = match moved.schema {
             SchemaRef::Tenant => Some(&self.scope.schema),
             SchemaRef::Shared(index) => self.scope.shared.get(usize::from(index)),
         };
         match schema {
-            Some(schema) => self.qualified(schema, &moved.table, act),
+            Some(schema) => self.qualified(schema, &moved.table, act, resolved),
             None => Err(self.refusal("write to a schema that is not known", None)),
         }
     }
@@ -179,7 +180,7 @@ impl Gate<'_> {
         }
     }
 
-    fn qualified(&self, schema: &str, name: &str, act: Act) -> Checked<Aim> {
+    fn qualified(&self, schema: &str, name: &str, act: Act, resolved: Resolved) -> Checked<Aim> {
         self.write_schema(schema)?;
         if act != Act::Rows || schema == "pg_temp" {
             return Ok(Aim::default());
@@ -191,7 +192,11 @@ impl Gate<'_> {
             Some(Look { schema: Some(schema.into()), name: name.into(), object, extent, hold: false })
         };
         match known.map(|held| self.stands_for_itself(held, name)) {
-            Some(itself) => itself.map(|itself| Aim { pin: None, look: if itself { None } else { look() } }),
+            Some(itself) => {
+                // At a later `EXECUTE` it may be another relation.
+                let settled = itself? && resolved != Resolved::AtEachExecute;
+                Ok(Aim { pin: None, look: if settled { None } else { look() } })
+            }
             None => Ok(Aim { pin: None, look: look() }),
         }
     }
@@ -228,7 +233,10 @@ impl Gate<'_> {
         let own = holds(&names.tenant, *object, name);
         let temporary = now.may_be_temporary(write);
         let guards = self.scope.guards_shared();
-        let first = now.home && now.tenant_first && !temporary;
+        // PostgreSQL resolves it again whenever objects have changed, so it may mean a temporary table by then.
+        let again = write.object == Object::Relation && write.resolved == Resolved::AtEachExecute;
+        let first = now.home && now.tenant_first && !temporary && !again;
+        let checkable = now.home && now.tenant_first && !now.alone;
         // With the tenant's schema in front, the statement would ignore the missing object although a shared one is
         // meant.
         let passes_over = now.stale && self.may_be_missing();
@@ -246,13 +254,19 @@ impl Gate<'_> {
             (false, Some(index)) if !now.stale || !write.sure || temporary && self.scope.is_current() => {
                 self.barred(index, temporary)
             }
+            _ if write.sure && again => self.held_in_place(write, names, temporary, now),
             (_, Some(_)) if write.sure && (temporary || !now.home) => {
                 self.held_in_place(write, names, temporary, now)
             }
             (_, Some(_)) if write.sure && passes_over => self.found_by_path(write, names, now),
             (false, Some(_)) if write.sure && !self.scope.is_current() => Ok(self.own_or_refused(write, now)),
             (_, Some(_)) if write.sure => self.own(write, names, Some(Pin::Own)),
-            (_, None) if *object == Object::Other && write.sure => self.own_alone(now),
+            // It may be the index of a temporary table, which comes first. Where no check can run in front, such an
+            // index needs its schema in the text.
+            (_, None) if *object == Object::Index && write.sure && temporary && checkable => {
+                Ok(Aim { pin: None, look: Some(Look::at(write, None)) })
+            }
+            (_, None) if matches!(object, Object::Index | Object::Other) && write.sure => self.own_alone(now),
             _ => self.found_by_path(write, names, now),
         }
     }
@@ -266,11 +280,12 @@ impl Gate<'_> {
         self.write_schema(schema).map(|()| Aim::default())
     }
 
-    /// A shared schema has the name, and the tenant's or a temporary object is meant: the resolved object is locked,
-    /// and then checked.
+    /// A shared schema has the name or may have it by the next `EXECUTE`, and the tenant's or a temporary object is
+    /// meant: the resolved object is locked, and then checked.
     fn held_in_place(&self, write: &Write, names: &Names, temporary: bool, now: Moment) -> Checked<Aim> {
-        let later = write.kept || now.alone;
-        if write.object != Object::Relation || later && !(temporary && write.kept) {
+        let stored = write.resolved == Resolved::Later;
+        let later = stored || now.alone;
+        if write.object != Object::Relation || later && !(temporary && stored) {
             return self.own(write, names, Some(Pin::Own));
         }
         if later {
@@ -366,9 +381,10 @@ impl Gate<'_> {
         let found = found.filter(|_| write.act == Act::Rows);
         let itself = found.map_or(Ok(false), |(held, _)| self.stands_for_itself(held, &write.name))?;
         // A spliced name is checked with its schema, because no path is set.
-        let settled = now.home && !now.stale && !now.may_be_temporary(write);
+        let again = write.resolved == Resolved::AtEachExecute;
+        let settled = now.home && !now.stale && !now.may_be_temporary(write) && !again;
         let schema = found.filter(|_| settled).map(|(_, schema)| schema);
-        let asks = write.sure && !itself && !now.alone;
+        let asks = write.sure && (again || !itself) && !now.alone;
         Ok(Aim { pin: None, look: if asks { self.look(write, schema) } else { None } })
     }
 }
@@ -377,6 +393,6 @@ fn holds(held: &SchemaNames, object: Object, name: &str) -> bool {
     match object {
         Object::Relation | Object::Type => held.relations.contains_key(name) || held.types.contains(name),
         Object::Routine => held.functions.contains(name),
-        Object::Other => false,
+        Object::Index | Object::Other => false,
     }
 }

@@ -17,7 +17,7 @@ use crate::name;
 use crate::plan::{PinReason, Refusal, StatementKind};
 use crate::scope::{Currency, Names, Scope, TextMode};
 use crate::shape::{
-    Act, ConfigPlace, Demand, KeyChange, KeyKind, Object, Shape, Site, StatementShape, Way, Write,
+    Act, ConfigPlace, Demand, KeyChange, KeyKind, Object, Resolved, Shape, Site, StatementShape, Way, Write,
 };
 use crate::tokens::{Literals, Tokens};
 
@@ -241,9 +241,9 @@ impl Gate<'_> {
                 let text = self.literals.string(*token as usize)?;
                 let mut parts = name::parts(&text).filter(|_| !text.contains('('))?;
                 let name = parts.pop().filter(|name| parts.is_empty() && !is_number(name))?;
-                let (act, sure) = (Act::Change, true);
+                let (act, sure, resolved) = (Act::Change, true, Resolved::AtOnce);
                 let (name, object, schema) = (name.into(), Object::Relation, None);
-                Some(Cow::Owned(Write { schema, name, token: *token, object, act, sure, kept: false }))
+                Some(Cow::Owned(Write { schema, name, token: *token, object, act, sure, resolved }))
             }
             _ => None,
         }

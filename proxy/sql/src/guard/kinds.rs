@@ -34,6 +34,7 @@ impl Kind {
             Kind::Table | Kind::View | Kind::Relation => Object::Relation,
             Kind::Type => Object::Type,
             Kind::Routine => Object::Routine,
+            Kind::Index => Object::Index,
             _ => Object::Other,
         }
     }

@@ -8,14 +8,18 @@ use super::kinds::{self, Kind};
 use super::never;
 use crate::lexer::TokenKind;
 use crate::plan::StatementKind;
-use crate::shape::{Act, Demand, Object, Site, StatementShape, Write};
+use crate::shape::{Act, Demand, Object, Resolved, Site, StatementShape, Write};
 use crate::tokens::{Tokens, is_routine};
 
-/// Whether the names of the statement are resolved later, when its code runs.
-pub(crate) fn is_kept(t: &Tokens<'_>, statement: &StatementShape) -> bool {
+/// When the names of the statement's targets are resolved.
+pub(crate) fn resolved(t: &Tokens<'_>, statement: &StatementShape) -> Resolved {
     let Range { start, end } = statement.tokens;
     let is_rule = || t.kw(start, "create") && t.kw(kinds::behind_prefix(t, start + 1, end), "rule");
-    matches!(statement.kind, StatementKind::Prepare { .. }) || is_routine(t, start) || is_rule()
+    match &statement.kind {
+        StatementKind::Prepare { .. } => Resolved::AtEachExecute,
+        _ if is_routine(t, start) || is_rule() => Resolved::Later,
+        _ => Resolved::AtOnce,
+    }
 }
 
 /// A write demand for each object that the statement creates, changes or drops by name.
@@ -77,7 +81,15 @@ impl Targets<'_> {
         let name = parts.pop().unwrap_or_default();
         let Aim { object, act } = aim;
         let (schema, token) = (parts.pop(), at as u32);
-        out.push(Demand::Write(Write { schema, name, token, object, act, sure: true, kept: false }));
+        out.push(Demand::Write(Write {
+            schema,
+            name,
+            token,
+            object,
+            act,
+            sure: true,
+            resolved: Resolved::AtOnce,
+        }));
         next
     }
 
@@ -234,7 +246,7 @@ impl Targets<'_> {
             object: Object::Relation,
             act: Act::Change,
             sure: parts > 1,
-            kept: false,
+            resolved: Resolved::AtOnce,
         }));
     }
 

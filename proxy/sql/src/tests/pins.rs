@@ -88,8 +88,6 @@ const TARGETS: &[&str] = &[
     "with recursive x(a) as (select 1) cycle a set c using p delete from items",
     "explain (analyze, costs off) update items set a = 1",
     "explain analyze verbose insert into items values (1)",
-    "prepare p (int) as update items set a = $1",
-    "prepare p as delete from items",
     "copy (delete from items returning a) to stdout",
     "copy binary items from stdin",
     "merge into only items i using t on t.a = i.a when matched then update set a = 1 when not matched then insert values (1)",
@@ -320,7 +318,6 @@ fn what_may_be_temporary_is_held_in_place_and_looked_at() {
         assert!(plan.splices.is_empty() && plan.checks.is_empty(), "{plan:?}");
         assert_eq!(sent_in("vacuum users", &by_path(), mode), "vacuum \"acme\".users");
     }
-    assert!(sent_in("prepare p as delete from users", &by_path(), temp).starts_with("refused: "));
     assert_eq!(sent_in("delete from countries", &by_path(), temp), "delete from pg_temp.countries");
     // Made in the same text, by what is in it or, maybe, by code that is not.
     for first in ["create temp table users (a int)", "select 1 into temp users", "select my_func()"] {
@@ -336,6 +333,39 @@ fn what_may_be_temporary_is_held_in_place_and_looked_at() {
     let changed =
         sent_in("set search_path = acme, public; delete from users", &by_path(), TextMode::default());
     assert_eq!(changed, "set search_path = acme, public; delete from users");
+}
+
+/// PostgreSQL resolves their names again at each `EXECUTE`.
+#[test]
+fn targets_of_prepared_statements_are_looked_at_whatever_is_known() {
+    let blind = Scope { names: None, ..by_path() };
+    let modes = [
+        TextMode::default(),
+        TextMode { temp_tables: true, ..TextMode::default() },
+        TextMode { stale_names: true, ..TextMode::default() },
+        TextMode { own_path: true, ..TextMode::default() },
+    ];
+    for (write, looks) in [
+        ("delete from items", 1),
+        ("insert into users values ($1)", 1),
+        ("update unknown set a = 1", 1),
+        ("select * from items for update", 1),
+        ("with x as (insert into items values (1) returning a) update t set a = 1 from x", 2),
+    ] {
+        let text = format!("prepare p as {write}");
+        for mode in modes {
+            for scope in [scope(), by_path()] {
+                let plan = plan_in(&text, &scope, mode);
+                assert!(plan.splices.is_empty() && asked(&plan) == [(0, false)], "{text}: {plan:?}");
+                assert_eq!(plan.checks[0].sql.matches("AS (SELECT 1 FROM U&").count(), looks, "{text}");
+            }
+        }
+        assert_eq!(plan_in(&text, &blind, TextMode::default()).route, Route::NeedNames, "{text}");
+    }
+    let plan = plan_in("prepare p as delete from acme.items", &by_path(), TextMode::default());
+    assert_eq!(asked(&plan), [(0, false)]);
+    let refused = sent_in("prepare p as delete from countries", &by_path(), TextMode::default());
+    assert!(refused.starts_with("refused: "), "{refused}");
 }
 
 #[test]

@@ -9,8 +9,8 @@ use pgstrata_grammar::{Item, Node, NodeList, Place, Walk, nodes};
 
 use super::places::Places;
 use super::{Agreed, differ};
-use crate::guard::targets::is_kept;
-use crate::shape::{Act, Demand, Object, Shape, StatementShape, Write};
+use crate::guard::targets::resolved;
+use crate::shape::{Act, Demand, Object, Resolved, Shape, StatementShape, Write};
 
 /// `AccessShareLock` in PostgreSQL's `lockdefs.h`: the lock of a reader.
 const ACCESS_SHARE: i32 = 1;
@@ -28,7 +28,7 @@ pub(super) fn judged(shape: &Shape) -> HashSet<u32> {
 pub(super) struct Reader<'a> {
     places: &'a Places<'a>,
     judged: &'a HashSet<u32>,
-    kept: bool,
+    resolved: Resolved,
     /// The statement is `ALTER INDEX`, whose partitions are indexes as well.
     of_index: bool,
     /// The unqualified table that the statement creates.
@@ -42,7 +42,7 @@ impl<'a> Reader<'a> {
         Self {
             places,
             judged,
-            kept: is_kept(places.t, ours),
+            resolved: resolved(places.t, ours),
             of_index: false,
             made: None,
             locked: HashSet::default(),
@@ -79,9 +79,9 @@ impl<'a> Reader<'a> {
         // A temporary object is not created in the first schema of the path.
         let temporary = act == Act::Create && n.schemaname().is_none() && n.relpersistence as u8 == b't';
         if !temporary && !self.judged.contains(&token) {
-            let (schema, name, kept) = (n.schemaname().map(Box::from), name.into(), self.kept);
+            let (schema, name, resolved) = (n.schemaname().map(Box::from), name.into(), self.resolved);
             // PostgreSQL refuses to write to a CTE.
-            out.push(Demand::Write(Write { schema, name, token, object, act, sure: !is_cte, kept }));
+            out.push(Demand::Write(Write { schema, name, token, object, act, sure: !is_cte, resolved }));
         }
         Ok(())
     }
@@ -134,9 +134,9 @@ impl<'a> Reader<'a> {
             (Node::AlterTableStmt(n), _) => (object(n.objtype), Act::Change),
             (Node::RenameStmt(n), _) => (object(n.rename_type), Act::Change),
             (Node::ReindexStmt(n), _) if n.kind == ReindexObjectType::REINDEX_OBJECT_INDEX => {
-                (Object::Other, Act::Change)
+                (Object::Index, Act::Change)
             }
-            (Node::PartitionCmd(_), _) if self.of_index => (Object::Other, Act::Change),
+            (Node::PartitionCmd(_), _) if self.of_index => (Object::Index, Act::Change),
             _ => (Object::Relation, Act::Change),
         };
         Some(kind)
@@ -176,7 +176,7 @@ fn address<T>(node: &T) -> usize {
 
 fn object(kind: ObjectType::Type) -> Object {
     match kind {
-        ObjectType::OBJECT_INDEX => Object::Other,
+        ObjectType::OBJECT_INDEX => Object::Index,
         ObjectType::OBJECT_TYPE | ObjectType::OBJECT_ATTRIBUTE => Object::Type,
         _ => Object::Relation,
     }
