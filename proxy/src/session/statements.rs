@@ -237,16 +237,6 @@ impl ClientStatements {
         Cow::Owned(out)
     }
 
-    /// Removes the statements of SQL `PREPARE`: the server has none of them any more.
-    pub fn forget_sql(&mut self) {
-        let bytes = &mut self.bytes;
-        self.named.retain(|_, statement| {
-            let stays = statement.origin != Origin::Sql;
-            *bytes = bytes.saturating_sub(if stays { 0 } else { statement.size() });
-            stays
-        });
-    }
-
     /// The client's names of the first few of these statements.
     fn names_of(&self, ids: impl Iterator<Item = u64>) -> SmallVec<[(u64, &Bytes); MAX_TOLD]> {
         let mut wanted = SmallVec::<[u64; MAX_TOLD]>::new();
