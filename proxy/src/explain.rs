@@ -10,11 +10,10 @@ use tokio::time::timeout;
 
 use crate::config::{Config, Isolation, User};
 use crate::error_text::with_sources;
-use crate::session::effect::needs_path;
-use crate::session::role::{needs_role, stands_alone};
-use crate::session::tenant::scope_of;
+use crate::needs::{needs_path, needs_role, stands_alone};
 use crate::shared::cluster::Cluster;
 use crate::shared::snapshot::Snapshot;
+use crate::shared::tenancy::scope_of;
 use crate::shared::{DatabaseHandle, Shared};
 use crate::sql::Engine;
 use crate::sql::plan::{Plan, Route};

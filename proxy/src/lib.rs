@@ -16,6 +16,7 @@
 //! - [`limits`] (a crate): budgets of databases, tenants and users.
 //! - `judges`: threads that analyse long texts.
 //! - [`shared`]: the state that all sessions of a process share.
+//! - `search_path`: the text of a search path; `needs`: what a statement needs in front of it.
 //! - [`descriptors`]: shares in the limit of file descriptors.
 //! - [`serve`](mod@serve): threads, and shutdown; `listener`: accepting connections.
 //! - `unix_socket`: the Unix socket for clients.
@@ -64,13 +65,17 @@ pub mod health;
 pub mod init;
 pub mod install;
 mod judges;
+#[cfg(test)]
+mod layers;
 mod listener;
 pub mod logging;
+mod needs;
 pub mod notify;
 pub mod observe;
 pub mod pid_file;
 pub mod provision;
 pub mod reload;
+mod search_path;
 pub mod selftest;
 pub mod serve;
 pub mod session;

@@ -1,5 +1,7 @@
 //! Where clients come in: the listening sockets, made here or by another process.
 
+mod error;
+
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -13,12 +15,12 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+pub use self::error::BindError;
 use crate::config::{Config, FileMode};
 use crate::handover::inherited::Inherited;
 use crate::handover::message::{Label, Purpose};
 use crate::net::socket::{ClientSocket, Peer, Process};
 use crate::pool::target::keep_alive;
-use crate::serve::ServeError;
 use crate::unix_socket::{self, SocketFile};
 
 /// Clients that the system takes in while we are busy.
@@ -167,19 +169,19 @@ impl Wanted {
     }
 
     /// Why there is no such socket: mostly another process has the port.
-    fn failed(&self, source: io::Error, inherited: &Inherited) -> ServeError {
+    fn failed(&self, source: io::Error, inherited: &Inherited) -> BindError {
         let (place, key) = (self.place.clone(), self.key);
         let is_taken = source.kind() == io::ErrorKind::AddrInUse;
         match place.port().filter(|_| is_taken).and_then(|port| inherited.on_port(port)) {
-            Some((purpose, held)) => ServeError::Held { place, key, purpose, held },
-            None => ServeError::Listen { place, key, source },
+            Some((purpose, held)) => BindError::Held { place, key, purpose, held },
+            None => BindError::Listen { place, key, source },
         }
     }
 }
 
 impl Sockets {
     /// Those that are inherited and wanted, else those of the configuration.
-    pub fn of(config: &Config, inherited: &mut Inherited) -> Result<Self, ServeError> {
+    pub fn of(config: &Config, inherited: &mut Inherited) -> Result<Self, BindError> {
         let mut sockets = Self::default();
         for purpose in [Purpose::Clients, Purpose::Http] {
             if purpose == Purpose::Clients || config.http.enabled {
@@ -232,7 +234,7 @@ impl Sockets {
     }
 
     /// Makes those again that [`Sockets::keep`] has closed. The errors: the sockets that could not be made.
-    pub fn restore(&mut self, config: &Config) -> Vec<ServeError> {
+    pub fn restore(&mut self, config: &Config) -> Vec<BindError> {
         let mut failed = Vec::new();
         for wanted in Wanted::all(config) {
             let Wanted { purpose, ref place, key, .. } = wanted;
@@ -244,7 +246,7 @@ impl Sockets {
             }
             match wanted.bind() {
                 Ok(socket) => self.push(purpose, socket),
-                Err(source) => failed.push(ServeError::Listen { place: wanted.place, key, source }),
+                Err(source) => failed.push(BindError::Listen { place: wanted.place, key, source }),
             }
         }
         failed
@@ -369,7 +371,7 @@ mod tests {
         assert_eq!(sockets.places(), std::slice::from_ref(&second));
         let taken = std::net::TcpListener::bind(one).expect("it is closed");
         let failed = sockets.restore(&config);
-        assert!(matches!(&failed[..], [ServeError::Listen { place, .. }] if *place == first), "{failed:?}");
+        assert!(matches!(&failed[..], [BindError::Listen { place, .. }] if *place == first), "{failed:?}");
         drop(taken);
         assert!(sockets.restore(&config).is_empty());
         assert_eq!((sockets.places(), sockets.all().len()), (vec![second, first], 3));

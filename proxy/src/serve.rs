@@ -15,7 +15,6 @@ mod workers;
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 
@@ -32,8 +31,7 @@ use crate::exit::{How, Stop, WayOut};
 use crate::follow::follow;
 use crate::handover::Stage;
 use crate::handover::inherited::Inherited;
-use crate::handover::message::Purpose;
-use crate::listener::{Accepting, Place, Sockets};
+use crate::listener::{Accepting, BindError, Place, Sockets};
 use crate::notify;
 use crate::pid_file::PidFile;
 use crate::shared::{SetupError, Shared};
@@ -41,32 +39,9 @@ use crate::shared::{SetupError, Shared};
 /// Why the proxy could not start, or ended.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// A port is taken, most often.
-    #[error("can not listen on {place} ({key}): {source}")]
-    Listen {
-        /// Where.
-        place: Place,
-        /// The configuration's key.
-        key: &'static str,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// The process before holds the port, for another address or another purpose. Clients may wait in its socket.
-    #[error(
-        "can not listen on {place} ({key}): the process that this one is to take over from listens on {held} for \
-         {purpose}. A hand-over can not change the address of a port: stop that process and start again, or use \
-         another port"
-    )]
-    Held {
-        /// Where.
-        place: Place,
-        /// The configuration's key.
-        key: &'static str,
-        /// Where the process before listens.
-        held: SocketAddr,
-        /// What for.
-        purpose: Purpose,
-    },
+    /// There is no socket to listen on.
+    #[error(transparent)]
+    Listen(#[from] BindError),
     /// The configuration can't be put to work.
     #[error(transparent)]
     Setup(#[from] SetupError),

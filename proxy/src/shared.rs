@@ -3,20 +3,31 @@
 //! # Layout
 //! - this file: what is there for as long as the process.
 //! - [`database`]: a database as clients ask for it; [`cluster`]: what it has on one cluster.
+//! - [`tenancy`]: what names mean for one tenant.
+//! - [`statements`]: the prepared statements of all clients; [`repeated`]: unnamed ones that come again.
+//! - [`incoming`]: room for long messages. [`draw_readers`]: the tenants that read what they have drawn.
 //! - [`snapshot`]: what a reload of the configuration replaces. [`parts`]: what it says of one database.
 
 pub mod cluster;
 mod database;
+pub mod draw_readers;
+pub mod incoming;
 mod parts;
+pub mod repeated;
 pub mod snapshot;
+pub mod statements;
+pub mod tenancy;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 pub use self::database::{DatabaseHandle, Found, Located};
+use self::incoming::Incoming;
 use self::snapshot::{Queue, Snapshot};
+use self::statements::StatementStore;
 use crate::auth::accept::ContextError;
 use crate::cancel::Cancels;
 use crate::catalog::CatalogError;
@@ -28,9 +39,10 @@ use crate::judges::Judges;
 use crate::metrics::Metrics;
 use crate::net::tls::TlsConfigError;
 use crate::observe::Observer;
-use crate::session::incoming::Incoming;
-use crate::session::statements::StatementStore;
 use crate::sql::Engine;
+
+/// Parameters that PostgreSQL reports, with their values.
+pub type ReportedParameters = BTreeMap<Box<[u8]>, Box<[u8]>>;
 
 /// What all sessions share.
 pub struct Shared {

@@ -11,47 +11,40 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use bytes::Buf;
 use pgstrata_tenancy::TenantId;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
 use super::io::shutting_down;
 use super::standing::{Held, Unserved, cancelled, gone, no_answer, patiently, wait_until_served};
-use super::tenant::Tenancy;
 use super::{End, Session, Status};
 use crate::catalog::CatalogError;
 use crate::config::WhileMigrating;
 use crate::metrics::tally::{self, Tally};
+use crate::shared::tenancy::Tenancy;
 use crate::shared::{Found, Located};
 use crate::sql::plan::{Plan, Refusal, StatementKind};
-use crate::wire::frame;
 
 /// The hint for a user whose tenant is always that of its login.
 const NO_SWITCH: &str = "This user may not change its tenant on an open connection. An administrator may set \
      tenant_switch = true for it in the proxy's configuration.";
 
-/// The state of a session's admission.
-pub(super) struct TenantCheck {
-    /// The message at hand continues for this tenant, which was just looked up, whatever changes meanwhile. Otherwise
-    /// the message would never be processed under continuous changes.
-    pub cleared: Option<Arc<Tenancy>>,
-    /// A part of the message at hand has been answered, so the message cannot be processed again.
-    pub begun: bool,
+/// A client that is counted, until this value is dropped.
+pub(super) struct Counted {
     clients: Arc<AtomicUsize>,
-    /// Counted for the tenant of the login.
-    _counted: Option<tally::Client>,
+    /// For the tenant of the login.
+    _of_tenant: Option<tally::Client>,
 }
 
-impl TenantCheck {
-    /// The state for a client, which is counted until this value is dropped.
+impl Counted {
+    /// Counts a client of the database with these `clients`, and of its tenant.
     pub(super) fn new(clients: Arc<AtomicUsize>, tenant: Option<&Arc<Tally>>) -> Self {
         clients.fetch_add(1, Ordering::Relaxed);
-        Self { cleared: None, begun: false, clients, _counted: tenant.map(tally::Client::new) }
+        Self { clients, _of_tenant: tenant.map(tally::Client::new) }
     }
 }
 
-impl Drop for TenantCheck {
+impl Drop for Counted {
     fn drop(&mut self) {
         self.clients.fetch_sub(1, Ordering::Relaxed);
     }
@@ -63,7 +56,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     pub(super) fn may_begin(&self, tenancy: &Tenancy) -> bool {
         let directory = &self.identity.database.home.directory;
         let served = tenancy.served.holds(directory)
-            || self.attendance.cleared.as_deref().is_some_and(|cleared| std::ptr::eq(cleared, tenancy))
+            || self.head.is_cleared_for(tenancy)
             || tenancy.served.still_holds(directory, || {
                 self.identity.database.epoch(&tenancy.scope.schema, self.cluster_of(tenancy))
             });
@@ -190,12 +183,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// Whether a transaction is open and continues: the client's own, or that of a pipeline that has read or written.
     pub(super) fn is_in_a_transaction(&self) -> bool {
-        self.status_then() != Status::Idle || self.touched && self.has_sent()
+        self.status_then() != Status::Idle || self.transaction.has_touched() && self.has_sent()
     }
 
     /// Whether the message at hand can wait: no part of its transaction has run on a server.
     fn may_wait(&self) -> bool {
-        !self.is_in_a_transaction() && !self.has_sent() && !self.attendance.begun
+        !self.is_in_a_transaction() && !self.has_sent() && !self.head.has_begun()
     }
 
     /// The time until which the message at hand waits.
@@ -205,28 +198,21 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     }
 
     fn clear(&mut self, tenancy: &Arc<Tenancy>) -> Result<(), End> {
-        self.attendance.cleared = Some(Arc::clone(tenancy));
+        self.head.clear(tenancy);
         Ok(())
     }
 
     /// Answers the message at the head of the buffer with an error.
     pub(super) fn refuse_head(&mut self, refusal: Refusal) {
-        self.end_turn();
-        self.plan = None;
-        self.judged = None;
-        self.attendance.begun = false;
+        self.head.give_up();
         // The role that was set for this message is not needed any more.
         if let Some(link) = self.link.as_mut().filter(|link| !link.request.sent) {
             link.next_request();
         }
-        match frame::header(&self.inbuf) {
-            Ok(Some(header)) if matches!(header.tag, b'Q' | b'F') => {
-                self.inbuf.advance(header.total.min(self.inbuf.len()));
-                self.note_message_taken();
-                self.refuse_request(refusal);
-            }
+        match self.framing.drop_request() {
+            true => drop(self.refuse_request(refusal)),
             // The message is dropped with all following ones, up to `Sync`.
-            _ => drop(self.refuse_in_pipeline(refusal)),
+            false => drop(self.refuse_in_pipeline(refusal)),
         }
     }
 

@@ -9,7 +9,6 @@ use std::time::Duration;
 use humantime_serde::re::humantime;
 
 use super::Session;
-use super::tenant::Tenancy;
 use crate::config::Time;
 use crate::limits::budget::Met;
 use crate::limits::places::Places;
@@ -17,6 +16,7 @@ use crate::limits::{Holder, Kind, Three};
 use crate::metrics::Metrics;
 use crate::pool::claim::{Claim, Hindrance};
 use crate::shared::DatabaseHandle;
+use crate::shared::tenancy::Tenancy;
 use crate::sql::plan::Refusal;
 
 /// The limits of a client.

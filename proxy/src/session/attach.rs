@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Buf;
 use humantime_serde::re::humantime;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, Sleep, sleep, timeout};
@@ -17,7 +16,6 @@ use super::expect::Expect;
 use super::link::Link;
 use super::role::Settled;
 use super::standing::cancelled;
-use super::tenant::Tenancy;
 use super::{End, Session, Status};
 use crate::clients::slot::Place;
 use crate::config::Isolation;
@@ -27,10 +25,11 @@ use crate::pool::restore::CLEAN_LIMIT;
 use crate::pool::server::User;
 use crate::pool::servers::{CheckoutError, Lease};
 use crate::shared::cluster::ClusterId;
+use crate::shared::tenancy::Tenancy;
 use crate::simulation::{Fault, fault};
 use crate::sql::plan::Refusal;
+use crate::wire::message;
 use crate::wire::message::Severity;
-use crate::wire::{frame, message};
 
 /// How long a client may take to disconnect after the proxy has closed its session.
 const LINGER: Duration = Duration::from_secs(1);
@@ -58,7 +57,7 @@ impl WaitNotice {
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// Gets a server. If there is none, the request is answered with the reason.
     pub(super) async fn attach(&mut self) -> Result<(), End> {
-        let wanted = self.wanted.take().unwrap_or_else(|| Arc::clone(self.tenants.now()));
+        let wanted = self.head.take_wanted().unwrap_or_else(|| Arc::clone(self.tenants.now()));
         // An idle server means no wait, and no reading of the clock.
         let mut waits = None;
         if let Some(link) = self.link.take() {
@@ -132,7 +131,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// Makes a server of that cluster the client's. Cancel requests reach the server already.
     fn join(&mut self, lease: Lease, wanted: &Isolation, cluster: ClusterId) {
-        if lease.birth != self.told_of {
+        if lease.birth != self.reported.birth() {
             self.tell_birth(&lease);
         }
         let now = self.clock.latest();
@@ -257,18 +256,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// The message at the head of the buffer was answered with an error, and no part of it has been sent.
     pub(super) fn give_up_message(&mut self) {
-        self.end_turn();
-        self.plan = None;
-        self.judged = None;
-        self.attendance.begun = false;
+        self.head.give_up();
         self.fail_local();
-        match frame::header(&self.inbuf) {
-            Ok(Some(header)) if matches!(header.tag, b'Q' | b'F') => {
-                self.inbuf.advance(header.total.min(self.inbuf.len()));
-                self.note_message_taken();
-                message::ready_for_query(&mut self.outbuf, Status::Idle.byte());
-            }
-            _ => self.skip_to_sync = true,
+        match self.framing.drop_request() {
+            true => message::ready_for_query(&mut self.outbuf, Status::Idle.byte()),
+            false => self.framing.skip_to_sync(),
         }
     }
 
@@ -278,7 +270,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let restoring = self.link.as_ref().is_some_and(|link| link.is_being_restored());
         let free = self.link.as_ref().is_some_and(|link| {
             // PostgreSQL still expects the rest of a message that began on this server.
-            let halfway = self.stream_on && self.stream_left > 0;
+            let halfway = self.framing.owes_server();
             let asks = link.request.role != Settled::No;
             let answered = link.expects.iter().all(Expect::is_restored);
             let over = !halfway && !asks && !link.request.sent && answered;
@@ -297,7 +289,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         if let Some(mut link) = self.link.take() {
             // Such code may have set parameters unseen, so the client gets their values again with the next server.
-            self.stale_told |= link.opaque;
+            self.reported.doubt_if(link.opaque);
             let user = self.server_user();
             // Whatever the client ran, the draws of the previous owner are not the only ones any more.
             link.lease.sequence_owner = link.lease.sequence_owner.filter(|(by, _)| *by == user.0);
@@ -328,10 +320,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         // Statements that a time-out or an administrator has ended are counted, too.
         self.runs_lost();
         let Some(mut link) = self.link.take() else { return };
-        let Self { stream, cancel, status, pins, shared, stream_on, stream_left, tenants, .. } = *self;
+        let Self { stream, cancel, status, pins, shared, framing, tenants, .. } = *self;
         drop(stream);
-        let halfway = stream_on && stream_left > 0;
-        let tied = halfway || pins.has_state();
+        let tied = framing.owes_server() || pins.has_state();
         let clean = async {
             let cancels = link.expects.front().is_some_and(|front| !front.is_own_query());
             if cancels

@@ -1,21 +1,18 @@
 //! A server whose initial parameters differ from those that the client was sent, after `ALTER DATABASE .. SET timezone`
 //! for example.
 
-use std::sync::Arc;
-
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Session;
 use crate::pool::birth::tells;
 use crate::pool::servers::Lease;
 use crate::pool::settings::SEARCH_PATH;
-use crate::wire::message;
 
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// Sends the client the new values of parameters that it has not set itself: PostgreSQL reports them to a new
     /// session only. Parameters that the client has set have the client's values on this server, too.
     pub(super) fn tell_birth(&mut self, lease: &Lease) {
-        self.told_of = lease.birth;
+        self.reported.note_birth(lease.birth);
         let own = self.settings.current();
         // Settings of the server's last client are reset, and PostgreSQL reports that itself.
         let stays = |name: &str| {
@@ -24,12 +21,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         };
         let news: Vec<_> = (lease.parameters.iter())
             .filter(|(name, _)| tells(name) && std::str::from_utf8(name).is_ok_and(stays))
-            .filter(|(name, value)| self.told.get(*name).is_some_and(|told| told != *value))
+            .filter(|(name, value)| self.reported.differs(name, value))
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
         for (name, value) in news {
-            message::parameter_status(&mut self.outbuf, &name, &value);
-            Arc::make_mut(&mut self.told).insert(name, value);
+            self.reported.report(&name, &value, &mut self.outbuf);
         }
     }
 }

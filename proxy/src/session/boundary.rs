@@ -39,7 +39,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         // Without messages of the proxy in it, any `Query` ends it.
         if std::mem::take(&mut link.request.ran_ours) {
             link.ask("COMMIT");
-            (link.path_set, link.role) = (false, link.resting_role());
+            link.setup.rest(link.resting_role());
         }
     }
 }

@@ -111,7 +111,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if let Some(statement) = self.statements.get_mut(name).filter(|known| known.prepared.id == id) {
             statement.columns = statement.columns.described(shape, client);
         }
-        self.checking &= client;
+        if !client {
+            self.framing.end_wait();
+        }
     }
 
     /// Requests the current description of a statement. The message at hand waits for it.
@@ -127,7 +129,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             client: false,
             parameters: 0,
         });
-        self.checking = true;
+        self.framing.await_description();
         Step::Wait
     }
 }

@@ -9,19 +9,19 @@ use std::sync::Arc;
 use pgstrata_tenancy::RoleName;
 use smallvec::SmallVec;
 
-use super::ahead::Ahead;
-use super::effect::{PathChange, effect_of, may_move, needs_path, path_change, strays};
+use super::Status;
+use super::ahead::{self, Ahead, Confirmed};
+use super::effect::effect_of;
 use super::expect::{Effect, QueryReply};
 use super::link::Link;
 use super::listen::name_channel;
 use super::names::Names;
 use super::path::Effective;
-use super::query::{ends_failure, format_set_local};
+use super::query::format_set_local;
 use super::role::InForce;
 use super::switch::touches;
-use super::tenant::Tenancy;
-use crate::pool::settings::{Settings, Tracked};
-use crate::simulation::{Fault, fault};
+use crate::needs::needs_path;
+use crate::shared::tenancy::Tenancy;
 use crate::sql::plan::{Check, Plan, Statement, StatementKind};
 use crate::sql::rewrite::BEHIND;
 
@@ -38,14 +38,12 @@ pub(super) struct Under<'a> {
     pub effective: &'a Effective,
     /// The path of a new server's session, if clients are restricted to it.
     pub baseline: Option<&'a Arc<str>>,
-    /// The client's settings, and those of its start-up packet.
-    pub settings: &'a Tracked,
-    /// See [`Under::settings`].
-    pub base: &'a Arc<Settings>,
+    /// What PostgreSQL has confirmed.
+    pub now: Confirmed<'a>,
+    /// What is predicted behind the messages in front of the text.
+    pub ahead: &'a Ahead,
     /// The client that may draw from sequences on this server without a `DISCARD SEQUENCES` in front.
     pub drawer: (i32, u64),
-    /// The transaction has failed.
-    pub failed: bool,
     /// The text is in UTF-8.
     pub utf8: bool,
     /// The checks of the plan run in front of the text, or must not be added to it.
@@ -58,13 +56,12 @@ pub(super) struct Composer<'a> {
     under: &'a Under<'a>,
     plan: &'a Plan,
     text: &'a [u8],
-    /// The path behind the statements so far; `None` for a text of one statement.
-    ahead: Option<Ahead>,
+    /// What holds behind the statements so far.
+    ahead: Ahead,
+    /// The path behind them, if they have changed it.
+    effective: Option<Effective>,
     /// Code may have changed the path where the server's baseline is right.
     doubts_baseline: bool,
-    path_set: bool,
-    /// The transaction has failed at this place of the text.
-    aborted: bool,
     /// A transaction has ended in the text.
     ended: bool,
     /// `DISCARD SEQUENCES` must run behind the end of the failed transaction.
@@ -78,14 +75,17 @@ pub(super) struct Composer<'a> {
 impl<'a> Composer<'a> {
     /// For the text of `plan`, which is sent to the server of `link`.
     pub fn new(link: &'a mut Link, under: &'a Under<'a>, plan: &'a Plan, text: &'a [u8]) -> Self {
-        let several = plan.statements.len() > 1;
+        let failed = under.now.status == Status::Failed;
+        if failed {
+            // Nothing can be set before the transaction has ended.
+            link.setup.set_path();
+        }
         Self {
-            ahead: several.then(|| Ahead::of(under.settings)),
+            ahead: Ahead::behind(under.ahead),
+            effective: None,
             doubts_baseline: link.has_run_code(),
-            path_set: link.path_set || under.failed,
-            aborted: under.failed,
             ended: false,
-            forgets: under.failed && link.lease.sequence_owner != Some(under.drawer),
+            forgets: failed && link.lease.sequence_owner != Some(under.drawer),
             checks: if under.asked { &[] } else { &plan.checks },
             places: Places::new(),
             reply: QueryReply::default(),
@@ -113,7 +113,6 @@ impl<'a> Composer<'a> {
             }
             self.check(index, statement, true);
         }
-        self.link.path_set = self.path_set;
         (self.places, self.reply)
     }
 
@@ -159,28 +158,33 @@ impl<'a> Composer<'a> {
         self.ended |= matches!(statement.kind, StatementKind::Commit { .. } | StatementKind::Rollback { .. });
     }
 
+    /// Whether the transaction has failed at this place of the text.
+    fn has_failed(&self) -> bool {
+        self.ahead.has_failed(&self.under.now)
+    }
+
     fn set_role(&mut self, index: usize, statement: &Statement) {
         let role = self.under.role;
-        if !self.aborted
-            && self.link.role.matters_to(statement)
-            && let Some(sql) = self.link.role.change(role)
+        if !self.has_failed()
+            && self.link.setup.role().matters_to(statement)
+            && let Some(sql) = self.link.setup.role().change(role)
         {
             self.put(index, statement, sql);
-            self.link.role = InForce::of(role);
+            self.link.setup.set_role(InForce::of(role));
         }
     }
 
     fn set_path(&mut self, index: usize, statement: &Statement) {
         let needs = needs_path(statement, &self.plan.route, self.link.opaque);
-        if self.path_set || self.aborted || !needs {
+        if self.link.setup.has_path() || self.has_failed() || !needs {
             return;
         }
-        let ahead = self.ahead.as_ref().map(|ahead| ahead.effective(self.under.tenancy));
-        let effective = ahead.as_ref().unwrap_or(self.under.effective);
+        let effective = self.effective.as_ref().unwrap_or(self.under.effective);
         let path = effective.due(self.under.baseline, self.doubts_baseline);
         if !path.is_empty() {
-            self.put(index, statement, format_set_local(path));
-            self.path_set = true;
+            let sql = format_set_local(path);
+            self.put(index, statement, sql);
+            self.link.setup.set_path();
         }
     }
 
@@ -197,30 +201,15 @@ impl<'a> Composer<'a> {
             }
             effect => effect,
         });
-        if let Some(ahead) = &mut self.ahead {
-            let home = &self.under.tenancy.home;
-            ahead.run(statement, effect.as_ref(), self.aborted, self.under.base, home);
+        // The tenant stays the same: a text that would go on with another is refused.
+        if index + 1 < self.plan.statements.len() {
+            self.ahead.advance(statement, effect.as_ref(), &self.under.now);
+            if effect.as_ref().is_some_and(ahead::matters) {
+                self.effective = self.ahead.effective(self.under.tenancy);
+            }
         }
         self.reply.effects.extend(effect.map(|effect| (number, effect)));
-        self.aborted &= !ends_failure(statement);
-        self.link.follow_role(statement);
-        match path_change(statement) {
-            PathChange::Keep => {}
-            PathChange::Set => self.path_set = true,
-            PathChange::Own => {
-                self.path_set = true;
-                self.link.local_path = true;
-                self.link.strayed |= strays(statement, self.text, &scope.schema);
-            }
-            PathChange::Lost => {
-                self.path_set &= fault(Fault::PathKeptBehindEnd);
-                self.link.local_path = false;
-            }
-        }
-        let opaque = self.plan.opaque || self.link.opaque && statement.kind == StatementKind::Fetch;
-        if !self.aborted && may_move(statement, opaque) {
-            self.link.moved();
-            (self.path_set, self.doubts_baseline) = (false, true);
-        }
+        let moves = self.link.advance(statement, self.text, &scope.schema, self.plan.opaque);
+        self.doubts_baseline |= moves;
     }
 }

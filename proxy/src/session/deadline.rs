@@ -72,7 +72,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// The time that is left, and the limit that is exceeded then.
     fn time_left(&self) -> Option<(Duration, Over)> {
         // While PostgreSQL runs a request, the next message need not be complete.
-        let message = self.message_since.filter(|_| !self.is_awaiting()).and_then(|since| {
+        let message = self.framing.since().filter(|_| !self.is_awaiting()).and_then(|since| {
             let limit = set(self.config.limits.message_timeout)?;
             Some((limit.saturating_sub(since.elapsed()), Over::Message))
         });
@@ -99,7 +99,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             left(limits.transaction_timeout, link.in_use_since).map(|left| (left, Over::Transaction));
         // PostgreSQL is working, and does not wait for more data: answers are due and were requested.
         let request = &link.request;
-        let asked = request.awaiting || request.flushed && !link.expects.is_empty() && self.stream_left == 0;
+        let asked =
+            request.awaiting || request.flushed && !link.expects.is_empty() && !self.framing.is_streaming();
         let works = asked && !link.copy_in;
         let other = match works {
             true => left(limits.query_timeout, link.request.begun).map(|left| (left, Over::Query)),

@@ -4,10 +4,7 @@
 //! end of its request. In a later text that value stands in the place of `lastval()`. Nobody is tied to a server, and
 //! who never asks pays nothing.
 
-use std::collections::HashSet;
 use std::mem;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -16,15 +13,12 @@ use tokio::time::Instant;
 use super::expect::Expect;
 use super::role::InForce;
 use super::{Session, Status};
-use crate::pool::turns;
 use crate::shared::cluster::ClusterId;
 use crate::sql::lexer::{Lexer, Token, TokenKind};
 use crate::sql::plan::{PinReason, Plan, Refusal, Statement, StatementKind};
 use crate::wire::frame::{self, Header};
 use crate::wire::message;
 
-/// Tenants at most whose clients are known to ask. Above it all are forgotten, and known again when they ask again.
-const MAX_READERS: usize = 10_000;
 /// A longer text is sent as it is.
 const MAX_TEXT: usize = 16 << 10;
 const LASTVAL: &[u8] = b"lastval";
@@ -37,34 +31,11 @@ const DRAW_NOTHING: &[&[u8]] = &[
 /// What PostgreSQL is asked, whatever the path is.
 const QUESTION: &str = "SELECT pg_catalog.lastval()";
 
-/// The tenants of a database whose clients call `lastval()`.
-#[derive(Debug, Default)]
-pub struct DrawReaders {
-    tenants: Mutex<HashSet<turns::Tenant>>,
-    /// Counts up with each change: who has looked need not look again.
-    changes: AtomicU64,
-}
-
-impl DrawReaders {
-    fn add(&self, tenant: &turns::Tenant) {
-        let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
-        if tenants.len() >= MAX_READERS && !tenants.contains(tenant) {
-            tenants.clear();
-        }
-        if tenants.insert(tenant.clone()) {
-            self.changes.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    fn has(&self, tenant: &turns::Tenant) -> bool {
-        self.tenants.lock().unwrap_or_else(PoisonError::into_inner).contains(tenant)
-    }
-}
-
 /// What one client has drawn from sequences, where its tenant's clients ask for that.
 #[derive(Debug, Default)]
 pub(super) struct Draws {
-    /// What its tenant is known to do: as of so many changes of its own tenant, and of [`DrawReaders`].
+    /// What its tenant is known to do: as of so many changes of its own tenant, and of the tenants that
+    /// read what they have drawn.
     seen: (u64, u64),
     reads: bool,
     /// What was drawn last, as of this many changes of its tenant.
@@ -164,7 +135,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if asks && self.status == Status::Idle && !self.pins.has(PinReason::SessionPooling) {
             readers.add(&self.tenancy().turn);
         }
-        let seen = (self.changes, readers.changes.load(Ordering::Relaxed));
+        let seen = (self.tenants.changes(), readers.changes());
         if seen.1 == 0 {
             return false;
         }
@@ -219,7 +190,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// PostgreSQL has answered, or never will. The client receives the end of its request now.
     pub(super) fn draw_answered(&mut self, answer: DrawAnswer) {
-        let changes = self.changes;
+        let changes = self.tenants.changes();
         let Some(draws) = self.draws.as_deref_mut() else { return };
         match answer {
             DrawAnswer::Value(value) => draws.value = Some((changes, value)),
@@ -230,7 +201,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         let Some((ready, _)) = draws.ready.take() else { return };
         match self.has_channels_to_settle() {
-            true => self.held_ready = Some(ready),
+            true => self.transaction.hold_ready(ready),
             false => message::ready_for_query(&mut self.outbuf, ready.byte()),
         }
     }
@@ -258,7 +229,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let draws = self.draws.as_deref().filter(|_| free)?;
         // What was drawn since is not known yet.
         let settled = !draws.due && draws.ready.is_none();
-        draws.value.filter(|(changes, _)| settled && *changes == self.changes).map(|(_, value)| value)
+        draws
+            .value
+            .filter(|(changes, _)| settled && *changes == self.tenants.changes())
+            .map(|(_, value)| value)
     }
 
     /// Puts what the client has drawn into the `Query` or `Parse` at the head of the buffer, if that asks for it.
@@ -314,7 +288,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     pub(super) fn refuses_old_draw(&self, name: &[u8]) -> Option<Refusal> {
         let draws = self.draws.as_deref().filter(|_| name.is_empty())?;
         let parsed = draws.parsed?;
-        (draws.value != Some((self.changes, parsed))).then(|| Refusal {
+        (draws.value != Some((self.tenants.changes(), parsed))).then(|| Refusal {
             code: "0A000",
             message: "lastval() has another value than when the statement was parsed".into(),
             hint: Some("Send its Parse again, or call lastval() in the transaction that draws.".into()),
@@ -379,16 +353,5 @@ mod tests {
         {
             assert_eq!(number(row), None);
         }
-    }
-
-    #[test]
-    fn readers_are_bounded() {
-        let readers = DrawReaders::default();
-        for n in 0..MAX_READERS + 10 {
-            let tenant: turns::Tenant = Some(format!("t{n}").into());
-            readers.add(&tenant);
-            assert!(readers.has(&tenant));
-        }
-        assert!(readers.tenants.lock().unwrap().len() <= MAX_READERS);
     }
 }

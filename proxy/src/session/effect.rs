@@ -6,9 +6,9 @@ use std::sync::Arc;
 use pgstrata_tenancy::ident;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::ahead::{self, Ahead, follow};
+use super::ahead::follow;
 use super::expect::{Effect, Expect};
-use super::path::{self, Effective};
+use super::path;
 use super::switch;
 use super::{Session, Status};
 use crate::pool::parameters::{gives_meaning, is_of_transaction};
@@ -89,28 +89,6 @@ pub(super) fn plain_value(raw: &[u8]) -> Option<Cow<'_, str>> {
     }
 }
 
-/// Whether the path must be set before the statement runs. `opaque`: code outside of the text may have run in this
-/// transaction; the query of a cursor may then be such code.
-pub(crate) fn needs_path(statement: &Statement, route: &Route, opaque: bool) -> bool {
-    match &statement.kind {
-        StatementKind::Fetch => opaque,
-        // A rollback to the savepoint must return to this path.
-        StatementKind::Savepoint(_) => true,
-        StatementKind::Show(name) => matches!(&**name, SEARCH_PATH | "all"),
-        StatementKind::Set(setting) if setting.given.is_some() => matches!(route, Route::SearchPath),
-        StatementKind::SetParameter { .. } => matches!(route, Route::SearchPath),
-        StatementKind::Plain
-        | StatementKind::BlockOnly
-        | StatementKind::EndPrepared
-        | StatementKind::CopyIn
-        | StatementKind::Prepare { .. }
-        | StatementKind::Execute(_) => {
-            matches!(route, Route::SearchPath | Route::OwnTransaction)
-        }
-        _ => false,
-    }
-}
-
 /// The effect of a statement on the path of its transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PathChange {
@@ -151,7 +129,7 @@ pub(super) fn may_move(statement: &Statement, opaque: bool) -> bool {
 }
 
 /// The transaction status behind a statement that succeeds, if the statement determines it.
-fn status_behind(statement: &Statement) -> Option<Status> {
+pub(super) fn status_behind(statement: &Statement) -> Option<Status> {
     match &statement.kind {
         StatementKind::Commit { chain: false } | StatementKind::Rollback { chain: false } => {
             Some(Status::Idle)
@@ -172,17 +150,6 @@ pub(super) fn strays(statement: &Statement, text: &[u8], schema: &str) -> bool {
 }
 
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
-    /// The predicted status behind all sent messages.
-    pub(super) fn status_then(&self) -> Status {
-        self.foreseen.unwrap_or(self.status)
-    }
-
-    /// Whether unqualified names may find objects of another schema before the tenant's.
-    pub(super) fn has_strayed(&self) -> bool {
-        let own = self.effective.own && path::strays(&self.effective.path, &self.tenancy().scope.schema);
-        own || self.link.as_ref().is_some_and(|link| link.strayed)
-    }
-
     /// Records the effects of a statement of `plan`, before it is sent, that a failure would not undo.
     pub(super) fn before(&mut self, statement: &Statement, plan: &Plan, text: &[u8]) {
         if let Some(reason) = statement.pin {
@@ -217,10 +184,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         self.sql_writes |= matches!(statement.kind, StatementKind::Prepare { writes: true, .. });
         // A path of the client may begin with pg_temp; new objects are then temporary.
-        if statement.ddl && (self.effective.own || self.link.as_ref().is_some_and(|link| link.local_path)) {
+        if statement.ddl
+            && (self.effective.own || self.link.as_ref().is_some_and(|link| link.setup.has_local_path()))
+        {
             self.pin(PinReason::TempTable);
         }
-        self.touched |= switch::touches(statement);
+        self.transaction.touch_if(switch::touches(statement));
         let tenancy = self.tenants.now();
         if let Some(link) = &mut self.link {
             if statement.ddl {
@@ -253,10 +222,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// In a pipeline, dropped statements were removed when the message was sent; see [`Session::foresee`].
     pub(super) fn apply(&mut self, effect: Effect, pipelined: bool) {
         if let Effect::End { rolls_back, chain } = effect {
-            // A failed block is rolled back by any statement that ends it.
-            let undone = rolls_back || self.reached == Status::Failed;
-            self.reached = if chain { Status::Block } else { Status::Idle };
-            return if undone { self.undo_settings() } else { self.keep_settings() };
+            return match self.transaction.end(rolls_back, chain) {
+                true => self.undo_settings(),
+                false => self.keep_settings(),
+            };
         }
         let Some(link) = &mut self.link else { return };
         let base = &self.identity.base;
@@ -298,7 +267,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 link.settings.savepoint(&name);
             }
             Effect::RollbackTo(name) => {
-                self.reached = Status::Block;
+                self.transaction.enter_block();
                 self.settings.roll_back_to(&name);
                 link.settings.roll_back_to(&name);
             }
@@ -325,7 +294,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 }
             }
             Effect::Begin => {
-                self.reached = Status::Block;
+                self.transaction.enter_block();
                 link.explicit = true;
             }
             Effect::End { .. } | Effect::KeepRole(_) | Effect::KeepSchema(_) => {}
@@ -351,7 +320,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         self.tenants.roll_back();
         self.listening.roll_back();
-        self.touched = false;
+        self.transaction.begin_anew();
         if let Some(link) = &mut self.link {
             link.settings.roll_back();
         }
@@ -362,7 +331,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         self.settings.commit();
         self.tenants.commit();
         self.listening.commit();
-        self.touched = false;
+        self.transaction.begin_anew();
         if let Some(link) = &mut self.link {
             link.settings.commit();
         }
@@ -382,94 +351,5 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let to = Assignment::of_statement(DATESTYLE, &sql, Some(value));
         self.settings.set_for_good(DATESTYLE, to.clone());
         link.settings.set_for_good(DATESTYLE, to);
-    }
-
-    /// A request is over: the next one is resolved under the path that is now in force.
-    pub(super) fn refresh_effective(&mut self) {
-        let same = Arc::ptr_eq(&self.effective_of, self.settings.current());
-        if !same || !Arc::ptr_eq(&self.effective.tenancy, self.tenancy()) {
-            self.effective_of = Arc::clone(self.settings.current());
-            self.effective = Effective::of(self.settings.current(), self.tenancy());
-        }
-    }
-
-    /// The path behind a statement of a pipeline, if it is not obvious.
-    fn foresee_path(&mut self, statement: &Statement, effect: Option<&Effect>, failed: bool) {
-        if self.ahead.is_none() && effect.is_some_and(ahead::matters) {
-            self.ahead = Some(Box::new(Ahead::of(&self.settings)));
-        }
-        if let Some(ahead) = &mut self.ahead {
-            ahead.run(statement, effect, failed, &self.identity.base, &self.tenants.now().home);
-        }
-    }
-
-    /// Predicts the effects of a statement of a pipeline that was sent, for the messages behind it.
-    pub(super) fn foresee(&mut self, statement: &Statement, text: &[u8]) {
-        let change = path_change(statement);
-        let failed = self.status_then() == Status::Failed;
-        self.foreseen = status_behind(statement).or(self.foreseen);
-        let strayed = self.has_strayed() || strays(statement, text, &self.tenancy().scope.schema);
-        let utf8 = self.reads_utf8();
-        let effect = effect_of(statement, text, utf8);
-        self.foresee_reading(statement);
-        self.foresee_path(statement, effect.as_ref(), failed);
-        let Some(link) = &mut self.link else { return };
-        link.strayed |= strayed;
-        link.follow_role(statement);
-        match change {
-            PathChange::Keep => {}
-            PathChange::Set => link.path_set = true,
-            PathChange::Own => {
-                link.path_set = true;
-                link.local_path = true;
-            }
-            PathChange::Lost => {
-                link.path_set = false;
-                link.local_path = false;
-            }
-        }
-        match effect {
-            Some(Effect::Set(name, list)) if &*name == SEARCH_PATH => {
-                self.effective = Effective::new(list.sql().into(), true, self.tenants.now());
-            }
-            Some(Effect::SetLocalPath(list)) => {
-                self.effective = Effective::new(list.into(), true, self.tenants.now());
-            }
-            Some(Effect::RollbackTo(_)) => {
-                if let Some(ahead) = &self.ahead {
-                    self.effective = ahead.effective(self.tenants.now());
-                }
-            }
-            Some(Effect::Prepared(name, _)) => self.foresee_prepared(&name),
-            Some(Effect::Deallocated(name)) => self.foresee_deallocated(&name),
-            Some(Effect::DeallocateAll) => self.foresee_dropped(),
-            Some(
-                effect @ (Effect::Reset(_) | Effect::ResetLocalPath | Effect::ResetAll | Effect::DiscardAll),
-            ) => {
-                if effect == Effect::DiscardAll {
-                    self.foresee_dropped();
-                }
-                // Until PostgreSQL has confirmed the statement, nothing is assumed.
-                self.effective = Effective::home(self.tenants.now(), true);
-            }
-            // The next statement belongs to another transaction, of the session's tenant.
-            Some(Effect::End { rolls_back, .. }) => {
-                self.touched = false;
-                let request = &mut link.request;
-                (request.ran, request.ran_ours) = (false, false);
-                (request.bound, request.bound_by_name) = (false, false);
-                let rolls_back = failed || rolls_back;
-                self.tenants.foresee_end(rolls_back);
-                self.tenant_changed();
-                if let Some(ahead) = &self.ahead {
-                    self.effective = ahead.effective(self.tenants.now());
-                }
-            }
-            _ => {}
-        }
-        // Predictions are verified when the request is over.
-        if change != PathChange::Keep {
-            self.effective_of = Arc::default();
-        }
     }
 }

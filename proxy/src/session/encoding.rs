@@ -47,7 +47,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// Whether it is certain that PostgreSQL reads the next message as UTF-8.
     pub(super) fn reads_utf8(&self) -> bool {
         let link = self.link.as_deref();
-        self.told_utf8
+        self.reported.is_utf8()
             && self.settings.current().are_in_utf8()
             && link.is_none_or(|link| !link.request.reencodes)
     }
@@ -95,24 +95,23 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// The encoding of a text, if it matters.
     pub(super) fn encoding_of(&self, text: &[u8]) -> Option<Box<[u8]>> {
-        let known = self.told.get(CLIENT_ENCODING.as_bytes());
-        if text.is_ascii() { None } else { Some(known.cloned().unwrap_or_default()) }
+        (!text.is_ascii()).then(|| self.reported.encoding().unwrap_or_default().into())
     }
 
     /// Whether PostgreSQL would read the text of a statement in the same way as at its `Parse`.
     pub(super) fn reads_the_same(&self, statement: &ClientStatement) -> bool {
         let Some(encoding) = &statement.encoding else { return true };
-        let now = self.told.get(CLIENT_ENCODING.as_bytes());
         // The reported parameters may be outdated; see `Session::tell_again`.
-        let certain = if is_utf8(encoding) { self.reads_utf8() } else { !self.stale_told };
-        now == Some(encoding) && certain && self.link.as_ref().is_none_or(|link| !link.request.reencodes)
+        let certain = if is_utf8(encoding) { self.reads_utf8() } else { !self.reported.is_stale() };
+        self.reported.encoding() == statement.encoding.as_deref()
+            && certain
+            && self.link.as_ref().is_none_or(|link| !link.request.reencodes)
     }
 
     /// Whether the server at hand has already read the text of the statement, in the reported encoding.
     pub(super) fn has_read(&self, statement: &ClientStatement) -> bool {
         let id = statement.prepared.id;
-        let told = self.told.get(CLIENT_ENCODING.as_bytes());
-        told == statement.encoding.as_ref()
+        self.reported.encoding() == statement.encoding.as_deref()
             && self.link.as_ref().is_some_and(|link| {
                 let is_there = link.lease.unnamed == Some(id) || link.lease.prepared.contains(id);
                 is_there && !link.request.reencodes

@@ -27,7 +27,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let isolation = self.tenancy().isolation.clone();
         let mut scope = (*self.tenancy().scope).clone();
         scope.names = self.cluster().catalog.get(&scope.schema);
-        let late = std::mem::take(&mut self.names_late);
+        let late = self.head.take_names_late();
         if scope.names.is_none() && !late {
             self.refresh_scope();
             return Some(Step::NeedNames);

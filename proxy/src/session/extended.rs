@@ -5,7 +5,6 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::columns::{self, Columns};
 use super::expect::Expect;
 use super::judge::Source;
 use super::link::Link;
@@ -13,9 +12,7 @@ use super::prepared::Sharing;
 use super::prepared::user_types;
 use super::request::Step;
 use super::statements::Origin;
-use super::{End, Session, Status, names, path_switch, spare, switch};
-use crate::clients::counts::Counts;
-use crate::sql::name;
+use super::{End, Session, Status, names, spare};
 use crate::sql::plan::{Refusal, Route};
 use crate::wire::frame::{self, Header};
 use crate::wire::message;
@@ -23,14 +20,9 @@ use crate::wire::message;
 /// `ParseComplete` and `CloseComplete`.
 pub(super) const PARSE_COMPLETE: Bytes = Bytes::from_static(b"1\0\0\0\x04");
 const CLOSE_COMPLETE: Bytes = Bytes::from_static(b"3\0\0\0\x04");
-/// `BindComplete`.
-const BIND_COMPLETE: Bytes = Bytes::from_static(b"2\0\0\0\x04");
 
 /// The maximum length of a request that is kept until its first answer, so that it can run again.
 pub(super) const MAX_REPLAY: usize = 64 << 10;
-
-/// The maximum number of open portals whose statements have an effect on the session.
-const MAX_PORTALS: usize = 1000;
 
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// `Parse`: name, text, parameter types.
@@ -46,8 +38,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if let Err(refusal) = self.may_stand_in(tied.as_ref()) {
             return Ok(self.refuse_in_pipeline(refusal));
         }
-        let plan = match self.plan.take() {
-            Some(plan) => *plan,
+        let plan = match self.head.take_plan() {
+            Some(plan) => plan,
             None => {
                 let source = Source::Head(frame::HEADER + name.len() + 1);
                 match self.on_behalf_of(tied.clone(), |session| session.plan_pipelined(text, source)) {
@@ -82,7 +74,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return Ok(Step::NeedState(Arc::clone(tenancy)));
         }
         if let Err(step) = self.renew_run(&plan) {
-            self.plan = Some(Box::new(plan));
+            self.head.keep_plan(plan);
             return Ok(step);
         }
         let begun = self.on_behalf_of(tied.clone(), |session| {
@@ -90,7 +82,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             if stale { Err(Step::NeedServer) } else { session.begin_extended(b'P', body) }
         });
         if let Err(step) = begun {
-            self.plan = Some(Box::new(plan));
+            self.head.keep_plan(plan);
             return Ok(step);
         }
         if let Some(refusal) = self.refuses_encoding(text) {
@@ -106,7 +98,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return Ok(self.poison(too_many_statements(count, bytes)));
         }
         if let Some(step) = self.on_behalf_of(tied.clone(), |session| session.settle_role(&plan, false)) {
-            self.plan = Some(Box::new(plan));
+            self.head.keep_plan(plan);
             return Ok(step);
         }
         let plain = name.is_empty() && tied.is_none() && user_types(types).is_empty();
@@ -126,134 +118,13 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         Ok(if taken { self.poison(names::taken(name)) } else { Step::Done })
     }
 
-    /// `Bind`: portal, statement, and the rest of the message.
-    ///
-    /// `next` is the type of the next message, if it has arrived.
-    pub(super) fn bind(&mut self, body: &[u8], header: Header, next: Option<u8>) -> Result<Step, End> {
-        let names = frame::cstr(body).and_then(|(portal, rest)| Some((portal, frame::cstr(rest)?)));
-        let Some((portal, (name, rest))) = names else {
-            // Of a long message, only the names must be complete, and only up to this length.
-            let partial = body.len() + frame::HEADER < header.total.min(MAX_REPLAY);
-            return if partial { self.no_message() } else { Ok(self.refuse_in_pipeline(malformed())) };
-        };
-        if let Some(step) = self.settle_path(name, rest) {
-            return Ok(step);
-        }
-        if let Some(refusal) = self.refuses_old_draw(name) {
-            return Ok(self.refuse_in_pipeline(refusal));
-        }
-        if let Some(step) = self.bind_here(portal, name, body) {
-            return Ok(step);
-        }
-        if !self.may_begin(self.tenancy()) {
-            return Ok(Step::NeedState(Arc::clone(self.tenancy())));
-        }
-        if let Err(step) = self.renew(name) {
-            return Ok(step);
-        }
-        if let Err(step) = self.begin_extended(b'B', body) {
-            return Ok(step);
-        }
-        if self.portals.len() >= MAX_PORTALS {
-            return Ok(self.poison(too_many_portals()));
-        }
-        if name::is_reserved(&String::from_utf8_lossy(portal)) {
-            return Ok(self.poison(names::reserved(portal)));
-        }
-        if let Some(refusal) = self.refuses_bind(name, portal, rest) {
-            self.count_refusal(refusal.code);
-            return Ok(self.poison(refusal));
-        }
-        if let Some(step) = self.settle_role_of(name) {
-            return Ok(step);
-        }
-        // A `FETCH` could run the portal without the check.
-        if !portal.is_empty() && self.statements.get(name).is_some_and(|one| self.runs_what_is_asked(one)) {
-            return Ok(self.poison(execute_in_a_portal()));
-        }
-        let plan = self.statements.get(name).map(|statement| Arc::clone(&statement.plan));
-        let asked = plan.filter(|plan| !plan.checks.is_empty() && !self.fails_alone(plan));
-        let Some(on_server) = self.ensure_statement(name) else { return Ok(Step::Done) };
-        // PostgreSQL does not compare the columns of an `EXECUTE`.
-        let bound = self.statements.get(name).filter(|statement| !statement.has_run());
-        let columns = bound.map(|statement| statement.columns).unwrap_or_default();
-        match columns {
-            // The client gets a new description before it reads a row.
-            _ if next == Some(b'D') => {}
-            Columns::Doubtful(_) => return Ok(self.check_columns(name, &on_server)),
-            Columns::Changed(_) => return Ok(self.poison(columns::changed())),
-            Columns::Described(_) | Columns::Undescribed => {}
-        }
-        // From here on the statement may run, also by a `FETCH`.
-        if let Some(plan) = asked {
-            self.ask_to_bind(portal, &plan, on_server.id);
-        }
-        let spared = self.take_due_parse();
-        let behind = header.total - frame::HEADER - portal.len() - name.len() - 2;
-        let Some(link) = &mut self.link else { return Ok(Step::NeedServer) };
-        link.give_up_portal(portal);
-        message::bind_head(&mut link.lease.outbuf, portal, on_server.name.as_bytes(), behind);
-        link.lease.outbuf.extend_from_slice(rest);
-        let number = self.accounts.next_portal();
-        link.expect_reply(Expect::Bind { client: true, portal: number, told: columns.count(), spared });
-        link.request.bound = true;
-        if !name.is_empty() {
-            self.entry.counts.add(Counts::BINDS, 1);
-        }
-        link.request.bound_by_name |= !portal.is_empty();
-        link.request.described |= columns != Columns::Undescribed && next != Some(b'D');
-        if portal.is_empty() {
-            self.bound.0.clear();
-            self.bound.0.extend_from_slice(name);
-            self.bound.1 = on_server.id;
-        }
-        // From here on the statement may run, also by a `FETCH`.
-        self.touched |=
-            self.statements.get(name).is_some_and(|s| s.plan.statements.iter().any(switch::touches));
-        if behind > rest.len() {
-            link.request.replay = None;
-        }
-        self.bind_run(portal, name, number);
-        self.note_portal(portal, name, rest);
-        Ok(Step::Done)
-    }
-
-    /// Handles a `Bind` of a statement that the proxy answers, or that belongs to another tenant.
-    fn bind_here(&mut self, portal: &[u8], name: &[u8], body: &[u8]) -> Option<Step> {
-        let statement = self.statements.get(name)?;
-        if statement.is_here() {
-            let statement = statement.clone();
-            if self.portals.len() >= MAX_PORTALS {
-                return Some(self.refuse_in_pipeline(too_many_portals()));
-            }
-            self.portals.retain(|(open, _)| &open[..] != portal);
-            self.portals.push((Bytes::copy_from_slice(portal), statement));
-            self.keep(b'B', body);
-            self.answer_in_turn(BIND_COMPLETE);
-            return Some(Step::Done);
-        }
-        let tied = statement.tied.clone()?;
-        // A tenant switch by a path lasts as PostgreSQL's settings do; one by a comment lasts for its statement.
-        let local = !statement.plan.statements.iter().any(path_switch::is_for_session);
-        let sets_path = statement.plan.statements.iter().any(path_switch::is_path);
-        if let Err(hindered) = self.may_enter(&tied) {
-            return Some(self.hindered(hindered));
-        }
-        self.enter(tied, local).err().map(|refusal| {
-            if sets_path {
-                self.distrust_path();
-            }
-            self.refuse_in_pipeline(refusal)
-        })
-    }
-
     /// `Describe` of a statement or portal.
     pub(super) fn describe(&mut self, body: &[u8]) -> Result<Step, End> {
         let parts = body.split_first().and_then(|(what, rest)| Some((*what, frame::cstr(rest)?)));
         let Some((what, (name, b""))) = parts else { return Ok(self.refuse_in_pipeline(malformed())) };
         let found = match what {
             b'S' => self.statements.get(name),
-            _ => self.portals.iter().find(|(open, _)| &open[..] == name).map(|(_, statement)| statement),
+            _ => self.portals.get(name),
         };
         if let Some(statement) = found.filter(|statement| statement.is_here()).cloned() {
             self.keep(b'D', body);
@@ -282,8 +153,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             self.ask_to_describe_run(&statement);
         }
         self.pass_message(b'D', body);
-        let (bound, id) = &self.bound;
-        let statement = name.is_empty().then(|| (Bytes::copy_from_slice(bound), *id));
+        let statement = name.is_empty().then(|| self.portals.unnamed());
         if let Some(link) = &mut self.link {
             link.expect_reply(Expect::Describe { statement, client: true, parameters: 0 });
         }
@@ -323,7 +193,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             if let Err(step) = self.begin_extended(b'C', body) {
                 return Ok(step);
             }
-            self.portals.retain(|(open, _)| &open[..] != name);
+            self.portals.close(name);
             self.pass_message(b'C', body);
             if let Some(link) = &mut self.link {
                 link.expect_reply(Expect::Close { client: true });
@@ -396,8 +266,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     pub(super) fn copy_in(&mut self, header: Header, buf: &mut BytesMut) {
         let Some(link) = &mut self.link else { return };
         let part = buf.split_to(header.total.min(buf.len()));
-        self.stream_left = header.total - part.len();
-        self.stream_on = true;
+        self.framing.begin_rest(header.total - part.len(), true);
         link.lease.outbuf.extend_from_slice(&part);
         match header.tag {
             b'c' | b'f' => link.copy_in = false,
@@ -456,15 +325,6 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 }
 
 impl Link {
-    /// The client binds a portal: the proxy's unnamed portal is closed, so that the two are not confused.
-    fn give_up_portal(&mut self, portal: &[u8]) {
-        if self.own_portal && !portal.is_empty() {
-            message::close(&mut self.lease.outbuf, b'P', b"");
-            self.expect_reply(Expect::Close { client: false });
-        }
-        self.own_portal = false;
-    }
-
     /// Keeps a message of a request that may have to be run again.
     fn keep(&mut self, tag: u8, body: &[u8]) {
         let Some(replay) = &mut self.request.replay else { return };
@@ -486,16 +346,6 @@ pub(super) fn too_many_statements(count: usize, bytes: usize) -> Refusal {
         "A client may hold {count} of them with {bytes} bytes of text (limits.max_prepared_statements_per_client, limits.max_prepared_bytes_per_client). Close those that are not needed."
     ));
     refusal
-}
-
-fn execute_in_a_portal() -> Refusal {
-    let mut refusal = refusal("0A000", "this EXECUTE can't be bound to a portal with a name".into());
-    refusal.hint = Some("Bind it to the unnamed portal, or bind the statement itself.".into());
-    refusal
-}
-
-fn too_many_portals() -> Refusal {
-    refusal("53400", "too many open portals in one transaction".into())
 }
 
 /// PostgreSQL's error for an unreadable message; the session continues.

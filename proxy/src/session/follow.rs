@@ -10,9 +10,9 @@ use pgstrata_tenancy::TenantId;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::standing::Unserved;
-use super::tenant::Tenancy;
 use super::{End, Session};
 use crate::shared::Located;
+use crate::shared::tenancy::Tenancy;
 use crate::sql::plan::Refusal;
 
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
@@ -28,7 +28,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let is_same = from.name == place.cluster.name;
         if is_same && self.link.is_some() && (is_open || has_server && self.has_sent()) {
             // The tenant has not moved, its cluster has, by a reload: what was begun ends where it is.
-            self.attendance.cleared = Some(Arc::clone(old));
+            self.head.clear(old);
             return Ok(None);
         }
         if is_open || has_server && self.pins.has_state() || listens {
@@ -55,9 +55,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         new.served.note(place.look.changes, place.look.epoch);
         self.tenants.replace(old, &new);
         self.statements.retie(old, &new);
-        self.asked = None;
+        self.head.forget_tenant();
         self.tenant_changed();
-        self.attendance.cleared = Some(new);
+        self.head.clear(&new);
         Ok(None)
     }
 }

@@ -34,8 +34,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let name = self.shared.store.path_name();
         let Some(link) = &mut self.link else { return Step::NeedServer };
         link.begin(&self.settings, self.status, role.as_ref());
-        link.settle_bind(None);
-        if let Some(sql) = link.role.change(role.as_ref()).filter(|_| self.status == Status::Block) {
+        link.setup.settle_bind(None);
+        if let Some(sql) = link.setup.role().change(role.as_ref()).filter(|_| self.status == Status::Block) {
             link.set_role_behind(&sql, role.as_ref(), false, name);
         }
         link.request.kind = Kind::TenantWrite;

@@ -44,7 +44,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let alone = match self.status {
             Status::Idle => !request.begins,
             // An error of another statement would leave the block open.
-            Status::Block | Status::Failed => request.runs == 1 && self.foreseen == Some(Status::Idle),
+            Status::Block | Status::Failed => {
+                request.runs == 1 && self.transaction.foreseen() == Some(Status::Idle)
+            }
         };
         alone && !request.failed && !request.limited && !link.awaits_copy && !link.copy_in
     }
@@ -103,7 +105,7 @@ impl Link {
         }
         self.note_user(user);
         (self.settings, self.opaque) = (Tracked::default(), false);
-        self.role = self.resting_role();
+        self.setup.set_role(self.resting_role());
         before - self.expects.len()
     }
 

@@ -15,7 +15,6 @@ use tokio_util::io::poll_read_buf;
 use super::request::HIGH_WATER;
 use super::{End, Session, Status, spare};
 use crate::clients::counts::Counts;
-use crate::wire::frame;
 
 /// The maximum size of one read from a client. On the stack, so that an idle client has no buffer.
 const CLIENT_READ: usize = 16 << 10;
@@ -83,14 +82,14 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         self.leave_room();
         // Answers of PostgreSQL go first: the client is read when there is nothing else to do.
-        if !moved && !self.eof && self.wants_more() {
+        if !moved && self.framing.wants_more() {
             match self.poll_client(cx) {
                 Poll::Ready(Ok(())) => moved = true,
                 Poll::Ready(Err(_)) => return Poll::Ready(Event::ClientGone),
                 Poll::Pending => {}
             }
         }
-        if self.eof && self.is_awaiting() && !self.leaving {
+        if self.is_awaiting() && matches!(self.framing.end(), Some(End::ClientGone)) {
             return Poll::Ready(Event::ClientGone);
         }
         if was_full && !(self.outbuf.len() > HIGH_WATER || self.server_is_full()) {
@@ -120,21 +119,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if self.link.is_some() {
             return;
         }
-        for buffer in [&mut self.inbuf, &mut self.outbuf] {
-            if buffer.is_empty() {
-                spare::leave(std::mem::take(buffer));
-            }
+        self.framing.free_memory();
+        if self.outbuf.is_empty() {
+            spare::leave(std::mem::take(&mut self.outbuf));
         }
-    }
-
-    /// Whether the client's next message is incomplete, and may be read further.
-    fn wants_more(&self) -> bool {
-        let whole = match frame::header(&self.inbuf) {
-            // A streamed message has no header here. A long message needs room first.
-            Ok(Some(header)) if self.stream_left == 0 && self.room.is_some() => header.total.max(HIGH_WATER),
-            _ => HIGH_WATER,
-        };
-        self.inbuf.len() < whole
     }
 
     /// While a request waits: writes outstanding output to the client, and reads from it. Ready when the client has
@@ -143,14 +131,14 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if let Poll::Ready(Err(_)) = self.poll_tell(cx) {
             return Poll::Ready(());
         }
-        while !self.eof && self.inbuf.len() < HIGH_WATER {
+        while self.framing.has_space() {
             match self.poll_client(cx) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(_)) => return Poll::Ready(()),
                 Poll::Pending => return Poll::Pending,
             }
         }
-        if self.eof { Poll::Ready(()) } else { Poll::Pending }
+        if self.framing.has_ended() { Poll::Ready(()) } else { Poll::Pending }
     }
 
     /// Writes outstanding output to the client.
@@ -163,17 +151,13 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         written
     }
 
-    /// Reads once from the client. The end of its stream sets `eof`.
+    /// Reads once from the client.
     pub(super) fn poll_client(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut room = [MaybeUninit::<u8>::uninit(); CLIENT_READ];
         let mut room = ReadBuf::uninit(&mut room);
         ready!(Pin::new(&mut self.stream).poll_read(cx, &mut room))?;
-        self.eof |= room.filled().is_empty();
         self.entry.counts.add(Counts::RECEIVED, room.filled().len() as u64);
-        if self.inbuf.capacity() == 0 {
-            self.inbuf = spare::buffer();
-        }
-        self.inbuf.extend_from_slice(room.filled());
+        self.framing.receive(room.filled());
         self.clock.start(Instant::now());
         Poll::Ready(Ok(()))
     }

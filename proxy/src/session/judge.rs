@@ -5,7 +5,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::standing::cancelled;
@@ -14,7 +14,6 @@ use crate::pool::turns;
 use crate::sql::Scope;
 use crate::sql::plan::{Plan, Refusal};
 use crate::sql::scope::TextMode;
-use crate::wire::frame;
 
 /// The place of a text.
 #[derive(Clone, Copy)]
@@ -57,11 +56,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     ) -> Result<Plan, Box<Question>> {
         let rules = &self.tenants.now().scope;
         let judges = &self.shared.judges;
-        let is_it = |judged: &mut Box<Judged>| {
+        let is_it = |judged: &Judged| {
             let same = Arc::ptr_eq(&judged.rules, rules) && judged.mode == mode;
             same && judged.text == judges.fingerprint(text)
         };
-        if let Some(judged) = self.judged.take_if(is_it) {
+        if let Some(judged) = self.head.take_judged(is_it) {
             return Ok(judged.plan);
         }
         if let Some(plan) = self.shared.engine.plan_at_once(text, &self.scope, mode) {
@@ -80,7 +79,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let Question { text, scope, rules, mode, turn } = question;
         let (head, text) = match text {
             Place::Head(range) => {
-                let head = self.take_head();
+                let head = self.framing.take_head();
                 let text = head.slice(range.start.min(head.len())..range.end.min(head.len()));
                 (Some(head), text)
             }
@@ -97,29 +96,13 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let paused = move || tally.iter().for_each(|tally| tally.limited());
         let answer = self.hold(shared.judges.judge(&turn, (bytes, limit), paused, work)).await;
         if let Some(head) = head {
-            self.put_head_back(head);
+            self.framing.put_head_back(head);
         }
         match answer? {
-            Some(Ok(judged)) => self.judged = Some(Box::new(judged)),
+            Some(Ok(judged)) => self.head.keep_judged(judged),
             Some(Err(error)) => self.refuse_head(Refusal::from(error)),
             None => self.refuse_head(cancelled()),
         }
         Ok(())
-    }
-
-    /// Takes the message out of the head of the buffer, without a copy.
-    fn take_head(&mut self) -> Bytes {
-        let total = frame::header(&self.inbuf).ok().flatten().map_or(0, |header| header.total);
-        let behind = BytesMut::from(self.inbuf.get(total..).unwrap_or_default());
-        self.inbuf.truncate(total);
-        std::mem::replace(&mut self.inbuf, behind).freeze()
-    }
-
-    /// Puts the message back in front of the data that has arrived meanwhile.
-    fn put_head_back(&mut self, head: Bytes) {
-        // A cancelled job may still hold a reference to the text.
-        let head = head.try_into_mut().unwrap_or_else(|head| BytesMut::from(&head[..]));
-        let behind = std::mem::replace(&mut self.inbuf, head);
-        self.inbuf.extend_from_slice(&behind);
     }
 }

@@ -3,8 +3,8 @@
 //!
 //! - The request has one statement, and has arrived completely: `Parse`, `Bind`, perhaps `Describe`, `Execute`, `Sync`.
 //!   No transaction is open, and the client is not pinned. So nothing has run when the `Bind` is answered. If
-//!   PostgreSQL refuses the `Bind`, or the watch ([`super::repeated`]) in front of it, the request runs again with a
-//!   newly prepared statement, and the client gets the result of that.
+//!   PostgreSQL refuses the `Bind`, or the watch ([`crate::shared::repeated`]) in front of it, the request runs
+//!   again with a newly prepared statement, and the client gets the result of that.
 //! - `ParseComplete` is sent to the client with `BindComplete`, or in front of an error that PostgreSQL raises behind a
 //!   `Parse`.
 //! - With `unnamed_statements = "parse"`, PostgreSQL plans each `Bind` for its values, as for unnamed statements: it
@@ -20,10 +20,10 @@ use super::expect::Expect;
 use super::extended::{MAX_REPLAY, PARSE_COMPLETE};
 use super::link::Link;
 use super::prepared::SHARED_TEXT;
-use super::repeated::has_no_string;
 use super::statements::{ClientStatement, Identity, Prepared};
 use super::{Session, Status, spare};
 use crate::config::UnnamedStatements;
+use crate::shared::repeated::has_no_string;
 use crate::sql::plan::{Plan, Route, Statement, StatementKind};
 use crate::sql::rewrite::PositionMap;
 use crate::wire::frame;

@@ -1,31 +1,31 @@
-//! The leased server: the tracked state of its session, and its clean-up.
+//! The leased server: the tracked state of its session, and of the request in progress.
 
-use std::io;
 use std::sync::Arc;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use pgstrata_tenancy::RoleName;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
 use super::accounts::Run;
-use super::expect::{Effect, Expect};
+use super::effect::{may_move, strays};
+use super::expect::Expect;
 use super::kept::Kept;
 use super::request::MAX_OWED;
 use super::role::{InForce, Settled};
 use super::runs::Ran;
 use super::spare::{self, Expects};
-use super::tenant::Tenancy;
+use super::state::setup::Setup;
 use super::{Session, Status};
-use crate::metrics::{Kind, Metrics};
-use crate::pool::restore::Dirt;
+use crate::metrics::Kind;
 use crate::pool::server::User;
 use crate::pool::servers::Lease;
 use crate::pool::settings::{self, Tracked};
 use crate::shared::cluster::ClusterId;
+use crate::shared::tenancy::Tenancy;
 use crate::simulation::{Fault, fault};
-use crate::sql::plan::Plan;
-use crate::wire::{frame, message};
+use crate::sql::plan::{Plan, Statement, StatementKind};
+use crate::wire::message;
 
 /// A server, and the state of the request in progress on it.
 pub(super) struct Link {
@@ -37,21 +37,10 @@ pub(super) struct Link {
     pub expects: Expects,
     /// The settings of its session, with those of the open transaction.
     pub settings: Tracked,
-    /// The path is set for the transaction by the messages written so far.
-    pub path_set: bool,
-    /// The role that is in force.
-    pub role: InForce,
-    /// Code in this transaction, or in this pipeline, may have set another path.
-    pub path_moved: bool,
-    /// The portal that was bound last, if its `Bind` may have run code.
-    pub moved_by: Option<Bytes>,
-    /// The client has set a path for this transaction itself.
-    pub local_path: bool,
+    /// The path and the role that are in force.
+    pub setup: Setup,
     /// A request of this transaction has reached the tenant's schema.
     pub has_reached: bool,
-    /// In this transaction a path was in force on which the tenant's schema is not the first. A rollback to a savepoint
-    /// may restore that path.
-    pub strayed: bool,
     /// The time since which the client has the server for a transaction.
     pub in_use_since: Option<Instant>,
     /// Code outside of the text has run.
@@ -212,13 +201,8 @@ impl Link {
             login,
             cluster,
             expects: Expects::new(),
-            path_set: false,
-            role: InForce::Servers,
-            path_moved: false,
-            moved_by: None,
-            local_path: false,
+            setup: Setup::default(),
             has_reached: false,
-            strayed: false,
             in_use_since: None,
             opaque: false,
             may_hide: false,
@@ -269,19 +253,17 @@ impl Link {
         self.request.pins_temporary |= plan.pins_temporary;
     }
 
-    /// Code may have set another path and another role.
-    pub fn moved(&mut self) {
-        (self.path_set, self.path_moved, self.moved_by) = (false, true, None);
-        if self.role != InForce::Servers {
-            self.role = InForce::Unknown;
-        }
-    }
-
-    /// A portal is used: the `Bind` of another one may have run code that set another path.
-    pub fn settle_bind(&mut self, portal: Option<&[u8]>) {
-        if self.moved_by.as_deref().is_some_and(|bound| Some(bound) != portal) {
-            self.moved();
-        }
+    /// A statement was written: path and role are followed. `opaque`: its text may run code outside of it. Returns
+    /// whether such code may run now.
+    ///
+    /// Both protocols call this for each statement, and [`Ahead::advance`](super::ahead::Ahead::advance).
+    pub fn advance(&mut self, statement: &Statement, text: &[u8], schema: &str, opaque: bool) -> bool {
+        let opaque = opaque || self.opaque && statement.kind == StatementKind::Fetch;
+        let moves = may_move(statement, opaque);
+        self.setup.stray_if(strays(statement, text, schema));
+        let settings = &self.settings;
+        self.setup.advance(statement, || InForce::outside_of_transaction(settings), moves);
+        moves
     }
 
     /// Whether code outside of the text may have run in this session since its last reset.
@@ -366,8 +348,8 @@ impl Link {
         self.expects.push_back(Expect::OwnSync);
         self.request.sent = false;
         if status == Status::Idle {
-            (self.path_set, self.own_portal) = (false, false);
-            self.role = self.resting_role();
+            self.setup.rest(self.resting_role());
+            self.own_portal = false;
         }
     }
 
@@ -394,7 +376,7 @@ impl Link {
         }
         if idle {
             self.settings.commit();
-            self.role = self.resting_role();
+            self.setup.set_role(self.resting_role());
         }
     }
 
@@ -407,126 +389,5 @@ impl Link {
     /// Closes the server; the pool opens another one when it is needed.
     pub fn discard(self) {
         drop(self.lease);
-    }
-
-    /// Ends everything that is open on the server: a COPY, a pipeline, a transaction, a session.
-    pub(super) async fn clean(&mut self, status: Status, session: bool, metrics: &Metrics) -> io::Result<()> {
-        // From here on, the effects of these statements are unknown.
-        let leaves = |expect: &Expect| match expect {
-            Expect::Parse { named, .. } => *named,
-            Expect::Execute { effect, .. } => effect.as_ref().is_some_and(Effect::outlives_transaction),
-            Expect::Query(reply) => reply.effects.iter().any(|(_, effect)| effect.outlives_transaction()),
-            _ => false,
-        };
-        if self.lease.in_doubt || self.expects.iter().any(leaves) {
-            return Err(io::ErrorKind::Other.into());
-        }
-        if self.copy_in && fault(Fault::CopyLeftOpen) {
-            return Ok(());
-        }
-        if self.copy_in {
-            message::copy_fail(&mut self.lease.outbuf, b"the client is gone");
-        }
-        if self.request.sent && !self.request.awaiting {
-            // PostgreSQL would commit the pipeline at its `Sync`, although its client is gone: it must fail before.
-            message::fail(&mut self.lease.outbuf);
-            message::sync(&mut self.lease.outbuf);
-            self.expects.push_back(Expect::Sync);
-        }
-        let mut status = status.byte();
-        let due = self.expects.iter().filter(|e| e.ends_ready()).count();
-        if due > 0 {
-            metrics.overhead_round_trip();
-            let ours = |expect: &Expect| {
-                matches!(expect, Expect::OwnQuery | Expect::SessionRole(_) | Expect::Restored)
-            };
-            let ours = self.expects.iter().any(ours);
-            status = self.drain(due, ours).await?;
-            // Whether a transaction that ended just now was committed is unknown, too.
-            if status == b'I' && self.settings.is_pending() {
-                return Err(io::ErrorKind::Other.into());
-            }
-        }
-        if status != b'I' {
-            metrics.overhead_round_trip();
-            self.lease.query(&[b"ROLLBACK"]);
-            status = self.drain(1, true).await?;
-            self.settings.roll_back();
-        }
-        if status != b'I' {
-            return Err(io::ErrorKind::InvalidData.into());
-        }
-        if session {
-            metrics.overhead_round_trip();
-            // Not under the client's settings.
-            self.lease.restore(Dirt::Settings).await?;
-            self.settings = Tracked::default();
-            self.lease.query(&[b"DISCARD ALL"]);
-            self.drain(1, true).await?;
-            self.lease.forget_prepared();
-        }
-        Ok(())
-    }
-
-    /// Reads and discards answers until `due` `ReadyForQuery` have arrived; returns the status of the last.
-    ///
-    /// `ours`: the tracked state depends on some of the answers, so none may be an error.
-    async fn drain(&mut self, due: usize, ours: bool) -> io::Result<u8> {
-        let (mut left, mut status) = (due, b'I');
-        loop {
-            self.lease.send().await?;
-            while let Some((tag, last)) = self.drop_message()? {
-                match tag {
-                    b'Z' => {
-                        status = last;
-                        left -= 1;
-                    }
-                    b'E' if ours => return Err(io::ErrorKind::InvalidData.into()),
-                    // PostgreSQL has read the `Sync` as part of the COPY.
-                    b'G' => {
-                        message::copy_fail(&mut self.lease.outbuf, b"the client is gone");
-                        if self.expects.iter().any(|expect| matches!(expect, Expect::Execute { .. })) {
-                            message::sync(&mut self.lease.outbuf);
-                        }
-                    }
-                    _ => {}
-                }
-                if left == 0 {
-                    return Ok(status);
-                }
-            }
-            if !self.lease.outbuf.is_empty() {
-                continue;
-            }
-            let server = &mut *self.lease;
-            if server.stream.read_buf(&mut server.inbuf).await? == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-        }
-    }
-
-    /// Removes one message from the read buffer; returns its type and its last byte.
-    fn drop_message(&mut self) -> io::Result<Option<(u8, u8)>> {
-        let server = &mut *self.lease;
-        let rest = self.pass_left.min(server.inbuf.len());
-        server.inbuf.advance(rest);
-        self.pass_left -= rest;
-        if self.pass_left > 0 {
-            return Ok(None);
-        }
-        let header = frame::header(&server.inbuf).map_err(|_| io::ErrorKind::InvalidData)?;
-        let Some(header) = header else { return Ok(None) };
-        if matches!(header.tag, b'D' | b'd') && server.inbuf.len() < header.total {
-            self.pass_left = header.total;
-            return self.drop_message();
-        }
-        if server.inbuf.len() < header.total {
-            return Ok(None);
-        }
-        let message = server.inbuf.split_to(header.total);
-        if header.tag == b'S' {
-            server.note_parameter(message.get(frame::HEADER..).unwrap_or_default());
-        }
-        Ok(Some((header.tag, message.last().copied().unwrap_or_default())))
     }
 }

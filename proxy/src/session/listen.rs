@@ -216,7 +216,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             self.tell_heard();
         }
         self.clock.see(Instant::now());
-        if let Some(ready) = self.held_ready.take() {
+        if let Some(ready) = self.transaction.take_ready() {
             message::ready_for_query(&mut self.outbuf, ready.byte());
         }
         Ok(())
@@ -238,7 +238,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// Between two transactions: whether notifications have arrived and are in the write buffer.
     pub(super) fn poll_channels(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
-        let idle = self.status == Status::Idle && !self.has_sent() && self.stream_left == 0;
+        let idle = self.status == Status::Idle && !self.has_sent() && !self.framing.is_streaming();
         let idle = idle && self.outbuf.len() < HIGH_WATER;
         for (_, ear) in self.listening.ears.iter_mut().filter(|_| idle) {
             match ear.poll_next(cx) {

@@ -7,10 +7,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout};
 
 use super::link::Link;
-use super::tenant::Tenancy;
 use super::{Session, Status};
 use crate::pool::restore::CLEAN_LIMIT;
 use crate::shared::cluster::Cluster;
+use crate::shared::tenancy::Tenancy;
 use crate::sql::plan::Refusal;
 
 impl<C> Session<C> {
@@ -41,7 +41,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if self.attach_at_once() {
             return Ok(false);
         }
-        self.wanted = Some(Arc::clone(self.tenants.now()));
+        self.head.want_server_for(self.tenants.now());
         Ok(true)
     }
 

@@ -5,27 +5,28 @@
 //! decision depends on it.
 //!
 //! # Layout
-//! - [`start`]: from an authenticated user to a running session.
+//! - [`start`]: from an authenticated user to a running session; `validation`: of the settings that it brings.
 //! - [`request`]: the client's messages, one step for each.
-//! - [`query`], [`extended`], `function_call`: messages for the server; `portals`: the state of portals, and their
-//!   `Execute`; [`compose`]: statements that are added to a text; [`bound`]: settings with bound values.
-//! - [`expect`], [`reply`], [`outcome`]: expected replies, their processing, and the end of a request; `wording`:
-//!   errors with the client's names.
+//! - [`query`], [`extended`], [`bind`], `function_call`: messages for the server; [`planning`]: the plans of texts;
+//!   `portals`: `Execute`; [`compose`]: statements that are added to a text; [`bound`]: settings with bound values.
+//! - [`expect`], [`reply`], [`outcome`]: expected replies, their processing, and the end of a request; [`again`]:
+//!   requests that run again or are lost; `parameters`: `ParameterStatus`; `wording`: errors with the client's names.
 //! - `values`: settings that determine how texts are read.
-//! - [`statements`]: prepared statements by identity; [`prepared`]: on the leased server; [`columns`]: their
+//! - [`statements`]: the client's prepared statements; [`prepared`]: on the leased server; [`columns`]: their
 //!   descriptions.
 //! - [`path`]: the search path, and when it must be set; [`role`]: the tenant's role, likewise.
 //! - [`names`]: prepared statements and portals by name: a session finds its own only.
-//! - [`effect`]: effects of statements on the session; [`ahead`]: the path behind statements in progress; [`boundary`]:
-//!   where transactions end.
+//! - [`effect`]: effects of statements on the session; [`foresee`], [`ahead`]: those of statements in progress;
+//!   [`boundary`]: where transactions end.
 //! - [`encoding`]: the encoding of texts. `elsewhere`: console commands that are sent to a database.
 //! - [`listen`]: `LISTEN`, and notifications; [`whereabouts`]: whether the tenant of a channel is still on its cluster.
 //! - [`news`]: a newer configuration, and whether the client may continue with it.
 //! - `follow`: a tenant that has moved to another cluster.
 //! - [`standing`]: whether a tenant's clients are served; [`arrival`], [`admission`]: checked at the login, and later.
-//! - [`tenant`], [`switch`]: the tenant of the session, and the switch to another; `path_switch`: by the search path.
+//! - [`tenant`], [`switch`]: the tenants of the session, and the switch to another; `path_switch`: by the search path.
 //! - [`pins`]: why a client keeps its server, and how that ends.
 //! - [`sequences`]: `lastval()` returns the client's own draws.
+//! - [`state`]: the parts of the state, each with its invariants.
 //! - [`spare`]: reused buffers.
 //! - `bounds`: limits of what a text adds to the session and to what is sent.
 //! - `judge`: texts that are analysed on other threads.
@@ -33,38 +34,43 @@
 //! - `birth`: a server with other initial parameters than reported to the client.
 //! - [`allowance`]: the limits of the client.
 //! - [`rate`]: requests per second.
-//! - [`attach`]: checkout and return of a server; [`link`]: its tracked state and its clean-up; [`login`]: servers of
-//!   the tier `login`; [`handback`]: the reset before a return.
-//! - [`comment`]: the tenant in a comment in front of statements.
+//! - [`attach`]: checkout and return of a server; [`link`]: its tracked state; [`clean`]: its clean-up; [`login`]:
+//!   servers of the tier `login`; [`handback`]: the reset before a return.
+//! - [`comment`]: the tenant in a comment in front of statements. [`naming`], [`command`]: how texts name a tenant.
 //! - [`runs`]: statistics by statement; [`accounts`]: the running statements that they count.
 //! - [`clock`]: the proxy's own time for a request; [`deadline`]: time limits.
 
 mod accounts;
 mod admission;
+mod again;
 mod ahead;
 mod allowance;
 mod arrival;
 mod attach;
+mod bind;
 mod birth;
 mod bound;
 mod boundary;
 mod bounds;
+mod clean;
 mod clock;
-pub mod columns;
+mod columns;
+mod command;
 mod comment;
 mod compose;
 mod deadline;
-pub mod draws;
-pub(crate) mod effect;
+mod draws;
+mod effect;
 mod elsewhere;
 mod encoding;
 mod expect;
 mod explain;
 mod extended;
 mod follow;
+mod foresee;
 mod function_call;
 mod handback;
-pub mod incoming;
+mod incoming;
 mod io;
 mod judge;
 mod kept;
@@ -72,83 +78,78 @@ mod link;
 mod listen;
 mod login;
 mod names;
+mod naming;
 mod news;
 mod outcome;
-pub mod path;
+mod parameters;
+mod path;
 #[cfg(test)]
 mod path_fuzz;
 mod path_switch;
 mod pins;
+mod planning;
 mod portals;
 mod prepared;
 mod query;
 mod rate;
-mod repeated;
 mod reply;
 mod request;
-pub(crate) mod role;
+mod role;
 mod runs;
 mod sequences;
 mod spare;
 mod standing;
 pub mod start;
-pub mod statements;
+mod state;
+mod statements;
 mod switch;
-pub mod tenant;
+mod tenant;
+mod validation;
 mod values;
 mod whereabouts;
 mod wording;
 
-use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use bytes::{Bytes, BytesMut};
-use pgstrata_tenancy::TenantId;
+use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use self::accounts::Accounts;
-use self::admission::TenantCheck;
-use self::ahead::Ahead;
+use self::admission::Counted;
 use self::allowance::Allowance;
 use self::clock::Clock;
 use self::draws::Draws;
 use self::encoding::Reading;
 use self::expect::Expect;
-use self::incoming::Room;
-use self::judge::Judged;
 use self::link::Link;
 use self::listen::Listening;
 use self::news::News;
 use self::path::Effective;
 use self::pins::Pins;
 use self::request::Step;
-use self::statements::{ClientStatement, ClientStatements};
-use self::tenant::{Basis, Tenancy, Tenants};
+use self::state::framing::Framing;
+use self::state::head::Head;
+use self::state::portals::Portals;
+use self::state::reported::Reported;
+use self::state::transaction::Transaction;
+use self::statements::ClientStatements;
+use self::tenant::{Basis, Tenants};
 use crate::cancel::CancelEntry;
 use crate::clients::ClientEntry;
 use crate::config::{Config, User};
 use crate::limits::places::Places;
 use crate::net::socket::Peer;
-use crate::pool::birth::Birth;
 use crate::pool::settings::{Settings, Tracked};
 use crate::pool::turns;
-use crate::shared::{DatabaseHandle, Shared};
+use crate::shared::{DatabaseHandle, ReportedParameters, Shared};
 use crate::simulation::{Fault, fault};
-use crate::sql::plan::{Plan, Refusal};
 use crate::sql::scope::Scope;
 use crate::wire::message::{self, Severity};
-
-/// A requested tenant, and the result of its lookup.
-type TenantLookup = (TenantId, Result<Arc<Tenancy>, Refusal>);
-
-/// The parameters that were reported to a client, with their values.
-pub type ReportedParameters = BTreeMap<Box<[u8]>, Box<[u8]>>;
 
 /// The transaction status of `ReadyForQuery`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -212,91 +213,40 @@ pub struct Identity {
 /// A logged-in client.
 pub struct Session<C> {
     stream: C,
-    /// Data from the client that is not processed yet.
-    inbuf: BytesMut,
+    /// The client's messages that are not processed yet.
+    framing: Framing,
+    /// What is known of the first of them.
+    head: Head,
     /// Output for the client.
     outbuf: BytesMut,
-    /// The client will send no more data.
-    eof: bool,
-    /// The client sent `Terminate` behind a request in progress.
-    leaving: bool,
-    /// The number of bytes of the client's message that are still to come and to be passed on.
-    stream_left: usize,
-    /// They are passed on to the server, like the head of the message; otherwise they are discarded.
-    stream_on: bool,
-    /// The client has got the head of a message whose end will never come.
-    mid_message: bool,
-    /// The message at the head of the buffer waits for the description of a statement.
-    checking: bool,
-    /// The room of an incomplete message.
-    room: Option<Room>,
-    /// The time since which it is incomplete.
-    message_since: Option<Instant>,
-    /// An error was answered without a server: all messages up to `Sync` are void.
-    skip_to_sync: bool,
     shared: Arc<Shared>,
     /// The configuration of the session.
     config: Arc<Config>,
     news: News,
     identity: Identity,
     tenants: Tenants,
-    /// A requested tenant, and the result of its lookup.
-    asked: Option<Box<TenantLookup>>,
-    /// The number of tenant switches.
-    changes: u64,
-    /// The transaction has read or written.
-    touched: bool,
     /// The tenant's scope with the newest catalog, and its basis.
     scope: Arc<Scope>,
     scope_basis: Basis,
     settings: Tracked,
     effective: Effective,
-    /// The settings from which `effective` was computed.
-    effective_of: Arc<Settings>,
-    told: Arc<ReportedParameters>,
-    /// UTF-8 was reported to the client as its encoding.
-    told_utf8: bool,
-    /// The reported parameters may differ on the next server.
-    stale_told: bool,
+    reported: Reported,
     /// The settings that determine how its texts are read.
     reading: Reading,
-    /// The initial parameters of the servers whose values were reported.
-    told_of: Birth,
     statements: ClientStatements,
-    /// Portals whose statement has an effect on the session.
-    portals: Vec<(Bytes, ClientStatement)>,
+    portals: Portals,
+    /// The status of the last `ReadyForQuery`. Only `end_request` changes it.
     status: Status,
-    /// The predicted status behind all sent messages, where it can be predicted.
-    foreseen: Option<Status>,
-    /// The predicted path behind them, if it differs from the confirmed one.
-    ahead: Option<Box<Ahead>>,
-    /// The status behind all complete statements.
-    reached: Status,
-    /// The statement of the unnamed portal, by its name and its number.
-    bound: (Vec<u8>, u64),
+    transaction: Transaction,
     pins: Pins,
     /// The values that the client has drawn from sequences, if clients of its tenant read them.
     draws: Option<Box<Draws>>,
     listening: Listening,
-    /// `ReadyForQuery` that must not reach the client yet.
-    held_ready: Option<Status>,
-    /// It has created temporary tables at some time.
-    made_temp: bool,
     /// A statement of SQL `PREPARE` may write.
     sql_writes: bool,
-    /// The session has waited for the catalog, which could not be loaded.
-    names_late: bool,
-    /// The tenant for which the waiting message needs a server; `None`: the current one.
-    wanted: Option<Arc<Tenancy>>,
-    /// The plan of the message that waits for a server.
-    plan: Option<Box<Plan>>,
-    /// The plan of a long text, from another thread.
-    judged: Option<Box<Judged>>,
     link: Option<Box<Link>>,
-    attendance: TenantCheck,
+    _counted: Counted,
     allowance: Allowance,
-    /// The request at hand has passed the rate limit.
-    has_turn: Cell<bool>,
     /// Its place among the clients of its tenant, its user and its database.
     _place: Places,
     clock: Clock,
@@ -320,7 +270,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             tracing::info!(peer = %self.identity.peer, code, reason = ?message, "client closed");
             self.count_error(code.as_bytes());
             // In the middle of a row, the client would read it as a part of the row.
-            if !self.mid_message && !self.link.as_ref().is_some_and(|link| link.is_in_a_message()) {
+            if !self.framing.cuts_answer() && !self.link.as_ref().is_some_and(|link| link.is_in_a_message()) {
                 message::error(&mut self.outbuf, Severity::Fatal, code, message, None);
             }
         }
@@ -386,9 +336,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 self.heed_news()?;
             }
             let step = self.step()?;
-            self.attendance.cleared = None;
+            self.head.end_step();
             match step {
-                Step::Done if self.held_ready.is_some() => Box::pin(self.settle_channels()).await?,
+                Step::Done if self.transaction.holds_ready() => Box::pin(self.settle_channels()).await?,
                 Step::Done => {}
                 Step::NeedServer => self.attach().await?,
                 Step::NeedNames
@@ -408,7 +358,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                     if self.listening.watches.due {
                         Box::pin(self.look_after_channels()).await?;
                     }
-                    if self.held_ready.is_some() {
+                    if self.transaction.holds_ready() {
                         Box::pin(self.settle_channels()).await?;
                     }
                     while self.release().await? {

@@ -13,10 +13,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 
 use super::expect::Expect;
-use super::tenant::Tenancy;
 use super::{End, Identity, Session, Status};
 use crate::config::{Config, User};
 use crate::shared::snapshot::Snapshot;
+use crate::shared::tenancy::Tenancy;
 use crate::simulation::{Fault, fault};
 
 /// The configuration of a session, and newer ones.
@@ -80,14 +80,14 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 Ok(user) => {
                     self.identity.user = user;
                     // Results of lookups under the older configuration are discarded.
-                    self.asked = None;
+                    self.head.forget_tenant();
                     self.config = Arc::clone(&newer.config);
                     self.renew_allowance();
                 }
                 Err(why) => self.news.leave = Some(why),
             }
         }
-        let over = self.status == Status::Idle && !self.has_sent() && self.held_ready.is_none();
+        let over = self.status == Status::Idle && !self.has_sent() && !self.transaction.holds_ready();
         match self.news.leave.take_if(|_| over || fault(Fault::ReloadInTransaction)) {
             Some(why) => Err(End::fatal("57P01", format!("terminating connection: {why}"))),
             None => Ok(()),
@@ -122,7 +122,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let tied = || self.statements.tied().chain(expects().flat_map(Expect::tied));
         let new_meaning = newer.config.meaning != self.config.meaning;
         // Plans for earlier tenants are not inspected.
-        let visited = new_meaning && (self.changes > 0 || tied().next().is_some());
+        let visited = new_meaning && (self.tenants.changes() > 0 || tied().next().is_some());
         for tenancy in self.tenants.all().into_iter().chain(tied()) {
             may_use(&renewed, tenancy)?;
             if visited || new_meaning && !self.still_means(tenancy, &newer.config) {

@@ -1,7 +1,6 @@
 //! How a request ends: answered, refused, run again, or lost with its server.
 
 use std::borrow::Cow;
-use std::mem;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -9,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::draws::DrawAnswer;
 use super::expect::{Expect, PATH_BEHIND, PATH_FIRST, QueryReply, ROLE_FIRST};
 use super::kept::KeptError;
-use super::link::{Link, Request};
+use super::link::Link;
 use super::names::FAILED;
 use super::reply::Relayed;
 use super::role::Settled;
@@ -25,7 +24,7 @@ use crate::wire::frame;
 use crate::wire::message::{self, Severity};
 
 /// The SQLSTATE for a missing prepared statement.
-const NO_STATEMENT: &[u8] = b"26000";
+pub(super) const NO_STATEMENT: &[u8] = b"26000";
 
 /// The SQLSTATE for a write in a read-only transaction.
 const READ_ONLY: &[u8] = b"25006";
@@ -92,7 +91,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             Some(refusal) => self.count_refusal(refusal.code),
             None => self.count_error(code),
         }
-        let told = self.shared.store.in_clients_words(body, &self.statements);
+        let told = self.statements.in_own_words(&self.shared.store, body);
         let told = match &self.link {
             Some(link) if link.request.spliced => {
                 let told = without_schema(told, &self.tenants.now().scope.schema);
@@ -166,8 +165,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// PostgreSQL discards all messages up to `Sync`: predictions about them are reverted. `ours`: the error answers a
     /// message of the proxy.
-    fn void_pipeline(&mut self, ours: bool) {
-        (self.checking, self.foreseen) = (false, None);
+    pub(super) fn void_pipeline(&mut self, ours: bool) {
+        self.framing.end_wait();
+        self.transaction.void();
         let Some(link) = &mut self.link else { return };
         let until = link.expects.iter().position(|expect| matches!(expect, Expect::Sync | Expect::OwnSync));
         let end = until.unwrap_or(link.expects.len());
@@ -257,7 +257,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return Ok(Relayed::Not);
         }
         if self.has_channels_to_settle() {
-            self.held_ready = Some(status);
+            self.transaction.hold_ready(status);
             return Ok(Relayed::Not);
         }
         Ok(Relayed::AsItIs)
@@ -271,26 +271,19 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         self.entry.set_status(status.byte());
         self.entry.set_prepared(self.statements.len());
         self.entry.set_pins(self.pins.bits());
-        (self.foreseen, self.ahead) = (None, None);
+        self.transaction.confirm(status);
         let Some(link) = &mut self.link else { return };
         let erred = link.request.erred;
         link.copy_in = false;
-        link.settle_bind(None);
+        link.setup.settle_bind(None);
         if link.request.opaque {
             link.lease.doubt_prepared();
         }
         link.next_request();
         link.own_last = false;
-        // The statements that ran were read in the encoding that is reported by now.
-        self.reached = status;
         if status == Status::Idle {
-            (link.path_set, link.path_moved) = (link.path_set && fault(Fault::PathKeptBehindEnd), false);
-            if !fault(Fault::RoleKeptBehindEnd) {
-                link.role = link.resting_role();
-            }
+            link.setup.end(link.resting_role());
             link.own_portal = false;
-            link.local_path = false;
-            link.strayed = false;
             (link.explicit, link.reads_otherwise) = (false, false);
             if let Some(tenancy) = link.ddl.take() {
                 self.cluster_of(&tenancy).catalog.overtake(&tenancy.scope.schema);
@@ -306,119 +299,6 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             self.complete_datestyle();
         }
         self.refresh_effective();
-    }
-
-    /// Whether the `Bind` at hand has result formats for the columns in the client's description, and the columns have
-    /// changed.
-    fn is_outnumbered(&self, body: &[u8], code: &[u8]) -> bool {
-        let front = self.link.as_ref().and_then(|link| link.expects.front());
-        matches!(front, Some(Expect::Bind { told, .. }) if columns::is_outnumbered(body, code, *told))
-    }
-
-    /// Whether PostgreSQL refuses a plan because of DDL, or a statement that code has dropped, and a second run loses
-    /// nothing.
-    fn can_run_again(&self, body: &[u8], code: &[u8]) -> bool {
-        let Some(link) = &self.link else { return false };
-        let overtaken = columns::is_overtaken(body, code);
-        let dropped = code == NO_STATEMENT && self.shared.store.names_in(body);
-        (overtaken || dropped)
-            && self.status == Status::Idle
-            && !link.request.delivered
-            && link.request.replay.is_some()
-            // The client would decode the rows by its earlier description.
-            && !link.request.described
-    }
-
-    /// Runs the request again, with newly prepared statements.
-    fn run_again(&mut self) -> Result<(), End> {
-        // DDL has bypassed the proxy: no earlier statement is bound again.
-        self.cluster().catalog.invalidate(&self.tenants.now().scope.schema);
-        if let Some(link) = &mut self.link {
-            link.lease.lose_prepared();
-        }
-        self.send_again()
-    }
-
-    /// Sends the request again.
-    fn send_again(&mut self) -> Result<(), End> {
-        let Some(link) = &mut self.link else { return Ok(()) };
-        let Some(replay) = link.request.replay.take() else { return Ok(()) };
-        tracing::debug!("retrying a request: DDL invalidated its plan");
-        if !link.request.awaiting {
-            message::sync(&mut link.lease.outbuf);
-        }
-        self.void_pipeline(false);
-        let Some(link) = &mut self.link else { return Ok(()) };
-        link.expects.retain(Expect::is_restored);
-        link.expects.push_front(Expect::OwnQuery);
-        if link.expects.len() > 1 {
-            // The request begins on a server with its initial settings.
-            link.settings = Default::default();
-        }
-        link.path_set = false;
-        link.role = link.resting_role();
-        link.next_request();
-        self.judged = None;
-        let rest = mem::take(&mut self.inbuf);
-        self.inbuf = replay;
-        self.inbuf.extend_from_slice(&rest);
-        Ok(())
-    }
-
-    /// PostgreSQL has closed the connection. Outside of a transaction the client loses only its request.
-    pub(super) fn server_gone(&mut self) -> Result<(), End> {
-        self.relay()?;
-        let Some(link) = &mut self.link else { return Ok(()) };
-        link.lease.in_doubt = true;
-        self.runs_lost();
-        let Some(link) = &mut self.link else { return Ok(()) };
-        let Request { sent, awaiting, erred, .. } = link.request;
-        // Statements that the request would have prepared or closed are as before.
-        self.void_pipeline(false);
-        let Some(mut link) = self.link.take() else { return Ok(()) };
-        if fault(Fault::SentAgain)
-            && let Some(mut again) = link.request.replay.take()
-        {
-            link.discard();
-            again.extend_from_slice(&self.inbuf);
-            self.inbuf = again;
-            return Ok(());
-        }
-        self.shared.metrics.server_lost();
-        self.let_go();
-        let words = link.last_words.take();
-        let field =
-            |code| words.as_deref().and_then(|body| frame::field(body, code)).map(String::from_utf8_lossy);
-        let code = field(b'C').unwrap_or("08006".into()).into_owned();
-        let message = field(b'M').unwrap_or("the connection to PostgreSQL was lost".into()).into_owned();
-        let keeps = self.status == Status::Idle
-            && self.pins.is_empty()
-            && link.pass_left == 0
-            && self.stream_left == 0;
-        self.mid_message = link.is_in_a_message();
-        link.discard();
-        if !keeps {
-            return Err(End::Fatal { code, message });
-        }
-        self.undo_settings();
-        self.portals.clear();
-        if !sent {
-            // The client's request was complete, and only the proxy's own query has no answer.
-            self.draw_answered(DrawAnswer::Unknown);
-            return Ok(());
-        }
-        // A refused request has failed, but its error would have come with PostgreSQL's.
-        if !erred {
-            self.count_error(code.as_bytes());
-            message::error(&mut self.outbuf, Severity::Error, &code, &message, None);
-        }
-        if awaiting {
-            message::ready_for_query(&mut self.outbuf, Status::Idle.byte());
-        } else {
-            self.skip_to_sync = true;
-        }
-        self.refresh_effective();
-        Ok(())
     }
 }
 

@@ -6,7 +6,7 @@ use pgstrata_grammar::oracle::without_comments;
 use pgstrata_grammar::{ConstValue, Node, Tree};
 use pgstrata_tenancy::ident;
 
-use super::path::{parse_list, strays};
+use crate::search_path::{parse_list, strays};
 use crate::sql::guard::check::search_path;
 use crate::sql::name;
 

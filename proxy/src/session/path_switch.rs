@@ -15,9 +15,9 @@ use super::judge::Source;
 use super::path;
 use super::request::Step;
 use super::switch::{TenantSwitchError, aborted};
-use super::tenant::Tenancy;
 use super::{Session, Status};
 use crate::pool::settings::SEARCH_PATH;
+use crate::shared::tenancy::Tenancy;
 use crate::sql::guard::check;
 use crate::sql::plan::{Discard, Plan, Refusal, Route, Statement, StatementKind};
 
@@ -196,9 +196,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// A path was refused.
     pub(super) fn distrust_path(&mut self) {
         self.settings.distrust_path();
-        if let Some(ahead) = &mut self.ahead {
-            ahead.distrust_path();
-        }
+        self.transaction.distrust_path();
     }
 
     /// Records that a plan was refused which may set a path.
@@ -216,10 +214,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// The refusal of a plan behind a refused path.
     pub(super) fn refuses_behind_path(&self, plan: &Plan) -> Option<Refusal> {
-        let distrusts = match &self.ahead {
-            Some(ahead) => ahead.distrusts_path(),
-            None => self.settings.distrusts_path(),
-        };
+        let distrusts = self.transaction.distrusts_path(&self.settings);
         if !distrusts || self.status_then() == Status::Failed {
             return None;
         }

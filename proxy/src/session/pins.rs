@@ -34,6 +34,11 @@ const PROBES: [(PinReason, &str); 4] = [
     ),
 ];
 
+/// Whether state of this kind may include temporary tables.
+fn makes_temp(reason: PinReason) -> bool {
+    matches!(reason, PinReason::TempTable | PinReason::SessionState)
+}
+
 /// The command tag of a query that returned a row.
 const FOUND: &[u8] = b"SELECT 1";
 
@@ -75,6 +80,8 @@ pub(super) struct Pins {
     doubtful: bool,
     /// Increases with each added reason.
     epoch: u64,
+    /// The client may have created temporary tables at some time.
+    made_temp: bool,
     metrics: Arc<Metrics>,
     /// The number of pinned clients of the database.
     all: Arc<AtomicUsize>,
@@ -83,7 +90,7 @@ pub(super) struct Pins {
 impl Pins {
     /// No pins. `all` is the number of pinned clients of a database.
     pub fn new(metrics: Arc<Metrics>, all: Arc<AtomicUsize>) -> Self {
-        Self { reasons: Reasons::default(), doubtful: false, epoch: 0, metrics, all }
+        Self { reasons: Reasons::default(), doubtful: false, epoch: 0, made_temp: false, metrics, all }
     }
 
     /// Whether there is no reason, session pooling included.
@@ -116,6 +123,7 @@ impl Pins {
     /// Adds a reason.
     pub fn add(&mut self, reason: PinReason) {
         self.epoch += 1;
+        self.made_temp |= makes_temp(reason);
         self.doubtful |= PROBES.iter().any(|(probed, _)| *probed == reason);
         let had_state = self.has_state();
         if self.reasons.add(reason) && reason != PinReason::SessionPooling {
@@ -200,10 +208,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if fault(Fault::PinForgotten) {
             return;
         }
-        let temp = matches!(reason, PinReason::TempTable | PinReason::SessionState);
-        self.made_temp |= temp;
         self.pins.add(reason);
-        if let Some(link) = self.link.as_mut().filter(|_| temp) {
+        if let Some(link) = self.link.as_mut().filter(|_| makes_temp(reason)) {
             link.lease.had_temp = true;
         }
     }
@@ -218,12 +224,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         };
         let shown = plan.statements.iter().any(shows_it);
         let fresh =
-            !self.made_temp && self.status == Status::Idle && self.pins.is_empty() && !self.has_sent();
+            !self.pins.made_temp && self.status == Status::Idle && self.pins.is_empty() && !self.has_sent();
         let ours = |expect: &Expect| matches!(expect, Expect::OwnQuery);
         let stale = |link: &mut Box<Link>| fresh && link.lease.had_temp && link.expects.iter().all(ours);
         let Some(link) = self.link.take_if(|link| shown && stale(link)) else { return false };
         self.let_go();
-        self.wanted = Some(Arc::clone(self.tenancy()));
+        self.head.want_server_for(self.tenants.now());
         link.discard();
         true
     }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::bound::{bind_setting, is_function_that_sets};
-use super::effect::{effect_of, may_move};
+use super::effect::effect_of;
 use super::expect::Expect;
 use super::extended::malformed;
 use super::listen::name_channel;
@@ -21,7 +21,7 @@ use crate::wire::frame;
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// Records a portal whose statement has an effect on the session, or a check behind it.
     pub(super) fn note_portal(&mut self, portal: &[u8], name: &[u8], values: &[u8]) {
-        self.portals.retain(|(open, _)| &open[..] != portal);
+        self.portals.close(portal);
         let Some(statement) = self.statements.get(name) else { return };
         let plan = &statement.plan;
         let opaque = plan.opaque;
@@ -44,16 +44,15 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             self.pin(reason);
         }
         if let Some(link) = self.link.as_mut().filter(|_| opaque) {
-            link.moved_by = Some(Bytes::copy_from_slice(portal));
+            link.setup.bind_may_move(Bytes::copy_from_slice(portal));
         }
-        self.portals.push((Bytes::copy_from_slice(portal), statement));
+        self.portals.open(portal, statement);
     }
 
     /// `Execute` of a portal.
     pub(super) fn execute(&mut self, body: &[u8]) -> Result<Step, End> {
         let Some((portal, rows)) = frame::cstr(body) else { return Ok(self.refuse_in_pipeline(malformed())) };
-        let found = self.portals.iter().find(|(name, _)| &name[..] == portal);
-        let statement = found.map(|(_, statement)| statement.clone());
+        let statement = self.portals.get(portal).cloned();
         if let Some(statement) = statement.as_ref().filter(|statement| statement.is_here()) {
             let step = self.execute_command(statement);
             if matches!(step, Step::Done) {
@@ -75,7 +74,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             self.ask_again(portal, &statement.plan);
         }
         // A portal without a record reads or writes.
-        self.touched |= statement.is_none();
+        self.transaction.touch_if(statement.is_none());
         let mut effect = None;
         if let Some(statement) = &statement {
             for one in &statement.plan.statements {
@@ -85,7 +84,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             }
             // A second run returns the remaining rows, and sets nothing.
             if statement.plan.statements.iter().any(is_function_that_sets) {
-                self.portals.retain(|(open, _)| &open[..] != portal);
+                self.portals.close(portal);
             }
         }
         self.pass_message(b'E', body);
@@ -112,9 +111,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                     StatementKind::Prepare { name, .. } if self.find(name) != Found::Sql => Some(name),
                     _ => None,
                 };
-                self.foresee(one, &statement.text);
+                self.foresee(one, &statement.text, statement.plan.opaque);
                 made.into_iter().for_each(|name| self.note_checks(name, &statement.plan.checks));
-                self.foresee_moves(one, statement.plan.opaque);
             }
         }
         Ok(Step::Done)
@@ -146,15 +144,6 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let again = asked != Some(portal) && !fault(Fault::PortalNotAskedAgain);
         if !plan.checks.is_empty() && again && !self.fails_alone(plan) {
             self.ask_for_portal(portal, plan);
-        }
-    }
-
-    /// Records what code of a sent statement may set, so that it is set again in front of the next messages.
-    fn foresee_moves(&mut self, statement: &Statement, opaque: bool) {
-        let Some(link) = &mut self.link else { return };
-        let opaque = opaque || link.opaque && statement.kind == StatementKind::Fetch;
-        if may_move(statement, opaque) {
-            link.moved();
         }
     }
 }

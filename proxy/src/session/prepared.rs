@@ -9,7 +9,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::clock::begins_block;
 use super::columns::Columns;
-use super::effect::needs_path;
 use super::encoding::other_encoding;
 use super::expect::{Effect, Expect, PATH_BEHIND, PATH_FIRST, ROLE_FIRST};
 use super::extended::{PARSE_COMPLETE, refusal};
@@ -18,15 +17,16 @@ use super::link::Link;
 use super::names::{can_be_run, unknown};
 use super::query::{ends_failure, format_set_local, kind_of};
 use super::request::Step;
-use super::role::{InForce, needs_role};
+use super::role::InForce;
 use super::statements::{ClientStatement, Identity, Origin, Prepared, Runs};
 use super::switch::aborted;
-use super::tenant::Tenancy;
 use super::{Session, Status, names, path, role};
 use crate::clients::counts::Counts;
 use crate::metrics::Kind;
+use crate::needs::{needs_path, needs_role};
 use crate::pool::server::Standing;
 use crate::pool::settings::{SEARCH_PATH, SESSION_ROLE, Settings};
+use crate::shared::tenancy::Tenancy;
 use crate::simulation::{Fault, fault};
 use crate::sql::fresh;
 use crate::sql::plan::{Check, Plan, Route, Statement};
@@ -370,7 +370,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         let identity = &statement.prepared.identity;
         let spliced = statement.plan.route == Route::Splice || !statement.plan.splices.is_empty();
-        let own = self.effective.own || self.link.as_ref().is_some_and(|link| link.local_path);
+        let own = self.effective.own || self.link.as_ref().is_some_and(|link| link.setup.has_local_path());
         let moved = !identity.path.is_empty() && *identity.path != *self.effective.path;
         let epoch = self.cluster_of(&statement.tenancy).epoch(&statement.tenancy.scope.schema);
         let refused = matches!(statement.plan.route, Route::Refuse(_));
@@ -399,7 +399,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         self.keep_sequences_apart(plan);
         let confined = self.tenants.now().is_confined();
         let Some(link) = &mut self.link else { return };
-        link.settle_bind(None);
+        link.setup.settle_bind(None);
         let baseline = confined.then_some(&self.identity.database.home.baseline);
         let path = Arc::clone(self.effective.due(baseline, link.has_run_code()));
         link.note_plan(plan);
@@ -410,10 +410,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let begun = link.is_behind() || status == Status::Block;
         // What runs by itself may commit: what was set for the transaction alone would be gone then.
         let kept = |name| !(own_transaction && begun) || link.settings.current().has(name);
-        let lacks_path = !(path.is_empty() || link.path_set && kept(SEARCH_PATH));
+        let lacks_path = !(path.is_empty() || link.setup.has_path() && kept(SEARCH_PATH));
         let opaque = link.opaque;
         let lacks_path = lacks_path && needs(&|s| needs_path(s, &plan.route, opaque));
-        let in_force = if role.is_none() || kept(SESSION_ROLE) { &link.role } else { &InForce::Unknown };
+        let in_force =
+            if role.is_none() || kept(SESSION_ROLE) { link.setup.role() } else { &InForce::Unknown };
         let lacks_role = in_force.change(role.as_ref()).filter(|_| needs(&needs_role));
         if status == Status::Failed || !lacks_path && lacks_role.is_none() {
             return;
@@ -428,10 +429,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             (Some(role), false) if !own_transaction && role.as_str().is_ascii() && path.is_ascii() => {
                 let shown = (!path.is_empty()).then_some(&*shown);
                 link.set_role_first(role, shown, self.shared.store.role_name());
-                link.path_set = true;
+                link.setup.set_path();
             }
             (None, false) if lacks_role.is_none() && (own_transaction || path.is_ascii()) => {
-                link.path_set = true;
+                link.setup.set_path();
                 match own_transaction {
                     true => link.set_session_path(&path),
                     false => link.set_path_first(&shown, name),
@@ -443,7 +444,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 }
                 if lacks_path {
                     link.set_path_behind(&path, own_transaction, name);
-                    link.path_set = true;
+                    link.setup.set_path();
                 }
             }
         }
@@ -510,23 +511,23 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let (role, status) = (self.role(), self.status_then());
         let confined = self.tenants.now().is_confined();
         let Some(link) = self.link.as_mut().filter(|_| status != Status::Failed) else { return };
-        link.settle_bind(Some(portal));
+        link.setup.settle_bind(Some(portal));
         let name = self.shared.store.path_name();
         // Of a portal that nothing is known of, it is known that it reads or writes.
         let any = |matters: &dyn Fn(&Statement, &Plan) -> bool| {
             statement.is_none_or(|known| known.plan.statements.iter().any(|one| matters(one, &known.plan)))
         };
-        let change = link.role.change(role.as_ref());
-        if let Some(sql) = change.filter(|_| any(&|one, _| link.role.matters_to(one))) {
+        let change = link.setup.role().change(role.as_ref());
+        if let Some(sql) = change.filter(|_| any(&|one, _| link.setup.role().matters_to(one))) {
             link.set_role_behind(&sql, role.as_ref(), false, name);
         }
         let baseline = confined.then_some(&self.identity.database.home.baseline);
         let path = self.effective.due(baseline, link.has_run_code());
-        let lost = link.path_moved && !link.path_set && !path.is_empty();
+        let lost = link.setup.has_lost_path() && !path.is_empty();
         let opaque = link.opaque;
         if lost && any(&|one, plan| needs_path(one, &plan.route, opaque)) {
             link.set_path_behind(path, false, name);
-            link.path_set = true;
+            link.setup.set_path();
         }
     }
 }
@@ -544,7 +545,7 @@ impl Link {
         let stands = std::mem::replace(&mut self.lease.role_statement, Standing::There);
         let statement = (ROLE_FIRST, role::STATEMENT_TEXT, role::STATEMENT_TYPES);
         self.run_first(stands, statement, name, &[Some(role.as_str()), path]);
-        self.role = InForce::of(Some(role));
+        self.setup.set_role(InForce::of(Some(role)));
     }
 
     /// Runs a prepared statement of our own at the head of a request; prepares it if it is not there for sure.
@@ -578,7 +579,7 @@ impl Link {
 
     /// Sets the role for a transaction that has begun, or for the session.
     pub(super) fn set_role_behind(&mut self, sql: &str, role: Option<&RoleName>, session: bool, name: &[u8]) {
-        self.role = InForce::of(role);
+        self.setup.set_role(InForce::of(role));
         match role.filter(|_| session) {
             Some(role) => {
                 self.note_for_session(None, true);

@@ -1,32 +1,27 @@
 //! The simple protocol: one `Query`, one write, one round trip.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use pgstrata_tenancy::RoleName;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::admission::concerns_no_tenant;
+use super::ahead::Confirmed;
 use super::clock::begins_block;
 use super::compose::{Composer, Under};
-use super::effect::needs_path;
-use super::elsewhere;
 use super::expect::{Expect, QueryReply};
-use super::judge::{Question, Source};
 use super::link::Link;
 use super::names::{Found, Names};
+use super::naming::names_tenant;
 use super::path;
 use super::request::Step;
 use super::role::Settled;
-use super::switch::names_tenant;
-use super::values::unreadable_setting;
 use super::{End, Session, Status};
 use crate::metrics::Kind;
+use crate::needs::needs_path;
 use crate::pool::settings::{SEARCH_PATH, Tracked};
-use crate::sql::plan::{Discard, PinReason, Plan, Refusal, Route, Statement, StatementKind};
+use crate::sql::plan::{Discard, Plan, Refusal, Route, Statement, StatementKind};
 use crate::sql::rewrite::rewrite;
-use crate::sql::scope::TextMode;
 use crate::wire::message;
 
 /// The maximum size of statements that are added to one text, in bytes.
@@ -38,8 +33,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if let Some(step) = self.explain_route(text) {
             return Ok(step);
         }
-        let plan = match self.plan.take() {
-            Some(plan) => *plan,
+        let plan = match self.head.take_plan() {
+            Some(plan) => plan,
             None => match self.plan_query(text) {
                 Ok(plan) => plan,
                 Err(step) => return Ok(step),
@@ -49,7 +44,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return Ok(Step::Done);
         }
         if !self.may_begin(self.tenancy()) && !concerns_no_tenant(&plan) {
-            self.plan = Some(plan).filter(|_| self.attendance.begun).map(Box::new);
+            if self.head.has_begun() {
+                self.head.keep_plan(plan);
+            }
             return Ok(Step::NeedState(Arc::clone(self.tenancy())));
         }
         match plan.route {
@@ -74,7 +71,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let names = match self.look_names_up(&plan, text) {
             Ok(names) => names,
             Err(step) => {
-                self.plan = Some(Box::new(plan));
+                self.head.keep_plan(plan);
                 return Ok(step);
             }
         };
@@ -83,7 +80,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         match self.lacks_server() {
             Ok(lacks) if lacks || self.drops_stale_server(&plan) => {
-                self.plan = Some(Box::new(plan));
+                self.head.keep_plan(plan);
                 return Ok(Step::NeedServer);
             }
             Ok(_) => {}
@@ -91,7 +88,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         self.end_empty_pipeline(&plan, true);
         if let Some(step) = self.settle_role(&plan, true) {
-            self.plan = Some(Box::new(plan));
+            self.head.keep_plan(plan);
             return Ok(step);
         }
         if let Err(refusal) = self.prepare_runs(&names) {
@@ -138,81 +135,6 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         })
     }
 
-    /// The plan of the text of a `Query`. The error: the analysis takes long.
-    pub(super) fn plan_for(&mut self, text: &[u8], source: Source<'_>) -> Result<Plan, Box<Question>> {
-        self.refresh_scope();
-        let plan = self.plan_legible(text, source, self.text_mode())?;
-        Ok(self.checked(text, plan))
-    }
-
-    /// The same for a statement of the extended protocol.
-    pub(super) fn plan_pipelined(&mut self, text: &[u8], source: Source<'_>) -> Result<Plan, Box<Question>> {
-        self.refresh_scope();
-        let mode = TextMode { pipelined: true, ..self.text_mode() };
-        let plan = self.plan_legible(text, source, mode)?;
-        Ok(self.checked(text, plan))
-    }
-
-    /// The same for a short text of the proxy.
-    pub(super) fn plan_own(&mut self, text: &[u8]) -> Plan {
-        self.refresh_scope();
-        let plan = self.shared.engine.plan(text, &self.scope, self.text_mode());
-        self.checked(text, plan)
-    }
-
-    /// The plan of a text that is readable as UTF-8, or masked.
-    fn plan_legible(
-        &mut self,
-        text: &[u8],
-        source: Source<'_>,
-        mode: TextMode,
-    ) -> Result<Plan, Box<Question>> {
-        match self.legible(text) {
-            Ok(Cow::Borrowed(text)) => self.plan_now(text, source, mode),
-            Ok(Cow::Owned(masked)) => {
-                let masked = Bytes::from(masked);
-                self.plan_now(&masked, Source::Kept(&masked), mode)
-            }
-            Err(refusal) => Ok(Plan { route: Route::Refuse(Box::new(refusal)), ..Plan::default() }),
-        }
-    }
-
-    /// A plan that passes the checks of the session, or its refusal.
-    fn checked(&mut self, text: &[u8], mut plan: Plan) -> Plan {
-        if std::mem::take(&mut self.names_late) && plan.route == Route::NeedNames {
-            plan.route = Route::Refuse(Box::new(names_late()));
-        }
-        if let Some(observer) = &self.shared.observer {
-            plan = observer.note(text, &self.scope, plan);
-        }
-        let refusal = plan.statements.iter().find_map(|s| unreadable_setting(s, text));
-        let refusal = refusal
-            .or_else(|| elsewhere::refusal(&plan, text))
-            .or_else(|| self.refuses_setting(&plan))
-            .or_else(|| self.refuses_pin(&plan))
-            .or_else(|| self.refuses_listen(&plan))
-            .or_else(|| self.refuses_growth(&plan));
-        if let Some(refusal) = refusal {
-            plan.route = Route::Refuse(Box::new(refusal));
-        }
-        plan
-    }
-
-    /// The state of the session that a plan depends on.
-    pub(super) fn text_mode(&self) -> TextMode {
-        let link = self.link.as_ref();
-        TextMode {
-            standard_conforming_strings: true,
-            own_path: self.effective.own || link.is_some_and(|link| link.local_path),
-            tenant_first: !self.has_strayed(),
-            stale_names: link.is_some_and(|link| link.ddl.is_some()),
-            temp_tables: self.pins.may_have_temp(),
-            // A server that stays with the client may have statements that code has prepared.
-            replays_write: self.sql_writes || self.pins.has(PinReason::SessionPooling),
-            pipelined: false,
-        }
-    }
-
     fn send_query(&mut self, plan: &Plan, text: &[u8], names: &Names) {
         let own_transaction = self.is_own_transaction(plan);
         self.note_notifier(plan);
@@ -228,10 +150,14 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             role: role.as_ref(),
             effective: &self.effective,
             baseline: tenancy.is_confined().then_some(&self.identity.database.home.baseline),
-            settings: &self.settings,
-            base: &self.identity.base,
-            drawer: (self.cancel.slot().pid, self.changes),
-            failed: self.status == Status::Failed,
+            now: Confirmed {
+                status: self.status,
+                settings: &self.settings,
+                base: &self.identity.base,
+                home: &tenancy.home,
+            },
+            ahead: self.transaction.ahead(),
+            drawer: (self.cancel.slot().pid, self.tenants.changes()),
             utf8: self.reads_utf8(),
             asked: self.fails_alone(plan) || pipelined && plan.statements.len() == 1,
         };
@@ -250,7 +176,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         link.request.awaiting = true;
         link.own_portal = false;
         // A simple query closes the unnamed portal and drops the unnamed statement.
-        self.portals.retain(|(name, _)| !name.is_empty());
+        self.portals.close(b"");
         self.statements.remove(b"");
     }
 
@@ -259,13 +185,16 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let strayed = self.has_strayed();
         let Some(link) = &mut self.link else { return };
         link.begin(&self.settings, self.status, role);
-        link.settle_bind(None);
+        link.setup.settle_bind(None);
         // No savepoint exists that could restore an earlier path.
         let resets =
             |s: &Statement| matches!(&s.kind, StatementKind::Reset { name, .. } if &**name == SEARCH_PATH);
         let returns = matches!(&plan.statements[..], [only] if resets(only));
         let returns = returns && link.expects.is_empty() && !self.settings.has_savepoints();
-        link.strayed = (link.strayed || strayed) && !returns;
+        link.setup.stray_if(strayed);
+        if returns {
+            link.setup.return_home();
+        }
         link.request.kind = kind_of(&self.scope.tenant, plan);
         link.request.begins = begins_block(plan);
     }
@@ -281,7 +210,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         // With a role, both are set together.
         if own_transaction && !open && role.is_none() && !path.is_empty() {
             link.set_session_path(path);
-            link.path_set = true;
+            link.setup.set_path();
         }
         // Additions would turn a single statement into several.
         if let [only] = &plan.statements[..]
@@ -289,12 +218,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             && !failed
         {
             let name = self.shared.store.path_name();
-            if let Some(sql) = link.role.change(role).filter(|_| link.role.matters_to(only)) {
+            if let Some(sql) = link.setup.role().change(role).filter(|_| link.setup.role().matters_to(only)) {
                 link.set_role_behind(&sql, role, own_transaction, name);
             }
-            if !link.path_set && !path.is_empty() && needs_path(only, &plan.route, link.opaque) {
+            if !link.setup.has_path() && !path.is_empty() && needs_path(only, &plan.route, link.opaque) {
                 link.set_path_behind(path, own_transaction, name);
-                link.path_set = true;
+                link.setup.set_path();
             }
             self.ask(plan, false);
             if let Some(link) = &mut self.link {
@@ -344,7 +273,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         tracing::trace!(bytes = text.len(), tag, "answered without a server");
         message::command_complete(&mut self.outbuf, tag);
         if self.has_channels_to_settle() {
-            self.held_ready = Some(self.status);
+            self.transaction.hold_ready(self.status);
         } else {
             message::ready_for_query(&mut self.outbuf, self.status.byte());
         }
@@ -367,12 +296,6 @@ impl Link {
         self.ask(&format!("SET search_path TO {}", path::in_sql(path)));
         self.note_for_session(Some(path), false);
     }
-}
-
-/// Whether a statement in front of the text would change its meaning, by turning it into a block.
-pub(super) fn runs_by_itself(plan: &Plan) -> bool {
-    let alone = matches!(&plan.statements[..], [Statement { kind: StatementKind::BlockOnly, .. }]);
-    plan.route == Route::OwnTransaction || alone && plan.route == Route::SearchPath
 }
 
 /// Whether a plan has one statement, which must be in a transaction block.
@@ -398,14 +321,5 @@ pub(super) fn kind_of(tenant: &Option<Box<str>>, plan: &Plan) -> Kind {
         (false, _) => Kind::Shared,
         (true, false) => Kind::TenantRead,
         (true, true) => Kind::TenantWrite,
-    }
-}
-
-/// The refusal of a text that needs the catalog, which could not be loaded.
-fn names_late() -> Refusal {
-    Refusal {
-        code: "57P03",
-        message: "timed out loading the tenant's catalog".into(),
-        hint: Some("Write the schema in front of the name, or try again.".into()),
     }
 }

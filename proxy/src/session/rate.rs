@@ -12,9 +12,9 @@ use tokio::time::{Instant, sleep};
 
 use super::allowance::Allowance;
 use super::standing::cancelled;
-use super::tenant::Tenancy;
 use super::{End, Session};
 use crate::limits::{Budget, Kind, Three};
+use crate::shared::tenancy::Tenancy;
 use crate::sql::plan::Refusal;
 
 impl<C> Session<C> {
@@ -28,25 +28,19 @@ impl<C> Session<C> {
     #[inline]
     pub(super) fn lacks_turn(&self, tenancy: &Tenancy) -> bool {
         let rated = self.allowance.is_rated() || tenancy.budget.is_rated();
-        rated && !self.has_turn.get()
+        rated && !self.head.has_turn()
     }
 
     /// Takes a turn, if there is one now.
     #[cold]
     fn take_turn(&self, tenancy: &Tenancy) -> bool {
         let taken = self.allowance.budgets_with(tenancy).take_turn(self.clock.latest(), Duration::ZERO);
-        self.has_turn.set(taken.is_ok());
+        self.head.note_turn(taken.is_ok());
         if let Err(budget) = taken {
             budget.hold_up(Kind::Rate);
             self.count_limit(Kind::Rate, budget.holder());
         }
-        self.has_turn.get()
-    }
-
-    /// The request is over, or will not be sent: the next one needs a separate turn.
-    #[inline]
-    pub(super) fn end_turn(&self) {
-        self.has_turn.set(false);
+        self.head.has_turn()
     }
 }
 
@@ -77,7 +71,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             self.refuse_head(refusal);
             self.release().await?;
         } else {
-            self.has_turn.set(true);
+            self.head.note_turn(true);
         }
         Ok(())
     }

@@ -2,12 +2,10 @@
 
 use std::borrow::Cow;
 use std::mem;
-use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::encoding::is_utf8;
 use super::expect::{Effect, Expect};
 use super::kept::PARSE_AND_BIND_COMPLETE;
 use super::link::Link;
@@ -16,7 +14,6 @@ use super::runs::rows_of;
 use super::wording::without_schema;
 use super::{End, Session, columns, spare};
 use crate::pool::restore::HAD_TEMP;
-use crate::pool::settings::{CLIENT_ENCODING, SEARCH_PATH};
 use crate::simulation::{Fault, fault};
 use crate::wire::frame::{self, HEADER, Header};
 use crate::wire::message;
@@ -92,7 +89,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             let whole = rest.get(..header.total).unwrap_or_default();
             // A replacement is written behind the messages in front of it.
             if matches!(header.tag, b'E' | b'N' | b'S' | b'A')
-                || header.tag == b'Z' && (!link.is_clients_turn() || self.stale_told)
+                || header.tag == b'Z' && (!link.is_clients_turn() || self.reported.is_stale())
             {
                 self.outbuf.extend_from_slice(buf.get(run..at).unwrap_or_default());
                 run = at;
@@ -311,83 +308,6 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         relayed
     }
 
-    /// `ParameterStatus`: the client gets it if another value was reported before.
-    fn parameter(&mut self, body: &[u8]) -> Result<(), End> {
-        let Some((name, rest)) = frame::cstr(body) else { return Ok(()) };
-        let Some((value, _)) = frame::cstr(rest) else { return Ok(()) };
-        if let Some(link) = &mut self.link {
-            link.lease.parameters.insert(name.into(), value.into());
-        }
-        self.hear(name, value)
-    }
-
-    /// A request is over, and the server's parameters may differ from the reported ones: reports the changes.
-    pub(super) fn tell_again(&mut self) -> Result<(), End> {
-        let Some(link) = self.link.as_ref().filter(|_| self.stale_told) else { return Ok(()) };
-        self.stale_told = false;
-        let is_told = |name: &[u8], value: &[u8]| self.told.get(name).is_some_and(|told| **told == *value);
-        let known = link.lease.parameters.iter().filter(|(name, _)| self.told.contains_key(*name));
-        let changed: Vec<_> = known.filter(|(name, value)| !is_told(name, value)).collect();
-        let changed: Vec<_> =
-            changed.into_iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-        changed.iter().try_for_each(|(name, value)| self.hear(name, value))
-    }
-
-    /// All settings are back at their initial values, and no server reports that.
-    pub(super) fn tell_base(&mut self) {
-        let base = Arc::clone(&self.identity.base_told);
-        for (name, value) in base.iter().filter(|(name, value)| self.told.get(*name) != Some(*value)) {
-            message::parameter_status(&mut self.outbuf, name, value);
-        }
-        self.told_utf8 = base.get(CLIENT_ENCODING.as_bytes()).is_some_and(|told| is_utf8(told));
-        self.told = base;
-    }
-
-    /// A parameter of the server has this value now.
-    fn hear(&mut self, name: &[u8], value: &[u8]) -> Result<(), End> {
-        match name {
-            b"client_encoding" => {
-                let safe = std::str::from_utf8(value).is_ok_and(crate::wire::encoding::is_ascii_safe);
-                if !safe {
-                    if let Some(link) = &mut self.link {
-                        link.lease.in_doubt = true;
-                    }
-                    return Err(End::fatal("22023", "this client_encoding is not supported"));
-                }
-            }
-            // A function has set it: the next texts would be read in another way than the engine reads them.
-            b"standard_conforming_strings" if value != b"on" => {
-                if let Some(link) = &mut self.link {
-                    link.lease.in_doubt = true;
-                }
-                return Err(End::fatal("0A000", "standard_conforming_strings can only be on"));
-            }
-            // A path that the proxy has set; only the client's own is reported.
-            b"search_path" if !self.settings.current().has(SEARCH_PATH) => return Ok(()),
-            b"is_superuser" if self.role().is_some() => return Ok(()),
-            _ => {}
-        }
-        let value = self.base_value(name).unwrap_or(value.into());
-        let value = &*value;
-        if self.told.get(name).is_none_or(|told| **told != *value) {
-            if name == CLIENT_ENCODING.as_bytes() {
-                self.told_utf8 = is_utf8(value);
-            }
-            Arc::make_mut(&mut self.told).insert(name.into(), value.into());
-            message::parameter_status(&mut self.outbuf, name, value);
-        }
-        Ok(())
-    }
-
-    /// The value of a parameter for a client that has not set it, or has reset it to the value of its start-up packet.
-    /// After `RESET`, a server reports its own value until it gets the client's again.
-    fn base_value(&self, name: &[u8]) -> Option<Box<[u8]>> {
-        let key = std::str::from_utf8(name).ok()?.to_ascii_lowercase();
-        let base = self.identity.base.assignment(&key)?;
-        let is_base = self.settings.current().assignment(&key) == Some(base);
-        self.identity.base_told.get(name).filter(|_| is_base).cloned()
-    }
-
     /// `NotificationResponse`: only for a client that listens on this server.
     fn notification(&mut self, whole: &[u8]) {
         if !self.pins.is_empty() {
@@ -411,7 +331,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             Some(Expect::Parse { map, .. } | Expect::Trial(map)) => Some(map),
             _ => None,
         };
-        let told = self.shared.store.in_clients_words(body, &self.statements);
+        let told = self.statements.in_own_words(&self.shared.store, body);
         let told = match link.request.spliced {
             true => without_schema(told, &self.tenants.now().scope.schema),
             false => told,

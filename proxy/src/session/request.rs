@@ -1,6 +1,5 @@
 //! The client's messages: each is one step, which is done, waits, or needs a server.
 
-use std::mem;
 use std::sync::Arc;
 
 use bytes::{Buf, BytesMut};
@@ -10,8 +9,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::extended::{malformed, refusal};
 use super::judge::Question;
 use super::link::Link;
-use super::tenant::Tenancy;
 use super::{End, Session, Status};
+use crate::shared::tenancy::Tenancy;
 use crate::sql::plan::Refusal;
 use crate::wire::frame::{self, Header};
 use crate::wire::message::{self, Severity};
@@ -55,23 +54,23 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// Processes the client's next message, or finds out what it needs first.
     pub(super) fn step(&mut self) -> Result<Step, End> {
         let awaits = |link: &Link| link.awaits_copy || link.request.role.is_open();
-        let waits = self.checking || self.link.as_deref().is_some_and(awaits);
+        let waits = self.framing.awaits_description() || self.link.as_deref().is_some_and(awaits);
         if waits || self.outbuf.len() > HIGH_WATER || self.server_is_full() {
             return Ok(Step::Wait);
         }
-        if self.stream_left > 0 {
+        if self.framing.is_streaming() {
             return self.stream_on();
         }
         if self.link.as_ref().is_some_and(|link| link.expects.len() > MAX_OWED) {
             // A `Flush` was sent; see Link::expect_reply.
             return Ok(Step::Wait);
         }
-        let header = frame::header(&self.inbuf).map_err(|error| End::fatal("08P01", error.to_string()))?;
+        let header = self.framing.header().map_err(|error| End::fatal("08P01", error.to_string()))?;
         let Some(header) = header else { return self.no_message() };
         let need = self.check_length(header)?;
-        let lacks = matches!(need, Need::Whole) && self.inbuf.len() < header.total;
+        let lacks = matches!(need, Need::Whole) && self.framing.len() < header.total;
         if !lacks {
-            self.message_since = None;
+            self.framing.note_complete();
         }
         if self.is_awaiting() {
             return self.step_aside(header);
@@ -80,19 +79,19 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return self.read_on(header);
         }
         // Taken out during the step, so that the message can be borrowed while the session changes.
-        let mut buf = mem::take(&mut self.inbuf);
+        let mut buf = self.framing.take_out();
         let step = self.dispatch(header, &mut buf);
-        self.inbuf = buf;
+        self.framing.put_back(buf);
         step
     }
 
     /// The next message is incomplete.
     pub(super) fn no_message(&mut self) -> Result<Step, End> {
-        self.note_incomplete();
-        if self.eof && !self.is_awaiting() {
-            return Err(if self.leaving { End::Terminated } else { End::ClientGone });
+        self.framing.note_incomplete(|| self.clock.latest());
+        match self.framing.end().filter(|_| !self.is_awaiting()) {
+            Some(end) => Err(end),
+            None => Ok(Step::Wait),
         }
-        Ok(Step::Wait)
     }
 
     fn check_length(&self, header: Header) -> Result<Need, End> {
@@ -118,19 +117,19 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     fn step_aside(&mut self, header: Header) -> Result<Step, End> {
         match header.tag {
             b'd' | b'c' | b'f' | b'S' | b'H' if self.is_copying_in() => {
-                if header.tag != b'd' && self.inbuf.len() < header.total {
+                if header.tag != b'd' && self.framing.len() < header.total {
                     return self.read_on(header);
                 }
-                let mut buf = mem::take(&mut self.inbuf);
+                let mut buf = self.framing.take_out();
                 self.copy_in(header, &mut buf);
-                self.inbuf = buf;
-                self.note_message_taken();
+                self.framing.put_back(buf);
+                self.framing.note_taken();
                 Ok(Step::Done)
             }
             // PostgreSQL waits for the rest of the data, which will not come.
             b'X' if self.is_copying_in() => Err(End::Terminated),
             b'X' => {
-                self.leaving = true;
+                self.framing.leave();
                 Ok(Step::Wait)
             }
             tag if self.is_copying_in() => {
@@ -148,7 +147,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if header.tag == b'X' {
             return Err(End::Terminated);
         }
-        if self.skip_to_sync || self.has_failed() {
+        if self.framing.skips_to_sync() || self.has_failed() {
             return Ok(self.skip(header, buf));
         }
         let header = if self.draws.is_some() { self.put_drawn(header, buf) } else { header };
@@ -171,7 +170,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             b'F' => self.function_call(body, buf.get(..total).unwrap_or_default()),
             b'd' | b'c' | b'f' if self.is_copying_in() => {
                 self.copy_in(header, buf);
-                self.note_message_taken();
+                self.framing.note_taken();
                 return Ok(Step::Done);
             }
             // The rest of a failed COPY, which PostgreSQL ignores, too.
@@ -180,18 +179,15 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         };
         if matches!(step, Step::Done) {
             // The plan was for this message.
-            self.plan = None;
-            self.judged = None;
-            self.attendance.begun = false;
+            self.head.done();
             self.note_message();
-            self.note_message_taken();
+            self.framing.note_taken();
             buf.advance(total);
             if matches!(header.tag, b'Q' | b'S' | b'F') {
-                self.end_turn();
+                self.head.end_turn();
             }
             if header.tag == b'B' {
-                self.stream_left = header.total - total;
-                self.stream_on = !self.has_failed();
+                self.framing.begin_rest(header.total - total, !self.has_failed());
             }
         }
         Ok(step)
@@ -199,32 +195,25 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// Discards a message; a `Sync` ends the discarding.
     fn skip(&mut self, header: Header, buf: &mut BytesMut) -> Step {
-        self.judged = None;
-        self.note_message_taken();
+        self.head.forget_judged();
+        self.framing.note_taken();
         if header.tag == b'S' {
             buf.advance(header.total);
-            self.end_turn();
-            self.skip_to_sync = false;
+            self.head.end_turn();
+            self.framing.end_skipping();
             return self.sync();
         }
         let total = header.total.min(buf.len());
         buf.advance(total);
-        self.stream_left = header.total - total;
-        self.stream_on = false;
+        self.framing.begin_rest(header.total - total, false);
         Step::Done
     }
 
     /// Passes on a part of a streamed message.
     fn stream_on(&mut self) -> Result<Step, End> {
-        let length = self.stream_left.min(self.inbuf.len());
-        if length == 0 {
-            return self.no_message();
-        }
-        self.stream_left -= length;
-        let part = self.inbuf.split_to(length);
-        // The rest goes where the head went: PostgreSQL counts bytes, whatever the state of the request.
-        if let Some(link) = self.link.as_mut().filter(|_| self.stream_on) {
-            link.lease.outbuf.extend_from_slice(&part);
+        let Some(part) = self.framing.next_part() else { return self.no_message() };
+        if let Some(link) = self.link.as_mut().filter(|_| part.passes) {
+            link.lease.outbuf.extend_from_slice(&part.bytes);
         }
         Ok(Step::Done)
     }
@@ -248,7 +237,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         self.tell(&refusal);
         self.fail_local();
-        self.skip_to_sync = true;
+        self.framing.skip_to_sync();
         Step::Done
     }
 

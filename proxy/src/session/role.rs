@@ -11,11 +11,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::expect::Expect;
 use super::link::Link;
-use super::query::runs_by_itself;
 use super::request::Step;
 use super::{Session, Status, path};
-use crate::pool::settings::{Assignment, SEARCH_PATH, SESSION_ROLE};
-use crate::simulation::{Fault, fault};
+use crate::needs::{needs_role, runs_by_itself, stands_alone};
+use crate::pool::settings::{Assignment, SEARCH_PATH, SESSION_ROLE, Tracked};
 use crate::sql::plan::{Discard, Plan, Route, Statement, StatementKind};
 use crate::wire::frame;
 use crate::wire::message;
@@ -58,6 +57,11 @@ impl InForce {
         needs_role(statement) || ends && *self == InForce::Unknown
     }
 
+    /// The role outside of a transaction, by the settings of the server's session.
+    pub fn outside_of_transaction(settings: &Tracked) -> Self {
+        if settings.current().has(SESSION_ROLE) { InForce::Unknown } else { InForce::Servers }
+    }
+
     /// The role in force when `wanted` was set.
     pub fn of(wanted: Option<&RoleName>) -> Self {
         wanted.map_or(InForce::Servers, |role| InForce::Tenants(role.clone()))
@@ -83,31 +87,6 @@ impl Settled {
     pub fn is_open(&self) -> bool {
         matches!(self, Settled::Asked | Settled::Refused(_))
     }
-}
-
-/// Whether the tenant's role must be in force when the statement runs. An unknown statement needs it.
-pub(crate) fn needs_role(statement: &Statement) -> bool {
-    use StatementKind as Kind;
-    !matches!(
-        &statement.kind,
-        // They touch no object; some of them must be first in a transaction, or alone.
-        Kind::Begin
-            | Kind::Commit { .. }
-            | Kind::Rollback { .. }
-            | Kind::RollbackTo(_)
-            | Kind::Release(_)
-            | Kind::SetTransaction
-            | Kind::Characteristics(_)
-            | Kind::ResetAll
-            | Kind::Discard(_)
-            | Kind::Deallocate(_)
-    )
-}
-
-/// Whether the statement fails, or has another effect, if another one is in front of it.
-pub(crate) fn stands_alone(plan: &Plan) -> bool {
-    let alone = |kind: &StatementKind| matches!(kind, StatementKind::BlockOnly | StatementKind::EndPrepared);
-    runs_by_itself(plan) || matches!(&plan.statements[..], [only] if alone(&only.kind))
 }
 
 impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
@@ -171,8 +150,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         match std::mem::take(&mut link.request.role) {
             Settled::Asked => {
                 link.request.role = Settled::Yes;
-                link.role = InForce::Tenants(role);
-                link.path_set = true;
+                link.setup.set_role(InForce::Tenants(role));
+                link.setup.set_path();
             }
             Settled::Refused(error) => self.role_refused(&error),
             other => link.request.role = other,
@@ -195,10 +174,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 impl Link {
     /// The role in force outside of a transaction, or after its end.
     pub fn resting_role(&self) -> InForce {
-        match self.settings.current().has(SESSION_ROLE) {
-            true => InForce::Unknown,
-            false => InForce::Servers,
-        }
+        InForce::outside_of_transaction(&self.settings)
     }
 
     /// Records that path and role were set for the session. They are reset whatever the result is.
@@ -219,26 +195,28 @@ impl Link {
             self.settings.set(SESSION_ROLE, Assignment::of_ours(""));
         }
     }
-
-    /// Applies the effect of the statement to the role in force.
-    pub fn follow_role(&mut self, statement: &Statement) {
-        match role_behind(statement, &self.role) {
-            Some(role) => self.role = role,
-            None if fault(Fault::RoleKeptBehindEnd) => {}
-            None => self.role = self.resting_role(),
-        }
-    }
 }
 
-/// The role in force behind a statement; `None`: the one before the transaction.
-pub(super) fn role_behind(statement: &Statement, before: &InForce) -> Option<InForce> {
+/// The effect of a statement on the role of its transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RoleChange {
+    /// None.
+    Keep,
+    /// A role that was set may be in force no longer.
+    Doubt,
+    /// The role before the transaction is in force afterwards.
+    Rest,
+}
+
+/// See [`RoleChange`].
+pub(super) fn role_change(statement: &Statement) -> RoleChange {
     match &statement.kind {
         StatementKind::Commit { .. }
         | StatementKind::Rollback { .. }
-        | StatementKind::Discard(Discard::All) => None,
+        | StatementKind::Discard(Discard::All) => RoleChange::Rest,
         // Whether the role was set before or behind the savepoint is unknown.
-        StatementKind::RollbackTo(_) if *before != InForce::Servers => Some(InForce::Unknown),
-        _ => Some(before.clone()),
+        StatementKind::RollbackTo(_) => RoleChange::Doubt,
+        _ => RoleChange::Keep,
     }
 }
 
@@ -258,56 +236,5 @@ mod tests {
         assert_eq!(change(&in_force, None), "SET LOCAL ROLE NONE; ");
         assert_eq!(change(&InForce::Unknown, Some(&acme)), "SET LOCAL ROLE \"acme\"; ");
         assert_eq!(change(&InForce::Unknown, None), "SET LOCAL ROLE NONE; ");
-    }
-
-    #[test]
-    fn only_what_touches_nothing_goes_without() {
-        use crate::sql::Engine;
-        use crate::sql::scope::TextMode;
-        let (engine, scope) = (Engine::new(1 << 20), crate::sql::fixture::scope());
-        let needs = |text: &str| {
-            let plan = engine.plan(text.as_bytes(), &scope, TextMode::default());
-            plan.statements.iter().any(needs_role)
-        };
-        for text in [
-            "begin",
-            "commit and chain",
-            "end",
-            "abort",
-            "rollback to s",
-            "release s",
-            "reset all",
-            "discard all",
-            "discard temp",
-            "deallocate all",
-            "set transaction read only",
-            "prepare transaction 'x'",
-            "set session characteristics as transaction read only",
-            "",
-        ] {
-            assert!(!needs(text), "{text}");
-        }
-        for text in [
-            "select 1",
-            "savepoint s",
-            "set a.b = 1",
-            "set search_path to acme",
-            "reset a.b",
-            "show all",
-            "listen c",
-            "fetch c",
-            "close c",
-            "execute p",
-            "prepare p as select 1",
-            "commit prepared 'x'",
-            "lock t",
-            "notify c",
-            "select set_config('a.b', 'x', true)",
-            "copy t from stdin",
-            "vacuum t",
-            "table t",
-        ] {
-            assert!(needs(text), "{text}");
-        }
     }
 }

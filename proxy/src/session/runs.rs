@@ -16,10 +16,10 @@ use super::Session;
 use super::accounts::{Bound, Run, SuspendedCalls};
 use super::expect::Expect;
 use super::link::{Link, Request};
-use super::tenant::Tenancy;
 use crate::clients::Origin;
 use crate::metrics::statements::refusals::Refused;
 use crate::metrics::statements::{Call, Entry, Statements};
+use crate::shared::tenancy::Tenancy;
 use crate::sql::form::{self, FormId};
 use crate::sql::plan::Refusal;
 

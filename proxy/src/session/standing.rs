@@ -1,14 +1,13 @@
 //! Why a tenant's clients are not served now, according to the registry, and how long they wait.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use pgstrata_control::registry::State;
 use tokio::time::Instant;
 use tokio::time::{sleep, timeout};
 
-use crate::catalog::{CatalogError, TenantDirectory};
+use crate::catalog::CatalogError;
 use crate::chance;
 use crate::error_text::with_sources;
 use crate::metrics::Metrics;
@@ -116,41 +115,6 @@ pub(super) async fn patiently<T>(
             }
             other => return other,
         }
-    }
-}
-
-/// The time at which a tenant was last known to be served; shared by all of its sessions.
-#[derive(Debug, Default)]
-pub struct Served {
-    /// [`TenantDirectory::changes`] at that time; 0: never.
-    changes: AtomicU64,
-    /// [`DatabaseHandle::epoch`] at that time.
-    epoch: AtomicU64,
-}
-
-impl Served {
-    /// Whether there was no change since.
-    #[inline]
-    pub(super) fn holds(&self, directory: &TenantDirectory) -> bool {
-        self.changes.load(Ordering::Relaxed) == directory.changes()
-    }
-
-    /// Whether there was no change of this tenant since.
-    #[cold]
-    pub(super) fn still_holds(&self, directory: &TenantDirectory, epoch: impl FnOnce() -> u64) -> bool {
-        // In this order: a change meanwhile makes the first value outdated.
-        let changes = directory.changes();
-        let same = self.changes.load(Ordering::Relaxed) != 0 && self.epoch.load(Ordering::Relaxed) == epoch();
-        if same {
-            self.changes.store(changes, Ordering::Relaxed);
-        }
-        same
-    }
-
-    /// Records that the tenant is served, by a lookup that began at that time.
-    pub(super) fn note(&self, changes: u64, epoch: u64) {
-        self.epoch.store(epoch, Ordering::Relaxed);
-        self.changes.store(changes, Ordering::Relaxed);
     }
 }
 

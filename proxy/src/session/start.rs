@@ -1,30 +1,34 @@
 //! From an authenticated user to a running session.
 
-use std::borrow::Cow;
-use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use pgstrata_tenancy::{RoleName, ident};
+use pgstrata_tenancy::ident;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::admission::TenantCheck;
+use super::admission::Counted;
 use super::allowance::Allowance;
 use super::arrival::{arrive, for_login, login_patience};
 use super::clock::Clock;
-use super::encoding::{Reading, is_utf8};
+use super::encoding::Reading;
 use super::listen::Listening;
 use super::news::News;
 use super::path::Effective;
 use super::pins::Pins;
 use super::standing::{Unserved, no_answer};
+use super::state::framing::Framing;
+use super::state::head::Head;
+use super::state::portals::Portals;
+use super::state::reported::Reported;
+use super::state::transaction::Transaction;
 use super::statements::ClientStatements;
-use super::tenant::{Basis, Tenancy, Tenants};
+use super::tenant::{Basis, Tenants};
+use super::validation::validate;
 use super::values::{CONFORMING, NOT_CONFORMING, is_off};
-use super::{Identity, ReportedParameters, Session, Status};
+use super::{Identity, Session, Status};
 use crate::auth::error::OpenError;
 use crate::auth::login::Login;
 use crate::catalog::cache::Known;
@@ -33,20 +37,15 @@ use crate::config::{Config, Level, Mode, PoolMode};
 use crate::limits::places::Places;
 use crate::metrics::Metrics;
 use crate::pool::birth::Birth;
-use crate::pool::claim::Claim;
-use crate::pool::server::Server;
-use crate::pool::servers::CheckoutError;
-use crate::pool::settings::{self, Assignment, CLIENT_ENCODING, SEARCH_PATH, Settings, Tracked, newest_name};
-use crate::shared::cluster::Cluster;
+use crate::pool::settings::{self, Assignment, SEARCH_PATH, Settings, Tracked, newest_name};
 use crate::shared::snapshot::Snapshot;
+use crate::shared::tenancy::Tenancy;
 use crate::shared::{DatabaseHandle, Found, Shared};
 use crate::sql::guard::check;
 use crate::sql::level::read_only;
 use crate::sql::plan::PinReason;
 use crate::sql::scope::Scope;
-use crate::sql::{fresh, limits};
 use crate::stream::ClientStream;
-use crate::wire::frame;
 use crate::wire::refusal::{Refusal, sqlstate};
 
 /// How long a statement waits for the catalog of its tenant's schemas.
@@ -185,105 +184,6 @@ fn confined_path(value: &str, tenancy: &Tenancy) -> Result<Box<str>, Refusal> {
     }
 }
 
-/// Lets PostgreSQL validate the settings, once for each distinct set.
-async fn validate(
-    cluster: &Cluster,
-    (tenancy, claim): (&Tenancy, &Claim),
-    base: &Arc<Settings>,
-    limit: Duration,
-) -> Result<(Birth, Arc<ReportedParameters>), Refusal> {
-    let settings = settings::after(&Arc::default(), base, true);
-    let login = tenancy.isolation.login();
-    // Without settings, no privilege is needed.
-    let role = tenancy.isolation.set_role().filter(|_| settings.count() > 0);
-    let limited = limited_by(&settings, tenancy);
-    let key = (Arc::clone(&settings), role.or(login).cloned());
-    if limited.is_empty()
-        && let Some(known) = cluster.validated.get(&key)
-        && (login.is_some() || known.0 == cluster.servers.newest())
-    {
-        return Ok(known);
-    }
-    let lease = cluster.check_out(login, claim, limit).await;
-    let mut lease = lease.map_err(|error| no_server(&error))?;
-    // A server is returned automatically only after success.
-    try_settings(&mut lease, &settings, role, &limited).await?;
-    let (birth, mut told): (_, ReportedParameters) = (lease.birth, lease.parameters.clone());
-    let dirt = lease.dirt(false);
-    lease.give_back_clean(dirt, Instant::now());
-    told.remove(&b"search_path"[..]);
-    let told = Arc::new(told);
-    if limited.is_empty() {
-        cluster.validated.insert(key, (birth, Arc::clone(&told)));
-    }
-    Ok((birth, told))
-}
-
-/// The time-outs among the settings that have a limit. PostgreSQL compares them for each client, because the limit can
-/// change without notice.
-fn limited_by(settings: &Settings, tenancy: &Tenancy) -> Vec<&'static str> {
-    let limits = tenancy.is_confined() && tenancy.scope.limits_time;
-    limits::LIMITED.into_iter().filter(|name| limits && settings.has(name)).collect()
-}
-
-/// Makes the settings on a server; the error is PostgreSQL's.
-async fn try_settings(
-    server: &mut Server,
-    wanted: &Arc<Settings>,
-    role: Option<&RoleName>,
-    limited: &[&'static str],
-) -> Result<(), Refusal> {
-    let mut statements = settings::difference(&server.settings, wanted, true, role);
-    statements.extend(limited.iter().map(|name| limits::question(name)));
-    if statements.is_empty() {
-        return Ok(());
-    }
-    let lost = |_| Refusal::new("08006", "the connection to PostgreSQL was lost");
-    server.query(&[statements.join("; ").as_bytes()]);
-    server.send().await.map_err(lost)?;
-    let mut refused = None;
-    loop {
-        let answer = server.receive().await.map_err(lost)?;
-        match answer.tag() {
-            b'E' => {
-                refused =
-                    Some(above_limit(answer.body(), limited).unwrap_or_else(|| in_its_words(answer.body())));
-            }
-            b'Z' => break,
-            _ => {}
-        }
-    }
-    refused.map_or(Ok(()), Err)?;
-    server.settings = Arc::clone(wanted);
-    Ok(())
-}
-
-/// The refusal of a time-out above its limit, if the error is that of the check.
-fn above_limit(body: &[u8], limited: &[&'static str]) -> Option<Refusal> {
-    let field = |code| frame::field(body, code).unwrap_or_default();
-    let name = limited.first().filter(|_| fresh::is_found(field(b'C'), field(b'M')))?;
-    let refusal = limits::with_limit(limits::refusal(name), field(b'M'));
-    Some(
-        Refusal::new(sqlstate::INSUFFICIENT_PRIVILEGE, refusal.message)
-            .hint(refusal.hint.unwrap_or_default()),
-    )
-}
-
-/// PostgreSQL's refusal of a setting.
-fn in_its_words(body: &[u8]) -> Refusal {
-    let field = |code| frame::field(body, code).map(String::from_utf8_lossy);
-    let code = field(b'C').unwrap_or_default();
-    let known = sqlstate::OF_SETTINGS.into_iter().find(|known| *known == code);
-    let code = known.unwrap_or(sqlstate::INVALID_PARAMETER_VALUE);
-    let mut refusal = Refusal::new(code, field(b'M').unwrap_or_default());
-    (refusal.detail, refusal.hint) = (field(b'D').map(Cow::into_owned), field(b'H').map(Cow::into_owned));
-    refusal
-}
-
-fn no_server(error: &CheckoutError) -> Refusal {
-    for_login(super::attach::no_server(error))
-}
-
 async fn enter<S>(
     mut login: Login<S>,
     shared: Arc<Shared>,
@@ -320,56 +220,31 @@ where
     }
     entry.set_pins(pins.bits());
     let shown = tenancy.turn.clone();
-    let attendance = TenantCheck::new(identity.database.clients(), tenancy.tally.as_ref());
+    let counted = Counted::new(identity.database.clients(), tenancy.tally.as_ref());
     Ok(Session {
         stream: login.stream,
-        inbuf: login.buffer,
+        framing: Framing::new(login.buffer),
+        head: Head::default(),
         outbuf: BytesMut::new(),
-        eof: false,
-        leaving: false,
-        stream_left: 0,
-        stream_on: false,
-        mid_message: false,
-        checking: false,
-        skip_to_sync: false,
-        asked: None,
-        changes: 0,
-        touched: false,
         scope: Arc::clone(&tenancy.scope),
         scope_basis: Basis::of(&tenancy),
         effective: Effective::of(settings.current(), &tenancy),
         tenants: Tenants::new(tenancy),
-        effective_of: Arc::clone(settings.current()),
         settings,
-        told_utf8: told.get(CLIENT_ENCODING.as_bytes()).is_some_and(|told| is_utf8(told)),
-        stale_told: false,
         holds_cancels: false,
         reading: Reading::default(),
-        told,
-        told_of: birth,
+        reported: Reported::new(told, birth),
         statements: ClientStatements::default(),
-        portals: Vec::new(),
+        portals: Portals::default(),
         status: Status::Idle,
-        foreseen: None,
-        ahead: None,
-        reached: Status::Idle,
-        bound: Default::default(),
+        transaction: Transaction::default(),
         pins,
         listening: Listening::default(),
-        held_ready: None,
         draws: None,
-        room: None,
-        message_since: None,
-        made_temp: false,
         sql_writes: false,
-        names_late: false,
-        wanted: None,
-        plan: None,
-        judged: None,
         link: None,
-        attendance,
+        _counted: counted,
         allowance,
-        has_turn: Cell::new(false),
         _place: place,
         clock: Clock::new(),
         accounts: Default::default(),
@@ -396,7 +271,8 @@ impl<C> Session<C> {
         self.shared.metrics.catalog_wait();
         let known = self.scope.names.as_ref().map(|names| names.currency);
         let better = self.cluster().catalog.better(&self.scope.schema, known);
-        self.names_late = !tokio::time::timeout(NAMES_LIMIT, better).await.unwrap_or(false);
+        let loaded = tokio::time::timeout(NAMES_LIMIT, better).await.unwrap_or(false);
+        self.head.note_names(!loaded);
     }
 
     /// Uses the newest catalog of the tenant's schemas, under both strategies: only with the catalog is it known
@@ -433,7 +309,7 @@ fn is_same<T>(new: &Option<Arc<T>>, old: &Option<Arc<T>>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::confined_path;
-    use crate::session::tenant::Tenancy;
+    use crate::shared::tenancy::Tenancy;
     use crate::sql::fixture::scope;
 
     #[test]

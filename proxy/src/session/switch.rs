@@ -4,148 +4,26 @@
 //! The rules are PostgreSQL's for settings: `SET LOCAL` and a rollback end with the transaction. A transaction has one
 //! tenant: once it has read or written, another tenant is refused.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
 use pgstrata_tenancy::TenantId;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::command::{Command, TENANT, command, is_command, is_local, tenant_id};
 use super::expect::Expect;
 use super::judge::{Question, Source};
 use super::names::Found;
+use super::naming::commented;
 use super::path::Effective;
 use super::request::Step;
 use super::statements::ClientStatement;
-use super::tenant::Tenancy;
 use super::{End, Session, Status};
+use crate::shared::tenancy::Tenancy;
 use crate::simulation::{Fault, fault};
-use crate::sql::lexer::Lexer;
-use crate::sql::masked;
-use crate::sql::name;
 use crate::sql::plan::{Insert, Plan, Refusal, Route, Splice, Statement, StatementKind};
 use crate::wire::frame;
 use crate::wire::message::{self, Severity};
-
-/// The parameter, which PostgreSQL does not have.
-const TENANT: &str = "tenant";
-
-/// The begin of the tenant's key in a comment.
-const KEY: &str = "tenant=";
-
-/// A command about the session's tenant.
-#[derive(Debug)]
-pub(super) enum Command {
-    /// `SET [LOCAL] tenant = 'name'`.
-    Set { name: TenantId, local: bool },
-    /// `RESET tenant`, `SET [LOCAL] tenant TO DEFAULT`.
-    Reset { local: bool },
-    /// `SHOW tenant`.
-    Show,
-}
-
-/// Whether a statement is one of these.
-pub(super) fn is_command(statement: &Statement) -> bool {
-    match &statement.kind {
-        StatementKind::Set(setting) => &*setting.name == TENANT && setting.given.is_none(),
-        StatementKind::Reset { name, .. } | StatementKind::Show(name) => &**name == TENANT,
-        _ => false,
-    }
-}
-
-/// Whether a plan contains nothing else.
-pub(super) fn is_local(plan: &Plan) -> bool {
-    matches!(&plan.statements[..], [only] if is_command(only))
-}
-
-/// The command of a statement in its text; `utf8`: the text is in UTF-8.
-fn command(statement: &Statement, text: &[u8], utf8: bool) -> Result<Command, Refusal> {
-    match &statement.kind {
-        StatementKind::Set(setting) => {
-            let raw = text.get(setting.value.clone()).unwrap_or_default();
-            legible(raw, utf8)?;
-            let name = one_value(raw).ok_or_else(|| invalid("it must be one name or string"))?;
-            Ok(Command::Set { name: tenant_id(&name)?, local: setting.local })
-        }
-        StatementKind::Reset { local, .. } => Ok(Command::Reset { local: *local }),
-        _ => Ok(Command::Show),
-    }
-}
-
-fn tenant_id(name: &str) -> Result<TenantId, Refusal> {
-    TenantId::new(name).map_err(|error| invalid(&error.to_string()))
-}
-
-fn invalid(why: &str) -> Refusal {
-    Refusal { code: "22023", message: format!("invalid value for parameter \"tenant\": {why}"), hint: None }
-}
-
-/// The value of a `SET`, if it is one word or one string.
-fn one_value(raw: &[u8]) -> Option<Cow<'_, str>> {
-    let mut tokens = Lexer::new(raw, true);
-    let token = tokens.next().filter(|_| tokens.next().is_none())?;
-    match token.kind.is_word() {
-        true => Some(name::decode(token.kind, token.of(raw))),
-        false => name::plain_string(token.kind, token.of(raw), true),
-    }
-}
-
-/// In another encoding, other bytes could look like the name of a tenant.
-fn legible(raw: &[u8], utf8: bool) -> Result<(), Refusal> {
-    if utf8 || raw.is_ascii() { Ok(()) } else { Err(masked::refusal()) }
-}
-
-/// The tenant that a comment at the very beginning of the text names, in the form of sqlcommenter:
-/// `/*tenant='acme_corp'*/`, with other keys next to it, and values encoded as in a URL; `utf8`: the text is in UTF-8.
-fn commented(text: &[u8], utf8: bool) -> Result<Option<String>, Refusal> {
-    let comment = text.trim_ascii_start().strip_prefix(b"/*").unwrap_or_default();
-    let end = memchr::memmem::find(comment, b"*/").unwrap_or_default();
-    let comment = comment.get(..end).unwrap_or_default();
-    // A comment may be long, and most comments name no tenant.
-    if memchr::memmem::find(comment, KEY.as_bytes()).is_none() {
-        return Ok(None);
-    }
-    let comment = String::from_utf8_lossy(comment);
-    let Some(value) = value_for_tenant(&comment) else { return Ok(None) };
-    legible(value.as_bytes(), utf8)?;
-    let inner = value.strip_prefix('\'').and_then(|value| value.strip_suffix('\''));
-    Ok(inner.and_then(decode).map(Cow::into_owned))
-}
-
-/// Whether a comment at the very beginning of the text names a tenant.
-pub(super) fn names_tenant(text: &[u8]) -> bool {
-    !matches!(commented(text, true), Ok(None))
-}
-
-/// The value of the tenant's key in a comment, which is first or behind a comma.
-fn value_for_tenant(comment: &str) -> Option<&str> {
-    let is_key = |at: &usize| {
-        let before = comment.get(..*at).unwrap_or_default().trim_end();
-        before.is_empty() || before.ends_with(',')
-    };
-    let key = comment.match_indices(KEY).map(|(at, _)| at).find(is_key)?;
-    comment.get(key + KEY.len()..)?.split(',').next().map(str::trim)
-}
-
-/// A value of sqlcommenter: `%XX` for bytes, a backslash in front of quotes.
-fn decode(value: &str) -> Option<Cow<'_, str>> {
-    if !value.contains(['%', '\\']) {
-        return Some(Cow::Borrowed(value));
-    }
-    let mut out = Vec::with_capacity(value.len());
-    let mut bytes = value.bytes();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'%' => {
-                let digits = [bytes.next()?, bytes.next()?];
-                out.push(u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?);
-            }
-            b'\\' => out.push(bytes.next()?),
-            other => out.push(other),
-        }
-    }
-    String::from_utf8(out).ok().map(Cow::Owned)
-}
 
 /// Whether a statement may read or write.
 pub(super) fn touches(statement: &Statement) -> bool {
@@ -256,7 +134,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         };
         if !matches!(plan.route, Route::Refuse(_) | Route::NeedNames) {
             self.outbuf.extend_from_slice(&answer);
-            self.attendance.begun = true;
+            self.head.begin();
             let behind = plan.statements.get(1).map_or(0, |second| second.span.start);
             let cut = u32::try_from(behind).unwrap_or(u32::MAX);
             plan.splices.insert(0, Splice { at: 0, cut, insert: Insert::Text("".into()) });
@@ -289,9 +167,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if self.tenancy().scope.tenant.as_deref() == Some(tenant.as_str()) {
             return Ok(Arc::clone(self.tenancy()));
         }
-        match self.asked.take().map(|asked| *asked) {
-            Some((asked, answer)) if asked == tenant => answer.map_err(TenantSwitchError::from),
-            _ => Err(TenantSwitchError::Ask(tenant)),
+        match self.head.take_tenant(&tenant) {
+            Some(answer) => answer.map_err(TenantSwitchError::from),
+            None => Err(TenantSwitchError::Ask(tenant)),
         }
     }
 
@@ -306,14 +184,14 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// Looks up whether the tenant exists, whether this user may name it, and its state.
     pub(super) async fn ask_for_tenant(&mut self, tenant: TenantId) -> Result<(), End> {
         let answer = self.find_tenant(&tenant).await?;
-        self.asked = Some(Box::new((tenant, answer)));
+        self.head.note_tenant(tenant, answer);
         Ok(())
     }
 
     /// Makes `tenancy` the session's, if its transaction and its server allow it.
     pub(super) fn enter(&mut self, tenancy: Arc<Tenancy>, local: bool) -> Result<(), Refusal> {
         let same = tenancy.scope.tenant == self.tenancy().scope.tenant;
-        if !same && self.touched {
+        if !same && self.transaction.has_touched() {
             return Err(spans_two());
         }
         if !same && self.pins.has_state() {
@@ -336,9 +214,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             return;
         }
         self.effective = Effective::of(self.settings.current(), self.tenancy());
-        self.changes += 1;
+        self.tenants.note_change();
         if let Some(link) = &mut self.link {
-            (link.path_set, link.local_path, link.strayed) = (false, false, false);
+            link.setup.change_tenant();
             link.change_tenant();
         }
     }
@@ -398,7 +276,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// Whether names may be resolved for another tenant now: not if the path of the transaction counts.
     pub(super) fn may_stand_in(&self, tied: Option<&Arc<Tenancy>>) -> Result<(), Refusal> {
         let other = tied.is_some_and(|tied| tied.scope.tenant != self.tenancy().scope.tenant);
-        let counts = self.touched || self.link.as_ref().is_some_and(|link| link.local_path);
+        let counts = self.transaction.has_touched()
+            || self.link.as_ref().is_some_and(|link| link.setup.has_local_path());
         match tied.filter(|_| other) {
             Some(_) if counts => Err(spans_two()),
             Some(_) if self.pins.has_state() => Err(holds_objects()),
@@ -487,7 +366,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     pub(super) fn end_local(&mut self) {
         if self.status == Status::Idle {
             self.tenants.commit();
-            self.touched = false;
+            self.transaction.begin_anew();
             self.portals.clear();
             self.tenant_changed();
         }
@@ -497,7 +376,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     pub(super) fn fail_local(&mut self) {
         if self.status == Status::Idle {
             self.tenants.roll_back();
-            self.touched = false;
+            self.transaction.begin_anew();
             self.tenant_changed();
         }
     }
@@ -510,49 +389,5 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         self.end_local();
         message::ready_for_query(&mut self.outbuf, self.status.byte());
         true
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn comments_name_tenants_as_sqlcommenter_writes_them() {
-        for (text, tenant) in [
-            ("/*tenant='globex'*/ select 1", Some("globex")),
-            ("  /* action='x y', tenant='a%20b\\'c' ,z='1' */select 1", Some("a b'c")),
-            ("/*tenant=globex*/ select 1", None),
-            ("/*mytenant='globex'*/ select 1", None),
-            ("/*a=tenant='globex'*/ select 1", None),
-            ("/*mytenant='a',\u{a0}\x0btenant='globex',tenant='b'*/ select 1", Some("globex")),
-            ("/*tenant =='a',tenant=b,tenant='c'*/ select 1", None),
-            ("select 1 /*tenant='globex'*/", None),
-            ("-- tenant='globex'\nselect 1", None),
-            ("/*tenant='glo%zz'*/ select 1", None),
-            ("/* tenant='never ends", None),
-        ] {
-            assert_eq!(commented(text.as_bytes(), false).unwrap().as_deref(), tenant, "{text}");
-        }
-        let named = "/*a='\u{e9}',tenant='caf\u{e9}'*/".as_bytes();
-        assert_eq!(commented(named, true).unwrap().as_deref(), Some("caf\u{e9}"));
-        assert_eq!(commented(named, false).unwrap_err().code, "0A000");
-        assert_eq!(commented(b"/*tenant='caf\xe9'*/", false).unwrap_err().code, "0A000");
-        assert_eq!(commented(b"/*other='caf\xe9'*/", false), Ok(None));
-    }
-
-    #[test]
-    fn value_is_one_name_or_string() {
-        for (raw, value) in [
-            ("globex", Some("globex")),
-            ("GloBex", Some("globex")),
-            ("\"GloBex\"", Some("GloBex")),
-            ("'GloBex'", Some("GloBex")),
-            ("'a', 'b'", None),
-            ("1", None),
-            ("", None),
-        ] {
-            assert_eq!(one_value(raw.as_bytes()).as_deref(), value, "{raw}");
-        }
     }
 }

@@ -12,6 +12,7 @@ use pgstrata_tenancy::RoleName;
 use quick_cache::sync::Cache;
 use tokio::task::JoinSet;
 
+use super::ReportedParameters;
 use super::parts::Parts;
 use crate::catalog::listen::{Audience, Listener};
 use crate::catalog::{Announcements, Catalog, CatalogError, Control, Survey, TenantDirectory};
@@ -26,7 +27,6 @@ use crate::pool::servers::{CheckoutError, Lease, Servers};
 use crate::pool::settings::Settings;
 use crate::pool::tenants::TenantServers;
 use crate::provision::{ProvisionQueue, Provisioner};
-use crate::session::ReportedParameters;
 
 /// How many sets of start-up settings are remembered as good, with what PostgreSQL made of them.
 const REMEMBERED_SETTINGS: usize = 10_000;

@@ -10,15 +10,15 @@ use pgstrata_tenancy::TenantId;
 use quick_cache::sync::Cache;
 
 use super::cluster::{Cluster, ClusterId, Common};
+use super::draw_readers::DrawReaders;
 use super::parts::Parts;
+use super::tenancy::Tenancy;
 use crate::catalog::CatalogError;
 use crate::catalog::directory::{Look, Sight};
 use crate::catalog::placement::Placement;
 use crate::config::{Changes, Config, Effect, NoRole, Policy};
 use crate::limits::Budgets;
 use crate::metrics::Metrics;
-use crate::session::draws::DrawReaders;
-use crate::session::tenant::Tenancy;
 
 /// For how many tenants it is remembered what names mean: what is forgotten is made anew.
 const REMEMBERED_TENANCIES: usize = 10_000;

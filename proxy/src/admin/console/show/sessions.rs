@@ -58,7 +58,7 @@ pub(super) const PREPARED: Shown = Shown::new(
     "each statement that clients have prepared by name",
     &[int8("id"), int4("clients"), text("path"), text("role"), int4("bytes"), text("query")],
     |shared, _| {
-        let row = |statement: &crate::session::statements::Held| -> Row {
+        let row = |statement: &crate::shared::statements::Held| -> Row {
             let identity = &statement.prepared.identity;
             let text = String::from_utf8_lossy(&identity.text);
             let shown: String = text.chars().take(SHOWN_TEXT).collect();

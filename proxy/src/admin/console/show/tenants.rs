@@ -8,8 +8,8 @@ use super::{Shown, View, clusters, databases, int4, numeric, text};
 use crate::admin::console::table::{Cell, Row, text_or_null};
 use crate::clients::slot::Doing;
 use crate::metrics::tally::TenantSums;
-use crate::session::tenant::Tenancy;
 use crate::shared::DatabaseHandle;
+use crate::shared::tenancy::Tenancy;
 use crate::tenant::connect::tenant_of;
 
 pub(super) const TENANTS: Shown = Shown::new(

@@ -1,7 +1,7 @@
 //! Unnamed statements that repeat: which of them are kept on their servers, and under which name.
 //!
 //! Most drivers send each query in a `Parse` without a name, and PostgreSQL parses, analyses and plans it each time.
-//! From its second use on, the proxy gives such a statement a name on its server ([`super::kept`] runs it). The client
+//! From its second use on, the proxy gives such a statement a name on its server (`session::kept` runs it). The client
 //! must get the result of an unnamed statement that is parsed at that moment. So only statements are kept for which
 //! PostgreSQL detects every change of their meaning:
 //!
@@ -102,11 +102,7 @@ impl StatementStore {
     ///
     /// `columns` is a query that has the columns of all its relations, empty if there are none; `None` if there is no
     /// such query.
-    pub(super) fn repeated(
-        &self,
-        identity: Identity,
-        columns: impl FnOnce() -> Option<String>,
-    ) -> Arc<Prepared> {
+    pub fn repeated(&self, identity: Identity, columns: impl FnOnce() -> Option<String>) -> Arc<Prepared> {
         match self.repeated.known.get(&identity) {
             Some(Known::Kept(prepared)) => return prepared,
             Some(Known::Refused(until)) if Instant::now() < until => return self.unshared(identity, false),
@@ -140,7 +136,7 @@ impl StatementStore {
     }
 
     /// Gives a statement, and its watch, another name from now on. `refused`: it could not be prepared.
-    pub(super) fn forget_repeated(&self, prepared: &Prepared, refused: bool) {
+    pub fn forget_repeated(&self, prepared: &Prepared, refused: bool) {
         if let Some(watch) = &prepared.watch {
             self.repeated.watches.remove_if(&watch.identity, |known| known.id == watch.id);
         }
@@ -179,7 +175,7 @@ fn highest_parameter(text: &[u8]) -> Option<u64> {
 }
 
 /// Whether the text is ASCII and has no string. (Nor a comment with a quote, nor a name with a dollar sign.)
-pub(super) fn has_no_string(text: &[u8]) -> bool {
+pub fn has_no_string(text: &[u8]) -> bool {
     let is_parameter = |at: usize| text.get(at + 1).is_some_and(u8::is_ascii_digit);
     text.is_ascii()
         && memchr::memchr2_iter(b'\'', b'$', text).all(|at| text.get(at) == Some(&b'$') && is_parameter(at))
