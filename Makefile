@@ -157,7 +157,7 @@ bench-docs: bench ## the same, and its tables and plots into docs/
 bench-micro: ## what each step from SQL to its plan costs, next to a parser alone
 	cargo bench --locked --package pgstrata-benches --bench functions -- --noplot
 
-bench-adversarial: setup-test ## texts that cost as much as they can: the slowest of 10,000, and what a flood of them costs others
+bench-adversarial: setup-test ## texts that cost as much as they can: the slowest of 10,000, and what a flood of them costs others, by the proxy and past it
 	cargo run --release --locked --quiet --package pgstrata-benches --bin adversarial -- --families
 
 bench-http: setup-test ## what scrapes and half requests at the HTTP port cost clients; another program: PGSTRATA=PATH

@@ -1,4 +1,5 @@
-//! One tenant floods the proxy with such texts; another asks for `select 1`, with the flood and without, in turn.
+//! One tenant floods PostgreSQL with such texts, by the proxy or past it; another asks the proxy for `select 1`. The
+//! cases take turns.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,44 +13,83 @@ use pgstrata::demo::seed::seed;
 use pgstrata_testkit::Mixtures;
 use tokio_postgres::{Client, NoTls};
 
+use crate::processor::{Spent, parent};
 use crate::{Options, Outcome};
 
 /// The flood's texts end after so long: what PostgreSQL does with them is not measured.
 const STATEMENT_TIMEOUT: &str = "ALTER ROLE app SET statement_timeout = '1s'";
 
-/// So often without the flood and with it.
+/// How often each case has its turn.
 const ROUNDS: usize = 3;
 
-/// Prints the other's latencies with and without the flood.
+/// What the neighbour's requests are measured beside.
+struct Case {
+    name: &'static str,
+    /// Where the flood connects to; none: there is no flood.
+    flood: Option<String>,
+    latencies: Vec<Duration>,
+    sent: u64,
+    spent: Spent,
+}
+
+impl Case {
+    fn new(name: &'static str, flood: Option<String>) -> Self {
+        Self { name, flood, latencies: Vec::new(), sent: 0, spent: Spent::default() }
+    }
+}
+
+/// Prints the neighbour's latencies alone, beside the flood, and beside the same flood past the proxy.
 pub fn measure(options: &Options) -> Outcome<()> {
     let cluster = Cluster::start(ClusterOptions::default())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        seed(&cluster).await?;
-        let server = connect(&cluster.superuser("postgres")).await?;
-        server.batch_execute(STATEMENT_TIMEOUT).await
-    })?;
+    let postmaster = runtime.block_on(prepare(&cluster))?;
     let (proxy, url) = proxy(&cluster, options.threads)?;
+    let quiet = format!("{url}globex");
+    let direct =
+        format!("postgresql://app:app@127.0.0.1:{}/app?options=-csearch_path%3Dacme_corp", cluster.port());
     let texts: Arc<[String]> = Mixtures::new(options.seed, options.longest)
         .take(options.texts)
         .map(|mixture| mixture.text)
         .collect();
-    let (mut alone, mut beside) = (Vec::new(), Vec::new());
     let turn = Duration::from_secs(options.seconds);
-    let mut sent = 0;
+    let mut cases = [
+        Case::new("alone", None),
+        Case::new("beside a flood", Some(format!("{url}acme_corp"))),
+        Case::new("beside a flood past the proxy", Some(direct)),
+    ];
     for _ in 0..ROUNDS {
-        alone.extend(runtime.block_on(latencies(&url, turn))?);
-        let flood = Flood::start(&url, &texts, options.clients);
-        beside.extend(runtime.block_on(latencies(&url, turn))?);
-        sent += flood.stop();
+        for case in &mut cases {
+            let flood = case.flood.as_ref().map(|url| Flood::start(url, &texts, options.clients));
+            let before = Spent::so_far(postmaster);
+            case.latencies.extend(runtime.block_on(latencies(&quiet, turn))?);
+            case.spent += Spent::so_far(postmaster) - before;
+            case.sent += flood.map_or(0, Flood::stop);
+        }
     }
-    let (alone, beside) = (Latencies::of(alone), Latencies::of(beside));
-    println!("select 1 of one tenant, {ROUNDS} turns of {turn:?} each:");
-    println!("  alone           {alone}");
-    println!("  beside a flood  {beside}   ({} clients of another, {sent} texts)", options.clients);
-    println!("  p99 ratio       {:.2}", beside.p99.as_secs_f64() / alone.p99.as_secs_f64());
     drop(proxy);
+    println!(
+        "select 1 of one tenant, {ROUNDS} turns of {turn:?} each; floods are {} clients of another:",
+        options.clients
+    );
+    report(&cases, turn * ROUNDS as u32);
     Ok(())
+}
+
+fn report(cases: &[Case], time: Duration) {
+    let mut alone = None;
+    for case in cases {
+        let seen = Latencies::of(case.latencies.clone());
+        println!("  {:<30}  {seen}", case.name);
+        println!("  {:<30}  {}, {} texts", "", case.spent.shares(time), case.sent);
+        let alone = *alone.get_or_insert(seen.p99);
+        if case.flood.is_some() {
+            println!(
+                "  {:<30}  p99 is {:.2} of its own alone",
+                "",
+                seen.p99.as_secs_f64() / alone.as_secs_f64()
+            );
+        }
+    }
 }
 
 /// A proxy in this process, and how tenants connect to it.
@@ -65,19 +105,28 @@ fn proxy(cluster: &Cluster, threads: usize) -> Outcome<(Background, String)> {
     Ok((Background::start(config)?, format!("postgresql://app:app@127.0.0.1:{port}/app?options=-ctenant%3D")))
 }
 
+/// Fills the cluster; gives the process that all of PostgreSQL's are children of.
+async fn prepare(cluster: &Cluster) -> Outcome<u32> {
+    seed(cluster).await?;
+    let server = connect(&cluster.superuser("postgres")).await?;
+    server.batch_execute(STATEMENT_TIMEOUT).await?;
+    let backend: i32 = server.query_one("SELECT pg_backend_pid()", &[]).await?.get(0);
+    Ok(parent(backend.try_into()?).unwrap_or_default())
+}
+
 async fn connect(config: &tokio_postgres::Config) -> Result<Client, tokio_postgres::Error> {
     let (client, connection) = config.connect(NoTls).await?;
     tokio::spawn(connection);
     Ok(client)
 }
 
-async fn tenant(url: &str, tenant: &str) -> Result<Client, tokio_postgres::Error> {
-    connect(&format!("{url}{tenant}").parse()?).await
+async fn open(url: &str) -> Result<Client, tokio_postgres::Error> {
+    connect(&url.parse()?).await
 }
 
 /// How long `select 1` takes, again and again for `turn`.
 async fn latencies(url: &str, turn: Duration) -> Outcome<Vec<Duration>> {
-    let client = tenant(url, "globex").await?;
+    let client = open(url).await?;
     let (mut all, until) = (Vec::new(), Instant::now() + turn);
     while Instant::now() < until {
         let begun = Instant::now();
@@ -127,12 +176,12 @@ async fn flood(url: &str, texts: &[String], first: usize, step: usize, over: &At
             return;
         }
         if client.is_none() {
-            client = tenant(url, "acme_corp").await.ok();
+            client = open(url).await.ok();
         }
-        let Some(open) = &client else { continue };
-        let lost = match open.batch_execute(text).await {
-            Ok(()) => open.batch_execute("rollback").await.is_err(),
-            Err(error) => error.as_db_error().is_none() || open.batch_execute("rollback").await.is_err(),
+        let Some(connected) = &client else { continue };
+        let lost = match connected.batch_execute(text).await {
+            Ok(()) => connected.batch_execute("rollback").await.is_err(),
+            Err(error) => error.as_db_error().is_none() || connected.batch_execute("rollback").await.is_err(),
         };
         if lost {
             client = None;

@@ -4,6 +4,7 @@
 
 mod engine;
 mod flood;
+mod processor;
 
 use clap::Parser;
 
