@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use foldhash::HashSet;
 use pgstrata_grammar::nodes::ObjectType;
-use pgstrata_grammar::{Item, Node, NodeList, Place, nodes};
+use pgstrata_grammar::{Item, Node, NodeList, Place, nodes, untyped};
 
 use super::places::Places;
 use super::{Agreed, differ};
@@ -209,13 +209,17 @@ impl<'a> Reader<'a> {
 
     /// A literal whose value is parsed as a name.
     fn cast(&self, n: &nodes::TypeCast, out: &mut Vec<Demand>) {
-        let type_parts = n.type_name().map(|kind| parts(pgstrata_grammar::untyped(kind.names())));
+        let type_parts = n.type_name().map(|kind| parts(untyped(kind.names())));
         let Some(kind) = type_parts.as_ref().and_then(|parts| parts.last()) else { return };
+        // Of a chain of casts, each one looks at those inside.
+        if *kind != "regnamespace" && !NAME_TYPES.contains(kind) {
+            return;
+        }
         let Some(token) = self.literal(behind_casts(n.arg(), &[])) else { return };
         let token = token as u32;
         if *kind == "regnamespace" {
             out.push(Demand::SchemaLiteral(token));
-        } else if NAME_TYPES.contains(kind) {
+        } else {
             out.push(Demand::ObjectLiteral { token, write: false, by_name: false });
         }
     }
@@ -267,8 +271,8 @@ fn behind_casts<'t>(mut node: Node<'t>, kinds: &[&str]) -> Node<'t> {
     for _ in 0..MAX_CASTS {
         let Node::TypeCast(n) = node else { break };
         let kind =
-            n.type_name().and_then(|kind| parts(pgstrata_grammar::untyped(kind.names())).last().copied());
-        if !kinds.is_empty() && !kind.is_some_and(|kind| kinds.contains(&kind)) {
+            || n.type_name().and_then(|kind| untyped(kind.names()).iter().filter_map(Node::as_str).last());
+        if !kinds.is_empty() && !kind().is_some_and(|kind| kinds.contains(&kind)) {
             break;
         }
         node = n.arg();
@@ -328,7 +332,7 @@ fn option(n: &nodes::DefElem, place: Place<'_>, out: &mut Vec<Demand>) {
     }
     match n.arg() {
         // The grammar reads a plain name as a type's.
-        Node::TypeName(kind) => support(&parts(pgstrata_grammar::untyped(kind.names())), out),
+        Node::TypeName(kind) => support(&parts(untyped(kind.names())), out),
         Node::NodeList(list) if list.iter().all(|node| node.as_str().is_some()) => {
             support(&parts(list), out);
         }
