@@ -80,7 +80,7 @@ impl Judges {
             usual: Lane::new((cores / 2).max(1)),
             long: Lane::new(1),
             hasher,
-            paces: Paces::default(),
+            paces: Paces::new(cores),
             pauses: AtomicU64::new(0),
             neighbours: Neighbours::new(),
         }

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::pool::turns::Tenant;
 
-/// A tenant's texts may take one part of this number of parts of a processor.
+/// A tenant's texts may take one part of this number of parts of all processors, and at most one processor.
 const PARTS: u32 = 10;
 /// The processor time that a tenant has without pauses, when it has used none for a while.
 const FREE: Duration = Duration::from_millis(50);
@@ -23,8 +23,9 @@ const LONGEST: Duration = Duration::from_secs(1);
 const SWEEP: usize = 1024;
 
 /// The paces of all tenants.
-#[derive(Default)]
 pub(super) struct Paces {
+    /// See [`Pace::parts`].
+    parts: u32,
     accounts: Mutex<Accounts>,
 }
 
@@ -41,6 +42,12 @@ impl Default for Accounts {
 }
 
 impl Paces {
+    /// On a machine with so many processors.
+    pub(super) fn new(processors: usize) -> Self {
+        let processors = u32::try_from(processors).unwrap_or(PARTS).clamp(1, PARTS);
+        Self { parts: PARTS.div_ceil(processors), accounts: Mutex::default() }
+    }
+
     /// The account of a tenant, which lasts as long as the tenant has texts or owes time.
     pub(super) fn of(&self, tenant: &Tenant) -> Arc<Pace> {
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -52,7 +59,7 @@ impl Paces {
             accounts.by_tenant.retain(|_, pace| Arc::strong_count(pace) > 1 || pace.paid_at() > now);
             accounts.sweep_at = (accounts.by_tenant.len() * 2).max(SWEEP);
         }
-        let pace = Arc::new(Pace::new());
+        let pace = Arc::new(Pace::new(self.parts));
         accounts.by_tenant.insert(tenant.clone(), Arc::clone(&pace));
         pace
     }
@@ -60,6 +67,8 @@ impl Paces {
 
 /// The pace of one tenant.
 pub(super) struct Pace {
+    /// The tenant's texts may take one part of this number of parts of a processor.
+    parts: u32,
     /// When the time that its texts took will be paid for, at the tenant's part of a processor.
     paid_at: Mutex<Instant>,
     /// First come, first served.
@@ -70,8 +79,8 @@ pub(super) struct Pace {
 pub(super) type Next = OwnedMutexGuard<()>;
 
 impl Pace {
-    fn new() -> Self {
-        Self { paid_at: Mutex::new(Instant::now()), queue: Arc::default() }
+    fn new(parts: u32) -> Self {
+        Self { parts, paid_at: Mutex::new(Instant::now()), queue: Arc::default() }
     }
 
     fn paid_at(&self) -> Instant {
@@ -101,14 +110,14 @@ impl Pace {
     /// The pause that is due now.
     fn pause(&self, now: Instant) -> Option<Duration> {
         let owed = self.paid_at().saturating_duration_since(now);
-        owed.checked_sub(FREE * PARTS).filter(|pause| !pause.is_zero())
+        owed.checked_sub(FREE * self.parts).filter(|pause| !pause.is_zero())
     }
 
     /// A text has taken this much of a processor.
     pub(super) fn spent(&self, time: Duration, now: Instant) {
         let mut paid_at = self.paid_at.lock().unwrap_or_else(PoisonError::into_inner);
-        let behind = (*paid_at).max(now) + time.saturating_mul(PARTS).min(LONGEST);
-        *paid_at = behind.min(now + FREE * PARTS + LONGEST);
+        let behind = (*paid_at).max(now) + time.saturating_mul(self.parts).min(LONGEST);
+        *paid_at = behind.min(now + FREE * self.parts + LONGEST);
     }
 }
 
@@ -136,7 +145,7 @@ mod tests {
 
     #[test]
     fn texts_take_their_part_of_a_processor() {
-        let (pace, begun) = (Pace::new(), Instant::now());
+        let (pace, begun) = (Pace::new(PARTS), Instant::now());
         let (mut now, mut free) = (begun, 0);
         for _ in 0..100 {
             match pace.pause(now) {
@@ -151,8 +160,14 @@ mod tests {
     }
 
     #[test]
+    fn part_grows_with_the_machine() {
+        let parts = |processors| Paces::new(processors).parts;
+        assert_eq!([0, 1, 2, 4, 10, 64].map(parts), [10, 10, 5, 3, 1, 1]);
+    }
+
+    #[test]
     fn pause_is_bounded_however_much_a_tenant_has_used() {
-        let (pace, now) = (Pace::new(), Instant::now());
+        let (pace, now) = (Pace::new(PARTS), Instant::now());
         (0..1000).for_each(|_| pace.spent(TEXT * 1000, now));
         assert_eq!(pace.pause(now), Some(LONGEST));
         assert_eq!(pace.pause(now + LONGEST), None);
@@ -160,7 +175,7 @@ mod tests {
 
     #[tokio::test]
     async fn tenant_that_is_alone_has_no_pauses_and_waits_for_nothing() {
-        let pace = Pace::new();
+        let pace = Pace::new(PARTS);
         pace.spent(TEXT * 1000, Instant::now());
         let _first = Arc::clone(&pace.queue).lock_owned().await;
         assert!(pace.next(|| false, || panic!("a pause")).await.is_none());
@@ -168,7 +183,7 @@ mod tests {
 
     #[tokio::test]
     async fn texts_of_one_tenant_wait_for_each_other_and_not_for_those_of_another() {
-        let paces = Paces::default();
+        let paces = Paces::new(1);
         let first = paces.of(&Some("flood".into())).next(|| true, || ()).await;
         let second = tokio::spawn({
             let pace = paces.of(&Some("flood".into()));
@@ -183,7 +198,7 @@ mod tests {
 
     #[test]
     fn accounts_that_owe_nothing_are_dropped() {
-        let paces = Paces::default();
+        let paces = Paces::new(1);
         paces.of(&Some("owes".into())).spent(LONGEST, Instant::now());
         for tenant in 0..SWEEP {
             paces.of(&Some(tenant.to_string().into()));
