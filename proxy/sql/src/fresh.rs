@@ -155,7 +155,7 @@ struct Places {
     relations: Vec<String>,
     types: Vec<String>,
     routines: Vec<String>,
-    indexes: Vec<String>,
+    indexes: Vec<Box<str>>,
 }
 
 impl Places {
@@ -167,17 +167,39 @@ impl Places {
             _ if look.extent == Extent::AllKeys => {
                 self.schemas.extend(look.schema.as_deref().map(namespace));
             }
-            Object::Relation if look.extent == Extent::Rows => self.followed.push(by("to_regclass")),
-            Object::Relation => self.relations.push(by("to_regclass")),
+            Object::Relation if look.hold => self.relation(look, held(&by("to_regclass"))),
+            Object::Relation => self.relation(look, by("to_regclass")),
             Object::Type => self.types.push(by("to_regtype")),
             Object::Routine => self.routines.push(format!("{}::pg_catalog.name", literal(&look.name))),
-            Object::Index => self.indexes.push(format!("{}::pg_catalog.name", literal(&look.name))),
+            Object::Index => self.indexes.push(look.name.clone()),
             // Their names get the tenant's schema in front.
             Object::Other => {}
         }
     }
 
+    fn relation(&mut self, look: &Look, place: String) {
+        match look.extent {
+            Extent::Rows => self.followed.push(place),
+            _ => self.relations.push(place),
+        }
+    }
+
+    /// The indexes of these names in the schemas of the path that the tenant may not write. Another session of the
+    /// tenant could drop its own index between the check and the statement, so they count even where the path finds
+    /// another one first.
+    fn shared_indexes(&self, scope: &Scope) -> Vec<String> {
+        let schemas = || scope.path().filter(|schema| !scope.may_write(schema));
+        let in_schemas = |name: &str| {
+            let each = schemas().map(|schema| literal(&format!("{}.{}", quote(schema), quote(name))));
+            each.map(|index| format!("pg_catalog.to_regclass({index})::pg_catalog.oid")).collect::<Vec<_>>()
+        };
+        self.indexes.iter().flat_map(|name| in_schemas(name)).collect()
+    }
+
     /// A query of each kind, for the names of objects outside of the tenant.
+    ///
+    /// Names are resolved as they are now. The rows of the catalog come from the transaction's snapshot, which may be an
+    /// old one, so an object without a row counts as outside.
     fn queries(&self, scope: &Scope) -> Vec<String> {
         let mut queries = Vec::new();
         if !self.followed.is_empty() {
@@ -210,23 +232,33 @@ impl Places {
         // Only the owner can change a routine in pg_catalog, and a tenant's routine may have its name.
         let visible = "pg_catalog.pg_function_is_visible(o.oid) \
              AND o.pronamespace OPERATOR(pg_catalog.<>) 'pg_catalog'::pg_catalog.regnamespace";
-        // A session of the tenant could drop its own index between the check and the statement. So the index of a
-        // shared schema counts even where the path finds another one first.
-        let on_path = format!("o.relnamespace OPERATOR(pg_catalog.=) {}", hidden::path_schemas(scope));
-        for (places, table, name, key, schema, more) in [
-            (&self.relations, "pg_class", "relname", "oid", "o.relnamespace", "true"),
-            (&self.types, "pg_type", "typname", "oid", "o.typnamespace", "true"),
-            (&self.routines, "pg_proc", "proname", "proname", "o.pronamespace", visible),
-            (&self.indexes, "pg_class", "relname", "relname", "o.relnamespace", &*on_path),
-        ] {
+        for (places, kind, namespace) in
+            [(&self.relations, "regclass", NAMESPACE), (&self.types, "regtype", TYPE_NAMESPACE)]
+        {
             if !places.is_empty() {
                 queries.push(format!(
-                    "SELECT o.{name}::pg_catalog.text FROM pg_catalog.{table} o \
-                     WHERE o.{key} OPERATOR(pg_catalog.=) ANY (ARRAY[{}]) AND {more} AND {}",
+                    "SELECT p.oid::pg_catalog.{kind}::pg_catalog.text FROM pg_catalog.unnest(ARRAY[{}]) p (oid) \
+                     WHERE p.oid IS NOT NULL AND {}",
                     places.join(", "),
-                    elsewhere(schema, scope)
+                    elsewhere(namespace, scope)
                 ));
             }
+        }
+        let indexes = self.shared_indexes(scope);
+        if !indexes.is_empty() {
+            queries.push(format!(
+                "SELECT p.oid::pg_catalog.regclass::pg_catalog.text FROM pg_catalog.unnest(ARRAY[{}]) p (oid) \
+                 WHERE p.oid IS NOT NULL",
+                indexes.join(", ")
+            ));
+        }
+        if !self.routines.is_empty() {
+            queries.push(format!(
+                "SELECT o.proname::pg_catalog.text FROM pg_catalog.pg_proc o \
+                 WHERE o.proname OPERATOR(pg_catalog.=) ANY (ARRAY[{}]) AND {visible} AND {}",
+                self.routines.join(", "),
+                elsewhere("o.pronamespace", scope)
+            ));
         }
         queries
     }
@@ -352,6 +384,21 @@ UNION ALL SELECT i.inhrelid FROM pg_catalog.pg_inherits i WHERE i.inhparent OPER
 /// however few PostgreSQL expects.
 const NAMESPACE: &str =
     "(SELECT n.relnamespace FROM pg_catalog.pg_class n WHERE n.oid OPERATOR(pg_catalog.=) p.oid)";
+
+/// The same of the type `p.oid`.
+const TYPE_NAMESPACE: &str =
+    "(SELECT n.typnamespace FROM pg_catalog.pg_type n WHERE n.oid OPERATOR(pg_catalog.=) p.oid)";
+
+/// The oid of a name that the check has locked. The lock is on what the name meant when the check was analysed, and
+/// `resolved` is evaluated when the check runs: if the session has no lock on that, the result is no relation's oid.
+fn held(resolved: &str) -> String {
+    format!(
+        "(SELECT CASE WHEN r.oid IS NULL OR EXISTS (SELECT FROM pg_catalog.pg_locks l \
+         WHERE l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() AND l.granted \
+         AND l.locktype OPERATOR(pg_catalog.=) 'relation' AND l.relation OPERATOR(pg_catalog.=) r.oid) \
+         THEN r.oid ELSE 0::pg_catalog.oid END FROM (SELECT {resolved} OFFSET 0) r (oid))"
+    )
+}
 
 /// Whether this schema's oid, an expression, is not the oid of a writable schema.
 fn elsewhere(namespace_of: &str, scope: &Scope) -> String {

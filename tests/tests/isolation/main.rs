@@ -16,6 +16,7 @@ mod locked_settings;
 mod names_that_wait;
 mod own_names;
 mod own_statistics;
+mod races;
 mod second_looks;
 mod selftest;
 mod sequences_by_expression;

@@ -270,8 +270,9 @@ const MAX_CASTS: usize = 32;
 fn behind_casts<'t>(mut node: Node<'t>, kinds: &[&str]) -> Node<'t> {
     for _ in 0..MAX_CASTS {
         let Node::TypeCast(n) = node else { break };
-        let kind =
-            || n.type_name().and_then(|kind| untyped(kind.names()).iter().filter_map(Node::as_str).last());
+        let kind = || {
+            n.type_name().and_then(|kind| untyped(kind.names()).iter().filter_map(Node::as_str).next_back())
+        };
         if !kinds.is_empty() && !kind().is_some_and(|kind| kinds.contains(&kind)) {
             break;
         }
