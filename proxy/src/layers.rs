@@ -67,10 +67,7 @@ fn no_circle_leads_through_a_session() {
 fn sessions_are_used_from_above_only() {
     let uses = uses();
     let users: Vec<_> = uses.iter().filter(|(_, names)| names.contains("session")).collect();
-    assert!(
-        users.iter().all(|(module, _)| ABOVE_SESSIONS.iter().any(|above| *above == module.as_str())),
-        "{users:?}"
-    );
+    assert!(users.iter().all(|(module, _)| ABOVE_SESSIONS.contains(&module.as_str())), "{users:?}");
     for module in ["needs", "search_path"] {
         let own: Vec<_> = below(module, &uses).into_iter().collect();
         assert!(own.is_empty(), "{module}: {own:?}");

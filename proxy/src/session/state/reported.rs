@@ -10,6 +10,9 @@ use crate::session::encoding::is_utf8;
 use crate::shared::ReportedParameters;
 use crate::wire::message;
 
+/// The name of a parameter and its value.
+type Parameter = (Box<[u8]>, Box<[u8]>);
+
 /// The parameters that the client knows from `ParameterStatus`, and how far they are true on its next server.
 pub(in crate::session) struct Reported {
     values: Arc<ReportedParameters>,
@@ -75,7 +78,7 @@ impl Reported {
 
     /// The values are compared with those of a server. Returns the parameters of that server which the client knows
     /// otherwise.
-    pub fn compare(&mut self, server: &ReportedParameters) -> Vec<(Box<[u8]>, Box<[u8]>)> {
+    pub fn compare(&mut self, server: &ReportedParameters) -> Vec<Parameter> {
         self.stale = false;
         let differing = server.iter().filter(|(name, value)| self.differs(name, value));
         differing.map(|(name, value)| (name.clone(), value.clone())).collect()
