@@ -151,7 +151,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             effective: &self.effective,
             baseline: tenancy.is_confined().then_some(&self.identity.database.home.baseline),
             now: Confirmed {
-                status: self.status,
+                // Messages without a Sync may have ended the failed block: its path is gone, and the text needs its own.
+                status: if self.status == Status::Failed { self.status_then() } else { self.status },
                 settings: &self.settings,
                 base: &self.identity.base,
                 home: &tenancy.home,
