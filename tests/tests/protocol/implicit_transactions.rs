@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pgstrata_tests::answer::{Answer, Fault};
 use pgstrata_tests::setup::STRATEGIES;
-use pgstrata_tests::{Setup, Stage, Wire, neutral};
+use pgstrata_tests::{ACME, Setup, Stage, Wire, neutral};
 use tokio::time::timeout;
 
 /// A conversation that takes longer hangs.
@@ -291,15 +291,15 @@ async fn scripts_that_nobody_wrote() {
 /// The end of a failed block takes path and role along: a `Query` behind it, without a `Sync` between, is the tenant's.
 #[tokio::test(flavor = "multi_thread")]
 async fn query_behind_a_rollback_without_sync_is_the_tenants() {
-    for strategy in pgstrata_tests::setup::STRATEGIES {
-        let stage = pgstrata_tests::Stage::new(pgstrata_tests::Setup::new().strategy(strategy)).await;
+    for strategy in STRATEGIES {
+        let stage = Stage::new(Setup::new().strategy(strategy)).await;
         let mut wire = stage.wire("acme_corp").await;
         for end in ["ROLLBACK", "COMMIT"] {
             wire.simple("BEGIN").await;
             assert_eq!(wire.simple("SELECT name FROM users WHERE 1 / 0 = 0").await.code(), "22012");
             let names = "SELECT name FROM users ORDER BY id";
             let answer = wire.parse("", end).bind("", &[]).execute().query(names).answer().await;
-            assert_eq!(answer.column(), pgstrata_tests::ACME, "{strategy} {end}: {answer:?}");
+            assert_eq!(answer.column(), ACME, "{strategy} {end}: {answer:?}");
         }
     }
 }
