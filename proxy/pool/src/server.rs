@@ -72,8 +72,8 @@ pub struct Server {
     /// Temporary objects were made on it: PostgreSQL keeps their schema on the path for good, and so does
     /// not look at prepared statements again when there are new ones.
     pub had_temp: bool,
-    /// The only client that may have drawn from sequences since what was drawn was forgotten, and for the
-    /// how manyeth of its tenants.
+    /// The only client that may have drawn from sequences since what was drawn was forgotten, and since how many
+    /// switches of its tenant and `DISCARD SEQUENCES` of its own.
     pub sequence_owner: Option<(i32, u64)>,
     /// Who used it last, if more than settings may be left behind.
     pub used_by: Option<(i32, Tenant)>,

@@ -50,6 +50,8 @@ pub(super) struct Draws {
     parsed: Option<i64>,
     /// A value was put into the message at hand.
     put: bool,
+    /// How many times the client has discarded what it drew.
+    discards: u64,
 }
 
 /// PostgreSQL's answer to the question what was drawn.
@@ -216,10 +218,33 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         self.draws.as_deref()?.ready.map(|(_, since)| since)
     }
 
-    /// `DISCARD SEQUENCES`, or all of it.
+    /// The client as one who draws: a new one behind each switch of its tenant and each `DISCARD SEQUENCES`, so that
+    /// what the client drew before is forgotten on every server.
+    pub(super) fn drawer(&self) -> (i32, u64) {
+        let discards = self.draws.as_deref().map_or(0, |draws| draws.discards);
+        (self.cancel.slot().pid, self.tenants.changes() + discards)
+    }
+
+    /// `DISCARD SEQUENCES`, or all of it: has run on the server at hand, if that was sent anything.
     pub(super) fn forget_draws(&mut self) {
+        let before = self.drawer();
+        let draws = self.draws.get_or_insert_default();
+        (draws.value, draws.due) = (None, false);
+        draws.discards += 1;
+        let now = self.drawer();
+        // What a pipeline draws behind it on this server stays.
+        if let Some(link) = self.link.as_mut().filter(|link| link.request.sent)
+            && link.lease.sequence_owner == Some(before)
+        {
+            link.lease.sequence_owner = Some(now);
+        }
+    }
+
+    /// `DISCARD SEQUENCES` has run in a request: what stands behind it may draw, for a client that is not tied to its
+    /// server any more.
+    pub(super) fn expect_draws(&mut self) {
         if let Some(draws) = self.draws.as_deref_mut() {
-            (draws.value, draws.due) = (None, false);
+            draws.due = draws.reads;
         }
     }
 

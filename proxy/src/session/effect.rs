@@ -284,6 +284,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             Effect::DiscardSequences => {
                 self.pins.remove(PinReason::Sequence);
                 self.forget_draws();
+                self.expect_draws();
             }
             Effect::Listen { .. } | Effect::Unlisten(_) => self.note_wish(effect),
             Effect::DeallocateAll => {

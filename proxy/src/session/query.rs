@@ -158,7 +158,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 home: &tenancy.home,
             },
             ahead: self.transaction.ahead(),
-            drawer: (self.cancel.slot().pid, self.tenants.changes()),
+            drawer: self.drawer(),
             utf8: self.reads_utf8(),
             asked: self.fails_alone(plan) || pipelined && plan.statements.len() == 1,
         };

@@ -41,7 +41,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if !draws || self.status_then() == Status::Failed {
             return;
         }
-        let client = (self.cancel.slot().pid, self.tenants.changes());
+        let client = self.drawer();
         let drew_elsewhere = self.note_draw(plan);
         let Some(link) = &mut self.link else { return };
         if link.lease.sequence_owner.replace(client) == Some(client) && !drew_elsewhere {

@@ -110,6 +110,56 @@ async fn value_of_another_server_holds() {
     }
 }
 
+/// A client that has discarded what it drew hears of it on no server, whichever ran the statement.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_discarded_is_gone_on_every_server() {
+    for setup in setups() {
+        let stage = stage(setup.servers(2)).await;
+        let (mut wire, mut holder) = (stage.wire("acme_corp").await, stage.wire("globex").await);
+        let insert = "INSERT INTO notes (body) VALUES ('a')";
+        for discard in ["DISCARD SEQUENCES", "DISCARD ALL"] {
+            for extended in [false, true] {
+                for _ in 0..2 {
+                    // Both servers draw for the client.
+                    assert_eq!(wire.simple(insert).await.code(), "");
+                    holder.simple("BEGIN").await;
+                    holder.simple("SELECT 1").await;
+                    assert_eq!(wire.simple(insert).await.code(), "");
+                    let answer =
+                        if extended { wire.extended(discard, &[]).await } else { wire.simple(discard).await };
+                    assert_eq!(answer.code(), "");
+                    assert_eq!(wire.simple(LASTVAL).await.code(), "55000", "{discard} {extended}");
+                    holder.simple("COMMIT").await;
+                    holder.simple("BEGIN").await;
+                    assert_eq!(wire.simple(LASTVAL).await.code(), "55000", "{discard} {extended}");
+                    holder.simple("COMMIT").await;
+                    assert_eq!(wire.simple(LASTVAL).await.code(), "55000", "{discard} {extended}");
+                }
+            }
+        }
+        // What is drawn behind it counts, in the same text and in a pipeline.
+        wire.simple(insert).await;
+        assert_eq!(wire.simple("DISCARD SEQUENCES; INSERT INTO notes (body) VALUES ('b')").await.code(), "");
+        let id = id_of(&mut wire, "b").await;
+        assert_eq!(last(&mut wire, false).await, id);
+        wire.simple("BEGIN").await;
+        let answer = wire
+            .parse("", "DISCARD SEQUENCES")
+            .bind("", &[])
+            .execute()
+            .parse("", "INSERT INTO notes (body) VALUES ('c')")
+            .bind("", &[])
+            .execute()
+            .sync()
+            .answer()
+            .await;
+        assert_eq!(answer.code(), "");
+        let id = id_of(&mut wire, "c").await;
+        assert_eq!(wire.simple(LASTVAL).await.value(), id);
+        wire.simple("COMMIT").await;
+    }
+}
+
 /// A server is cleaned of what a client has set, and of what code may have left, before it goes back: not before it has
 /// said what was drawn.
 #[tokio::test(flavor = "multi_thread")]
