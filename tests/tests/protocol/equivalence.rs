@@ -19,7 +19,8 @@ async fn ways() -> Ways {
     let path = [("options", options.as_str())];
     let mut kept = Vec::new();
     for strategy in STRATEGIES {
-        kept.push(Stage::new(Setup::new().strategy(strategy)).await);
+        // `currval()` is asked behind the transaction that draws: there is one server, as in a session of its own.
+        kept.push(Stage::new(Setup::new().strategy(strategy).servers(1)).await);
     }
     kept.push(direct);
     for stage in &kept {
