@@ -11,6 +11,7 @@ use quick_cache::sync::Cache;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
+use super::changes::Changes;
 use super::control::{CatalogError, Control};
 use super::epochs::Epochs;
 use super::lasting::Lasting;
@@ -39,6 +40,8 @@ pub struct Catalog {
     pub(super) epochs: Epochs,
     /// What tenants' own DDL has overtaken.
     own: Epochs,
+    /// The DDL of tenants that is in progress.
+    pub(super) changes: Changes,
     pub(super) age: Lasting,
     /// Loads that have ended, and who waits for one to.
     arrivals: AtomicU64,
@@ -132,6 +135,7 @@ impl Catalog {
             shared: shared.to_vec(),
             epochs: Epochs::new(),
             own: Epochs::new(),
+            changes: Changes::default(),
             age: Lasting::new(age),
             arrivals: AtomicU64::new(0),
             arrival: Notify::new(),
@@ -245,6 +249,11 @@ impl Catalog {
     /// Changes when the schema, or a shared one, was invalidated or overtaken.
     pub fn epoch(&self, schema: &str) -> u64 {
         self.stamp(schema).sum()
+    }
+
+    /// Whether DDL that this proxy has sent is in progress in the schema, or in a shared one.
+    pub fn is_changing(&self, schema: &str) -> bool {
+        self.changes.are_in_progress(self.shared.iter().map(String::as_str).chain([schema]))
     }
 
     pub(super) fn stamp(&self, schema: &str) -> Stamp {

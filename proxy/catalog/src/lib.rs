@@ -15,6 +15,7 @@
 
 pub mod cache;
 mod census;
+mod changes;
 pub mod control;
 pub mod directory;
 mod epochs;
@@ -34,6 +35,7 @@ use pgstrata_simulation::chance;
 use pgstrata_sql as sql;
 
 pub use cache::Catalog;
+pub use changes::Change;
 pub use control::{CatalogError, Control};
 pub use directory::TenantDirectory;
 pub use epochs::Announcements;

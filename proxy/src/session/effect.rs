@@ -190,11 +190,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             self.pin(PinReason::TempTable);
         }
         self.transaction.touch_if(switch::touches(statement));
-        let tenancy = self.tenants.now();
+        if statement.ddl {
+            self.begin_change();
+        }
         if let Some(link) = &mut self.link {
-            if statement.ddl {
-                link.ddl = Some(Arc::clone(tenancy));
-            }
             // The seed of random() must not reach the next client.
             link.opaque |= statement.pin == Some(PinReason::SessionState);
         }

@@ -8,6 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
 use super::accounts::Run;
+use super::code_watch::CodeWatch;
 use super::effect::{may_move, strays};
 use super::expect::Expect;
 use super::kept::Kept;
@@ -17,12 +18,12 @@ use super::runs::Ran;
 use super::spare::{self, Expects};
 use super::state::setup::Setup;
 use super::{Session, Status};
+use crate::catalog::Change;
 use crate::metrics::Kind;
 use crate::pool::server::User;
 use crate::pool::servers::Lease;
 use crate::pool::settings::{self, Tracked};
 use crate::shared::cluster::ClusterId;
-use crate::shared::tenancy::Tenancy;
 use crate::simulation::{Fault, fault};
 use crate::sql::plan::{Plan, Statement, StatementKind};
 use crate::wire::message;
@@ -59,8 +60,10 @@ pub(super) struct Link {
     pub sets_datestyle: bool,
     /// The client has changed settings that determine the meaning of texts, for this transaction.
     pub reads_otherwise: bool,
-    /// The tenant for which DDL ran in this transaction.
-    pub ddl: Option<Arc<Tenancy>>,
+    /// The DDL of this transaction, by tenant.
+    pub ddl: Vec<Change>,
+    /// What the plans of this transaction know of code.
+    pub watch: Option<CodeWatch>,
     /// A `COPY .. FROM STDIN` was sent, and PostgreSQL has not answered yet.
     pub awaits_copy: bool,
     /// PostgreSQL waits for `CopyData`.
@@ -212,7 +215,8 @@ impl Link {
             explicit: false,
             sets_datestyle: false,
             reads_otherwise: false,
-            ddl: None,
+            ddl: Vec::new(),
+            watch: None,
             awaits_copy: false,
             copy_in: false,
             pass_left: 0,

@@ -24,6 +24,7 @@
 //! - `follow`: a tenant that has moved to another cluster.
 //! - [`standing`]: whether a tenant's clients are served; [`arrival`], [`admission`]: checked at the login, and later.
 //! - [`tenant`], [`switch`]: the tenants of the session, and the switch to another; `path_switch`: by the search path.
+//! - [`code_watch`]: code that DDL of another session adds behind a plan.
 //! - [`pins`]: why a client keeps its server, and how that ends.
 //! - [`sequences`]: `lastval()` returns the client's own draws.
 //! - [`state`]: the parts of the state, each with its invariants.
@@ -54,6 +55,7 @@ mod boundary;
 mod bounds;
 mod clean;
 mod clock;
+mod code_watch;
 mod columns;
 mod command;
 mod comment;

@@ -15,6 +15,7 @@ use super::role::Settled;
 use super::sequences::with_advice;
 use super::wording::{TEMPORARY, without_schema};
 use super::{End, Session, Status, columns};
+use crate::catalog::Change;
 use crate::pool::server::Standing;
 use crate::simulation::{Fault, fault};
 use crate::sql::limits;
@@ -272,6 +273,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         self.entry.set_prepared(self.statements.len());
         self.entry.set_pins(self.pins.bits());
         self.transaction.confirm(status);
+        self.see_changes();
         let Some(link) = &mut self.link else { return };
         let erred = link.request.erred;
         link.copy_in = false;
@@ -285,9 +287,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             link.setup.end(link.resting_role());
             link.own_portal = false;
             (link.explicit, link.reads_otherwise) = (false, false);
-            if let Some(tenancy) = link.ddl.take() {
-                self.cluster_of(&tenancy).catalog.overtake(&tenancy.scope.schema);
-            }
+            link.watch = None;
+            link.ddl.drain(..).for_each(Change::ended);
             self.portals.clear();
             self.accounts.close_portals();
             // An error is the last answer of a request: if no transaction is open behind it, it ended the open one.

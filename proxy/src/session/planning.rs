@@ -60,6 +60,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if let Some(observer) = &self.shared.observer {
             plan = observer.note(text, &self.scope, plan);
         }
+        if !plan.opaque && self.cluster().catalog.is_changing(&self.tenants.now().scope.schema) {
+            // What waits for the lock of DDL runs the code that it adds.
+            (plan.opaque, plan.lasting) = (true, false);
+        }
         let refusal = plan.statements.iter().find_map(|s| unreadable_setting(s, text));
         let refusal = refusal
             .or_else(|| elsewhere::refusal(&plan, text))
@@ -80,7 +84,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             standard_conforming_strings: true,
             own_path: self.effective.own || link.is_some_and(|link| link.setup.has_local_path()),
             tenant_first: !self.has_strayed(),
-            stale_names: link.is_some_and(|link| link.ddl.is_some()),
+            stale_names: link.is_some_and(|link| !link.ddl.is_empty()),
             temp_tables: self.pins.may_have_temp(),
             // A server that stays with the client may have statements that code has prepared.
             replays_write: self.sql_writes || self.pins.has(PinReason::SessionPooling),

@@ -98,7 +98,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             path: if under_path { Arc::clone(&self.effective.path) } else { Arc::default() },
             role: self.role(),
             reading: self.reading(),
-            epoch: self.cluster_of(&tenancy).epoch(&tenancy.scope.schema),
+            epoch: self.epoch_of_plan(&tenancy),
         };
         let store = &self.shared.store;
         let prepared = match sharing {
@@ -135,7 +135,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
                 return;
             }
         }
-        self.set_up_for(&statement.plan);
+        self.set_up_for(&statement.plan, statement.prepared.identity.epoch);
         if !name.is_empty() {
             self.entry.counts.add(Counts::CLIENT_PARSES, 1);
             statement.prepared = self.behind_ddl(self.apart(statement.prepared));
@@ -177,7 +177,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
     /// `Parse` under a name that is taken: PostgreSQL looks at the text before it looks at the name.
     pub(super) fn try_parse(&mut self, statement: &ClientStatement) {
-        self.set_up_for(&statement.plan);
+        self.set_up_for(&statement.plan, statement.prepared.identity.epoch);
         self.ask_to_parse(statement, statement.prepared.id);
         let Some(link) = &mut self.link else { return };
         let name = [self.shared.store.path_name(), b"_behind"].concat();
@@ -209,7 +209,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
     /// has the columns and the parameter types of before.
     fn behind_ddl(&self, prepared: Arc<Prepared>) -> Arc<Prepared> {
         let in_block = self.status_then() == Status::Block;
-        let is_behind = |link: &Link| link.ddl.is_some() || link.opaque && in_block;
+        let is_behind = |link: &Link| !link.ddl.is_empty() || link.opaque && in_block;
         match prepared.is_shared() && self.link.as_deref().is_some_and(is_behind) {
             true => self.shared.store.alone(prepared.identity.clone()),
             false => prepared,
@@ -258,7 +258,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if let Runs::Own(run, _) = runs {
             self.ensure_statement(&run)?;
         }
-        self.set_up_for(&plan);
+        // What SQL has prepared is planned anew for each use.
+        let epoch = match origin {
+            Origin::Sql => self.scope_basis.epoch,
+            Origin::Parse | Origin::Here => prepared.identity.epoch,
+        };
+        self.set_up_for(&plan, epoch);
         if origin == Origin::Sql {
             return Some(prepared);
         }
@@ -388,8 +393,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             || identity.epoch != epoch
     }
 
-    /// Sets role and path in front of a statement that needs them.
-    pub(super) fn set_up_for(&mut self, plan: &Plan) {
+    /// Sets role and path in front of a statement that needs them. `epoch`: the catalog's of its plan.
+    pub(super) fn set_up_for(&mut self, plan: &Plan, epoch: u64) {
         let kind = kind_of(&self.scope.tenant, plan);
         let needs = |needs: &dyn Fn(&Statement) -> bool| plan.statements.iter().any(needs);
         let (role, status) = (self.role(), self.status_then());
@@ -397,6 +402,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let own_transaction = self.is_own_transaction(plan);
         self.note_notifier(plan);
         self.keep_sequences_apart(plan);
+        self.watch_code(plan, epoch);
         let confined = self.tenants.now().is_confined();
         let Some(link) = &mut self.link else { return };
         link.setup.settle_bind(None);

@@ -139,6 +139,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let own_transaction = self.is_own_transaction(plan);
         self.note_notifier(plan);
         self.keep_sequences_apart(plan);
+        self.watch_code(plan, self.scope_basis.epoch);
         let role = self.role();
         self.begin_query(plan, role.as_ref());
         self.run_text(plan.form, text);

@@ -287,6 +287,8 @@ impl<C> Session<C> {
         if !moved_on && basis.news == catalog.news() && now < basis.until {
             return;
         }
+        // Before the look: DDL that ends between the two counts as unknown to it.
+        basis.epoch = catalog.epoch(&scope.schema);
         let Known { names, news, until } = catalog.look(&scope.schema, now);
         (basis.news, basis.until) = (news, until);
         let functions = catalog.functions();

@@ -213,6 +213,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if Arc::ptr_eq(&self.effective.tenancy, self.tenancy()) || fault(Fault::TenantWithoutPath) {
             return;
         }
+        self.leave_watch();
         self.effective = Effective::of(self.settings.current(), self.tenancy());
         self.tenants.note_change();
         if let Some(link) = &mut self.link {

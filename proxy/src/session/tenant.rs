@@ -15,12 +15,14 @@ pub struct Basis {
     pub news: u64,
     /// See [`Basis::news`].
     pub until: Instant,
+    /// What [`Catalog::epoch`](crate::catalog::Catalog::epoch) said when that was looked up, or before.
+    pub epoch: u64,
 }
 
 impl Basis {
     /// The basis for a tenancy whose catalog has not been requested.
     pub fn of(tenancy: &Tenancy) -> Self {
-        Self { scope: Arc::clone(&tenancy.scope), news: 0, until: Instant::now() }
+        Self { scope: Arc::clone(&tenancy.scope), news: 0, until: Instant::now(), epoch: 0 }
     }
 }
 

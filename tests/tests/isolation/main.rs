@@ -26,3 +26,4 @@ mod tier_role;
 mod tiers;
 mod time_limits;
 mod two_readings;
+mod unseen_code;
