@@ -72,6 +72,7 @@ pub mod logging;
 mod needs;
 pub mod notify;
 pub mod observe;
+pub mod peers;
 pub mod pid_file;
 pub mod provision;
 pub mod reload;

@@ -39,6 +39,7 @@ use crate::judges::Judges;
 use crate::metrics::Metrics;
 use crate::net::tls::TlsConfigError;
 use crate::observe::Observer;
+use crate::peers::Peers;
 use crate::sql::Engine;
 
 /// Parameters that PostgreSQL reports, with their values.
@@ -66,6 +67,8 @@ pub struct Shared {
     pub observer: Option<Observer>,
     /// The clients that can be cancelled.
     pub cancels: Arc<Cancels>,
+    /// The other proxies, for cancel requests of their clients.
+    pub peers: Peers,
     /// The clients that are logged in.
     pub clients: Arc<Clients>,
     /// Whether the process is to end.
@@ -115,6 +118,7 @@ impl Shared {
             store: StatementStore::new(),
             observer: (config.tenancy.mode == Mode::Observe).then(|| Observer::new(Arc::clone(&metrics))),
             cancels: Arc::default(),
+            peers: Peers::default(),
             exit: Exit::default(),
             handover: Handover::default(),
             reloads: Queue::default(),

@@ -7,7 +7,6 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::error::OpenError;
@@ -20,7 +19,7 @@ use super::users::{SaltKey, UserError, Users};
 use crate::config::{CertRule, Config, HbaRule, ListenTls, Tenancy};
 use crate::net::socket::{ClientSocket, Peer};
 use crate::stream::ClientStream;
-use crate::wire::startup::FirstPacket;
+use crate::wire::startup::{CancelRequest, FirstPacket};
 
 /// What openings are judged by. Made for each configuration.
 pub struct AcceptContext {
@@ -114,10 +113,8 @@ pub enum Opening<S = ClientSocket> {
     Console(Box<Login<S>>),
     /// To cancel what another connection runs.
     Cancel {
-        /// As named in `BackendKeyData`.
-        pid: i32,
-        /// As given there.
-        key: Bytes,
+        /// The request.
+        request: CancelRequest,
         /// To be dropped once that is done: the client waits for the end of it.
         stream: ClientStream<S>,
     },
@@ -144,8 +141,8 @@ where
                 let refusal = unsupported("encryption was asked for twice");
                 return Err(handshake.fail(refusal.into()).await);
             }
-            Ok(FirstPacket::Cancel { pid, key }) => {
-                return Ok(Opening::Cancel { pid, key, stream: handshake.stream });
+            Ok(FirstPacket::Cancel(request)) => {
+                return Ok(Opening::Cancel { request, stream: handshake.stream });
             }
             Ok(FirstPacket::Startup(startup)) => return handshake.log_in(&startup, context).await,
             Err(error) => return Err(handshake.fail(error).await),

@@ -95,8 +95,8 @@ async fn encryption_is_asked_for_once() {
 #[tokio::test]
 async fn cancel_request_comes_out_with_its_key() {
     let (_, opening) = say(&packet(CANCEL, b"\0\0\0\x2akey-of-many-bytes")).await;
-    let Ok(Opening::Cancel { pid, key, .. }) = opening else { panic!("no cancel") };
-    assert_eq!((pid, key.as_ref()), (42, &b"key-of-many-bytes"[..]));
+    let Ok(Opening::Cancel { request, .. }) = opening else { panic!("no cancel") };
+    assert_eq!((request.pid, request.key.as_ref()), (42, &b"key-of-many-bytes"[..]));
 }
 
 #[tokio::test]

@@ -19,6 +19,8 @@ mod users;
 
 /// Tenants that may have series of their own: with more, Prometheus would suffer.
 const MAX_SERIES: usize = 1000;
+/// Peers that a cancel request may go to.
+const MAX_PEERS: usize = 16;
 
 /// Reports what can't be meant, or can't work, and warns of what is hardly meant.
 pub(super) fn check(config: &Config, place: &Place<'_>, problems: &mut Problems) {
@@ -83,6 +85,14 @@ fn limits(config: &Config, problems: &mut Problems) {
         if size == 0 {
             zero(path, "with 0 nothing could be served: give 1 or more", problems);
         }
+    }
+    if config.listen.peers.len() > MAX_PEERS {
+        let message = format!(
+            "\"peers\" in [listen] has {} addresses, and each cancel request of another proxy's client goes to all of them: \
+             {MAX_PEERS} at most",
+            config.listen.peers.len()
+        );
+        problems.at(&["listen.peers"], message);
     }
     if config.metrics.tenants > MAX_SERIES {
         let message = format!(

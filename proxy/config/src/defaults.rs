@@ -29,6 +29,7 @@ impl Default for Listen {
             tls_client_ca: None,
             tls_client_required: false,
             proxy_protocol: Vec::new(),
+            peers: Vec::new(),
             auth: AuthMethod::ScramSha256,
             salt_key: Secret::default(),
             max_clients: 10_000,

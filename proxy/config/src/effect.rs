@@ -40,9 +40,10 @@ impl Effect {
             | ("log", "format")
             | ("limits", "threads" | "plan_cache_bytes" | "max_buffered_bytes")
             | ("tenancy", "mode") => Self::Restart,
-            ("listen", "max_clients" | "max_unauthenticated" | "shutdown_timeout" | "handover_timeout") => {
-                Self::Now
-            }
+            (
+                "listen",
+                "max_clients" | "max_unauthenticated" | "shutdown_timeout" | "handover_timeout" | "peers",
+            ) => Self::Now,
             (section, _) if ["hba", "cert_map"].iter().any(|list| section.starts_with(list)) => Self::Logins,
             ("listen" | "users" | "auth_file" | "auth_query", _)
             | ("pool", "mode")

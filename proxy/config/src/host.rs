@@ -1,6 +1,7 @@
-//! Hosts that name a tenant: `*.db.example.com`.
+//! Hosts that name a tenant: `*.db.example.com`; other proxies: `pgstrata-peers:6432`.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 
 use super::value::{Raw, Value, Wrong};
 
@@ -54,6 +55,56 @@ impl Value for HostPattern {
     }
 }
 
+/// A host, by name or IP address, and a port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerAddress {
+    /// Without the brackets of IPv6.
+    pub host: Box<str>,
+    /// The port.
+    pub port: u16,
+}
+
+impl PeerAddress {
+    /// The address in `text`: `pgstrata-peers:6432`, `10.0.0.5:6432` or `[fd00::5]:6432`. `None`: it is none.
+    pub fn new(text: &str) -> Option<Self> {
+        let (host, port) = text.rsplit_once(':')?;
+        let port = port.parse().ok().filter(|port| *port > 0)?;
+        let host = match host.strip_prefix('[') {
+            Some(host) => {
+                let address = host.strip_suffix(']')?;
+                address.parse::<Ipv6Addr>().ok()?;
+                address
+            }
+            None => {
+                let inside = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+                Some(host).filter(|host| !host.is_empty() && host.chars().all(inside))?
+            }
+        };
+        Some(Self { host: host.into(), port })
+    }
+}
+
+/// As it stands in the file.
+impl fmt::Display for PeerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.host.contains(':') {
+            true => write!(f, "[{}]:{}", self.host, self.port),
+            false => write!(f, "{}:{}", self.host, self.port),
+        }
+    }
+}
+
+impl Value for PeerAddress {
+    fn read(raw: &Raw<'_>) -> Result<Self, Wrong> {
+        let address = raw.get_ref().as_str().and_then(Self::new);
+        address.ok_or_else(|| Wrong {
+            span: raw.span(),
+            want: "a host and a port in quotes, such as \"pgstrata-peers:6432\" or \"10.0.0.5:6432\""
+                .to_owned(),
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,6 +133,19 @@ mod tests {
             ["", "*", "*.", "db.example.com", "*db.example.com", "*.*.com", "*..com", "a*.com", "*.a b"]
         {
             assert_eq!(HostPattern::new(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn peer_is_a_host_and_a_port() {
+        for text in ["pgstrata-peers:6432", "10.0.0.5:6432", "[fd00::5]:6432", "a.b.svc.cluster.local:1"] {
+            assert_eq!(PeerAddress::new(text).unwrap().to_string(), text);
+        }
+        for text in [
+            "", "peers", ":6432", "peers:", "peers:0", "peers:65536", "fd00::5:6432", "[peers]:6432",
+            "a b:1", "a/b:1",
+        ] {
+            assert_eq!(PeerAddress::new(text), None, "{text}");
         }
     }
 }

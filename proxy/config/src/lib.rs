@@ -59,7 +59,7 @@ pub use clusters::OnCluster;
 pub use effect::{Changes, Effect};
 pub use elsewhere::{AuthFile, AuthQuery, Granted};
 pub use hba::{HbaMethod, HbaRule, Network, Visitor, Wanted};
-pub use host::HostPattern;
+pub use host::{HostPattern, PeerAddress};
 pub use isolation::{Isolation, NoRole};
 pub use limits::{Limit, LimitTable, Rate, TIMES, TenantLimits, Time};
 pub use load::{Os, Stamp, Stamps, Surroundings, WithoutCommands};
@@ -159,6 +159,8 @@ pub struct Listen {
     pub tls_client_required: bool,
     /// Load balancers that say in front of each connection whom it is for.
     pub proxy_protocol: Vec<Network>,
+    /// The other proxies that clients of the same address may reach: cancel requests of theirs are passed on.
+    pub peers: Vec<PeerAddress>,
     /// How users prove who they are that say nothing of it, and what unknown ones are asked for.
     pub auth: AuthMethod,
     /// What salts are derived from: those of users with a password in plain text, and of unknown ones.

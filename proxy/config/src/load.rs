@@ -269,6 +269,7 @@ fn listen(s: &mut Section<'_>, place: &Place<'_>) -> Listen {
         tls_client_ca: path(s, place, "tls_client_ca"),
         tls_client_required: s.or("tls_client_required", default.tls_client_required),
         proxy_protocol: s.or("proxy_protocol", default.proxy_protocol),
+        peers: s.or("peers", default.peers),
         auth: s.or("auth", default.auth),
         salt_key: Secret::read_as(["salt_key", "salt_key_env", "salt_key_file"], s, place),
         max_clients: s.or("max_clients", default.max_clients),

@@ -30,6 +30,10 @@ pub(super) fn describe() {
         "Long texts that waited because their tenant's texts took more than its part of a processor."
     );
     describe_counter!("pgstrata_cancel_requests_total", "Cancel requests with a valid key.");
+    describe_counter!(
+        "pgstrata_peer_cancel_requests_total",
+        "Cancel requests with an unknown key that were passed on to another proxy."
+    );
     describe_counter!("pgstrata_server_prepares_total", "Client statements prepared on a further server.");
     describe_counter!(
         "pgstrata_parses_spared_total",

@@ -88,6 +88,8 @@ struct Handles {
     plan_bytes: Gauge,
     analysis_pauses: Counter,
     cancels: Counter,
+    cancels_passed_on: Counter,
+    cancels_not_passed_on: Counter,
     server_prepares: Counter,
     parses_spared: Counter,
     prepared: Gauge,
@@ -223,6 +225,13 @@ impl Metrics {
     /// A valid cancel request came in.
     pub fn cancelled(&self) {
         self.handles.cancels.increment(1);
+    }
+
+    /// A cancel request for a client of another proxy went there, or did not.
+    pub fn passed_cancel_on(&self, sent: bool) {
+        let counter =
+            if sent { &self.handles.cancels_passed_on } else { &self.handles.cancels_not_passed_on };
+        counter.increment(1);
     }
 
     /// A statement was prepared on a server because the client's server changed.
@@ -450,6 +459,8 @@ impl Handles {
             plan_bytes: gauge!("pgstrata_plan_cache_bytes"),
             analysis_pauses: counter!("pgstrata_analysis_pauses_total"),
             cancels: counter!("pgstrata_cancel_requests_total"),
+            cancels_passed_on: counter!("pgstrata_peer_cancel_requests_total", "result" => "sent"),
+            cancels_not_passed_on: counter!("pgstrata_peer_cancel_requests_total", "result" => "failed"),
             server_prepares: counter!("pgstrata_server_prepares_total"),
             parses_spared: counter!("pgstrata_parses_spared_total"),
             prepared: gauge!("pgstrata_prepared_statements"),

@@ -16,6 +16,7 @@ use crate::auth::error::OpenError;
 use crate::auth::proxied;
 use crate::auth::refusals::paced;
 use crate::auth::unproven::{Ticket, Unproven};
+use crate::config::PeerAddress;
 use crate::descriptors::Room;
 use crate::exit::LAST_WORDS;
 use crate::listener::{Accepting, ClientListener};
@@ -25,6 +26,7 @@ use crate::shared::Shared;
 use crate::shared::snapshot::Snapshot;
 use crate::stream::ClientStream;
 use crate::wire::refusal::Refusal;
+use crate::wire::startup::CancelRequest;
 
 /// How long logins may still take that were proven when the proxy was told to stop.
 const LAST_LOGINS: Duration = Duration::from_secs(1);
@@ -419,19 +421,23 @@ async fn log_in(
             let console = Console::start(*login, shared, stopping).await?;
             Ok(Some((Guest::Administrator(Box::new(console)), place)))
         }
-        Opening::Cancel { pid, key, stream } => {
-            cancel(&shared, pid, &key).await;
+        Opening::Cancel { request, stream } => {
+            cancel(&shared, &snapshot.config.listen.peers, &request).await;
             drop(stream);
             Ok(None)
         }
     }
 }
 
-/// Cancels what the client with that key runs. A wrong key does nothing, and says nothing.
-async fn cancel(shared: &Shared, pid: i32, key: &[u8]) {
-    let Some(slot) = shared.cancels.find(pid, key) else {
-        return shared.handover.predecessors.cancel(pid, key).await;
-    };
-    shared.metrics.cancelled();
-    slot.cancel().await;
+/// Cancels what the client with that key runs, which may be another process's or proxy's. A wrong key does nothing, and
+/// says nothing.
+async fn cancel(shared: &Shared, peers: &[PeerAddress], request: &CancelRequest) {
+    if let Some(slot) = shared.cancels.find(request.pid, &request.key) {
+        shared.metrics.cancelled();
+        return slot.cancel().await;
+    }
+    let earlier = shared.handover.predecessors.cancel(request.pid, &request.key);
+    // From one proxy to the next, a request would go round in a circle.
+    let peers = if request.passed_on { &[] } else { peers };
+    tokio::join!(earlier, shared.peers.cancel(peers, request, &shared.metrics));
 }

@@ -299,8 +299,8 @@ async fn serve(stream: End, shared: Arc<Shared>, stop: watch::Receiver<bool>) {
                 Box::new(session).run().await;
             }
         }
-        Ok(Opening::Cancel { pid, key, stream }) => {
-            if let Some(slot) = shared.cancels.find(pid, &key) {
+        Ok(Opening::Cancel { request, stream }) => {
+            if let Some(slot) = shared.cancels.find(request.pid, &request.key) {
                 slot.cancel().await;
             }
             drop(stream);

@@ -94,7 +94,7 @@ fn first_packet_is_taken_whole_or_not_at_all() {
 fn within(first: &FirstPacket, length: usize) {
     match first {
         FirstPacket::Ssl | FirstPacket::Gss => {}
-        FirstPacket::Cancel { key, .. } => assert!((4..=256).contains(&key.len())),
+        FirstPacket::Cancel(request) => assert!((4..=256).contains(&request.key.len())),
         FirstPacket::Startup(startup) => {
             let held: usize = startup.params.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
             assert!(held < length);

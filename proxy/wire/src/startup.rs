@@ -3,7 +3,7 @@
 //! See <https://www.postgresql.org/docs/current/protocol-message-formats.html>:
 //! `StartupMessage`, `SSLRequest`, `GSSENCRequest`, `CancelRequest`.
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use pgwire::messages::Message;
 use pgwire::messages::startup::NegotiateProtocolVersion;
 
@@ -19,6 +19,8 @@ pub const NEWEST: ProtocolVersion = ProtocolVersion { major: 3, minor: 2 };
 const SSL_REQUEST: u32 = 80_877_103;
 const GSS_REQUEST: u32 = 80_877_104;
 const CANCEL_REQUEST: u32 = 80_877_102;
+/// A `CancelRequest` that another proxy passes on. PostgreSQL has no such code: it ends with the default port.
+const PASSED_CANCEL_REQUEST: u32 = 1_234 << 16 | 6_432;
 
 /// The first message of a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,14 +30,32 @@ pub enum FirstPacket {
     /// `GSSENCRequest`
     Gss,
     /// `CancelRequest`
-    Cancel {
-        /// The process that was named in `BackendKeyData`.
-        pid: i32,
-        /// The key that was given with it: 4 to 256 bytes.
-        key: Bytes,
-    },
+    Cancel(CancelRequest),
     /// `StartupMessage`
     Startup(StartupParams),
+}
+
+/// A `CancelRequest`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CancelRequest {
+    /// The process that was named in `BackendKeyData`.
+    pub pid: i32,
+    /// The key that was given with it: 4 to 256 bytes.
+    pub key: Bytes,
+    /// Whether another proxy passes it on, which did not know the key: it is not passed on again.
+    pub passed_on: bool,
+}
+
+impl CancelRequest {
+    /// The packet by which a proxy passes it on to another one.
+    pub fn put_passed_on(&self, out: &mut BytesMut) {
+        // A key has 256 bytes at most.
+        let length = u32::try_from(12 + self.key.len()).unwrap_or_default();
+        out.put_u32(length);
+        out.put_u32(PASSED_CANCEL_REQUEST);
+        out.put_i32(self.pid);
+        out.put_slice(&self.key);
+    }
 }
 
 /// A protocol version: 3.0, 3.2 ...
@@ -106,18 +126,19 @@ fn parse(mut body: Bytes) -> Result<FirstPacket, Refusal> {
     match code {
         SSL_REQUEST => Ok(FirstPacket::Ssl),
         GSS_REQUEST => Ok(FirstPacket::Gss),
-        CANCEL_REQUEST => cancel(body),
+        CANCEL_REQUEST => cancel(body, false),
+        PASSED_CANCEL_REQUEST => cancel(body, true),
         _ => startup(code, &body),
     }
 }
 
-fn cancel(mut body: Bytes) -> Result<FirstPacket, Refusal> {
+fn cancel(mut body: Bytes, passed_on: bool) -> Result<FirstPacket, Refusal> {
     // The process, and a key of 4 bytes (protocol 3.0) up to 256 (3.2).
     if !(8..=260).contains(&body.len()) {
         return Err(violation("invalid length of cancel request packet"));
     }
     let pid = body.get_i32();
-    Ok(FirstPacket::Cancel { pid, key: body })
+    Ok(FirstPacket::Cancel(CancelRequest { pid, key: body, passed_on }))
 }
 
 fn startup(code: u32, body: &[u8]) -> Result<FirstPacket, Refusal> {

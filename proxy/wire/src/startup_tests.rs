@@ -3,7 +3,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use super::refusal::Refusal;
-use super::startup::{FirstPacket, ProtocolVersion, StartupParams, take_packet};
+use super::startup::{CancelRequest, FirstPacket, ProtocolVersion, StartupParams, take_packet};
 
 /// A packet with its length word.
 fn packet(code: u32, body: &[u8]) -> BytesMut {
@@ -42,7 +42,12 @@ fn requests_are_told_apart() {
     assert_eq!(read(80_877_103, b""), Ok(FirstPacket::Ssl));
     assert_eq!(read(80_877_104, b""), Ok(FirstPacket::Gss));
     let cancel = read(80_877_102, b"\0\0\0\x07abcd").unwrap();
-    assert_eq!(cancel, FirstPacket::Cancel { pid: 7, key: "abcd".into() });
+    let request = CancelRequest { pid: 7, key: "abcd".into(), passed_on: false };
+    assert_eq!(cancel, FirstPacket::Cancel(request.clone()));
+    let mut packet = BytesMut::new();
+    request.put_passed_on(&mut packet);
+    let passed_on = take_packet(&mut packet).unwrap().unwrap();
+    assert_eq!(passed_on, FirstPacket::Cancel(CancelRequest { passed_on: true, ..request }));
 }
 
 #[test]

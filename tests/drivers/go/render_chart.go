@@ -64,6 +64,15 @@ func functions(all *template.Template) template.FuncMap {
 		err := all.ExecuteTemplate(&out, name, data)
 		return out.String(), err
 	}
+	known["tpl"] = func(text string, data interface{}) (string, error) {
+		value, err := template.Must(all.Clone()).New("value").Parse(text)
+		if err != nil {
+			return "", err
+		}
+		var out strings.Builder
+		err = value.Execute(&out, data)
+		return out.String(), err
+	}
 	known["toYaml"] = func(value interface{}) (string, error) {
 		text, err := yaml.Marshal(value)
 		return strings.TrimSuffix(string(text), "\n"), err

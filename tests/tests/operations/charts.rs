@@ -70,13 +70,13 @@ async fn check(manifests: &str) -> Result<String, String> {
 #[tokio::test]
 async fn chart_makes_valid_manifests() {
     let kinds = check(&render(&[]).await).await.unwrap();
-    assert_eq!(kinds.lines().count(), 5, "{kinds}");
+    assert_eq!(kinds.lines().count(), 6, "{kinds}");
     let kinds = check(&render(&[ALL]).await).await.unwrap();
     for kind in ["HorizontalPodAutoscaler", "NetworkPolicy", "PrometheusRule", "ServiceMonitor"] {
         assert!(kinds.contains(kind), "{kind} is not in {kinds}");
     }
     let kinds = check(&render(&[NONE]).await).await.unwrap();
-    assert_eq!(kinds.lines().collect::<Vec<_>>(), ["ConfigMap", "Deployment", "Service"]);
+    assert_eq!(kinds.lines().collect::<Vec<_>>(), ["ConfigMap", "Deployment", "Service", "Service"]);
 }
 
 #[tokio::test]
@@ -130,6 +130,7 @@ async fn configurations_in_it_are_valid() {
         let inner = lines.take_while(|line| line.is_empty() || line.len() - line.trim_start().len() > indent);
         let config: String = inner.map(|line| line.trim_start().to_owned() + "\n").collect();
         // The file of the operator's authority is not here.
+        let config = config.replace("{{ include \"pgstrata.fullname\" . }}", "pgstrata");
         let config = config.replace("tls_ca = \"/etc/pgstrata/secrets/db-ca/ca.crt\"\n", "");
         let file = folder.path().join(format!("{number}.toml"));
         std::fs::write(&file, config).unwrap();

@@ -1,6 +1,7 @@
 //! What a client sends, and what it is answered.
 
 mod cancel;
+mod cancel_peers;
 mod encodings;
 mod entrance;
 mod equivalence;

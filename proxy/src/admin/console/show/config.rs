@@ -8,8 +8,8 @@ use humantime_serde::re::humantime;
 use super::{Shown, View, text};
 use crate::admin::console::table::Row;
 use crate::config::{
-    AuthMethod, Config, Effect, FileMode, HostPattern, Http, Limits, Listen, Log, Metrics, Network, Pool,
-    Process, Provision, Tenancy,
+    AuthMethod, Config, Effect, FileMode, HostPattern, Http, Limits, Listen, Log, Metrics, Network,
+    PeerAddress, Pool, Process, Provision, Tenancy,
 };
 
 pub(super) const CONFIG: Shown = Shown::new(
@@ -56,7 +56,19 @@ macro_rules! spelt_as_it_is {
     ($($kind:ty),*) => { $(impl Spelt for $kind { fn spelt(&self) -> String { self.to_string() } })* };
 }
 
-spelt_as_it_is!(bool, usize, u32, u64, String, char, std::net::SocketAddr, Network, FileMode, HostPattern);
+spelt_as_it_is!(
+    bool,
+    usize,
+    u32,
+    u64,
+    String,
+    char,
+    std::net::SocketAddr,
+    Network,
+    FileMode,
+    HostPattern,
+    PeerAddress
+);
 
 impl Spelt for Duration {
     fn spelt(&self) -> String {
@@ -127,8 +139,9 @@ fn general(config: &Config) -> Vec<Pair> {
         listens,
         [
             address, more_addresses, unix_socket_dir, unix_socket_mode, tls_certificate, tls_key,
-            tls_client_ca, tls_client_required, proxy_protocol, auth, max_clients, max_unauthenticated,
-            login_timeout, failed_login_pause, shutdown_timeout, handover_timeout, reuse_port,
+            tls_client_ca, tls_client_required, proxy_protocol, peers, auth, max_clients,
+            max_unauthenticated, login_timeout, failed_login_pause, shutdown_timeout, handover_timeout,
+            reuse_port,
         ]
     );
     all.push(pair("listen.tls", &listen.tls, &listens.tls, word));
