@@ -11,7 +11,7 @@ use quick_cache::sync::Cache;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
-use super::changes::Changes;
+use super::changes::{Changes, News};
 use super::control::{CatalogError, Control};
 use super::epochs::Epochs;
 use super::lasting::Lasting;
@@ -253,7 +253,17 @@ impl Catalog {
 
     /// Whether DDL that this proxy has sent is in progress in the schema, or in a shared one.
     pub fn is_changing(&self, schema: &str) -> bool {
-        self.changes.are_in_progress(self.shared.iter().map(String::as_str).chain([schema]))
+        self.changes.are_in_progress(self.shared.iter().map(String::as_str).chain([schema]), Instant::now)
+    }
+
+    /// Another proxy tells of DDL, or somebody else says anything.
+    pub(super) fn hear_of_change(&self, payload: &str) {
+        let Some((news, schema)) = self.changes.read(payload) else { return };
+        if news == News::Ended {
+            // First, so that there is no moment in which the DDL is neither in progress nor known.
+            self.overtake(&schema);
+        }
+        self.changes.hear(news, &schema, Instant::now());
     }
 
     pub(super) fn stamp(&self, schema: &str) -> Stamp {

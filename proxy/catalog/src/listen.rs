@@ -1,5 +1,7 @@
-//! Listens for changes in the registry of tenants, and for DDL that did not come through this proxy.
+//! Listens for changes in the registry of tenants, and for DDL that did not come through this proxy; tells other proxies
+//! of DDL that did.
 
+use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
@@ -22,8 +24,11 @@ use crate::metrics::Metrics;
 /// The channel of `install/event_trigger.sql`.
 const CATALOG: &str = "pgstrata_catalog";
 
+/// The channel on which proxies tell each other of tenants' DDL.
+const CHANGES: &str = "pgstrata_changes";
+
 /// No name of PostgreSQL's is longer.
-const LONGEST_NAME: usize = 63;
+pub(super) const LONGEST_NAME: usize = 63;
 
 /// How long connecting may take, and LISTEN.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -38,7 +43,7 @@ const BATCH: u32 = 64;
 const OPTIONS: &str =
     "-c search_path=pg_catalog -c default_transaction_read_only=on -c idle_session_timeout=0";
 
-/// One connection that only listens.
+/// One connection that listens, and tells other proxies.
 pub struct Listener {
     name: String,
     /// For DDL too.
@@ -79,7 +84,7 @@ impl Listener {
         ddl: bool,
     ) -> Result<Self, CatalogError> {
         let mut settings = control::settings(name, database, tls.is_some())?;
-        // Nothing is ever sent: without probes, a connection that died in silence would look alive.
+        // Hardly anything is ever sent: without probes, a connection that died in silence would look alive.
         settings
             .application_name("pgstrata listener")
             .options(OPTIONS)
@@ -131,6 +136,7 @@ impl Listener {
         let (client, mut connection) = timeout(PATIENCE, self.settings.connect(tls)).await??;
         let readable = audience.directory.registry().question();
         let mut start = pin!(timeout(PATIENCE, self.start(&client, readable)));
+        let mut telling = pin!(tell_others(&client, audience.catalog));
         let mut listening = false;
         let mut handled = 0;
         loop {
@@ -140,13 +146,12 @@ impl Listener {
                     listening = true;
                     // What was announced before is lost.
                     audience.directory.invalidate_all();
-                    if self.ddl {
-                        audience.catalog.invalidate_all();
-                    }
+                    audience.catalog.invalidate_all();
                     self.tell(audience, true);
                     tracing::info!(database = self.name, ddl = self.ddl, "tenant-change listener connected");
                     continue;
                 }
+                told = &mut telling, if listening => match told? {},
                 message = poll_fn(|context| connection.poll_message(context)) => message,
             };
             match message {
@@ -168,7 +173,7 @@ impl Listener {
     /// Begins to listen, and finds out whether there is a registry that is `readable`.
     async fn start(&self, client: &Client, readable: &str) -> Result<Option<bool>, tokio_postgres::Error> {
         let ddl = if self.ddl { format!("LISTEN {CATALOG};") } else { String::new() };
-        let sql = format!("LISTEN {};{ddl} SELECT {readable}", registry::CHANNEL);
+        let sql = format!("LISTEN {};LISTEN {CHANGES};{ddl} SELECT {readable}", registry::CHANNEL);
         let answers = client.simple_query(&sql).await?;
         let rows = answers.iter().filter_map(|answer| match answer {
             SimpleQueryMessage::Row(row) => row.get(0),
@@ -184,9 +189,22 @@ impl Listener {
     }
 }
 
+/// Tells other proxies of DDL, as long as the connection lasts.
+async fn tell_others(client: &Client, catalog: &Catalog) -> Result<Infallible, tokio_postgres::Error> {
+    loop {
+        let untold = catalog.changes.untold().await;
+        // A role may have lost the right to call pg_notify().
+        let sql: String = untold.iter().map(|payload| format!("NOTIFY {CHANGES}, '{payload}';")).collect();
+        client.batch_execute(&sql).await?;
+    }
+}
+
 impl Audience<'_> {
     /// A notification, which may say anything.
     fn hear(&self, channel: &str, payload: &str) {
+        if channel == CHANGES {
+            return self.catalog.hear_of_change(payload);
+        }
         let of_ddl = channel == CATALOG;
         match payload {
             schema if !schema.is_empty() && schema.len() <= LONGEST_NAME => {

@@ -1,12 +1,19 @@
 //! Code that DDL of one session adds while a statement of another waits: no plan knows of it. It leaves nothing to other
-//! tenants, and changes path and role for its own statement only.
+//! tenants, and changes path and role for its own statement only. Proxies tell each other of DDL.
+
+use std::process::Stdio;
+use std::time::Duration;
 
 use pgstrata_tenancy::Tier;
 use pgstrata_tests::setup::STRATEGIES;
 use pgstrata_tests::shared_tables::{know, somebody_waits};
-use pgstrata_tests::{ACME, GLOBEX, Setup, Stage, Wire};
+use pgstrata_tests::{ACME, GLOBEX, Process, Setup, Stage, Wire};
+use tokio::time::sleep;
 
 const SERVERS: usize = 3;
+
+/// In which a notification arrives.
+const A_MOMENT: Duration = Duration::from_millis(500);
 
 /// An administrator's functions that leave something in the session: a table, a setting; another role and path.
 const FUNCTIONS: &str = "
@@ -136,5 +143,37 @@ async fn code_that_a_waiting_statement_meets_moves_nothing() {
             done(&mut waiting, "ROLLBACK").await;
             assert_eq!(waiting.simple(names).await.column(), ACME);
         }
+    }
+}
+
+/// By themselves, both proxies would ask PostgreSQL again in an hour.
+#[tokio::test(flavor = "multi_thread")]
+async fn code_that_another_proxy_adds_leaves_nothing() {
+    for strategy in STRATEGIES {
+        let setup = Setup::new().strategy(strategy);
+        let (stage, mut here) = stage(setup.clone(), FUNCTIONS).await;
+        let there = Process::start(&setup, stage.cluster.port(), Stdio::null()).await;
+        let mut there =
+            Wire::login(there.port, "app", "app", &[("options", "-ctenant=acme_corp")]).await.unwrap();
+        all_servers_are_clean(&stage, "before").await;
+        let insert = "INSERT INTO t (a) VALUES (1)";
+        // While it waits.
+        done(&mut there, "BEGIN; ALTER TABLE t ALTER b SET DEFAULT public.summary()").await;
+        here.query(insert).flush().await;
+        somebody_waits(&stage).await;
+        sleep(A_MOMENT).await;
+        done(&mut there, "COMMIT").await;
+        here.until(b'Z').await;
+        all_servers_are_clean(&stage, "waited").await;
+        // And behind it.
+        done(&mut there, "ALTER TABLE t ALTER b DROP DEFAULT").await;
+        sleep(A_MOMENT).await;
+        know(&mut here).await;
+        done(&mut here, insert).await;
+        all_servers_are_clean(&stage, "without").await;
+        done(&mut there, "ALTER TABLE t ALTER b SET DEFAULT public.summary()").await;
+        sleep(A_MOMENT).await;
+        done(&mut here, insert).await;
+        all_servers_are_clean(&stage, "behind it").await;
     }
 }
