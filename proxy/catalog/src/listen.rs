@@ -39,9 +39,9 @@ const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_sec
 /// Notifications that are handled before others get their turn on the thread.
 const BATCH: u32 = 64;
 
-/// As the other control connections, but there is nothing to do most of the time.
-const OPTIONS: &str =
-    "-c search_path=pg_catalog -c default_transaction_read_only=on -c idle_session_timeout=0";
+/// As the other control connections, but there is nothing to do most of the time. A notification need not survive a crash
+/// of PostgreSQL, after which no proxy listens.
+const OPTIONS: &str = "-c search_path=pg_catalog -c default_transaction_read_only=on -c idle_session_timeout=0 -c synchronous_commit=off";
 
 /// One connection that listens, and tells other proxies.
 pub struct Listener {
