@@ -325,8 +325,11 @@ impl Catalog {
         // What all paths share may be a quarter of the age old already.
         let (refresh, until) = match names {
             Some(_) => (now + age / 2, now + age / 4 * 3),
-            // A failure isn't refreshed early: that would be no pause.
-            None => (now + age.min(PAUSE), now + age.min(PAUSE)),
+            // A failure isn't refreshed early: that would be no pause. One that took long is not repeated soon.
+            None => {
+                let until = now + age.min(PAUSE.max(cost * 4));
+                (until, until)
+            }
         };
         self.loaded.insert(Arc::clone(&schema), Entry { names, is_passing, stamp, cost, refresh, until });
         self.loading().remove(&schema);

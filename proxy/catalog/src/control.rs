@@ -17,8 +17,8 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use crate::config::{Database, ServerTls};
 use crate::net::backoff::Backoff;
 
-/// Connections at most: one for tenants, one for what schemas hold.
-const CONNECTIONS: usize = 2;
+/// Connections at most: one for tenants, one for what schemas hold, and one for schemas that take long.
+const CONNECTIONS: usize = 3;
 
 /// How long it may take to get a connection.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -169,7 +169,7 @@ fn pool(name: &str, database: &Database, tls: Option<Arc<ClientConfig>>) -> Resu
         .map_err(|error| CatalogError::Setup(name.to_owned(), error))
 }
 
-/// At most two connections to one database, opened when they are needed.
+/// At most three connections to one database, opened when they are needed.
 #[derive(Clone)]
 pub struct Control {
     name: String,
@@ -206,6 +206,32 @@ impl Control {
         what: &'static str,
     ) -> Result<Vec<Row>, CatalogError> {
         self.ask_with(sql, &[&schema], what).await
+    }
+
+    /// The same. PostgreSQL gives up after `limit` (57014).
+    pub(super) async fn ask_within(
+        &self,
+        sql: &str,
+        schema: &str,
+        what: &'static str,
+        limit: Duration,
+    ) -> Result<Vec<Row>, CatalogError> {
+        let client = self.client().await?;
+        let rows = async {
+            let statement = client.prepare_cached(sql).await?;
+            let begin = format!("BEGIN; SET LOCAL statement_timeout = {}", limit.as_millis());
+            client.batch_execute(&begin).await?;
+            let rows = client.query(&statement, &[&schema]).await;
+            client.batch_execute("ROLLBACK").await?;
+            rows
+        };
+        match timeout(SILENCE, rows).await {
+            Ok(rows) => rows.map_err(|error| self.failed(what, error)),
+            Err(_) => {
+                drop(Client::take(client));
+                Err(CatalogError::Late(self.name.clone(), what))
+            }
+        }
     }
 
     /// The rows that answer `sql` with these parameters.

@@ -1,6 +1,7 @@
 //! Asks PostgreSQL what a schema holds.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use tokio_postgres::Row;
 
@@ -50,12 +51,21 @@ impl Thing {
 
 /// What `schema` holds; nothing at all if there is no such schema.
 pub async fn schema(control: &Control, schema: &str) -> Result<SchemaNames, CatalogError> {
+    schema_within(control, schema, None).await
+}
+
+/// The same. PostgreSQL gives up after `limit` (57014), if there is one, in place of the connection's limit.
+pub(super) async fn schema_within(
+    control: &Control,
+    schema: &str,
+    limit: Option<Duration>,
+) -> Result<SchemaNames, CatalogError> {
     #[cfg(feature = "simulation")]
     if let Some(names) = pgstrata_simulation::world(|world| world.schema(schema)) {
         return Ok(names.unwrap_or_default());
     }
     let mut names = SchemaNames::default();
-    for thing in control.things(&SCHEMA, schema, "what a schema holds").await? {
+    for thing in control.things(&SCHEMA, schema, "what a schema holds", limit).await? {
         let Thing { what, name, detail, plain } = thing;
         let kind = detail.bytes().next().unwrap_or_default();
         match what.as_str() {
@@ -83,7 +93,7 @@ pub async fn builtins(control: &Control) -> Result<Builtins, CatalogError> {
         return Ok(names);
     }
     let mut names = Builtins::default();
-    for thing in control.things(BUILTINS, "pg_catalog", "what pg_catalog holds").await? {
+    for thing in control.things(BUILTINS, "pg_catalog", "what pg_catalog holds", None).await? {
         let Thing { what, name, plain, .. } = thing;
         match what.as_str() {
             "relation" => drop(names.relations.insert(name)),
@@ -95,8 +105,17 @@ pub async fn builtins(control: &Control) -> Result<Builtins, CatalogError> {
 }
 
 impl Control {
-    async fn things(&self, sql: &str, schema: &str, what: &'static str) -> Result<Vec<Thing>, CatalogError> {
-        let rows = self.ask(sql, schema, what).await?;
+    async fn things(
+        &self,
+        sql: &str,
+        schema: &str,
+        what: &'static str,
+        limit: Option<Duration>,
+    ) -> Result<Vec<Thing>, CatalogError> {
+        let rows = match limit {
+            Some(limit) => self.ask_within(sql, schema, what, limit).await?,
+            None => self.ask(sql, schema, what).await?,
+        };
         let things: Result<Vec<Thing>, _> = rows.iter().map(Thing::read).collect();
         things.map_err(|error| self.failed(what, error))
     }

@@ -47,9 +47,11 @@ harmless AS MATERIALIZED (
       -- These run SQL that they are given as text.
       AND x.extname NOT IN ('dblink', 'tablefunc', 'xml2', 'refint'))
 ),
--- Expressions: dependencies on built-in objects are recorded nowhere but in these.
-trees(classid, objid, tree) AS MATERIALIZED (
-  SELECT n.classid, n.objid, x.tree FROM reach n CROSS JOIN LATERAL (
+-- Expressions: dependencies on built-in objects are recorded nowhere but in these. One above 1 MiB is not read.
+expressions(classid, objid, tree, size) AS MATERIALIZED (
+  SELECT n.classid, n.objid, CASE WHEN pg_catalog.octet_length(x.tree) <= 1048576 THEN x.tree END,
+    pg_catalog.octet_length(x.tree)
+  FROM reach n CROSS JOIN LATERAL (
     SELECT r.ev_action::text FROM pg_catalog.pg_rewrite r
     WHERE n.classid = 'pg_catalog.pg_rewrite'::regclass AND r.oid = n.objid
     UNION ALL
@@ -79,6 +81,13 @@ trees(classid, objid, tree) AS MATERIALIZED (
   ) x(tree)
   WHERE x.tree <> ''
 ),
+-- Those that are read: the smallest ones, 8 MiB together. What is not read counts as bad.
+weighed AS MATERIALIZED (
+  SELECT classid, objid, tree,
+    tree IS NOT NULL AND pg_catalog.sum(size) OVER (ORDER BY size, classid, objid) <= 8388608 AS is_read
+  FROM expressions
+),
+trees(classid, objid, tree) AS MATERIALIZED (SELECT classid, objid, tree FROM weighed WHERE is_read),
 -- The functions in them. One look at each: OFFSET 0 keeps PostgreSQL from reading all of pg_proc.
 called AS MATERIALIZED (
   SELECT f.classid, f.objid, p.proname AS name
@@ -96,6 +105,8 @@ names(oid) AS MATERIALIZED (
 ),
 bad(classid, objid) AS (
   SELECT s.classid, s.objid FROM (
+    SELECT w.classid, w.objid FROM weighed w WHERE NOT w.is_read
+    UNION ALL
     SELECT n.classid, n.objid FROM reach n
     WHERE n.classid = 'pg_catalog.pg_proc'::regclass AND n.objid NOT IN (SELECT oid FROM harmless)
     UNION ALL

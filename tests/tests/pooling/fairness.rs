@@ -145,3 +145,44 @@ async fn tenant_alone_has_all_servers_and_a_limit_holds_for_it_too() {
         assert_eq!(last.simple("SELECT 1").await.status(), Some('I'));
     }
 }
+
+/// Makes so many views that it takes PostgreSQL seconds to say what the schema holds.
+const MANY_VIEWS: &str = "
+    DO $$
+    BEGIN
+        FOR number IN 1..12000 LOOP
+            EXECUTE format('CREATE VIEW acme_corp.view_%s AS SELECT id, upper(name) AS name FROM acme_corp.users', number);
+            IF number % 500 = 0 THEN COMMIT; END IF;
+        END LOOP;
+    END $$";
+
+/// What one tenant's schema holds is looked up beside others, if that takes long.
+#[tokio::test]
+async fn schema_that_takes_long_to_load_delays_nobody() {
+    let stage = Stage::new(Setup::new().servers(4)).await;
+    let server = stage.superuser().await;
+    server.batch_execute(MANY_VIEWS).await.unwrap();
+    let tell = "CREATE FUNCTION globex.tell() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT 7; END";
+    server.batch_execute(tell).await.unwrap();
+    // What all tenants share is loaded for this one.
+    stage.public_client().await.simple_query("SELECT 1").await.unwrap();
+    let mut heavy = stage.wire("acme_corp").await;
+    assert_eq!(heavy.simple("SELECT name FROM users").await.status(), Some('I'));
+    // The attempt in which others wait ends after a second; this one goes on beside them.
+    let load = "SELECT pid, query_start::text FROM pg_stat_activity WHERE application_name = 'pgstrata control' \
+                AND state = 'active' AND query LIKE '%WITH RECURSIVE%' \
+                AND clock_timestamp() - query_start > '1.2 s'";
+    let loads = async || {
+        let rows = server.query(load, &[]).await.unwrap();
+        rows.iter().map(|row| (row.get::<_, i32>(0), row.get::<_, String>(1))).collect::<Vec<_>>()
+    };
+    let beside = loop {
+        if let Some(load) = loads().await.pop() {
+            break load;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    let mut quiet = stage.wire("globex").await;
+    assert_eq!(quiet.simple("SELECT tell()").await.value(), "7");
+    assert!(loads().await.contains(&beside), "the other schema was loaded first");
+}
