@@ -319,7 +319,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         }
         // Statements that a time-out or an administrator has ended are counted, too.
         self.runs_lost();
-        let (catalog, tenancy) = self.watched();
+        let (cluster, tenancy) = self.watched();
         let Some(mut link) = self.link.take() else { return };
         let Self { stream, cancel, status, pins, shared, framing, tenants, .. } = *self;
         drop(stream);
@@ -345,7 +345,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
             link.lease.in_doubt = true;
         }
         // What has run last may have met code that no plan knew of.
-        link.see_changes(&catalog, &tenancy.scope.schema);
+        link.see_changes(&cluster, &tenancy.scope.schema);
         link.give_back((cancel.slot().pid, &tenants.now().turn), Instant::now(), &shared.metrics);
     }
 }

@@ -13,7 +13,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::Session;
 use super::link::Link;
 use super::switch::touches;
-use crate::catalog::{Catalog, Change};
+use crate::catalog::Change;
+use crate::shared::cluster::Cluster;
 use crate::shared::tenancy::Tenancy;
 use crate::sql::plan::Plan;
 
@@ -32,10 +33,10 @@ impl<C> Session<C> {
         }
     }
 
-    /// The catalog and the schema that the plans of the transaction were made with.
-    pub(super) fn watched(&self) -> (Arc<Catalog>, Arc<Tenancy>) {
+    /// The cluster and the tenant that the plans of the transaction were made with.
+    pub(super) fn watched(&self) -> (Arc<Cluster>, Arc<Tenancy>) {
         let tenancy = &self.effective.tenancy;
-        (Arc::clone(&self.cluster_of(tenancy).catalog), Arc::clone(tenancy))
+        (Arc::clone(self.cluster_of(tenancy)), Arc::clone(tenancy))
     }
 }
 
@@ -54,7 +55,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         let tenancy = &self.effective.tenancy;
         let cluster = tenancy.away.as_ref().unwrap_or(&self.identity.database.home);
         if let Some(link) = &mut self.link {
-            link.see_changes(&cluster.catalog, &tenancy.scope.schema);
+            link.see_changes(cluster, &tenancy.scope.schema);
         }
     }
 
@@ -82,10 +83,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
 
 impl Link {
     /// See [`Session::see_changes`].
-    pub(super) fn see_changes(&mut self, catalog: &Catalog, schema: &str) {
+    pub(super) fn see_changes(&mut self, cluster: &Cluster, schema: &str) {
         let Some(watch) = &self.watch else { return };
         // In this order: DDL that ends between the two is seen by the second.
-        if catalog.is_changing(schema) || catalog.epoch(schema) != watch.epoch {
+        if cluster.catalog.is_changing(schema) || cluster.epoch(schema) != watch.epoch {
             self.note_unseen_code();
         }
     }

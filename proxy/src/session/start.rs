@@ -288,7 +288,7 @@ impl<C> Session<C> {
             return;
         }
         // Before the look: DDL that ends between the two counts as unknown to it.
-        basis.epoch = catalog.epoch(&scope.schema);
+        basis.epoch = cluster.epoch(&scope.schema);
         let Known { names, news, until } = catalog.look(&scope.schema, now);
         (basis.news, basis.until) = (news, until);
         let functions = catalog.functions();

@@ -15,7 +15,7 @@ pub struct Basis {
     pub news: u64,
     /// See [`Basis::news`].
     pub until: Instant,
-    /// What [`Catalog::epoch`](crate::catalog::Catalog::epoch) said when that was looked up, or before.
+    /// What [`Cluster::epoch`](crate::shared::cluster::Cluster::epoch) said when that was looked up, or before.
     pub epoch: u64,
 }
 
