@@ -152,12 +152,19 @@ async fn relay(client: TcpStream, server: TcpStream, shared: &Shared) {
     }
 }
 
+/// What the proxy's listener says at its login. What it tells other proxies comes at any time, and nobody waits for it.
+const LISTENER: &[u8] = b"pgstrata listener";
+
 async fn requests(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, shared: &Shared, answered: &AtomicBool) {
     let mut buffer = vec![0; 1 << 16];
+    let mut listens = false;
     while let Ok(count @ 1..) = from.read(&mut buffer).await {
         wait_out_stall(shared).await;
-        shared.sent.fetch_add(count as u64, Ordering::SeqCst);
-        if answered.swap(false, Ordering::SeqCst) {
+        listens |= count < 1024 && buffer[..count].windows(LISTENER.len()).any(|part| part == LISTENER);
+        if !listens {
+            shared.sent.fetch_add(count as u64, Ordering::SeqCst);
+        }
+        if !listens && answered.swap(false, Ordering::SeqCst) {
             shared.round_trips.fetch_add(1, Ordering::SeqCst);
             shared.pending.fetch_add(1, Ordering::SeqCst);
         }

@@ -11,7 +11,7 @@ use quick_cache::sync::Cache;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
-use super::changes::{Changes, News};
+use super::changes::{Change, Changes, News};
 use super::control::{CatalogError, Control};
 use super::epochs::Epochs;
 use super::lasting::Lasting;
@@ -251,9 +251,10 @@ impl Catalog {
         self.stamp(schema).sum()
     }
 
-    /// Whether DDL that this proxy has sent is in progress in the schema, or in a shared one.
-    pub fn is_changing(&self, schema: &str) -> bool {
-        self.changes.are_in_progress(self.shared.iter().map(String::as_str).chain([schema]), Instant::now)
+    /// Whether DDL is in progress in the schema, or in a shared one, besides that of the `own` transactions.
+    pub fn is_changing(&self, schema: &str, own: &[Change]) -> bool {
+        let schemas = self.shared.iter().map(String::as_str).chain([schema]);
+        self.changes.are_in_progress(schemas, own, Instant::now)
     }
 
     /// Another proxy tells of DDL, or somebody else says anything.

@@ -64,8 +64,13 @@ struct Open {
 
 impl Open {
     fn is_open(&self, now: Instant) -> bool {
+        self.is_open_beside(0, now)
+    }
+
+    /// Whether there are more transactions than these `own` ones.
+    fn is_open_beside(&self, own: usize, now: Instant) -> bool {
         let lasts = |until: Option<Instant>| until.is_some_and(|until| until > now);
-        self.transactions > 0 || lasts(self.unseen) || self.others > 0 && lasts(self.others_until)
+        self.transactions > own || lasts(self.unseen) || self.others > 0 && lasts(self.others_until)
     }
 }
 
@@ -127,20 +132,22 @@ impl Changes {
         });
     }
 
-    /// Whether DDL of one of these schemas is in progress.
+    /// Whether DDL of one of these schemas is in progress, besides that of the `own` transactions.
     pub(super) fn are_in_progress<'a>(
         &self,
         schemas: impl IntoIterator<Item = &'a str>,
+        own: &[Change],
         now: impl FnOnce() -> Instant,
     ) -> bool {
         if !self.any.load(Ordering::SeqCst) {
             return false;
         }
         let (all, now) = (lock(&self.open), now());
-        all.all.is_some_and(|until| until > now)
-            || schemas
-                .into_iter()
-                .any(|schema| all.by_schema.get(schema).is_some_and(|open| open.is_open(now)))
+        let is_open = |schema: &str| {
+            let own = own.iter().filter(|change| change.is_of(schema)).count();
+            all.by_schema.get(schema).is_some_and(|open| open.is_open_beside(own, now))
+        };
+        all.all.is_some_and(|until| until > now) || schemas.into_iter().any(is_open)
     }
 
     fn change(&self, schema: &str, now: Instant, change: impl FnOnce(&mut AllOpen, Instant)) {
@@ -256,7 +263,8 @@ mod tests {
     fn change_counts_until_its_end_was_seen_and_a_while_if_not() {
         let (changes, now) = (Changes::default(), Instant::now());
         let (a, b): (Arc<str>, Arc<str>) = ("a".into(), "b".into());
-        let open = |schemas: &[&'static str], at| changes.are_in_progress(schemas.iter().copied(), || at);
+        let open =
+            |schemas: &[&'static str], at| changes.are_in_progress(schemas.iter().copied(), &[], || at);
         assert!(!open(&["a"], now));
         changes.begin(&a, now);
         changes.begin(&a, now);
@@ -286,7 +294,7 @@ mod tests {
         assert!(heard.iter().all(|(_, schema)| **schema == *name));
         assert!(told.iter().all(|payload| here.read(payload).is_none()), "its own");
         heard.iter().for_each(|(news, schema)| there.hear(*news, schema, now));
-        let open = |schema: &str, at| there.are_in_progress([schema], || at);
+        let open = |schema: &str, at| there.are_in_progress([schema], &[], || at);
         assert!(open(&name, now) && !open("a", now));
         there.hear(News::Ended, &name, now);
         assert!(!open(&name, now));
@@ -304,7 +312,7 @@ mod tests {
     async fn floods_are_bounded() {
         let (changes, now) = (Changes::default(), Instant::now());
         (0..=MAX_SCHEMAS).for_each(|number| changes.hear(News::Begins, &number.to_string(), now));
-        assert!(changes.are_in_progress(["never heard of"], || now));
+        assert!(changes.are_in_progress(["never heard of"], &[], || now));
         assert_eq!(lock(&changes.open).by_schema.len(), MAX_SCHEMAS);
         let name: Arc<str> = "a".into();
         (0..2 * MAX_UNTOLD).for_each(|_| changes.begin(&name, now));

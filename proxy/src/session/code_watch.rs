@@ -86,7 +86,7 @@ impl Link {
     pub(super) fn see_changes(&mut self, cluster: &Cluster, schema: &str) {
         let Some(watch) = &self.watch else { return };
         // In this order: DDL that ends between the two is seen by the second.
-        if cluster.catalog.is_changing(schema) || cluster.epoch(schema) != watch.epoch {
+        if cluster.catalog.is_changing(schema, &self.ddl) || cluster.epoch(schema) != watch.epoch {
             self.note_unseen_code();
         }
     }

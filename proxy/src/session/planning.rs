@@ -60,7 +60,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<C> {
         if let Some(observer) = &self.shared.observer {
             plan = observer.note(text, &self.scope, plan);
         }
-        if !plan.opaque && self.cluster().catalog.is_changing(&self.tenants.now().scope.schema) {
+        let own = self.link.as_ref().map_or(&[][..], |link| &link.ddl);
+        if !plan.opaque && self.cluster().catalog.is_changing(&self.tenants.now().scope.schema, own) {
             // What waits for the lock of DDL runs the code that it adds.
             (plan.opaque, plan.lasting) = (true, false);
         }
